@@ -1,0 +1,9 @@
+-- .luacheckrc — which globals each kind of Lua file may name — not how code is laid out.
+std = "lua54"
+max_line_length = 100
+
+-- Scripts and the library get what Lua 5.4 gives, and nothing else: modules are required.
+files["tests/**/*_spec.lua"].std = "lua54+busted"
+
+-- Definitions for editors declare functions without bodies.
+files["lua/meta"].ignore = { "211", "212", "241" }

@@ -1,0 +1,342 @@
+/* load/load.c — drives connections and checks what comes back. Knows no command line, no output.
+ *
+ * A connection's life: opening -> open -> ending (our FIN is out, the server's is awaited) -> closed,
+ * and, when the plan limits messages per connection, opening again. Descriptors are registered once,
+ * edge-triggered for both directions, so a message costs this side one recv, one send and a share of
+ * epoll_wait: the generator must not be what limits the server. */
+#include "load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pattern.h"
+
+enum {
+  OPENING_MAX = 128,  /* handshakes at once: well below any backlog, so no SYN is dropped */
+  EVENTS_MAX = 256,   /* per epoll_wait */
+  SILENCE_MS = 10000, /* nothing at all for so long means that an answer was lost */
+  RETRY_MS = 1,       /* until a full Unix backlog is tried again */
+};
+
+enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
+
+struct conn {
+  enum conn_state state;
+  int fd;
+  uint64_t id;       /* which stream of the pattern; a reopened connection has a new one */
+  uint64_t asked;    /* messages handed to conn_write, sent or not */
+  uint64_t answered; /* messages that came back whole */
+  uint64_t sent_bytes;
+  uint64_t received_bytes;
+  uint64_t *asked_at_ns; /* of the messages in flight; a ring of plan.depth */
+};
+
+struct load {
+  struct load_plan plan;
+  struct load_result result;
+  struct pattern pattern;
+  int epoll_fd;
+  struct conn *conns; /* plan.connections of them */
+  uint64_t *stamps;   /* one block behind all conn.asked_at_ns */
+  uint32_t *to_open;  /* a stack of indexes of connections that shall be opened */
+  uint32_t to_open_count;
+  uint32_t opening;    /* connections in CONN_OPENING */
+  uint32_t live;       /* connections that are not CONN_CLOSED */
+  uint64_t unasked;    /* messages that may still be sent */
+  uint64_t unanswered; /* messages in flight over all connections */
+  uint64_t started_ns; /* when the first message was sent; 0: not all were open yet */
+  uint64_t deadline_ns;
+  bool finishing; /* connections end and none is opened any more */
+  bool backlog_full;
+  unsigned char buffer[PATTERN_SLICE_MAX];
+};
+
+static uint64_t clock_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+static bool failed(const struct load *load) {
+  return load->result.errors > 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void fail(struct load *load, const char *format, ...) {
+  if (load->result.errors++ > 0) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(load->result.error, sizeof load->result.error, format, args);
+  va_end(args);
+}
+
+/* --- one connection ------------------------------------------------------------------------- */
+
+/* Takes the connection at `index` off the pile and begins its handshake. */
+static void conn_open(struct load *load, uint32_t index) {
+  struct conn *conn = &load->conns[index];
+  int fd = target_connect(&load->plan.target, load->result.connects);
+  if (fd < 0) {
+    if (errno == EAGAIN) {
+      load->backlog_full = true;
+      load->to_open[load->to_open_count++] = index;
+    } else {
+      fail(load, "connection %" PRIu64 ": cannot connect: %s", load->result.connects,
+           strerror(errno));
+    }
+    return;
+  }
+  *conn = (struct conn){.state = CONN_OPENING,
+                        .fd = fd,
+                        .id = load->result.connects++,
+                        .asked_at_ns = conn->asked_at_ns};
+  load->opening++;
+  load->live++;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                              .data.ptr = conn};
+  if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    fail(load, "epoll_ctl: %s", strerror(errno));
+}
+
+static void conn_close(struct load *load, struct conn *conn) {
+  close(conn->fd);
+  conn->state = CONN_CLOSED;
+  load->live--;
+  if (!load->finishing) load->to_open[load->to_open_count++] = (uint32_t)(conn - load->conns);
+}
+
+static void conn_end(struct load *load, struct conn *conn) {
+  conn->state = CONN_ENDING;
+  if (shutdown(conn->fd, SHUT_WR) != 0)
+    fail(load, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
+}
+
+/* Puts as many messages in flight as plan, depth and time allow. */
+static void conn_ask(struct load *load, struct conn *conn, uint64_t now_ns) {
+  if (now_ns >= load->deadline_ns) load->unasked = 0;
+  uint64_t count = load->plan.depth - (conn->asked - conn->answered);
+  count = min_u64(count, load->plan.per_connection_max - conn->asked);
+  count = min_u64(count, load->unasked);
+  for (uint64_t i = 0; i < count; i++)
+    conn->asked_at_ns[(conn->asked + i) % load->plan.depth] = now_ns;
+  conn->asked += count;
+  load->unasked -= count;
+  load->unanswered += count;
+}
+
+static void conn_write(struct load *load, struct conn *conn) {
+  uint64_t end = conn->asked * load->plan.message_bytes;
+  while (conn->sent_bytes < end) {
+    size_t size = (size_t)min_u64(end - conn->sent_bytes, PATTERN_SLICE_MAX);
+    const unsigned char *bytes = pattern_at(&load->pattern, conn->id, conn->sent_bytes);
+    ssize_t sent = send(conn->fd, bytes, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return; /* EPOLLOUT will call again */
+    if (sent < 0) {
+      fail(load, "connection %" PRIu64 ": send: %s", conn->id, strerror(errno));
+      return;
+    }
+    conn->sent_bytes += (uint64_t)sent;
+  }
+}
+
+/* What is due after an event: more messages, or the end. */
+static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) {
+  if (conn->state != CONN_OPEN || load->started_ns == 0 || failed(load)) return;
+  conn_ask(load, conn, now_ns);
+  conn_write(load, conn);
+  bool idle = conn->asked == conn->answered;
+  if (idle && (load->finishing || conn->asked == load->plan.per_connection_max))
+    conn_end(load, conn);
+}
+
+/* Checks bytes against the stream and counts the messages that they complete. */
+static void conn_check(struct load *load, struct conn *conn, size_t size, uint64_t now_ns) {
+  const struct load_plan *plan = &load->plan;
+  if (size > conn->sent_bytes - conn->received_bytes) {
+    fail(load, "connection %" PRIu64 ": %" PRIu64 " bytes came back, only %" PRIu64 " were sent",
+         conn->id, conn->received_bytes + size, conn->sent_bytes);
+    return;
+  }
+  size_t same = pattern_compare(&load->pattern, conn->id, conn->received_bytes, load->buffer, size);
+  if (same < size) {
+    uint64_t position = conn->received_bytes + same;
+    fail(load, "connection %" PRIu64 ": byte %" PRIu64 " is 0x%02x, 0x%02x was sent", conn->id,
+         position, load->buffer[same], *pattern_at(&load->pattern, conn->id, position));
+    return;
+  }
+  conn->received_bytes += size;
+  while (conn->received_bytes >= (conn->answered + 1) * plan->message_bytes) {
+    latency_add(&load->result.latency, now_ns - conn->asked_at_ns[conn->answered % plan->depth]);
+    conn->answered++;
+    load->unanswered--;
+    load->result.messages++;
+    load->result.bytes += plan->message_bytes;
+    load->result.seconds = (double)(now_ns - load->started_ns) / 1e9;
+  }
+}
+
+/* Reads all there is. `hung_up`: the server's FIN or RST is behind the bytes, so a short read is not
+ * the end. Returns the time of the last read. */
+static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
+  uint64_t now_ns = 0;
+  while (!failed(load)) {
+    ssize_t got = recv(conn->fd, load->buffer, sizeof load->buffer, 0);
+    now_ns = clock_ns();
+    if (got > 0) {
+      conn_check(load, conn, (size_t)got, now_ns);
+      if ((size_t)got < sizeof load->buffer && !hung_up) break;
+    } else if (got == 0 && conn->state == CONN_ENDING) {
+      conn_close(load, conn);
+      break;
+    } else if (got == 0) {
+      fail(load,
+           "connection %" PRIu64 ": closed by the server after %" PRIu64 " of %" PRIu64 " bytes",
+           conn->id, conn->received_bytes, conn->sent_bytes);
+    } else if (errno == EAGAIN) {
+      break;
+    } else if (errno != EINTR) {
+      fail(load, "connection %" PRIu64 ": recv: %s", conn->id, strerror(errno));
+    }
+  }
+  return now_ns;
+}
+
+static void conn_opened(struct load *load, struct conn *conn, uint32_t events) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    fail(load, "connection %" PRIu64 ": cannot connect: %s", conn->id,
+         error != 0 ? strerror(error) : "closed by the server");
+    return;
+  }
+  conn->state = CONN_OPEN;
+  load->opening--;
+}
+
+static void conn_event(struct load *load, struct conn *conn, uint32_t events) {
+  uint64_t now_ns = 0;
+  bool hung_up = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  if (conn->state == CONN_OPENING) conn_opened(load, conn, events);
+  if (hung_up || (events & EPOLLIN) != 0) now_ns = conn_read(load, conn, hung_up);
+  conn_advance(load, conn, now_ns != 0 ? now_ns : clock_ns());
+}
+
+/* --- all of them ---------------------------------------------------------------------------- */
+
+static void open_more(struct load *load) {
+  bool wanted = load->started_ns == 0 || load->unasked > 0;
+  load->backlog_full = false;
+  while (wanted && load->to_open_count > 0 && load->opening < OPENING_MAX && !load->backlog_full &&
+         !failed(load))
+    conn_open(load, load->to_open[--load->to_open_count]);
+}
+
+/* Messages begin when every connection is open: none has a head start, and the handshakes are not
+ * part of the time. */
+static void start_when_open(struct load *load) {
+  if (load->started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load)) return;
+  load->started_ns = clock_ns();
+  if (load->plan.duration_ns != LOAD_UNLIMITED)
+    load->deadline_ns = load->started_ns + load->plan.duration_ns;
+  for (uint32_t i = 0; i < load->plan.connections; i++)
+    conn_advance(load, &load->conns[i], clock_ns());
+}
+
+/* One pass over what happened. Returns true when the descriptor without a connection (load_hold's)
+ * was among it. */
+static bool turn(struct load *load, int timeout_ms) {
+  struct epoll_event events[EVENTS_MAX];
+  bool other = false;
+  int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX,
+                         load->backlog_full && !load->finishing ? RETRY_MS : timeout_ms);
+  if (count == 0 && !load->backlog_full)
+    fail(load, "no answer for %d s: %" PRIu64 " messages in flight, %u connections not yet open",
+         SILENCE_MS / 1000, load->unanswered, load->to_open_count + load->opening);
+  if (count < 0 && errno != EINTR) fail(load, "epoll_wait: %s", strerror(errno));
+  for (int i = 0; i < count && !failed(load); i++) {
+    if (events[i].data.ptr == NULL)
+      other = true;
+    else
+      conn_event(load, events[i].data.ptr, events[i].events);
+  }
+  return other;
+}
+
+int load_run(struct load *load) {
+  while (!failed(load) && (load->started_ns == 0 || load->unasked > 0 || load->unanswered > 0)) {
+    open_more(load);
+    start_when_open(load);
+    if (load->started_ns == 0 || load->unanswered > 0 || load->unasked > 0) turn(load, SILENCE_MS);
+  }
+  return failed(load) ? -1 : 0;
+}
+
+int load_hold(struct load *load, int stdin_fd) {
+  struct epoll_event event = {.events = EPOLLIN};
+  if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, stdin_fd, &event) != 0) {
+    if (errno != EPERM) /* EPERM: a file or /dev/null, which is at its end already */
+      fail(load, "epoll_ctl: %s", strerror(errno));
+    return failed(load) ? -1 : 0;
+  }
+  bool told = false;
+  while (!told && !failed(load)) told = turn(load, -1);
+  epoll_ctl(load->epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
+  return failed(load) ? -1 : 0;
+}
+
+int load_finish(struct load *load) {
+  load->finishing = true;
+  for (uint32_t i = 0; i < load->plan.connections; i++)
+    conn_advance(load, &load->conns[i], clock_ns());
+  while (load->live > 0 && !failed(load)) turn(load, SILENCE_MS);
+  return failed(load) ? -1 : 0;
+}
+
+const struct load_result *load_result(const struct load *load) {
+  return &load->result;
+}
+
+struct load *load_new(const struct load_plan *plan) {
+  struct load *load = calloc(1, sizeof *load);
+  if (load == NULL) return NULL;
+  load->plan = *plan;
+  load->unasked = plan->messages_max;
+  load->deadline_ns = LOAD_UNLIMITED;
+  load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  load->conns = calloc(plan->connections, sizeof *load->conns);
+  load->to_open = calloc(plan->connections, sizeof *load->to_open);
+  load->stamps = calloc((size_t)plan->connections * plan->depth, sizeof *load->stamps);
+  if (load->epoll_fd < 0 || load->conns == NULL || load->to_open == NULL || load->stamps == NULL) {
+    load_free(load);
+    return NULL;
+  }
+  pattern_init(&load->pattern);
+  for (uint32_t i = 0; i < plan->connections; i++) {
+    load->conns[i].asked_at_ns = &load->stamps[(size_t)i * plan->depth];
+    load->to_open[load->to_open_count++] = i;
+  }
+  return load;
+}
+
+void load_free(struct load *load) {
+  for (uint32_t i = 0; load->conns != NULL && i < load->plan.connections; i++)
+    if (load->conns[i].state != CONN_CLOSED) close(load->conns[i].fd);
+  if (load->epoll_fd >= 0) close(load->epoll_fd);
+  free(load->stamps);
+  free(load->to_open);
+  free(load->conns);
+  free(load);
+}

@@ -1,0 +1,47 @@
+/* load/load.h — drives connections and checks what comes back. Knows no command line, no output. */
+#ifndef BENCH_LOAD_LOAD_H
+#define BENCH_LOAD_LOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "latency.h"
+#include "target.h"
+
+#define LOAD_UNLIMITED UINT64_MAX
+
+struct load_plan {
+  struct target target;
+  uint32_t connections;        /* open at the same time */
+  uint32_t depth;              /* messages in flight on each */
+  size_t message_bytes;        /* size of a message */
+  uint64_t messages_max;       /* over all connections */
+  uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */
+  uint64_t duration_ns;        /* no message is sent later than this; LOAD_UNLIMITED for no end */
+};
+
+struct load_result {
+  uint64_t messages; /* that came back whole and right */
+  uint64_t bytes;    /* of those, one way */
+  uint64_t connects;
+  double seconds; /* from the first send to the last answer */
+  uint64_t errors;
+  char error[256]; /* what went wrong first; "" when nothing did */
+  struct latency latency;
+};
+
+struct load;
+
+/* NULL when out of memory or descriptors, with errno. The plan is copied. */
+struct load *load_new(const struct load_plan *plan);
+void load_free(struct load *load);
+const struct load_result *load_result(const struct load *load);
+
+/* Each returns 0, or -1 at the first mismatch, lost connection or silence of 10 s; after a failure
+ * only load_result() and load_free() make sense. */
+int load_run(struct load *load); /* opens all, sends as planned, waits for each answer */
+int load_hold(struct load *load,
+              int stdin_fd);        /* keeps all open until `stdin_fd` has a line or ends */
+int load_finish(struct load *load); /* FIN on all, and waits until the server sent its own */
+
+#endif

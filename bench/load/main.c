@@ -1,0 +1,173 @@
+/* load/main.c — the load generator's command line and its JSON line. Knows no sockets. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "load.h"
+
+enum { EXIT_LOAD = 1, EXIT_USAGE = 2 };
+enum { SPARE_DESCRIPTORS = 16, CONNECTIONS_MAX = 1000000, DEPTH_MAX = 4096 };
+enum { MESSAGE_BYTES_MAX = 16 * 1024 * 1024 };
+
+static const char usage[] =
+    "usage: load MODE ADDRESS [option...]\n"
+    "\n"
+    "  echo    sends messages over --connections, --depth in flight on each\n"
+    "  churn   connect, one message, its answer, close; --connections at a time\n"
+    "  idle    opens --connections, prints its line, holds them until standard input\n"
+    "          has a line or ends\n"
+    "\n"
+    "  --connections N   50; idle: 10000\n"
+    "  --size BYTES      64\n"
+    "  --depth N         1\n"
+    "  --messages N      ends after N messages over all connections\n"
+    "  --seconds S       ends after S seconds (2, when --messages is not given)\n"
+    "  --touch           idle: one message on each connection before holding\n"
+    "\n"
+    "ADDRESS is 127.0.0.1:7000, [::1]:7000 or the path of a Unix socket. Every byte is compared.\n"
+    "Exit code 1: a byte was wrong or a connection was lost; 2: the command line is wrong.\n";
+
+struct options {
+  const char *mode;
+  bool hold;
+  bool touch;
+  struct load_plan plan;
+};
+
+static void refuse(const char *what, const char *text) {
+  fprintf(stderr, "load: %s: %s\n\n%s", what, text, usage);
+  exit(EXIT_USAGE);
+}
+
+static uint64_t parse_count(const char *name, const char *text, uint64_t min, uint64_t max) {
+  char *end;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || *text == '-' || value < min || value > max)
+    refuse(name, text);
+  return value;
+}
+
+static uint64_t parse_seconds_ns(const char *text) {
+  char *end;
+  double seconds = strtod(text, &end);
+  if (end == text || *end != '\0' || !(seconds > 0 && seconds <= 3600))
+    refuse("--seconds must be above 0 and at most 3600", text);
+  return (uint64_t)(seconds * 1e9);
+}
+
+static void parse_options(int argc, char **argv, struct options *out) {
+  static const struct option known[] = {{"connections", required_argument, NULL, 'c'},
+                                        {"size", required_argument, NULL, 's'},
+                                        {"depth", required_argument, NULL, 'd'},
+                                        {"messages", required_argument, NULL, 'm'},
+                                        {"seconds", required_argument, NULL, 't'},
+                                        {"touch", no_argument, NULL, 'k'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+  struct load_plan *plan = &out->plan;
+  int option;
+  while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    switch (option) {
+      case 'c':
+        plan->connections =
+            (uint32_t)parse_count("--connections is out of range", optarg, 1, CONNECTIONS_MAX);
+        break;
+      case 's':
+        plan->message_bytes =
+            (size_t)parse_count("--size is out of range", optarg, 1, MESSAGE_BYTES_MAX);
+        break;
+      case 'd':
+        plan->depth = (uint32_t)parse_count("--depth is out of range", optarg, 1, DEPTH_MAX);
+        break;
+      case 'm':
+        plan->messages_max = parse_count("--messages is out of range", optarg, 0, UINT64_MAX - 1);
+        break;
+      case 't': plan->duration_ns = parse_seconds_ns(optarg); break;
+      case 'k': out->touch = true; break;
+      case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
+      default: fputs(usage, stderr); exit(EXIT_USAGE);
+    }
+  }
+  if (argc - optind != 2) {
+    fprintf(stderr, "load: a mode and an address are needed\n\n%s", usage);
+    exit(EXIT_USAGE);
+  }
+  out->mode = argv[optind];
+  if (target_parse(argv[optind + 1], &plan->target) != 0)
+    refuse("not an address (127.0.0.1:7000, [::1]:7000, /path.sock)", argv[optind + 1]);
+}
+
+/* Fills in what the mode implies and what the command line left open. */
+static void apply_mode(struct options *options) {
+  struct load_plan *plan = &options->plan;
+  options->hold = strcmp(options->mode, "idle") == 0;
+  if (strcmp(options->mode, "churn") == 0)
+    plan->per_connection_max = 1;
+  else if (!options->hold && strcmp(options->mode, "echo") != 0)
+    refuse("not a mode (echo, churn, idle)", options->mode);
+  if (plan->connections == 0) plan->connections = options->hold ? 10000 : 50;
+  if (options->hold) {
+    plan->messages_max = options->touch ? plan->connections : 0;
+    plan->per_connection_max = LOAD_UNLIMITED;
+    plan->depth = 1;
+  } else if (plan->messages_max == LOAD_UNLIMITED && plan->duration_ns == LOAD_UNLIMITED) {
+    plan->duration_ns = 2000000000;
+  }
+}
+
+static void raise_descriptor_limit(uint32_t connections) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < connections + SPARE_DESCRIPTORS)
+    fprintf(stderr,
+            "load: %u connections need more than the %" PRIu64 " descriptors allowed: ulimit -n\n",
+            connections, (uint64_t)limit.rlim_max);
+}
+
+static void print_result(const struct options *options, const struct load_result *result) {
+  const struct load_plan *plan = &options->plan;
+  printf("{\"mode\":\"%s\",\"connections\":%u,\"size\":%zu,\"depth\":%u,\"connects\":%" PRIu64 ","
+         "\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"errors\":%" PRIu64 ","
+         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n",
+         options->mode, plan->connections, plan->message_bytes, plan->depth, result->connects,
+         result->messages, result->bytes, result->seconds, result->errors,
+         (double)latency_percentile(&result->latency, 50) / 1e3,
+         (double)latency_percentile(&result->latency, 99) / 1e3,
+         (double)result->latency.max_ns / 1e3);
+  fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+  struct options options = {.plan = {.message_bytes = 64,
+                                     .depth = 1,
+                                     .messages_max = LOAD_UNLIMITED,
+                                     .per_connection_max = LOAD_UNLIMITED,
+                                     .duration_ns = LOAD_UNLIMITED}};
+  parse_options(argc, argv, &options);
+  apply_mode(&options);
+  raise_descriptor_limit(options.plan.connections);
+  struct load *load = load_new(&options.plan);
+  if (load == NULL) {
+    fprintf(stderr, "load: cannot begin: %s\n", strerror(errno));
+    return EXIT_LOAD;
+  }
+  int rc = load_run(load);
+  if (options.hold) {
+    print_result(&options, load_result(load));
+    if (rc == 0) rc = load_hold(load, STDIN_FILENO);
+  }
+  if (rc == 0) rc = load_finish(load);
+  if (!options.hold) print_result(&options, load_result(load));
+  if (rc != 0) fprintf(stderr, "load: %s\n", load_result(load)->error);
+  load_free(load);
+  return rc == 0 ? EXIT_SUCCESS : EXIT_LOAD;
+}

@@ -1,0 +1,107 @@
+"""machine — processors, and what /proc tells about a process. Knows no server and no case.
+
+CPU time is the first field of /proc/PID/task/TID/schedstat: nanoseconds on a processor, user and
+kernel, exact for a thread that sleeps. A counter in ticks (/proc/PID/stat) is far too coarse here.
+"""
+import contextlib
+import os
+import platform
+import time
+
+SETTLE_STEP_S = 0.004
+SETTLE_IDLE_NS = 20_000  # less than this in a step: only a timer ticked
+SETTLE_MAX_S = 2.0
+
+
+class Machine:
+    """Which processor serves and which one drives; one of each when there are two."""
+
+    def __init__(self):
+        allowed = sorted(os.sched_getaffinity(0))
+        self.server_cpu = allowed[0]
+        self.client_cpu = allowed[1] if len(allowed) > 1 else allowed[0]
+        os.sched_setaffinity(0, {self.client_cpu})
+
+    @contextlib.contextmanager
+    def on_server_cpu(self):
+        """What is started inside inherits the server's processor."""
+        os.sched_setaffinity(0, {self.server_cpu})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, {self.client_cpu})
+
+    @property
+    def shared_cpu(self):
+        return self.server_cpu == self.client_cpu
+
+    def describe(self):
+        return {
+            "processor": _processor_name(),
+            "kernel": f"{platform.system()} {platform.release()}",
+            "server_cpu": self.server_cpu,
+            "client_cpu": self.client_cpu,
+            "load_average_before": round(os.getloadavg()[0], 2),
+        }
+
+
+def _processor_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _children(pid):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children",
+                                                encoding="ascii") as file:
+            found += [int(child) for child in file.read().split()]
+    return found
+
+
+def _schedstat_ns(pid, column):
+    """A column summed over all threads of the process and of its children (nginx's worker)."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+            total += int(file.read().split()[column])
+    return total + sum(_schedstat_ns(child, column) for child in _children(pid))
+
+
+def cpu_ns(pid):
+    """Time on a processor."""
+    return _schedstat_ns(pid, 0)
+
+
+def waiting_ns(pid):
+    """Time in which it could have run but something else had its processor."""
+    return _schedstat_ns(pid, 1)
+
+
+def settled_cpu_ns(pid):
+    """CPU time once the process has nothing left to do, so that every close is counted."""
+    last = cpu_ns(pid)
+    deadline = time.monotonic() + SETTLE_MAX_S
+    while time.monotonic() < deadline:
+        time.sleep(SETTLE_STEP_S)
+        now = cpu_ns(pid)
+        if now - last < SETTLE_IDLE_NS:
+            return now
+        last = now
+    return last
+
+
+def private_bytes(pid):
+    """Memory that exists because this process does: private pages that it wrote to."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("Private_Dirty:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("no Private_Dirty in smaps_rollup")
+
+
+def descriptor_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))

@@ -1,0 +1,235 @@
+-- moonport.service — the rules for the table a script returns: fields, types, defaults — opens nothing.
+--
+-- Takes its tools as locals when it is loaded, before the script runs.
+
+local getinfo, open, type, tostring, pairs, ipairs = debug.getinfo, io.open, type, tostring, pairs, ipairs
+local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
+local format, gsub, match, find, gmatch = string.format, string.gsub, string.match, string.find, string.gmatch
+local concat, sort = table.concat, table.sort
+
+local HANDLERS = {
+  "on_open", "on_data", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
+}
+-- main reads for itself: these would never be told.
+local NOT_BESIDE_MAIN = { "on_data", "on_eof", "on_drain" }
+
+local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
+local SECONDS_MAX = 100 * 365 * 86400
+local SIZE_MAX = 2 ^ 53
+
+---@class moonport.service.Report where faults are gathered, each with the file and a line
+---@field path string
+---@field source string? the script's text, read when a line is looked for
+---@field faults string[]
+
+-- The line where `key` is written: a function knows it, for the rest the text is searched.
+---@param report moonport.service.Report
+---@param key string
+---@param value any
+---@return integer?
+local function line_of(report, key, value)
+  if type(value) == "function" then
+    local info = getinfo(value, "S")
+    if info.source == "@" .. report.path then return info.linedefined end
+  end
+  if not report.source then
+    local file = open(report.path, "r")
+    report.source = file and file:read("a") or ""
+    if file then file:close() end
+  end
+  local number = 0
+  local word = "%f[%w_]" .. gsub(key, "%W", "%%%0") .. "%f[^%w_]"
+  for line in gmatch(report.source .. "\n", "(.-)\n") do
+    number = number + 1
+    local code = gsub(line, "%-%-.*", "")
+    if find(code, word .. "%s*=") or find(code, word .. "[\"']%s*%]%s*=") then return number end
+  end
+end
+
+---@param report moonport.service.Report
+---@param key string? the field that is at fault, for its line
+---@param value any
+---@param ... any for string.format
+local function fault(report, key, value, ...)
+  local line = key and line_of(report, key, value)
+  local where = line and report.path .. ":" .. line or report.path
+  report.faults[#report.faults + 1] = where .. ": " .. format(...)
+end
+
+local function shown(value)
+  if type(value) == "string" then return format("%q", value) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return "a " .. type(value)
+end
+
+---@alias moonport.service.Rule fun(value: any): any, string? the value as C wants it, or nil and what is accepted
+
+---@return moonport.service.Rule
+local function integer_from(min, max)
+  return function(value)
+    local number = type(value) == "number" and tointeger(value)
+    if number and number >= min and number <= max then return number end
+    return nil, format("a whole number from %d to %d", min, max)
+  end
+end
+
+---@type moonport.service.Rule
+local function size(value)
+  local number = mathtype(value) == "integer" and value
+  if type(value) == "string" then
+    local digits, unit = match(value, "^(%d+)([KMG]?)$")
+    number = digits and tointeger(tonumber(digits) * SIZE_UNITS[unit])
+  end
+  if number and number >= 1 and number <= SIZE_MAX then return number end
+  return nil, [[bytes as a whole number, or a string like "64K", "1M", "2G"]]
+end
+
+---@type moonport.service.Rule
+local function seconds(value)
+  if type(value) == "number" and value >= 0 and value <= SECONDS_MAX then
+    local ms = floor(value * 1000 + 0.5)
+    return value > 0 and ms == 0 and 1 or tointeger(ms)
+  end
+  return nil, "seconds as a number, 0 for never"
+end
+
+---@type moonport.service.Rule
+local function listen(value)
+  local accepted = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run/x.sock", or a list of them]]
+  local list, result = type(value) == "table" and value or { value }, {}
+  for index, address in ipairs(list) do
+    local port = mathtype(address) == "integer" and address
+    if type(address) ~= "string" and not (port and port >= 0 and port <= 65535) then return nil, accepted end
+    result[index] = tostring(address)
+  end
+  for key in pairs(list) do
+    if mathtype(key) ~= "integer" or key < 1 or key > #result then return nil, accepted end
+  end
+  if #result == 0 then return nil, accepted end
+  return result
+end
+
+-- Of each group of options: the rule, the default, and the name of the checked value.
+local GROUPS = {
+  limits = {
+    connections = { integer_from(1, 10000000), 10000, "connections" },
+    write_queue = { size, "1M", "write_queue" },
+    memory = { size, "256M", "memory" },
+    cpu_ms = { integer_from(0, 3600000), 1000, "cpu_ms" },
+    message = { size, "1M", "message" },
+  },
+  timeouts = {
+    idle = { seconds, 300, "idle_ms" },
+    write = { seconds, 30, "write_ms" },
+    linger = { seconds, 5, "linger_ms" },
+  },
+}
+
+local function sorted_keys(...)
+  local keys = {}
+  for _, set in ipairs { ... } do
+    for key in pairs(set) do keys[#keys + 1] = key end
+  end
+  sort(keys)
+  return keys
+end
+
+local function set_of(list)
+  local set = {}
+  for _, key in ipairs(list) do set[key] = true end
+  return set
+end
+
+-- Complains of every key of `given` that is not among `known`.
+local function check_names(report, given, known, prefix, nearest)
+  local is_known, names = set_of(known), {}
+  for key in pairs(given) do
+    if not is_known[key] then names[#names + 1] = key end
+  end
+  sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(names) do
+    if type(key) == "string" then
+      local near = nearest(key, known)
+      local hint = near and format("did you mean %s?", near) or "known: " .. concat(known, ", ")
+      fault(report, key, given[key], "unknown field '%s%s' (%s)", prefix, key, hint)
+    else
+      fault(report, nil, nil, "unknown field %s%s: fields have names", prefix, shown(key))
+    end
+  end
+end
+
+local function check_group(report, service, result, name, nearest)
+  local rules, given = GROUPS[name], service[name]
+  if given ~= nil and type(given) ~= "table" then
+    fault(report, name, given, "%s is %s: write a table, such as %s = { %s = … }", name, shown(given), name,
+      sorted_keys(rules)[1])
+    given = nil
+  end
+  given = given or {}
+  check_names(report, given, sorted_keys(rules), name .. ".", nearest)
+  for key, rule in pairs(rules) do
+    local value = given[key]
+    if value == nil then value = rule[2] end
+    local checked, accepted = rule[1](value)
+    if accepted then fault(report, key, value, "%s.%s is %s: write %s", name, key, shown(value), accepted) end
+    result[rule[3]] = checked
+  end
+end
+
+local function check_handlers(report, service, result)
+  local count = 0
+  for _, name in ipairs(HANDLERS) do
+    local handler = service[name]
+    if type(handler) == "function" then
+      result.handlers[name] = handler
+      count = count + 1
+    elseif handler ~= nil then
+      fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name, shown(handler), name)
+      count = count + 1
+    end
+  end
+  if count == 0 then
+    fault(report, nil, nil, "the service has no handler: give it on_data, on_open or main")
+  end
+  if service.main == nil then return end
+  for _, name in ipairs(NOT_BESIDE_MAIN) do
+    if service[name] ~= nil then
+      fault(report, name, service[name], "%s beside main: main reads with conn:recv(), so %s would never run; keep one",
+        name, name)
+    end
+  end
+end
+
+local M = {}
+
+---Checks what a script returned and fills in the defaults.
+---@param service any what the script returned
+---@param path string the script's file, as its chunk is named
+---@param nearest fun(word: string, known: string[]): string?
+---@return table? checked sizes in bytes, times in ms; nil when there are faults
+---@return string[] faults one line each
+function M.read(service, path, nearest)
+  local report = { path = path, faults = {} }
+  if type(service) ~= "table" then
+    fault(report, nil, nil, "the script returned %s, not a table: end it with return { on_data = function(conn, data) … end }",
+      service == nil and "nothing" or shown(service))
+    return nil, report.faults
+  end
+  local known = { "listen" }
+  for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
+  for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
+  check_names(report, service, known, "", nearest)
+  local result = { handlers = {} }
+  local given = service.listen
+  if given == nil then given = 12345 end
+  local accepted
+  result.listen, accepted = listen(given)
+  if accepted then fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted) end
+  check_handlers(report, service, result)
+  check_group(report, service, result, "limits", nearest)
+  check_group(report, service, result, "timeouts", nearest)
+  if #report.faults > 0 then return nil, report.faults end
+  return result, report.faults
+end
+
+return M

@@ -1,0 +1,67 @@
+/* api/conn.h — a connection as its script sees it: the Lua object around net/conn, for api/ only. */
+#ifndef API_CONN_H
+#define API_CONN_H
+
+#include "api/service.h"
+#include "net/conn.h"
+#include "vm/task.h"
+
+#include <lua.h>
+
+struct runtime;
+
+/* What is still to be told to a connection whose handler waits, in the order of telling. */
+enum pending {
+  PENDING_MAIN = 1 << 0,
+  PENDING_EOF = 1 << 1,
+  PENDING_DRAIN = 1 << 2,
+  PENDING_CLOSE = 1 << 3,
+};
+
+/* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
+ * of a script without on_open has none. */
+struct api_conn {
+  struct conn *conn;      /* NULL once closed */
+  struct runtime *runtime;
+  struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
+  struct conn_past *past; /* what is still known when conn is NULL */
+  int reference;          /* registry; keeps the object until on_close has run */
+  uint8_t pending;        /* enum pending */
+  uint8_t handler;        /* enum handler: the one that runs or waits */
+  uint8_t timeout;        /* enum conn_timeout: what on_timeout was called for */
+  bool busy;              /* a handler waits */
+  bool keep;              /* what on_timeout or on_error returned */
+};
+
+/* What a script may still ask of a closed connection. */
+struct conn_past {
+  uint64_t id;
+  enum reason reason;
+  struct conn_counters counters;
+  unsigned listener_index;
+  socklen_t peer_size;
+  struct sockaddr_storage peer;
+};
+
+extern const struct conn_events api_conn_events;
+
+/* Makes `conn`'s object, or finds it; not while Lua runs. NULL when memory is out: the connection then closes. */
+struct api_conn *api_conn_of(struct conn *conn);
+/* The same inside of a Lua function. Raises when memory is out. */
+struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
+/* Pushes the object. */
+void api_push_conn(lua_State *L, const struct api_conn *self);
+/* Raises unless the argument is a connection. */
+struct api_conn *api_check_conn(lua_State *L, int index);
+uint64_t api_conn_id(const struct api_conn *self);
+
+/* Reads while no handler waits, or while one waits for bytes. */
+void api_conn_update_hold(struct api_conn *self);
+
+/* Each adds functions to the table of methods at the top of the stack. Raise. */
+void api_set_conn_methods(lua_State *L);
+void api_set_conn_recv(lua_State *L);
+/* Adds __index and __newindex to the metatable below that table. Raises. */
+void api_set_conn_fields(lua_State *L);
+
+#endif

@@ -1,0 +1,375 @@
+/* api/conn_events.c — from an event of a connection to the script's handler, in order, one at a time.
+ *
+ * The happy path is on_data: call the handler in a cached coroutine, flush. A handler that waits
+ * makes the connection `busy`: it is not read, and what happens meanwhile is noted in `pending`
+ * and told when the handler has ended. A handler that raises costs its own connection only. */
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/runtime.h"
+#include "net/loop.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DATA_BYTES_MAX = 65536 }; /* what one on_data is given at most */
+
+/* One call of a handler; lives on the C stack until the handler has its arguments. */
+struct call {
+  struct api_conn *self;
+  enum handler handler;
+  const char *bytes; /* on_data: the bytes; on_timeout, on_close: the word; on_error: the message */
+  size_t size;
+  const char *traceback; /* on_error only */
+  size_t traceback_size;
+};
+
+static struct runtime *runtime_for(const struct conn *conn) {
+  return conn_group_of(conn)->owner;
+}
+
+/* The handler's first result means "keep the connection" where that can be said. The object stays
+ * at index 1. */
+static int handled(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct api_conn *self = lua_touserdata(L, 1);
+  self->keep = lua_toboolean(L, -1);
+  return 0;
+}
+
+/* Runs in the handler's coroutine. */
+static int handle(lua_State *L) {
+  const struct call *call = lua_touserdata(L, 1);
+  const struct service *service = runtime_of(L)->service;
+  api_push_conn(L, call->self);
+  lua_replace(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[call->handler]);
+  lua_pushvalue(L, 1);
+  int arguments = 1;
+  if (call->bytes) {
+    lua_pushlstring(L, call->bytes, call->size);
+    arguments++;
+  }
+  if (call->handler == HANDLER_ON_ERROR) {
+    lua_pushlstring(L, call->traceback ? call->traceback : "", call->traceback_size);
+    arguments++;
+  }
+  lua_callk(L, arguments, 1, 0, handled);
+  return handled(L, LUA_OK, 0);
+}
+
+static void deliver_pending(struct runtime *runtime, struct api_conn *self);
+static void run_handler(struct runtime *runtime, const struct call *call);
+
+/* The object of a closed connection is the script's alone from here on. */
+static void release(struct runtime *runtime, struct api_conn *self) {
+  luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
+  self->reference = LUA_NOREF;
+}
+
+static void end_for_timeout(struct conn *conn, enum conn_timeout kind) {
+  if (kind == CONN_TIMEOUT_IDLE) {
+    conn_close(conn, REASON_IDLE);
+  } else {
+    conn_reset(conn, REASON_WRITE_TIMEOUT); /* what is queued will not be taken */
+  }
+}
+
+/* What follows from a handler that came to its end. */
+static void finish(struct runtime *runtime, struct api_conn *self) {
+  if (self->handler == HANDLER_ON_CLOSE) {
+    release(runtime, self);
+    return;
+  }
+  struct conn *conn = self->conn;
+  if (!conn) return;
+  switch ((enum handler)self->handler) {
+    case HANDLER_ON_EOF:
+      if (conn_finished(conn)) conn_close(conn, REASON_EOF);
+      break;
+    case HANDLER_ON_TIMEOUT:
+      if (!self->keep) end_for_timeout(conn, (enum conn_timeout)self->timeout);
+      break;
+    case HANDLER_ON_ERROR:
+      if (!self->keep || service_has(runtime->service, HANDLER_MAIN)) conn_close(conn, REASON_ERROR);
+      break;
+    case HANDLER_MAIN:
+      conn_close(conn, conn_peer_finished(conn) ? REASON_EOF : REASON_CLOSED);
+      break;
+    default:
+      break;
+  }
+}
+
+/* A handler raised. on_error may say a last word, or that the connection goes on. */
+static void on_fail(void *owner, const struct vm_failure *failure) {
+  struct api_conn *self = owner;
+  struct runtime *runtime = self->runtime;
+  enum handler failed = (enum handler)self->handler;
+  self->busy = false;
+  runtime_log_failure(runtime, api_conn_id(self), failure);
+  if (failed == HANDLER_ON_CLOSE) {
+    release(runtime, self);
+    return;
+  }
+  if (failed != HANDLER_ON_ERROR && service_has(runtime->service, HANDLER_ON_ERROR)) {
+    const struct call call = {
+        .self = self,
+        .handler = HANDLER_ON_ERROR,
+        .bytes = failure->message,
+        .size = failure->message_size,
+        .traceback = failure->traceback,
+        .traceback_size = failure->traceback_size,
+    };
+    run_handler(runtime, &call);
+  } else if (self->conn) {
+    conn_close(self->conn, REASON_ERROR);
+  }
+}
+
+static void on_end(void *owner, bool failed) {
+  struct api_conn *self = owner;
+  struct runtime *runtime = self->runtime;
+  if (!failed) {
+    self->busy = false;
+    finish(runtime, self);
+  }
+  deliver_pending(runtime, self);
+}
+
+static void run_handler(struct runtime *runtime, const struct call *call) {
+  struct api_conn *self = call->self;
+  const struct vm_owner owner = {
+      .self = self, .conn_id = api_conn_id(self), .on_fail = on_fail, .on_end = on_end};
+  assert(!self->busy);
+  self->handler = (uint8_t)call->handler;
+  self->keep = false;
+  switch (runtime_enter(runtime, handle, (void *)(uintptr_t)call, &owner, NULL)) {
+    case VM_DONE:
+      finish(runtime, self);
+      break;
+    case VM_WAITING:
+      self->busy = true;
+      api_conn_update_hold(self);
+      break;
+    case VM_FAILED: /* on_fail() has seen to it */
+      break;
+  }
+}
+
+/* Bytes that a handler received but did not read go to on_data, as if they came now. */
+static bool deliver_leftover(struct runtime *runtime, struct api_conn *self) {
+  if (!self->inbox || self->inbox->size == 0) return false;
+  struct inbox *inbox = self->inbox;
+  struct call call = {.self = self, .handler = HANDLER_ON_DATA};
+  call.bytes = inbox->bytes + inbox->start;
+  call.size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
+  inbox_consume(inbox, call.size); /* the bytes themselves stay until something is appended */
+  if (!service_has(runtime->service, HANDLER_ON_DATA)) return true;
+  run_handler(runtime, &call);
+  return true;
+}
+
+static bool take_pending(struct api_conn *self, enum pending kind) {
+  bool pending = self->pending & kind;
+  self->pending = (uint8_t)(self->pending & ~kind);
+  return pending;
+}
+
+/* Tells `handler`, or without one does what the contract says instead. */
+static void tell(struct runtime *runtime, struct api_conn *self, enum handler handler) {
+  if (service_has(runtime->service, handler)) {
+    run_handler(runtime, &(struct call){.self = self, .handler = handler});
+  } else if (handler == HANDLER_ON_EOF) {
+    conn_close(self->conn, REASON_EOF);
+  }
+}
+
+static void tell_closed(struct runtime *runtime, struct api_conn *self) {
+  const char *word = reason_name(self->past ? self->past->reason : REASON_NONE);
+  if (!service_has(runtime->service, HANDLER_ON_CLOSE)) {
+    release(runtime, self);
+    return;
+  }
+  run_handler(runtime, &(struct call){.self = self,
+                                      .handler = HANDLER_ON_CLOSE,
+                                      .bytes = word,
+                                      .size = strlen(word)});
+}
+
+/* Tells one thing that is due; false when there is nothing more to tell. */
+static bool deliver_one(struct runtime *runtime, struct api_conn *self) {
+  if (self->conn && !conn_is_closing(self->conn)) {
+    if (take_pending(self, PENDING_MAIN)) {
+      tell(runtime, self, HANDLER_MAIN);
+    } else if (deliver_leftover(runtime, self)) {
+      return true;
+    } else if (take_pending(self, PENDING_EOF)) {
+      tell(runtime, self, HANDLER_ON_EOF);
+    } else if (take_pending(self, PENDING_DRAIN)) {
+      tell(runtime, self, HANDLER_ON_DRAIN);
+    } else {
+      return false;
+    }
+    return true;
+  }
+  if (!take_pending(self, PENDING_CLOSE)) return false;
+  tell_closed(runtime, self);
+  return true;
+}
+
+static void deliver_pending(struct runtime *runtime, struct api_conn *self) {
+  while (!self->busy && deliver_one(runtime, self)) continue;
+  api_conn_update_hold(self);
+}
+
+static bool wake(struct runtime *runtime, struct vm_ticket *place) {
+  struct vm_ticket ticket = *place;
+  *place = (struct vm_ticket){0};
+  return ticket.task && runtime_wake(runtime, ticket);
+}
+
+static void on_open(struct conn *conn) {
+  struct runtime *runtime = runtime_for(conn);
+  bool opens = service_has(runtime->service, HANDLER_ON_OPEN);
+  bool has_main = service_has(runtime->service, HANDLER_MAIN);
+  if (!opens && !has_main) return;
+  struct api_conn *self = api_conn_of(conn);
+  if (!self) return;
+  if (has_main) self->pending |= PENDING_MAIN;
+  if (opens) tell(runtime, self, HANDLER_ON_OPEN);
+  deliver_pending(runtime, self);
+}
+
+/* Hands what arrived to the handler that waits for it; what that leaves is kept. */
+static void feed_reader(struct runtime *runtime, struct api_conn *self, const char *bytes,
+                        size_t size) {
+  struct inbox *inbox = self->inbox;
+  inbox->fresh = bytes;
+  inbox->fresh_size = size;
+  wake(runtime, &inbox->reader);
+  if (!inbox_keep_fresh(inbox) && self->conn) conn_close(self->conn, REASON_ERROR);
+  inbox->fresh = NULL;
+  inbox->fresh_size = 0;
+  if (!self->busy) deliver_pending(runtime, self);
+  api_conn_update_hold(self);
+}
+
+static void on_data(struct conn *conn, const char *bytes, size_t size) {
+  struct runtime *runtime = runtime_for(conn);
+  struct api_conn *self = conn_owner(conn);
+  if (self && self->inbox && self->inbox->reader.task) {
+    feed_reader(runtime, self, bytes, size);
+    return;
+  }
+  if (!service_has(runtime->service, HANDLER_ON_DATA)) return;
+  if (!self) self = api_conn_of(conn);
+  if (!self) return;
+  assert(!self->busy); /* it would be held */
+  run_handler(runtime, &(struct call){
+                           .self = self, .handler = HANDLER_ON_DATA, .bytes = bytes, .size = size});
+  if (self->pending || self->inbox) deliver_pending(runtime, self);
+}
+
+static void on_eof(struct conn *conn) {
+  struct runtime *runtime = runtime_for(conn);
+  struct api_conn *self = conn_owner(conn);
+  if (!self && !service_has(runtime->service, HANDLER_ON_EOF)) {
+    conn_close(conn, REASON_EOF);
+    return;
+  }
+  if (!self) self = api_conn_of(conn);
+  if (!self) return;
+  self->pending |= PENDING_EOF;
+  if (self->inbox) wake(runtime, &self->inbox->reader);
+  deliver_pending(runtime, self);
+}
+
+static void on_drain(struct conn *conn, bool crossed) {
+  struct runtime *runtime = runtime_for(conn);
+  struct api_conn *self = conn_owner(conn);
+  bool wanted = crossed && service_has(runtime->service, HANDLER_ON_DRAIN);
+  if (!self && wanted) self = api_conn_of(conn);
+  if (!self) return;
+  if (wanted) self->pending |= PENDING_DRAIN;
+  if (self->inbox) wake(runtime, &self->inbox->drainer);
+  deliver_pending(runtime, self);
+}
+
+/* A handler that waits for these very bytes is told by what it called. Returns whether it was. */
+static bool time_out_waiting(struct runtime *runtime, struct api_conn *self,
+                             struct vm_ticket *place) {
+  if (!place->task) return false;
+  self->inbox->timed_out = true;
+  return wake(runtime, place);
+}
+
+static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+  struct runtime *runtime = runtime_for(conn);
+  struct api_conn *self = conn_owner(conn);
+  bool has_handler = service_has(runtime->service, HANDLER_ON_TIMEOUT);
+  if (self && self->inbox && kind == CONN_TIMEOUT_IDLE &&
+      time_out_waiting(runtime, self, &self->inbox->reader)) {
+    return;
+  }
+  if (self && self->inbox && kind == CONN_TIMEOUT_WRITE && has_handler &&
+      time_out_waiting(runtime, self, &self->inbox->drainer)) {
+    return;
+  }
+  /* A handler that waits for something else is why nothing moves; it is asked again later. */
+  if (self && self->busy && (has_handler || kind == CONN_TIMEOUT_IDLE)) return;
+  if (!has_handler) {
+    end_for_timeout(conn, kind);
+    return;
+  }
+  if (!self) self = api_conn_of(conn);
+  if (!self) return;
+  self->timeout = (uint8_t)kind;
+  const char *word = kind == CONN_TIMEOUT_IDLE ? "idle" : "write";
+  run_handler(runtime, &(struct call){.self = self,
+                                      .handler = HANDLER_ON_TIMEOUT,
+                                      .bytes = word,
+                                      .size = strlen(word)});
+  deliver_pending(runtime, self);
+}
+
+/* What a script may still ask for when the connection's own memory is gone. */
+static struct conn_past *remember(const struct conn *conn, enum reason reason) {
+  struct conn_past *past = calloc(1, sizeof *past);
+  if (!past) return NULL;
+  past->id = conn_id(conn);
+  past->reason = reason;
+  past->listener_index = conn_listener_index(conn);
+  conn_counters(conn, &past->counters);
+  const struct sockaddr *peer = conn_peer(conn, &past->peer_size);
+  memcpy(&past->peer, peer, past->peer_size);
+  return past;
+}
+
+static void on_close(struct conn *conn, enum reason reason) {
+  struct runtime *runtime = runtime_for(conn);
+  struct api_conn *self = conn_owner(conn);
+  if (!self && service_has(runtime->service, HANDLER_ON_CLOSE)) self = api_conn_of(conn);
+  if (self) {
+    self->past = remember(conn, reason);
+    self->conn = NULL;
+    self->pending = PENDING_CLOSE;
+    if (self->inbox) {
+      wake(runtime, &self->inbox->reader);
+      wake(runtime, &self->inbox->drainer);
+    }
+    deliver_pending(runtime, self);
+  }
+  runtime->on_room(runtime->context);
+}
+
+const struct conn_events api_conn_events = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drain = on_drain,
+    .on_timeout = on_timeout,
+    .on_close = on_close,
+};

@@ -1,0 +1,176 @@
+/* api/conn_fields.c — conn.id, conn.peer and the like, and the script's own fields. */
+#include "api/conn.h"
+
+#include "api/runtime.h"
+#include "base/address.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 300 };
+
+static void push_sockaddr(lua_State *L, const struct sockaddr *address, socklen_t size) {
+  char text[TEXT_BYTES];
+  address_from_sockaddr(address, size, text, sizeof text);
+  lua_pushstring(L, text);
+}
+
+/* The peer of an open or a closed connection; NULL when nothing is known of it any more. */
+static const struct sockaddr *peer_of(const struct api_conn *self, socklen_t *size) {
+  if (self->conn) return conn_peer(self->conn, size);
+  if (!self->past) return NULL;
+  *size = self->past->peer_size;
+  return (const struct sockaddr *)&self->past->peer;
+}
+
+static void push_id(lua_State *L, const struct api_conn *self) {
+  lua_pushinteger(L, (lua_Integer)api_conn_id(self));
+}
+
+static void push_peer(lua_State *L, const struct api_conn *self) {
+  socklen_t size = 0;
+  const struct sockaddr *peer = peer_of(self, &size);
+  if (peer) {
+    push_sockaddr(L, peer, size);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* nil on a Unix socket, which has neither. */
+static void push_peer_ip(lua_State *L, const struct api_conn *self) {
+  char text[TEXT_BYTES];
+  socklen_t size = 0;
+  const struct sockaddr *peer = peer_of(self, &size);
+  if (!peer || peer->sa_family == AF_UNIX || address_ip(peer, text, sizeof text) < 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushstring(L, text);
+  }
+}
+
+static void push_peer_port(lua_State *L, const struct api_conn *self) {
+  socklen_t size = 0;
+  const struct sockaddr *peer = peer_of(self, &size);
+  int port = peer ? address_port(peer) : -1;
+  if (port < 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushinteger(L, port);
+  }
+}
+
+/* Our own end; nil once closed. */
+static void push_sock(lua_State *L, const struct api_conn *self) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  if (self->conn && conn_local(self->conn, &address, &size) == 0) {
+    push_sockaddr(L, (struct sockaddr *)&address, size);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+static void push_listener(lua_State *L, const struct api_conn *self) {
+  unsigned index = 0;
+  if (self->conn) {
+    index = conn_listener_index(self->conn);
+  } else if (self->past) {
+    index = self->past->listener_index;
+  }
+  lua_pushstring(L, runtime_of(L)->listeners[index]);
+}
+
+static void push_state(lua_State *L, const struct api_conn *self) {
+  static const char *const names[] = {
+      [CONN_PHASE_OPEN] = "open",
+      [CONN_PHASE_PEER_FINISHED] = "eof",
+      [CONN_PHASE_SHUTDOWN] = "shutdown",
+      [CONN_PHASE_CLOSING] = "closing",
+  };
+  lua_pushstring(L, self->conn ? names[conn_phase(self->conn)] : "closed");
+}
+
+static const struct field {
+  const char *name;
+  void (*push)(lua_State *L, const struct api_conn *self);
+} fields[] = {
+    {"id", push_id},
+    {"peer", push_peer},
+    {"peer_ip", push_peer_ip},
+    {"peer_port", push_peer_port},
+    {"sock", push_sock},
+    {"listener", push_listener},
+    {"state", push_state},
+};
+enum { FIELD_COUNT = sizeof fields / sizeof *fields };
+
+/* Upvalue 1: every built-in name; its method, or the index of its field. */
+static int l_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  switch (lua_rawget(L, lua_upvalueindex(1))) {
+    case LUA_TFUNCTION:
+      return 1;
+    case LUA_TNUMBER:
+      fields[lua_tointeger(L, -1)].push(L, lua_touserdata(L, 1));
+      return 1;
+    default:
+      break;
+  }
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+static int l_newindex(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) {
+    return luaL_error(L, "conn.%s is built in and cannot be set: choose another name",
+                      lua_tostring(L, 2));
+  }
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+static int l_tostring(lua_State *L) {
+  const struct api_conn *self = api_check_conn(L, 1);
+  lua_pushliteral(L, "conn #");
+  push_id(L, self);
+  lua_pushliteral(L, " ");
+  push_peer(L, self);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "(closed)");
+  }
+  lua_concat(L, lua_gettop(L) - 1);
+  return 1;
+}
+
+void api_set_conn_fields(lua_State *L) {
+  for (int i = 0; i < FIELD_COUNT; i++) {
+    lua_pushinteger(L, i);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -3, "__index");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_newindex, 1);
+  lua_setfield(L, -3, "__newindex");
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -3, "__tostring");
+  lua_getfield(L, -1, "close");
+  lua_setfield(L, -3, "__close");
+}

@@ -1,0 +1,186 @@
+/* api/conn_methods.c — conn:send, drain, pause, resume, close, shutdown, reset, stats. */
+#include "api/conn.h"
+
+#include "api/inbox.h"
+#include "api/runtime.h"
+#include "net/tcp_info.h"
+
+#include <lauxlib.h>
+
+/* A string this long is not copied but borrowed until the flush; a shorter one is copied sooner than
+ * it would be anchored. */
+enum { BORROW_BYTES_MIN = 4096 };
+
+static int push_closed(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+static int push_done(lua_State *L) {
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* Queues the string at `index`; false when the connection takes no more. Raises. */
+static bool send_string(lua_State *L, struct conn *conn, int index) {
+  size_t size;
+  const char *bytes = lua_tolstring(L, index, &size);
+  if (size < BORROW_BYTES_MIN) return conn_send(conn, bytes, size) == 0;
+  runtime_anchor(L, index);
+  return conn_send_borrowed(conn, bytes, size) == 0;
+}
+
+static void check_list(lua_State *L, lua_Integer length) {
+  for (lua_Integer i = 1; i <= length; i++) {
+    int type = lua_rawgeti(L, 2, i);
+    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+      luaL_error(L, "bad argument #1 to 'send' (element %I of the list is a %s, not a string)", i,
+                 lua_typename(L, type));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* All of the list or, after an error, none: it is checked before the first is queued. */
+static bool send_list(lua_State *L, struct conn *conn) {
+  lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
+  check_list(L, length);
+  bool sent = true;
+  for (lua_Integer i = 1; sent && i <= length; i++) {
+    lua_rawgeti(L, 2, i);
+    sent = send_string(L, conn, 3);
+    lua_settop(L, 2);
+  }
+  return sent;
+}
+
+/* conn:send(data) -> true | nil, "closed" */
+static int l_send(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  int type = lua_type(L, 2);
+  lua_settop(L, 2);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TTABLE) {
+    return luaL_typeerror(L, 2, "string or list of strings");
+  }
+  if (!self->conn) return push_closed(L);
+  bool sent = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn, 2);
+  return sent ? push_done(L) : push_closed(L);
+}
+
+static int drained(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->inbox->timed_out) return push_done(L);
+  luaL_pushfail(L);
+  lua_pushliteral(L, "timeout");
+  return 2;
+}
+
+/* conn:drain() -> true | nil, "closed" | nil, "timeout" */
+static int l_drain(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  struct vm_ticket ticket = vm_wait_ticket(L);
+  if (self->inbox->drainer.task) {
+    return luaL_error(L, "another coroutine already waits in drain() of this connection");
+  }
+  if (!conn_await_drain(self->conn)) return drained(L, LUA_OK, 0);
+  self->inbox->timed_out = false;
+  self->inbox->drainer = ticket;
+  return vm_wait(L, 0, drained);
+}
+
+/* conn:pause(), conn:resume() -> true | nil, "closed" */
+static int set_paused(lua_State *L, bool on) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  conn_hold(self->conn, CONN_HOLD_SCRIPT, on);
+  return push_done(L);
+}
+
+static int l_pause(lua_State *L) {
+  return set_paused(L, true);
+}
+
+static int l_resume(lua_State *L) {
+  return set_paused(L, false);
+}
+
+/* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
+static int l_close(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  conn_close(self->conn, REASON_CLOSED);
+  return push_done(L);
+}
+
+static int l_shutdown(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return push_closed(L);
+  conn_shutdown(self->conn);
+  return push_done(L);
+}
+
+static int l_reset(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn) return push_closed(L);
+  conn_reset(self->conn, REASON_CLOSED);
+  return push_done(L);
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
+  lua_newtable(L);
+  lua_pushstring(L, info->state);
+  lua_setfield(L, -2, "state");
+  set_integer(L, "rtt_us", info->rtt_us);
+  set_integer(L, "rtt_variation_us", info->rtt_variation_us);
+  set_integer(L, "retransmits", info->retransmits);
+  set_integer(L, "unacked", info->unacked);
+  set_integer(L, "lost", info->lost);
+  set_integer(L, "congestion_window", info->congestion_window);
+  set_integer(L, "send_mss", info->send_mss);
+  set_integer(L, "receive_space", info->receive_space);
+}
+
+/* conn:stats() -> table; of a closed connection the last figures, with nothing queued */
+static int l_stats(lua_State *L) {
+  const struct api_conn *self = api_check_conn(L, 1);
+  struct conn_counters counters = {0};
+  if (self->conn) {
+    conn_counters(self->conn, &counters);
+  } else if (self->past) {
+    counters = self->past->counters;
+  }
+  lua_newtable(L);
+  set_integer(L, "bytes_in", counters.bytes_in);
+  set_integer(L, "bytes_out", counters.bytes_out);
+  set_integer(L, "messages_in", counters.messages_in);
+  set_integer(L, "messages_out", counters.messages_out);
+  set_integer(L, "queue", self->conn ? conn_queue_bytes(self->conn) : 0);
+  lua_pushnumber(L, (lua_Number)counters.age_ms / 1000);
+  lua_setfield(L, -2, "age");
+  struct net_tcp_info info;
+  if (self->conn && net_tcp_info_read(conn_descriptor(self->conn), &info) == 0) {
+    push_tcp_info(L, &info);
+    lua_setfield(L, -2, "tcp");
+  }
+  return 1;
+}
+
+void api_set_conn_methods(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"send", l_send},     {"drain", l_drain}, {"pause", l_pause},
+      {"resume", l_resume}, {"close", l_close}, {"shutdown", l_shutdown},
+      {"reset", l_reset},   {"stats", l_stats}, {NULL, NULL},
+  };
+  luaL_setfuncs(L, methods, 0);
+}

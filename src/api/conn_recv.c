@@ -1,0 +1,178 @@
+/* api/conn_recv.c — conn:recv, recv_exactly, recv_line, recv_until: bytes for a handler that waits.
+ *
+ * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
+ * again. The arguments stay on the coroutine's stack meanwhile. */
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/runtime.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+enum { RECV_BYTES_DEFAULT = 65536 };
+
+/* A function of the recv family: what it takes from `size` arrived bytes. Pushes the results and
+ * returns how many, or 0 for "not enough yet". Raises. */
+typedef int (*taker)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
+
+static size_t limit_of(lua_State *L, int index) {
+  size_t message_max = runtime_of(L)->service->message_bytes_max;
+  lua_Integer max = luaL_optinteger(L, index, (lua_Integer)message_max);
+  luaL_argcheck(L, max > 0, index, "must be 1 or more bytes");
+  return (size_t)max;
+}
+
+static int take(lua_State *L, struct inbox *inbox, const char *bytes, size_t size,
+                size_t consumed) {
+  lua_pushlstring(L, bytes, size);
+  inbox_consume(inbox, consumed);
+  return 1;
+}
+
+static int push_failure(lua_State *L, const char *code) {
+  luaL_pushfail(L);
+  lua_pushstring(L, code);
+  return 2;
+}
+
+/* recv([max]) */
+static int take_some(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  lua_Integer max = luaL_optinteger(L, 2, RECV_BYTES_DEFAULT);
+  luaL_argcheck(L, max > 0, 2, "must be 1 or more bytes");
+  if (size == 0) return 0;
+  if (size > (size_t)max) size = (size_t)max;
+  return take(L, inbox, bytes, size, size);
+}
+
+/* recv_exactly(n) */
+static int take_exactly(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  size_t wanted = (size_t)luaL_checkinteger(L, 2);
+  return size < wanted ? 0 : take(L, inbox, bytes, wanted, wanted);
+}
+
+/* Where `separator` begins, or NULL. Goes on where the last look ended. */
+static const char *find(struct inbox *inbox, const char *bytes, size_t size, const char *separator,
+                        size_t separator_size) {
+  if (size < separator_size) return NULL;
+  const char *found =
+      memmem(bytes + inbox->scanned, size - inbox->scanned, separator, separator_size);
+  if (!found) inbox->scanned = size - separator_size + 1;
+  return found;
+}
+
+/* Up to `separator`, of at most `max` bytes; `trim` takes a CR off the end. */
+static int take_until(lua_State *L, struct inbox *inbox, const char *bytes, size_t size,
+                      const char *separator, size_t separator_size, size_t max, bool trim) {
+  const char *end = find(inbox, bytes, size, separator, separator_size);
+  if (!end) {
+    size_t undecided = separator_size - 1 + (trim ? 1 : 0); /* may still belong to the separator */
+    return size > max + undecided ? push_failure(L, "limit") : 0;
+  }
+  size_t length = (size_t)(end - bytes);
+  size_t consumed = length + separator_size;
+  if (trim && length > 0 && bytes[length - 1] == '\r') length--;
+  if (length > max) return push_failure(L, "limit");
+  return take(L, inbox, bytes, length, consumed);
+}
+
+/* recv_line([max]) */
+static int take_line(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  return take_until(L, inbox, bytes, size, "\n", 1, limit_of(L, 2), true);
+}
+
+/* recv_until(separator [, max]) */
+static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  size_t separator_size;
+  const char *separator = luaL_checklstring(L, 2, &separator_size);
+  return take_until(L, inbox, bytes, size, separator, separator_size, limit_of(L, 3), false);
+}
+
+static const taker takers[] = {take_some, take_exactly, take_line, take_up_to};
+
+/* Why no more bytes will come, or NULL. */
+static const char *end_code(const struct api_conn *self) {
+  if (!self->conn || conn_is_closing(self->conn)) {
+    bool by_peer = self->past && self->past->reason == REASON_EOF;
+    return by_peer ? "eof" : "closed";
+  }
+  if (conn_peer_finished(self->conn)) return "eof";
+  return self->inbox->timed_out ? "timeout" : NULL;
+}
+
+/* nil, code, and what had arrived of an incomplete piece */
+static int give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
+                   size_t size) {
+  int count = push_failure(L, code);
+  if (size == 0) return count;
+  return count + take(L, inbox, bytes, size, size);
+}
+
+static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
+
+static int go_on(lua_State *L, int status, lua_KContext kind) {
+  (void)status;
+  return attempt(L, api_check_conn(L, 1), kind);
+}
+
+static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
+  struct inbox *inbox = self->inbox;
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  int count = takers[kind](L, inbox, bytes, size);
+  if (count > 0) return count;
+  const char *code = end_code(self);
+  if (code) return give_up(L, inbox, code, bytes, size);
+  inbox->reader = vm_wait_ticket(L);
+  api_conn_update_hold(self);
+  return vm_wait(L, kind, go_on);
+}
+
+static int receive(lua_State *L, lua_KContext kind) {
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  if (self->inbox->reader.task) {
+    return luaL_error(L, "another coroutine already reads from this connection");
+  }
+  self->inbox->timed_out = false;
+  self->inbox->scanned = 0;
+  return attempt(L, self, kind);
+}
+
+enum { SOME, EXACTLY, LINE, UP_TO };
+
+/* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
+static int l_recv(lua_State *L) {
+  return receive(L, SOME);
+}
+
+/* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
+static int l_recv_exactly(lua_State *L) {
+  size_t max = runtime_of(L)->service->message_bytes_max;
+  lua_Integer wanted = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
+  luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
+  return receive(L, EXACTLY);
+}
+
+/* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
+static int l_recv_line(lua_State *L) {
+  return receive(L, LINE);
+}
+
+/* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
+static int l_recv_until(lua_State *L) {
+  luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
+  return receive(L, UP_TO);
+}
+
+void api_set_conn_recv(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"recv", l_recv},
+      {"recv_exactly", l_recv_exactly},
+      {"recv_line", l_recv_line},
+      {"recv_until", l_recv_until},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, methods, 0);
+}

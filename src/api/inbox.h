@@ -1,0 +1,36 @@
+/* api/inbox.h — bytes that arrived for a handler that reads by itself — knows neither Lua nor libuv. */
+#ifndef API_INBOX_H
+#define API_INBOX_H
+
+#include "vm/task.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes come from the loop's read buffer. A reader that waits takes them from there; only what it
+ * leaves is copied. */
+struct inbox {
+  char *bytes; /* kept ones: from `start`, `size` of them, in `capacity` */
+  size_t start;
+  size_t size;
+  size_t capacity;
+  const char *fresh; /* valid during one read callback; NULL otherwise */
+  size_t fresh_size;
+  size_t scanned; /* bytes in which the reader already looked for its separator */
+  struct vm_ticket reader;
+  struct vm_ticket drainer;
+  bool timed_out; /* why the waiting one was woken */
+};
+
+/* NULL when memory is out. */
+struct inbox *inbox_new(void);
+void inbox_free(struct inbox *inbox); /* NULL is allowed */
+
+/* What there is, as one piece. False when memory is out. */
+bool inbox_view(struct inbox *inbox, const char **bytes, size_t *size);
+void inbox_consume(struct inbox *inbox, size_t size);
+/* Copies what is left of the fresh bytes, which are about to go. False when memory is out. */
+bool inbox_keep_fresh(struct inbox *inbox);
+bool inbox_empty(const struct inbox *inbox);
+
+#endif

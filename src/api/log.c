@@ -1,0 +1,65 @@
+/* api/log.c — moonport.log, and print: lines in the script's name, with the connection's id. */
+#include "api/modules.h"
+#include "api/runtime.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static void write_line(lua_State *L, enum log_level level, int index) {
+  size_t size;
+  const char *message = lua_tolstring(L, index, &size);
+  struct runtime *runtime = runtime_of(L);
+  runtime_log(runtime, level, vm_running_conn_id(runtime->vm), message, size);
+}
+
+/* log.LEVEL(format, ...): string.format, but a lone argument is taken as it is. Upvalues: the level,
+ * string.format. */
+static int l_level(lua_State *L) {
+  enum log_level level = (enum log_level)lua_tointeger(L, lua_upvalueindex(1));
+  luaL_checkany(L, 1);
+  if (!log_enabled(runtime_of(L)->log, level)) return 0;
+  if (lua_gettop(L) == 1) {
+    luaL_tolstring(L, 1, NULL);
+  } else {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+  }
+  write_line(L, level, -1);
+  return 0;
+}
+
+/* print(...): as in Lua, tabs between, but into the log */
+static int l_print(lua_State *L) {
+  luaL_Buffer line;
+  int count = lua_gettop(L);
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&line);
+  }
+  luaL_pushresult(&line);
+  write_line(L, LOG_INFO, -1);
+  return 0;
+}
+
+int api_open_log(lua_State *L) {
+  static const struct {
+    const char *name;
+    enum log_level level;
+  } levels[] = {
+      {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+    lua_pushinteger(L, levels[i].level);
+    lua_getglobal(L, "string");
+    lua_getfield(L, -1, "format");
+    lua_remove(L, -2);
+    lua_pushcclosure(L, l_level, 2);
+    lua_setfield(L, -2, levels[i].name);
+  }
+  lua_pushcfunction(L, l_print);
+  lua_setfield(L, -2, "print");
+  return 1;
+}

@@ -1,0 +1,12 @@
+/* api/modules.h — the openers of the Lua types and modules, one per file. */
+#ifndef API_MODULES_H
+#define API_MODULES_H
+
+#include <lua.h>
+
+void api_open_conn(lua_State *L);   /* the type moonport.conn; pushes nothing. Raises. */
+int api_open_log(lua_State *L);     /* moonport.log */
+int api_open_timer(lua_State *L);   /* moonport.timer */
+int api_open_server(lua_State *L);  /* moonport.server */
+
+#endif

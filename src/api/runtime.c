@@ -1,0 +1,97 @@
+/* api/runtime.c — one script at work: the door into its state, and what follows each entry. */
+#include "api/runtime.h"
+
+#include "api/modules.h"
+#include "net/loop.h"
+
+#include <lauxlib.h>
+
+/* Registry key of the list of strings that outputs borrow. */
+static const char anchors_key = 0;
+
+void runtime_open_modules(lua_State *L) {
+  static const luaL_Reg modules[] = {
+      {"moonport.log", api_open_log},
+      {"moonport.timer", api_open_timer},
+      {"moonport.server", api_open_server},
+      {NULL, NULL},
+  };
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  api_open_conn(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, modules, 0);
+  lua_pop(L, 1);
+  luaL_requiref(L, "moonport.log", api_open_log, 0);
+  lua_getfield(L, -1, "print");
+  lua_setglobal(L, "print");
+  lua_pop(L, 1);
+}
+
+struct runtime *runtime_of(lua_State *L) {
+  return vm_context(vm_of(L));
+}
+
+void runtime_anchor(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  lua_insert(L, -2);
+  struct runtime *runtime = runtime_of(L);
+  lua_rawseti(L, -2, runtime->anchor_count + 1);
+  runtime->anchor_count++;
+  lua_pop(L, 1);
+}
+
+static void release_anchors(struct runtime *runtime) {
+  lua_State *L = vm_state(runtime->vm);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  while (runtime->anchor_count > 0) {
+    lua_pushnil(L); /* into a field that is there: needs no memory, so it cannot raise */
+    lua_rawseti(L, -2, runtime->anchor_count--);
+  }
+  lua_pop(L, 1);
+}
+
+static void settle(struct runtime *runtime) {
+  net_loop_flush(runtime->loop);
+  if (runtime->anchor_count > 0) release_anchors(runtime);
+}
+
+enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,
+                             const struct vm_owner *owner, struct vm_task **task) {
+  enum vm_status status = vm_enter(runtime->vm, body, argument, owner, task);
+  settle(runtime);
+  return status;
+}
+
+bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket) {
+  bool woken = vm_wake(ticket);
+  settle(runtime);
+  return woken;
+}
+
+void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
+                 const char *message, size_t size) {
+  const struct log_record record = {
+      .level = level,
+      .script = runtime->script,
+      .conn = conn_id,
+      .message = message,
+      .message_size = size,
+  };
+  log_write(runtime->log, &record);
+}
+
+void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
+                         const struct vm_failure *failure) {
+  const struct log_record record = {
+      .level = LOG_ERROR,
+      .script = runtime->script,
+      .conn = conn_id,
+      .message = failure->message,
+      .message_size = failure->message_size,
+      .traceback = failure->traceback,
+      .traceback_size = failure->traceback_size,
+  };
+  log_write(runtime->log, &record);
+}

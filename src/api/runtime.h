@@ -1,0 +1,51 @@
+/* api/runtime.h — one script at work: its Lua state, its connections, its log. */
+#ifndef API_RUNTIME_H
+#define API_RUNTIME_H
+
+#include "base/log.h"
+#include "net/conn.h"
+#include "vm/task.h"
+#include "vm/vm.h"
+
+struct net_loop;
+struct service;
+
+/* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
+ * a Lua function with runtime_of(). */
+struct runtime {
+  struct net_loop *loop;
+  struct log *log;
+  struct vm *vm;
+  const char *script;             /* the file's name, for the log */
+  const struct service *service;  /* what the script returned */
+  struct conn_group group;        /* its connections */
+  struct list timers;             /* active ones, to be ended with the script */
+  const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  bool draining;
+  int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
+  /* A connection is gone: there is room for another one. */
+  void (*on_room)(void *context);
+  void *context;
+};
+
+/* Opens every moonport module in the state. Raises. */
+void runtime_open_modules(lua_State *L);
+
+struct runtime *runtime_of(lua_State *L);
+
+/* As vm_enter() and vm_wake(), then sends what the handler queued. */
+enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,
+                             const struct vm_owner *owner, struct vm_task **task);
+bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket);
+
+/* Keeps the string at `index` until what is queued has been flushed. Raises. */
+void runtime_anchor(lua_State *L, int index);
+
+/* Writes a line in the script's name. */
+void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
+                 const char *message, size_t size);
+/* A handler or callback that raised. */
+void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
+                         const struct vm_failure *failure);
+
+#endif

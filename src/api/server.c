@@ -1,0 +1,83 @@
+/* api/server.c — moonport.server: this script's connections, all at once. */
+#include "api/conn.h"
+#include "api/modules.h"
+#include "api/runtime.h"
+#include "base/blob.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static void append_conn(struct conn *conn, void *context) {
+  lua_State *L = context;
+  if (conn_is_closing(conn)) return;
+  lua_Integer index = (lua_Integer)lua_rawlen(L, 1) + 1;
+  api_push_conn(L, api_make_conn(L, conn));
+  lua_rawseti(L, 1, index);
+}
+
+/* server.connections() -> list of the open connections, oldest first */
+static int l_connections(lua_State *L) {
+  struct runtime *runtime = runtime_of(L);
+  lua_settop(L, 0);
+  lua_createtable(L, (int)runtime->group.count, 0);
+  conn_group_each(&runtime->group, append_conn, L);
+  return 1;
+}
+
+struct broadcast {
+  struct blob *blob;
+  size_t size;
+  const struct conn *except;
+  lua_Integer receivers;
+};
+
+static void send_to(struct conn *conn, void *context) {
+  struct broadcast *broadcast = context;
+  if (conn == broadcast->except) return;
+  if (conn_send_shared(conn, broadcast->blob, broadcast->size) == 0) broadcast->receivers++;
+}
+
+/* server.broadcast(data [, except]) -> number of connections it was queued for */
+static int l_broadcast(lua_State *L) {
+  struct broadcast broadcast = {0};
+  const char *data = luaL_checklstring(L, 1, &broadcast.size);
+  if (!lua_isnoneornil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
+  /* One copy, however many receive it; nothing raises while it is held here. */
+  broadcast.blob = blob_new(broadcast.size);
+  if (!broadcast.blob) return luaL_error(L, "not enough memory");
+  memcpy(broadcast.blob->bytes, data, broadcast.size);
+  conn_group_each(&runtime_of(L)->group, send_to, &broadcast);
+  blob_unref(broadcast.blob);
+  lua_pushinteger(L, broadcast.receivers);
+  return 1;
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/* server.stats() -> table */
+static int l_stats(lua_State *L) {
+  const struct runtime *runtime = runtime_of(L);
+  lua_newtable(L);
+  set_integer(L, "connections", runtime->group.count);
+  set_integer(L, "accepted", runtime->group.accepted);
+  set_integer(L, "bytes_in", runtime->group.bytes_in);
+  set_integer(L, "bytes_out", runtime->group.bytes_out);
+  set_integer(L, "memory", vm_memory_bytes(runtime->vm));
+  lua_pushboolean(L, runtime->draining);
+  lua_setfield(L, -2, "draining");
+  return 1;
+}
+
+int api_open_server(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"connections", l_connections},
+      {"broadcast", l_broadcast},
+      {"stats", l_stats},
+      {NULL, NULL},
+  };
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,160 @@
+/* api/service.c — runs a script and takes over what it returns. The rules are in lua/moonport/service.lua.
+ */
+#include "api/service.h"
+
+#include "api/runtime.h"
+#include "base/text.h"
+#include "vm/loader.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const handler_names[HANDLER_COUNT] = {
+    [HANDLER_ON_OPEN] = "on_open",   [HANDLER_ON_DATA] = "on_data",
+    [HANDLER_ON_EOF] = "on_eof",     [HANDLER_ON_DRAIN] = "on_drain",
+    [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
+    [HANDLER_ON_CLOSE] = "on_close", [HANDLER_MAIN] = "main",
+};
+
+struct loading {
+  struct runtime *runtime;
+  const char *path;
+  struct service *service;
+  bool faulty;        /* a fault was logged */
+  bool has_traceback; /* an error now is one of the running script, not of its text */
+};
+
+bool service_has(const struct service *service, enum handler handler) {
+  return service->handlers[handler] != LUA_NOREF;
+}
+
+static void service_init(struct service *service) {
+  *service = (struct service){0};
+  for (int i = 0; i < HANDLER_COUNT; i++) service->handlers[i] = LUA_NOREF;
+}
+
+void service_deinit(struct runtime *runtime, struct service *service) {
+  for (int i = 0; i < HANDLER_COUNT; i++) {
+    luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, service->handlers[i]);
+  }
+  for (size_t i = 0; i < service->listen_count; i++) free(service->listen[i]);
+  free(service->listen);
+  service_init(service);
+}
+
+/* nearest(word, list) -> the word of the list that was probably meant, or nil */
+static int l_nearest(lua_State *L) {
+  const char *known[64];
+  const char *word = luaL_checkstring(L, 1);
+  size_t count = 0;
+  for (lua_Integer i = 1; count < 64 && lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+    known[count++] = lua_tostring(L, -1); /* kept alive by the list */
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, text_nearest(word, known, count)); /* nil for NULL */
+  return 1;
+}
+
+static void log_faults(lua_State *L, struct loading *loading, int list) {
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    runtime_log(loading->runtime, LOG_ERROR, 0, text, size);
+    lua_pop(L, 1);
+  }
+  loading->faulty = true;
+}
+
+static lua_Integer integer_field(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  lua_Integer value = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static void take_listen(lua_State *L, int table, struct service *service) {
+  lua_getfield(L, table, "listen");
+  size_t count = lua_rawlen(L, -1);
+  service->listen = calloc(count, sizeof *service->listen);
+  if (!service->listen) luaL_error(L, "not enough memory");
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    service->listen[i] = strdup(lua_tostring(L, -1));
+    if (!service->listen[i]) luaL_error(L, "not enough memory");
+    service->listen_count++;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void take_handlers(lua_State *L, int table, struct service *service) {
+  lua_getfield(L, table, "handlers");
+  for (int i = 0; i < HANDLER_COUNT; i++) {
+    if (lua_getfield(L, -1, handler_names[i]) == LUA_TFUNCTION) {
+      service->handlers[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* Takes over the checked table at `table`. */
+static void take_service(lua_State *L, int table, struct service *service) {
+  service->connections_max = (size_t)integer_field(L, table, "connections");
+  service->write_queue_bytes_max = (size_t)integer_field(L, table, "write_queue");
+  service->message_bytes_max = (size_t)integer_field(L, table, "message");
+  service->memory_bytes_max = (size_t)integer_field(L, table, "memory");
+  service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
+  service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
+  service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
+  service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
+  take_listen(L, table, service);
+  take_handlers(L, table, service);
+}
+
+/* Runs in the task that loads the script. */
+static int load(lua_State *L) {
+  struct loading *loading = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  /* First, so that nothing the script does to the libraries changes how it is judged. */
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "moonport.service");
+  lua_call(L, 1, 1); /* 1: the rules */
+  if (loader_load(L, loading->path) != LUA_OK) return lua_error(L);
+  loading->has_traceback = true;
+  lua_call(L, 0, 1); /* 2: what the script returned */
+  loading->has_traceback = false;
+  lua_getfield(L, 1, "read");
+  lua_pushvalue(L, 2);
+  lua_pushstring(L, loading->path);
+  lua_pushcfunction(L, l_nearest);
+  lua_call(L, 3, 2); /* 3: the checked service or nil, 4: the faults */
+  if (lua_isnil(L, 3)) {
+    log_faults(L, loading, 4);
+  } else {
+    take_service(L, 3, loading->service);
+  }
+  return 0;
+}
+
+static void on_fail(void *self, const struct vm_failure *failure) {
+  struct loading *loading = self;
+  struct vm_failure shown = *failure;
+  if (!loading->has_traceback) shown.traceback = NULL;
+  runtime_log_failure(loading->runtime, 0, &shown);
+  loading->faulty = true;
+}
+
+bool service_load(struct runtime *runtime, const char *path, struct service *service) {
+  struct loading loading = {.runtime = runtime, .path = path, .service = service};
+  const struct vm_owner owner = {.self = &loading, .on_fail = on_fail};
+  service_init(service);
+  vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
+  enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);
+  vm_forbid_waiting(runtime->vm, NULL);
+  if (status == VM_DONE && !loading.faulty) return true;
+  service_deinit(runtime, service);
+  return false;
+}

@@ -1,0 +1,44 @@
+/* api/service.h — the table that a script returns, as C sees it: handlers, limits, times. */
+#ifndef API_SERVICE_H
+#define API_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct runtime;
+
+enum handler {
+  HANDLER_ON_OPEN,
+  HANDLER_ON_DATA,
+  HANDLER_ON_EOF,
+  HANDLER_ON_DRAIN,
+  HANDLER_ON_TIMEOUT,
+  HANDLER_ON_ERROR,
+  HANDLER_ON_CLOSE,
+  HANDLER_MAIN,
+  HANDLER_COUNT,
+};
+
+struct service {
+  int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
+  char **listen;               /* addresses as written, `listen_count` of them */
+  size_t listen_count;
+  size_t connections_max;
+  size_t write_queue_bytes_max;
+  size_t message_bytes_max;
+  size_t memory_bytes_max;
+  unsigned cpu_ms_max;
+  uint64_t idle_ms; /* the times: 0 is off */
+  uint64_t write_ms;
+  uint64_t linger_ms;
+};
+
+/* Runs the script at `path` and reads what it returns. False after every fault was logged, with
+ * file and line; *service is then empty. */
+bool service_load(struct runtime *runtime, const char *path, struct service *service);
+/* Gives back the references and the memory; for an empty service too. */
+void service_deinit(struct runtime *runtime, struct service *service);
+bool service_has(const struct service *service, enum handler handler);
+
+#endif

@@ -1,0 +1,330 @@
+/* base/address.c — where a socket lives: "tcp://127.0.0.1:80" as text, as a struct and as sockaddr.
+ * Opens no socket. */
+#include "base/address.h"
+
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+/* How much of a wrong text an error repeats. */
+#define QUOTE_SIZE_MAX 120
+
+static const char *const scheme_names[] = {
+    [ADDRESS_TCP] = "tcp",
+    [ADDRESS_UDP] = "udp",
+    [ADDRESS_TLS] = "tls",
+    [ADDRESS_UNIX] = "unix",
+};
+#define SCHEME_COUNT (sizeof scheme_names / sizeof scheme_names[0])
+
+/* What one address_parse() carries along. */
+struct parse {
+  const char *text; /* as the caller wrote it, for the errors */
+  const char *default_host;
+  struct address *out;
+  char *error;
+  size_t error_size;
+};
+
+/* Fills the error with `address "TEXT" ...` and returns -1. */
+__attribute__((format(printf, 2, 3))) static int refuse(const struct parse *parse,
+                                                        const char *format, ...) {
+  char what[256 + ADDRESS_HOST_MAX];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(what, sizeof what, format, arguments);
+  va_end(arguments);
+  (void)snprintf(parse->error, parse->error_size, "address \"%.*s\" %s", QUOTE_SIZE_MAX,
+                 parse->text, what);
+  return -1;
+}
+
+static bool is_number(const char *text) {
+  return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+static int parse_port(const struct parse *parse, const char *text) {
+  unsigned long port = 0;
+  if (*text == '\0') {
+    return refuse(parse, "ends without a port: write a number from 0 to 65535 behind the colon");
+  }
+  if (!is_number(text)) {
+    return refuse(parse, "has the port \"%.*s\": write a number from 0 to 65535", 40, text);
+  }
+  for (const char *c = text; *c != '\0' && port <= UINT16_MAX; c++) {
+    port = port * 10 + (unsigned long)(*c - '0');
+  }
+  if (port > UINT16_MAX) {
+    return refuse(parse, "has the port %.*s: ports end at 65535", 40, text);
+  }
+  parse->out->port = (uint16_t)port;
+  return 0;
+}
+
+static int set_host(const struct parse *parse, const char *host, size_t size) {
+  if (size == 1 && host[0] == '*') {
+    host = "0.0.0.0";
+    size = strlen(host);
+  }
+  if (size >= ADDRESS_HOST_MAX) {
+    return refuse(parse, "has a host of %zu bytes: names end at %d", size, ADDRESS_HOST_MAX - 1);
+  }
+  for (size_t i = 0; i < size; i++) {
+    unsigned char byte = (unsigned char)host[i];
+    if (byte <= ' ' || byte == 0x7f || strchr("/@[]\"", byte) != NULL) {
+      return refuse(parse, "has a host that no name or number looks like: write HOST:PORT");
+    }
+  }
+  memcpy(parse->out->host, host, size);
+  parse->out->host[size] = '\0';
+  return 0;
+}
+
+/* The host of MOONPORT_HOST and --host, which people write with and without brackets. */
+static int use_default_host(const struct parse *parse) {
+  const char *host = parse->default_host;
+  size_t size = host != NULL ? strlen(host) : 0;
+  if (size == 0) {
+    return refuse(parse, "names no host, and there is no default one: write HOST:PORT");
+  }
+  if (size > 2 && host[0] == '[' && host[size - 1] == ']') {
+    host++;
+    size -= 2;
+  }
+  return set_host(parse, host, size);
+}
+
+/* "[::1]:7000" */
+static int parse_bracketed(const struct parse *parse, const char *text) {
+  const char *end = strchr(text, ']');
+  if (end == NULL) {
+    return refuse(parse, "lacks the closing bracket: write [::1]:PORT");
+  }
+  if (end[1] != ':') {
+    return refuse(parse, "has no port behind the bracket: write %.*s:PORT", (int)(end - text) + 1,
+                  text);
+  }
+  if (memchr(text, ':', (size_t)(end - text)) == NULL) {
+    return refuse(parse, "has brackets around what is not IPv6: write HOST:PORT without them");
+  }
+  if (set_host(parse, text + 1, (size_t)(end - text) - 1) != 0) {
+    return -1;
+  }
+  return parse_port(parse, end + 2);
+}
+
+/* "12345", ":12345", "HOST:12345", "[V6]:12345" */
+static int parse_host_port(const struct parse *parse, const char *text) {
+  if (*text == '\0') {
+    return refuse(parse, "is empty: write PORT or HOST:PORT, for example 127.0.0.1:12345");
+  }
+  if (is_number(text)) {
+    return use_default_host(parse) != 0 ? -1 : parse_port(parse, text);
+  }
+  if (*text == '[') {
+    return parse_bracketed(parse, text);
+  }
+  if (*text == '/') {
+    return refuse(parse, "looks like a path: write unix:%.*s for a Unix socket", QUOTE_SIZE_MAX,
+                  text);
+  }
+  const char *colon = strchr(text, ':');
+  if (colon == NULL) {
+    return refuse(parse, "has no port: write %.*s:PORT", QUOTE_SIZE_MAX, text);
+  }
+  if (strchr(colon + 1, ':') != NULL) {
+    return refuse(parse, "has several colons: write an IPv6 address as [::1]:PORT");
+  }
+  int rc = colon == text ? use_default_host(parse) : set_host(parse, text, (size_t)(colon - text));
+  return rc != 0 ? -1 : parse_port(parse, colon + 1);
+}
+
+static int parse_path(const struct parse *parse, const char *path) {
+  size_t size = strlen(path);
+  if (size == 0) {
+    return refuse(parse, "has no path: write unix:///run/NAME.sock");
+  }
+  if (size >= ADDRESS_PATH_MAX) {
+    return refuse(parse, "has a path of %zu bytes: the system takes %d, choose a shorter one", size,
+                  ADDRESS_PATH_MAX - 1);
+  }
+  memcpy(parse->out->path, path, size + 1);
+  return 0;
+}
+
+static int refuse_scheme(const struct parse *parse, size_t size) {
+  char word[16];
+  (void)snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1),
+                 parse->text);
+  const char *nearest = text_nearest(word, scheme_names, SCHEME_COUNT);
+  if (nearest != NULL) {
+    return refuse(parse, "starts with \"%s://\": did you mean %s://?", word, nearest);
+  }
+  return refuse(parse, "starts with \"%s://\": write tcp://, udp://, tls:// or unix://", word);
+}
+
+int address_parse(const char *text, const char *default_host, struct address *out, char *error,
+                  size_t error_size) {
+  const struct parse parse = {text, default_host, out, error, error_size};
+  *out = (struct address){.kind = ADDRESS_TCP};
+  const char *rest = text;
+  const char *separator = strstr(text, "://");
+  if (separator != NULL) {
+    size_t size = (size_t)(separator - text);
+    size_t kind = 0;
+    while (kind < SCHEME_COUNT && (strlen(scheme_names[kind]) != size ||
+                                   strncasecmp(text, scheme_names[kind], size) != 0)) {
+      kind++;
+    }
+    if (kind == SCHEME_COUNT) {
+      return refuse_scheme(&parse, size);
+    }
+    out->kind = (enum address_kind)kind;
+    rest = separator + 3;
+  } else if (strncasecmp(text, "unix:", 5) == 0) {
+    out->kind = ADDRESS_UNIX;
+    rest = text + 5;
+  }
+  return out->kind == ADDRESS_UNIX ? parse_path(&parse, rest) : parse_host_port(&parse, rest);
+}
+
+void address_format(const struct address *address, char *out, size_t size) {
+  const char *scheme = scheme_names[address->kind];
+  if (address->kind == ADDRESS_UNIX) {
+    /* A relative path keeps the form without slashes: behind "//" it would read as a host. */
+    const char *slashes = address->path[0] == '/' ? "//" : "";
+    (void)snprintf(out, size, "%s:%s%s", scheme, slashes, address->path);
+    return;
+  }
+  const char *form = strchr(address->host, ':') != NULL ? "%s://[%s]:%u" : "%s://%s:%u";
+  (void)snprintf(out, size, form, scheme, address->host, (unsigned)address->port);
+}
+
+static int resolve_unix(const struct address *address, struct sockaddr_storage *out,
+                        socklen_t *sizes) {
+  struct sockaddr_un *sa = (struct sockaddr_un *)out;
+  size_t path_size = strlen(address->path) + 1;
+  static_assert(sizeof sa->sun_path >= ADDRESS_PATH_MAX, "a path that parsed must fit");
+  memset(out, 0, sizeof *out);
+  sa->sun_family = AF_UNIX;
+  memcpy(sa->sun_path, address->path, path_size);
+  sizes[0] = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_size);
+  return 1;
+}
+
+/* Resolvers repeat an address, for example when /etc/hosts names it twice. */
+static bool is_known(const struct sockaddr_storage *found, const struct sockaddr_storage *known,
+                     int count) {
+  for (int i = 0; i < count; i++) {
+    if (memcmp(found, &known[i], sizeof *found) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void describe_resolver_error(const struct address *address, int rc, char *error,
+                                    size_t error_size) {
+  const char *why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
+  const char *advice = rc == EAI_AGAIN ? "check that this machine reaches its name server"
+                                       : "check the spelling, or write the address in numbers";
+  (void)snprintf(error, error_size, "host \"%s\" does not resolve (%s): %s", address->host, why,
+                 advice);
+}
+
+int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
+                    int max, char *error, size_t error_size) {
+  assert(max >= 1);
+  if (address->kind == ADDRESS_UNIX) {
+    return resolve_unix(address, out, sizes);
+  }
+  char port[8];
+  (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+  const struct addrinfo hints = {
+      .ai_family = AF_UNSPEC,
+      .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+      .ai_flags = AI_NUMERICSERV,
+  };
+  struct addrinfo *list = NULL;
+  int rc = getaddrinfo(address->host, port, &hints, &list);
+  if (rc != 0) {
+    describe_resolver_error(address, rc, error, error_size);
+    return -1;
+  }
+  int count = 0;
+  for (const struct addrinfo *item = list; item != NULL && count < max; item = item->ai_next) {
+    struct sockaddr_storage found = {0};
+    memcpy(&found, item->ai_addr, item->ai_addrlen);
+    if (!is_known(&found, out, count)) {
+      out[count] = found;
+      sizes[count] = item->ai_addrlen;
+      count++;
+    }
+  }
+  freeaddrinfo(list);
+  assert(count >= 1);
+  return count;
+}
+
+static void format_unix(const struct sockaddr_un *sa, socklen_t size, char *out, size_t out_size) {
+  const size_t offset = offsetof(struct sockaddr_un, sun_path);
+  size_t path_size = size > offset ? size - offset : 0;
+  if (path_size > 1 && sa->sun_path[0] == '\0') {
+    (void)snprintf(out, out_size, "unix:@%.*s", (int)path_size - 1, sa->sun_path + 1);
+    return;
+  }
+  (void)snprintf(out, out_size, "unix:%.*s", (int)path_size, sa->sun_path);
+}
+
+void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size) {
+  if (sa->sa_family == AF_UNIX) {
+    format_unix((const struct sockaddr_un *)sa, size, out, out_size);
+    return;
+  }
+  /* getnameinfo() rather than inet_ntop(), for the "%eth0" of link-local addresses. */
+  char host[ADDRESS_HOST_MAX];
+  char port[8];
+  int rc =
+      getnameinfo(sa, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+  if (rc != 0) {
+    (void)snprintf(out, out_size, "unknown");
+    return;
+  }
+  (void)snprintf(out, out_size, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+int address_ip(const struct sockaddr *sa, char *out, size_t out_size) {
+  const void *ip = NULL;
+  if (sa->sa_family == AF_INET) {
+    ip = &((const struct sockaddr_in *)sa)->sin_addr;
+  } else if (sa->sa_family == AF_INET6) {
+    ip = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+  }
+  return ip != NULL && inet_ntop(sa->sa_family, ip, out, (socklen_t)out_size) != NULL ? 0 : -1;
+}
+
+int address_port(const struct sockaddr *sa) {
+  if (sa->sa_family == AF_INET) {
+    return ntohs(((const struct sockaddr_in *)sa)->sin_port);
+  }
+  return sa->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)sa)->sin6_port) : -1;
+}
+
+void address_set_port(struct sockaddr *sa, uint16_t port) {
+  if (sa->sa_family == AF_INET) {
+    ((struct sockaddr_in *)sa)->sin_port = htons(port);
+  } else if (sa->sa_family == AF_INET6) {
+    ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
+  }
+}

@@ -1,0 +1,52 @@
+/* base/address.h — where a socket lives: "tcp://127.0.0.1:80" as text, as a struct and as sockaddr.
+ * Opens no socket. */
+#ifndef MOONPORT_BASE_ADDRESS_H
+#define MOONPORT_BASE_ADDRESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Room for what address_format() and address_from_sockaddr() write, the final NUL included. */
+#define ADDRESS_TEXT_MAX 300
+/* Longest path of a Unix socket and longest host, each with its NUL: sun_path, and RFC 1035. */
+#define ADDRESS_PATH_MAX 108
+#define ADDRESS_HOST_MAX 256
+
+enum address_kind { ADDRESS_TCP, ADDRESS_UDP, ADDRESS_TLS, ADDRESS_UNIX };
+
+struct address {
+  enum address_kind kind;
+  char host[ADDRESS_HOST_MAX]; /* name or literal, without brackets; "" for ADDRESS_UNIX */
+  uint16_t port;               /* 0: the kernel picks one */
+  char path[ADDRESS_PATH_MAX]; /* ADDRESS_UNIX only */
+};
+
+/* Reads "12345", ":12345", "0.0.0.0:80", "*:80", "localhost:7000", "[::1]:7000", each also behind
+ * "tcp://", "udp://" or "tls://"; and "unix:///run/x.sock" or "unix:x.sock".
+ * `default_host` stands where the text names no host; "*" as a host means every IPv4 address.
+ * Returns 0, or -1 with a sentence in `error`: the text, what is wrong, what to write instead. */
+int address_parse(const char *text, const char *default_host, struct address *out, char *error,
+                  size_t error_size);
+
+/* Writes "tcp://127.0.0.1:12345", "tcp://[::1]:7000" or "unix:///run/x.sock"; always terminated. */
+void address_format(const struct address *address, char *out, size_t size);
+
+/* Asks the resolver (and waits for it) for every address of the host, each once, at most `max`.
+ * An ADDRESS_UNIX gives its one sockaddr_un.
+ * Returns how many, at least 1; or -1 with a sentence in `error`: the host and what to do. */
+int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
+                    int max, char *error, size_t error_size);
+
+/* Writes "127.0.0.1:5000", "[::1]:7", "unix:/run/x.sock", "unix:@x" for Linux's abstract names,
+ * or "unix:" for a peer that has none; always terminated. */
+void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size);
+
+/* Writes the numeric address alone: "127.0.0.1", "::1". -1 when it is no internet address. */
+int address_ip(const struct sockaddr *sa, char *out, size_t out_size);
+/* -1 when it is no internet address. */
+int address_port(const struct sockaddr *sa);
+/* For the port of the next socket when the first one took a free one. */
+void address_set_port(struct sockaddr *sa, uint16_t port);
+
+#endif

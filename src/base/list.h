@@ -1,0 +1,50 @@
+/* base/list.h — an intrusive, circular, doubly linked list — knows nothing of what it links. */
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Both the head of a list and the link inside an element. An initialised link that is in no list
+ * points at itself, so removing it twice is harmless. */
+struct list {
+  struct list *prev;
+  struct list *next;
+};
+
+#define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
+
+static inline void list_init(struct list *list) {
+  list->prev = list;
+  list->next = list;
+}
+
+static inline bool list_empty(const struct list *list) {
+  return list->next == list;
+}
+
+static inline void list_append(struct list *list, struct list *link) {
+  link->prev = list->prev;
+  link->next = list;
+  list->prev->next = link;
+  list->prev = link;
+}
+
+static inline void list_remove(struct list *link) {
+  link->prev->next = link->next;
+  link->next->prev = link->prev;
+  list_init(link);
+}
+
+/* Moves every element of `from` to the empty list `to`: for walking a list whose elements may leave
+ * it, or join it again, on the way. */
+static inline void list_take(struct list *to, struct list *from) {
+  list_init(to);
+  if (list_empty(from)) return;
+  *to = *from;
+  to->next->prev = to;
+  to->prev->next = to;
+  list_init(from);
+}
+
+#endif

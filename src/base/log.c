@@ -1,0 +1,198 @@
+/* base/log.c — log records, queued and written to one sink without waiting for its reader.
+ * Knows no event loop and not how a record looks.
+ *
+ * Every record goes through one bounded queue, so order is kept. In ordinary times the queue is
+ * empty again before log_write() returns. When the reader stalls it fills; then whole records are
+ * dropped and counted, until half of it is free again: one gap gives one line that tells its
+ * length, instead of a gap and a notice for every few lines the reader takes. */
+#include "base/log.h"
+
+#include "base/log_render.h"
+#include "base/log_sink.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Writes are no longer than a pipe takes in one piece, and end with a line where they can, so
+ * that lines of several processes on one pipe do not cut each other. */
+#define WRITE_SIZE_MAX 4096
+
+struct log {
+  struct log_sink sink;
+  struct log_style style;
+  enum log_level level_min;
+  uint64_t dropped; /* records lost since the last notice */
+  size_t head;      /* first queued byte */
+  size_t tail;      /* behind the last queued byte; head == tail: empty */
+  char queue[LOG_QUEUE_SIZE_MAX];
+};
+
+static bool wants_color(int fd) {
+  const char *no_color = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
+  const char *term = getenv("TERM");
+  return isatty(fd) && (no_color == NULL || *no_color == '\0') &&
+         (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
+  /* Not calloc: pages of the queue that are never used are never touched. */
+  struct log *log = malloc(sizeof *log);
+  if (log == NULL) {
+    return NULL;
+  }
+  bool json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
+  log->style = (struct log_style){.json = json, .color = !json && wants_color(fd)};
+  log->level_min = level_min;
+  log->dropped = 0;
+  log->head = 0;
+  log->tail = 0;
+  log_sink_init(&log->sink, fd);
+  return log;
+}
+
+static size_t queued(const struct log *log) {
+  return log->tail - log->head;
+}
+
+/* How many of the first bytes to write at once: whole lines if one ends in reach. */
+static size_t next_write_size(const struct log *log) {
+  size_t size = queued(log);
+  if (size <= WRITE_SIZE_MAX) {
+    return size;
+  }
+  for (size_t end = WRITE_SIZE_MAX; end > 0; end--) {
+    if (log->queue[log->head + end - 1] == '\n') {
+      return end;
+    }
+  }
+  return WRITE_SIZE_MAX;
+}
+
+/* Writes what the sink takes now. 0 when the queue is empty, else the errno that stopped it. */
+static int drain(struct log *log) {
+  while (queued(log) > 0) {
+    ssize_t n = log_sink_write(&log->sink, log->queue + log->head, next_write_size(log));
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      return errno;
+    }
+    log->head += (size_t)n;
+  }
+  log->head = 0;
+  log->tail = 0;
+  return 0;
+}
+
+static bool append(struct log *log, const struct log_record *record) {
+  char line[LOG_LINE_SIZE_MAX];
+  struct timespec now;
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  size_t size = log_render(&log->style, &now, record, line);
+  if (size > sizeof log->queue - queued(log)) {
+    return false;
+  }
+  if (size > sizeof log->queue - log->tail) {
+    memmove(log->queue, log->queue + log->head, queued(log));
+    log->tail -= log->head;
+    log->head = 0;
+  }
+  memcpy(log->queue + log->tail, line, size);
+  log->tail += size;
+  return true;
+}
+
+/* After a gap: once half of the queue is free, says how long the gap was and ends it. */
+static void end_gap(struct log *log) {
+  if (log->dropped == 0 || queued(log) > sizeof log->queue / 2) {
+    return;
+  }
+  char message[128];
+  int size = snprintf(message, sizeof message,
+                      "%llu log records were dropped here: the reader of this log fell behind",
+                      (unsigned long long)log->dropped);
+  const struct log_record notice = {
+      .level = LOG_WARN, .message = message, .message_size = (size_t)size};
+  if (append(log, &notice)) {
+    log->dropped = 0;
+  }
+}
+
+/* As log_flush(), but tells the errno. */
+static int flush(struct log *log) {
+  int rc = drain(log);
+  end_gap(log);
+  return rc == 0 ? drain(log) : rc;
+}
+
+bool log_flush(struct log *log) {
+  return flush(log) == 0;
+}
+
+bool log_enabled(const struct log *log, enum log_level level) {
+  return level >= log->level_min;
+}
+
+void log_write(struct log *log, const struct log_record *record) {
+  if (!log_enabled(log, record->level)) {
+    return;
+  }
+  int saved_errno = errno;
+  if (queued(log) > 0 || log->dropped > 0) {
+    (void)flush(log);
+  }
+  if (log->dropped > 0 || !append(log, record)) {
+    log->dropped++;
+  }
+  (void)drain(log);
+  errno = saved_errno;
+}
+
+void log_printf(struct log *log, enum log_level level, const char *format, ...) {
+  if (!log_enabled(log, level)) {
+    return;
+  }
+  /* As long as a line, so that the renderer is who cuts and marks. */
+  char message[LOG_LINE_SIZE_MAX + 1];
+  va_list arguments;
+  va_start(arguments, format);
+  int size = vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  if (size < 0) {
+    return;
+  }
+  const struct log_record record = {
+      .level = level,
+      .message = message,
+      .message_size = (size_t)size < sizeof message ? (size_t)size : sizeof message - 1,
+  };
+  log_write(log, &record);
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void log_free(struct log *log) {
+  if (log == NULL) {
+    return;
+  }
+  int64_t deadline = now_ms() + LOG_FREE_WAIT_MS_MAX;
+  /* Only a slow reader is waited for: a full disk or a closed pipe will not change in a second. */
+  while (flush(log) == EAGAIN) {
+    int64_t left = deadline - now_ms();
+    if (left <= 0 || !log_sink_wait(&log->sink, (int)left)) {
+      break;
+    }
+  }
+  log_sink_deinit(&log->sink);
+  free(log);
+}

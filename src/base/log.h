@@ -1,0 +1,55 @@
+/* base/log.h — log records, rendered to one descriptor without ever waiting for its reader.
+ * Knows no event loop: whoever owns one calls log_flush() now and then. One thread only. */
+#ifndef MOONPORT_BASE_LOG_H
+#define MOONPORT_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* LOG_AUTO is LOG_TEXT on a terminal and LOG_JSON, one object a line, otherwise. */
+enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON };
+
+struct log; /* one sink: a descriptor and what waits to be written to it */
+
+/* One thing to say. Every text may hold any bytes: what a terminal or a JSON parser would trip
+ * over leaves escaped. */
+struct log_record {
+  enum log_level level;
+  const char *script;    /* file name, or NULL */
+  uint64_t conn;         /* connection id; 0: none */
+  const char *message;   /* `message_size` bytes, one line */
+  size_t message_size;   /* bytes */
+  const char *traceback; /* `traceback_size` bytes, several lines; or NULL */
+  size_t traceback_size; /* bytes */
+};
+
+/* Bounds. A record longer than a line is cut and says so; a record that finds the queue full is
+ * dropped whole and counted, and the count is logged once there is room. */
+#define LOG_LINE_SIZE_MAX 8192
+#define LOG_QUEUE_SIZE_MAX (256 * 1024)
+#define LOG_FREE_WAIT_MS_MAX 1000
+
+/* Logs what is at least `level_min` to `fd`, which stays the caller's. NULL: out of memory. */
+struct log *log_new(int fd, enum log_level level_min, enum log_format format);
+
+/* Waits up to LOG_FREE_WAIT_MS_MAX for a slow reader, then forgets what is still queued. */
+void log_free(struct log *log);
+
+/* Whether a record of this level would be written: asked before an expensive message is made. */
+bool log_enabled(const struct log *log, enum log_level level);
+
+/* Writes, or queues, or drops and counts the record. Never waits and never fails: a full disk or
+ * a reader that went away is no reason to stop serving. errno is kept. */
+void log_write(struct log *log, const struct log_record *record);
+
+/* The same for a message without script or connection. */
+void log_printf(struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Tries again to write what a stalled reader left queued. True when nothing is left. */
+bool log_flush(struct log *log);
+
+#endif

@@ -1,0 +1,20 @@
+/* base/log_render.h — one log record as one piece of text or JSON. Knows no descriptor, no clock. */
+#ifndef MOONPORT_BASE_LOG_RENDER_H
+#define MOONPORT_BASE_LOG_RENDER_H
+
+#include "base/log.h"
+
+#include <time.h>
+
+/* How records look on one sink. */
+struct log_style {
+  bool json;  /* one object a line; else text */
+  bool color; /* text only: the level word is coloured */
+};
+
+/* Writes the record, its final newline included, and returns its size, at most LOG_LINE_SIZE_MAX.
+ * Text shows `now` in local time, JSON in UTC. What does not fit is cut, with a mark. */
+size_t log_render(const struct log_style *style, const struct timespec *now,
+                  const struct log_record *record, char out[LOG_LINE_SIZE_MAX]);
+
+#endif

@@ -1,0 +1,352 @@
+/* base/options.c — a command line and an environment read by one table. Knows no option by name. */
+#include "base/options.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names that a misspelt option is compared with. */
+#define KNOWN_MAX 64
+/* Room for "MOONPORT_LOG_LEVEL" or "--log-level" in a message. */
+#define SOURCE_SIZE_MAX 64
+/* How much of a wrong value a message repeats. */
+#define QUOTE_SIZE_MAX 120
+
+struct value {
+  bool given;         /* on the command line: the environment no longer counts */
+  const char *string; /* OPTION_STRING; borrowed */
+  int64_t number;     /* every other kind */
+};
+
+struct options {
+  const struct option_table *table;
+  const char **paths; /* borrowed strings */
+  size_t path_count;
+  struct value values[]; /* one a row */
+};
+
+/* Where a message goes. */
+struct report {
+  char *text;
+  size_t size;
+};
+
+static bool is_word(const char *text, const char *const *words, int *out_index) {
+  for (int i = 0; words[i] != NULL; i++) {
+    if (strcmp(text, words[i]) == 0) {
+      *out_index = i;
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool parse_flag(const char *text, int64_t *out) {
+  static const char *const words[] = {"0", "1", "no", "yes", "false", "true", "off", "on", NULL};
+  int index = 0;
+  if (!is_word(text, words, &index)) {
+    return false;
+  }
+  *out = index % 2;
+  return true;
+}
+
+static bool parse_int(const struct option_row *row, const char *text, int64_t *out) {
+  char *end = NULL;
+  /* strtoll() would skip spaces and take a plus sign. */
+  if ((*text < '0' || *text > '9') && *text != '-') {
+    return false;
+  }
+  errno = 0;
+  long long number = strtoll(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || number < row->min || number > row->max) {
+    return false;
+  }
+  *out = number;
+  return true;
+}
+
+static bool parse_choice(const struct option_row *row, const char *text, int64_t *out) {
+  int index = 0;
+  if (!is_word(text, row->choices, &index)) {
+    return false;
+  }
+  *out = index;
+  return true;
+}
+
+/* Stores `text` as the value. False: it is none, and the value is what it was. */
+static bool value_parse(struct value *value, const struct option_row *row, const char *text) {
+  switch (row->kind) {
+    case OPTION_FLAG: return parse_flag(text, &value->number);
+    case OPTION_SECONDS: return text_parse_seconds(text, &value->number) == 0;
+    case OPTION_INT: return parse_int(row, text, &value->number);
+    case OPTION_CHOICE: return parse_choice(row, text, &value->number);
+    case OPTION_STRING: break;
+  }
+  if (*text == '\0') {
+    return false;
+  }
+  value->string = text;
+  return true;
+}
+
+void option_describe(const struct option_row *row, char *out, size_t size) {
+  switch (row->kind) {
+    case OPTION_FLAG: (void)snprintf(out, size, "1 or 0"); return;
+    case OPTION_STRING: (void)snprintf(out, size, "some %s", row->argument); return;
+    case OPTION_SECONDS: (void)snprintf(out, size, "seconds, as in 10, 0.5, 150ms or 5m"); return;
+    case OPTION_INT:
+      (void)snprintf(out, size, "a whole number from %lld to %lld", (long long)row->min,
+                     (long long)row->max);
+      return;
+    case OPTION_CHOICE: break;
+  }
+  size_t used = 0;
+  for (size_t i = 0; row->choices[i] != NULL && used < size; i++) {
+    const char *glue = i == 0 ? "" : row->choices[i + 1] != NULL ? ", " : " or ";
+    used += (size_t)snprintf(out + used, size - used, "%s%s", glue, row->choices[i]);
+  }
+}
+
+static int refuse_value(const struct option_row *row, const char *source, const char *text,
+                        const struct report *report) {
+  char accepted[OPTION_DESCRIPTION_SIZE_MAX];
+  option_describe(row, accepted, sizeof accepted);
+  (void)snprintf(report->text, report->size, "%s does not take \"%.*s\": write %s", source,
+                 QUOTE_SIZE_MAX, text, accepted);
+  return -1;
+}
+
+struct options *options_new(const struct option_table *table) {
+  struct options *options = calloc(1, sizeof *options + table->count * sizeof options->values[0]);
+  if (options == NULL) {
+    return NULL;
+  }
+  options->table = table;
+  for (size_t i = 0; i < table->count; i++) {
+    const struct option_row *row = &table->rows[i];
+    bool parsed = row->fallback == NULL || value_parse(&options->values[i], row, row->fallback);
+    assert(parsed && "a default in the table is not one that its row accepts");
+    (void)parsed;
+  }
+  return options;
+}
+
+void options_free(struct options *options) {
+  if (options == NULL) {
+    return;
+  }
+  free(options->paths);
+  free(options);
+}
+
+/* The words on the command line that are still to be read. */
+struct cursor {
+  int count;
+  char *const *words;
+  int next;
+};
+
+static int store(struct options *options, size_t index, const char *source, const char *text,
+                 const struct report *report) {
+  const struct option_row *row = &options->table->rows[index];
+  if (!value_parse(&options->values[index], row, text)) {
+    return refuse_value(row, source, text, report);
+  }
+  options->values[index].given = true;
+  return 0;
+}
+
+/* Reads the value of a row: `attached` to its option, or the next word. */
+static int read_value(struct options *options, size_t index, const char *source,
+                      const char *attached, struct cursor *cursor, const struct report *report) {
+  const struct option_row *row = &options->table->rows[index];
+  if (attached == NULL && cursor->next == cursor->count) {
+    (void)snprintf(report->text, report->size, "%s needs a value: write %s %s", source, source,
+                   row->argument);
+    return -1;
+  }
+  const char *text = attached != NULL ? attached : cursor->words[cursor->next++];
+  return store(options, index, source, text, report);
+}
+
+static bool applies(const struct option_table *table, const struct option_row *row) {
+  return (row->commands & table->command) != 0;
+}
+
+static int refuse_name(const struct option_table *table, const char *name, size_t size,
+                       const struct report *report) {
+  const char *known[KNOWN_MAX];
+  size_t count = 0;
+  char word[SOURCE_SIZE_MAX];
+  (void)snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1),
+                 name);
+  for (size_t i = 0; i < table->count && count < KNOWN_MAX; i++) {
+    const struct option_row *row = &table->rows[i];
+    if (row->name != NULL && applies(table, row)) {
+      known[count++] = row->name;
+    }
+  }
+  const char *nearest = text_nearest(word, known, count);
+  if (nearest != NULL) {
+    (void)snprintf(report->text, report->size, "unknown option --%s: did you mean --%s?", word,
+                   nearest);
+  } else {
+    (void)snprintf(report->text, report->size, "unknown option --%s", word);
+  }
+  return -1;
+}
+
+static int refuse_elsewhere(const struct option_table *table, const char *source,
+                            const struct report *report) {
+  (void)snprintf(report->text, report->size, "%s is not an option of %s", source,
+                 table->command_name);
+  return -1;
+}
+
+/* `word` is behind the dashes: "name" or "name=value". */
+static int read_long(struct options *options, const char *word, struct cursor *cursor,
+                     const struct report *report) {
+  const struct option_table *table = options->table;
+  size_t size = strcspn(word, "=");
+  size_t index = 0;
+  while (index < table->count &&
+         (table->rows[index].name == NULL || strlen(table->rows[index].name) != size ||
+          strncmp(word, table->rows[index].name, size) != 0)) {
+    index++;
+  }
+  if (index == table->count) {
+    return refuse_name(table, word, size, report);
+  }
+  const struct option_row *row = &table->rows[index];
+  char source[SOURCE_SIZE_MAX];
+  (void)snprintf(source, sizeof source, "--%s", row->name);
+  if (!applies(table, row)) {
+    return refuse_elsewhere(table, source, report);
+  }
+  const char *attached = word[size] == '=' ? word + size + 1 : NULL;
+  if (row->kind != OPTION_FLAG) {
+    return read_value(options, index, source, attached, cursor, report);
+  }
+  if (attached != NULL) {
+    (void)snprintf(report->text, report->size, "%s takes no value: write %s alone", source, source);
+    return -1;
+  }
+  return store(options, index, source, "1", report);
+}
+
+/* `letters` is behind the dash: flags, and at most one option with a value, which ends the word. */
+static int read_short(struct options *options, const char *letters, struct cursor *cursor,
+                      const struct report *report) {
+  const struct option_table *table = options->table;
+  for (; *letters != '\0'; letters++) {
+    const char source[] = {'-', *letters, '\0'};
+    size_t index = 0;
+    while (index < table->count && table->rows[index].letter != *letters) {
+      index++;
+    }
+    if (index == table->count) {
+      (void)snprintf(report->text, report->size, "unknown option %s", source);
+      return -1;
+    }
+    if (!applies(table, &table->rows[index])) {
+      return refuse_elsewhere(table, source, report);
+    }
+    if (table->rows[index].kind != OPTION_FLAG) {
+      const char *attached = letters[1] != '\0' ? letters + 1 : NULL;
+      return read_value(options, index, source, attached, cursor, report);
+    }
+    if (store(options, index, source, "1", report) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+int options_read_arguments(struct options *options, int count, char *const *arguments, char *error,
+                           size_t error_size) {
+  const struct report report = {error, error_size};
+  struct cursor cursor = {count, arguments, 0};
+  bool options_ended = false;
+  assert(options->paths == NULL);
+  options->paths = calloc((size_t)count + 1, sizeof *options->paths);
+  if (options->paths == NULL) {
+    (void)snprintf(error, error_size, "out of memory");
+    return -1;
+  }
+  while (cursor.next < cursor.count) {
+    const char *word = cursor.words[cursor.next++];
+    int rc = 0;
+    if (options_ended || word[0] != '-' || word[1] == '\0') {
+      options->paths[options->path_count++] = word;
+    } else if (strcmp(word, "--") == 0) {
+      options_ended = true;
+    } else if (word[1] == '-') {
+      rc = read_long(options, word + 2, &cursor, &report);
+    } else {
+      rc = read_short(options, word + 1, &cursor, &report);
+    }
+    if (rc != 0) {
+      return rc;
+    }
+  }
+  return 0;
+}
+
+int options_read_environment(struct options *options, char *error, size_t error_size) {
+  const struct report report = {error, error_size};
+  for (size_t i = 0; i < options->table->count; i++) {
+    const struct option_row *row = &options->table->rows[i];
+    if (row->env == NULL || !applies(options->table, row) || options->values[i].given) {
+      continue;
+    }
+    const char *text = getenv(row->env);
+    if (text == NULL || *text == '\0') {
+      continue;
+    }
+    if (!value_parse(&options->values[i], row, text)) {
+      return refuse_value(row, row->env, text, &report);
+    }
+  }
+  return 0;
+}
+
+/* The value of a row that the caller knows to be there; a typing error of ours ends the program. */
+static const struct value *find(const struct options *options, const char *name,
+                                enum option_kind kind, enum option_kind other_kind) {
+  for (size_t i = 0; i < options->table->count; i++) {
+    const struct option_row *row = &options->table->rows[i];
+    const char *row_name = row->name != NULL ? row->name : row->env;
+    if ((row->kind == kind || row->kind == other_kind) && strcmp(row_name, name) == 0) {
+      return &options->values[i];
+    }
+  }
+  (void)fprintf(stderr, "the option table has no row \"%s\" of that kind\n", name);
+  abort();
+}
+
+bool options_flag(const struct options *options, const char *name) {
+  return find(options, name, OPTION_FLAG, OPTION_FLAG)->number != 0;
+}
+
+const char *options_string(const struct options *options, const char *name) {
+  return find(options, name, OPTION_STRING, OPTION_STRING)->string;
+}
+
+int64_t options_number(const struct options *options, const char *name) {
+  return find(options, name, OPTION_SECONDS, OPTION_INT)->number;
+}
+
+int options_choice(const struct options *options, const char *name) {
+  return (int)find(options, name, OPTION_CHOICE, OPTION_CHOICE)->number;
+}
+
+const char *const *options_paths(const struct options *options, size_t *count) {
+  *count = options->path_count;
+  return options->paths;
+}

@@ -1,0 +1,26 @@
+/* base/text.h — small readers of text: sizes, times, the nearest known word. Knows no option names. */
+#ifndef MOONPORT_BASE_TEXT_H
+#define MOONPORT_BASE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest time that text_parse_seconds() accepts: sums of a few of them still fit everywhere. */
+#define TEXT_TIME_MS_MAX (INT64_C(36525) * 24 * 60 * 60 * 1000) /* 100 years */
+
+/* Reads "512", "64K", "1M" or "2G" (powers of 1024, either case) as bytes.
+ * Returns 0, or -1 when the text is anything else or does not fit; *out is then untouched. */
+int text_parse_size(const char *text, size_t *out);
+
+/* Reads "10", "0.5", "2s", "150ms", "5m" or "1h" as milliseconds; without a unit it is seconds.
+ * What is shorter than a millisecond but not nothing becomes 1, because 0 often means "never".
+ * Returns 0, or -1 when the text is anything else or above TEXT_TIME_MS_MAX; *out is then
+ * untouched. The locale plays no part. */
+int text_parse_seconds(const char *text, int64_t *out_ms);
+
+/* The word of `known` that was most likely meant by `word`, or NULL when none is near: at most
+ * max(1, strlen(word) / 3) letters inserted, removed, replaced or swapped with their neighbour,
+ * upper and lower case being the same. Of equals the first wins. */
+const char *text_nearest(const char *word, const char *const *known, size_t count);
+
+#endif

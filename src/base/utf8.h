@@ -1,0 +1,17 @@
+/* base/utf8.h — one character of UTF-8 at a time, and whether it is safe to show. */
+#ifndef MOONPORT_BASE_UTF8_H
+#define MOONPORT_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads the character at the start of `bytes` (`size` >= 1) into *out and returns its length, 1 to
+ * 4; 0 when no valid character starts there: broken, overlong, a surrogate or above U+10FFFF. */
+size_t utf8_decode(const char *bytes, size_t size, uint32_t *out);
+
+/* False for what acts on a terminal or on the order of a line instead of being seen: C0, DEL, C1,
+ * line and paragraph separators, and the marks that turn the direction of writing around. */
+bool utf8_is_shown(uint32_t code_point);
+
+#endif

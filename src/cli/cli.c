@@ -1,0 +1,137 @@
+/* cli/cli.c — from the command line to the command that it names. Knows no command by itself. */
+#include "cli/cli.h"
+
+#include "base/text.h"
+#include "cli/help.h"
+#include "cli/table.h"
+#include "cli/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MESSAGE_SIZE_MAX 512
+#define COMMANDS_MAX 32
+
+int command_refuse(const struct command *command, const char *format, ...) {
+  va_list arguments;
+  (void)fputs("moonport: ", stderr);
+  va_start(arguments, format);
+  (void)vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  (void)fprintf(stderr, "\ntry: moonport %s --help\n", command->name);
+  return EXIT_USAGE;
+}
+
+/* A program started with a standard descriptor closed would hand its number to the first socket
+ * or file it opens, and then log into that. */
+static int open_standard_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) {
+      continue;
+    }
+    /* The lowest free number is taken, so this one is `fd`. */
+    if (open("/dev/null", O_RDWR) != fd) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
+/* A word that is neither a command nor a file, but nearly a command. NULL: it may be a path. */
+static const char *misspelt_command(const char *word) {
+  if (strpbrk(word, "/.") != NULL || access(word, F_OK) == 0) {
+    return NULL;
+  }
+  const char *names[COMMANDS_MAX];
+  size_t count = 0;
+  for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
+    if (!command_rows[i].hidden) {
+      names[count++] = command_rows[i].name;
+    }
+  }
+  return text_nearest(word, names, count);
+}
+
+static int check_words(const struct command *command, const char *const *words, size_t count,
+                       bool named) {
+  if (count < command->words_min) {
+    return command_refuse(command, "%s what? Write moonport %s %s", command->name, command->name,
+                          command->words);
+  }
+  if (count > command->words_max) {
+    return command_refuse(command, "\"%s\" is more than %s takes: write %s", words[count - 1],
+                          command->name, command->words);
+  }
+  const char *meant = named || count == 0 ? NULL : misspelt_command(words[0]);
+  if (meant != NULL) {
+    return command_refuse(command, "\"%s\" is no file and no command: did you mean %s?", words[0],
+                          meant);
+  }
+  return EXIT_DONE;
+}
+
+/* Reads the arguments and runs the command. `named`: the command line named it. */
+static int run(const struct command *command, bool named, struct options *options, int count,
+               char **arguments) {
+  char error[MESSAGE_SIZE_MAX];
+  if (options_read_arguments(options, count, arguments, error, sizeof error) != 0) {
+    return command_refuse(command, "%s", error);
+  }
+  /* Before the environment: help must come even when a variable is wrong. */
+  if (options_flag(options, "help")) {
+    help_print(named ? command : NULL, stdout);
+    return EXIT_DONE;
+  }
+  if (options_flag(options, "version")) {
+    version_print(stdout);
+    return EXIT_DONE;
+  }
+  struct command_call call = {.command = command, .options = options};
+  call.words = options_paths(options, &call.word_count);
+  int code = check_words(command, call.words, call.word_count, named);
+  if (code != EXIT_DONE) {
+    return code;
+  }
+  if (options_read_environment(options, error, sizeof error) != 0) {
+    return command_refuse(command, "%s", error);
+  }
+  return command->run(&call);
+}
+
+/* Results that did not reach their reader are a failure: of a full disk, say. */
+static int close_stdout(int code) {
+  if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+    return code;
+  }
+  (void)fprintf(stderr, "moonport: cannot write the output: %s\n", strerror(errno));
+  return code == EXIT_DONE ? EXIT_AT_FAULT : code;
+}
+
+int cli_main(int argc, char **argv) {
+  if (open_standard_descriptors() != 0) {
+    return EXIT_AT_FAULT;
+  }
+  if (argc < 2) {
+    help_print_short(stderr);
+    return EXIT_USAGE;
+  }
+  const struct command *command = command_find(argv[1]);
+  const int first = command != NULL ? 2 : 1;
+  const bool named = command != NULL;
+  if (!named) {
+    command = command_default();
+  }
+  const struct option_table table = {option_rows, option_count, command->bit, command->name};
+  struct options *options = options_new(&table);
+  if (options == NULL) {
+    (void)fputs("moonport: out of memory\n", stderr);
+    return EXIT_AT_FAULT;
+  }
+  int code = run(command, named, options, argc - first, argv + first);
+  options_free(options);
+  return close_stdout(code);
+}

@@ -1,0 +1,10 @@
+/* cli/cli.h — from the command line to the command that it names. Knows no command by itself. */
+#ifndef MOONPORT_CLI_CLI_H
+#define MOONPORT_CLI_CLI_H
+
+#include "cli/command.h"
+
+/* Runs the program: returns its exit code. */
+int cli_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,46 @@
+/* cli/command.h — what a command is, and what it is called with. */
+#ifndef MOONPORT_CLI_COMMAND_H
+#define MOONPORT_CLI_COMMAND_H
+
+#include "base/options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Exit codes. */
+enum {
+  EXIT_DONE = 0,
+  EXIT_AT_FAULT = 1, /* the script, the address or the machine */
+  EXIT_USAGE = 2,    /* the command line */
+};
+
+struct command;
+
+/* One run of a command; everything is borrowed. */
+struct command_call {
+  const struct command *command;
+  const struct options *options;
+  const char *const *words; /* what was no option: paths, mostly */
+  size_t word_count;
+};
+
+/* What a shell proposes as a command's words. */
+enum command_words { WORDS_OTHER, WORDS_SCRIPTS, WORDS_COMMANDS };
+
+struct command {
+  const char *name;
+  unsigned bit;      /* its place in option_row.commands */
+  const char *words; /* what follows the options in its usage line; "" for nothing */
+  enum command_words words_kind;
+  size_t words_min;                            /* fewer are an error */
+  size_t words_max;                            /* more are an error */
+  const char *summary;                         /* one line, no full stop */
+  bool hidden;                                 /* works, but is not in the help */
+  int (*run)(const struct command_call *call); /* returns the exit code */
+};
+
+/* Says on stderr what is wrong with the command line and how to learn more. Returns EXIT_USAGE. */
+int command_refuse(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,22 @@
+/* cli/serve.c — `moonport serve PATH...`: runs a server until it has drained. */
+#include "cli/settings.h"
+#include "cli/table.h"
+
+int serve_command(const struct command_call *call) {
+  struct log *log = settings_log_new(call->options);
+  if (log == NULL) {
+    return EXIT_AT_FAULT;
+  }
+  struct server_options options = settings_read(call, log);
+  options.listen = options_string(call->options, "listen");
+  options.backlog = (int)options_number(call->options, "backlog");
+  options.drain_ms = options_number(call->options, "drain");
+  struct server *server = NULL;
+  int code = EXIT_AT_FAULT;
+  if (server_open(&options, &server) == 0) {
+    code = server_run(server);
+    server_free(server);
+  }
+  log_free(log);
+  return code;
+}

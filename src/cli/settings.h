@@ -1,0 +1,15 @@
+/* cli/settings.h — the options of a command line as the server takes them. */
+#ifndef MOONPORT_CLI_SETTINGS_H
+#define MOONPORT_CLI_SETTINGS_H
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "server/server.h"
+
+/* The log that --log-level and --log-format ask for, on stderr. NULL, said on stderr: no memory. */
+struct log *settings_log_new(const struct options *options);
+
+/* What serving and checking have in common; the rest is left at zero. Borrows from both. */
+struct server_options settings_read(const struct command_call *call, struct log *log);
+
+#endif

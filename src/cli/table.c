@@ -1,0 +1,170 @@
+/* cli/table.c — all commands and all options. Knows what they are called, not what they do. */
+#include "cli/table.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum {
+  SERVE = 1u << 0,
+  CHECK = 1u << 1,
+  HELP = 1u << 2,
+  COMPLETIONS = 1u << 3,
+  SCRIPTS = SERVE | CHECK, /* what loads scripts */
+  EVERY = SCRIPTS | HELP | COMPLETIONS,
+};
+
+const struct command command_rows[] = {
+    {
+        .name = "serve",
+        .bit = SERVE,
+        .words = "PATH...",
+        .words_kind = WORDS_SCRIPTS,
+        .words_min = 1,
+        .words_max = SIZE_MAX,
+        .summary = "serve scripts: files, or directories of *.lua",
+        .run = serve_command,
+    },
+    {
+        .name = "check",
+        .bit = CHECK,
+        .words = "PATH...",
+        .words_kind = WORDS_SCRIPTS,
+        .words_min = 1,
+        .words_max = SIZE_MAX,
+        .summary = "load and validate scripts without listening",
+        .run = check_command,
+    },
+    {
+        .name = "help",
+        .bit = HELP,
+        .words = "[COMMAND]",
+        .words_kind = WORDS_COMMANDS,
+        .words_max = 1,
+        .summary = "show this help, or that of one command",
+        .run = help_command,
+    },
+    {
+        .name = "completions",
+        .bit = COMPLETIONS,
+        .words = "bash|zsh|fish",
+        .words_min = 1,
+        .words_max = 1,
+        .summary = "print what makes a shell complete the options and commands",
+        .hidden = true,
+        .run = completions_command,
+    },
+};
+const size_t command_count = sizeof command_rows / sizeof command_rows[0];
+
+/* In the order of enum log_level and enum log_format. */
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"auto", "text", "json", NULL};
+
+const struct option_row option_rows[] = {
+    {
+        .name = "listen",
+        .argument = "ADDR",
+        .env = "MOONPORT_LISTEN",
+        .help = "listen here instead of where the one script says",
+        .commands = SERVE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "host",
+        .argument = "HOST",
+        .env = "MOONPORT_HOST",
+        .help = "the host of addresses that name none",
+        .fallback = "127.0.0.1",
+        .commands = SCRIPTS,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "drain",
+        .argument = "SECONDS",
+        .env = "MOONPORT_DRAIN",
+        .help = "how long connections may go on after SIGTERM",
+        .fallback = "10",
+        .commands = SERVE,
+        .kind = OPTION_SECONDS,
+    },
+    {
+        .name = "backlog",
+        .argument = "N",
+        .env = "MOONPORT_BACKLOG",
+        .help = "connections that may wait to be accepted",
+        .fallback = "511",
+        .commands = SERVE,
+        .kind = OPTION_INT,
+        .min = 1,
+        .max = 65535,
+    },
+    {
+        .name = "log-level",
+        .argument = "LEVEL",
+        .env = "MOONPORT_LOG_LEVEL",
+        .help = "log this and what is more serious",
+        .fallback = "info",
+        .commands = SCRIPTS,
+        .kind = OPTION_CHOICE,
+        .choices = log_levels,
+    },
+    {
+        .name = "log-format",
+        .argument = "FORMAT",
+        .env = "MOONPORT_LOG_FORMAT",
+        .help = "auto: text on a terminal, JSON lines otherwise",
+        .fallback = "auto",
+        .commands = SCRIPTS,
+        .kind = OPTION_CHOICE,
+        .choices = log_formats,
+    },
+    {
+        .name = "unsafe",
+        .env = "MOONPORT_UNSAFE",
+        .help = "give scripts debug.sethook, binary chunks and package.loadlib",
+        .commands = SCRIPTS,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .argument = "DIR",
+        .env = "MOONPORT_LUA_DIR",
+        .help = "read the Lua library from here, not from the program",
+        .commands = SCRIPTS,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "man",
+        .help = "print the manual page, in roff",
+        .commands = HELP,
+        .kind = OPTION_FLAG,
+        .hidden = true,
+    },
+    {
+        .name = "help",
+        .letter = 'h',
+        .help = "show help and end",
+        .commands = EVERY,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .name = "version",
+        .letter = 'V',
+        .help = "show the versions of moonport, Lua and libuv, and end",
+        .commands = EVERY,
+        .kind = OPTION_FLAG,
+    },
+};
+const size_t option_count = sizeof option_rows / sizeof option_rows[0];
+
+const struct command *command_find(const char *name) {
+  for (size_t i = 0; i < command_count; i++) {
+    if (strcmp(command_rows[i].name, name) == 0) {
+      return &command_rows[i];
+    }
+  }
+  return NULL;
+}
+
+const struct command *command_default(void) {
+  return &command_rows[0];
+}

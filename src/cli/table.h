@@ -1,0 +1,27 @@
+/* cli/table.h — all commands and all options, from which help, man page and completions are made.
+ *
+ * A new command is one row in table.c and one file with its function, declared here. */
+#ifndef MOONPORT_CLI_TABLE_H
+#define MOONPORT_CLI_TABLE_H
+
+#include "cli/command.h"
+
+extern const struct command command_rows[];
+extern const size_t command_count;
+
+extern const struct option_row option_rows[];
+extern const size_t option_count;
+
+/* The row of a name, or NULL. */
+const struct command *command_find(const char *name);
+
+/* The command that is meant when none is named. */
+const struct command *command_default(void);
+
+/* One file each. */
+int serve_command(const struct command_call *call);
+int check_command(const struct command_call *call);
+int help_command(const struct command_call *call);
+int completions_command(const struct command_call *call);
+
+#endif

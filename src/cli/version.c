@@ -1,0 +1,38 @@
+/* cli/version.c — which moonport, Lua and libuv this is.
+ *
+ * Headers tell what was compiled against, the libraries what runs: a distribution may have
+ * upgraded one since, and bug reports need both. */
+#include "cli/version.h"
+
+#include "base/version.h"
+
+#include <lua.h>
+#include <string.h>
+#include <uv.h>
+
+/* The "5.4.6" in lua_ident, "$LuaVersion: Lua 5.4.6  Copyright ...". */
+static void read_lua_version(char *out, size_t size) {
+  const char *start = strstr(lua_ident, "Lua 5");
+  const char *version = start != NULL ? start + strlen("Lua ") : "unknown";
+  (void)snprintf(out, size, "%.*s", (int)strcspn(version, " "), version);
+}
+
+static void print_library(FILE *out, const char *name, const char *running, const char *compiled) {
+  if (strcmp(running, compiled) == 0) {
+    (void)fprintf(out, "%s %s\n", name, running);
+  } else {
+    (void)fprintf(out, "%s %s (compiled against %s)\n", name, running, compiled);
+  }
+}
+
+void version_print(FILE *out) {
+  char lua_running[32];
+  char uv_compiled[32];
+  read_lua_version(lua_running, sizeof lua_running);
+  (void)snprintf(uv_compiled, sizeof uv_compiled, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR,
+                 UV_VERSION_PATCH);
+  (void)fprintf(out, "moonport %s\n", MOONPORT_VERSION);
+  print_library(out, "Lua", lua_running,
+                LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
+  print_library(out, "libuv", uv_version_string(), uv_compiled);
+}

@@ -1,0 +1,115 @@
+/* net/bind.c — a socket from socket(2) to listen(2). Knows the kernel, not the loop.
+ *
+ * Options that accepted sockets inherit (tcp(7)) are set here, once, instead of on every
+ * connection. */
+#include "net/bind.h"
+
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+  /* A peer that vanished without FIN or RST is found out after 60 + 6 x 10 s. */
+  KEEPALIVE_IDLE_S = 60,
+  KEEPALIVE_INTERVAL_S = 10,
+  KEEPALIVE_PROBES = 6,
+};
+
+static int set_tcp_options(int fd) {
+  const struct {
+    int level, name, value;
+  } options[] = {
+      {SOL_SOCKET, SO_REUSEADDR, 1}, /* restart while old connections are in TIME_WAIT */
+      {SOL_SOCKET, SO_KEEPALIVE, 1},
+      {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+      {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+      {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+      {IPPROTO_TCP, TCP_NODELAY, 1}, /* a handler's sends leave in one write already */
+  };
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    int value = options[i].value;
+    if (setsockopt(fd, options[i].level, options[i].name, &value, sizeof value) < 0) {
+      return uv_translate_sys_error(errno);
+    }
+  }
+  return 0;
+}
+
+/* Whether somebody answers at a Unix path; decides between a stale socket and a live one. */
+static int unlink_if_stale(const struct sockaddr_un *address, socklen_t size) {
+  struct stat status;
+  if (lstat(address->sun_path, &status) < 0) return errno == ENOENT ? 0 : UV_EADDRINUSE;
+  if (!S_ISSOCK(status.st_mode)) return UV_EEXIST;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  int rc = connect(fd, (const struct sockaddr *)address, size);
+  int error = errno;
+  close(fd);
+  /* Anything but "refused" (a full backlog, no permission) means that somebody may be there. */
+  if (rc == 0 || error != ECONNREFUSED) return UV_EADDRINUSE;
+  return unlink(address->sun_path) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+static int prepare(int fd, const struct sockaddr *address, socklen_t size,
+                   const struct listener_options *options) {
+  if (address->sa_family != AF_UNIX) return set_tcp_options(fd);
+  if (!options->replace_stale) return 0;
+  return unlink_if_stale((const struct sockaddr_un *)(const void *)address, size);
+}
+
+static const char *unix_path(const struct sockaddr *address) {
+  return address->sa_family == AF_UNIX ? ((const struct sockaddr_un *)(const void *)address)->sun_path
+                                       : NULL;
+}
+
+static void remember_file(struct bound_socket *bound, const struct sockaddr *address) {
+  struct stat status;
+  const char *path = unix_path(address);
+  if (!path || lstat(path, &status) < 0) return;
+  bound->device = status.st_dev;
+  bound->inode = status.st_ino;
+}
+
+int bind_listening(const struct sockaddr *address, socklen_t size,
+                   const struct listener_options *options, struct bound_socket *out) {
+  *out = (struct bound_socket){0};
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  out->fd = fd;
+  int rc = prepare(fd, address, size, options);
+  if (rc < 0) goto close_socket;
+  if (bind(fd, address, size) < 0) {
+    rc = uv_translate_sys_error(errno);
+    goto close_socket;
+  }
+  remember_file(out, address);
+  if (listen(fd, options->backlog) < 0) {
+    rc = uv_translate_sys_error(errno);
+    bind_release(out);
+    return rc;
+  }
+  return 0;
+
+close_socket:
+  close(fd);
+  return rc;
+}
+
+void bind_release(const struct bound_socket *bound) {
+  struct sockaddr_un address;
+  socklen_t size = sizeof address;
+  struct stat status;
+  /* Before close(2): a server that starts just now either finds it answering, or gone. */
+  if (bound->inode && getsockname(bound->fd, (struct sockaddr *)&address, &size) == 0 &&
+      lstat(address.sun_path, &status) == 0 && status.st_ino == bound->inode &&
+      status.st_dev == bound->device) {
+    unlink(address.sun_path);
+  }
+  close(bound->fd);
+}

@@ -1,0 +1,294 @@
+/* net/conn.c — one connection, from accept to close — does not know what its bytes mean.
+ *
+ * The happy path: conn_accept, conn_received for each read, conn_read_ended with the peer's FIN,
+ * conn_close by the owner, on_closed. Nothing that the owner queued is lost on it: conn_close first
+ * lets the queue drain (conn_write.c), then sends FIN, then reads off what the peer still sends,
+ * because closing a socket with unread bytes makes the kernel send RST, which takes the reply with
+ * it. Every step has a deadline (conn_timeout.c). The failure path is short: conn_failed, from any
+ * of these, goes straight to uv_close().
+ *
+ * After uv_*_init only uv_close releases the handle, and only on_closed frees the connection. */
+#include "net/conn_state.h"
+
+#include "base/blob.h"
+#include "net/loop_state.h"
+#include "net/transport.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void conn_group_init(struct conn_group *group, struct net_loop *loop,
+                     const struct conn_events *events, void *owner) {
+  *group = (struct conn_group){.loop = loop, .events = events, .owner = owner};
+  list_init(&group->conns);
+}
+
+void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, void *context),
+                     void *context) {
+  /* Only on_closed() unlinks, and it does not run inside `visit`, so the links hold still. */
+  struct list *last = group->conns.prev;
+  for (struct list *link = group->conns.next; link != &group->conns; link = link->next) {
+    visit(LIST_ELEMENT(link, struct conn, group_link), context);
+    if (link == last) return;
+  }
+}
+
+/* Returns 0 or UV_E*. In both cases the handle is initialised. */
+static int io_open(struct conn *conn, int fd, bool is_unix) {
+  uv_loop_t *uv = &conn->group->loop->uv;
+  int rc;
+  if (is_unix) {
+    uv_pipe_init(uv, &conn->io.pipe, 0);
+    rc = uv_pipe_open(&conn->io.pipe, fd);
+  } else {
+    uv_tcp_init(uv, &conn->io.tcp);
+    rc = uv_tcp_open(&conn->io.tcp, fd);
+  }
+  conn->io.handle.data = conn;
+  return rc;
+}
+
+static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
+  if (peer->sa_family == AF_INET) {
+    memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);
+  } else if (peer->sa_family == AF_INET6) {
+    memcpy(&conn->peer.ip6, peer, sizeof conn->peer.ip6);
+  } else {
+    conn->peer.any.sa_family = peer->sa_family;
+  }
+}
+
+static void on_unused_closed(uv_handle_t *handle) {
+  free(handle->data);
+}
+
+int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+                unsigned listener_index) {
+  bool is_unix = peer->sa_family == AF_UNIX;
+  size_t io_size = is_unix ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t);
+  struct conn *conn = calloc(1, offsetof(struct conn, io) + io_size);
+  if (!conn) {
+    close(fd);
+    return UV_ENOMEM;
+  }
+  conn->group = group;
+  conn->transport = &transport_plain;
+  conn->listener_index = (uint16_t)listener_index;
+  remember_peer(conn, peer);
+  int rc = io_open(conn, fd, is_unix);
+  if (rc < 0) {
+    uv_close(&conn->io.handle, on_unused_closed);
+    close(fd);
+    return rc;
+  }
+  conn->id = ++group->loop->conn_id_last;
+  conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
+  list_append(&group->conns, &conn->group_link);
+  group->count++;
+  group->accepted++;
+  wheel_entry_init(&conn->wheel);
+  if (group->idle_ms) conn_schedule(conn, group->idle_ms);
+  group->events->on_open(conn);
+  net_loop_flush(group->loop);
+  conn_update_reading(conn);
+  return 0;
+}
+
+static bool wants_reading(const struct conn *conn) {
+  if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN)) return false;
+  return (conn->flags & CONN_CLOSING) || conn->holds == 0;
+}
+
+void conn_update_reading(struct conn *conn) {
+  bool wanted = wants_reading(conn);
+  if (wanted == !!(conn->flags & CONN_READING)) return;
+  conn->flags ^= CONN_READING;
+  if (!wanted) {
+    conn->transport->read_stop(conn);
+    return;
+  }
+  int rc = conn->transport->read_start(conn);
+  if (rc < 0) conn_failed(conn, rc);
+}
+
+void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {
+  conn->holds = (uint8_t)(on ? conn->holds | hold : conn->holds & ~hold);
+  conn_update_reading(conn);
+}
+
+void conn_received(struct conn *conn, const char *bytes, size_t size) {
+  conn->bytes_in += size;
+  conn->group->bytes_in += size;
+  if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
+  conn->active_ms = net_loop_now_ms(conn->group->loop);
+  conn->messages_in++;
+  conn->group->events->on_data(conn, bytes, size);
+  net_loop_flush(conn->group->loop);
+}
+
+void conn_read_ended(struct conn *conn, int rc) {
+  if (rc != UV_EOF) {
+    conn_failed(conn, rc);
+    return;
+  }
+  conn->flags |= CONN_EOF_SEEN;
+  conn_update_reading(conn);
+  if (!(conn->flags & CONN_CLOSING)) {
+    conn->group->events->on_eof(conn);
+    net_loop_flush(conn->group->loop);
+  } else if (conn->flags & CONN_FIN_SENT) {
+    conn_destroy(conn);
+  }
+}
+
+/* A connection that broke says no goodbye: what is queued cannot be delivered any more. */
+void conn_failed(struct conn *conn, int rc) {
+  if (conn->flags & CONN_CLOSED) return;
+  if (!conn->reason) conn->reason = rc == UV_ENOMEM ? REASON_ERROR : REASON_RESET;
+  conn_destroy(conn);
+}
+
+void conn_close(struct conn *conn, enum reason reason) {
+  if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
+  conn->reason = (uint8_t)reason;
+  conn->flags |= CONN_CLOSING | CONN_FIN_WANTED;
+  conn_mark_dirty(conn);
+}
+
+void conn_shutdown(struct conn *conn) {
+  if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return;
+  conn->flags |= CONN_FIN_WANTED;
+  conn_mark_dirty(conn);
+}
+
+void conn_output_done(struct conn *conn) {
+  if (!(conn->flags & CONN_FIN_WANTED)) return;
+  bool closing = conn->flags & CONN_CLOSING;
+  /* close(2) itself sends FIN, and with the peer's FIN seen there is nothing left to read off. */
+  if ((conn->flags & CONN_EOF_SEEN) || (closing && conn->group->linger_ms == 0)) {
+    if (!conn->reason) conn->reason = REASON_EOF;
+    conn_destroy(conn);
+    return;
+  }
+  if (!(conn->flags & CONN_FIN_SENT)) {
+    conn->flags |= CONN_FIN_SENT;
+    conn->transport->send_fin(conn);
+  }
+  if (!closing) return;
+  conn->active_ms = net_loop_now_ms(conn->group->loop);
+  conn_schedule(conn, conn->group->linger_ms);
+  conn_update_reading(conn);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct conn *conn = handle->data;
+  struct conn_group *group = conn->group;
+  struct net_loop *loop = group->loop;
+  assert(!(conn->flags & CONN_DIRTY));
+  assert(!conn->writing);
+  if (conn->output) output_give_back(&loop->pool, conn->output);
+  list_remove(&conn->group_link);
+  group->count--;
+  group->events->on_close(conn, (enum reason)conn->reason);
+  net_loop_flush(loop);
+  free(conn);
+  net_loop_descriptor_freed(loop);
+}
+
+void conn_destroy(struct conn *conn) {
+  if (conn->flags & CONN_CLOSED) return;
+  conn->flags |= CONN_CLOSED;
+  wheel_cancel(&conn->wheel);
+  uv_close(&conn->io.handle, on_closed);
+}
+
+void conn_reset(struct conn *conn, enum reason reason) {
+  if (conn->flags & CONN_CLOSED) return;
+  conn->reason = (uint8_t)reason;
+  conn->flags |= CONN_CLOSED;
+  wheel_cancel(&conn->wheel);
+  bool is_tcp = conn->io.handle.type == UV_TCP;
+  if (!is_tcp || uv_tcp_close_reset(&conn->io.tcp, on_closed) < 0) {
+    uv_close(&conn->io.handle, on_closed);
+  }
+}
+
+enum conn_phase conn_phase(const struct conn *conn) {
+  if (conn_is_closing(conn)) return CONN_PHASE_CLOSING;
+  if (conn->flags & CONN_FIN_WANTED) return CONN_PHASE_SHUTDOWN;
+  return conn->flags & CONN_EOF_SEEN ? CONN_PHASE_PEER_FINISHED : CONN_PHASE_OPEN;
+}
+
+bool conn_is_closing(const struct conn *conn) {
+  return conn->flags & (CONN_CLOSING | CONN_CLOSED);
+}
+
+bool conn_peer_finished(const struct conn *conn) {
+  return conn->flags & CONN_EOF_SEEN;
+}
+
+bool conn_finished(const struct conn *conn) {
+  return (conn->flags & CONN_EOF_SEEN) && (conn->flags & CONN_FIN_WANTED);
+}
+
+void conn_set_owner(struct conn *conn, void *owner) {
+  conn->owner = owner;
+}
+
+void *conn_owner(const struct conn *conn) {
+  return conn->owner;
+}
+
+struct conn_group *conn_group_of(const struct conn *conn) {
+  return conn->group;
+}
+
+uint64_t conn_id(const struct conn *conn) {
+  return conn->id;
+}
+
+unsigned conn_listener_index(const struct conn *conn) {
+  return conn->listener_index;
+}
+
+uint64_t conn_active_ms(const struct conn *conn) {
+  return conn->active_ms;
+}
+
+void conn_touch(struct conn *conn) {
+  conn->active_ms = net_loop_now_ms(conn->group->loop);
+  if (conn->writing) conn->writing->progress_ms = conn->active_ms;
+}
+
+const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {
+  *size = conn->peer.any.sa_family == AF_INET    ? sizeof conn->peer.ip4
+          : conn->peer.any.sa_family == AF_INET6 ? sizeof conn->peer.ip6
+                                                 : sizeof conn->peer.any.sa_family;
+  return &conn->peer.any;
+}
+
+int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
+  *size = sizeof *out;
+  int fd = conn_descriptor(conn);
+  if (fd < 0) return fd;
+  return getsockname(fd, (struct sockaddr *)out, size) == 0 ? 0 : UV_ENOTCONN;
+}
+
+int conn_descriptor(const struct conn *conn) {
+  uv_os_fd_t fd;
+  int rc = uv_fileno(&conn->io.handle, &fd);
+  return rc < 0 ? rc : fd;
+}
+
+void conn_counters(const struct conn *conn, struct conn_counters *out) {
+  *out = (struct conn_counters){
+      .bytes_in = conn->bytes_in,
+      .bytes_out = conn->bytes_out,
+      .messages_in = conn->messages_in,
+      .messages_out = conn->messages_out,
+      .age_ms = net_loop_now_ms(conn->group->loop) - conn->opened_ms,
+  };
+}

@@ -1,0 +1,129 @@
+/* net/conn.h — one connection, from accept to close. Knows libuv, not Lua. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/list.h"
+#include "base/reason.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct blob;
+struct net_loop;
+struct uv_stream_s;
+struct conn; /* opaque; frees itself right after events->on_close */
+
+enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE };
+
+/* Called on the loop's thread, from the loop, never from inside a conn_*() call. Any conn_*()
+ * function may be called from inside them. */
+struct conn_events {
+  void (*on_open)(struct conn *conn);
+  void (*on_data)(struct conn *conn, const char *bytes, size_t size); /* 1 to 65536 bytes */
+  void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
+  /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
+  void (*on_drain)(struct conn *conn, bool crossed);
+  /* Told again after another such time, until the receiver closes the connection. */
+  void (*on_timeout)(struct conn *conn, enum conn_timeout kind);
+  void (*on_close)(struct conn *conn, enum reason reason); /* always the last call, exactly once */
+};
+
+/* What the connections of one service have in common. Filled in by its owner, who keeps it until
+ * `count` is 0. A time of 0 is off. */
+struct conn_group {
+  struct net_loop *loop;
+  const struct conn_events *events;
+  void *owner;            /* for the receiver of the events */
+  size_t queue_bytes_max; /* limits.write_queue: beyond it the connection ends */
+  size_t queue_high;      /* above it the connection is not read */
+  size_t queue_low;       /* below it on_drain comes */
+  uint64_t idle_ms;
+  uint64_t write_ms;
+  uint64_t linger_ms;
+  struct list conns;      /* newest last */
+  size_t count;
+  uint64_t accepted; /* totals over closed and open connections */
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+};
+
+void conn_group_init(struct conn_group *group, struct net_loop *loop,
+                     const struct conn_events *events, void *owner);
+/* Calls `visit` for each connection, which may close it, but not free it. Connections that come
+ * meanwhile are not visited. */
+void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, void *context),
+                     void *context);
+
+/* Takes over an accepted, non-blocking descriptor and starts reading. `listener_index` is what
+ * conn_listener_index() gives back. Calls on_open before it returns.
+ * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
+int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+                unsigned listener_index);
+
+/* Each queues bytes for one write when net_loop_flush() comes, at the latest.
+ * 0, UV_EPIPE when the connection is closed or closing for writing, UV_ENOBUFS when this queue was
+ * over its limit (the connection then ends with REASON_WRITE_QUEUE), or UV_ENOMEM (REASON_ERROR).
+ * conn_send_borrowed: the bytes must stay until the next net_loop_flush(). */
+int conn_send(struct conn *conn, const char *bytes, size_t size);
+int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size);
+int conn_send_shared(struct conn *conn, struct blob *blob, size_t size);
+/* Writes now what is queued, as far as the kernel takes it. */
+void conn_flush(struct conn *conn);
+/* True, and on_drain will come, when the queue is not below the low-water mark. */
+bool conn_await_drain(struct conn *conn);
+size_t conn_queue_bytes(const struct conn *conn);
+
+/* Who wants this connection not to be read. It is read while nobody does. */
+enum conn_hold {
+  CONN_HOLD_SCRIPT = 1 << 0,  /* conn:pause() */
+  CONN_HOLD_HANDLER = 1 << 1, /* a handler waits for something else */
+  CONN_HOLD_OUTPUT = 1 << 2,  /* its own queue is above the high-water mark */
+};
+void conn_hold(struct conn *conn, enum conn_hold hold, bool on);
+
+/* The next two take effect at the next net_loop_flush(), which follows every event.
+ *
+ * Sends what is queued, then FIN, reads off what the peer still sends (for at most linger_ms), and
+ * closes. The first reason counts. */
+void conn_close(struct conn *conn, enum reason reason);
+/* Sends what is queued, then FIN; reading goes on. */
+void conn_shutdown(struct conn *conn);
+/* Drops what is queued, sends RST where the transport has one, and closes. At once. */
+void conn_reset(struct conn *conn, enum reason reason);
+
+enum conn_phase {
+  CONN_PHASE_OPEN,
+  CONN_PHASE_PEER_FINISHED, /* the peer sent FIN */
+  CONN_PHASE_SHUTDOWN,      /* we sent FIN, or will when the queue is empty */
+  CONN_PHASE_CLOSING,
+};
+enum conn_phase conn_phase(const struct conn *conn);
+bool conn_is_closing(const struct conn *conn);
+bool conn_peer_finished(const struct conn *conn);
+/* Neither side has anything more to say. */
+bool conn_finished(const struct conn *conn);
+
+void conn_set_owner(struct conn *conn, void *owner); /* NULL at first */
+void *conn_owner(const struct conn *conn);
+struct conn_group *conn_group_of(const struct conn *conn);
+uint64_t conn_id(const struct conn *conn);
+unsigned conn_listener_index(const struct conn *conn);
+uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came or went */
+void conn_touch(struct conn *conn);               /* as if one had */
+/* The peer's address as it was at accept: valid as long as the connection. */
+const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);
+int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
+int conn_descriptor(const struct conn *conn); /* for getsockopt(); negative when there is none */
+
+struct conn_counters {
+  uint64_t bytes_in;
+  uint64_t bytes_out; /* what the kernel took */
+  uint64_t messages_in;
+  uint64_t messages_out;
+  uint64_t age_ms;
+};
+void conn_counters(const struct conn *conn, struct conn_counters *out);
+
+#endif

@@ -1,0 +1,80 @@
+/* net/conn_state.h — a connection's fields and what its files tell each other, for net/ only. */
+#ifndef NET_CONN_STATE_H
+#define NET_CONN_STATE_H
+
+#include "net/conn.h"
+#include "net/wheel.h"
+
+#include <netinet/in.h>
+#include <uv.h>
+
+struct output;
+struct transport;
+
+enum conn_flags {
+  CONN_EOF_SEEN = 1 << 0,     /* the peer sent FIN */
+  CONN_FIN_WANTED = 1 << 1,   /* FIN follows the last queued byte; nothing more can be queued */
+  CONN_FIN_SENT = 1 << 2,
+  CONN_CLOSING = 1 << 3,      /* incoming bytes are dropped; closes when all is sent and read off */
+  CONN_CLOSED = 1 << 4,       /* uv_close() was called */
+  CONN_ABOVE_HIGH = 1 << 5,   /* the queue went above the high-water mark, and is not yet drained */
+  CONN_DRAIN_WANTED = 1 << 6, /* somebody waits for the low-water mark */
+  CONN_DIRTY = 1 << 7,        /* in the loop's dirty list */
+  CONN_READING = 1 << 8,
+};
+
+/* A write that the kernel did not take at once; exists while the peer is slower than the script. */
+struct writing {
+  uv_write_t request;
+  size_t size;          /* bytes handed to libuv */
+  uint64_t progress_ms; /* when the peer last took something */
+};
+
+struct conn {
+  struct conn_group *group;
+  const struct transport *transport;
+  void *owner;
+  struct output *output;   /* NULL while nothing is queued */
+  struct writing *writing; /* NULL while nothing waits for the peer */
+  struct conn *dirty_next;
+  struct list group_link;
+  struct wheel_entry wheel;
+  uint64_t id;
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+  uint64_t opened_ms;
+  uint64_t active_ms; /* when a byte last came or went; while lingering: when FIN was sent */
+  uint32_t messages_in;
+  uint32_t messages_out;
+  uint32_t flags;
+  uint16_t listener_index;
+  uint8_t holds;
+  uint8_t reason;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in ip4;
+    struct sockaddr_in6 ip6;
+  } peer;
+  /* Last, and only as large as its kind: an idle connection is mostly this. */
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } io;
+};
+
+/* From the transport. */
+void conn_received(struct conn *conn, const char *bytes, size_t size);
+void conn_read_ended(struct conn *conn, int rc); /* UV_EOF, or what broke it */
+
+/* Between conn.c, conn_write.c and conn_timeout.c. */
+void conn_update_reading(struct conn *conn);
+void conn_mark_dirty(struct conn *conn);
+void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
+void conn_destroy(struct conn *conn);     /* to uv_close() */
+void conn_failed(struct conn *conn, int rc);
+uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
+void conn_schedule(struct conn *conn, uint64_t delay_ms);
+
+#endif

@@ -1,0 +1,192 @@
+/* net/conn_write.c — a connection's way out: queue, flush, high and low water — not when it ends.
+ *
+ * Sends gather in the output until the handler ends; then one writev() takes what the kernel has
+ * room for, mostly all of it, and the output goes back to the pool. What is left waits in one libuv
+ * request at a time: libuv finishes one request per pass, so many queued ones would be slow, and
+ * uv_close() drops what it holds, so it holds little. */
+#include "net/conn_state.h"
+
+#include "base/blob.h"
+#include "net/loop_state.h"
+#include "net/transport.h"
+
+#include <stdlib.h>
+
+enum {
+  WRITE_BUFS_MAX = 64,
+  /* One request's bytes: the write deadline sees progress only between requests. */
+  WRITE_BYTES_MAX = 256 * 1024,
+};
+
+void conn_mark_dirty(struct conn *conn) {
+  if (conn->flags & CONN_DIRTY) return;
+  struct net_loop *loop = conn->group->loop;
+  conn->flags |= CONN_DIRTY;
+  conn->dirty_next = loop->dirty;
+  loop->dirty = conn;
+}
+
+/* Makes `conn` ready for one more send; 0 or UV_E* as conn_send() says. */
+static int send_begin(struct conn *conn) {
+  if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return UV_EPIPE;
+  /* A handler that sends much does not pile it up here while the kernel has room. */
+  if (conn->output && output_size(conn->output) > conn->group->queue_high) conn_flush(conn);
+  if (conn->flags & CONN_CLOSED) return UV_EPIPE;
+  if (conn_queue_bytes(conn) > conn->group->queue_bytes_max) {
+    conn_reset(conn, REASON_WRITE_QUEUE);
+    return UV_ENOBUFS;
+  }
+  if (!conn->output) conn->output = output_take(&conn->group->loop->pool);
+  return conn->output ? 0 : UV_ENOMEM;
+}
+
+static int send_end(struct conn *conn, bool queued) {
+  if (!queued) {
+    conn_failed(conn, UV_ENOMEM); /* a stream with a hole in it must not go on */
+    return UV_ENOMEM;
+  }
+  conn->messages_out++;
+  conn_mark_dirty(conn);
+  return 0;
+}
+
+int conn_send(struct conn *conn, const char *bytes, size_t size) {
+  int rc = send_begin(conn);
+  if (rc < 0 || size == 0) return rc;
+  return send_end(conn, output_copy(conn->output, bytes, size));
+}
+
+int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size) {
+  int rc = send_begin(conn);
+  if (rc < 0 || size == 0) return rc;
+  return send_end(conn, output_borrow(conn->output, bytes, size));
+}
+
+int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
+  int rc = send_begin(conn);
+  if (rc < 0 || size == 0) return rc;
+  return send_end(conn, output_share(conn->output, blob, size));
+}
+
+size_t conn_queue_bytes(const struct conn *conn) {
+  return conn->output ? output_size(conn->output) : 0;
+}
+
+static void consumed(struct conn *conn, size_t size) {
+  output_consume(conn->output, size);
+  conn->bytes_out += size;
+  conn->group->bytes_out += size;
+  conn->active_ms = net_loop_now_ms(conn->group->loop);
+}
+
+/* Compares the queue with the water marks. Events come only from the loop, so a drain that a
+ * flush inside a handler brings about is told by on_written(). */
+static void check_high(struct conn *conn) {
+  if (conn_queue_bytes(conn) <= conn->group->queue_high) return;
+  conn->flags |= CONN_ABOVE_HIGH;
+  conn_hold(conn, CONN_HOLD_OUTPUT, true);
+}
+
+static void check_low(struct conn *conn) {
+  if (!(conn->flags & (CONN_ABOVE_HIGH | CONN_DRAIN_WANTED))) return;
+  if (conn_queue_bytes(conn) >= conn->group->queue_low) return;
+  bool crossed = conn->flags & CONN_ABOVE_HIGH;
+  conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED);
+  conn_hold(conn, CONN_HOLD_OUTPUT, false);
+  if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
+  conn->group->events->on_drain(conn, crossed);
+  net_loop_flush(conn->group->loop);
+}
+
+static void on_written(uv_write_t *request, int status) {
+  struct writing *writing = LIST_ELEMENT(request, struct writing, request);
+  struct conn *conn = request->data;
+  size_t size = writing->size;
+  conn->writing = NULL;
+  free(writing);
+  if (conn->flags & CONN_CLOSED) return;
+  if (status < 0) {
+    conn_failed(conn, status);
+    return;
+  }
+  consumed(conn, size);
+  conn_flush(conn);
+  if (conn->flags & CONN_CLOSED) return;
+  check_low(conn);
+}
+
+/* Hands the next bytes to libuv, to be written when the peer takes them. 0 or UV_E*. */
+static int write_later(struct conn *conn) {
+  if (!output_own(conn->output)) return UV_ENOMEM;
+  struct writing *writing = malloc(sizeof *writing);
+  if (!writing) return UV_ENOMEM;
+  uv_buf_t bufs[WRITE_BUFS_MAX];
+  unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, WRITE_BYTES_MAX);
+  writing->size = 0;
+  for (unsigned i = 0; i < count; i++) writing->size += bufs[i].len;
+  writing->progress_ms = net_loop_now_ms(conn->group->loop);
+  writing->request.data = conn;
+  int rc = conn->transport->write(conn, &writing->request, bufs, count, on_written);
+  if (rc < 0) {
+    free(writing);
+    return rc;
+  }
+  conn->writing = writing;
+  if (conn->group->write_ms) conn_schedule(conn, conn->group->write_ms);
+  return 0;
+}
+
+/* Writes until the kernel takes no more; 0 or UV_E*. */
+static int write_now(struct conn *conn) {
+  while (output_size(conn->output) > 0) {
+    uv_buf_t bufs[WRITE_BUFS_MAX];
+    unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, SIZE_MAX);
+    size_t offered = 0;
+    for (unsigned i = 0; i < count; i++) offered += bufs[i].len;
+    ssize_t taken = conn->transport->write_now(conn, bufs, count);
+    if (taken < 0) return (int)taken;
+    consumed(conn, (size_t)taken);
+    if ((size_t)taken < offered) return write_later(conn);
+  }
+  return 0;
+}
+
+/* Behind a write that is under way nothing can be written, but what is borrowed must be copied
+ * before the handler's strings go. */
+static void wait_behind(struct conn *conn) {
+  if (conn->output && !output_own(conn->output)) {
+    conn_failed(conn, UV_ENOMEM);
+    return;
+  }
+  check_high(conn);
+}
+
+void conn_flush(struct conn *conn) {
+  if (conn->flags & CONN_CLOSED) return;
+  if (conn->writing) {
+    wait_behind(conn);
+    return;
+  }
+  if (conn->output) {
+    int rc = write_now(conn);
+    if (rc < 0) {
+      conn_failed(conn, rc);
+      return;
+    }
+    if (output_size(conn->output) > 0) {
+      check_high(conn);
+      return;
+    }
+    output_give_back(&conn->group->loop->pool, conn->output);
+    conn->output = NULL;
+  }
+  conn_output_done(conn);
+}
+
+bool conn_await_drain(struct conn *conn) {
+  conn_flush(conn);
+  if (conn->flags & CONN_CLOSED) return false;
+  if (conn_queue_bytes(conn) < conn->group->queue_low || !conn->writing) return false;
+  conn->flags |= CONN_DRAIN_WANTED;
+  return true;
+}

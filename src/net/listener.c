@@ -1,0 +1,151 @@
+/* net/listener.c — a listening socket: bind, listen, accept. Knows libuv, not Lua.
+ *
+ * The socket is our own, watched by a uv_poll_t, because libuv's listen has no way to stop
+ * accepting, and when descriptors run out it accepts and drops what waits in the backlog. Here such
+ * connections stay in the backlog until a descriptor is free: accepting stops, and is tried again
+ * when a connection closes, and twice a second. */
+#include "net/listener.h"
+
+#include "base/list.h"
+#include "net/bind.h"
+#include "net/loop_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+  ACCEPTS_PER_TURN = 64, /* a flood of connects must not keep those that are open from being read */
+  STARVED_RETRY_MS = 500,
+};
+
+struct listener {
+  uv_poll_t poll;
+  struct net_loop *loop;
+  const struct listener_events *events;
+  void *owner;
+  struct bound_socket bound;
+  bool paused;
+  struct list starved_link; /* in loop->starved while there are no descriptors */
+};
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void update_polling(struct listener *listener) {
+  bool wanted = !listener->paused && list_empty(&listener->starved_link);
+  if (wanted == !!uv_is_active((uv_handle_t *)&listener->poll)) return;
+  int rc = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_connection)
+                  : uv_poll_stop(&listener->poll);
+  assert(rc == 0); /* both fail only on a closed handle */
+  (void)rc;
+}
+
+void listener_pause(struct listener *listener, bool on) {
+  listener->paused = on;
+  if (!uv_is_closing((uv_handle_t *)&listener->poll)) update_polling(listener);
+}
+
+void listener_retry_starved(struct net_loop *loop) {
+  struct list starved;
+  list_take(&starved, &loop->starved);
+  while (!list_empty(&starved)) {
+    struct listener *listener = LIST_ELEMENT(starved.next, struct listener, starved_link);
+    list_remove(&listener->starved_link);
+    update_polling(listener);
+    listener->events->on_starved(listener->owner, 0);
+  }
+  uv_timer_stop(&loop->starved_timer);
+}
+
+static void on_retry(uv_timer_t *timer) {
+  listener_retry_starved(timer->loop->data);
+}
+
+static void starve(struct listener *listener, int rc) {
+  struct net_loop *loop = listener->loop;
+  list_append(&loop->starved, &listener->starved_link);
+  update_polling(listener);
+  uv_timer_start(&loop->starved_timer, on_retry, STARVED_RETRY_MS, 0);
+  listener->events->on_starved(listener->owner, rc);
+}
+
+/* Accepts one; false when there is nothing more to accept now. */
+static bool accept_one(struct listener *listener) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_storage storage;
+  } peer;
+  socklen_t size = sizeof peer;
+  int fd = accept4(listener->bound.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    listener->events->on_accept(listener->owner, fd, &peer.any);
+    return true;
+  }
+  switch (errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      starve(listener, uv_translate_sys_error(errno));
+      return false;
+    case EAGAIN:
+      return false;
+    default: /* ECONNABORTED, EINTR and the network errors of accept(2): that one is gone */
+      return true;
+  }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events) {
+  (void)status; /* an error on a listening socket shows again in accept4() */
+  (void)events;
+  struct listener *listener = LIST_ELEMENT(poll, struct listener, poll);
+  for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    /* on_accept() may pause or close the listener. */
+    if (!uv_is_active((uv_handle_t *)poll) || !accept_one(listener)) return;
+  }
+}
+
+int listener_open(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_options *options, const struct listener_events *events,
+                  void *owner, struct listener **out) {
+  *out = NULL;
+  struct listener *listener = calloc(1, sizeof *listener);
+  if (!listener) return UV_ENOMEM;
+  int rc = bind_listening(address, address_size, options, &listener->bound);
+  if (rc < 0) goto free_listener;
+  rc = uv_poll_init(&loop->uv, &listener->poll, listener->bound.fd);
+  if (rc < 0) goto close_socket;
+  listener->loop = loop;
+  listener->events = events;
+  listener->owner = owner;
+  list_init(&listener->starved_link);
+  update_polling(listener);
+  *out = listener;
+  return 0;
+
+close_socket:
+  bind_release(&listener->bound);
+free_listener:
+  free(listener);
+  return rc;
+}
+
+int listener_address(const struct listener *listener, struct sockaddr_storage *out,
+                     socklen_t *size) {
+  *size = sizeof *out;
+  int rc = getsockname(listener->bound.fd, (struct sockaddr *)out, size);
+  return rc == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  free(LIST_ELEMENT(handle, struct listener, poll));
+}
+
+void listener_close(struct listener *listener) {
+  if (uv_is_closing((uv_handle_t *)&listener->poll)) return;
+  list_remove(&listener->starved_link);
+  uv_poll_stop(&listener->poll);
+  uv_close((uv_handle_t *)&listener->poll, on_closed);
+  bind_release(&listener->bound); /* after uv_poll_stop() the descriptor is ours again */
+}

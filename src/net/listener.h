@@ -1,0 +1,43 @@
+/* net/listener.h — a listening socket: bind, listen, accept. Knows libuv, not Lua. */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct net_loop;
+struct listener; /* opaque; frees itself after listener_close() */
+
+struct listener_events {
+  /* A connection: `fd` is the receiver's, non-blocking and close-on-exec. */
+  void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
+  /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
+  void (*on_starved)(void *owner, int rc);
+};
+
+/* What bind(2) needs to know; see listener_open(). */
+struct listener_options {
+  int backlog;
+  /* Replace a Unix socket that nobody listens on any more. */
+  bool replace_stale;
+};
+
+/* Binds and listens on `address`, and accepts from the next turn of the loop on.
+ * On failure: a negative UV_E*, and *out is NULL. UV_EADDRINUSE for a Unix path also when a live
+ * process listens there; UV_EEXIST when the path is something else than a socket. */
+int listener_open(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_options *options, const struct listener_events *events,
+                  void *owner, struct listener **out);
+/* The address as bound: the port is the real one. */
+int listener_address(const struct listener *listener, struct sockaddr_storage *out,
+                     socklen_t *size);
+/* Stops accepting, so that connections wait in the kernel's backlog, or goes on. */
+void listener_pause(struct listener *listener, bool on);
+/* Unlinks a Unix socket that is still its own. */
+void listener_close(struct listener *listener);
+
+/* Resumes the listeners that stopped for want of descriptors. For the loop. */
+void listener_retry_starved(struct net_loop *loop);
+
+#endif

@@ -1,0 +1,66 @@
+/* net/loop.c — the event loop and what all its connections share. Knows libuv, not Lua. */
+#include "net/loop_state.h"
+
+#include "net/conn_state.h"
+#include "net/listener.h"
+#include "net/wheel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct net_loop *net_loop_new(void) {
+  struct net_loop *loop = calloc(1, sizeof *loop);
+  if (!loop) return NULL;
+  loop->read_buffer = malloc(READ_BUFFER_BYTES);
+  if (!loop->read_buffer) goto free_loop;
+  if (uv_loop_init(&loop->uv) < 0) goto free_buffer;
+  loop->uv.data = loop;
+  loop->wheel = wheel_new(&loop->uv, conn_due);
+  if (!loop->wheel) goto close_loop;
+  output_pool_init(&loop->pool);
+  list_init(&loop->starved);
+  uv_timer_init(&loop->uv, &loop->starved_timer);
+  uv_unref((uv_handle_t *)&loop->starved_timer);
+  return loop;
+
+close_loop:
+  uv_loop_close(&loop->uv);
+free_buffer:
+  free(loop->read_buffer);
+free_loop:
+  free(loop);
+  return NULL;
+}
+
+void net_loop_free(struct net_loop *loop) {
+  wheel_close(loop->wheel);
+  uv_close((uv_handle_t *)&loop->starved_timer, NULL);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  int rc = uv_loop_close(&loop->uv);
+  assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */
+  (void)rc;
+  output_pool_deinit(&loop->pool);
+  free(loop->read_buffer);
+  free(loop);
+}
+
+uv_loop_t *net_loop_uv(struct net_loop *loop) {
+  return &loop->uv;
+}
+
+uint64_t net_loop_now_ms(const struct net_loop *loop) {
+  return uv_now(&loop->uv);
+}
+
+void net_loop_flush(struct net_loop *loop) {
+  while (loop->dirty) {
+    struct conn *conn = loop->dirty;
+    loop->dirty = conn->dirty_next;
+    conn->flags &= ~(uint32_t)CONN_DIRTY;
+    conn_flush(conn);
+  }
+}
+
+void net_loop_descriptor_freed(struct net_loop *loop) {
+  if (!list_empty(&loop->starved)) listener_retry_starved(loop);
+}

@@ -1,0 +1,23 @@
+/* net/loop.h — the event loop and what all its connections share. Knows libuv, not Lua. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <stdint.h>
+
+struct uv_loop_s;
+struct net_loop; /* opaque; one per process today, one per worker later */
+
+/* NULL when memory or descriptors are out. */
+struct net_loop *net_loop_new(void);
+/* Closes what is the loop's own and runs it until every handle is closed; then frees it. All
+ * connections and listeners must be closing already. */
+void net_loop_free(struct net_loop *loop);
+
+struct uv_loop_s *net_loop_uv(struct net_loop *loop);
+uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
+
+/* Writes what the handler that just ended or began to wait has queued, on every connection it
+ * queued on: one write each. Also carries out the closes it asked for. */
+void net_loop_flush(struct net_loop *loop);
+
+#endif

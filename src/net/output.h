@@ -1,0 +1,47 @@
+/* net/output.h — what one connection still has to write, in order — does not know how it is written. */
+#ifndef NET_OUTPUT_H
+#define NET_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct blob;
+struct uv_buf_t;
+
+/* A queue of byte ranges. Opaque; lent to a connection only while it has something to write, so an
+ * idle connection has none. */
+struct output;
+
+/* Keeps a few emptied outputs for the next connection that writes. */
+struct output_pool {
+  struct output *free_list;
+  size_t free_count;
+};
+
+void output_pool_init(struct output_pool *pool);
+void output_pool_deinit(struct output_pool *pool);
+
+/* NULL when memory is out. */
+struct output *output_take(struct output_pool *pool);
+/* Drops what is still queued. */
+void output_give_back(struct output_pool *pool, struct output *output);
+
+/* Each appends `size` bytes; false when memory is out, and then nothing was appended.
+ * copy: the bytes may go away at once. borrow: they stay where they are until output_own() or until
+ * they are consumed. share: the queue takes a reference of its own. */
+bool output_copy(struct output *output, const char *bytes, size_t size);
+bool output_borrow(struct output *output, const char *bytes, size_t size);
+bool output_share(struct output *output, struct blob *blob, size_t size);
+
+/* Copies what is still borrowed. False when memory is out; the queue is then unchanged. */
+bool output_own(struct output *output);
+
+size_t output_size(const struct output *output); /* bytes */
+
+/* Fills at most `max` buffers with the first bytes, at most `bytes_max` of them (but always at
+ * least one byte when there is one). Returns how many buffers. */
+unsigned output_peek(const struct output *output, struct uv_buf_t *bufs, unsigned max,
+                     size_t bytes_max);
+void output_consume(struct output *output, size_t size);
+
+#endif

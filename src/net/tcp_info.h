@@ -1,0 +1,22 @@
+/* net/tcp_info.h — what the kernel knows of a TCP connection: TCP_INFO of tcp(7). */
+#ifndef NET_TCP_INFO_H
+#define NET_TCP_INFO_H
+
+#include <stdint.h>
+
+struct net_tcp_info {
+  const char *state;          /* "established", "close-wait", …: static text */
+  uint32_t rtt_us;            /* smoothed round-trip time */
+  uint32_t rtt_variation_us;
+  uint32_t retransmits;       /* segments sent again, since the connection began */
+  uint32_t unacked;           /* segments sent and not acknowledged */
+  uint32_t lost;              /* segments thought lost */
+  uint32_t congestion_window; /* segments */
+  uint32_t send_mss;          /* bytes in a segment */
+  uint32_t receive_space;     /* bytes the kernel offers the peer, about */
+};
+
+/* 0, or a negative UV_E*: UV_EOPNOTSUPP on a Unix socket. */
+int net_tcp_info_read(int fd, struct net_tcp_info *out);
+
+#endif

@@ -1,0 +1,64 @@
+/* net/transport_plain.c — bytes as they are, over TCP or a Unix socket. Knows libuv, not Lua. */
+#include "net/transport.h"
+
+#include "net/conn_state.h"
+#include "net/loop_state.h"
+
+#include <sys/socket.h>
+
+/* One connection may read this much before the others get their turn. libuv would go on 32 times. */
+enum { READ_TURN_BYTES = 4 * READ_BUFFER_BYTES };
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  (void)suggested;
+  struct net_loop *loop = handle->loop->data;
+  /* An empty buffer makes libuv leave its read loop, at no system call: the descriptor is still
+   * readable and comes up again in the next turn, behind the others. */
+  bool turn_over = loop->reading_bytes >= READ_TURN_BYTES;
+  *buf = uv_buf_init(loop->read_buffer, turn_over ? 0 : READ_BUFFER_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
+  struct conn *conn = stream->data;
+  struct net_loop *loop = stream->loop->data;
+  /* libuv reads on at once only after a full buffer. */
+  loop->reading_bytes = nread == READ_BUFFER_BYTES ? loop->reading_bytes + (size_t)nread : 0;
+  if (nread > 0) {
+    conn_received(conn, buf->base, (size_t)nread);
+  } else if (nread < 0 && nread != UV_ENOBUFS) {
+    conn_read_ended(conn, (int)nread);
+  }
+}
+
+static int plain_read_start(struct conn *conn) {
+  return uv_read_start(&conn->io.stream, on_alloc, on_read);
+}
+
+static void plain_read_stop(struct conn *conn) {
+  uv_read_stop(&conn->io.stream); /* always 0 */
+}
+
+static ssize_t plain_write_now(struct conn *conn, const uv_buf_t *bufs, unsigned count) {
+  int rc = uv_try_write(&conn->io.stream, bufs, count);
+  return rc == UV_EAGAIN ? 0 : rc;
+}
+
+static int plain_write(struct conn *conn, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
+                       uv_write_cb done) {
+  return uv_write(request, &conn->io.stream, bufs, count, done);
+}
+
+static void plain_send_fin(struct conn *conn) {
+  /* Nothing is queued in libuv here, so uv_shutdown() and its request would only repeat this. It
+   * fails when the peer has reset; reading tells so too. */
+  (void)shutdown(conn_descriptor(conn), SHUT_WR);
+}
+
+const struct transport transport_plain = {
+    .name = "plain",
+    .read_start = plain_read_start,
+    .read_stop = plain_read_stop,
+    .write_now = plain_write_now,
+    .write = plain_write,
+    .send_fin = plain_send_fin,
+};

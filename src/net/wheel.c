@@ -1,0 +1,113 @@
+/* net/wheel.c — one timer for the coarse deadlines of many — does not know what they are for.
+ *
+ * A hashed wheel: a slot holds the entries of one 50 ms tick. An entry whose deadline lies beyond
+ * the wheel's span sits in the last slot and is asked once a turn; asking is also how a deadline
+ * that moved away is found out, so a busy connection never touches the wheel. */
+#include "net/wheel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <uv.h>
+
+enum { SLOTS = 1024 }; /* a span of 51 s: the default idle timeout costs six questions */
+
+struct wheel {
+  uv_timer_t timer;
+  wheel_due due;
+  uint64_t tick_done;  /* every slot up to this tick has been asked */
+  uint64_t tick_armed; /* what the timer waits for; 0 when it is stopped */
+  struct list slots[SLOTS];
+};
+
+static void on_timer(uv_timer_t *timer);
+
+static uint64_t tick_of(uint64_t ms) {
+  return (ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
+}
+
+struct wheel *wheel_new(uv_loop_t *loop, wheel_due due) {
+  struct wheel *wheel = calloc(1, sizeof *wheel);
+  if (!wheel) return NULL;
+  uv_timer_init(loop, &wheel->timer); /* cannot fail: it only fills the struct in */
+  uv_unref((uv_handle_t *)&wheel->timer);
+  wheel->due = due;
+  wheel->tick_done = uv_now(loop) / WHEEL_TICK_MS;
+  for (size_t i = 0; i < SLOTS; i++) list_init(&wheel->slots[i]);
+  return wheel;
+}
+
+static void on_closed(uv_handle_t *handle) {
+  free(LIST_ELEMENT(handle, struct wheel, timer));
+}
+
+void wheel_close(struct wheel *wheel) {
+  uv_close((uv_handle_t *)&wheel->timer, on_closed);
+}
+
+void wheel_entry_init(struct wheel_entry *entry) {
+  list_init(&entry->link);
+  entry->tick = 0;
+}
+
+static void arm(struct wheel *wheel, uint64_t tick) {
+  if (wheel->tick_armed && wheel->tick_armed <= tick) return;
+  wheel->tick_armed = tick;
+  uint64_t now = uv_now(wheel->timer.loop);
+  uint64_t at = tick * WHEEL_TICK_MS;
+  int rc = uv_timer_start(&wheel->timer, on_timer, at > now ? at - now : 0, 0);
+  assert(rc == 0); /* fails only on a closing handle */
+  (void)rc;
+}
+
+void wheel_schedule(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_ms) {
+  /* A wheel that stood still had nothing on it: it goes on from now. */
+  if (!wheel->tick_armed) wheel->tick_done = uv_now(wheel->timer.loop) / WHEEL_TICK_MS;
+  uint64_t tick = tick_of(deadline_ms);
+  if (tick <= wheel->tick_done) tick = wheel->tick_done + 1;
+  if (tick >= wheel->tick_done + SLOTS) tick = wheel->tick_done + SLOTS - 1;
+  if (entry->tick && entry->tick <= tick) return;
+  list_remove(&entry->link);
+  list_append(&wheel->slots[tick % SLOTS], &entry->link);
+  entry->tick = tick;
+  arm(wheel, tick);
+}
+
+void wheel_cancel(struct wheel_entry *entry) {
+  list_remove(&entry->link);
+  entry->tick = 0;
+}
+
+/* Asks every entry of a slot. An entry that wants to be asked again lands in a later slot. */
+static void turn(struct wheel *wheel, uint64_t tick, uint64_t now) {
+  struct list due;
+  list_take(&due, &wheel->slots[tick % SLOTS]);
+  while (!list_empty(&due)) {
+    struct wheel_entry *entry = LIST_ELEMENT(due.next, struct wheel_entry, link);
+    wheel_cancel(entry);
+    uint64_t again = wheel->due(entry, now);
+    if (again) wheel_schedule(wheel, entry, again);
+  }
+}
+
+static void arm_next(struct wheel *wheel) {
+  for (uint64_t tick = wheel->tick_done + 1; tick < wheel->tick_done + SLOTS; tick++) {
+    if (list_empty(&wheel->slots[tick % SLOTS])) continue;
+    arm(wheel, tick);
+    return;
+  }
+}
+
+static void on_timer(uv_timer_t *timer) {
+  struct wheel *wheel = LIST_ELEMENT(timer, struct wheel, timer);
+  uint64_t now = uv_now(timer->loop);
+  uint64_t last = now / WHEEL_TICK_MS;
+  wheel->tick_armed = last; /* not 0: while it turns, new deadlines neither arm nor move it */
+  /* After a long stall one turn of the wheel reaches every entry. */
+  if (last > wheel->tick_done + SLOTS) wheel->tick_done = last - SLOTS;
+  while (wheel->tick_done < last) {
+    wheel->tick_done++;
+    turn(wheel, wheel->tick_done, now);
+  }
+  wheel->tick_armed = 0;
+  arm_next(wheel);
+}

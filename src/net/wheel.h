@@ -1,0 +1,36 @@
+/* net/wheel.h — one timer for the coarse deadlines of many — does not know what they are for. */
+#ifndef NET_WHEEL_H
+#define NET_WHEEL_H
+
+#include "base/list.h"
+
+#include <stdint.h>
+
+struct uv_loop_s;
+struct wheel; /* opaque; one per loop */
+
+/* Part of what has a deadline. Costs nothing while the deadline only moves away: the owner is asked
+ * again when the old one passes, and answers with the new one. */
+struct wheel_entry {
+  struct list link;
+  uint64_t tick; /* when its slot comes up; 0 while not on the wheel */
+};
+
+/* The deadlines are kept to 50 ms, never early. */
+enum { WHEEL_TICK_MS = 50 };
+
+/* Asked when an entry may be due. Returns the next time to ask (ms on the loop's clock), or 0 for
+ * never; may close the entry's owner, but not free it. */
+typedef uint64_t (*wheel_due)(struct wheel_entry *entry, uint64_t now_ms);
+
+/* NULL when memory is out. */
+struct wheel *wheel_new(struct uv_loop_s *loop, wheel_due due);
+/* Asynchronous, as every libuv handle: frees itself in the close callback. */
+void wheel_close(struct wheel *wheel);
+
+void wheel_entry_init(struct wheel_entry *entry);
+/* Sees to it that `entry` is asked at `deadline_ms` or earlier. */
+void wheel_schedule(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_ms);
+void wheel_cancel(struct wheel_entry *entry);
+
+#endif

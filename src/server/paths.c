@@ -1,0 +1,80 @@
+/* server/paths.c — from the command line's paths to script files. Knows the file system only. */
+#include "server/paths.h"
+
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Takes over `file`, which may be NULL for "memory is out". */
+static int append(struct script_paths *paths, char *file, struct log *log) {
+  char **files = file ? realloc(paths->files, (paths->count + 1) * sizeof *files) : NULL;
+  if (!files) {
+    free(file);
+    log_printf(log, LOG_ERROR, "not enough memory");
+    return -1;
+  }
+  paths->files = files;
+  paths->files[paths->count++] = file;
+  return 0;
+}
+
+/* NAME.lua, but no hidden file: editors keep their copies in those. */
+static int is_script_name(const struct dirent *entry) {
+  const char *dot = strrchr(entry->d_name, '.');
+  return entry->d_name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
+}
+
+static int find_in_directory(struct script_paths *paths, const char *directory, struct log *log) {
+  struct dirent **entries;
+  int count = scandir(directory, &entries, is_script_name, alphasort);
+  if (count < 0) {
+    log_printf(log, LOG_ERROR, "%s: cannot be read: %s", directory, strerror(errno));
+    return -1;
+  }
+  int rc = 0;
+  for (int i = 0; i < count; i++) {
+    char *file = NULL;
+    bool slash = directory[strlen(directory) - 1] == '/';
+    if (asprintf(&file, "%s%s%s", directory, slash ? "" : "/", entries[i]->d_name) < 0) file = NULL;
+    if (append(paths, file, log) < 0) rc = -1;
+    free(entries[i]);
+  }
+  free(entries);
+  if (count == 0) {
+    log_printf(log, LOG_ERROR, "%s: has no *.lua file: put a script there, or name one", directory);
+    rc = -1;
+  }
+  return rc;
+}
+
+static int find(struct script_paths *paths, const char *given, struct log *log) {
+  struct stat status;
+  if (stat(given, &status) < 0) {
+    const char *advice = errno == ENOENT ? ": check the path" : "";
+    log_printf(log, LOG_ERROR, "%s: %s%s", given, strerror(errno), advice);
+    return -1;
+  }
+  if (S_ISDIR(status.st_mode)) return find_in_directory(paths, given, log);
+  return append(paths, strdup(given), log);
+}
+
+int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
+                      struct log *log) {
+  int rc = 0;
+  *paths = (struct script_paths){0};
+  for (size_t i = 0; i < given_count; i++) {
+    if (find(paths, given[i], log) < 0) rc = -1;
+  }
+  return rc;
+}
+
+void script_paths_deinit(struct script_paths *paths) {
+  for (size_t i = 0; i < paths->count; i++) free(paths->files[i]);
+  free(paths->files);
+}

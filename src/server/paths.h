@@ -1,0 +1,19 @@
+/* server/paths.h — from the command line's paths to script files. Knows the file system only. */
+#ifndef SERVER_PATHS_H
+#define SERVER_PATHS_H
+
+#include <stddef.h>
+
+struct log;
+
+struct script_paths {
+  char **files; /* as given, or DIRECTORY/NAME.lua; in order, a directory's by name */
+  size_t count;
+};
+
+/* 0, or -1 after each fault was logged. In both cases script_paths_deinit() is due. */
+int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
+                      struct log *log);
+void script_paths_deinit(struct script_paths *paths);
+
+#endif

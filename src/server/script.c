@@ -1,0 +1,172 @@
+/* server/script.c — one script: its Lua state, its listeners, its connections. */
+#include "server/script.h"
+
+#include "api/conn.h"
+#include "api/runtime.h"
+#include "api/service.h"
+#include "api/timer.h"
+#include "net/loop.h"
+#include "server/listen.h"
+
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Until the script has said what it needs. */
+static const struct vm_budget loading_budget = {
+    .memory_bytes_max = 256 * 1024 * 1024, .cpu_ms_max = 1000};
+
+struct script {
+  struct runtime runtime;
+  struct service service;
+  struct listen_set listeners;
+  const struct script_options *options;
+  char *path; /* as given */
+  char *directory;
+};
+
+static void on_warning(void *context, const char *text, size_t size) {
+  runtime_log(context, LOG_WARN, 0, text, size);
+}
+
+static void on_room(void *context) {
+  struct script *script = context;
+  listen_set_room(&script->listeners);
+  script->options->on_conn_closed(script->options->context);
+}
+
+static int open_modules(lua_State *L) {
+  runtime_open_modules(L);
+  return 0;
+}
+
+static bool open_vm(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  const struct vm_options options = {
+      .watchdog = script->options->watchdog,
+      .script_dir = script->directory,
+      .lua_dir = script->options->lua_dir,
+      .unsafe = script->options->unsafe,
+      .warn = on_warning,
+      .context = runtime,
+  };
+  char error[100];
+  runtime->vm = vm_new(&options, &loading_budget);
+  return runtime->vm && vm_protect(runtime->vm, open_modules, NULL, error, sizeof error);
+}
+
+static char *directory_of(const char *path) {
+  char *copy = strdup(path);
+  char *directory = copy ? strdup(dirname(copy)) : NULL;
+  free(copy);
+  return directory;
+}
+
+/* Puts what the script asked for in force. */
+static void apply_service(struct script *script) {
+  const struct service *service = &script->service;
+  struct conn_group *group = &script->runtime.group;
+  group->queue_bytes_max = service->write_queue_bytes_max;
+  group->queue_high = service->write_queue_bytes_max / 4;
+  group->queue_low = group->queue_high / 2;
+  group->idle_ms = service->idle_ms;
+  group->write_ms = service->write_ms;
+  group->linger_ms = service->linger_ms;
+  const struct vm_budget budget = {service->memory_bytes_max, service->cpu_ms_max};
+  vm_set_budget(script->runtime.vm, &budget);
+}
+
+static struct script *script_new(const char *path, const struct script_options *options) {
+  struct script *script = calloc(1, sizeof *script);
+  if (!script) return NULL;
+  script->options = options;
+  script->path = strdup(path);
+  script->directory = directory_of(path);
+  struct runtime *runtime = &script->runtime;
+  runtime->loop = options->loop;
+  runtime->log = options->log;
+  runtime->service = &script->service;
+  runtime->on_room = on_room;
+  runtime->context = script;
+  list_init(&runtime->timers);
+  conn_group_init(&runtime->group, options->loop, &api_conn_events, runtime);
+  listen_set_init(&script->listeners, runtime, options);
+  if (script->path && script->directory && open_vm(script)) {
+    const char *slash = strrchr(script->path, '/');
+    runtime->script = slash ? slash + 1 : script->path;
+    return script;
+  }
+  script_free(script);
+  return NULL;
+}
+
+struct script *script_load(const char *path, const struct script_options *options) {
+  struct script *script = script_new(path, options);
+  if (!script) {
+    log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
+    return NULL;
+  }
+  if (!service_load(&script->runtime, script->path, &script->service)) {
+    script_free(script);
+    return NULL;
+  }
+  apply_service(script);
+  return script;
+}
+
+int script_listen(struct script *script, const char *listen) {
+  const struct service *service = &script->service;
+  const char *const *addresses = listen ? &listen : (const char *const *)service->listen;
+  size_t count = listen ? 1 : service->listen_count;
+  return listen_set_open(&script->listeners, addresses, count, service->connections_max);
+}
+
+void script_stop_listening(struct script *script) {
+  listen_set_close(&script->listeners);
+}
+
+void script_free(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  listen_set_close(&script->listeners);
+  api_close_timers(runtime);
+  if (runtime->vm) {
+    service_deinit(runtime, &script->service);
+    vm_free(runtime->vm);
+  }
+  listen_set_deinit(&script->listeners);
+  free(script->directory);
+  free(script->path);
+  free(script);
+}
+
+size_t script_conn_count(const struct script *script) {
+  return script->runtime.group.count;
+}
+
+static void close_conn(struct conn *conn, void *context) {
+  (void)context;
+  conn_close(conn, REASON_SHUTDOWN);
+}
+
+static void reset_conn(struct conn *conn, void *context) {
+  (void)context;
+  conn_reset(conn, REASON_SHUTDOWN);
+}
+
+void script_close_conns(struct script *script, bool at_once) {
+  conn_group_each(&script->runtime.group, at_once ? reset_conn : close_conn, NULL);
+  net_loop_flush(script->runtime.loop);
+}
+
+void script_set_draining(struct script *script) {
+  script->runtime.draining = true;
+}
+
+void script_describe(const struct script *script, FILE *out) {
+  const struct service *service = &script->service;
+  fprintf(out, "%s: ok, listens on ", script->path);
+  for (size_t i = 0; i < service->listen_count; i++) {
+    fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
+  }
+  fputc('\n', out);
+}

@@ -1,0 +1,48 @@
+/* server/script.h — one script: its Lua state, its listeners, its connections. */
+#ifndef SERVER_SCRIPT_H
+#define SERVER_SCRIPT_H
+
+#include "base/list.h"
+#include "base/reason.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct log;
+struct net_loop;
+struct vm_watchdog;
+struct script; /* opaque */
+
+/* What all scripts of a server share. */
+struct script_options {
+  struct log *log;
+  struct net_loop *loop;
+  struct vm_watchdog *watchdog;
+  const char *host;
+  int backlog;
+  bool unsafe;
+  const char *lua_dir;
+  void (*on_conn_closed)(void *context); /* one connection fewer */
+  void *context;
+};
+
+/* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
+struct script *script_load(const char *path, const struct script_options *options);
+/* Listens where the script says, or at `listen` unless that is NULL, and says so in the log.
+ * 0, or -1 after each fault was logged. */
+int script_listen(struct script *script, const char *listen);
+void script_stop_listening(struct script *script);
+/* Its connections must be closed. The memory goes when the loop has closed its handles. */
+void script_free(struct script *script);
+
+size_t script_conn_count(const struct script *script);
+/* Closes each connection, in peace or at once. */
+void script_close_conns(struct script *script, bool at_once);
+/* Tells the script's own code, in server.stats(), that the server is about to end. */
+void script_set_draining(struct script *script);
+/* "scripts/echo.lua: ok, listens on 12345" */
+void script_describe(const struct script *script, FILE *out);
+
+#endif

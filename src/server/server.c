@@ -1,0 +1,227 @@
+/* server/server.c — scripts at work behind their sockets, from start to drained.
+ *
+ * serving -> draining (SIGTERM or SIGINT: no new connections) -> closing (the deadline has passed:
+ * every connection is closed in peace) -> ending (a second signal, or a second later: at once). */
+#include "server/server.h"
+
+#include "base/log.h"
+#include "net/loop.h"
+#include "server/paths.h"
+#include "server/script.h"
+#include "vm/watchdog.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+  CLOSING_MS = 1000,  /* for FIN and the last queued bytes, when the drain deadline has passed */
+  LOG_RETRY_MS = 100, /* for a log whose reader is slow */
+};
+
+enum phase { SERVING, DRAINING, CLOSING, ENDING };
+
+struct server {
+  struct server_options options;
+  struct script_options script_options;
+  struct net_loop *loop;
+  struct vm_watchdog *watchdog;
+  struct script **scripts;
+  size_t script_count;
+  enum phase phase;
+  bool handles_open;
+  uv_signal_t on_term;
+  uv_signal_t on_int;
+  uv_timer_t deadline;
+  uv_prepare_t log_check; /* before the loop sleeps: is there a log line that could not be written? */
+  uv_timer_t log_retry;
+};
+
+/* On the watchdog's thread, while the loop's is stuck: nothing of the server can be used. */
+static void on_stuck(void *context, unsigned ms) {
+  (void)context;
+  dprintf(STDERR_FILENO,
+          "moonport: a handler used %u ms of processor time in a C function that cannot be "
+          "interrupted (a pathological pattern?): ending the process\n",
+          ms);
+  abort();
+}
+
+static size_t conn_count(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) count += script_conn_count(server->scripts[i]);
+  return count;
+}
+
+static void stop_when_drained(struct server *server) {
+  if (server->phase != SERVING && conn_count(server) == 0) uv_stop(net_loop_uv(server->loop));
+}
+
+static void on_conn_closed(void *context) {
+  stop_when_drained(context);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  bool at_once = server->phase != DRAINING;
+  server->phase = at_once ? ENDING : CLOSING;
+  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s",
+             conn_count(server), at_once ? " at once" : "");
+  for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
+  if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
+}
+
+static void start_draining(struct server *server, const char *signal_name) {
+  server->phase = DRAINING;
+  log_printf(server->options.log, LOG_INFO,
+             "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
+             signal_name, conn_count(server), (double)server->options.drain_ms / 1000);
+  for (size_t i = 0; i < server->script_count; i++) {
+    script_set_draining(server->scripts[i]);
+    script_stop_listening(server->scripts[i]);
+  }
+  uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+  struct server *server = handle->data;
+  if (server->phase == SERVING) {
+    start_draining(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+  } else {
+    server->phase = ENDING;
+    log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
+               conn_count(server));
+    for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], true);
+  }
+  stop_when_drained(server);
+}
+
+static void on_log_retry(uv_timer_t *timer) {
+  (void)timer; /* it only wakes the loop: on_log_check() does the work */
+}
+
+static void on_log_check(uv_prepare_t *prepare) {
+  struct server *server = prepare->data;
+  if (!log_flush(server->options.log)) {
+    uv_timer_start(&server->log_retry, on_log_retry, LOG_RETRY_MS, 0);
+  }
+}
+
+static int open_handles(struct server *server) {
+  uv_loop_t *uv = net_loop_uv(server->loop);
+  uv_signal_init(uv, &server->on_term);
+  uv_signal_init(uv, &server->on_int);
+  uv_timer_init(uv, &server->deadline);
+  uv_timer_init(uv, &server->log_retry);
+  uv_prepare_init(uv, &server->log_check);
+  server->on_term.data = server->on_int.data = server;
+  server->deadline.data = server->log_check.data = server;
+  server->handles_open = true;
+  uv_prepare_start(&server->log_check, on_log_check);
+  /* A peer that is gone shows as EPIPE. */
+  signal(SIGPIPE, SIG_IGN);
+  int rc = uv_signal_start(&server->on_term, on_signal, SIGTERM);
+  return rc < 0 ? rc : uv_signal_start(&server->on_int, on_signal, SIGINT);
+}
+
+static void close_handles(struct server *server) {
+  if (!server->handles_open) return;
+  uv_close((uv_handle_t *)&server->on_term, NULL);
+  uv_close((uv_handle_t *)&server->on_int, NULL);
+  uv_close((uv_handle_t *)&server->deadline, NULL);
+  uv_close((uv_handle_t *)&server->log_retry, NULL);
+  uv_close((uv_handle_t *)&server->log_check, NULL);
+}
+
+static int load_scripts(struct server *server, const struct script_paths *paths) {
+  int rc = 0;
+  server->scripts = calloc(paths->count ? paths->count : 1, sizeof *server->scripts);
+  if (!server->scripts) return -1;
+  for (size_t i = 0; i < paths->count; i++) {
+    struct script *script = script_load(paths->files[i], &server->script_options);
+    if (script) {
+      server->scripts[server->script_count++] = script;
+    } else {
+      rc = -1;
+    }
+  }
+  return rc;
+}
+
+/* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
+ * freed, unless it is NULL. */
+static int server_load(const struct server_options *options, struct server **out) {
+  struct server *server = *out = calloc(1, sizeof *server);
+  if (!server) return -1;
+  server->options = *options;
+  server->loop = net_loop_new();
+  server->watchdog = vm_watchdog_new(on_stuck, server);
+  if (!server->loop || !server->watchdog || open_handles(server) < 0) {
+    log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
+    return -1;
+  }
+  server->script_options = (struct script_options){
+      .log = options->log,
+      .loop = server->loop,
+      .watchdog = server->watchdog,
+      .host = options->host,
+      .backlog = options->backlog,
+      .unsafe = options->unsafe,
+      .lua_dir = options->lua_dir,
+      .on_conn_closed = on_conn_closed,
+      .context = server,
+  };
+  struct script_paths paths;
+  int rc = script_paths_find(&paths, options->paths, options->path_count, options->log);
+  if (load_scripts(server, &paths) < 0) rc = -1;
+  script_paths_deinit(&paths);
+  return rc;
+}
+
+static int listen_all(struct server *server) {
+  const char *listen = server->options.listen;
+  if (listen && server->script_count != 1) {
+    log_printf(server->options.log, LOG_ERROR,
+               "--listen is for a single script, and there are %zu: set listen in each script",
+               server->script_count);
+    return -1;
+  }
+  int rc = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_listen(server->scripts[i], listen) < 0) rc = -1;
+  }
+  return rc;
+}
+
+int server_open(const struct server_options *options, struct server **out) {
+  if (server_load(options, out) == 0 && listen_all(*out) == 0) return 0;
+  if (*out) server_free(*out);
+  *out = NULL;
+  return -1;
+}
+
+int server_run(struct server *server) {
+  uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
+  return 0;
+}
+
+void server_free(struct server *server) {
+  for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
+  free(server->scripts);
+  if (server->watchdog) vm_watchdog_free(server->watchdog);
+  if (server->loop) {
+    close_handles(server);
+    net_loop_free(server->loop);
+  }
+  free(server);
+}
+
+int server_check(const struct server_options *options, FILE *out) {
+  struct server *server;
+  int rc = server_load(options, &server);
+  if (!server) return -1;
+  for (size_t i = 0; i < server->script_count; i++) script_describe(server->scripts[i], out);
+  server_free(server);
+  return rc;
+}

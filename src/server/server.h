@@ -1,0 +1,35 @@
+/* server/server.h — scripts at work behind their sockets, from start to drained. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct log;
+struct server; /* opaque; everything hangs off it */
+
+struct server_options {
+  struct log *log;
+  const char *const *paths; /* scripts, or directories of *.lua */
+  size_t path_count;
+  const char *listen;  /* replaces what the one script says; NULL: as it says */
+  const char *host;    /* where an address names none */
+  int backlog;         /* of each listening socket */
+  int64_t drain_ms;    /* how long connections may go on after SIGTERM */
+  bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
+};
+
+/* Loads every script and opens every listener. 0, or -1 after each fault was logged. */
+int server_open(const struct server_options *options, struct server **out);
+/* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
+int server_run(struct server *server);
+void server_free(struct server *server);
+
+/* Loads and judges every script without listening; a line each to `out`, faults to the log.
+ * 0, or -1 when there were faults. */
+int server_check(const struct server_options *options, FILE *out);
+
+#endif

@@ -1,0 +1,89 @@
+/* vm/library.c — where require() looks: preloaded, moonport's own, the script's folder, LUA_PATH.
+ *
+ * Modules in Lua are read as text only. C modules are found as in `lua` itself; the binary exports
+ * Lua's symbols for them. */
+#include "vm/library.h"
+
+#include "vm/loader.h"
+#include "vm/vm_state.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATH_BYTES = 4096 };
+
+static const struct library_module *find_module(const char *name) {
+  for (const struct library_module *module = library_modules; module->name; module++) {
+    if (strcmp(module->name, name) == 0) return module;
+  }
+  return NULL;
+}
+
+static int load_embedded(lua_State *L, const struct library_module *module) {
+  char chunk_name[PATH_BYTES];
+  const char *lua_dir = vm_of(L)->options.lua_dir;
+  if (lua_dir) {
+    snprintf(chunk_name, sizeof chunk_name, "%s/%s", lua_dir, module->file);
+    return loader_load(L, chunk_name);
+  }
+  snprintf(chunk_name, sizeof chunk_name, "=[moonport]/%s", module->file);
+  return luaL_loadbufferx(L, module->source, module->size, chunk_name, "t");
+}
+
+/* Searcher: the modules in the binary. */
+static int search_library(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const struct library_module *module = find_module(name);
+  if (!module) {
+    lua_pushfstring(L, "no module '%s' in moonport", name);
+    return 1;
+  }
+  if (load_embedded(L, module) != LUA_OK) return lua_error(L);
+  lua_pushstring(L, module->file);
+  return 2;
+}
+
+/* Searcher: package.path, as Lua's own but for text only. */
+static int search_path(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "searchpath");
+  lua_pushvalue(L, 1);
+  lua_getfield(L, -3, "path");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return 1; /* where it looked */
+  lua_pop(L, 1);
+  const char *file = lua_tostring(L, -1);
+  if (loader_load(L, file) != LUA_OK) {
+    return luaL_error(L, "error loading module '%s':\n\t%s", name, lua_tostring(L, -1));
+  }
+  lua_insert(L, -2);
+  return 2;
+}
+
+static void prepend_script_dir(lua_State *L, const char *dir) {
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 1);
+}
+
+void vm_open_searchers(lua_State *L) {
+  const struct vm *vm = vm_of(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (vm->options.script_dir) prepend_script_dir(L, vm->options.script_dir);
+  lua_getfield(L, -1, "searchers"); /* preload, Lua, C, all-in-one C */
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search_library);
+  lua_rawseti(L, -2, 2);
+  if (!vm->options.unsafe) {
+    lua_pushcfunction(L, search_path);
+    lua_rawseti(L, -2, 3);
+  }
+  lua_pop(L, 2);
+}

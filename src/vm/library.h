@@ -1,0 +1,18 @@
+/* vm/library.h — the Lua part of moonport, embedded in the binary — does not know what it does. */
+#ifndef VM_LIBRARY_H
+#define VM_LIBRARY_H
+
+#include <stddef.h>
+
+/* One module of lua/moonport/. */
+struct library_module {
+  const char *name; /* "moonport.service" */
+  const char *source;
+  size_t size;
+  const char *file; /* "moonport/service.lua" */
+};
+
+/* Generated at build time; ends with a name of NULL. */
+extern const struct library_module library_modules[];
+
+#endif

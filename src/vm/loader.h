@@ -1,0 +1,15 @@
+/* vm/loader.h — a Lua source file, read whole and compiled — does not know what it is for. */
+#ifndef VM_LOADER_H
+#define VM_LOADER_H
+
+#include <lua.h>
+
+/* A source file larger than this is a mistake. */
+enum { LOADER_BYTES_MAX = 16 * 1024 * 1024 };
+
+/* Like luaL_loadfilex(L, path, "t"): pushes the chunk and returns LUA_OK, or pushes a message that
+ * starts with the path. Only regular files; a directory, a FIFO or a device is an error and never
+ * blocks. Raises only when memory is out. */
+int loader_load(lua_State *L, const char *path);
+
+#endif

@@ -1,0 +1,241 @@
+/* vm/task.c — the only door into Lua: coroutines that run, wait and are woken. Knows no libuv.
+ *
+ * A task's coroutine goes back to the cache when it ends, so that an ordinary handler allocates
+ * nothing but its arguments. Whatever can raise runs inside it: vm_enter() pushes only a C function
+ * and a light userdata, which need no memory. */
+#include "vm/task.h"
+
+#include "vm/vm_state.h"
+#include "vm/watchdog.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+
+enum { IDLE_MAX = 256 }; /* about 1 KiB each */
+
+static int new_coroutine(lua_State *L) {
+  struct vm_task *task = lua_touserdata(L, 1);
+  task->L = lua_newthread(L);
+  task->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* NULL when memory is out. */
+static struct vm_task *task_take(struct vm *vm) {
+  struct vm_task *task = vm->idle;
+  if (!task) {
+    task = calloc(1, sizeof *task);
+    if (!task) return NULL;
+    task->vm = vm;
+    task->idle_next = NULL;
+    vm->idle = task;
+  }
+  char error[1];
+  if (!task->L) {
+    if (!vm_protect(vm, new_coroutine, task, error, sizeof error)) return NULL;
+    vm->idle_count++;
+  }
+  vm->idle = task->idle_next;
+  vm->idle_count--;
+  return task;
+}
+
+static void task_give_back(struct vm_task *task) {
+  struct vm *vm = task->vm;
+  struct vm_task **place = &vm->idle;
+  lua_settop(task->L, 0);
+  if (vm->idle_count >= IDLE_MAX) {
+    luaL_unref(vm->L, LUA_REGISTRYINDEX, task->reference);
+    task->L = NULL;
+    /* Behind those that still have a coroutine. */
+    while (*place && (*place)->L) place = &(*place)->idle_next;
+  } else {
+    vm->idle_count++;
+  }
+  task->idle_next = *place;
+  *place = task;
+}
+
+void vm_free_tasks(struct vm *vm) {
+  while (vm->idle) {
+    struct vm_task *task = vm->idle;
+    vm->idle = task->idle_next;
+    free(task);
+  }
+}
+
+struct vm_task *vm_running(const struct vm *vm) {
+  return vm->running;
+}
+
+uint64_t vm_running_conn_id(const struct vm *vm) {
+  return vm->running ? vm->running->conn_id : 0;
+}
+
+void vm_forbid_waiting(struct vm *vm, const char *why_not) {
+  vm->no_wait_why = why_not;
+}
+
+static int error_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* Pushes the error value of a coroutine as a string. A __tostring of the script's may raise. */
+static void push_message(lua_State *L, lua_State *from, int rc) {
+  if (rc == LUA_ERRMEM) {
+    lua_pushliteral(L, "not enough memory");
+    return;
+  }
+  lua_pushcfunction(L, error_text);
+  lua_xmove(from, L, 1);
+  const char *type = luaL_typename(L, -1);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushfstring(L, "(a %s as error value, and its __tostring raised)", type);
+}
+
+struct description {
+  struct vm_task *task;
+  int rc;
+};
+
+/* Leaves message and traceback on the stack. */
+static int describe(lua_State *L) {
+  const struct description *description = lua_touserdata(L, 1);
+  push_message(L, description->task->L, description->rc);
+  luaL_traceback(L, description->task->L, NULL, 0);
+  return 2;
+}
+
+/* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. */
+static void unwind(struct vm_task *task) {
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  lua_closethread(task->L, task->vm->L);
+#else
+  lua_resetthread(task->L);
+#endif
+  lua_settop(task->L, 0);
+}
+
+static void watch_begin(struct vm *vm, lua_State *L) {
+  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, vm->budget.cpu_ms_max);
+}
+
+static void watch_end(struct vm *vm) {
+  if (vm->options.watchdog) vm_watchdog_leave(vm->options.watchdog);
+}
+
+static void report(struct vm_task *task, int rc) {
+  lua_State *L = task->vm->L;
+  struct description description = {task, rc};
+  int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
+  struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, &description);
+  watch_begin(task->vm, L);
+  bool described = lua_pcall(L, 1, 2, 0) == LUA_OK;
+  watch_end(task->vm);
+  if (described) {
+    failure.message = lua_tolstring(L, -2, &failure.message_size);
+    failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
+  }
+  watch_begin(task->vm, task->L);
+  unwind(task);
+  watch_end(task->vm);
+  if (task->on_fail) task->on_fail(task->owner, &failure);
+  lua_settop(L, top);
+}
+
+static enum vm_status run(struct vm_task *task, int argument_count) {
+  struct vm *vm = task->vm;
+  assert(!vm->running && !vm->frame); /* entry into Lua never nests */
+  struct vm_frame frame = {.L = task->L};
+  task->turn++;
+  task->waiting = false;
+  vm->running = task;
+  vm->frame = &frame;
+  watch_begin(vm, task->L);
+  int result_count = 0;
+  int rc = lua_resume(task->L, vm->L, argument_count, &result_count);
+  watch_end(vm);
+  vm->frame = NULL;
+  vm->running = NULL;
+  bool waiting = vm->waiting;
+  vm->waiting = false;
+  if (rc == LUA_YIELD) {
+    assert(waiting); /* coroutine.yield() itself refuses outside a script's coroutine */
+    (void)waiting;
+    task->waiting = true;
+    lua_pop(task->L, result_count);
+    return VM_WAITING;
+  }
+  if (rc != LUA_OK) report(task, rc);
+  return rc == LUA_OK ? VM_DONE : VM_FAILED;
+}
+
+enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
+                        const struct vm_owner *owner, struct vm_task **out) {
+  struct vm_task *task = task_take(vm);
+  if (!task) {
+    struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
+    if (owner->on_fail) owner->on_fail(owner->self, &failure);
+    return VM_FAILED;
+  }
+  task->owner = owner->self;
+  task->conn_id = owner->conn_id;
+  task->on_fail = owner->on_fail;
+  task->on_end = owner->on_end;
+  lua_pushcfunction(task->L, body);
+  lua_pushlightuserdata(task->L, argument);
+  enum vm_status status = run(task, 1);
+  if (status == VM_WAITING) {
+    if (out) *out = task;
+  } else {
+    task_give_back(task);
+  }
+  return status;
+}
+
+bool vm_wake(struct vm_ticket ticket) {
+  struct vm_task *task = ticket.task;
+  if (!task || !task->waiting || task->turn != ticket.turn) return false;
+  enum vm_status status = run(task, 0);
+  if (status == VM_WAITING) return true;
+  void *owner = task->owner;
+  void (*on_end)(void *, bool) = task->on_end;
+  task_give_back(task);
+  if (on_end) on_end(owner, status == VM_FAILED);
+  return true;
+}
+
+/* Why the running code cannot wait, or NULL when it can. */
+static const char *no_wait_reason(const struct vm *vm, lua_State *L) {
+  if (vm->no_wait_why) return vm->no_wait_why;
+  if (!vm->frame || L != vm->frame->L) return "this is a finalizer or a warning function";
+  for (const struct vm_frame *frame = vm->frame; frame; frame = frame->caller) {
+    if (lua_isyieldable(frame->L)) continue;
+    return "it is called through a C function that cannot be interrupted "
+           "(table.sort, string.gsub, a module loader, a __gc or __close while an error unwinds); "
+           "wait before or after that call";
+  }
+  return NULL;
+}
+
+static void check_can_wait(lua_State *L) {
+  const char *reason = no_wait_reason(vm_of(L), L);
+  if (reason) luaL_error(L, "cannot wait here: %s", reason);
+}
+
+struct vm_ticket vm_wait_ticket(lua_State *L) {
+  check_can_wait(L);
+  struct vm_task *task = vm_of(L)->running;
+  return (struct vm_ticket){task, task->turn};
+}
+
+int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k) {
+  check_can_wait(L);
+  vm_of(L)->waiting = true;
+  return lua_yieldk(L, 0, context, k);
+}

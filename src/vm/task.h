@@ -1,0 +1,63 @@
+/* vm/task.h — the only door into Lua: coroutines that run, wait and are woken. Knows no libuv.
+ *
+ * Whatever a script does runs in a task: a cached coroutine with an owner. A C function that has to
+ * wait calls vm_wait(); when what it waits for has come, somebody calls vm_wake(). Entries never
+ * nest: both functions are for the loop, not for code that Lua called. */
+#ifndef VM_TASK_H
+#define VM_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm;
+struct vm_task; /* opaque; lent by the state from vm_enter() until the coroutine ends */
+
+/* One wait of one task. It may be kept beyond that wait: waking it then does nothing. */
+struct vm_ticket {
+  struct vm_task *task; /* NULL: nobody waits */
+  uint64_t turn;
+};
+
+struct vm_failure {
+  const char *message; /* never NULL; valid during the call */
+  size_t message_size;
+  const char *traceback; /* NULL when memory for it was out */
+  size_t traceback_size;
+};
+
+enum vm_status { VM_DONE, VM_WAITING, VM_FAILED };
+
+/* Who is told how a task ends. */
+struct vm_owner {
+  void *self;
+  uint64_t conn_id; /* whose work this is, for the log; 0: nobody's */
+  /* It raised. Comes before on_end, or before vm_enter() returns VM_FAILED. */
+  void (*on_fail)(void *self, const struct vm_failure *failure);
+  /* It ended after having waited. */
+  void (*on_end)(void *self, bool failed);
+};
+
+/* Runs body(argument) in a coroutine until it ends or waits. `argument` (a light userdata) is valid
+ * until the first wait. With VM_WAITING, *task (unless NULL) is the task, until on_end. */
+enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
+                        const struct vm_owner *owner, struct vm_task **task);
+/* Goes on where the task waits: its vm_wait() continuation runs. False when that wait is over
+ * already, or its task has ended. */
+bool vm_wake(struct vm_ticket ticket);
+
+/* For whoever will wake the coming vm_wait(). Raises like vm_wait() where that would, so that
+ * nothing is set up in vain. */
+struct vm_ticket vm_wait_ticket(lua_State *L);
+/* Like lua_yieldk(L, 0, context, k), for `return`. Raises, and says why, where no wait is possible:
+ * while a script loads, in a finalizer, under a C function that cannot yield. */
+int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
+/* The task that runs now, NULL when none does. */
+struct vm_task *vm_running(const struct vm *vm);
+uint64_t vm_running_conn_id(const struct vm *vm);
+
+/* The next task entered may not wait: for loading a script. */
+void vm_forbid_waiting(struct vm *vm, const char *why_not);
+
+#endif

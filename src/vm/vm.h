@@ -1,0 +1,44 @@
+/* vm/vm.h — one Lua state: made, limited and entered. Knows Lua, not libuv. */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vm;          /* opaque */
+struct vm_watchdog; /* vm/watchdog.h */
+
+struct vm_options {
+  struct vm_watchdog *watchdog; /* NULL: no CPU budget */
+  const char *script_dir;       /* first in package.path; NULL: none */
+  const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
+  bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
+  /* lua_warning, and errors in finalizers: one whole line. */
+  void (*warn)(void *context, const char *text, size_t size);
+  void *context; /* for warn, and for whoever asks vm_context() */
+};
+
+/* What the state may use. */
+struct vm_budget {
+  size_t memory_bytes_max;
+  unsigned cpu_ms_max; /* per entry; 0: no limit */
+};
+
+/* A state with the standard libraries, sandboxed as `options` says. NULL when memory is out. */
+struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget);
+/* Runs finalizers; nothing of the state may be running or called afterwards. */
+void vm_free(struct vm *vm);
+
+void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
+size_t vm_memory_bytes(const struct vm *vm);
+
+lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
+struct vm *vm_of(lua_State *L);     /* of any coroutine of the state */
+void *vm_context(const struct vm *vm);
+
+/* Calls body(argument) on the main thread, protected: for C code that may raise but neither runs a
+ * script nor waits. False, and the message in `error`, when it raised. */
+bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size);
+
+#endif

@@ -1,0 +1,53 @@
+/* vm/vm_state.h — a state's fields, for vm/ only. */
+#ifndef VM_VM_STATE_H
+#define VM_VM_STATE_H
+
+#include "vm/vm.h"
+
+#include <stdint.h>
+
+struct vm_failure;
+
+/* One lua_resume() that is under way; lives on the C stack. */
+struct vm_frame {
+  lua_State *L; /* the coroutine that was resumed */
+  struct vm_frame *caller;
+};
+
+struct vm {
+  lua_State *L;
+  struct vm_options options;
+  struct vm_budget budget;
+  size_t memory_bytes;
+  struct vm_task *running;
+  struct vm_task *idle; /* cached tasks, most recently used first; a task is freed with the state */
+  size_t idle_count;    /* of those with a coroutine */
+  struct vm_frame *frame;    /* innermost; NULL outside Lua */
+  bool waiting;              /* the yield under way is a vm_wait(), not the script's own */
+  const char *no_wait_why;   /* see vm_forbid_waiting() */
+};
+
+struct vm_task {
+  struct vm *vm;
+  lua_State *L;  /* NULL in a cached task whose coroutine was let go */
+  int reference; /* keeps the coroutine alive, in the registry */
+  uint64_t turn; /* counts the entries; a ticket of an earlier one is stale */
+  bool waiting;
+  struct vm_task *idle_next;
+  void *owner;
+  uint64_t conn_id;
+  void (*on_fail)(void *owner, const struct vm_failure *failure);
+  void (*on_end)(void *owner, bool failed);
+};
+
+/* vm/task.c */
+void vm_free_tasks(struct vm *vm);
+
+/* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
+void vm_open_libraries(lua_State *L);
+/* vm/coroutine.c: replaces resume, wrap and yield. Raises. */
+void vm_open_coroutine(lua_State *L);
+/* vm/library.c: where require() looks. Raises. */
+void vm_open_searchers(lua_State *L);
+
+#endif

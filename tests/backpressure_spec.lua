@@ -1,0 +1,216 @@
+-- backpressure_spec.lua — what a peer that does not read costs, and who feels it.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+local mebibyte = 1024 * 1024
+
+-- An echo whose other connections may ask about the first: "stats", "pause", "resume".
+local watched = [[
+  local first
+  local ask = {
+    stats = function(conn)
+      local stats = first:stats()
+      conn:send(("%d %d\n"):format(stats.bytes_in, stats.queue))
+    end,
+    pause = function(conn) first:pause() conn:send("paused\n") end,
+    resume = function(conn) first:resume() conn:send("resumed\n") end,
+  }
+  return {
+    limits = { write_queue = "1M" },
+    on_open = function(conn) first = first or conn end,
+    on_data = function(conn, data)
+      if conn == first then conn:send(data) else ask[data](conn) end
+    end,
+  }
+]]
+
+local function ask(peer, word)
+  peer:send(word)
+  return peer:receive_line()
+end
+
+local function stats(peer)
+  local bytes_in, queue = ask(peer, "stats"):match("^(%d+) (%d+)$")
+  return tonumber(bytes_in), tonumber(queue)
+end
+
+-- Waits until the server reads nothing more from the first peer although there is more.
+local function wait_stalled(peer, observer)
+  local before = -1
+  return loop.eventually("the server to stop reading", function()
+    local now = stats(observer)
+    local stalled = now == before and peer:unsent() > 0
+    before = now
+    return stalled and now
+  end)
+end
+
+describe("backpressure", function()
+  local moonport = rig.new()
+
+  it("stops reading from a peer that does not read, and loses nothing", function()
+    local server = moonport:start(watched)
+    local peer = server:connect({ receive_buffer = 8192, send_buffer = 65536 })
+    local observer = server:connect()
+    stats(observer)
+    local rss = server:rss()
+    local size = 32 * mebibyte
+    local block = {}
+    for index = 1, 4096 do block[index] = ("%08d"):format(index) end
+    local sent = table.concat(block):rep(size // 32768)
+    peer:offer(sent)
+    local read = wait_stalled(peer, observer)
+    local _, queue = stats(observer)
+    assert.is_true(read < size, "all was read")
+    assert.is_true(queue > 0 and queue < mebibyte, queue .. " bytes are queued")
+    assert.is_true(server:rss() - rss < 16 * mebibyte, "memory grew with the stalled peer")
+    assert.is_true(peer:receive(size) == sent)
+    peer:wait_sent()
+  end)
+
+  it("closes with write_queue a connection whose queue passes the limit", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64K" },
+        on_data = function(conn)
+          local sent = 0
+          while conn:send(("x"):rep(16384)) do
+            sent = sent + 1
+            assert(sent < 1000, "send never failed")
+          end
+          print("> sent " .. sent)
+          local ok, code = conn:send("x")
+          print(("> %s %s"):format(ok, code))
+        end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]])
+    local other = server:connect()
+    local peer = server:connect()
+    peer:send("x")
+    peer:receive_end()
+    server:wait_told("close write_queue")
+    local told = server:told()
+    assert.is_true(tonumber(told[1]:match("%d+")) <= 6, told[1])
+    assert.equal("nil closed", told[2])
+    assert.equal(3, #told)
+    other:finish()
+    other:receive_all()
+  end)
+
+  it("lets one message overshoot the limit", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64K" },
+        on_data = function(conn) conn:send(("x"):rep(4 * 1024 * 1024)) conn:close() end,
+      }
+    ]])
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal(4 * mebibyte, #peer:receive_all())
+  end)
+
+  it("lets drain wait until the peer has read", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64M" },
+        on_data = function(conn, data)
+          if data == "ask" then return conn:send("answer") end
+          conn:send(("x"):rep(16 * 1024 * 1024))
+          print("> queued " .. tostring(conn:stats().queue > 1024 * 1024))
+          print("> drained " .. tostring(conn:drain()))
+          print("> low " .. tostring(conn:stats().queue < 16 * 1024 * 1024))
+        end,
+      }
+    ]])
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    server:wait_told("queued true")
+    local other = server:connect()
+    for _ = 1, 5 do
+      other:send("ask")
+      other:receive(6)
+    end
+    assert.same({ "queued true" }, server:told())
+    peer:receive(16 * mebibyte)
+    server:wait_told("low true")
+    assert.same({ "queued true", "drained true", "low true" }, server:told())
+  end)
+
+  it("lets drain return at once when nothing is queued", function()
+    local server = moonport:start([[
+      return { on_data = function(conn, data) conn:drain() conn:send(data) end }
+    ]])
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("x", peer:receive(1))
+  end)
+
+  it("lets drain give nil, code when the peer goes away", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64M" },
+        on_data = function(conn)
+          conn:send(("x"):rep(16 * 1024 * 1024))
+          local ok, code = conn:drain()
+          print(("> %s %s"):format(ok, code))
+        end,
+      }
+    ]])
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    peer:receive(1)
+    peer:reset()
+    server:wait_for("> nil")
+    assert.matches("^nil %a+$", server:told()[1])
+  end)
+
+  it("streams without bound through a bounded queue with drain", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "256K" },
+        on_data = function(conn)
+          for _ = 1, 256 do
+            conn:send(("x"):rep(65536))
+            conn:drain()
+          end
+          conn:close()
+        end,
+      }
+    ]])
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal(16 * mebibyte, #peer:receive_all())
+  end)
+
+  it("lets the peer feel pause, and resume gives everything", function()
+    local server = moonport:start(watched)
+    local peer = server:connect({ send_buffer = 65536 })
+    peer:send("hello")
+    assert.equal("hello", peer:receive(5))
+    local observer = server:connect()
+    assert.equal("paused", ask(observer, "pause"))
+    local sent = ("y"):rep(16 * mebibyte)
+    peer:offer(sent)
+    local read = wait_stalled(peer, observer)
+    assert.is_true(read <= 5 + 65536, read .. " bytes were read in spite of pause")
+    assert.equal("resumed", ask(observer, "resume"))
+    assert.is_true(peer:receive(#sent) == sent)
+  end)
+
+  it("tells of a reset although reading is paused", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0.3 },
+        on_open = function(conn) conn:pause() print("> open") end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]])
+    local peer = server:connect()
+    server:wait_told("open")
+    peer:reset()
+    server:wait_for("> close")
+    server:wait_idle()
+  end)
+end)

@@ -1,0 +1,147 @@
+-- layering_spec.lua — the #include lines of src/ keep to its layers — does not compile anything.
+
+local layering = require "tests.support.layering"
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function read_sources()
+  local files = {}
+  local listing = assert(io.popen("find src -name '*.[ch]'"))
+  for path in listing:lines() do files[path] = read_file(path) end
+  assert(listing:close())
+  return files
+end
+
+-- Adds `changes` to a small tree that is right, and tells what is wrong with it then.
+local function offence_with(changes)
+  local files = {
+    ["src/main.c"] = '#include "cli/cli.h"\n',
+    ["src/cli/cli.h"] = "#include <stdio.h>\n",
+    ["src/cli/cli.c"] = '#include "cli/cli.h"\n\n#include "server/server.h"\n',
+    ["src/server/server.h"] = '#include "base/log.h"\n',
+    ["src/api/conn.c"] = '#include <lua.h>\n#include <uv.h>\n#include "net/conn.h"\n',
+    ["src/net/conn.h"] = '#include "base/log.h"\n',
+    ["src/net/conn.c"] = '#include "net/conn.h"\n#include <uv.h>\n',
+    ["src/vm/vm.h"] = "#include <lua.h>\n",
+    ["src/base/log.h"] = "#include <net/if.h>\n#include <stddef.h>\n",
+  }
+  for path, text in pairs(changes) do files[path] = text end
+  return layering.first_offence(files)
+end
+
+local function assert_offence(start, changes)
+  local offence = offence_with(changes)
+  assert.is_string(offence)
+  assert.equal(start, offence:sub(1, #start))
+end
+
+describe("The sources", function()
+  it("include downwards only, in no circle", function()
+    local files = read_sources()
+    assert.is_not_nil(files["src/main.c"], "run this from the root of the repository")
+    assert.is_nil(layering.first_offence(files))
+  end)
+end)
+
+describe("The check of the layers", function()
+  it("has nothing against a tree that keeps to them", function()
+    assert.is_nil(offence_with({}))
+  end)
+
+  it("names an include that goes up", function()
+    assert_offence("src/net/conn.c:2: net includes api/conn.h, and api stands above it", {
+      ["src/net/conn.c"] = '#include "net/conn.h"\n#include "api/conn.h"\n',
+      ["src/api/conn.h"] = "",
+    })
+    assert_offence("src/server/server.c:1: server includes cli/cli.h", {
+      ["src/server/server.c"] = '#include "cli/cli.h"\n',
+    })
+  end)
+
+  it("names an include that goes up to a header that is generated", function()
+    assert_offence("src/base/log.c:1: base includes vm/library.h, and vm stands above it", {
+      ["src/base/log.c"] = '#include "vm/library.h"\n',
+    })
+  end)
+
+  it("names an include that goes up by a relative path", function()
+    assert_offence("src/base/log.c:1: base includes ../vm/vm.h", {
+      ["src/base/log.c"] = '#include "../vm/vm.h"\n',
+    })
+  end)
+
+  it("names a look from net into vm and from vm into net", function()
+    assert_offence("src/net/tcp.c:3: net includes vm/vm.h, and vm stands beside it", {
+      ["src/net/tcp.c"] = '#include "net/conn.h"\n\n#include "vm/vm.h"\n',
+    })
+    assert_offence("src/vm/vm.c:1: vm includes net/conn.h, and net stands beside it", {
+      ["src/vm/vm.c"] = '#include "net/conn.h"\n',
+    })
+  end)
+
+  it("names Lua in net, however its header is spelled", function()
+    local spellings = { "<lua.h>", "<lauxlib.h>", "<lualib.h>", '"lua.h"', "<lua5.4/lua.h>" }
+    for _, header in ipairs(spellings) do
+      assert_offence("src/net/tcp.c:1: net must not know Lua", {
+        ["src/net/tcp.c"] = "#  include " .. header .. "\n",
+      })
+    end
+  end)
+
+  it("names libuv in vm", function()
+    for _, header in ipairs({ "<uv.h>", '"uv.h"', "<uv/unix.h>" }) do
+      assert_offence("src/vm/vm.c:2: vm must not know libuv", {
+        ["src/vm/vm.c"] = '#include "vm/vm.h"\n#include ' .. header .. "\n",
+      })
+    end
+  end)
+
+  it("names libuv and Lua in base", function()
+    assert_offence("src/base/log.c:1: base must not know libuv", {
+      ["src/base/log.c"] = "#include <uv.h>\n",
+    })
+    assert_offence("src/base/log.c:1: base must not know Lua", {
+      ["src/base/log.c"] = "#include <lauxlib.h>\n",
+    })
+  end)
+
+  it("names an include of the program's entry", function()
+    assert_offence("src/cli/serve.c:1: cli includes main.h, and main stands above it", {
+      ["src/main.h"] = "",
+      ["src/cli/serve.c"] = '#include "main.h"\n',
+    })
+  end)
+
+  it("names the include that closes a circle, and the way around", function()
+    local circle = "src/net/conn.h > src/net/listener.h > src/net/conn.h"
+    assert_offence("src/net/listener.h:2: closes a circle: " .. circle, {
+      ["src/net/conn.h"] = '#include "net/listener.h"\n',
+      ["src/net/listener.h"] = '#include "base/log.h"\n#include "net/conn.h"\n',
+    })
+    circle = "src/vm/a.h > src/vm/b.h > src/vm/vm.h > src/vm/a.h"
+    assert_offence("src/vm/vm.h:3: closes a circle: " .. circle, {
+      ["src/vm/a.h"] = '#include "vm/b.h"\n',
+      ["src/vm/b.h"] = '#include "vm/vm.h"\n',
+      ["src/vm/vm.h"] = '\n\n#include "vm/a.h"\n',
+    })
+    assert_offence("src/base/log.h:1: closes a circle: src/base/log.h > src/base/log.h", {
+      ["src/base/log.h"] = '#include "log.h"\n',
+    })
+  end)
+
+  it("names a folder that is no layer", function()
+    assert_offence("src/util/strings.c:1: util is no layer", { ["src/util/strings.c"] = "" })
+  end)
+
+  it("names the first offence by file, then by line", function()
+    assert_offence("src/base/a.c:2: base must not know Lua", {
+      ["src/base/a.c"] = "\n#include <lua.h>\n#include <uv.h>\n",
+      ["src/net/a.c"] = "#include <lua.h>\n",
+    })
+  end)
+end)

@@ -1,0 +1,131 @@
+-- limits_spec.lua — limits.connections and the process's descriptors: accepting stops and resumes.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+-- An echo that also tells how many connections it has accepted.
+local counting = [[
+  local server = require "moonport.server"
+  return {
+    %s
+    on_data = function(conn, data)
+      if data == "?" then data = tostring(server.stats().accepted) end
+      conn:send(data .. "\n")
+    end,
+  }
+]]
+
+local function ask(peer, question)
+  peer:send(question or "?")
+  return peer:receive_line()
+end
+
+describe("limits.connections", function()
+  local moonport = rig.new()
+
+  it("keeps further peers waiting, and takes them when there is room", function()
+    local server = moonport:start(counting:format("limits = { connections = 2 },"))
+    server:allow_log("connections")
+    local first = server:connect()
+    assert.equal("1", ask(first))
+    local second = server:connect()
+    assert.equal("2", ask(second))
+    local third = server:connect()
+    third:send("third")
+    for _ = 1, 5 do assert.equal("2", ask(first)) end
+    second:finish()
+    second:receive_all()
+    assert.equal("third", third:receive_line())
+    assert.equal("3", ask(first))
+  end)
+
+  it("takes all that waited, one after the other", function()
+    local server = moonport:start(counting:format("limits = { connections = 1 },"))
+    server:allow_log("connections")
+    local peers = {}
+    for index = 1, 20 do
+      peers[index] = server:connect()
+      peers[index]:send("peer " .. index)
+    end
+    for index = 1, 20 do
+      assert.equal("peer " .. index, peers[index]:receive_line())
+      peers[index]:finish()
+      peers[index]:receive_all()
+      peers[index]:close()
+    end
+  end)
+
+  it("counts the connections of all listeners of the script", function()
+    local path = moonport:directory():join("limits.sock")
+    local server = moonport:start(counting:format(
+      ('limits = { connections = 1 }, listen = { 0, %q },'):format("unix://" .. path)),
+      { args = {}, listeners = 2 })
+    server:allow_log("connections")
+    local first = server:connect({ address = server:address(1) })
+    assert.equal("1", ask(first))
+    local second = server:connect({ address = server:address(2) })
+    second:send("second")
+    for _ = 1, 5 do assert.equal("1", ask(first)) end
+    first:finish()
+    first:receive_all()
+    assert.equal("second", second:receive_line())
+  end)
+end)
+
+-- libuv's accept loop is called again at once for a connection that it could not accept: a server
+-- that does not stop listening then burns a whole processor until somebody leaves.
+describe("out of descriptors", function()
+  local moonport = rig.new()
+
+  local function start_small()
+    local server = moonport:start(counting:format(""), { prefix = { "prlimit", "--nofile=64" } })
+    server:allow_log("descriptor")
+    return server
+  end
+
+  it("what is connected goes on, and accepting resumes when there is room", function()
+    local server = start_small()
+    local peers = {}
+    for index = 1, 100 do
+      peers[index] = server:connect()
+      peers[index]:send("peer " .. index)
+    end
+    server:wait_for("descriptor")
+    assert.equal("peer 1", peers[1]:receive_line())
+    assert.equal("still here", ask(peers[1], "still here"))
+    -- Each answered peer leaves and so makes room for one that waits.
+    for index = 2, 100 do
+      assert.equal("peer " .. index, peers[index]:receive_line())
+      peers[index]:close()
+    end
+    assert.equal("100", ask(peers[1]))
+  end)
+
+  it("the server does not spin", function()
+    local server = start_small()
+    local peers = {}
+    for index = 1, 100 do peers[index] = server:connect() end
+    server:wait_for("descriptor")
+    local cpu, asked = server:cpu_seconds(), 0
+    -- The stall is measured, not waited for: 50 timed looks, 10 ms apart.
+    loop.eventually("half a second to pass", function()
+      asked = asked + 1
+      return asked > 50
+    end)
+    assert.is_true(server:cpu_seconds() - cpu < 0.2, "the server was busy doing nothing")
+    assert.equal("here", ask(peers[1], "here"))
+  end)
+
+  it("is told once, not for each peer", function()
+    local server = start_small()
+    for _ = 1, 100 do server:connect() end
+    local first = server:connect()
+    server:wait_for("descriptor")
+    first:close()
+    local count = 0
+    for _, record in ipairs(server.log) do
+      if record.message:find("descriptor") then count = count + 1 end
+    end
+    assert.is_true(count <= 3, count .. " warnings")
+  end)
+end)

@@ -1,0 +1,257 @@
+-- listen_spec.lua — where a service listens, what is printed, and why it may refuse.
+
+local directory = require "tests.support.directory"
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+local client = require "tests.support.client"
+local shell = require "tests.support.shell"
+
+-- Answers each connection with the address that took it.
+local function naming(listen)
+  return ([[
+    return {
+      listen = %s,
+      on_open = function(conn)
+        conn:send(conn.listener .. "\n")
+        conn:close()
+      end,
+    }
+  ]]):format(listen)
+end
+
+local function messages(result)
+  local list = {}
+  for _, record in ipairs(result.log) do list[#list + 1] = record.message end
+  return table.concat(list, "\n")
+end
+
+local function unprivileged()
+  -- Root without this one capability, so that it does not matter who may enter the build directory.
+  local uid = tonumber(shell.run({ "id", "-u" }).stdout)
+  return uid == 0 and { "setpriv", "--bounding-set=-net_bind_service" } or {}
+end
+
+local function lowest_free_port()
+  local file = assert(io.open("/proc/sys/net/ipv4/ip_unprivileged_port_start"))
+  return tonumber(file:read("a"))
+end
+
+describe("listen", function()
+  local moonport = rig.new()
+
+  local forms = {
+    { form = "0", shown = "^tcp://127%.0%.0%.1:%d+$" },
+    { form = '":0"', shown = "^tcp://127%.0%.0%.1:%d+$" },
+    { form = '"127.0.0.1:0"', shown = "^tcp://127%.0%.0%.1:%d+$" },
+    { form = '"tcp://127.0.0.1:0"', shown = "^tcp://127%.0%.0%.1:%d+$" },
+    { form = '"tcp://:0"', shown = "^tcp://127%.0%.0%.1:%d+$" },
+    { form = '"[::1]:0"', shown = "^tcp://%[::1%]:%d+$" },
+    { form = '"tcp://[::1]:0"', shown = "^tcp://%[::1%]:%d+$" },
+    { form = '"*:0"', shown = "^tcp://0%.0%.0%.0:%d+$" },
+    { form = '"tcp://0.0.0.0:0"', shown = "^tcp://0%.0%.0%.0:%d+$" },
+    { form = '{ "127.0.0.1:0" }', shown = "^tcp://127%.0%.0%.1:%d+$" },
+  }
+  for _, case in ipairs(forms) do
+    it("takes " .. case.form .. " and prints the real port", function()
+      local server = moonport:start(naming(case.form), { args = {} })
+      assert.matches(case.shown, server:address())
+      assert.are_not.equal(0, server:port())
+      assert.equal(server:address(), server:connect():receive_line())
+    end)
+  end
+
+  it("resolves a name, and every address that is printed answers", function()
+    local server = moonport:start(naming('"localhost:0"'), { args = {} })
+    for index in ipairs(server:addresses()) do
+      local peer = server:connect({ address = server:address(index) })
+      assert.equal(server:address(index), peer:receive_line())
+    end
+  end)
+
+  it("opens several addresses for one script", function()
+    local server = moonport:start(naming('{ 0, "tcp://[::1]:0", 0 }'), { args = {}, listeners = 3 })
+    assert.equal(3, #server:addresses())
+    for index = 1, 3 do
+      local peer = server:connect({ address = server:address(index) })
+      assert.equal(server:address(index), peer:receive_line())
+    end
+  end)
+
+  it("listens on a Unix socket and removes it in the end", function()
+    local path = moonport:directory():join("chat.sock")
+    local server = moonport:start(naming(("%q"):format("unix://" .. path)), { args = {} })
+    assert.equal("unix://" .. path, server:address())
+    assert.equal(server:address(), server:connect():receive_line())
+    server:stop()
+    assert.is_false(directory.exists(path))
+  end)
+
+  it("listens on a Unix socket beside TCP", function()
+    local path = moonport:directory():join("both.sock")
+    local server = moonport:start(naming(("{ 0, %q }"):format("unix:" .. path)),
+      { args = {}, listeners = 2 })
+    for index = 1, 2 do
+      local peer = server:connect({ address = server:address(index) })
+      assert.equal(server:address(index), peer:receive_line())
+    end
+  end)
+
+  it("takes MOONPORT_HOST where an address names no host", function()
+    local server = moonport:start(naming('{ 0, "127.0.0.1:0" }'),
+      { args = {}, listeners = 2, env = { MOONPORT_HOST = "0.0.0.0" } })
+    assert.matches("^tcp://0%.0%.0%.0:", server:address(1))
+    assert.matches("^tcp://127%.0%.0%.1:", server:address(2))
+  end)
+
+  it("lets --listen replace what the script says", function()
+    local server = moonport:start(naming('"192.0.2.1:1"'),
+      { args = { "--listen", "tcp://[::1]:0" } })
+    assert.same(1, #server:addresses())
+    assert.matches("^tcp://%[::1%]:", server:address())
+  end)
+
+  it("takes MOONPORT_LISTEN for --listen, and the option before it", function()
+    local from_environment = moonport:start(naming("0"),
+      { args = {}, env = { MOONPORT_LISTEN = "tcp://[::1]:0" } })
+    assert.matches("^tcp://%[::1%]:", from_environment:address())
+    local from_option = moonport:start(naming("0"),
+      { args = { "--listen", "127.0.0.1:0" }, env = { MOONPORT_LISTEN = "tcp://[::1]:0" } })
+    assert.matches("^tcp://127%.0%.0%.1:", from_option:address())
+  end)
+
+  it("refuses --listen for several scripts as a fault of the command line", function()
+    local place = moonport:directory()
+    local first = place:write("a.lua", naming("0"))
+    local second = place:write("b.lua", naming("0"))
+    local result = moonport:run({ "--listen", "0", first, second })
+    assert.equal(2, result.code)
+    assert.matches("%-%-listen", result.stderr)
+  end)
+
+  it("says that an address is in use, and what to do", function()
+    local server = moonport:start(naming("0"), { args = {} })
+    local path = moonport:directory():write("late.lua", naming(server:port()))
+    local result = moonport:run({ path })
+    assert.equal(1, result.code)
+    assert.matches("127%.0%.0%.1:" .. server:port(), messages(result))
+    assert.matches("in use", messages(result))
+    assert.matches("%-%-listen", messages(result))
+    assert.equal(server:address(), server:connect():receive_line())
+  end)
+
+  it("says that an address is not one of this machine", function()
+    local path = moonport:directory():write("far.lua", naming('"192.0.2.1:7000"'))
+    local result = moonport:run({ path })
+    assert.equal(1, result.code)
+    assert.matches("192%.0%.2%.1", messages(result))
+    assert.matches("machine", messages(result))
+  end)
+
+  it("says that a port is privileged, and which are not", function()
+    if lowest_free_port() <= 81 then return pending("every port is open to everyone here") end
+    local path = moonport:directory():write("low.lua", naming("81"))
+    local result = moonport:run({ path }, { prefix = unprivileged() })
+    assert.equal(1, result.code)
+    assert.matches(":81", messages(result))
+    assert.matches("1024", messages(result))
+  end)
+
+  it("says that a name does not resolve", function()
+    local path = moonport:directory():write("name.lua", naming('"no-such-host.invalid:0"'))
+    local result = moonport:run({ path })
+    assert.equal(1, result.code)
+    assert.matches("no%-such%-host%.invalid", messages(result))
+  end)
+
+  local malformed = {
+    ['"127.0.0.1:70000"'] = "70000",
+    ['"tcp://127.0.0.1"'] = "127%.0%.0%.1",
+    ['"::1:80x"'] = "::1:80x",
+    ['"ftp://127.0.0.1:1"'] = "ftp",
+    ['"unix://"'] = "unix",
+    ["70000"] = "70000",
+    ["-1"] = "%-1",
+    ["1.5"] = "1%.5",
+    ["{}"] = "listen",
+    ["{ 0, {} }"] = "listen",
+    ["true"] = "listen",
+    [("%q"):format("unix:///" .. ("x"):rep(120))] = "10[78]",
+  }
+  for form, named in pairs(malformed) do
+    it("refuses listen = " .. form:sub(1, 30) .. " and names what is wrong", function()
+      local path = moonport:directory():write("bad.lua", naming(form))
+      local result = moonport:run({ path })
+      assert.equal(1, result.code)
+      assert.matches(named, messages(result))
+    end)
+  end
+
+  it("replaces the Unix socket that a killed server left", function()
+    local path = moonport:directory():join("stale.sock")
+    local script = naming(("%q"):format("unix://" .. path))
+    moonport:start(script, { args = {} }):kill()
+    assert.is_true(directory.exists(path))
+    local server = moonport:start(script, { args = {} })
+    assert.equal("unix://" .. path, server:connect():receive_line())
+  end)
+
+  it("leaves the Unix socket of a live server alone", function()
+    local place = moonport:directory()
+    local path = place:join("live.sock")
+    local script = naming(("%q"):format("unix://" .. path))
+    local server = moonport:start(script, { args = {} })
+    local result = moonport:run({ place:write("second.lua", script) })
+    assert.equal(1, result.code)
+    assert.matches("live%.sock", messages(result))
+    assert.equal("unix://" .. path, server:connect():receive_line())
+  end)
+
+  it("does not remove a file that is in the place of its Unix socket", function()
+    local place = moonport:directory()
+    local path = place:write("notes.txt", "precious")
+    local script = place:write("file.lua", naming(("%q"):format("unix://" .. path)))
+    local result = moonport:run({ script })
+    assert.equal(1, result.code)
+    assert.matches("notes%.txt", messages(result))
+    assert.equal("precious", io.open(path):read("a"))
+  end)
+
+  it("says that the directory of a Unix socket is missing", function()
+    local place = moonport:directory()
+    local script = place:write("deep.lua",
+      naming(("%q"):format("unix://" .. place:join("none/chat.sock"))))
+    local result = moonport:run({ script })
+    assert.equal(1, result.code)
+    assert.matches("none", messages(result))
+  end)
+
+  it("gives up every address when one of them fails", function()
+    local server = moonport:start(naming("0"), { args = {} })
+    local place = moonport:directory()
+    local path = place:join("sibling.sock")
+    local script = place:write("half.lua",
+      naming(("{ %q, %d }"):format("unix://" .. path, server:port())))
+    assert.equal(1, moonport:run({ script }).code)
+    assert.is_false(directory.exists(path))
+  end)
+
+  it("can be started again at once on the port of a server with live connections", function()
+    local script = [[return { on_data = function(conn, data) conn:send(data) end }]]
+    local server = moonport:start(script)
+    local peer = server:connect()
+    peer:send("x")
+    peer:receive(1)
+    local address = server:address()
+    -- The server's side closes first, so that its port is left in TIME_WAIT.
+    server:signal("sigterm")
+    loop.wait_until("the port to be closed", function()
+      local probe = client.try_connect(address)
+      if probe then probe:close() end
+      return not probe
+    end, 5)
+    peer:finish()
+    server:stop()
+    local again = moonport:start(script, { args = { "--listen", address } })
+    assert.equal(address, again:address())
+  end)
+end)

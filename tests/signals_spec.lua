@@ -1,0 +1,187 @@
+-- signals_spec.lua — SIGTERM, SIGINT, SIGPIPE: how a server ends, and how it does not.
+
+local client = require "tests.support.client"
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+-- Answers a line that comes in two halves: in between, the connection has unfinished business.
+-- Tells only of connections that said something: the probes of `wait_refusing` do not.
+local halves = [[
+  return {
+    on_data = function(conn, data)
+      conn.asked = true
+      conn:send("first " .. data .. "\n")
+      conn:send("second " .. (conn:recv_line() or "nothing") .. "\n")
+      conn:close()
+    end,
+    on_close = function(conn, reason) if conn.asked then print("> close " .. reason) end end,
+  }
+]]
+
+local function draining_for(seconds)
+  return { args = { "--listen", "127.0.0.1:0", "--drain", seconds } }
+end
+
+local function wait_refusing(server)
+  loop.eventually("new connections to be refused", function()
+    local peer, err = client.try_connect(server:address())
+    if peer then peer:close() end
+    return err == "ECONNREFUSED"
+  end)
+end
+
+for _, name in ipairs({ "sigterm", "sigint" }) do
+  describe(name, function()
+    local moonport = rig.new()
+
+    it("ends a server without connections at once, with code 0", function()
+      local server = moonport:start(halves)
+      server:signal(name)
+      assert.equal(0, (server:wait()))
+    end)
+
+    it("refuses new connections and lets the others finish", function()
+      local server = moonport:start(halves)
+      local peer = server:connect()
+      peer:send("1")
+      assert.equal("first 1", peer:receive_line())
+      server:signal(name)
+      wait_refusing(server)
+      peer:send("2\n")
+      assert.equal("second 2\n", peer:receive_all())
+      peer:close()
+      assert.equal(0, (server:wait()))
+      assert.same({ "close closed" }, server:told())
+    end)
+
+    it("ends what is left after the deadline, with on_close 'shutdown'", function()
+      local server = moonport:start(halves, draining_for("0.3"))
+      local peer = server:connect()
+      peer:send("1")
+      assert.equal("first 1", peer:receive_line())
+      server:allow_log("deadline")
+      server:signal(name)
+      assert.equal(0, (server:wait()))
+      assert.same({ "close shutdown" }, server:told())
+    end)
+
+    it("ends at once when it comes a second time", function()
+      -- The harness gives up long before this deadline.
+      local server = moonport:start(halves, draining_for("5m"))
+      server:allow_log(".")
+      local peer = server:connect()
+      peer:send("1")
+      assert.equal("first 1", peer:receive_line())
+      server:signal(name)
+      wait_refusing(server)
+      server:signal(name)
+      local code, signal = server:wait()
+      assert.equal(0, signal)
+      server.expected_code = code
+    end)
+  end)
+end
+
+describe("a server that ends", function()
+  local moonport = rig.new()
+
+  it("still delivers what was queued", function()
+    local server = moonport:start([[
+      return {
+        on_data = function(conn)
+          conn:send(("x"):rep(8 * 1024 * 1024))
+          conn:close()
+        end,
+      }
+    ]])
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    peer:receive(1)
+    server:signal("sigterm")
+    wait_refusing(server)
+    assert.equal(8 * 1024 * 1024 - 1, #peer:receive_all())
+    peer:close()
+    assert.equal(0, (server:wait()))
+  end)
+
+  it("ends although handlers wait and timers are set", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      timer.every(1000, function() end)
+      return {
+        on_open = function(conn)
+          timer.after(1000, function() end)
+          print("> waiting")
+          timer.sleep(1000)
+        end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]], draining_for("0.2"))
+    server:allow_log("deadline")
+    server:connect()
+    server:wait_told("waiting")
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+    assert.same({ "waiting", "close shutdown" }, server:told())
+  end)
+
+  it("ends with 500 connections open, each told by on_close", function()
+    local server = moonport:start([[
+      local closed = 0
+      return {
+        on_open = function(conn) conn:send("hello") end,
+        on_close = function(_, reason)
+          closed = closed + 1
+          if closed == 500 then print("> 500 " .. reason) end
+        end,
+      }
+    ]], draining_for("0.1"))
+    server:allow_log("deadline")
+    local peers = {}
+    for index = 1, 500 do peers[index] = server:connect() end
+    for _, peer in ipairs(peers) do assert.equal("hello", peer:receive(5)) end
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+    assert.same({ "500 shutdown" }, server:told())
+  end)
+
+  it("runs finalizers that raise without harm", function()
+    local server = moonport:start([[
+      keep = setmetatable({}, { __gc = function() error("in a finalizer") end })
+      return {}
+    ]])
+    server:allow_log("finalizer")
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+  end)
+end)
+
+describe("SIGPIPE", function()
+  local moonport = rig.new()
+
+  it("does not end the server, neither sent nor earned", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return {
+        on_data = function(conn, data)
+          conn:send(data)
+          if data == "go on" then
+            for _ = 1, 5 do
+              timer.sleep(0.01)
+              conn:send(("x"):rep(100000))
+            end
+          end
+        end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]])
+    server:signal("sigpipe")
+    local steady, leaving = server:connect(), server:connect()
+    leaving:send("go on")
+    leaving:receive(5)
+    leaving:reset()
+    server:wait_told("close reset")
+    steady:send("alive")
+    assert.equal("alive", steady:receive(5))
+  end)
+end)

@@ -1,0 +1,29 @@
+-- shell.lua — runs another program to its end, as an independent client — does not know moonport.
+
+local process = require "tests.support.process"
+
+local shell = {}
+
+--- Runs `command` (a list) with the text `options.stdin` as its input.
+--- Returns { code, signal, stdout, stderr }; raises when it does not end within the deadline.
+function shell.run(command, options)
+  local merged = { stdin = "" }
+  for name, value in pairs(options or {}) do merged[name] = value end
+  local child = process.spawn(command, merged)
+  local ok, code, signal = pcall(child.wait, child)
+  child:release()
+  if not ok then error(code, 2) end
+  return { code = code, signal = signal, stdout = child:stdout(), stderr = child:stderr() }
+end
+
+--- Starts `command` and leaves it running; the caller waits for it and releases it.
+function shell.start(command, options)
+  return process.spawn(command, options)
+end
+
+--- Whether `program` can be found; tests that need one that is missing are pending, not green.
+function shell.has(program)
+  return shell.run({ "sh", "-c", 'command -v "$0"', program }).code == 0
+end
+
+return shell

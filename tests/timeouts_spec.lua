@@ -1,0 +1,172 @@
+-- timeouts_spec.lua — idle, write and linger: when they come, and what keeps a connection.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+-- A service that tells of timeouts and closes; `fields` come first.
+local function telling(fields)
+  return ([[
+    local timer = require "moonport.timer"
+    return {
+      on_timeout = function(conn, kind) print("> timeout " .. kind) end,
+      on_close = function(_, reason) print("> close " .. reason) end,
+      %s
+    }
+  ]]):format(fields)
+end
+
+describe("the idle timeout", function()
+  local moonport = rig.new()
+
+  it("closes a connection that says nothing", function()
+    local server = moonport:start(telling("timeouts = { idle = 0.2 }"))
+    assert.equal("", server:connect():receive_all())
+    assert.same({ "timeout idle", "close idle" }, server:wait_told("close idle"))
+  end)
+
+  it("closes without on_timeout too", function()
+    local server = moonport:start(telling("timeouts = { idle = 0.2 }, on_timeout = nil"))
+    assert.equal("", server:connect():receive_all())
+    assert.same({ "close idle" }, server:wait_told("close idle"))
+  end)
+
+  it("does not come earlier than it says, nor much later", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return {
+        timeouts = { idle = 0.5 },
+        on_open = function(conn) conn.opened = timer.now() end,
+        on_timeout = function(conn) print("> after " .. timer.now() - conn.opened) end,
+      }
+    ]])
+    assert.equal("", server:connect():receive_all())
+    server:wait_for("> after")
+    local seconds = tonumber(server:told()[1]:match("after (%S+)"))
+    assert.is_true(seconds >= 0.49 and seconds < 2, seconds)
+  end)
+
+  it("is put off by on_timeout returning true, and comes again", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0.1 },
+        on_timeout = function(conn, kind)
+          conn.count = (conn.count or 0) + 1
+          conn:send(kind .. conn.count .. "\n")
+          return conn.count < 3
+        end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]])
+    assert.equal("idle1\nidle2\nidle3\n", server:connect():receive_all())
+    server:wait_told("close idle")
+  end)
+
+  it("starts anew with each byte that comes", function()
+    local server = moonport:start(telling([[
+      timeouts = { idle = 0.4 },
+      on_data = function(conn, data) timer.sleep(0.05) conn:send(data) end,
+    ]]))
+    local peer = server:connect()
+    for _ = 1, 12 do
+      peer:send("x")
+      peer:receive(1)
+    end
+    assert.same({}, server:told())
+    assert.equal("", peer:receive_all())
+  end)
+
+  it("may do something slow before it closes", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return {
+        timeouts = { idle = 0.1 },
+        on_timeout = function(conn) timer.sleep(0.05) conn:send("goodbye") end,
+      }
+    ]])
+    assert.equal("goodbye", server:connect():receive_all())
+  end)
+
+  it("of 0 is off", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0, write = 0 },
+        on_data = function(conn, data) conn:send(data) end,
+      }
+    ]])
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("x", peer:receive(1))
+  end)
+
+  it("closes many at about the same time", function()
+    local server = moonport:start([[
+      local closed = 0
+      return {
+        timeouts = { idle = 0.3 },
+        on_close = function(_, reason)
+          closed = closed + 1
+          if closed == 200 then print("> all " .. reason) end
+        end,
+      }
+    ]])
+    local peers = {}
+    for index = 1, 200 do peers[index] = server:connect() end
+    for _, peer in ipairs(peers) do assert.equal("", peer:receive_all()) end
+    server:close_clients()
+    server:wait_told("all idle")
+  end)
+end)
+
+describe("the write timeout", function()
+  local moonport = rig.new()
+
+  local flooding = [[
+    timeouts = { write = 0.3 },
+    limits = { write_queue = "64M" },
+    on_data = function(conn) conn:send(("x"):rep(16 * 1024 * 1024)) end,
+  ]]
+
+  it("ends a connection whose peer takes nothing", function()
+    local server = moonport:start(telling(flooding))
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    assert.same({ "timeout write", "close write_timeout" },
+      server:wait_told("close write_timeout"))
+    -- Not by the peer's leave: its descriptor goes although the peer still holds the connection.
+    server:wait_idle()
+  end)
+
+  it("does not come while the peer takes a little at a time", function()
+    local server = moonport:start(telling(flooding))
+    local peer = server:connect({ receive_buffer = 65536 })
+    peer:send("x")
+    peer:finish()
+    assert.equal(16 * 1024 * 1024, #peer:receive_all())
+    assert.same({ "close eof" }, server:wait_told("close eof"))
+  end)
+
+  it("is put off by on_timeout returning true", function()
+    local server = moonport:start(telling(flooding .. [[
+      on_timeout = function(conn, kind)
+        print("> timeout " .. kind)
+        return true
+      end,
+    ]]))
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    loop.wait_until("two timeouts", function() return #server:told() >= 2 end)
+    assert.same({ "timeout write", "timeout write" }, { table.unpack(server:told(), 1, 2) })
+    assert.equal(16 * 1024 * 1024, #peer:receive(16 * 1024 * 1024))
+  end)
+
+  it("bounds a close that the peer does not let happen", function()
+    local server = moonport:start(telling([[
+      timeouts = { write = 0.3, linger = 0.3 },
+      on_data = function(conn) conn:send(("x"):rep(16 * 1024 * 1024)) conn:close() end,
+    ]]))
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    server:wait_for("> close")
+    server:wait_idle()
+  end)
+end)

@@ -1,0 +1,156 @@
+/* address_test.c — every form of an address, and what a wrong one is told. */
+#include "check.h"
+
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#define ERROR_SIZE 512
+
+/* The address in its normal form; what is wrong with it otherwise. Static: read before the next. */
+static const char *normal(const char *text, const char *host) {
+  static char out[ERROR_SIZE];
+  struct address address;
+  if (address_parse(text, host, &address, out, sizeof out) == 0) {
+    address_format(&address, out, sizeof out);
+  }
+  return out;
+}
+
+static void reads_every_form(void) {
+  CHECK_TEXT(normal("12345", "127.0.0.1"), "tcp://127.0.0.1:12345");
+  CHECK_TEXT(normal(":12345", "127.0.0.1"), "tcp://127.0.0.1:12345");
+  CHECK_TEXT(normal("0", "127.0.0.1"), "tcp://127.0.0.1:0");
+  CHECK_TEXT(normal("0.0.0.0:80", "127.0.0.1"), "tcp://0.0.0.0:80");
+  CHECK_TEXT(normal("*:80", "127.0.0.1"), "tcp://0.0.0.0:80");
+  CHECK_TEXT(normal("localhost:7000", "127.0.0.1"), "tcp://localhost:7000");
+  CHECK_TEXT(normal("[::1]:7000", "127.0.0.1"), "tcp://[::1]:7000");
+  CHECK_TEXT(normal("[fe80::1%eth0]:7000", "127.0.0.1"), "tcp://[fe80::1%eth0]:7000");
+  CHECK_TEXT(normal("tcp://[::1]:7000", "127.0.0.1"), "tcp://[::1]:7000");
+  CHECK_TEXT(normal("TCP://localhost:1", "127.0.0.1"), "tcp://localhost:1");
+  CHECK_TEXT(normal("udp://:5353", "127.0.0.1"), "udp://127.0.0.1:5353");
+  CHECK_TEXT(normal("tls://8443", "127.0.0.1"), "tls://127.0.0.1:8443");
+  CHECK_TEXT(normal("unix:///run/x.sock", "127.0.0.1"), "unix:///run/x.sock");
+  CHECK_TEXT(normal("unix:/run/x.sock", "127.0.0.1"), "unix:///run/x.sock");
+  CHECK_TEXT(normal("unix:x.sock", "127.0.0.1"), "unix:x.sock");
+}
+
+static void fills_in_the_default_host(void) {
+  CHECK_TEXT(normal("80", "::1"), "tcp://[::1]:80");
+  CHECK_TEXT(normal("80", "[::1]"), "tcp://[::1]:80");
+  CHECK_TEXT(normal("80", "*"), "tcp://0.0.0.0:80");
+  CHECK_TEXT(normal("80", "example.org"), "tcp://example.org:80");
+  CHECK_CONTAINS(normal("80", ""), "names no host");
+  CHECK_CONTAINS(normal("80", NULL), "names no host");
+}
+
+static void says_what_to_write_instead(void) {
+  static const struct {
+    const char *text, *told;
+  } wrong[] = {
+      {"", "is empty: write PORT or HOST:PORT"},
+      {"localhost", "has no port: write localhost:PORT"},
+      {"localhost:", "ends without a port"},
+      {"localhost:http", "has the port \"http\""},
+      {"localhost:-1", "has the port \"-1\""},
+      {"localhost:80/", "has the port \"80/\""},
+      {"localhost:65536", "ports end at 65535"},
+      {"99999999999999999999", "ports end at 65535"},
+      {"::1", "write an IPv6 address as [::1]:PORT"},
+      {"::1:7000", "write an IPv6 address as [::1]:PORT"},
+      {"[::1", "lacks the closing bracket"},
+      {"[::1]", "no port behind the bracket: write [::1]:PORT"},
+      {"[::1]7000", "no port behind the bracket: write [::1]:PORT"},
+      {"[127.0.0.1]:80", "has brackets around what is not IPv6"},
+      {"/run/x.sock", "write unix:/run/x.sock for a Unix socket"},
+      {"unix:", "has no path"},
+      {"unix://", "has no path"},
+      {"tpc://1", "did you mean tcp://?"},
+      {"http://localhost:80", "starts with \"http://\""},
+      {"a b:80", "has a host that no name or number looks like"},
+      {"user@host:80", "has a host that no name or number looks like"},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    CHECK_CONTAINS(normal(wrong[i].text, "127.0.0.1"), wrong[i].told);
+    CHECK_CONTAINS(normal(wrong[i].text, "127.0.0.1"), wrong[i].text);
+  }
+}
+
+static void keeps_to_the_limits(void) {
+  char text[600] = "unix:";
+  memset(text + 5, 'p', ADDRESS_PATH_MAX - 1);
+  struct address address;
+  char error[ERROR_SIZE];
+  CHECK_NUMBER(address_parse(text, "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(strlen(address.path), ADDRESS_PATH_MAX - 1);
+  text[5 + ADDRESS_PATH_MAX - 1] = 'p';
+  CHECK_CONTAINS(normal(text, "h"), "has a path of 108 bytes");
+  memset(text, 'h', 256);
+  (void)snprintf(text + 256, sizeof text - 256, ":80");
+  CHECK_CONTAINS(normal(text, "h"), "has a host of 256 bytes");
+  /* A small buffer cuts the sentence and nothing else. */
+  CHECK_NUMBER(address_parse("nope", "h", &address, error, 8), -1);
+  CHECK_NUMBER(strlen(error), 7);
+}
+
+static void resolves_each_address_once(void) {
+  struct address address;
+  struct sockaddr_storage found[8];
+  socklen_t sizes[8];
+  char error[ERROR_SIZE];
+  char text[ADDRESS_TEXT_MAX];
+  CHECK_NUMBER(address_parse("127.0.0.1:80", "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(address_resolve(&address, found, sizes, 8, error, sizeof error), 1);
+  address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
+  CHECK_TEXT(text, "127.0.0.1:80");
+  CHECK_NUMBER(address_parse("[::1]:7", "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(address_resolve(&address, found, sizes, 8, error, sizeof error), 1);
+  address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
+  CHECK_TEXT(text, "[::1]:7");
+  CHECK_NUMBER(address_parse("localhost:80", "h", &address, error, sizeof error), 0);
+  int count = address_resolve(&address, found, sizes, 8, error, sizeof error);
+  CHECK(count >= 1 && count <= 2);
+  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), 1);
+}
+
+static void says_which_host_does_not_resolve(void) {
+  struct address address;
+  struct sockaddr_storage found[1];
+  socklen_t sizes[1];
+  char error[ERROR_SIZE];
+  /* 999 is in no IPv4 address, and RFC 6761 keeps .invalid free of names. */
+  CHECK_NUMBER(address_parse("999.invalid:80", "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), -1);
+  CHECK_CONTAINS(error, "host \"999.invalid\" does not resolve");
+}
+
+static void shows_unix_peers(void) {
+  struct address address;
+  struct sockaddr_storage found[1];
+  socklen_t sizes[1];
+  char error[ERROR_SIZE];
+  char text[ADDRESS_TEXT_MAX];
+  CHECK_NUMBER(address_parse("unix:///run/x.sock", "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), 1);
+  address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
+  CHECK_TEXT(text, "unix:/run/x.sock");
+  address_from_sockaddr((struct sockaddr *)&found[0], sizeof(sa_family_t), text, sizeof text);
+  CHECK_TEXT(text, "unix:");
+  struct sockaddr_un abstract = {.sun_family = AF_UNIX, .sun_path = "\0name"};
+  const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 5;
+  address_from_sockaddr((struct sockaddr *)&abstract, size, text, sizeof text);
+  CHECK_TEXT(text, "unix:@name");
+}
+
+static const struct check_case cases[] = {
+    {"every form of an address is read", reads_every_form},
+    {"an address without a host gets the default one", fills_in_the_default_host},
+    {"a wrong address is told what to write instead", says_what_to_write_instead},
+    {"hosts, paths and messages keep to their limits", keeps_to_the_limits},
+    {"the resolver gives each address once", resolves_each_address_once},
+    {"a host that does not resolve is named", says_which_host_does_not_resolve},
+    {"peers on Unix sockets are shown, named or not", shows_unix_peers},
+};
+CHECK_MAIN(cases)
