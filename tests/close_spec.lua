@@ -256,21 +256,19 @@ describe("a closed connection", function()
       return {
         on_open = function(conn)
           if kept then
-            print(("> %s %s %s"):format(kept.id, kept.nick, kept.peer_ip))
+            print(("> %s %s"):format(kept.id, kept.nick))
           else
             kept = conn
             conn.nick = "ada"
           end
         end,
+        on_close = function(conn) print(("> closed %s %s"):format(conn.nick, conn.peer_ip)) end,
       }
     ]])
-    local first = server:connect()
-    first:finish()
-    first:receive_all()
-    first:close()
-    server:wait_idle()
+    server:connect():reset()
+    server:wait_told("closed ada 127.0.0.1")
     server:connect()
-    server:wait_told("1 ada 127.0.0.1")
+    server:wait_told("1 ada")
   end)
 
   it("may be closed twice, and sent to, within one handler", function()

@@ -97,7 +97,8 @@ describe("a directory", function()
 
   it("that two scripts want the same address is refused and both are named", function()
     local place = moonport:directory()
-    local script = ("return { listen = %q }"):format("unix://" .. place:join("same.sock"))
+    local address = "unix://" .. place:join("same.sock")
+    local script = ("return { on_data = print, listen = %q }"):format(address)
     place:write("a.lua", script)
     place:write("b.lua", script)
     local result = moonport:run({ place.path })
@@ -150,7 +151,7 @@ describe("require", function()
       local log = require "moonport.log"
       print(("> %s %s %s %s"):format(debug and debug.sethook, package.loadlib,
         type(debug and debug.traceback), (load(string.dump(function() end)))))
-      return {}
+      return { on_data = print }
     ]])
     server:wait_told("nil nil function nil")
   end)

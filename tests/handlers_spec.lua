@@ -41,8 +41,8 @@ describe("handlers", function()
     assert.same({ "open", "data one", "data two", "close eof" }, server:wait_told("close eof"))
   end)
 
-  it("are all optional: a service without any keeps and closes connections", function()
-    local server = moonport:start("return {}")
+  it("are optional: without on_data and on_eof bytes are read off, and FIN closes", function()
+    local server = moonport:start("return { on_open = function() end }")
     local peer = server:connect()
     peer:send("into the void")
     peer:finish()
@@ -109,13 +109,14 @@ describe("handlers", function()
 
   it("call on_drain when a queue that was full has emptied", function()
     local server = moonport:start(telling([[
-      service.limits = { write_queue = "64M" }
+      service.limits = { write_queue = "32M" }
       service.on_data = function(conn) conn:send(("z"):rep(16 * 1024 * 1024)) end
       service.on_drain = function(conn) print("> drain") conn:close() end
     ]]))
     local peer = server:connect({ receive_buffer = 4096 })
     peer:send("x")
     assert.equal(16 * 1024 * 1024, #peer:receive_all())
+    peer:close()
     server:wait_told("close closed")
     assert.same({ "open", "drain", "close closed" }, server:told())
   end)

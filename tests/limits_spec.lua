@@ -79,7 +79,7 @@ describe("out of descriptors", function()
 
   local function start_small()
     local server = moonport:start(counting:format(""), { prefix = { "prlimit", "--nofile=64" } })
-    server:allow_log("descriptor")
+    server:allow_log("open files")
     return server
   end
 
@@ -90,7 +90,7 @@ describe("out of descriptors", function()
       peers[index] = server:connect()
       peers[index]:send("peer " .. index)
     end
-    server:wait_for("descriptor")
+    server:wait_for("open files")
     assert.equal("peer 1", peers[1]:receive_line())
     assert.equal("still here", ask(peers[1], "still here"))
     -- Each answered peer leaves and so makes room for one that waits.
@@ -105,7 +105,7 @@ describe("out of descriptors", function()
     local server = start_small()
     local peers = {}
     for index = 1, 100 do peers[index] = server:connect() end
-    server:wait_for("descriptor")
+    server:wait_for("open files")
     local cpu, asked = server:cpu_seconds(), 0
     -- The stall is measured, not waited for: 50 timed looks, 10 ms apart.
     loop.eventually("half a second to pass", function()
@@ -120,11 +120,11 @@ describe("out of descriptors", function()
     local server = start_small()
     for _ = 1, 100 do server:connect() end
     local first = server:connect()
-    server:wait_for("descriptor")
+    server:wait_for("open files")
     first:close()
     local count = 0
     for _, record in ipairs(server.log) do
-      if record.message:find("descriptor") then count = count + 1 end
+      if record.message:find("open files") then count = count + 1 end
     end
     assert.is_true(count <= 3, count .. " warnings")
   end)

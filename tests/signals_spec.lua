@@ -148,7 +148,7 @@ describe("a server that ends", function()
   it("runs finalizers that raise without harm", function()
     local server = moonport:start([[
       keep = setmetatable({}, { __gc = function() error("in a finalizer") end })
-      return {}
+      return { on_data = print }
     ]])
     server:allow_log("finalizer")
     server:signal("sigterm")

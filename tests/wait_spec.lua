@@ -79,6 +79,7 @@ describe("recv", function()
     local peer = server:connect()
     peer:send("1\n")
     assert.equal("x1", peer:receive_all())
+    peer:close()
     assert.same({ "close closed" }, server:wait_told("close closed"))
   end)
 

@@ -180,12 +180,11 @@ local function check_handlers(report, service, result)
   local count = 0
   for _, name in ipairs(HANDLERS) do
     local handler = service[name]
+    if handler ~= nil then count = count + 1 end
     if type(handler) == "function" then
       result.handlers[name] = handler
-      count = count + 1
     elseif handler ~= nil then
       fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name, shown(handler), name)
-      count = count + 1
     end
   end
   if count == 0 then

@@ -24,7 +24,8 @@ struct api_conn {
   struct conn *conn;      /* NULL once closed */
   struct runtime *runtime;
   struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
-  struct conn_past *past; /* what is still known when conn is NULL */
+  struct conn_past *past; /* from the close until on_close has run */
+  uint64_t id;
   int reference;          /* registry; keeps the object until on_close has run */
   uint8_t pending;        /* enum pending */
   uint8_t handler;        /* enum handler: the one that runs or waits */
@@ -33,9 +34,8 @@ struct api_conn {
   bool keep;              /* what on_timeout or on_error returned */
 };
 
-/* What a script may still ask of a closed connection. */
+/* What on_close may still ask of its connection. */
 struct conn_past {
-  uint64_t id;
   enum reason reason;
   struct conn_counters counters;
   unsigned listener_index;
@@ -53,7 +53,8 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
-uint64_t api_conn_id(const struct api_conn *self);
+/* Frees what the object owns; only its id is known from then on. */
+void api_conn_forget(struct api_conn *self);
 
 /* Reads while no handler waits, or while one waits for bytes. */
 void api_conn_update_hold(struct api_conn *self);

@@ -67,6 +67,7 @@ static void run_handler(struct runtime *runtime, const struct call *call);
 static void release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
+  api_conn_forget(self);
 }
 
 static void end_for_timeout(struct conn *conn, enum conn_timeout kind) {
@@ -109,7 +110,7 @@ static void on_fail(void *owner, const struct vm_failure *failure) {
   struct runtime *runtime = self->runtime;
   enum handler failed = (enum handler)self->handler;
   self->busy = false;
-  runtime_log_failure(runtime, api_conn_id(self), failure);
+  runtime_log_failure(runtime, self->id, failure);
   if (failed == HANDLER_ON_CLOSE) {
     release(runtime, self);
     return;
@@ -139,10 +140,26 @@ static void on_end(void *owner, bool failed) {
   deliver_pending(runtime, self);
 }
 
+static void on_cancel(void *owner) {
+  struct api_conn *self = owner;
+  self->busy = false;
+  if (self->inbox) self->inbox->reader = self->inbox->drainer = (struct vm_ticket){0};
+  if (self->handler == HANDLER_ON_CLOSE) {
+    release(self->runtime, self);
+  } else {
+    deliver_pending(self->runtime, self);
+  }
+}
+
 static void run_handler(struct runtime *runtime, const struct call *call) {
   struct api_conn *self = call->self;
   const struct vm_owner owner = {
-      .self = self, .conn_id = api_conn_id(self), .on_fail = on_fail, .on_end = on_end};
+      .self = self,
+      .conn_id = self->id,
+      .on_fail = on_fail,
+      .on_end = on_end,
+      .on_cancel = on_cancel,
+  };
   assert(!self->busy);
   self->handler = (uint8_t)call->handler;
   self->keep = false;
@@ -335,11 +352,10 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   deliver_pending(runtime, self);
 }
 
-/* What a script may still ask for when the connection's own memory is gone. */
+/* Keeps for on_close what goes with the connection's own memory. */
 static struct conn_past *remember(const struct conn *conn, enum reason reason) {
   struct conn_past *past = calloc(1, sizeof *past);
   if (!past) return NULL;
-  past->id = conn_id(conn);
   past->reason = reason;
   past->listener_index = conn_listener_index(conn);
   conn_counters(conn, &past->counters);
@@ -353,13 +369,14 @@ static void on_close(struct conn *conn, enum reason reason) {
   struct api_conn *self = conn_owner(conn);
   if (!self && service_has(runtime->service, HANDLER_ON_CLOSE)) self = api_conn_of(conn);
   if (self) {
-    self->past = remember(conn, reason);
+    bool asked = self->busy || service_has(runtime->service, HANDLER_ON_CLOSE);
+    if (asked) self->past = remember(conn, reason);
     self->conn = NULL;
-    self->pending = PENDING_CLOSE;
     if (self->inbox) {
       wake(runtime, &self->inbox->reader);
       wake(runtime, &self->inbox->drainer);
     }
+    self->pending = PENDING_CLOSE; /* last: once it is told, the object may be collected */
     deliver_pending(runtime, self);
   }
   runtime->on_room(runtime->context);

@@ -25,7 +25,7 @@ static const struct sockaddr *peer_of(const struct api_conn *self, socklen_t *si
 }
 
 static void push_id(lua_State *L, const struct api_conn *self) {
-  lua_pushinteger(L, (lua_Integer)api_conn_id(self));
+  lua_pushinteger(L, (lua_Integer)self->id);
 }
 
 static void push_peer(lua_State *L, const struct api_conn *self) {
@@ -73,12 +73,11 @@ static void push_sock(lua_State *L, const struct api_conn *self) {
 }
 
 static void push_listener(lua_State *L, const struct api_conn *self) {
-  unsigned index = 0;
-  if (self->conn) {
-    index = conn_listener_index(self->conn);
-  } else if (self->past) {
-    index = self->past->listener_index;
+  if (!self->conn && !self->past) {
+    lua_pushnil(L);
+    return;
   }
+  unsigned index = self->conn ? conn_listener_index(self->conn) : self->past->listener_index;
   lua_pushstring(L, runtime_of(L)->listeners[index]);
 }
 

@@ -72,7 +72,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return push_closed(L);
   if (!self->inbox->timed_out) return push_done(L);
   luaL_pushfail(L);
   lua_pushliteral(L, "timeout");

@@ -91,10 +91,8 @@ static const taker takers[] = {take_some, take_exactly, take_line, take_up_to};
 
 /* Why no more bytes will come, or NULL. */
 static const char *end_code(const struct api_conn *self) {
-  if (!self->conn || conn_is_closing(self->conn)) {
-    bool by_peer = self->past && self->past->reason == REASON_EOF;
-    return by_peer ? "eof" : "closed";
-  }
+  bool reset = self->past && self->past->reason == REASON_RESET;
+  if (!self->conn || conn_is_closing(self->conn)) return reset ? "reset" : "closed";
   if (conn_peer_finished(self->conn)) return "eof";
   return self->inbox->timed_out ? "timeout" : NULL;
 }
@@ -111,7 +109,9 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
 
 static int go_on(lua_State *L, int status, lua_KContext kind) {
   (void)status;
-  return attempt(L, api_check_conn(L, 1), kind);
+  struct api_conn *self = api_check_conn(L, 1);
+  if (!self->inbox) return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
+  return attempt(L, self, kind);
 }
 
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
@@ -130,6 +130,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
 
 static int receive(lua_State *L, lua_KContext kind) {
   struct api_conn *self = api_check_conn(L, 1);
+  if (!self->conn && !self->inbox) return push_failure(L, "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   if (self->inbox->reader.task) {
     return luaL_error(L, "another coroutine already reads from this connection");

@@ -21,6 +21,7 @@ struct runtime {
   struct conn_group group;        /* its connections */
   struct list timers;             /* active ones, to be ended with the script */
   const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  const void *conn_metatable;     /* of "moonport.conn", to know one by */
   bool draining;
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */

@@ -37,11 +37,30 @@ static void send_to(struct conn *conn, void *context) {
   if (conn_send_shared(conn, broadcast->blob, broadcast->size) == 0) broadcast->receivers++;
 }
 
+/* Replaces a list of strings at `index` by one string. Raises. */
+static void join_list(lua_State *L, int index) {
+  luaL_Buffer joined;
+  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
+  luaL_buffinit(L, &joined);
+  for (lua_Integer i = 1; i <= length; i++) {
+    int type = lua_rawgeti(L, index, i);
+    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+      luaL_error(L, "bad argument #1 to 'broadcast' (element %I of the list is a %s, not a string)",
+                 i, lua_typename(L, type));
+    }
+    luaL_addvalue(&joined);
+  }
+  luaL_pushresult(&joined);
+  lua_replace(L, index);
+}
+
 /* server.broadcast(data [, except]) -> number of connections it was queued for */
 static int l_broadcast(lua_State *L) {
   struct broadcast broadcast = {0};
+  lua_settop(L, 2);
+  if (lua_istable(L, 1)) join_list(L, 1);
   const char *data = luaL_checklstring(L, 1, &broadcast.size);
-  if (!lua_isnoneornil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
+  if (!lua_isnil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
   /* One copy, however many receive it; nothing raises while it is held here. */
   broadcast.blob = blob_new(broadcast.size);
   if (!broadcast.blob) return luaL_error(L, "not enough memory");

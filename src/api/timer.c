@@ -105,6 +105,10 @@ static void on_end(void *self, bool failed) {
   release_unless_needed(object);
 }
 
+static void on_cancel(void *self) {
+  on_end(self, false);
+}
+
 static void on_fire(void *owner) {
   struct script_timer *timer = owner;
   struct timer_object *object = timer->object;
@@ -114,7 +118,8 @@ static void on_fire(void *owner) {
     object->active = NULL;
     script_timer_close(timer);
   }
-  const struct vm_owner task_owner = {.self = object, .on_fail = on_fail, .on_end = on_end};
+  const struct vm_owner task_owner = {
+      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
   object->busy = true;
   if (runtime_enter(runtime, call_function, object, &task_owner, NULL) != VM_WAITING) {
     on_end(object, false);

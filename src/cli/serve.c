@@ -12,8 +12,9 @@ int serve_command(const struct command_call *call) {
   options.backlog = (int)options_number(call->options, "backlog");
   options.drain_ms = options_number(call->options, "drain");
   struct server *server = NULL;
-  int code = EXIT_AT_FAULT;
-  if (server_open(&options, &server) == 0) {
+  int rc = server_open(&options, &server);
+  int code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
+  if (rc == 0) {
     code = server_run(server);
     server_free(server);
   }

@@ -27,8 +27,13 @@ enum conn_flags {
 struct writing {
   uv_write_t request;
   size_t size;          /* bytes handed to libuv */
-  uint64_t progress_ms; /* when the peer last took something */
+  size_t unacknowledged; /* bytes, when last looked at */
+  uint64_t progress_ms;  /* when the peer was last seen to have taken something */
 };
+
+/* How often a write that waits is looked at: a slow peer takes from the kernel's buffer for long
+ * before the kernel asks for more. */
+#define WRITE_LOOK_MS(write_ms) ((write_ms) / 4 + 1)
 
 struct conn {
   struct conn_group *group;

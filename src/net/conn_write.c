@@ -132,7 +132,8 @@ static int write_later(struct conn *conn) {
     return rc;
   }
   conn->writing = writing;
-  if (conn->group->write_ms) conn_schedule(conn, conn->group->write_ms);
+  writing->unacknowledged = SIZE_MAX;
+  if (conn->group->write_ms) conn_schedule(conn, WRITE_LOOK_MS(conn->group->write_ms));
   return 0;
 }
 

@@ -22,6 +22,8 @@ struct transport {
   int (*write)(struct conn *conn, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                uv_write_cb done);
   void (*send_fin)(struct conn *conn);
+  /* Bytes handed over that the peer has not acknowledged, as far as that can be known. */
+  size_t (*unacknowledged)(const struct conn *conn);
 };
 
 extern const struct transport transport_plain;

@@ -4,6 +4,8 @@
 #include "net/conn_state.h"
 #include "net/loop_state.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* One connection may read this much before the others get their turn. libuv would go on 32 times. */
@@ -54,6 +56,12 @@ static void plain_send_fin(struct conn *conn) {
   (void)shutdown(conn_descriptor(conn), SHUT_WR);
 }
 
+static size_t plain_unacknowledged(const struct conn *conn) {
+  int in_kernel = 0;
+  if (ioctl(conn_descriptor(conn), SIOCOUTQ, &in_kernel) < 0) in_kernel = 0;
+  return uv_stream_get_write_queue_size(&conn->io.stream) + (size_t)in_kernel;
+}
+
 const struct transport transport_plain = {
     .name = "plain",
     .read_start = plain_read_start,
@@ -61,4 +69,5 @@ const struct transport transport_plain = {
     .write_now = plain_write_now,
     .write = plain_write,
     .send_fin = plain_send_fin,
+    .unacknowledged = plain_unacknowledged,
 };

@@ -130,6 +130,7 @@ void script_free(struct script *script) {
   listen_set_close(&script->listeners);
   api_close_timers(runtime);
   if (runtime->vm) {
+    vm_cancel_all(runtime->vm, "the server is ending");
     service_deinit(runtime, &script->service);
     vm_free(runtime->vm);
   }

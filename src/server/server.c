@@ -185,7 +185,7 @@ static int listen_all(struct server *server) {
     log_printf(server->options.log, LOG_ERROR,
                "--listen is for a single script, and there are %zu: set listen in each script",
                server->script_count);
-    return -1;
+    return -2;
   }
   int rc = 0;
   for (size_t i = 0; i < server->script_count; i++) {
@@ -195,10 +195,12 @@ static int listen_all(struct server *server) {
 }
 
 int server_open(const struct server_options *options, struct server **out) {
-  if (server_load(options, out) == 0 && listen_all(*out) == 0) return 0;
+  int rc = server_load(options, out);
+  if (rc == 0) rc = listen_all(*out);
+  if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
-  return -1;
+  return rc;
 }
 
 int server_run(struct server *server) {

@@ -22,7 +22,8 @@ struct server_options {
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
 };
 
-/* Loads every script and opens every listener. 0, or -1 after each fault was logged. */
+/* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or
+ * an address is at fault, -2 when the options do not go together. */
 int server_open(const struct server_options *options, struct server **out);
 /* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
 int server_run(struct server *server);

@@ -28,7 +28,8 @@ static struct vm_task *task_take(struct vm *vm) {
     task = calloc(1, sizeof *task);
     if (!task) return NULL;
     task->vm = vm;
-    task->idle_next = NULL;
+    task->all_next = vm->all;
+    vm->all = task;
     vm->idle = task;
   }
   char error[1];
@@ -58,9 +59,9 @@ static void task_give_back(struct vm_task *task) {
 }
 
 void vm_free_tasks(struct vm *vm) {
-  while (vm->idle) {
-    struct vm_task *task = vm->idle;
-    vm->idle = task->idle_next;
+  while (vm->all) {
+    struct vm_task *task = vm->all;
+    vm->all = task->all_next;
     free(task);
   }
 }
@@ -162,6 +163,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   watch_end(vm);
   vm->frame = NULL;
   vm->running = NULL;
+  if (vm->collected) vm_tune_collector(vm);
   bool waiting = vm->waiting;
   vm->waiting = false;
   if (rc == LUA_YIELD) {
@@ -187,6 +189,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   task->conn_id = owner->conn_id;
   task->on_fail = owner->on_fail;
   task->on_end = owner->on_end;
+  task->on_cancel = owner->on_cancel;
   lua_pushcfunction(task->L, body);
   lua_pushlightuserdata(task->L, argument);
   enum vm_status status = run(task, 1);
@@ -208,6 +211,25 @@ bool vm_wake(struct vm_ticket ticket) {
   task_give_back(task);
   if (on_end) on_end(owner, status == VM_FAILED);
   return true;
+}
+
+static void cancel(struct vm_task *task) {
+  task->waiting = false;
+  task->turn++; /* whoever would wake it holds a stale ticket from here on */
+  watch_begin(task->vm, task->L);
+  unwind(task);
+  watch_end(task->vm);
+  void *owner = task->owner;
+  void (*on_cancel)(void *) = task->on_cancel;
+  task_give_back(task);
+  if (on_cancel) on_cancel(owner);
+}
+
+void vm_cancel_all(struct vm *vm, const char *why_not) {
+  vm->no_wait_why = why_not;
+  for (struct vm_task *task = vm->all; task; task = task->all_next) {
+    if (task->waiting) cancel(task);
+  }
 }
 
 /* Why the running code cannot wait, or NULL when it can. */

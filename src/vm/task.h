@@ -37,6 +37,8 @@ struct vm_owner {
   void (*on_fail)(void *self, const struct vm_failure *failure);
   /* It ended after having waited. */
   void (*on_end)(void *self, bool failed);
+  /* It was cancelled while it waited; its variables are closed. */
+  void (*on_cancel)(void *self);
 };
 
 /* Runs body(argument) in a coroutine until it ends or waits. `argument` (a light userdata) is valid
@@ -50,6 +52,9 @@ bool vm_wake(struct vm_ticket ticket);
 /* For whoever will wake the coming vm_wait(). Raises like vm_wait() where that would, so that
  * nothing is set up in vain. */
 struct vm_ticket vm_wait_ticket(lua_State *L);
+/* Ends every task that waits, before the state is freed: with `why_not`, nothing can wait any more. */
+void vm_cancel_all(struct vm *vm, const char *why_not);
+
 /* Like lua_yieldk(L, 0, context, k), for `return`. Raises, and says why, where no wait is possible:
  * while a script loads, in a finalizer, under a C function that cannot yield. */
 int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);

@@ -34,11 +34,49 @@ static int on_panic(lua_State *L) {
   return 0; /* Lua aborts */
 }
 
-/* lua_warning() may come in pieces; `warn` gets a line. */
+/* A warning comes in pieces; `warn` gets the whole. */
 static void on_warning(void *context, const char *text, int to_be_continued) {
   struct vm *vm = context;
-  if (!to_be_continued && text[0] == '@') return; /* control messages: always on here */
-  if (vm->options.warn) vm->options.warn(vm->options.context, text, strlen(text));
+  if (!to_be_continued && !vm->warning[0] && text[0] == '@') return; /* on or off: always on here */
+  size_t used = strlen(vm->warning);
+  snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
+  if (to_be_continued) return;
+  if (vm->options.warn) vm->options.warn(vm->options.context, vm->warning, strlen(vm->warning));
+  vm->warning[0] = 0;
+}
+
+/* Lets garbage reach some 256 KiB before it is collected. A handler's arguments are garbage, so with
+ * Lua's pause (twice what is in use) a small script that receives 64 KiB pieces would collect at each
+ * of them. */
+enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
+
+void vm_tune_collector(struct vm *vm) {
+  size_t used = vm->memory_bytes;
+  size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
+  if (pause < PAUSE_MIN) pause = PAUSE_MIN;
+  if (pause > PAUSE_MAX) pause = PAUSE_MAX;
+  lua_gc(vm->L, LUA_GCSETPAUSE, (int)pause);
+  vm->collected = false;
+}
+
+static void watch_collections(lua_State *L);
+
+/* The finalizer of an object that is dead at every collection, and makes its successor. The
+ * collector cannot be set from in here: vm_tune_collector() follows when the handler has ended. */
+static int on_collection(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  vm->collected = true;
+  if (!vm->closing) watch_collections(L);
+  return 0;
+}
+
+static void watch_collections(lua_State *L) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, on_collection);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
 }
 
 static int open_all(lua_State *L) {
@@ -48,6 +86,7 @@ static int open_all(lua_State *L) {
   vm_open_coroutine(L);
   vm_open_searchers(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
+  watch_collections(L);
   return 0;
 }
 
@@ -74,7 +113,8 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
 }
 
 void vm_free(struct vm *vm) {
-  vm->no_wait_why = "the script is being unloaded";
+  vm_cancel_all(vm, "the script is being unloaded");
+  vm->closing = true;
   lua_close(vm->L);
   vm_free_tasks(vm);
   free(vm);

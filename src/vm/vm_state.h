@@ -20,9 +20,13 @@ struct vm {
   struct vm_budget budget;
   size_t memory_bytes;
   struct vm_task *running;
-  struct vm_task *idle; /* cached tasks, most recently used first; a task is freed with the state */
+  struct vm_task *all;  /* every task ever made; they are freed with the state */
+  struct vm_task *idle; /* cached ones, most recently used first */
   size_t idle_count;    /* of those with a coroutine */
   struct vm_frame *frame;    /* innermost; NULL outside Lua */
+  bool collected;            /* the collector finished a cycle: its pause is due to be set */
+  bool closing;              /* lua_close() is under way */
+  char warning[200];         /* the pieces of a warning, until its last one */
   bool waiting;              /* the yield under way is a vm_wait(), not the script's own */
   const char *no_wait_why;   /* see vm_forbid_waiting() */
 };
@@ -38,7 +42,12 @@ struct vm_task {
   uint64_t conn_id;
   void (*on_fail)(void *owner, const struct vm_failure *failure);
   void (*on_end)(void *owner, bool failed);
+  void (*on_cancel)(void *owner);
+  struct vm_task *all_next;
 };
+
+/* vm/vm.c */
+void vm_tune_collector(struct vm *vm);
 
 /* vm/task.c */
 void vm_free_tasks(struct vm *vm);

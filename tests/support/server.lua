@@ -25,9 +25,13 @@ function server.assert_no_report(stderr)
 end
 
 --- A line of the log as a table: { level, message, script, conn, traceback, raw }.
+--- Of a line in text format: only { level, message, raw }.
 function server.parse_line(line)
   local ok, record = pcall(cjson.decode, line)
-  if not ok or type(record) ~= "table" then record = { message = line } end
+  if not ok or type(record) ~= "table" then
+    local level, message = line:match("^%d+%-%d+%-%d+ [%d:.]+ (%l+) +(.*)$")
+    record = { level = level, message = message or line }
+  end
   record.message = record.message or ""
   record.raw = line
   return record
@@ -73,7 +77,7 @@ function Server:collect(chunk)
   local text = self.rest .. chunk
   local complete = text:match("^.*\n") or ""
   self.rest = text:sub(#complete + 1)
-  table.move(server.parse_log(complete), 1, 1e6, #self.log + 1, self.log)
+  for _, record in ipairs(server.parse_log(complete)) do self.log[#self.log + 1] = record end
 end
 
 function Server:log_text()
@@ -84,7 +88,7 @@ end
 function Server:addresses()
   local list = {}
   for _, record in ipairs(self.log) do
-    list[#list + 1] = record.message:match("^listening on (%S+)")
+    list[#list + 1] = record.message:match("listening on (%S+)$")
   end
   return list
 end
@@ -154,7 +158,12 @@ end
 function Server:descriptors() return #self.process:descriptors() end
 function Server:rss() return self.process:rss() end
 function Server:cpu_seconds() return self.process:cpu_seconds() end
-function Server:signal(name) self.process:signal(name) end
+
+function Server:signal(name)
+  self.ending = self.ending or name == "sigterm" or name == "sigint"
+  self.process:signal(name)
+end
+
 function Server:wait() return self.process:wait() end
 
 --- Waits until every connection's descriptor is closed again.
@@ -191,7 +200,7 @@ function Server:stop()
   if self.stopped then return end
   self.stopped = true
   self:close_clients()
-  if self.process.code == nil then
+  if self.process.code == nil and not self.ending then
     self:wait_idle()
     self:signal("sigterm")
   end

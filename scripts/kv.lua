@@ -1,0 +1,41 @@
+-- kv.lua — a key-value server that the clients of Redis can talk to; it forgets all when it ends.
+-- Shows: a service in several files; requests in a row, which the network cuts anywhere: the
+-- handler waits for the rest of one as if it read a file; answers no faster than they are taken.
+-- Try it:  moonport scripts/kv.lua          and in another terminal
+--          redis-cli -p 6380 set moon full       then get moon; also del, exists, incr, echo
+--          redis-benchmark -p 6380 -t set,get -q -P 16
+
+local resp = require "kv.resp" -- kv/resp.lua, beside this file
+local answer = require "kv.commands"
+
+local DRAIN_BYTES = 256 * 1024
+local words = {} -- of the request at hand, which is read and answered without a wait in between
+
+return {
+  listen = 6380,
+
+  on_data = function(conn, data)
+    local at, queued = 1, 0
+    while at <= #data do
+      local count, next_at = resp.read(data, at, words)
+      if count then
+        local reply, last = "", false
+        if count > 0 then reply, last = answer(words, count) end
+        if not conn:send(reply) then return end
+        if last then return conn:close() end
+        at, queued = next_at, queued + #reply
+        if queued > DRAIN_BYTES then
+          conn:drain()
+          queued = 0
+        end
+      elseif next_at then
+        conn:send(resp.failure("Protocol error: " .. next_at))
+        return conn:close()
+      else
+        local more = conn:recv()
+        if not more then return conn:close() end
+        data, at = data:sub(at) .. more, 1
+      end
+    end
+  end,
+}

@@ -1,0 +1,24 @@
+/* fuzz.h — what a fuzz target has, and how it says that something cannot be. */
+#ifndef MOONPORT_TESTS_FUZZ_FUZZ_H
+#define MOONPORT_TESTS_FUZZ_FUZZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Called by libFuzzer with whatever it came up with, or by replay.c with a file of the corpus.
+ * Returns 0: an input that is taken, or -1: one that says nothing and is not worth keeping. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static inline void must(bool holds, const char *condition, const char *file, int line) {
+  if (holds) return;
+  (void)fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+  abort();
+}
+
+/* Ends the program when it does not hold, in every build type: that is a finding. */
+#define MUST(condition) must((condition), #condition, __FILE__, __LINE__)
+
+#endif
