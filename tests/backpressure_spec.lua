@@ -101,7 +101,7 @@ describe("backpressure", function()
     local server = moonport:start([[
       return {
         limits = { write_queue = "64K" },
-        on_data = function(conn) conn:send(("x"):rep(4 * 1024 * 1024)) conn:close() end,
+        on_data = function(conn) conn:send(("x"):rep(1024):rep(4 * 1024)) conn:close() end,
       }
     ]])
     local peer = server:connect()
@@ -115,7 +115,7 @@ describe("backpressure", function()
         limits = { write_queue = "64M" },
         on_data = function(conn, data)
           if data == "ask" then return conn:send("answer") end
-          conn:send(("x"):rep(16 * 1024 * 1024))
+          conn:send(("x"):rep(1024):rep(16 * 1024))
           print("> queued " .. tostring(conn:stats().queue > 1024 * 1024))
           print("> drained " .. tostring(conn:drain()))
           print("> low " .. tostring(conn:stats().queue < 16 * 1024 * 1024))
@@ -150,7 +150,7 @@ describe("backpressure", function()
       return {
         limits = { write_queue = "64M" },
         on_data = function(conn)
-          conn:send(("x"):rep(16 * 1024 * 1024))
+          conn:send(("x"):rep(1024):rep(16 * 1024))
           local ok, code = conn:drain()
           print(("> %s %s"):format(ok, code))
         end,

@@ -42,7 +42,7 @@ describe("close", function()
       return { on_data = function(conn) conn:send("too large") conn:close() end }
     ]])
     local peer = server:connect()
-    peer:offer(("y"):rep(4 * 1024 * 1024))
+    peer:offer(("y"):rep(1024):rep(4 * 1024))
     assert.equal("too large", peer:receive_all())
     peer:wait_sent()
   end)
@@ -130,7 +130,7 @@ describe("reset", function()
   it("sends RST and drops the queue", function()
     local server = moonport:start([[
       return {
-        on_data = function(conn) conn:send(("x"):rep(16 * 1024 * 1024)) conn:reset() end,
+        on_data = function(conn) conn:send(("x"):rep(1024):rep(16 * 1024)) conn:reset() end,
         on_close = function(_, reason) print("> close " .. reason) end,
       }
     ]])
@@ -161,7 +161,7 @@ describe("reset", function()
       return {
         limits = { write_queue = "64M" },
         on_data = function(conn, data)
-          if data == "flood" then conn:send(("x"):rep(16 * 1024 * 1024)) else conn:send(data) end
+          if data == "flood" then conn:send(("x"):rep(1024):rep(16 * 1024)) else conn:send(data) end
         end,
         on_close = function(_, reason) print("> close " .. reason) end,
       }
@@ -188,7 +188,7 @@ describe("reset", function()
     for _, peer in ipairs(peers) do peer:reset() end
     server:wait_told("closed 100")
     server:wait_idle()
-    assert.equal(100, #server:told())
+    assert.equal(100, #server:wait_told(100))
   end)
 end)
 
@@ -309,7 +309,7 @@ describe("a closed connection", function()
       peer:close()
     end
     server:wait_idle()
-    assert.equal(20, #server:told())
+    assert.equal(20, #server:wait_told(20))
   end)
 
   it("is garbage that does no harm", function()
@@ -322,6 +322,6 @@ describe("a closed connection", function()
     for _ = 1, 30 do assert.equal("", server:connect():receive_all()) end
     server:close_clients()
     server:wait_idle()
-    assert.equal(30, #server:told())
+    assert.equal(30, #server:wait_told(30))
   end)
 end)

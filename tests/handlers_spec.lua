@@ -88,7 +88,7 @@ describe("handlers", function()
 
   it("flush what was sent before they close at the peer's FIN", function()
     local server = moonport:start([[
-      return { on_data = function(conn, data) conn:send(("y"):rep(1000000)) end }
+      return { on_data = function(conn, data) conn:send(("y"):rep(1000):rep(1000)) end }
     ]])
     local peer = server:connect()
     peer:send("x")
@@ -110,7 +110,7 @@ describe("handlers", function()
   it("call on_drain when a queue that was full has emptied", function()
     local server = moonport:start(telling([[
       service.limits = { write_queue = "32M" }
-      service.on_data = function(conn) conn:send(("z"):rep(16 * 1024 * 1024)) end
+      service.on_data = function(conn) conn:send(("z"):rep(1024):rep(16 * 1024)) end
       service.on_drain = function(conn) print("> drain") conn:close() end
     ]]))
     local peer = server:connect({ receive_buffer = 4096 })
@@ -137,8 +137,10 @@ describe("handlers", function()
       peer:close()
     end
     server:wait_idle()
-    assert.equal(3, #starting_with(server:told(), "close"))
-    assert.matches("^close", server:told()[#server:told()])
+    -- Three of open, one of eof, two of data, three of close.
+    local told = server:wait_told(9)
+    assert.equal(3, #starting_with(told, "close"))
+    assert.matches("^close", told[#told])
   end)
 
   it("of one connection never overlap while one of them waits", function()

@@ -136,7 +136,7 @@ describe("server.broadcast", function()
   it("holds one copy of the bytes however many receive them", function()
     local server = moonport:start([[
       local server = require "moonport.server"
-      local payload = ("x"):rep(1000000)
+      local payload = ("x"):rep(1000):rep(1000)
       return {
         limits = { write_queue = "64M" },
         on_open = function(conn) conn:send("hello\n") end,

@@ -89,7 +89,7 @@ describe("a server that ends", function()
     local server = moonport:start([[
       return {
         on_data = function(conn)
-          conn:send(("x"):rep(8 * 1024 * 1024))
+          conn:send(("x"):rep(1024):rep(8 * 1024))
           conn:close()
         end,
       }

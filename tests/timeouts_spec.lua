@@ -129,7 +129,7 @@ describe("the write timeout", function()
   local flooding = [[
     timeouts = { write = 0.3 },
     limits = { write_queue = "64M" },
-    on_data = function(conn) conn:send(("x"):rep(16 * 1024 * 1024)) end,
+    on_data = function(conn) conn:send(("x"):rep(1024):rep(16 * 1024)) end,
   ]]
 
   it("ends a connection whose peer takes nothing", function()
@@ -149,7 +149,7 @@ describe("the write timeout", function()
         timeouts = { write = 1 },
         limits = { write_queue = "64M" },
         on_data = function(conn, data)
-          if data == "flood" then conn:send(("x"):rep(16 * 1024 * 1024)) return end
+          if data == "flood" then conn:send(("x"):rep(1024):rep(16 * 1024)) return end
           timer.sleep(0.1)
           conn:send(".")
         end,
@@ -183,7 +183,7 @@ describe("the write timeout", function()
   it("bounds a close that the peer does not let happen", function()
     local server = moonport:start(telling([[
       timeouts = { write = 0.3, linger = 0.3 },
-      on_data = function(conn) conn:send(("x"):rep(16 * 1024 * 1024)) conn:close() end,
+      on_data = function(conn) conn:send(("x"):rep(1024):rep(16 * 1024)) conn:close() end,
     ]]))
     local peer = server:connect({ receive_buffer = 8192 })
     peer:send("x")

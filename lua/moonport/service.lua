@@ -1,10 +1,12 @@
--- moonport.service — the rules for the table a script returns: fields, types, defaults — opens nothing.
+-- moonport.service — the rules for the table a script returns — opens nothing.
 --
 -- Takes its tools as locals when it is loaded, before the script runs.
 
-local getinfo, open, type, tostring, pairs, ipairs = debug.getinfo, io.open, type, tostring, pairs, ipairs
+local getinfo, open = debug.getinfo, io.open
+local type, tostring, pairs, ipairs = type, tostring, pairs, ipairs
 local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
-local format, gsub, match, find, gmatch = string.format, string.gsub, string.match, string.find, string.gmatch
+local format, gsub, gmatch = string.format, string.gsub, string.gmatch
+local match, find = string.match, string.find
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
@@ -62,7 +64,8 @@ local function shown(value)
   return "a " .. type(value)
 end
 
----@alias moonport.service.Rule fun(value: any): any, string? the value as C wants it, or nil and what is accepted
+-- A rule gives the value as C wants it, or nil and what is accepted.
+---@alias moonport.service.Rule fun(value: any): any, string?
 
 ---@return moonport.service.Rule
 local function integer_from(min, max)
@@ -95,11 +98,13 @@ end
 
 ---@type moonport.service.Rule
 local function listen(value)
-  local accepted = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run/x.sock", or a list of them]]
+  local accepted = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run/x.sock", ]] ..
+    "or a list of them"
   local list, result = type(value) == "table" and value or { value }, {}
   for index, address in ipairs(list) do
     local port = mathtype(address) == "integer" and address
-    if type(address) ~= "string" and not (port and port >= 0 and port <= 65535) then return nil, accepted end
+    local is_port = port and port >= 0 and port <= 65535
+    if type(address) ~= "string" and not is_port then return nil, accepted end
     result[index] = tostring(address)
   end
   for key in pairs(list) do
@@ -161,8 +166,8 @@ end
 local function check_group(report, service, result, name, nearest)
   local rules, given = GROUPS[name], service[name]
   if given ~= nil and type(given) ~= "table" then
-    fault(report, name, given, "%s is %s: write a table, such as %s = { %s = … }", name, shown(given), name,
-      sorted_keys(rules)[1])
+    fault(report, name, given, "%s is %s: write a table, such as %s = { %s = … }", name,
+      shown(given), name, sorted_keys(rules)[1])
     given = nil
   end
   given = given or {}
@@ -171,7 +176,9 @@ local function check_group(report, service, result, name, nearest)
     local value = given[key]
     if value == nil then value = rule[2] end
     local checked, accepted = rule[1](value)
-    if accepted then fault(report, key, value, "%s.%s is %s: write %s", name, key, shown(value), accepted) end
+    if accepted then
+      fault(report, key, value, "%s.%s is %s: write %s", name, key, shown(value), accepted)
+    end
     result[rule[3]] = checked
   end
 end
@@ -184,7 +191,8 @@ local function check_handlers(report, service, result)
     if type(handler) == "function" then
       result.handlers[name] = handler
     elseif handler ~= nil then
-      fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name, shown(handler), name)
+      fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name,
+        shown(handler), name)
     end
   end
   if count == 0 then
@@ -193,8 +201,8 @@ local function check_handlers(report, service, result)
   if service.main == nil then return end
   for _, name in ipairs(NOT_BESIDE_MAIN) do
     if service[name] ~= nil then
-      fault(report, name, service[name], "%s beside main: main reads with conn:recv(), so %s would never run; keep one",
-        name, name)
+      fault(report, name, service[name],
+        "%s beside main: main reads with conn:recv(), so %s would never run; keep one", name, name)
     end
   end
 end
@@ -210,7 +218,8 @@ local M = {}
 function M.read(service, path, nearest)
   local report = { path = path, faults = {} }
   if type(service) ~= "table" then
-    fault(report, nil, nil, "the script returned %s, not a table: end it with return { on_data = function(conn, data) … end }",
+    fault(report, nil, nil,
+      "the script returned %s, not a table: end it with return { on_data = function(conn, data) … end }",
       service == nil and "nothing" or shown(service))
     return nil, report.faults
   end
@@ -223,7 +232,9 @@ function M.read(service, path, nearest)
   if given == nil then given = 12345 end
   local accepted
   result.listen, accepted = listen(given)
-  if accepted then fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted) end
+  if accepted then
+    fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted)
+  end
   check_handlers(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_group(report, service, result, "timeouts", nearest)

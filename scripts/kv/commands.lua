@@ -53,7 +53,7 @@ for name, command in pairs {
 return function(words, count)
   local word = words[1]
   local command = commands[word] or commands[word:upper()]
-  if not command then return resp.failure("unknown command '" .. resp.text(word):sub(1, 64) .. "'") end
+  if not command then return resp.failure("unknown command '" .. resp.text(word) .. "'") end
   if count >= command[1] and count <= command[2] then return command[3](words, count) end
   return resp.failure("wrong number of arguments for '" .. resp.text(word):lower() .. "' command")
 end

@@ -15,7 +15,8 @@ local resp = {}
 
 function resp.bulk(text) return "$" .. #text .. "\r\n" .. text .. "\r\n" end
 function resp.text(bulk) return match(bulk, "^%$%d+\r\n(.*)\r\n$") end
-function resp.failure(text) return "-ERR " .. text:gsub("%c", "?") .. "\r\n" end -- one line
+-- One short line, whatever of the client's is quoted in it.
+function resp.failure(text) return "-ERR " .. text:sub(1, 200):gsub("%c", "?") .. "\r\n" end
 
 -- A request that is typed by hand: the words of a line.
 local function read_line(data, at, words)

@@ -21,17 +21,17 @@ enum pending {
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
  * of a script without on_open has none. */
 struct api_conn {
-  struct conn *conn;      /* NULL once closed */
+  struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
   struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
   struct conn_past *past; /* from the close until on_close has run */
   uint64_t id;
-  int reference;          /* registry; keeps the object until on_close has run */
-  uint8_t pending;        /* enum pending */
-  uint8_t handler;        /* enum handler: the one that runs or waits */
-  uint8_t timeout;        /* enum conn_timeout: what on_timeout was called for */
-  bool busy;              /* a handler waits */
-  bool keep;              /* what on_timeout or on_error returned */
+  int reference;   /* registry; keeps the object until on_close has run */
+  uint8_t pending; /* enum pending */
+  uint8_t handler; /* enum handler: the one that runs or waits */
+  uint8_t timeout; /* enum conn_timeout: what on_timeout was called for */
+  bool busy;       /* a handler waits */
+  bool keep;       /* what on_timeout or on_error returned */
 };
 
 /* What on_close may still ask of its connection. */

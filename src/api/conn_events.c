@@ -94,13 +94,13 @@ static void finish(struct runtime *runtime, struct api_conn *self) {
       if (!self->keep) end_for_timeout(conn, (enum conn_timeout)self->timeout);
       break;
     case HANDLER_ON_ERROR:
-      if (!self->keep || service_has(runtime->service, HANDLER_MAIN)) conn_close(conn, REASON_ERROR);
+      if (!self->keep || service_has(runtime->service, HANDLER_MAIN))
+        conn_close(conn, REASON_ERROR);
       break;
     case HANDLER_MAIN:
       conn_close(conn, conn_peer_finished(conn) ? REASON_EOF : REASON_CLOSED);
       break;
-    default:
-      break;
+    default: break;
   }
 }
 
@@ -164,15 +164,12 @@ static void run_handler(struct runtime *runtime, const struct call *call) {
   self->handler = (uint8_t)call->handler;
   self->keep = false;
   switch (runtime_enter(runtime, handle, (void *)(uintptr_t)call, &owner, NULL)) {
-    case VM_DONE:
-      finish(runtime, self);
-      break;
+    case VM_DONE: finish(runtime, self); break;
     case VM_WAITING:
       self->busy = true;
       api_conn_update_hold(self);
       break;
-    case VM_FAILED: /* on_fail() has seen to it */
-      break;
+    case VM_FAILED: /* on_fail() has seen to it */ break;
   }
 }
 
@@ -210,10 +207,9 @@ static void tell_closed(struct runtime *runtime, struct api_conn *self) {
     release(runtime, self);
     return;
   }
-  run_handler(runtime, &(struct call){.self = self,
-                                      .handler = HANDLER_ON_CLOSE,
-                                      .bytes = word,
-                                      .size = strlen(word)});
+  run_handler(runtime,
+              &(struct call){
+                  .self = self, .handler = HANDLER_ON_CLOSE, .bytes = word, .size = strlen(word)});
 }
 
 /* Tells one thing that is due; false when there is nothing more to tell. */

@@ -95,12 +95,9 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, const struct api_conn *self);
 } fields[] = {
-    {"id", push_id},
-    {"peer", push_peer},
-    {"peer_ip", push_peer_ip},
-    {"peer_port", push_peer_port},
-    {"sock", push_sock},
-    {"listener", push_listener},
+    {"id", push_id},           {"peer", push_peer},
+    {"peer_ip", push_peer_ip}, {"peer_port", push_peer_port},
+    {"sock", push_sock},       {"listener", push_listener},
     {"state", push_state},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
@@ -109,13 +106,9 @@ enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
   switch (lua_rawget(L, lua_upvalueindex(1))) {
-    case LUA_TFUNCTION:
-      return 1;
-    case LUA_TNUMBER:
-      fields[lua_tointeger(L, -1)].push(L, lua_touserdata(L, 1));
-      return 1;
-    default:
-      break;
+    case LUA_TFUNCTION: return 1;
+    case LUA_TNUMBER: fields[lua_tointeger(L, -1)].push(L, lua_touserdata(L, 1)); return 1;
+    default: break;
   }
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
     lua_pushnil(L);

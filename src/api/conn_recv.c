@@ -50,41 +50,48 @@ static int take_exactly(lua_State *L, struct inbox *inbox, const char *bytes, si
   return size < wanted ? 0 : take(L, inbox, bytes, wanted, wanted);
 }
 
+struct separator {
+  const char *bytes;
+  size_t size;
+  bool trim; /* a CR before it belongs to it */
+};
+
 /* Where `separator` begins, or NULL. Goes on where the last look ended. */
-static const char *find(struct inbox *inbox, const char *bytes, size_t size, const char *separator,
-                        size_t separator_size) {
-  if (size < separator_size) return NULL;
+static const char *find(struct inbox *inbox, const char *bytes, size_t size,
+                        const struct separator *separator) {
+  if (size < separator->size) return NULL;
   const char *found =
-      memmem(bytes + inbox->scanned, size - inbox->scanned, separator, separator_size);
-  if (!found) inbox->scanned = size - separator_size + 1;
+      memmem(bytes + inbox->scanned, size - inbox->scanned, separator->bytes, separator->size);
+  if (!found) inbox->scanned = size - separator->size + 1;
   return found;
 }
 
-/* Up to `separator`, of at most `max` bytes; `trim` takes a CR off the end. */
+/* Up to `separator`, of at most `max` bytes. */
 static int take_until(lua_State *L, struct inbox *inbox, const char *bytes, size_t size,
-                      const char *separator, size_t separator_size, size_t max, bool trim) {
-  const char *end = find(inbox, bytes, size, separator, separator_size);
+                      const struct separator *separator, size_t max) {
+  const char *end = find(inbox, bytes, size, separator);
   if (!end) {
-    size_t undecided = separator_size - 1 + (trim ? 1 : 0); /* may still belong to the separator */
+    size_t undecided = separator->size - 1 + separator->trim; /* may still belong to it */
     return size > max + undecided ? push_failure(L, "limit") : 0;
   }
   size_t length = (size_t)(end - bytes);
-  size_t consumed = length + separator_size;
-  if (trim && length > 0 && bytes[length - 1] == '\r') length--;
+  size_t consumed = length + separator->size;
+  if (separator->trim && length > 0 && bytes[length - 1] == '\r') length--;
   if (length > max) return push_failure(L, "limit");
   return take(L, inbox, bytes, length, consumed);
 }
 
 /* recv_line([max]) */
 static int take_line(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  return take_until(L, inbox, bytes, size, "\n", 1, limit_of(L, 2), true);
+  const struct separator separator = {.bytes = "\n", .size = 1, .trim = true};
+  return take_until(L, inbox, bytes, size, &separator, limit_of(L, 2));
 }
 
 /* recv_until(separator [, max]) */
 static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  size_t separator_size;
-  const char *separator = luaL_checklstring(L, 2, &separator_size);
-  return take_until(L, inbox, bytes, size, separator, separator_size, limit_of(L, 3), false);
+  struct separator separator = {0};
+  separator.bytes = luaL_checklstring(L, 2, &separator.size);
+  return take_until(L, inbox, bytes, size, &separator, limit_of(L, 3));
 }
 
 static const taker takers[] = {take_some, take_exactly, take_line, take_up_to};

@@ -20,7 +20,8 @@ void inbox_free(struct inbox *inbox) {
 /* Room for `more` bytes behind the kept ones; false when memory is out. */
 static bool reserve(struct inbox *inbox, size_t more) {
   if (inbox->start + inbox->size + more <= inbox->capacity) return true;
-  if (inbox->size > 0 && inbox->start > 0) memmove(inbox->bytes, inbox->bytes + inbox->start, inbox->size);
+  if (inbox->size > 0 && inbox->start > 0)
+    memmove(inbox->bytes, inbox->bytes + inbox->start, inbox->size);
   inbox->start = 0;
   if (inbox->size + more <= inbox->capacity) return true;
   size_t capacity = inbox->capacity ? inbox->capacity : CAPACITY_FIRST;

@@ -48,8 +48,7 @@ int api_open_log(lua_State *L) {
   static const struct {
     const char *name;
     enum log_level level;
-  } levels[] = {
-      {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
+  } levels[] = {{"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
     lua_pushinteger(L, levels[i].level);

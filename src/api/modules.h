@@ -4,9 +4,9 @@
 
 #include <lua.h>
 
-void api_open_conn(lua_State *L);   /* the type moonport.conn; pushes nothing. Raises. */
-int api_open_log(lua_State *L);     /* moonport.log */
-int api_open_timer(lua_State *L);   /* moonport.timer */
-int api_open_server(lua_State *L);  /* moonport.server */
+void api_open_conn(lua_State *L);  /* the type moonport.conn; pushes nothing. Raises. */
+int api_open_log(lua_State *L);    /* moonport.log */
+int api_open_timer(lua_State *L);  /* moonport.timer */
+int api_open_server(lua_State *L); /* moonport.server */
 
 #endif

@@ -16,12 +16,12 @@ struct runtime {
   struct net_loop *loop;
   struct log *log;
   struct vm *vm;
-  const char *script;             /* the file's name, for the log */
-  const struct service *service;  /* what the script returned */
-  struct conn_group group;        /* its connections */
-  struct list timers;             /* active ones, to be ended with the script */
-  const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  const void *conn_metatable;     /* of "moonport.conn", to know one by */
+  const char *script;            /* the file's name, for the log */
+  const struct service *service; /* what the script returned */
+  struct conn_group group;       /* its connections */
+  struct list timers;            /* active ones, to be ended with the script */
+  const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  const void *conn_metatable;    /* of "moonport.conn", to know one by */
   bool draining;
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */

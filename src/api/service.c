@@ -11,10 +11,10 @@
 #include <string.h>
 
 static const char *const handler_names[HANDLER_COUNT] = {
-    [HANDLER_ON_OPEN] = "on_open",   [HANDLER_ON_DATA] = "on_data",
-    [HANDLER_ON_EOF] = "on_eof",     [HANDLER_ON_DRAIN] = "on_drain",
+    [HANDLER_ON_OPEN] = "on_open",       [HANDLER_ON_DATA] = "on_data",
+    [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
-    [HANDLER_ON_CLOSE] = "on_close", [HANDLER_MAIN] = "main",
+    [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",
 };
 
 struct loading {
@@ -77,7 +77,10 @@ static void take_listen(lua_State *L, int table, struct service *service) {
   lua_getfield(L, table, "listen");
   size_t count = lua_rawlen(L, -1);
   service->listen = calloc(count, sizeof *service->listen);
-  if (!service->listen) luaL_error(L, "not enough memory");
+  if (!service->listen) {
+    luaL_error(L, "not enough memory");
+    return; /* never: it raised */
+  }
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i + 1);
     service->listen[i] = strdup(lua_tostring(L, -1));

@@ -12,7 +12,7 @@ struct list {
   struct list *next;
 };
 
-#define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
+#define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list *list) {
   list->prev = list;

@@ -64,8 +64,9 @@ static int prepare(int fd, const struct sockaddr *address, socklen_t size,
 }
 
 static const char *unix_path(const struct sockaddr *address) {
-  return address->sa_family == AF_UNIX ? ((const struct sockaddr_un *)(const void *)address)->sun_path
-                                       : NULL;
+  return address->sa_family == AF_UNIX
+             ? ((const struct sockaddr_un *)(const void *)address)->sun_path
+             : NULL;
 }
 
 static void remember_file(struct bound_socket *bound, const struct sockaddr *address) {

@@ -42,7 +42,7 @@ struct conn_group {
   uint64_t idle_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
-  struct list conns;      /* newest last */
+  struct list conns; /* newest last */
   size_t count;
   uint64_t accepted; /* totals over closed and open connections */
   uint64_t bytes_in;

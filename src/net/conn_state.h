@@ -12,8 +12,8 @@ struct output;
 struct transport;
 
 enum conn_flags {
-  CONN_EOF_SEEN = 1 << 0,     /* the peer sent FIN */
-  CONN_FIN_WANTED = 1 << 1,   /* FIN follows the last queued byte; nothing more can be queued */
+  CONN_EOF_SEEN = 1 << 0,   /* the peer sent FIN */
+  CONN_FIN_WANTED = 1 << 1, /* FIN follows the last queued byte; nothing more can be queued */
   CONN_FIN_SENT = 1 << 2,
   CONN_CLOSING = 1 << 3,      /* incoming bytes are dropped; closes when all is sent and read off */
   CONN_CLOSED = 1 << 4,       /* uv_close() was called */
@@ -26,7 +26,7 @@ enum conn_flags {
 /* A write that the kernel did not take at once; exists while the peer is slower than the script. */
 struct writing {
   uv_write_t request;
-  size_t size;          /* bytes handed to libuv */
+  size_t size;           /* bytes handed to libuv */
   size_t unacknowledged; /* bytes, when last looked at */
   uint64_t progress_ms;  /* when the peer was last seen to have taken something */
 };

@@ -86,11 +86,8 @@ static bool accept_one(struct listener *listener) {
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
-      starve(listener, uv_translate_sys_error(errno));
-      return false;
-    case EAGAIN:
-      return false;
+    case ENOMEM: starve(listener, uv_translate_sys_error(errno)); return false;
+    case EAGAIN: return false;
     default: /* ECONNABORTED, EINTR and the network errors of accept(2): that one is gone */
       return true;
   }

@@ -12,14 +12,14 @@ enum { READ_BUFFER_BYTES = 65536 };
 
 struct net_loop {
   uv_loop_t uv;
-  char *read_buffer;         /* READ_BUFFER_BYTES; valid for the length of one read callback */
-  struct wheel *wheel;       /* idle, write and linger deadlines of every connection */
-  struct output_pool pool;   /* outputs between two uses */
-  struct conn *dirty;        /* connections to flush when the handler ends, newest first */
-  uint64_t conn_id_last;     /* ids are never used twice in a process */
-  size_t reading_bytes;      /* what one connection read without a pause; see conn_alloc() */
-  struct list starved;       /* listeners that stopped for want of descriptors or memory */
-  uv_timer_t starved_timer;  /* tries those again */
+  char *read_buffer;        /* READ_BUFFER_BYTES; valid for the length of one read callback */
+  struct wheel *wheel;      /* idle, write and linger deadlines of every connection */
+  struct output_pool pool;  /* outputs between two uses */
+  struct conn *dirty;       /* connections to flush when the handler ends, newest first */
+  uint64_t conn_id_last;    /* ids are never used twice in a process */
+  size_t reading_bytes;     /* what one connection read without a pause; see conn_alloc() */
+  struct list starved;      /* listeners that stopped for want of descriptors or memory */
+  uv_timer_t starved_timer; /* tries those again */
 };
 
 /* A descriptor was closed: listeners that had none to accept with try again. */

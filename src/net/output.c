@@ -82,6 +82,7 @@ void output_give_back(struct output_pool *pool, struct output *output) {
 static struct range *range_append(struct output *output) {
   if (output->first + output->count == output->capacity) {
     if (output->first > output->capacity / 2) {
+      assert(output->ranges);
       memmove(output->ranges, output->ranges + output->first,
               output->count * sizeof *output->ranges);
       output->first = 0;

@@ -11,11 +11,16 @@
 /* The state names of ss(8). */
 static const char *state_name(unsigned state) {
   static const char *const names[] = {
-      [TCP_ESTABLISHED] = "established", [TCP_SYN_SENT] = "syn-sent",
-      [TCP_SYN_RECV] = "syn-recv",       [TCP_FIN_WAIT1] = "fin-wait-1",
-      [TCP_FIN_WAIT2] = "fin-wait-2",    [TCP_TIME_WAIT] = "time-wait",
-      [TCP_CLOSE] = "closed",            [TCP_CLOSE_WAIT] = "close-wait",
-      [TCP_LAST_ACK] = "last-ack",       [TCP_LISTEN] = "listen",
+      [TCP_ESTABLISHED] = "established",
+      [TCP_SYN_SENT] = "syn-sent",
+      [TCP_SYN_RECV] = "syn-recv",
+      [TCP_FIN_WAIT1] = "fin-wait-1",
+      [TCP_FIN_WAIT2] = "fin-wait-2",
+      [TCP_TIME_WAIT] = "time-wait",
+      [TCP_CLOSE] = "closed",
+      [TCP_CLOSE_WAIT] = "close-wait",
+      [TCP_LAST_ACK] = "last-ack",
+      [TCP_LISTEN] = "listen",
       [TCP_CLOSING] = "closing",
   };
   bool known = state < sizeof names / sizeof *names && names[state];

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct net_tcp_info {
-  const char *state;          /* "established", "close-wait", …: static text */
-  uint32_t rtt_us;            /* smoothed round-trip time */
+  const char *state; /* "established", "close-wait", …: static text */
+  uint32_t rtt_us;   /* smoothed round-trip time */
   uint32_t rtt_variation_us;
   uint32_t retransmits;       /* segments sent again, since the connection began */
   uint32_t unacked;           /* segments sent and not acknowledged */

@@ -75,8 +75,8 @@ static void on_starved(void *owner, int rc) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
   if (rc == 0 || !is_news(set, &set->told_starved_ms)) return;
-  const char *advice = rc == UV_EMFILE ? "; raise the limit (ulimit -n) or lower limits.connections"
-                                       : "";
+  const char *advice =
+      rc == UV_EMFILE ? "; raise the limit (ulimit -n) or lower limits.connections" : "";
   log_printf(set->runtime->log, LOG_WARN,
              "%s: cannot accept (%s): new connections wait until one closes%s",
              set->runtime->script, uv_strerror(rc), advice);
@@ -97,14 +97,10 @@ static const char *advice_for(int rc, bool is_unix) {
       return is_unix ? "this user may not write in that directory"
                      : "low ports need privileges: use one from 1024 on, or grant "
                        "CAP_NET_BIND_SERVICE";
-    case UV_ENOENT:
-      return "the directory does not exist: create it";
-    case UV_EEXIST:
-      return "there is a file that is no socket: remove it, or choose another path";
-    case UV_EAFNOSUPPORT:
-      return "this machine has no IPv6: use an IPv4 address";
-    default:
-      return "see the system's message";
+    case UV_ENOENT: return "the directory does not exist: create it";
+    case UV_EEXIST: return "there is a file that is no socket: remove it, or choose another path";
+    case UV_EAFNOSUPPORT: return "this machine has no IPv6: use an IPv4 address";
+    default: return "see the system's message";
   }
 }
 
@@ -141,8 +137,8 @@ static struct listen_entry *append_entry(struct listen_set *set) {
 }
 
 static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
-  log_printf(set->runtime->log, LOG_ERROR, "%s: cannot listen on %s (%s): %s",
-             set->runtime->script, name, uv_strerror(rc), advice_for(rc, is_unix));
+  log_printf(set->runtime->log, LOG_ERROR, "%s: cannot listen on %s (%s): %s", set->runtime->script,
+             name, uv_strerror(rc), advice_for(rc, is_unix));
   return rc;
 }
 
@@ -203,8 +199,7 @@ static int open_address(struct listen_set *set, const char *text) {
   }
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
-  int count =
-      address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
+  int count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
   if (count < 0) {
     log_printf(log, LOG_ERROR, "%s: cannot listen on %s: %s", script, text, error);
     return -1;

@@ -13,8 +13,8 @@
 #include <string.h>
 
 /* Until the script has said what it needs. */
-static const struct vm_budget loading_budget = {
-    .memory_bytes_max = 256 * 1024 * 1024, .cpu_ms_max = 1000};
+static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 * 1024 * 1024,
+                                                .cpu_ms_max = 1000};
 
 struct script {
   struct runtime runtime;

@@ -34,7 +34,8 @@ struct server {
   uv_signal_t on_term;
   uv_signal_t on_int;
   uv_timer_t deadline;
-  uv_prepare_t log_check; /* before the loop sleeps: is there a log line that could not be written? */
+  uv_prepare_t
+      log_check; /* before the loop sleeps: is there a log line that could not be written? */
   uv_timer_t log_retry;
 };
 

@@ -42,9 +42,9 @@ struct vm_owner {
 };
 
 /* Runs body(argument) in a coroutine until it ends or waits. `argument` (a light userdata) is valid
- * until the first wait. With VM_WAITING, *task (unless NULL) is the task, until on_end. */
+ * until the first wait. With VM_WAITING, *out (unless NULL) is the task, until on_end. */
 enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
-                        const struct vm_owner *owner, struct vm_task **task);
+                        const struct vm_owner *owner, struct vm_task **out);
 /* Goes on where the task waits: its vm_wait() continuation runs. False when that wait is over
  * already, or its task has ended. */
 bool vm_wake(struct vm_ticket ticket);

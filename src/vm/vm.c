@@ -19,7 +19,8 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     free(block);
     return NULL;
   }
-  if (new_size > old_size && vm->memory_bytes + (new_size - old_size) > vm->budget.memory_bytes_max) {
+  if (new_size > old_size &&
+      vm->memory_bytes + (new_size - old_size) > vm->budget.memory_bytes_max) {
     return NULL;
   }
   void *grown = realloc(block, new_size);
@@ -144,7 +145,8 @@ void *vm_context(const struct vm *vm) {
 
 bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size) {
   lua_State *L = vm->L;
-  lua_pushcfunction(L, body); /* needs no memory, and the main thread's stack is always near empty */
+  lua_pushcfunction(L,
+                    body); /* needs no memory, and the main thread's stack is always near empty */
   lua_pushlightuserdata(L, argument);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
   const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(not a string)";

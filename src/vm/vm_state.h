@@ -20,15 +20,15 @@ struct vm {
   struct vm_budget budget;
   size_t memory_bytes;
   struct vm_task *running;
-  struct vm_task *all;  /* every task ever made; they are freed with the state */
-  struct vm_task *idle; /* cached ones, most recently used first */
-  size_t idle_count;    /* of those with a coroutine */
-  struct vm_frame *frame;    /* innermost; NULL outside Lua */
-  bool collected;            /* the collector finished a cycle: its pause is due to be set */
-  bool closing;              /* lua_close() is under way */
-  char warning[200];         /* the pieces of a warning, until its last one */
-  bool waiting;              /* the yield under way is a vm_wait(), not the script's own */
-  const char *no_wait_why;   /* see vm_forbid_waiting() */
+  struct vm_task *all;     /* every task ever made; they are freed with the state */
+  struct vm_task *idle;    /* cached ones, most recently used first */
+  size_t idle_count;       /* of those with a coroutine */
+  struct vm_frame *frame;  /* innermost; NULL outside Lua */
+  bool collected;          /* the collector finished a cycle: its pause is due to be set */
+  bool closing;            /* lua_close() is under way */
+  char warning[200];       /* the pieces of a warning, until its last one */
+  bool waiting;            /* the yield under way is a vm_wait(), not the script's own */
+  const char *no_wait_why; /* see vm_forbid_waiting() */
 };
 
 struct vm_task {

@@ -5,7 +5,7 @@
  *
  * An input is four bytes and a stream:
  *   0  kind, modulo 9: line, delimiter, u8, u16be, u16le, u32be, u32le, netstring, fixed
- *   1  its option: the delimiter's size, less 1 (the stream begins with it); bits 0 to 4 the size of
+ *   1  its option: the delimiter's size, less 1 (it stands before the stream); bits 0 to 4 the size of
  *      the prefix and 5 to 6 what the length counts (0 the message, 1 itself too, 2 everything); the
  *      fixed size, less 1
  *   2  bits 0 to 6 the longest message, less 1; in steps of 64 with bit 7
@@ -52,6 +52,8 @@ static bool read_input(const uint8_t *data, size_t size, struct input *input) {
     format->delimiter_size = 1 + option % FRAME_DELIMITER_BYTES_MAX;
     if (input->size < format->delimiter_size) return false;
     memcpy(format->delimiter, input->stream, format->delimiter_size);
+    input->stream += format->delimiter_size;
+    input->size -= format->delimiter_size;
   }
   if (kind >= 2 && kind <= 6) {
     format->kind = FRAME_BY_LENGTH;

@@ -134,13 +134,17 @@ function Server:told()
   return list
 end
 
---- Waits until the script told `text` (plain) and returns everything it told so far.
-function Server:wait_told(text)
+--- Waits until the script told `what`, a line as it is or a number of lines; returns everything
+--- that it told so far.
+--- @param what string|integer
+function Server:wait_told(what)
   loop.wait_until(function()
-    return ("the script to tell %q; the log is:\n%s"):format(text, log_tail(self))
+    return ("the script to tell %q; the log is:\n%s"):format(what, log_tail(self))
   end, function()
-    for _, line in ipairs(self:told()) do
-      if line == text then return true end
+    local told = self:told()
+    if #told == what then return true end
+    for _, line in ipairs(told) do
+      if line == what then return true end
     end
   end)
   return self:told()
