@@ -219,7 +219,8 @@ function M.read(service, path, nearest)
   local report = { path = path, faults = {} }
   if type(service) ~= "table" then
     fault(report, nil, nil,
-      "the script returned %s, not a table: end it with return { on_data = function(conn, data) … end }",
+      "the script returned %s, not a table: end it with " ..
+      "return { on_data = function(conn, data) … end }",
       service == nil and "nothing" or shown(service))
     return nil, report.faults
   end

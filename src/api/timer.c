@@ -36,7 +36,7 @@ struct timer_object {
 
 static void script_timer_close(struct script_timer *timer) {
   /* The analyzer does not see that removing the first link gives the list another first. */
-  list_remove(&timer->link); /* NOLINT(clang-analyzer-unix.Malloc) */
+  list_remove(&timer->link); // NOLINT(clang-analyzer-unix.Malloc)
   net_timer_close(timer->timer);
   free(timer);
 }

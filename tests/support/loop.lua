@@ -8,6 +8,11 @@ local loop = {}
 -- while one writes a test that does not pass yet.
 loop.deadline_seconds = tonumber(os.getenv("MOONPORT_TEST_DEADLINE")) or 20
 
+-- A peer or a child that is gone must show as EPIPE, not end the tests.
+local broken_pipe = uv.new_signal()
+broken_pipe:start("sigpipe", function() end)
+broken_pipe:unref()
+
 local function describe_wait(what)
   return type(what) == "function" and what() or what
 end
