@@ -4,34 +4,20 @@
 --          curl -i http://127.0.0.1:8080/
 --          wrk -c50 -d5s http://127.0.0.1:8080/
 
-local timer = require "moonport.timer"
-local read_head = require "http.head" -- http/head.lua, beside this file
+local answer = require "http.answer" -- http/answer.lua, beside this file
+local read_head = require "http.head"
 
-local BODY = "Hello from moonport!\n"
-local date
-local answers -- by method and by what they say of the connection; made anew for each second
+local head = {} -- of the request at hand; another one may be there after a wait
 
-local function head(status, connection, size)
-  return "HTTP/1.1 " .. status .. "\r\nServer: moonport\r\nDate: " .. date
-    .. "\r\nContent-Type: text/plain\r\nContent-Length: " .. size
-    .. (connection == "" and "" or "\r\nConnection: " .. connection) .. "\r\n\r\n"
+-- What the answer says of the connection: "close", "keep-alive", or "" where both know.
+local function connection_of(request)
+  local word = request.minor == "0" and "keep-alive" or "close"
+  if request.connection and request.connection:find(word, 1, true) then return word end
+  return request.minor == "0" and "close" or ""
 end
-
-local function tick()
-  date = os.date("!%a, %d %b %Y %H:%M:%S GMT")
-  local heads, whole = {}, {}
-  for _, connection in ipairs { "", "close", "keep-alive" } do
-    heads[connection] = head("200 OK", connection, #BODY)
-    whole[connection] = heads[connection] .. BODY
-  end
-  answers = { GET = whole, POST = whole, HEAD = heads }
-end
-
-tick()
-timer.every(1, tick)
 
 local function refuse(conn, status)
-  conn:send(head(status, "close", #status + 1) .. status .. "\n")
+  conn:send(answer.refusal(status))
   conn:close()
 end
 
@@ -51,16 +37,18 @@ return {
   on_data = function(conn, data)
     local at = 1
     while at <= #data do
-      local body, size, method, connection, waits = read_head(data, at)
+      local body, status = read_head(data, at, head)
       if body then
-        if waits and body > #data then conn:send("HTTP/1.1 100 Continue\r\n\r\n") end
-        at = body + size
+        local method, connection = head.method, connection_of(head)
+        at = body + (head["content-length"] or 0)
+        if head.expect and body > #data and head.minor ~= "0" then conn:send(answer.continue) end
         if not skip(conn, at - 1 - #data) then return conn:close() end
-        if not answers[method] then return refuse(conn, "501 Not Implemented") end
-        conn:send(answers[method][connection])
+        local hello = answer.hello(method, connection)
+        if not hello then return refuse(conn, "501 Not Implemented") end
+        conn:send(hello)
         if connection == "close" then return conn:close() end
-      elseif size then
-        return refuse(conn, size)
+      elseif status then
+        return refuse(conn, status)
       else
         local more = conn:recv()
         if not more then return conn:close() end

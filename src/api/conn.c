@@ -65,8 +65,37 @@ struct api_conn *api_check_conn(lua_State *L, int index) {
 
 void api_conn_update_hold(struct api_conn *self) {
   if (!self->conn) return;
-  bool reads = self->inbox && self->inbox->reader.task;
-  conn_hold(self->conn, CONN_HOLD_HANDLER, self->busy && !reads);
+  bool reads = self->inbox && api_wait_pending(&self->inbox->reader);
+  conn_hold(self->conn, CONN_HOLD_HANDLER, (self->busy || self->sequential) && !reads);
+}
+
+bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
+  struct inbox *inbox = self->inbox;
+  inbox->fresh = bytes;
+  inbox->fresh_size = size;
+  api_wait_wake(&inbox->reader);
+  bool kept = inbox_keep_fresh(inbox);
+  inbox->fresh = NULL;
+  inbox->fresh_size = 0;
+  api_conn_update_hold(self);
+  return kept;
+}
+
+struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason) {
+  struct conn_past *past = calloc(1, sizeof *past);
+  if (!past) return NULL;
+  past->reason = reason;
+  past->listener_index = conn_listener_index(conn);
+  conn_counters(conn, &past->counters);
+  const struct sockaddr *peer = conn_peer(conn, &past->peer_size);
+  memcpy(&past->peer, peer, past->peer_size);
+  return past;
+}
+
+void api_conn_release(struct runtime *runtime, struct api_conn *self) {
+  luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
+  self->reference = LUA_NOREF;
+  api_conn_forget(self);
 }
 
 void api_conn_forget(struct api_conn *self) {

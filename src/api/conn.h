@@ -31,6 +31,7 @@ struct api_conn {
   uint8_t handler; /* enum handler: the one that runs or waits */
   uint8_t timeout; /* enum conn_timeout: what on_timeout was called for */
   bool busy;       /* a handler waits */
+  bool sequential;        /* no handlers: read only while somebody waits in recv() */
   bool keep;       /* what on_timeout or on_error returned */
 };
 
@@ -43,7 +44,8 @@ struct conn_past {
   struct sockaddr_storage peer;
 };
 
-extern const struct conn_events api_conn_events;
+extern const struct conn_events api_conn_events; /* of connections with handlers */
+extern const struct conn_events api_sequential_events; /* of those that a program made itself */
 
 /* Makes `conn`'s object, or finds it; not while Lua runs. NULL when memory is out: the connection then closes. */
 struct api_conn *api_conn_of(struct conn *conn);
@@ -53,8 +55,17 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
+/* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */
+bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
+struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
+/* The object of a closed connection is the script's alone from here on. */
+void api_conn_release(struct runtime *runtime, struct api_conn *self);
 /* Frees what the object owns; only its id is known from then on. */
 void api_conn_forget(struct api_conn *self);
+
+/* Raises unless the table at `index` is a list of strings or numbers. */
+void api_check_list(lua_State *L, int index, const char *function);
 
 /* Reads while no handler waits, or while one waits for bytes. */
 void api_conn_update_hold(struct api_conn *self);

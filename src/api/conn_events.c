@@ -63,13 +63,6 @@ static int handle(lua_State *L) {
 static void deliver_pending(struct runtime *runtime, struct api_conn *self);
 static void run_handler(struct runtime *runtime, const struct call *call);
 
-/* The object of a closed connection is the script's alone from here on. */
-static void release(struct runtime *runtime, struct api_conn *self) {
-  luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
-  self->reference = LUA_NOREF;
-  api_conn_forget(self);
-}
-
 static void end_for_timeout(struct conn *conn, enum conn_timeout kind) {
   if (kind == CONN_TIMEOUT_IDLE) {
     conn_close(conn, REASON_IDLE);
@@ -81,7 +74,7 @@ static void end_for_timeout(struct conn *conn, enum conn_timeout kind) {
 /* What follows from a handler that came to its end. */
 static void finish(struct runtime *runtime, struct api_conn *self) {
   if (self->handler == HANDLER_ON_CLOSE) {
-    release(runtime, self);
+    api_conn_release(runtime, self);
     return;
   }
   struct conn *conn = self->conn;
@@ -112,7 +105,7 @@ static void on_fail(void *owner, const struct vm_failure *failure) {
   self->busy = false;
   runtime_log_failure(runtime, self->id, failure);
   if (failed == HANDLER_ON_CLOSE) {
-    release(runtime, self);
+    api_conn_release(runtime, self);
     return;
   }
   if (failed != HANDLER_ON_ERROR && service_has(runtime->service, HANDLER_ON_ERROR)) {
@@ -143,9 +136,12 @@ static void on_end(void *owner, bool failed) {
 static void on_cancel(void *owner) {
   struct api_conn *self = owner;
   self->busy = false;
-  if (self->inbox) self->inbox->reader = self->inbox->drainer = (struct vm_ticket){0};
+  if (self->inbox) {
+    api_wait_forget(&self->inbox->reader);
+    api_wait_forget(&self->inbox->drainer);
+  }
   if (self->handler == HANDLER_ON_CLOSE) {
-    release(self->runtime, self);
+    api_conn_release(self->runtime, self);
   } else {
     deliver_pending(self->runtime, self);
   }
@@ -204,7 +200,7 @@ static void tell(struct runtime *runtime, struct api_conn *self, enum handler ha
 static void tell_closed(struct runtime *runtime, struct api_conn *self) {
   const char *word = reason_name(self->past ? self->past->reason : REASON_NONE);
   if (!service_has(runtime->service, HANDLER_ON_CLOSE)) {
-    release(runtime, self);
+    api_conn_release(runtime, self);
     return;
   }
   run_handler(runtime,
@@ -238,12 +234,6 @@ static void deliver_pending(struct runtime *runtime, struct api_conn *self) {
   api_conn_update_hold(self);
 }
 
-static bool wake(struct runtime *runtime, struct vm_ticket *place) {
-  struct vm_ticket ticket = *place;
-  *place = (struct vm_ticket){0};
-  return ticket.task && runtime_wake(runtime, ticket);
-}
-
 static void on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   bool opens = service_has(runtime->service, HANDLER_ON_OPEN);
@@ -256,25 +246,12 @@ static void on_open(struct conn *conn) {
   deliver_pending(runtime, self);
 }
 
-/* Hands what arrived to the handler that waits for it; what that leaves is kept. */
-static void feed_reader(struct runtime *runtime, struct api_conn *self, const char *bytes,
-                        size_t size) {
-  struct inbox *inbox = self->inbox;
-  inbox->fresh = bytes;
-  inbox->fresh_size = size;
-  wake(runtime, &inbox->reader);
-  if (!inbox_keep_fresh(inbox) && self->conn) conn_close(self->conn, REASON_ERROR);
-  inbox->fresh = NULL;
-  inbox->fresh_size = 0;
-  if (!self->busy) deliver_pending(runtime, self);
-  api_conn_update_hold(self);
-}
-
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (self && self->inbox && self->inbox->reader.task) {
-    feed_reader(runtime, self, bytes, size);
+  if (self && self->inbox && api_wait_pending(&self->inbox->reader)) {
+    if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+    deliver_pending(runtime, self);
     return;
   }
   if (!service_has(runtime->service, HANDLER_ON_DATA)) return;
@@ -296,7 +273,7 @@ static void on_eof(struct conn *conn) {
   if (!self) self = api_conn_of(conn);
   if (!self) return;
   self->pending |= PENDING_EOF;
-  if (self->inbox) wake(runtime, &self->inbox->reader);
+  if (self->inbox) api_wait_wake(&self->inbox->reader);
   deliver_pending(runtime, self);
 }
 
@@ -307,28 +284,21 @@ static void on_drain(struct conn *conn, bool crossed) {
   if (!self && wanted) self = api_conn_of(conn);
   if (!self) return;
   if (wanted) self->pending |= PENDING_DRAIN;
-  if (self->inbox) wake(runtime, &self->inbox->drainer);
+  if (self->inbox) api_wait_wake(&self->inbox->drainer);
   deliver_pending(runtime, self);
-}
-
-/* A handler that waits for these very bytes is told by what it called. Returns whether it was. */
-static bool time_out_waiting(struct runtime *runtime, struct api_conn *self,
-                             struct vm_ticket *place) {
-  if (!place->task) return false;
-  self->inbox->timed_out = true;
-  return wake(runtime, place);
 }
 
 static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool has_handler = service_has(runtime->service, HANDLER_ON_TIMEOUT);
+  /* A handler that waits for these very bytes is told by what it called. */
   if (self && self->inbox && kind == CONN_TIMEOUT_IDLE &&
-      time_out_waiting(runtime, self, &self->inbox->reader)) {
+      api_wait_time_out(&self->inbox->reader)) {
     return;
   }
   if (self && self->inbox && kind == CONN_TIMEOUT_WRITE && has_handler &&
-      time_out_waiting(runtime, self, &self->inbox->drainer)) {
+      api_wait_time_out(&self->inbox->drainer)) {
     return;
   }
   /* A handler that waits for something else is why nothing moves; it is asked again later. */
@@ -348,29 +318,17 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   deliver_pending(runtime, self);
 }
 
-/* Keeps for on_close what goes with the connection's own memory. */
-static struct conn_past *remember(const struct conn *conn, enum reason reason) {
-  struct conn_past *past = calloc(1, sizeof *past);
-  if (!past) return NULL;
-  past->reason = reason;
-  past->listener_index = conn_listener_index(conn);
-  conn_counters(conn, &past->counters);
-  const struct sockaddr *peer = conn_peer(conn, &past->peer_size);
-  memcpy(&past->peer, peer, past->peer_size);
-  return past;
-}
-
 static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   if (!self && service_has(runtime->service, HANDLER_ON_CLOSE)) self = api_conn_of(conn);
   if (self) {
     bool asked = self->busy || service_has(runtime->service, HANDLER_ON_CLOSE);
-    if (asked) self->past = remember(conn, reason);
+    if (asked) self->past = api_conn_remember(conn, reason);
     self->conn = NULL;
     if (self->inbox) {
-      wake(runtime, &self->inbox->reader);
-      wake(runtime, &self->inbox->drainer);
+      api_wait_wake(&self->inbox->reader);
+      api_wait_wake(&self->inbox->drainer);
     }
     self->pending = PENDING_CLOSE; /* last: once it is told, the object may be collected */
     deliver_pending(runtime, self);

@@ -22,37 +22,43 @@ static int push_done(lua_State *L) {
   return 1;
 }
 
-/* Queues the string at `index`; false when the connection takes no more. Raises. */
-static bool send_string(lua_State *L, struct conn *conn, int index) {
+/* Queues the string at `index` as a piece of the message that was begun; 0 or UV_E*. Raises. */
+static int send_piece(lua_State *L, struct conn *conn, int index) {
   size_t size;
   const char *bytes = lua_tolstring(L, index, &size);
-  if (size < BORROW_BYTES_MIN) return conn_send(conn, bytes, size) == 0;
+  if (size < BORROW_BYTES_MIN) return conn_send_copied(conn, bytes, size);
   runtime_anchor(L, index);
-  return conn_send_borrowed(conn, bytes, size) == 0;
+  return conn_send_borrowed(conn, bytes, size);
 }
 
-static void check_list(lua_State *L, lua_Integer length) {
+void api_check_list(lua_State *L, int index, const char *function) {
+  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
   for (lua_Integer i = 1; i <= length; i++) {
-    int type = lua_rawgeti(L, 2, i);
+    int type = lua_rawgeti(L, index, i);
     if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-      luaL_error(L, "bad argument #1 to 'send' (element %I of the list is a %s, not a string)", i,
-                 lua_typename(L, type));
+      luaL_error(L, "bad argument #1 to '%s' (element %I of the list is a %s, not a string)",
+                 function, i, lua_typename(L, type));
     }
     lua_pop(L, 1);
   }
 }
 
-/* All of the list or, after an error, none: it is checked before the first is queued. */
-static bool send_list(lua_State *L, struct conn *conn) {
+/* A list is one message: it is checked whole before its first string is queued. */
+static int send_list(lua_State *L, struct conn *conn) {
   lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
-  check_list(L, length);
-  bool sent = true;
-  for (lua_Integer i = 1; sent && i <= length; i++) {
+  api_check_list(L, 2, "send");
+  int rc = conn_send_begin(conn);
+  for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
     lua_rawgeti(L, 2, i);
-    sent = send_string(L, conn, 3);
+    rc = send_piece(L, conn, 3);
     lua_settop(L, 2);
   }
-  return sent;
+  return rc;
+}
+
+static int send_string(lua_State *L, struct conn *conn) {
+  int rc = conn_send_begin(conn);
+  return rc < 0 ? rc : send_piece(L, conn, 2);
 }
 
 /* conn:send(data) -> true | nil, "closed" */
@@ -64,8 +70,8 @@ static int l_send(lua_State *L) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
   if (!self->conn) return push_closed(L);
-  bool sent = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn, 2);
-  return sent ? push_done(L) : push_closed(L);
+  int rc = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn);
+  return rc == 0 ? push_done(L) : push_closed(L);
 }
 
 static int drained(lua_State *L, int status, lua_KContext context) {
@@ -73,7 +79,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return push_closed(L);
-  if (!self->inbox->timed_out) return push_done(L);
+  if (!self->inbox->drainer.timed_out) return push_done(L);
   luaL_pushfail(L);
   lua_pushliteral(L, "timeout");
   return 2;
@@ -84,13 +90,9 @@ static int l_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
-  struct vm_ticket ticket = vm_wait_ticket(L);
-  if (self->inbox->drainer.task) {
-    return luaL_error(L, "another coroutine already waits in drain() of this connection");
-  }
+  self->inbox->drainer.timed_out = false;
   if (!conn_await_drain(self->conn)) return drained(L, LUA_OK, 0);
-  self->inbox->timed_out = false;
-  self->inbox->drainer = ticket;
+  api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
   return vm_wait(L, 0, drained);
 }
 

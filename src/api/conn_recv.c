@@ -101,7 +101,7 @@ static const char *end_code(const struct api_conn *self) {
   bool reset = self->past && self->past->reason == REASON_RESET;
   if (!self->conn || conn_is_closing(self->conn)) return reset ? "reset" : "closed";
   if (conn_peer_finished(self->conn)) return "eof";
-  return self->inbox->timed_out ? "timeout" : NULL;
+  return self->inbox->reader.timed_out ? "timeout" : NULL;
 }
 
 /* nil, code, and what had arrived of an incomplete piece */
@@ -130,7 +130,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   if (count > 0) return count;
   const char *code = end_code(self);
   if (code) return give_up(L, inbox, code, bytes, size);
-  inbox->reader = vm_wait_ticket(L);
+  api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
   api_conn_update_hold(self);
   return vm_wait(L, kind, go_on);
 }
@@ -139,10 +139,10 @@ static int receive(lua_State *L, lua_KContext kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
-  if (self->inbox->reader.task) {
+  if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
-  self->inbox->timed_out = false;
+  self->inbox->reader.timed_out = false;
   self->inbox->scanned = 0;
   return attempt(L, self, kind);
 }

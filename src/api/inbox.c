@@ -13,6 +13,8 @@ struct inbox *inbox_new(void) {
 
 void inbox_free(struct inbox *inbox) {
   if (!inbox) return;
+  api_wait_forget(&inbox->reader);
+  api_wait_forget(&inbox->drainer);
   free(inbox->bytes);
   free(inbox);
 }

@@ -1,8 +1,8 @@
-/* api/inbox.h — bytes that arrived for a handler that reads by itself — knows neither Lua nor libuv. */
+/* api/inbox.h — bytes that arrived for a handler that reads by itself, and who waits for them. */
 #ifndef API_INBOX_H
 #define API_INBOX_H
 
-#include "vm/task.h"
+#include "api/wait.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,9 +17,9 @@ struct inbox {
   const char *fresh; /* valid during one read callback; NULL otherwise */
   size_t fresh_size;
   size_t scanned; /* bytes in which the reader already looked for its separator */
-  struct vm_ticket reader;
-  struct vm_ticket drainer;
-  bool timed_out; /* why the waiting one was woken */
+  struct api_wait reader;
+  struct api_wait drainer;
+  uint64_t timeout_ms; /* of each wait; 0: no limit */
 };
 
 /* NULL when memory is out. */

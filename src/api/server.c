@@ -34,6 +34,7 @@ struct broadcast {
 static void send_to(struct conn *conn, void *context) {
   struct broadcast *broadcast = context;
   if (conn == broadcast->except) return;
+  if (conn_send_begin(conn) < 0) return;
   if (conn_send_shared(conn, broadcast->blob, broadcast->size) == 0) broadcast->receivers++;
 }
 
@@ -41,13 +42,10 @@ static void send_to(struct conn *conn, void *context) {
 static void join_list(lua_State *L, int index) {
   luaL_Buffer joined;
   lua_Integer length = (lua_Integer)lua_rawlen(L, index);
+  api_check_list(L, index, "broadcast");
   luaL_buffinit(L, &joined);
   for (lua_Integer i = 1; i <= length; i++) {
-    int type = lua_rawgeti(L, index, i);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-      luaL_error(L, "bad argument #1 to 'broadcast' (element %I of the list is a %s, not a string)",
-                 i, lua_typename(L, type));
-    }
+    lua_rawgeti(L, index, i);
     luaL_addvalue(&joined);
   }
   luaL_pushresult(&joined);

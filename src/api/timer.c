@@ -35,8 +35,7 @@ struct timer_object {
 };
 
 static void script_timer_close(struct script_timer *timer) {
-  /* The analyzer does not see that removing the first link gives the list another first. */
-  list_remove(&timer->link); // NOLINT(clang-analyzer-unix.Malloc)
+  list_remove(&timer->link);
   net_timer_close(timer->timer);
   free(timer);
 }
@@ -44,7 +43,8 @@ static void script_timer_close(struct script_timer *timer) {
 void api_close_timers(struct runtime *runtime) {
   while (!list_empty(&runtime->timers)) {
     struct script_timer *timer = LIST_ELEMENT(runtime->timers.next, struct script_timer, link);
-    if (timer->object) timer->object->active = NULL;
+    /* The analyzer does not see that removing the first link gives the list another first. */
+    if (timer->object) timer->object->active = NULL; // NOLINT(clang-analyzer-unix.Malloc)
     script_timer_close(timer);
   }
 }

@@ -36,21 +36,6 @@ void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, 
   }
 }
 
-/* Returns 0 or UV_E*. In both cases the handle is initialised. */
-static int io_open(struct conn *conn, int fd, bool is_unix) {
-  uv_loop_t *uv = &conn->group->loop->uv;
-  int rc;
-  if (is_unix) {
-    uv_pipe_init(uv, &conn->io.pipe, 0);
-    rc = uv_pipe_open(&conn->io.pipe, fd);
-  } else {
-    uv_tcp_init(uv, &conn->io.tcp);
-    rc = uv_tcp_open(&conn->io.tcp, fd);
-  }
-  conn->io.handle.data = conn;
-  return rc;
-}
-
 static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   if (peer->sa_family == AF_INET) {
     memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);
@@ -61,39 +46,61 @@ static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   }
 }
 
-static void on_unused_closed(uv_handle_t *handle) {
-  free(handle->data);
-}
-
-int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
-                unsigned listener_index) {
-  bool is_unix = peer->sa_family == AF_UNIX;
+struct conn *conn_new(struct conn_group *group, bool is_unix) {
   size_t io_size = is_unix ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t);
   struct conn *conn = calloc(1, offsetof(struct conn, io) + io_size);
-  if (!conn) {
-    close(fd);
-    return UV_ENOMEM;
+  if (!conn) return NULL;
+  uv_loop_t *uv = &group->loop->uv;
+  if (is_unix) {
+    uv_pipe_init(uv, &conn->io.pipe, 0);
+  } else {
+    uv_tcp_init(uv, &conn->io.tcp);
   }
+  conn->io.handle.data = conn;
   conn->group = group;
   conn->transport = &transport_plain;
-  conn->listener_index = (uint16_t)listener_index;
+  wheel_entry_init(&conn->wheel);
+  return conn;
+}
+
+void conn_begin(struct conn *conn, const struct sockaddr *peer) {
+  struct conn_group *group = conn->group;
   remember_peer(conn, peer);
-  int rc = io_open(conn, fd, is_unix);
-  if (rc < 0) {
-    uv_close(&conn->io.handle, on_unused_closed);
-    close(fd);
-    return rc;
-  }
   conn->id = ++group->loop->conn_id_last;
   conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
   list_append(&group->conns, &conn->group_link);
   group->count++;
   group->accepted++;
-  wheel_entry_init(&conn->wheel);
   if (group->idle_ms) conn_schedule(conn, group->idle_ms);
   group->events->on_open(conn);
   net_loop_flush(group->loop);
   conn_update_reading(conn);
+}
+
+static void on_unused_closed(uv_handle_t *handle) {
+  free(handle->data);
+}
+
+void conn_discard(struct conn *conn) {
+  uv_close(&conn->io.handle, on_unused_closed);
+}
+
+int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+                unsigned listener_index) {
+  bool is_unix = peer->sa_family == AF_UNIX;
+  struct conn *conn = conn_new(group, is_unix);
+  if (!conn) {
+    close(fd);
+    return UV_ENOMEM;
+  }
+  int rc = is_unix ? uv_pipe_open(&conn->io.pipe, fd) : uv_tcp_open(&conn->io.tcp, fd);
+  if (rc < 0) {
+    conn_discard(conn);
+    close(fd);
+    return rc;
+  }
+  conn->listener_index = (uint16_t)listener_index;
+  conn_begin(conn, peer);
   return 0;
 }
 

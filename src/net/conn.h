@@ -62,11 +62,14 @@ void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, 
 int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
                 unsigned listener_index);
 
-/* Each queues bytes for one write when net_loop_flush() comes, at the latest.
- * 0, UV_EPIPE when the connection is closed or closing for writing, UV_ENOBUFS when this queue was
- * over its limit (the connection then ends with REASON_WRITE_QUEUE), or UV_ENOMEM (REASON_ERROR).
+/* A message goes out in one write when net_loop_flush() comes, at the latest: conn_send_begin(), then
+ * any number of the pieces it consists of.
+ * conn_send_begin: 0, UV_EPIPE when the connection is closed or closing for writing, UV_ENOBUFS when
+ * its queue was over the limit (the connection then ends with REASON_WRITE_QUEUE), or UV_ENOMEM.
+ * The others: 0 or UV_ENOMEM, which ends the connection: a stream must have no hole.
  * conn_send_borrowed: the bytes must stay until the next net_loop_flush(). */
-int conn_send(struct conn *conn, const char *bytes, size_t size);
+int conn_send_begin(struct conn *conn);
+int conn_send_copied(struct conn *conn, const char *bytes, size_t size);
 int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size);
 int conn_send_shared(struct conn *conn, struct blob *blob, size_t size);
 /* Writes now what is queued, as far as the kernel takes it. */

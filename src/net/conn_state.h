@@ -73,6 +73,11 @@ struct conn {
 void conn_received(struct conn *conn, const char *bytes, size_t size);
 void conn_read_ended(struct conn *conn, int rc); /* UV_EOF, or what broke it */
 
+/* A connection is made, begins when its descriptor is connected, or is discarded before that. */
+struct conn *conn_new(struct conn_group *group, bool is_unix); /* NULL when memory is out */
+void conn_begin(struct conn *conn, const struct sockaddr *peer);
+void conn_discard(struct conn *conn);
+
 /* Between conn.c, conn_write.c and conn_timeout.c. */
 void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);

@@ -26,8 +26,7 @@ void conn_mark_dirty(struct conn *conn) {
   loop->dirty = conn;
 }
 
-/* Makes `conn` ready for one more send; 0 or UV_E* as conn_send() says. */
-static int send_begin(struct conn *conn) {
+int conn_send_begin(struct conn *conn) {
   if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return UV_EPIPE;
   /* A handler that sends much does not pile it up here while the kernel has room. */
   if (conn->output && output_size(conn->output) > conn->group->queue_high) conn_flush(conn);
@@ -37,35 +36,28 @@ static int send_begin(struct conn *conn) {
     return UV_ENOBUFS;
   }
   if (!conn->output) conn->output = output_take(&conn->group->loop->pool);
-  return conn->output ? 0 : UV_ENOMEM;
-}
-
-static int send_end(struct conn *conn, bool queued) {
-  if (!queued) {
-    conn_failed(conn, UV_ENOMEM); /* a stream with a hole in it must not go on */
-    return UV_ENOMEM;
-  }
+  if (!conn->output) return UV_ENOMEM;
   conn->messages_out++;
   conn_mark_dirty(conn);
   return 0;
 }
 
-int conn_send(struct conn *conn, const char *bytes, size_t size) {
-  int rc = send_begin(conn);
-  if (rc < 0 || size == 0) return rc;
-  return send_end(conn, output_copy(conn->output, bytes, size));
+static int queued(struct conn *conn, bool done) {
+  if (done) return 0;
+  conn_failed(conn, UV_ENOMEM);
+  return UV_ENOMEM;
+}
+
+int conn_send_copied(struct conn *conn, const char *bytes, size_t size) {
+  return size == 0 ? 0 : queued(conn, output_copy(conn->output, bytes, size));
 }
 
 int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size) {
-  int rc = send_begin(conn);
-  if (rc < 0 || size == 0) return rc;
-  return send_end(conn, output_borrow(conn->output, bytes, size));
+  return size == 0 ? 0 : queued(conn, output_borrow(conn->output, bytes, size));
 }
 
 int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
-  int rc = send_begin(conn);
-  if (rc < 0 || size == 0) return rc;
-  return send_end(conn, output_share(conn->output, blob, size));
+  return size == 0 ? 0 : queued(conn, output_share(conn->output, blob, size));
 }
 
 size_t conn_queue_bytes(const struct conn *conn) {

@@ -1,0 +1,62 @@
+/* api/conn_sequential.c — events of a connection that has no handlers: one that a program connected
+ * or accepted itself, and reads with recv().
+ *
+ * It is read only while somebody waits for bytes, so that what nobody asks for stays in the kernel,
+ * and in the end with the peer. The peer's FIN does not close it. */
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/runtime.h"
+
+static void on_open(struct conn *conn) {
+  struct api_conn *self = api_conn_of(conn);
+  if (!self) return;
+  self->sequential = true;
+  api_conn_update_hold(self);
+}
+
+static void on_data(struct conn *conn, const char *bytes, size_t size) {
+  struct api_conn *self = conn_owner(conn);
+  if (!self || !self->inbox || !api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+}
+
+static void on_eof(struct conn *conn) {
+  struct api_conn *self = conn_owner(conn);
+  if (self && self->inbox) api_wait_wake(&self->inbox->reader);
+}
+
+static void on_drain(struct conn *conn, bool crossed) {
+  (void)crossed;
+  struct api_conn *self = conn_owner(conn);
+  if (self && self->inbox) api_wait_wake(&self->inbox->drainer);
+}
+
+static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+  struct api_conn *self = conn_owner(conn);
+  if (kind == CONN_TIMEOUT_WRITE) {
+    conn_reset(conn, REASON_WRITE_TIMEOUT);
+  } else if (!self || !self->inbox || !api_wait_time_out(&self->inbox->reader)) {
+    conn_close(conn, REASON_IDLE);
+  }
+}
+
+static void on_close(struct conn *conn, enum reason reason) {
+  struct runtime *runtime = conn_group_of(conn)->owner;
+  struct api_conn *self = conn_owner(conn);
+  if (self) {
+    self->past = api_conn_remember(conn, reason);
+    self->conn = NULL;
+    if (self->inbox) api_wait_wake(&self->inbox->reader);
+    if (self->inbox) api_wait_wake(&self->inbox->drainer);
+    api_conn_release(runtime, self);
+  }
+  runtime->on_room(runtime->context);
+}
+
+const struct conn_events api_sequential_events = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drain = on_drain,
+    .on_timeout = on_timeout,
+    .on_close = on_close,
+};

@@ -1,0 +1,20 @@
+/* net/connect.h — a connection that we begin: connect(2) without waiting. Knows libuv, not Lua. */
+#ifndef NET_CONNECT_H
+#define NET_CONNECT_H
+
+#include <sys/socket.h>
+
+struct conn;
+struct conn_group;
+struct connect_attempt; /* opaque; gone when on_done is called, or after net_connect_cancel() */
+
+/* Begins to connect to a TCP or a Unix address. on_done comes from the loop, once: with the
+ * connection, whose on_open was called, or with NULL and a negative UV_E*.
+ * Returns 0 and *out, or a negative UV_E*, and then on_done is not called. */
+int net_connect(struct conn_group *group, const struct sockaddr *address,
+                void (*on_done)(void *owner, struct conn *conn, int rc), void *owner,
+                struct connect_attempt **out);
+/* on_done will not be called. */
+void net_connect_cancel(struct connect_attempt *attempt);
+
+#endif
