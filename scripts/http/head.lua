@@ -23,8 +23,9 @@ local known = {
 -- What should be at `line` is not: has it not all arrived, or is something else there?
 local function cut(data, at, line)
   local first = find(data, "[^\r\n]", line)
-  if first and find(data, "\n", first, true) then return nil, BAD end
-  return nil, #data - at >= HEAD_BYTES_MAX and TOO_LARGE or nil
+  local line_end = first and find(data, "\n", first, true)
+  if (line_end or #data) - at >= HEAD_BYTES_MAX then return nil, TOO_LARGE end
+  return nil, line_end and BAD or nil
 end
 
 -- Reads the head at `at` into `head`. Returns where the body begins; nil when the rest of the head
@@ -37,6 +38,7 @@ return function(data, at, head)
   local name, value, next_line = match(data, FIELD, line)
   while name do
     name, line = lower(name), next_line
+    if line - at > HEAD_BYTES_MAX + 1 then return nil, TOO_LARGE end
     local keep = known[name]
     if keep then
       local kept, status = keep(value, head[name])
@@ -47,6 +49,7 @@ return function(data, at, head)
   end
   local _, head_end = find(data, "^\r?\n", line)
   if not head_end then return cut(data, at, line) end
+  if head_end - at > HEAD_BYTES_MAX then return nil, TOO_LARGE end
   if minor ~= "0" and not head.host then return nil, BAD end
   return head_end + 1
 end

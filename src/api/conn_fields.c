@@ -72,13 +72,16 @@ static void push_sock(lua_State *L, const struct api_conn *self) {
   }
 }
 
+/* nil of a connection that no listener of the service accepted. */
 static void push_listener(lua_State *L, const struct api_conn *self) {
-  if (!self->conn && !self->past) {
+  unsigned index = CONN_NO_LISTENER;
+  if (self->conn) index = conn_listener_index(self->conn);
+  if (self->past) index = self->past->listener_index;
+  if (index == CONN_NO_LISTENER) {
     lua_pushnil(L);
-    return;
+  } else {
+    lua_pushstring(L, runtime_of(L)->listeners[index]);
   }
-  unsigned index = self->conn ? conn_listener_index(self->conn) : self->past->listener_index;
-  lua_pushstring(L, runtime_of(L)->listeners[index]);
 }
 
 static void push_state(lua_State *L, const struct api_conn *self) {

@@ -2,6 +2,7 @@
 #include "api/conn.h"
 
 #include "api/inbox.h"
+#include "api/option.h"
 #include "api/runtime.h"
 #include "net/tcp_info.h"
 
@@ -134,6 +135,28 @@ static int l_reset(lua_State *L) {
   return push_done(L);
 }
 
+/* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
+static int l_settimeout(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  if (!self->conn) return push_closed(L);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  self->inbox->timeout_ms = timeout_ms;
+  return push_done(L);
+}
+
+/* conn:setoption(name, value) -> true | nil, code, detail */
+static int l_setoption(lua_State *L) {
+  const struct api_conn *self = api_check_conn(L, 1);
+  return self->conn ? api_setoption(L, conn_descriptor(self->conn)) : push_closed(L);
+}
+
+/* conn:getoption(name) -> value | nil, code, detail */
+static int l_getoption(lua_State *L) {
+  const struct api_conn *self = api_check_conn(L, 1);
+  return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : push_closed(L);
+}
+
 static void set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
   lua_setfield(L, -2, name);
@@ -182,7 +205,8 @@ void api_set_conn_methods(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"send", l_send},     {"drain", l_drain}, {"pause", l_pause},
       {"resume", l_resume}, {"close", l_close}, {"shutdown", l_shutdown},
-      {"reset", l_reset},   {"stats", l_stats}, {NULL, NULL},
+      {"reset", l_reset},   {"stats", l_stats}, {"settimeout", l_settimeout},
+      {"setoption", l_setoption}, {"getoption", l_getoption}, {NULL, NULL},
   };
   luaL_setfuncs(L, methods, 0);
 }

@@ -14,6 +14,8 @@ void runtime_open_modules(lua_State *L) {
       {"moonport.log", api_open_log},
       {"moonport.timer", api_open_timer},
       {"moonport.server", api_open_server},
+      {"moonport.task", api_open_task},
+      {"moonport.socket.core", api_open_socket},
       {NULL, NULL},
   };
   lua_newtable(L);
@@ -22,6 +24,7 @@ void runtime_open_modules(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
+  if (runtime_of(L)->is_program) return;
   luaL_requiref(L, "moonport.log", api_open_log, 0);
   lua_getfield(L, -1, "print");
   lua_setglobal(L, "print");

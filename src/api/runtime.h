@@ -19,9 +19,17 @@ struct runtime {
   const char *script;            /* the file's name, for the log */
   const struct service *service; /* what the script returned */
   struct conn_group group;       /* its connections */
+  struct conn_group sequential;   /* connections it made itself, without handlers */
   struct list timers;            /* active ones, to be ended with the script */
   const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */
   const void *conn_metatable;    /* of "moonport.conn", to know one by */
+  struct list waits;              /* coroutines that wait for something with a place of its own */
+  struct list waits_due;          /* those to be woken in the next turn */
+  struct list open_listeners;     /* that it made itself */
+  struct list tasks_due;          /* to be started or cancelled in the next turn */
+  struct net_defer *defer;        /* that turn */
+  size_t task_count;              /* spawned and not ended */
+  bool is_program;                /* of moonport run: print writes to standard output */
   bool draining;
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */

@@ -29,7 +29,7 @@ bool service_has(const struct service *service, enum handler handler) {
   return service->handlers[handler] != LUA_NOREF;
 }
 
-static void service_init(struct service *service) {
+void service_init(struct service *service) {
   *service = (struct service){0};
   for (int i = 0; i < HANDLER_COUNT; i++) service->handlers[i] = LUA_NOREF;
 }

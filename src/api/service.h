@@ -34,6 +34,8 @@ struct service {
   uint64_t linger_ms;
 };
 
+/* Nothing, with no handler. */
+void service_init(struct service *service);
 /* Runs the script at `path` and reads what it returns. False after every fault was logged, with
  * file and line; *service is then empty. */
 bool service_load(struct runtime *runtime, const char *path, struct service *service);

@@ -2,6 +2,7 @@
 #include "api/wait.h"
 
 #include "api/runtime.h"
+#include "net/defer.h"
 #include "net/timer.h"
 
 #include <lauxlib.h>
@@ -20,6 +21,7 @@ void api_wait_begin(lua_State *L, struct api_wait *wait, uint64_t timeout_ms, co
     if (!wait->timer) luaL_error(L, "not enough memory");
   }
   wait->ticket = ticket;
+  list_append(&wait->runtime->waits, &wait->link);
 }
 
 bool api_wait_pending(const struct api_wait *wait) {
@@ -27,21 +29,47 @@ bool api_wait_pending(const struct api_wait *wait) {
 }
 
 void api_wait_forget(struct api_wait *wait) {
+  if (!api_wait_pending(wait)) return;
+  list_remove(&wait->link);
   if (wait->timer) net_timer_close(wait->timer);
   wait->timer = NULL;
   wait->ticket = (struct vm_ticket){0};
 }
 
 bool api_wait_wake(struct api_wait *wait) {
+  if (!api_wait_pending(wait)) return false;
   struct vm_ticket ticket = wait->ticket;
+  struct runtime *runtime = wait->runtime;
   api_wait_forget(wait);
-  return ticket.task && runtime_wake(wait->runtime, ticket);
+  return runtime_wake(runtime, ticket);
+}
+
+void api_wait_wake_later(struct api_wait *wait) {
+  if (!api_wait_pending(wait)) return;
+  list_remove(&wait->link);
+  list_append(&wait->runtime->waits_due, &wait->link);
+  net_defer_ask(wait->runtime->defer);
+}
+
+void api_wake_due(struct runtime *runtime) {
+  struct list due;
+  list_take(&due, &runtime->waits_due);
+  while (!list_empty(&due)) api_wait_wake(LIST_ELEMENT(due.next, struct api_wait, link));
 }
 
 bool api_wait_time_out(struct api_wait *wait) {
   if (!api_wait_pending(wait)) return false;
   wait->timed_out = true;
   return api_wait_wake(wait);
+}
+
+static void forget_all(struct list *waits) {
+  while (!list_empty(waits)) api_wait_forget(LIST_ELEMENT(waits->next, struct api_wait, link));
+}
+
+void api_forget_waits(struct runtime *runtime) {
+  forget_all(&runtime->waits);
+  forget_all(&runtime->waits_due);
 }
 
 uint64_t api_check_timeout_ms(lua_State *L, int index) {

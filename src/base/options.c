@@ -284,6 +284,7 @@ int options_read_arguments(struct options *options, int count, char *const *argu
     int rc = 0;
     if (options_ended || word[0] != '-' || word[1] == '\0') {
       options->paths[options->path_count++] = word;
+      options_ended = options_ended || options->table->word_ends_options;
     } else if (strcmp(word, "--") == 0) {
       options_ended = true;
     } else if (word[1] == '-') {

@@ -40,6 +40,7 @@ struct option_table {
   size_t count;
   unsigned command;         /* the bit of the command at hand */
   const char *command_name; /* for messages */
+  bool word_ends_options;   /* what follows the first word belongs to a program: run FILE -x */
 };
 
 struct options; /* the values read so far; borrows the table, the arguments and the environment */

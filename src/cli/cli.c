@@ -125,7 +125,13 @@ int cli_main(int argc, char **argv) {
   if (!named) {
     command = command_default();
   }
-  const struct option_table table = {option_rows, option_count, command->bit, command->name};
+  const struct option_table table = {
+      .rows = option_rows,
+      .count = option_count,
+      .command = command->bit,
+      .command_name = command->name,
+      .word_ends_options = command->words_kind == WORDS_PROGRAM,
+  };
   struct options *options = options_new(&table);
   if (options == NULL) {
     (void)fputs("moonport: out of memory\n", stderr);

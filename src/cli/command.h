@@ -25,7 +25,7 @@ struct command_call {
 };
 
 /* What a shell proposes as a command's words. */
-enum command_words { WORDS_OTHER, WORDS_SCRIPTS, WORDS_COMMANDS };
+enum command_words { WORDS_OTHER, WORDS_SCRIPTS, WORDS_COMMANDS, WORDS_PROGRAM };
 
 struct command {
   const char *name;

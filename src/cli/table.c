@@ -9,8 +9,10 @@ enum {
   CHECK = 1u << 1,
   HELP = 1u << 2,
   COMPLETIONS = 1u << 3,
+  RUN = 1u << 4,
   SCRIPTS = SERVE | CHECK, /* what loads scripts */
-  EVERY = SCRIPTS | HELP | COMPLETIONS,
+  LUA = SCRIPTS | RUN,     /* what runs Lua */
+  EVERY = LUA | HELP | COMPLETIONS,
 };
 
 const struct command command_rows[] = {
@@ -33,6 +35,15 @@ const struct command command_rows[] = {
         .words_max = SIZE_MAX,
         .summary = "load and validate scripts without listening",
         .run = check_command,
+    },
+    {
+        .name = "run",
+        .bit = RUN,
+        .words = "FILE [ARG...]",
+        .words_kind = WORDS_PROGRAM,
+        .words_max = SIZE_MAX,
+        .summary = "run a plain Lua program with the moonport modules (- is standard input)",
+        .run = run_command,
     },
     {
         .name = "help",
@@ -104,7 +115,7 @@ const struct option_row option_rows[] = {
         .env = "MOONPORT_LOG_LEVEL",
         .help = "log this and what is more serious",
         .fallback = "info",
-        .commands = SCRIPTS,
+        .commands = LUA,
         .kind = OPTION_CHOICE,
         .choices = log_levels,
     },
@@ -114,7 +125,7 @@ const struct option_row option_rows[] = {
         .env = "MOONPORT_LOG_FORMAT",
         .help = "auto: text on a terminal, JSON lines otherwise",
         .fallback = "auto",
-        .commands = SCRIPTS,
+        .commands = LUA,
         .kind = OPTION_CHOICE,
         .choices = log_formats,
     },
@@ -126,10 +137,18 @@ const struct option_row option_rows[] = {
         .kind = OPTION_FLAG,
     },
     {
+        .name = "execute",
+        .letter = 'e',
+        .argument = "CODE",
+        .help = "run this instead of a file",
+        .commands = RUN,
+        .kind = OPTION_STRING,
+    },
+    {
         .argument = "DIR",
         .env = "MOONPORT_LUA_DIR",
         .help = "read the Lua library from here, not from the program",
-        .commands = SCRIPTS,
+        .commands = LUA,
         .kind = OPTION_STRING,
     },
     {

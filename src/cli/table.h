@@ -21,6 +21,7 @@ const struct command *command_default(void);
 /* One file each. */
 int serve_command(const struct command_call *call);
 int check_command(const struct command_call *call);
+int run_command(const struct command_call *call);
 int help_command(const struct command_call *call);
 int completions_command(const struct command_call *call);
 

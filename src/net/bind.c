@@ -1,10 +1,8 @@
-/* net/bind.c — a socket from socket(2) to listen(2). Knows the kernel, not the loop.
+/* net/bind.c — a stream socket from socket(2) to bind(2). Knows the kernel, not the loop.
  *
  * Options that accepted sockets inherit (tcp(7)) are set here, once, instead of on every
  * connection. */
 #include "net/bind.h"
-
-#include "net/listener.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -56,10 +54,8 @@ static int unlink_if_stale(const struct sockaddr_un *address, socklen_t size) {
   return unlink(address->sun_path) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-static int prepare(int fd, const struct sockaddr *address, socklen_t size,
-                   const struct listener_options *options) {
+static int prepare(int fd, const struct sockaddr *address, socklen_t size) {
   if (address->sa_family != AF_UNIX) return set_tcp_options(fd);
-  if (!options->replace_stale) return 0;
   return unlink_if_stale((const struct sockaddr_un *)(const void *)address, size);
 }
 
@@ -77,29 +73,19 @@ static void remember_file(struct bound_socket *bound, const struct sockaddr *add
   bound->inode = status.st_ino;
 }
 
-int bind_listening(const struct sockaddr *address, socklen_t size,
-                   const struct listener_options *options, struct bound_socket *out) {
+int bind_open(const struct sockaddr *address, socklen_t size, struct bound_socket *out) {
   *out = (struct bound_socket){0};
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
-  out->fd = fd;
-  int rc = prepare(fd, address, size, options);
-  if (rc < 0) goto close_socket;
-  if (bind(fd, address, size) < 0) {
-    rc = uv_translate_sys_error(errno);
-    goto close_socket;
-  }
-  remember_file(out, address);
-  if (listen(fd, options->backlog) < 0) {
-    rc = uv_translate_sys_error(errno);
-    bind_release(out);
+  int rc = prepare(fd, address, size);
+  if (rc == 0 && bind(fd, address, size) < 0) rc = uv_translate_sys_error(errno);
+  if (rc < 0) {
+    close(fd);
     return rc;
   }
+  out->fd = fd;
+  remember_file(out, address);
   return 0;
-
-close_socket:
-  close(fd);
-  return rc;
 }
 
 void bind_release(const struct bound_socket *bound) {

@@ -36,6 +36,11 @@ void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, 
   }
 }
 
+struct conn *conn_group_newest(const struct conn_group *group) {
+  if (list_empty(&group->conns)) return NULL;
+  return LIST_ELEMENT(group->conns.prev, struct conn, group_link);
+}
+
 static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   if (peer->sa_family == AF_INET) {
     memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);

@@ -61,6 +61,9 @@ void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, 
  * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
 int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
                 unsigned listener_index);
+enum { CONN_NO_LISTENER = UINT16_MAX };
+/* The one that began last, or NULL; it may be closing already. */
+struct conn *conn_group_newest(const struct conn_group *group);
 
 /* A message goes out in one write when net_loop_flush() comes, at the latest: conn_send_begin(), then
  * any number of the pieces it consists of.

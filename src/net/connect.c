@@ -32,6 +32,7 @@ static void on_connected(uv_connect_t *request, int status) {
     uv_tcp_nodelay(&conn->io.tcp, 1);
     uv_tcp_keepalive(&conn->io.tcp, 1, KEEPALIVE_IDLE_S);
   }
+  conn->listener_index = CONN_NO_LISTENER;
   conn_begin(conn, (const struct sockaddr *)&done.address);
   done.on_done(done.owner, conn, 0);
 }

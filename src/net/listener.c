@@ -26,6 +26,7 @@ struct listener {
   const struct listener_events *events;
   void *owner;
   struct bound_socket bound;
+  bool listening;
   bool paused;
   struct list starved_link; /* in loop->starved while there are no descriptors */
 };
@@ -33,7 +34,7 @@ struct listener {
 static void on_connection(uv_poll_t *poll, int status, int events);
 
 static void update_polling(struct listener *listener) {
-  bool wanted = !listener->paused && list_empty(&listener->starved_link);
+  bool wanted = listener->listening && !listener->paused && list_empty(&listener->starved_link);
   if (wanted == !!uv_is_active((uv_handle_t *)&listener->poll)) return;
   int rc = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_connection)
                   : uv_poll_stop(&listener->poll);
@@ -103,13 +104,12 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
   }
 }
 
-int listener_open(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
-                  const struct listener_options *options, const struct listener_events *events,
-                  void *owner, struct listener **out) {
+int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_events *events, void *owner, struct listener **out) {
   *out = NULL;
   struct listener *listener = calloc(1, sizeof *listener);
   if (!listener) return UV_ENOMEM;
-  int rc = bind_listening(address, address_size, options, &listener->bound);
+  int rc = bind_open(address, address_size, &listener->bound);
   if (rc < 0) goto free_listener;
   rc = uv_poll_init(&loop->uv, &listener->poll, listener->bound.fd);
   if (rc < 0) goto close_socket;
@@ -117,7 +117,6 @@ int listener_open(struct net_loop *loop, const struct sockaddr *address, socklen
   listener->events = events;
   listener->owner = owner;
   list_init(&listener->starved_link);
-  update_polling(listener);
   *out = listener;
   return 0;
 
@@ -126,6 +125,13 @@ close_socket:
 free_listener:
   free(listener);
   return rc;
+}
+
+int listener_listen(struct listener *listener, int backlog) {
+  if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
+  listener->listening = true;
+  update_polling(listener);
+  return 0;
 }
 
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,

@@ -16,19 +16,14 @@ struct listener_events {
   void (*on_starved)(void *owner, int rc);
 };
 
-/* What bind(2) needs to know; see listener_open(). */
-struct listener_options {
-  int backlog;
-  /* Replace a Unix socket that nobody listens on any more. */
-  bool replace_stale;
-};
-
-/* Binds and listens on `address`, and accepts from the next turn of the loop on.
+/* A socket bound to `address`; it does not listen yet. A Unix socket that nobody listens on any more
+ * is replaced.
  * On failure: a negative UV_E*, and *out is NULL. UV_EADDRINUSE for a Unix path also when a live
  * process listens there; UV_EEXIST when the path is something else than a socket. */
-int listener_open(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
-                  const struct listener_options *options, const struct listener_events *events,
-                  void *owner, struct listener **out);
+int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_events *events, void *owner, struct listener **out);
+/* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. */
+int listener_listen(struct listener *listener, int backlog);
 /* The address as bound: the port is the real one. */
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size);

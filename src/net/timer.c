@@ -28,7 +28,6 @@ struct net_timer *net_timer_open(struct net_loop *loop, uint64_t delay_ms, uint6
    * reading, and one more, no timer is early. */
   uv_update_time(net_loop_uv(loop));
   uv_timer_init(net_loop_uv(loop), &timer->uv);
-  uv_unref((uv_handle_t *)&timer->uv);
   timer->uv.data = timer;
   int rc = uv_timer_start(&timer->uv, on_timer, delay_ms + 1, repeat_ms);
   assert(rc == 0); /* fails only on a closing handle */

@@ -146,10 +146,10 @@ static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) 
 static int open_socket(struct listen_set *set, struct sockaddr_storage *address, socklen_t size,
                        const struct address *as_given) {
   struct sockaddr *any = (struct sockaddr *)address;
-  const struct listener_options options = {.backlog = set->options->backlog, .replace_stale = true};
   struct listen_entry *entry = append_entry(set);
   if (!entry) return UV_ENOMEM;
-  int rc = listener_open(set->runtime->loop, any, size, &options, &events, entry, &entry->listener);
+  int rc = listener_bind(set->runtime->loop, any, size, &events, entry, &entry->listener);
+  if (rc == 0) rc = listener_listen(entry->listener, set->options->backlog);
   if (rc == 0) rc = listener_address(entry->listener, address, &size);
   if (rc < 0) return rc;
   char name[ADDRESS_TEXT_MAX];

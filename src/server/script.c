@@ -4,10 +4,14 @@
 #include "api/conn.h"
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/task.h"
 #include "api/timer.h"
+#include "api/wait.h"
+#include "net/defer.h"
 #include "net/loop.h"
 #include "server/listen.h"
 
+#include <lauxlib.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +19,9 @@
 /* Until the script has said what it needs. */
 static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 * 1024 * 1024,
                                                 .cpu_ms_max = 1000};
+
+enum { PROGRAM_QUEUE_BYTES_MAX = 64 * 1024 * 1024 };
+static const struct vm_budget no_budget = {.memory_bytes_max = SIZE_MAX};
 
 struct script {
   struct runtime runtime;
@@ -27,6 +34,12 @@ struct script {
 
 static void on_warning(void *context, const char *text, size_t size) {
   runtime_log(context, LOG_WARN, 0, text, size);
+}
+
+static void on_exit_called(void *context, int code) {
+  const struct runtime *runtime = context;
+  const struct script *script = runtime->context;
+  script->options->exit(script->options->context, code);
 }
 
 static void on_room(void *context) {
@@ -48,10 +61,11 @@ static bool open_vm(struct script *script) {
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
       .warn = on_warning,
+      .exit = script->options->exit ? on_exit_called : NULL,
       .context = runtime,
   };
   char error[100];
-  runtime->vm = vm_new(&options, &loading_budget);
+  runtime->vm = vm_new(&options, runtime->is_program ? &no_budget : &loading_budget);
   return runtime->vm && vm_protect(runtime->vm, open_modules, NULL, error, sizeof error);
 }
 
@@ -62,21 +76,26 @@ static char *directory_of(const char *path) {
   return directory;
 }
 
-/* Puts what the script asked for in force. */
-static void apply_service(struct script *script) {
-  const struct service *service = &script->service;
-  struct conn_group *group = &script->runtime.group;
+static void apply_limits(struct conn_group *group, const struct service *service) {
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
   group->queue_low = group->queue_high / 2;
   group->idle_ms = service->idle_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
+}
+
+/* Puts what the script asked for in force. */
+static void apply_service(struct script *script) {
+  const struct service *service = &script->service;
+  apply_limits(&script->runtime.group, service);
+  apply_limits(&script->runtime.sequential, service);
   const struct vm_budget budget = {service->memory_bytes_max, service->cpu_ms_max};
   vm_set_budget(script->runtime.vm, &budget);
 }
 
-static struct script *script_new(const char *path, const struct script_options *options) {
+static struct script *script_new(const char *path, const struct script_options *options,
+                                 bool is_program) {
   struct script *script = calloc(1, sizeof *script);
   if (!script) return NULL;
   script->options = options;
@@ -86,12 +105,20 @@ static struct script *script_new(const char *path, const struct script_options *
   runtime->loop = options->loop;
   runtime->log = options->log;
   runtime->service = &script->service;
+  runtime->is_program = is_program;
+  service_init(&script->service);
   runtime->on_room = on_room;
   runtime->context = script;
   list_init(&runtime->timers);
+  list_init(&runtime->waits);
+  list_init(&runtime->waits_due);
+  list_init(&runtime->open_listeners);
+  list_init(&runtime->tasks_due);
+  runtime->defer = net_defer_new(options->loop, api_run_due, runtime);
   conn_group_init(&runtime->group, options->loop, &api_conn_events, runtime);
+  conn_group_init(&runtime->sequential, options->loop, &api_sequential_events, runtime);
   listen_set_init(&script->listeners, runtime, options);
-  if (script->path && script->directory && open_vm(script)) {
+  if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;
     return script;
@@ -101,7 +128,7 @@ static struct script *script_new(const char *path, const struct script_options *
 }
 
 struct script *script_load(const char *path, const struct script_options *options) {
-  struct script *script = script_new(path, options);
+  struct script *script = script_new(path, options, false);
   if (!script) {
     log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
     return NULL;
@@ -112,6 +139,21 @@ struct script *script_load(const char *path, const struct script_options *option
   }
   apply_service(script);
   return script;
+}
+
+struct script *script_new_program(const char *path, const struct script_options *options) {
+  struct script *script = script_new(path, options, true);
+  if (!script) return NULL;
+  /* It sends as it likes, and waits as long as it likes. */
+  script->service.write_queue_bytes_max = script->service.message_bytes_max = PROGRAM_QUEUE_BYTES_MAX;
+  script->service.write_ms = 30000;
+  script->service.linger_ms = 5000;
+  apply_limits(&script->runtime.sequential, &script->service);
+  return script;
+}
+
+struct runtime *script_runtime(struct script *script) {
+  return &script->runtime;
 }
 
 int script_listen(struct script *script, const char *listen) {
@@ -129,11 +171,14 @@ void script_free(struct script *script) {
   struct runtime *runtime = &script->runtime;
   listen_set_close(&script->listeners);
   api_close_timers(runtime);
+  api_close_listeners(runtime);
   if (runtime->vm) {
     vm_cancel_all(runtime->vm, "the server is ending");
+    api_forget_waits(runtime);
     service_deinit(runtime, &script->service);
     vm_free(runtime->vm);
   }
+  if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
   free(script->directory);
   free(script->path);
@@ -144,14 +189,25 @@ size_t script_conn_count(const struct script *script) {
   return script->runtime.group.count;
 }
 
+static void reset_conn(struct conn *conn, void *context) {
+  (void)context;
+  conn_reset(conn, REASON_SHUTDOWN);
+}
+
+size_t script_drop_sequential(struct script *script) {
+  struct conn_group *group = &script->runtime.sequential;
+  conn_group_each(group, reset_conn, NULL);
+  return group->count;
+}
+
 static void close_conn(struct conn *conn, void *context) {
   (void)context;
   conn_close(conn, REASON_SHUTDOWN);
 }
 
-static void reset_conn(struct conn *conn, void *context) {
-  (void)context;
-  conn_reset(conn, REASON_SHUTDOWN);
+void script_close_sequential(struct script *script) {
+  conn_group_each(&script->runtime.sequential, close_conn, NULL);
+  net_loop_flush(script->runtime.loop);
 }
 
 void script_close_conns(struct script *script, bool at_once) {

@@ -12,6 +12,7 @@
 
 struct log;
 struct net_loop;
+struct runtime;
 struct vm_watchdog;
 struct script; /* opaque */
 
@@ -24,12 +25,16 @@ struct script_options {
   int backlog;
   bool unsafe;
   const char *lua_dir;
-  void (*on_conn_closed)(void *context); /* one connection fewer */
+  void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
+  void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
 };
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);
+/* The same for a program of moonport run: nothing is loaded, nothing is limited. */
+struct script *script_new_program(const char *path, const struct script_options *options);
+struct runtime *script_runtime(struct script *script);
 /* Listens where the script says, or at `listen` unless that is NULL, and says so in the log.
  * 0, or -1 after each fault was logged. */
 int script_listen(struct script *script, const char *listen);
@@ -40,6 +45,10 @@ void script_free(struct script *script);
 size_t script_conn_count(const struct script *script);
 /* Closes each connection, in peace or at once. */
 void script_close_conns(struct script *script, bool at_once);
+/* Drops the connections that the script made itself; those that are left take a turn to close. */
+size_t script_drop_sequential(struct script *script);
+/* Closes them in peace instead. */
+void script_close_sequential(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
 /* "scripts/echo.lua: ok, listens on 12345" */

@@ -55,8 +55,14 @@ static size_t conn_count(const struct server *server) {
   return count;
 }
 
+/* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
 static void stop_when_drained(struct server *server) {
-  if (server->phase != SERVING && conn_count(server) == 0) uv_stop(net_loop_uv(server->loop));
+  size_t left = 0;
+  if (server->phase == SERVING || conn_count(server) > 0) return;
+  for (size_t i = 0; i < server->script_count; i++) {
+    left += script_drop_sequential(server->scripts[i]);
+  }
+  if (left == 0) uv_stop(net_loop_uv(server->loop));
 }
 
 static void on_conn_closed(void *context) {

@@ -17,6 +17,14 @@ static int l_exit_refused(lua_State *L) {
                        "with conn:close(), or raise an error");
 }
 
+/* os.exit([code [, close]]) of a program: true is 0, false is 1 */
+static int l_exit(lua_State *L) {
+  const struct vm *vm = vm_of(L);
+  int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, 0);
+  vm->options.exit(vm->options.context, code);
+  return 0; /* not reached */
+}
+
 /* load(chunk [, name [, mode [, env]]]) for text only: crafted bytecode can crash the process. */
 static int l_load(lua_State *L) {
   bool with_environment = lua_gettop(L) >= 4;
@@ -107,7 +115,7 @@ void vm_open_libraries(lua_State *L) {
     remove_loadlib(L);
   }
   lua_getglobal(L, LUA_OSLIBNAME);
-  lua_pushcfunction(L, l_exit_refused);
+  lua_pushcfunction(L, vm_of(L)->options.exit ? l_exit : l_exit_refused);
   lua_setfield(L, -2, "exit");
   lua_pop(L, 1);
 }

@@ -213,7 +213,7 @@ bool vm_wake(struct vm_ticket ticket) {
   return true;
 }
 
-static void cancel(struct vm_task *task) {
+void vm_cancel(struct vm_task *task) {
   task->waiting = false;
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
   watch_begin(task->vm, task->L);
@@ -228,7 +228,7 @@ static void cancel(struct vm_task *task) {
 void vm_cancel_all(struct vm *vm, const char *why_not) {
   vm->no_wait_why = why_not;
   for (struct vm_task *task = vm->all; task; task = task->all_next) {
-    if (task->waiting) cancel(task);
+    if (task->waiting) vm_cancel(task);
   }
 }
 

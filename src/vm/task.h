@@ -52,6 +52,9 @@ bool vm_wake(struct vm_ticket ticket);
 /* For whoever will wake the coming vm_wait(). Raises like vm_wait() where that would, so that
  * nothing is set up in vain. */
 struct vm_ticket vm_wait_ticket(lua_State *L);
+/* Ends a task that waits: its to-be-closed variables are closed, then on_cancel comes. Not while Lua
+ * runs. */
+void vm_cancel(struct vm_task *task);
 /* Ends every task that waits, before the state is freed: with `why_not`, nothing can wait any more. */
 void vm_cancel_all(struct vm *vm, const char *why_not);
 

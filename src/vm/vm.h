@@ -16,7 +16,9 @@ struct vm_options {
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
   /* lua_warning, and errors in finalizers: one whole line. */
   void (*warn)(void *context, const char *text, size_t size);
-  void *context; /* for warn, and for whoever asks vm_context() */
+  /* os.exit(code), which must not return; NULL: a script may not. */
+  void (*exit)(void *context, int code);
+  void *context; /* for warn, exit, and for whoever asks vm_context() */
 };
 
 /* What the state may use. */

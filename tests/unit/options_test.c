@@ -49,7 +49,7 @@ static const struct option_row rows[] = {
      .kind = OPTION_INT,
      .max = 1},
 };
-static const struct option_table table = {rows, sizeof rows / sizeof rows[0], ONE, "one"};
+static const struct option_table table = {rows, sizeof rows / sizeof rows[0], ONE, "one", false};
 
 static char error[ERROR_SIZE];
 

@@ -1,0 +1,107 @@
+---@meta
+
+-- conn.lua — one connection, as handlers get it, for editors — is never run.
+
+---One connection. Every name that is not built in is the script's own: conn.nick = "ada".
+---A connection can be a to-be-closed variable: `local peer <close> = conn`.
+---@class moonport.Conn
+---@field id integer counts from 1, never used twice in a process; the "#12" of the log
+---@field peer string? "127.0.0.1:50123", "[::1]:50123", "unix:"
+---@field peer_ip string? nil on a Unix socket
+---@field peer_port integer? nil on a Unix socket
+---@field sock string? our end: "127.0.0.1:12345"; nil once closed
+---@field listener string where it was accepted: "tcp://127.0.0.1:12345", "unix:///run/chat.sock"
+---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
+---@field [string] any
+local conn = {}
+
+---Queues a string, or a list of strings in their order. Never waits: what a handler sends leaves in
+---one write when the handler ends or waits.
+---@param data string|number|(string|number)[]
+---@return true? queued
+---@return "closed"? code
+function conn:send(data) end
+
+---Waits until the queue is below the low-water mark (an eighth of limits.write_queue).
+---@return true? drained
+---@return "closed"|"timeout"|nil code
+function conn:drain() end
+
+---Waits for bytes: returns what has arrived, at least one.
+---@param max? integer bytes; 65536
+---@return string? bytes
+---@return "eof"|"timeout"|"closed"|"reset"|nil code
+function conn:recv(max) end
+
+---Waits for so many bytes.
+---@param size integer at most limits.message
+---@return string? bytes
+---@return "eof"|"timeout"|"closed"|"reset"|nil code
+---@return string? partial what had come of them
+function conn:recv_exactly(size) end
+
+---Waits for a line; returns it without its LF or CRLF.
+---@param max? integer bytes; limits.message
+---@return string? line
+---@return "eof"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer, and still there
+---@return string? partial what had come of it
+function conn:recv_line(max) end
+
+---Waits for a separator; returns what comes before it, and takes it too.
+---@param separator string not empty
+---@param max? integer bytes; limits.message
+---@return string? bytes
+---@return "eof"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer, and still there
+---@return string? partial what had come of it
+function conn:recv_until(separator, max) end
+
+---Stops reading: the kernel's buffer fills, then the peer feels it. Timeouts go on.
+---@return true? paused
+---@return "closed"? code
+function conn:pause() end
+
+---Reads again.
+---@return true? resumed
+---@return "closed"? code
+function conn:resume() end
+
+---Sends what is queued, then FIN, and reads off what the peer still sends, for timeouts.linger at
+---most: nothing that was sent is lost.
+---@return true? closing
+---@return "closed"? code it was closing already
+function conn:close() end
+
+---Sends what is queued, then FIN; reading goes on.
+---@return true? shut_down
+---@return "closed"? code
+function conn:shutdown() end
+
+---Sends RST at once; what is queued is dropped.
+---@return true? reset
+---@return "closed"? code
+function conn:reset() end
+
+---What has happened so far. Of a closed connection: the last figures.
+---@return moonport.ConnStats
+function conn:stats() end
+
+---@class moonport.ConnStats
+---@field bytes_in integer
+---@field bytes_out integer what the kernel took
+---@field messages_in integer reads
+---@field messages_out integer sends
+---@field queue integer bytes that are not sent yet
+---@field age number seconds
+---@field tcp moonport.TcpInfo? of an open TCP connection
+
+---The kernel's TCP_INFO, tcp(7).
+---@class moonport.TcpInfo
+---@field state string as ss(8) names it
+---@field rtt_us integer smoothed round-trip time
+---@field rtt_variation_us integer
+---@field retransmits integer
+---@field unacked integer segments
+---@field lost integer segments
+---@field congestion_window integer segments
+---@field send_mss integer bytes
+---@field receive_space integer bytes

@@ -1,0 +1,30 @@
+---@meta moonport.server
+
+-- server.lua — the module moonport.server, for editors — is never run.
+
+---All the connections of this service at once.
+---@class moonport.server
+local server = {}
+
+---Those that are not closing, oldest first.
+---@return moonport.Conn[]
+function server.connections() end
+
+---Sends to all of them but one; the bytes are kept once, however many receive them.
+---@param data string|number|(string|number)[]
+---@param except? moonport.Conn
+---@return integer receivers how many connections it was queued for
+function server.broadcast(data, except) end
+
+---@return moonport.ServerStats
+function server.stats() end
+
+---@class moonport.ServerStats
+---@field connections integer open now
+---@field accepted integer so far
+---@field bytes_in integer of all connections so far
+---@field bytes_out integer
+---@field memory integer bytes of the Lua state
+---@field draining boolean the server has been told to end
+
+return server

@@ -1,0 +1,68 @@
+---@meta
+
+-- service.lua — the table that a script returns, for editors — is never run.
+--
+-- To be completed and checked while writing, the table needs its type:
+--
+--     ---@type moonport.Service
+--     local service = { on_data = function(conn, data) conn:send(data) end }
+--     return service
+
+---A port (0: a free one), or "HOST:PORT", "tcp://[::1]:7000", "unix:///run/chat.sock". Without a
+---host it is that of --host, 127.0.0.1 where nothing else is said.
+---@alias moonport.Address integer|string
+
+---Bytes: a whole number, or text with K, M or G (of 1024) such as "64K".
+---@alias moonport.Size integer|string
+
+---Seconds; fractions are fine, 0 means never.
+---@alias moonport.Seconds number
+
+---Why a connection ended. The first reason counts.
+---@alias moonport.CloseReason
+---| "eof" # the peer sent FIN and the service had nothing more to say
+---| "reset" # the peer sent RST, or the network gave up
+---| "closed" # the script called close or reset, or main returned
+---| "idle" # timeouts.idle passed
+---| "write_timeout" # timeouts.write passed
+---| "write_queue" # more than limits.write_queue was unsent
+---| "limit" # a message was longer than limits.message
+---| "error" # a handler raised, or the memory for the connection ran out
+---| "reload" # the script changed
+---| "shutdown" # the server ended before the connection did
+---| "kicked" # the operator closed it
+
+---Without it, or unless it returns true, the connection ends.
+---@alias moonport.TimeoutHandler fun(conn: moonport.Conn, kind: "idle"|"write"): boolean?
+
+---A handler raised. Without this one, or unless it returns true, the connection closes.
+---@alias moonport.ErrorHandler fun(conn: moonport.Conn, message: string, trace: string): boolean?
+
+---What a script returns. A field that is not listed here stops the load.
+---
+---Each handler may wait (conn:recv, conn:drain, timer.sleep). No two handlers of one connection run
+---at the same time.
+---@class moonport.Service
+---@field listen? moonport.Address|moonport.Address[] where to listen; 12345
+---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
+---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
+---@field on_eof? fun(conn: moonport.Conn) the peer sent FIN; without it: flush, then close
+---@field on_drain? fun(conn: moonport.Conn) the queue fell below the low-water mark
+---@field on_timeout? moonport.TimeoutHandler
+---@field on_error? moonport.ErrorHandler
+---@field on_close? fun(conn: moonport.Conn, reason: moonport.CloseReason) exactly once, and last
+---@field main? fun(conn: moonport.Conn) in place of on_data: uses conn:recv(); returning closes
+---@field limits? moonport.Limits
+---@field timeouts? moonport.Timeouts
+
+---@class moonport.Limits
+---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
+---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it
+---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"
+---@field cpu_ms? integer processor time of a handler up to its next wait; 1000. 0: no limit
+---@field message? moonport.Size what recv_exactly, recv_line and recv_until take at most; "1M"
+
+---@class moonport.Timeouts
+---@field idle? moonport.Seconds no byte came or went; 300
+---@field write? moonport.Seconds the peer took nothing of what waits for it; 30
+---@field linger? moonport.Seconds after close(): what the peer still sends is read this long; 5

@@ -1,0 +1,182 @@
+-- moonport.socket — sockets as the textbook has them: bind, listen, accept, connect, send, recv.
+--
+-- A socket begins as nothing, and becomes a listener by bind() or a connection by connect(). What
+-- connect() and accept() give is the same conn that handlers get.
+
+local core = require "moonport.socket.core"
+
+---@class moonport.Socket
+---@field private kind "tcp"|"unix"
+---@field private listener any? after bind()
+---@field private conn moonport.Conn? after connect()
+---@field private timeout number? seconds
+---@field private options table<string, any> to be set once there is something to set them on
+local Socket = {}
+Socket.__index = Socket
+Socket.__name = "moonport.socket"
+
+-- "tcp://host:port" of what a caller gave: a whole address, or a host and a port.
+local function address_of(kind, host, port)
+  if port == nil then
+    if type(host) == "number" then return "tcp://:" .. host end
+    if kind == "unix" and not string.find(host, "^unix:") then return "unix:" .. host end
+    return host
+  end
+  if string.find(host, ":", 1, true) and not string.find(host, "^%[") then
+    host = "[" .. host .. "]"
+  end
+  return ("tcp://%s:%d"):format(host, port)
+end
+
+---Takes an address. Port 0 takes a free port, told by getsockname().
+---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
+---@param port integer?
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Socket:bind(host, port)
+  local listener, code, detail = core.bind(address_of(self.kind, host, port))
+  if not listener then return nil, code, detail end
+  self.listener = listener
+  return true
+end
+
+---Lets the kernel complete connections, `backlog` of them ahead of accept().
+---@param backlog integer? 128
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Socket:listen(backlog)
+  if not self.listener then return nil, "EINVAL", "bind() comes before listen()" end
+  return self.listener:listen(backlog)
+end
+
+---Waits for a connection.
+---@return moonport.Conn? conn
+---@return string address of the peer, or the code: "timeout", "closed"
+function Socket:accept()
+  if not self.listener then return nil, "EINVAL" end
+  return self.listener:accept(self.timeout)
+end
+
+---Connects, and waits until that is done.
+---@param host string a name, or a whole address
+---@param port integer?
+---@return true? ok
+---@return string? code such as "ECONNREFUSED"
+---@return string? detail
+function Socket:connect(host, port)
+  local conn, code, detail = core.connect(address_of(self.kind, host, port), self.timeout)
+  if not conn then return nil, code, detail end
+  for name, value in pairs(self.options) do conn:setoption(name, value) end
+  conn:settimeout(self.timeout)
+  self.conn = conn
+  return true
+end
+
+---Sends all of it, and waits while the peer is slower.
+---@param data string|string[]
+---@return true? ok
+---@return string? code
+function Socket:send(data)
+  local conn = self.conn
+  if not conn then return nil, "ENOTCONN" end
+  local ok, code = conn:send(data)
+  if not ok then return nil, code end
+  return conn:drain()
+end
+
+-- The rest of a connection's methods, as they are.
+for _, name in ipairs { "recv", "recv_exactly", "recv_line", "recv_until", "shutdown", "reset",
+  "stats", "drain" } do
+  Socket[name] = function(self, ...)
+    local conn = self.conn
+    if not conn then return nil, "ENOTCONN" end
+    return conn[name](conn, ...)
+  end
+end
+
+---@param seconds number? how long each call waits; nil: as long as it takes
+function Socket:settimeout(seconds)
+  self.timeout = seconds
+  if self.conn then self.conn:settimeout(seconds) end
+end
+
+---@param name string
+---@param value any
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Socket:setoption(name, value)
+  if self.conn then return self.conn:setoption(name, value) end
+  self.options[name] = value
+  return true
+end
+
+---@param name string
+---@return any
+function Socket:getoption(name)
+  if self.conn then return self.conn:getoption(name) end
+  return self.options[name]
+end
+
+---@return string? address of our end
+function Socket:getsockname()
+  if self.listener then return self.listener:getsockname() end
+  return self.conn and self.conn.sock
+end
+
+---@return string? address of the other end
+function Socket:getpeername()
+  return self.conn and self.conn.peer
+end
+
+---Closes what there is: a connection after what was sent has gone out.
+function Socket:close()
+  if self.listener then self.listener:close() end
+  if self.conn then self.conn:close() end
+  self.listener, self.conn = nil, nil
+  return true
+end
+Socket.__close = Socket.close
+
+local M = {}
+
+---@return moonport.Socket
+function M.tcp()
+  return setmetatable({ kind = "tcp", options = {} }, Socket)
+end
+
+---@return moonport.Socket
+function M.unix()
+  return setmetatable({ kind = "unix", options = {} }, Socket)
+end
+
+local CONNECT_OPTIONS = { timeout = true }
+
+---Connects in one call.
+---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
+---@param options { timeout: number? }? seconds for the connect
+---@return moonport.Conn? conn
+---@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? detail
+function M.connect(address, options)
+  for name in pairs(options or {}) do
+    if not CONNECT_OPTIONS[name] then
+      error(("unknown option '%s' of socket.connect (known: timeout)"):format(name), 2)
+    end
+  end
+  return core.connect(address, options and options.timeout)
+end
+
+---Looks a name up, beside the loop.
+---@param name string
+---@param seconds number? time limit
+---@return string[]? addresses in numbers
+---@return string? code
+---@return string? detail
+function M.resolve(name, seconds)
+  return core.resolve(name, seconds)
+end
+
+return M

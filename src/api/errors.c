@@ -1,0 +1,16 @@
+/* api/errors.c — expected failures as Lua values: nil, code, detail. */
+#include "api/errors.h"
+
+#include <lauxlib.h>
+#include <uv.h>
+
+int api_push_error(lua_State *L, int rc, const char *subject) {
+  luaL_pushfail(L);
+  lua_pushstring(L, uv_err_name(rc));
+  if (subject) {
+    lua_pushfstring(L, "%s: %s", subject, uv_strerror(rc));
+  } else {
+    lua_pushstring(L, uv_strerror(rc));
+  }
+  return 3;
+}

@@ -1,0 +1,186 @@
+/* api/listener.c — a listening socket of a sequential program: bind, listen, accept, close.
+ *
+ * It accepts only while somebody waits in accept(): until then connections stay in the kernel's
+ * backlog, as the textbook says. */
+#include "api/conn.h"
+#include "api/errors.h"
+#include "api/modules.h"
+#include "api/runtime.h"
+#include "api/wait.h"
+#include "base/address.h"
+#include "net/listener.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <uv.h>
+
+static const char type_name[] = "moonport.listener";
+
+/* The payload of a userdata "moonport.listener". */
+struct listener_object {
+  struct listener *listener; /* NULL once closed */
+  struct runtime *runtime;
+  struct api_wait acceptor;
+  struct conn *accepted; /* until the coroutine has it */
+  struct list link;      /* in the runtime's list of listeners to close at its end */
+};
+
+static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+  struct listener_object *object = owner;
+  struct conn_group *group = &object->runtime->sequential;
+  listener_pause(object->listener, true);
+  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) {
+    listener_pause(object->listener, false); /* that one is lost; the next may come */
+    return;
+  }
+  object->accepted = conn_group_newest(group);
+  if (!api_wait_wake(&object->acceptor)) conn_close(object->accepted, REASON_CLOSED);
+  object->accepted = NULL;
+}
+
+static void on_starved(void *owner, int rc) {
+  struct listener_object *object = owner;
+  if (rc == 0) return;
+  log_printf(object->runtime->log, LOG_WARN, "%s: accept() waits: %s", object->runtime->script,
+             uv_strerror(rc));
+}
+
+static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
+
+static struct listener_object *check(lua_State *L) {
+  return luaL_checkudata(L, 1, type_name);
+}
+
+static int push_closed(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+static void close_listener(struct listener_object *object) {
+  if (!object->listener) return;
+  api_wait_wake_later(&object->acceptor);
+  list_remove(&object->link);
+  listener_close(object->listener);
+  object->listener = NULL;
+}
+
+void api_close_listeners(struct runtime *runtime) {
+  while (!list_empty(&runtime->open_listeners)) {
+    close_listener(LIST_ELEMENT(runtime->open_listeners.next, struct listener_object, link));
+  }
+}
+
+static int push_address(lua_State *L, const struct listener_object *object) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  char text[ADDRESS_TEXT_MAX];
+  int rc = listener_address(object->listener, &address, &size);
+  if (rc < 0) return api_push_error(L, rc, NULL);
+  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* core.bind(address) -> listener | nil, code, detail. A name is looked up, and waited for. */
+int api_bind(lua_State *L) {
+  const char *text = luaL_checkstring(L, 1);
+  struct address address;
+  struct sockaddr_storage found;
+  socklen_t size;
+  char error[512];
+  if (address_parse(text, "0.0.0.0", &address, error, sizeof error) < 0 ||
+      address_resolve(&address, &found, &size, 1, error, sizeof error) < 0) {
+    luaL_pushfail(L);
+    lua_pushliteral(L, "EINVAL");
+    lua_pushstring(L, error);
+    return 3;
+  }
+  struct runtime *runtime = runtime_of(L);
+  struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
+  *object = (struct listener_object){.runtime = runtime};
+  list_init(&object->link);
+  luaL_setmetatable(L, type_name);
+  int rc = listener_bind(runtime->loop, (struct sockaddr *)&found, size, &events, object,
+                         &object->listener);
+  if (rc < 0) return api_push_error(L, rc, text);
+  list_append(&runtime->open_listeners, &object->link);
+  return 1;
+}
+
+/* listener:listen(backlog) -> true | nil, code, detail */
+static int l_listen(lua_State *L) {
+  struct listener_object *object = check(L);
+  lua_Integer backlog = luaL_optinteger(L, 2, 128);
+  if (!object->listener) return push_closed(L);
+  listener_pause(object->listener, true);
+  int rc = listener_listen(object->listener, backlog < 0 ? 0 : (int)backlog);
+  if (rc < 0) return api_push_error(L, rc, NULL);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int accepted(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const struct listener_object *object = check(L);
+  if (!object->listener) return push_closed(L);
+  if (object->acceptor.timed_out) {
+    listener_pause(object->listener, true);
+    luaL_pushfail(L);
+    lua_pushliteral(L, "timeout");
+    return 2;
+  }
+  if (!object->accepted) return push_closed(L);
+  api_push_conn(L, api_make_conn(L, object->accepted));
+  lua_getfield(L, -1, "peer");
+  return 2;
+}
+
+/* listener:accept(seconds or nil) -> conn, address | nil, "timeout" | nil, "closed" */
+static int l_accept(lua_State *L) {
+  struct listener_object *object = check(L);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  if (!object->listener) return push_closed(L);
+  api_wait_begin(L, &object->acceptor, timeout_ms, "accept() of this socket");
+  listener_pause(object->listener, false);
+  return vm_wait(L, 0, accepted);
+}
+
+/* listener:close() -> true | nil, "closed" */
+static int l_close(lua_State *L) {
+  struct listener_object *object = check(L);
+  if (!object->listener) return push_closed(L);
+  close_listener(object);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int l_gc(lua_State *L) {
+  struct listener_object *object = check(L);
+  close_listener(object);
+  api_wait_forget(&object->acceptor);
+  return 0;
+}
+
+/* listener:getsockname() -> "127.0.0.1:12345" */
+static int l_getsockname(lua_State *L) {
+  const struct listener_object *object = check(L);
+  return object->listener ? push_address(L, object) : push_closed(L);
+}
+
+void api_open_listener(lua_State *L) {
+  static const luaL_Reg methods[] = {{"listen", l_listen},
+                                     {"accept", l_accept},
+                                     {"close", l_close},
+                                     {"getsockname", l_getsockname},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, type_name);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, l_close);
+  lua_setfield(L, -2, "__close");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,63 @@
+/* api/option.c — setoption(name, value), getoption(name) of any socket. */
+#include "api/option.h"
+
+#include "api/errors.h"
+#include "net/option.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static const struct net_option *check_option(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  const struct net_option *option = net_option_find(name);
+  if (option) return option;
+  luaL_Buffer known;
+  luaL_buffinit(L, &known);
+  for (const struct net_option *each = net_options; each->name; each++) {
+    luaL_addstring(&known, each == net_options ? "" : ", ");
+    luaL_addstring(&known, each->name);
+  }
+  luaL_pushresult(&known);
+  luaL_error(L, "unknown socket option '%s' (known: %s, join, leave)", name, lua_tostring(L, -1));
+  return NULL;
+}
+
+static int check_value(lua_State *L, const struct net_option *option) {
+  if (option->kind == NET_OPTION_SWITCH) {
+    luaL_checktype(L, 3, LUA_TBOOLEAN);
+    return lua_toboolean(L, 3);
+  }
+  if (option->kind == NET_OPTION_SECONDS && lua_isboolean(L, 3) && !lua_toboolean(L, 3)) return -1;
+  lua_Integer value = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, value >= 0 && value <= 0x7FFFFFFF, 3, "out of range");
+  return (int)value;
+}
+
+static int finish(lua_State *L, int rc) {
+  if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 2));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int api_setoption(lua_State *L, int fd) {
+  const char *name = luaL_checkstring(L, 2);
+  bool join = strcmp(name, "join") == 0;
+  if (join || strcmp(name, "leave") == 0) {
+    return finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
+  }
+  const struct net_option *option = check_option(L);
+  return finish(L, net_option_set(fd, option, check_value(L, option)));
+}
+
+int api_getoption(lua_State *L, int fd) {
+  const struct net_option *option = check_option(L);
+  int value = 0;
+  int rc = net_option_get(fd, option, &value);
+  if (rc < 0) return api_push_error(L, rc, option->name);
+  if (option->kind == NET_OPTION_SWITCH || value < 0) {
+    lua_pushboolean(L, value > 0);
+  } else {
+    lua_pushinteger(L, value);
+  }
+  return 1;
+}

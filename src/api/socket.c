@@ -1,0 +1,207 @@
+/* api/socket.c — moonport.socket.core: resolve, connect, bind; moonport/socket.lua stands on it.
+ *
+ * Each call that waits has a userdata of its own that owns what is under way, made before anything
+ * starts: if the coroutine goes, the collector ends the rest. */
+#include "api/conn.h"
+#include "api/errors.h"
+#include "api/modules.h"
+#include "api/runtime.h"
+#include "api/wait.h"
+#include "base/address.h"
+#include "net/connect.h"
+#include "net/resolve.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+static const char type_name[] = "moonport.socket.attempt";
+
+/* A connect() or a resolve() under way. */
+struct attempt {
+  struct runtime *runtime;
+  struct api_wait wait;
+  struct resolve *resolving;          /* NULL when none is under way */
+  struct connect_attempt *connecting; /* the same */
+  struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
+  int count;
+  int next; /* index of the address to try next */
+  int rc;   /* of the last step */
+  bool only_resolve;
+  struct conn *conn; /* the result, until the coroutine has it */
+  char subject[ADDRESS_TEXT_MAX];
+};
+
+static void try_next(struct attempt *attempt);
+
+static void stop(struct attempt *attempt) {
+  if (attempt->resolving) net_resolve_cancel(attempt->resolving);
+  if (attempt->connecting) net_connect_cancel(attempt->connecting);
+  attempt->resolving = NULL;
+  attempt->connecting = NULL;
+}
+
+static void done(struct attempt *attempt) {
+  bool heard = api_wait_wake(&attempt->wait);
+  if (!heard && attempt->conn) conn_close(attempt->conn, REASON_CLOSED); /* nobody wants it now */
+}
+
+static void on_connected(void *owner, struct conn *conn, int rc) {
+  struct attempt *attempt = owner;
+  attempt->connecting = NULL;
+  attempt->conn = conn;
+  attempt->rc = rc;
+  if (rc < 0) {
+    try_next(attempt);
+  } else {
+    done(attempt);
+  }
+}
+
+static void on_resolved(void *owner, const struct sockaddr_storage *addresses, int count, int rc) {
+  struct attempt *attempt = owner;
+  attempt->resolving = NULL;
+  attempt->rc = rc;
+  attempt->count = count;
+  memcpy(attempt->addresses, addresses, (size_t)count * sizeof *addresses);
+  if (rc < 0 || attempt->only_resolve) {
+    done(attempt);
+  } else {
+    try_next(attempt);
+  }
+}
+
+/* One address after the other, until one answers. */
+static void try_next(struct attempt *attempt) {
+  while (attempt->next < attempt->count) {
+    const struct sockaddr *address = (struct sockaddr *)&attempt->addresses[attempt->next++];
+    attempt->rc = net_connect(&attempt->runtime->sequential, address, on_connected, attempt,
+                              &attempt->connecting);
+    if (attempt->rc == 0) return;
+  }
+  done(attempt);
+}
+
+static int l_attempt_gc(lua_State *L) {
+  struct attempt *attempt = luaL_checkudata(L, 1, type_name);
+  api_wait_forget(&attempt->wait);
+  stop(attempt);
+  return 0;
+}
+
+static struct attempt *push_attempt(lua_State *L, const char *subject) {
+  struct attempt *attempt = lua_newuserdatauv(L, sizeof *attempt, 0);
+  memset(attempt, 0, sizeof *attempt);
+  attempt->runtime = runtime_of(L);
+  snprintf(attempt->subject, sizeof attempt->subject, "%s", subject);
+  luaL_setmetatable(L, type_name);
+  return attempt;
+}
+
+static int push_timeout(lua_State *L, struct attempt *attempt) {
+  stop(attempt);
+  return api_push_error(L, UV_ETIMEDOUT, attempt->subject);
+}
+
+static int connected(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct attempt *attempt = (struct attempt *)context;
+  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (!attempt->conn) return api_push_error(L, attempt->rc, attempt->subject);
+  api_push_conn(L, api_make_conn(L, attempt->conn));
+  return 1;
+}
+
+/* Fills in what needs no resolver: a literal address or a path. */
+static bool take_literal(struct attempt *attempt, const struct address *address) {
+  struct sockaddr_storage *out = &attempt->addresses[0];
+  socklen_t size;
+  char error[300];
+  struct in6_addr scratch;
+  bool literal = address->kind == ADDRESS_UNIX ||
+                 uv_inet_pton(AF_INET, address->host, &scratch) == 0 ||
+                 uv_inet_pton(AF_INET6, address->host, &scratch) == 0;
+  if (!literal || address_resolve(address, out, &size, 1, error, sizeof error) != 1) return false;
+  attempt->count = 1;
+  return true;
+}
+
+/* Starts the first step; 0, or UV_E* when it failed at once. */
+static int begin(struct attempt *attempt, const struct address *address) {
+  if (take_literal(attempt, address)) {
+    attempt->next = 1;
+    return net_connect(&attempt->runtime->sequential, (struct sockaddr *)&attempt->addresses[0],
+                       on_connected, attempt, &attempt->connecting);
+  }
+  return net_resolve(attempt->runtime->loop, address->host, address->port, on_resolved, attempt,
+                     &attempt->resolving);
+}
+
+static int check_address(lua_State *L, int index, struct address *address) {
+  char error[512];
+  if (address_parse(luaL_checkstring(L, index), "127.0.0.1", address, error, sizeof error) == 0) {
+    return 0;
+  }
+  luaL_pushfail(L);
+  lua_pushliteral(L, "EINVAL");
+  lua_pushstring(L, error);
+  return 3;
+}
+
+/* core.connect(address, seconds or nil) -> conn | nil, code, detail */
+static int l_connect(lua_State *L) {
+  struct address address;
+  int failed = check_address(L, 1, &address);
+  if (failed) return failed;
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  struct attempt *attempt = push_attempt(L, lua_tostring(L, 1));
+  api_wait_begin(L, &attempt->wait, timeout_ms, "connect()");
+  attempt->rc = begin(attempt, &address);
+  if (attempt->rc == 0) return vm_wait(L, (lua_KContext)attempt, connected);
+  api_wait_forget(&attempt->wait);
+  return connected(L, LUA_OK, (lua_KContext)attempt);
+}
+
+static int resolved(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct attempt *attempt = (struct attempt *)context;
+  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
+  lua_createtable(L, attempt->count, 0);
+  for (int i = 0; i < attempt->count; i++) {
+    char text[ADDRESS_TEXT_MAX];
+    if (address_ip((struct sockaddr *)&attempt->addresses[i], text, sizeof text) < 0) continue;
+    lua_pushstring(L, text);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  return 1;
+}
+
+/* core.resolve(name, seconds or nil) -> list of numeric addresses | nil, code, detail */
+static int l_resolve(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  struct attempt *attempt = push_attempt(L, name);
+  attempt->only_resolve = true;
+  api_wait_begin(L, &attempt->wait, timeout_ms, "resolve()");
+  attempt->rc =
+      net_resolve(attempt->runtime->loop, name, 0, on_resolved, attempt, &attempt->resolving);
+  if (attempt->rc < 0) {
+    api_wait_forget(&attempt->wait);
+    return resolved(L, LUA_OK, (lua_KContext)attempt);
+  }
+  return vm_wait(L, (lua_KContext)attempt, resolved);
+}
+
+int api_open_socket(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"connect", l_connect}, {"resolve", l_resolve}, {"bind", api_bind}, {NULL, NULL}};
+  luaL_newmetatable(L, type_name);
+  lua_pushcfunction(L, l_attempt_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  api_open_listener(L);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,8 @@
+/* api/task.h — what the loop needs to know of a script's tasks. */
+#ifndef API_TASK_H
+#define API_TASK_H
+
+/* Wakes, starts and cancels what is due. `runtime` is a struct runtime. */
+void api_run_due(void *runtime);
+
+#endif

@@ -1,0 +1,25 @@
+/* cli/run.c — `moonport run FILE [ARG...]`: a plain Lua program on the loop. */
+#include "cli/settings.h"
+#include "cli/table.h"
+#include "server/program.h"
+
+int run_command(const struct command_call *call) {
+  const char *code = options_string(call->options, "execute");
+  if (code == NULL && call->word_count == 0) {
+    return command_refuse(call->command, "run what? Write moonport run FILE, or moonport run -e CODE");
+  }
+  struct log *log = settings_log_new(call->options);
+  if (log == NULL) {
+    return EXIT_AT_FAULT;
+  }
+  const struct program_options options = {
+      .log = log,
+      .code = code,
+      .words = call->words,
+      .word_count = call->word_count,
+      .lua_dir = options_string(call->options, "MOONPORT_LUA_DIR"),
+  };
+  int exit_code = program_run(&options);
+  log_free(log);
+  return exit_code;
+}

@@ -1,0 +1,169 @@
+/* server/program.c — a plain Lua program with moonport's modules, from its first line to its end.
+ *
+ * The program is a task. The loop runs until it and the tasks it spawned have ended; timers and
+ * connections that are left then end with it, as in any program. */
+#include "server/program.h"
+
+#include "api/runtime.h"
+#include "api/service.h"
+#include "net/loop.h"
+#include "server/script.h"
+#include "vm/loader.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+/* Time for FIN and the last bytes of connections that the program left open. */
+enum { CLOSING_MS = 5000 };
+
+struct program {
+  const struct program_options *options;
+  struct net_loop *loop;
+  struct script *script;
+  struct runtime *runtime;
+  bool running; /* the program itself; its tasks are counted in the runtime */
+  bool failed;
+  bool ending;
+  uv_timer_t deadline; /* while ending */
+};
+
+static bool has_ended(const struct program *program) {
+  return !program->running && program->runtime->task_count == 0;
+}
+
+static void stop_if_ended(struct program *program) {
+  if (!has_ended(program)) return;
+  if (!program->ending || program->runtime->sequential.count == 0) {
+    uv_stop(net_loop_uv(program->loop));
+  }
+}
+
+static void on_change(void *context) {
+  stop_if_ended(context);
+}
+
+static void on_fail(void *self, const struct vm_failure *failure) {
+  struct program *program = self;
+  program->failed = true;
+  runtime_log_failure(program->runtime, 0, failure);
+}
+
+static void on_end(void *self, bool failed) {
+  (void)failed;
+  struct program *program = self;
+  program->running = false;
+  stop_if_ended(program);
+}
+
+/* `arg` as in lua(1): the file at 0, its arguments from 1 on. */
+static void set_arguments(lua_State *L, const struct program_options *options) {
+  size_t first = options->code ? 0 : 1;
+  lua_newtable(L);
+  lua_pushstring(L, options->code ? "-e" : options->words[0]);
+  lua_rawseti(L, -2, 0);
+  for (size_t i = first; i < options->word_count; i++) {
+    lua_pushstring(L, options->words[i]);
+    lua_rawseti(L, -2, (lua_Integer)(i - first) + 1);
+  }
+  lua_setglobal(L, "arg");
+}
+
+static int load_chunk(lua_State *L, const struct program_options *options) {
+  if (options->code) {
+    return luaL_loadbufferx(L, options->code, strlen(options->code), "=(command line)", "t");
+  }
+  if (strcmp(options->words[0], "-") == 0) return luaL_loadfilex(L, NULL, "t");
+  return loader_load(L, options->words[0]);
+}
+
+static int ended(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}
+
+/* Runs in the program's coroutine. */
+static int run(lua_State *L) {
+  const struct program *program = lua_touserdata(L, 1);
+  const struct program_options *options = program->options;
+  set_arguments(L, options);
+  if (load_chunk(L, options) != LUA_OK) return lua_error(L);
+  int count = 0;
+  for (size_t i = options->code ? 0 : 1; i < options->word_count; i++) {
+    luaL_checkstack(L, 1, "too many arguments");
+    lua_pushstring(L, options->words[i]);
+    count++;
+  }
+  lua_callk(L, count, 0, 0, ended);
+  return 0;
+}
+
+/* os.exit(): what is queued goes to the kernel, and the kernel closes the rest. */
+static void on_exit_called(void *context, int code) {
+  struct program *program = context;
+  net_loop_flush(program->loop);
+  fflush(stdout);
+  log_free(program->options->log);
+  exit(code);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+  struct program *program = timer->data;
+  script_drop_sequential(program->script);
+}
+
+/* Lets what was sent arrive: an open connection is closed in peace, as the kernel would. */
+static void close_connections(struct program *program) {
+  uv_loop_t *uv = net_loop_uv(program->loop);
+  program->ending = true;
+  script_close_sequential(program->script);
+  uv_timer_init(uv, &program->deadline);
+  program->deadline.data = program;
+  uv_timer_start(&program->deadline, on_deadline, CLOSING_MS, 0);
+  if (program->runtime->sequential.count > 0) uv_run(uv, UV_RUN_DEFAULT);
+  uv_close((uv_handle_t *)&program->deadline, NULL);
+}
+
+static void run_to_end(struct program *program) {
+  const struct vm_owner owner = {.self = program, .on_fail = on_fail, .on_end = on_end};
+  program->running = true;
+  if (runtime_enter(program->runtime, run, program, &owner, NULL) != VM_WAITING) {
+    program->running = false;
+  }
+  /* Without anything to wait for (nobody will wake a task that joins itself) the loop ends too. */
+  if (!has_ended(program)) uv_run(net_loop_uv(program->loop), UV_RUN_DEFAULT);
+}
+
+int program_run(const struct program_options *options) {
+  struct program program = {.options = options};
+  signal(SIGPIPE, SIG_IGN);
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what a program prints shows when it happens */
+  program.loop = net_loop_new();
+  const struct script_options script_options = {
+      .log = options->log,
+      .loop = program.loop,
+      .unsafe = true, /* as in lua(1): it is the user's own program */
+      .lua_dir = options->lua_dir,
+      .on_conn_closed = on_change,
+      .exit = on_exit_called,
+      .context = &program,
+  };
+  const char *name = options->code ? "-e" : options->words[0];
+  if (program.loop) program.script = script_new_program(name, &script_options);
+  if (!program.script) {
+    log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
+    return 1;
+  }
+  program.runtime = script_runtime(program.script);
+  run_to_end(&program);
+  close_connections(&program);
+  script_free(program.script);
+  net_loop_free(program.loop);
+  return program.failed ? 1 : 0;
+}

@@ -1,0 +1,455 @@
+-- faults_spec.lua — what nobody intends and everybody meets: broken scripts, peers and kernels.
+--
+-- The numbers are the rows of the project's catalogue of faults. What a plain error does to its
+-- connection is in errors_spec.lua; here is what could take the whole server along.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+local modules = [[
+local server, timer = require "moonport.server", require "moonport.timer"
+]]
+
+-- "?" asks whether the server still serves; the rest is for the handler in place of the %s.
+local function misbehaves(body, fields)
+  return modules .. ([[
+    return {
+      limits = { cpu_ms = 100 },
+      %s
+      on_data = function(conn, data)
+        if data == "?" then return conn:send("!") end
+        %s
+      end,
+    }
+  ]]):format(fields or "", body)
+end
+
+local function assert_serves(server)
+  local peer = server:connect()
+  peer:send("?")
+  assert.equal("!", peer:receive(1))
+  peer:close()
+end
+
+describe("the processor budget", function()
+  local moonport = rig.new()
+
+  -- Row 5 and 7. Three times: the coroutine of a handler that was ended is used again, and the last
+  -- ones must end as the first.
+  local loops = {
+    ["a plain loop"] = "while true do end",
+    ["a loop that catches the error"] = "while true do pcall(function() while true do end end) end",
+    ["a loop in a coroutine"] = "coroutine.wrap(function() while true do end end)()",
+    ["a loop of coroutines whose errors are caught"] =
+      "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+    ["a loop in a to-be-closed variable after an error"] = [[
+      local guard <close> = setmetatable({}, { __close = function() while true do end end })
+      error("provoked")
+    ]],
+    ["a loop in a coroutine's to-be-closed variable"] = [[
+      coroutine.wrap(function()
+        local guard <close> = setmetatable({}, { __close = function() while true do end end })
+        error("provoked")
+      end)()
+    ]],
+    ["a loop in a coroutine that is closed"] = [[
+      local co = coroutine.create(function()
+        local guard <close> = setmetatable({}, { __close = function() while true do end end })
+        coroutine.yield()
+      end)
+      coroutine.resume(co)
+      coroutine.close(co)
+    ]],
+    ["a loop in the text of an error"] =
+      "error(setmetatable({}, { __tostring = function() while true do end end }))",
+    ["a loop in a callback of table.sort"] =
+      "table.sort({ 3, 2, 1 }, function() while true do end end)",
+  }
+  for name, body in pairs(loops) do
+    it("ends " .. name .. " as often as it comes, and the server goes on", function()
+      local server = moonport:start(misbehaves(body))
+      server:allow_log(".")
+      for _ = 1, 3 do
+        local peer = server:connect()
+        peer:send("x")
+        assert.equal("", peer:receive_all())
+        peer:close()
+        assert_serves(server)
+      end
+    end)
+  end
+
+  -- Row 5.
+  it("ends a timer that loops, tick after tick", function()
+    local server = moonport:start(modules .. [[
+      local ticks = 0
+      timer.every(0.01, function()
+        ticks = ticks + 1
+        if ticks <= 3 then while true do end end
+      end)
+      return { limits = { cpu_ms = 100 }, on_data = function(conn) conn:send("!") end }
+    ]])
+    server:allow_log("limits%.cpu_ms")
+    assert_serves(server)
+    loop.eventually("three ticks to be ended", function()
+      local _, count = server:log_text():gsub("used more than limits%.cpu_ms", "")
+      return count >= 3
+    end)
+    assert_serves(server)
+  end)
+end)
+
+describe("a wait where nothing can wait", function()
+  local moonport = rig.new()
+
+  -- Rows 42 and 43: a coroutine of the script's own must not hide where it runs.
+  local places = {
+    ["a to-be-closed variable while an error unwinds"] = [[
+      local guard <close> = setmetatable({}, { __close = function()
+        print("> " .. tostring(select(2, pcall(coroutine.wrap(function() WAIT end)))))
+      end })
+      error("provoked")
+    ]],
+    ["the text of an error"] = [[
+      error(setmetatable({}, { __tostring = function()
+        print("> " .. tostring(select(2, pcall(coroutine.wrap(function() WAIT end)))))
+        return "provoked"
+      end }))
+    ]],
+    ["a finalizer"] = [[
+      setmetatable({}, { __gc = function()
+        print("> " .. tostring(select(2, pcall(coroutine.wrap(function() WAIT end)))))
+      end })
+      collectgarbage()
+      error("provoked")
+    ]],
+  }
+  for name, body in pairs(places) do
+    for _, wait in ipairs { "timer.sleep(0.01)", "conn:recv()", "conn:drain()" } do
+      it(wait .. " raises in a coroutine in " .. name, function()
+        local server = moonport:start(misbehaves((body:gsub("WAIT", wait))))
+        server:allow_log("provoked")
+        local peer = server:connect()
+        peer:send("x")
+        assert.equal("", peer:receive_all())
+        peer:close()
+        assert.matches("cannot wait here", server:wait_told(1)[1])
+        assert_serves(server)
+      end)
+    end
+  end
+
+  -- Row 43.
+  it("does not let a finalizer take the bytes that recv() is about to give", function()
+    local server = moonport:start([[
+      return {
+        main = function(conn)
+          collectgarbage("setpause", 10)
+          local received = 0
+          repeat
+            for _ = 1, 20 do
+              setmetatable({}, { __gc = function() pcall(conn.recv, conn, 1) end })
+            end
+            local data = conn:recv(200)
+            received = received + #(data or "")
+          until not data
+          print("> received")
+        end,
+      }
+    ]])
+    local peer = server:connect()
+    for _ = 1, 20 do peer:send(("a"):rep(3000)) end
+    peer:finish()
+    peer:receive_all()
+    server:wait_told("received")
+  end)
+end)
+
+describe("a handler that waits again after recv() timed out", function()
+  local moonport = rig.new()
+
+  it("loses nothing of what arrives meanwhile", function()
+    local server = moonport:start(modules .. [[
+      return {
+        timeouts = { idle = 0.1 },
+        main = function(conn)
+          conn:recv()
+          print("> timed out")
+          timer.sleep(0.3)
+          conn:send(conn:recv_exactly(4) or "lost")
+        end,
+      }
+    ]])
+    local peer = server:connect()
+    server:wait_told("timed out")
+    peer:send("data")
+    assert.equal("data", peer:receive(4))
+  end)
+
+  it("is not overtaken by on_data", function()
+    local server = moonport:start(modules .. [[
+      return {
+        timeouts = { idle = 0.1 },
+        on_open = function(conn)
+          conn:recv()
+          print("> timed out")
+          timer.sleep(0.3)
+          print("> opened")
+        end,
+        on_data = function(_, data) print("> " .. data) end,
+      }
+    ]])
+    local peer = server:connect()
+    server:wait_told("timed out")
+    peer:send("data")
+    assert.same({ "timed out", "opened", "data" }, server:wait_told(3))
+  end)
+
+  it("is not told by drain() of that timeout", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0.1 },
+        main = function(conn)
+          conn:recv()
+          conn:send(tostring(conn:drain()))
+        end,
+      }
+    ]])
+    assert.equal("true", server:connect():receive_all())
+  end)
+end)
+
+describe("a coroutine that waits", function()
+  local moonport = rig.new()
+
+  -- Row 15. The handler's own coroutine is as much in use as one that the handler made.
+  local made = {
+    ["of a handler"] = "%s",
+    ["that a handler made"] = "coroutine.wrap(function() %s end)()",
+  }
+  for name, wrapped in pairs(made) do
+    for _, verb in ipairs { "resume", "close" } do
+      it(("%s cannot be %sd by another handler"):format(name, verb), function()
+        local server = moonport:start(modules .. ([[
+          local waiting
+          return {
+            on_data = function(conn, data)
+              if data == "a" then
+                %s
+              else
+                print("> " .. tostring((pcall(coroutine.%s, waiting))
+                  and coroutine.status(waiting)))
+              end
+            end,
+            on_close = function(_, reason) print("> " .. reason) end,
+          }
+        ]]):format(wrapped:format([[
+          waiting = coroutine.running()
+          conn:send("w")
+          conn:send(conn:recv())
+        ]]), verb))
+        local first, second = server:connect(), server:connect()
+        first:send("a")
+        assert.equal("w", first:receive(1))
+        second:send("b")
+        server:wait_told(1)
+        first:send("data")
+        assert.equal("data", first:receive(4))
+        first:finish()
+        first:receive_all()
+        first:close()
+        second:close()
+        server:wait_idle()
+      end)
+    end
+  end
+end)
+
+describe("a timer", function()
+  local moonport = rig.new()
+
+  -- Row 36.
+  for name, rearm in pairs {
+    ["set again by their functions"] = "local function work() burn() timer.after(0, work) end",
+    ["slept for in a loop"] = "local function work() while true do burn() timer.sleep(0) end end",
+  } do
+    it("of no time leaves room for connections when several are " .. name, function()
+      local server = moonport:start(modules .. ([[
+        local function burn()
+          local till = timer.now() + 0.004
+          while timer.now() < till do end
+        end
+        %s
+        for _ = 1, 3 do timer.after(0, work) end
+        return { on_data = function(conn) conn:send("!") end }
+      ]]):format(rearm))
+      assert_serves(server)
+    end)
+  end
+
+  -- Rows 14 and 43.
+  for name, script in pairs {
+    ["a finalizer"] = "KEPT = setmetatable({}, { __gc = set }) "
+      .. "return { on_data = function(conn) conn:send('!') end }",
+    ["a to-be-closed variable of a handler that waits"] = [[
+      return { on_data = function(conn)
+        conn:send("!")
+        local guard <close> = setmetatable({}, { __close = set })
+        timer.sleep(1000)
+      end }
+    ]],
+  } do
+    it("that " .. name .. " sets while the server ends does not outlive its script", function()
+      local server = moonport:start(
+        modules .. "local function set() pcall(timer.after, 0, print) end " .. script)
+      server:allow_log(".")
+      assert_serves(server)
+      server:wait_idle()
+      server:stop()
+    end)
+  end
+end)
+
+describe("a connection", function()
+  local moonport = rig.new()
+
+  -- Rows 12, 13 and 16: every method and field, everywhere, also on connections that are gone.
+  local abuse = modules .. [[
+    local kept, closed = {}, {}
+    local function use(conn)
+      for _, name in ipairs { "stats", "pause", "resume", "drain", "shutdown", "close", "reset" } do
+        if ONLY == nil or ONLY == name then pcall(conn[name], conn) end
+      end
+      for _, data in ipairs { "a", { "b", 1, ("c"):rep(5000) }, ("d"):rep(50000) } do
+        pcall(conn.send, conn, data)
+      end
+      pcall(conn.recv, conn, 1)
+      for _, name in ipairs { "id", "peer", "peer_ip", "peer_port", "sock", "listener", "state" } do
+        local _ = conn[name]
+      end
+      conn.own = tostring(conn)
+      collectgarbage("step")
+    end
+    local function handler(name)
+      return function(conn)
+        if name == "on_close" then
+          if closed[conn.id] then print("> closed twice") end
+          closed[conn.id] = true
+        end
+        kept[#kept + 1] = conn
+        if #kept > 10 then table.remove(kept, 1) end
+        if name == WHERE then use(conn) end
+        if WHERE == "everywhere" then
+          for _, other in ipairs(kept) do use(other) end
+        end
+        return name == "on_timeout" and closed[conn.id - 1]
+      end
+    end
+    local service = { limits = { write_queue = "64K" }, timeouts = { idle = 0.1, write = 0.2 } }
+    for _, name in ipairs { "on_open", "on_data", "on_eof", "on_drain", "on_timeout", "on_close" } do
+      service[name] = handler(name)
+    end
+    timer.every(0.02, function()
+      server.broadcast("e")
+      if WHERE == "timer" then
+        for _, conn in ipairs(kept) do use(conn) end
+      end
+    end)
+    return service
+  ]]
+  local places = { "on_open", "on_data", "on_eof", "on_drain", "on_timeout", "on_close", "timer",
+    "everywhere" }
+  for _, where in ipairs(places) do
+    it("survives every call in " .. where .. ", open or closed, its own or another's", function()
+      for _, only in ipairs { "nil", "'pause'", "'close'", "'reset'" } do
+        local server = moonport:start(("WHERE, ONLY = %q, %s\n"):format(where, only) .. abuse)
+        server:allow_log(".")
+        for index = 1, 8 do
+          local peer = server:connect()
+          pcall(peer.offer, peer, ("x"):rep(index % 2 == 0 and 70000 or 1))
+          if index % 4 == 1 then pcall(peer.finish, peer) end
+          if index % 4 == 2 then peer:reset() end
+        end
+        loop.turn()
+        server:stop()
+        assert.same({}, server:told())
+      end
+    end)
+  end
+
+  -- Row 18.
+  it("that is reset closes once, two hundred times", function()
+    local server = moonport:start([[
+      local opened, closed = 0, 0
+      return {
+        on_open = function() opened = opened + 1 end,
+        on_data = function(conn, data)
+          conn:send(data == "?" and opened .. " " .. closed or data)
+        end,
+        on_close = function() closed = closed + 1 end,
+      }
+    ]])
+    for index = 1, 200 do
+      local peer = server:connect()
+      peer:offer(("x"):rep(index % 3 * 20000 + 1))
+      peer:reset()
+    end
+    server:wait_idle()
+    local peer = server:connect()
+    peer:send("?")
+    assert.equal("201 200", peer:receive(7))
+  end)
+
+  -- Row 32.
+  for call, calls in pairs { read = "read", write = "write" } do
+    it(("loses no byte when %s is interrupted again and again"):format(call), function()
+      local server = moonport:start("return { on_data = function(c, data) c:send(data) end }", {
+        prefix = { "strace", "-D", "-o", "/dev/null", "-e",
+          ("inject=%s:error=EINTR:when=40+3"):format(calls) },
+        env = { ASAN_OPTIONS = "detect_leaks=0" },
+      })
+      local data = ("0123456789abcdef"):rep(16 * 1024)
+      local peer = server:connect()
+      peer:offer(data)
+      assert.is_true(peer:receive(#data) == data)
+    end)
+  end
+end)
+
+describe("a limit of memory", function()
+  local moonport = rig.new()
+
+  -- Rows 4, 8 and 46: something else is the first to find none at each of these.
+  it("costs connections, wherever it is reached, and never the server", function()
+    local script = modules .. [[
+      return {
+        limits = { memory = %d },
+        on_open = function(conn) conn.name = "n" .. conn.id end,
+        on_data = function(conn, data)
+          local guard <close> = setmetatable({}, { __close = function() return {} end })
+          local pieces = coroutine.wrap(function()
+            while true do coroutine.yield(conn:recv(1)) end
+          end)
+          conn:send { pieces(), ("b"):rep(6000), data }
+          server.broadcast { "x", "y" }
+          for _, other in ipairs(server.connections()) do other:stats() end
+          timer.after(0.01, function() conn:send("t") end)
+          local text = data
+          while true do text = text .. text end
+        end,
+        on_error = function(conn, message) conn:send(message) end,
+        on_close = function(conn, reason) conn.reason = { reason } end,
+      }
+    ]]
+    for memory = 45000, 75000, 2500 do
+      local server = moonport:start(script:format(memory))
+      server:allow_log("not enough memory")
+      for _ = 1, 3 do
+        local peer = server:connect()
+        pcall(peer.send, peer, "data")
+        peer:receive_end()
+      end
+      server:stop()
+    end
+  end)
+end)

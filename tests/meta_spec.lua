@@ -1,0 +1,156 @@
+-- meta_spec.lua — the definitions for editors name what there is at run time, and nothing else.
+
+local rig = require "tests.support.rig"
+local service = require "moonport.service"
+local uv = require "luv"
+
+local meta_files = {}
+for name in uv.fs_scandir_next, uv.fs_scandir("lua/meta") do meta_files[#meta_files + 1] = name end
+
+-- Adds the names of one file of definitions to classes[CLASS][NAME]: its fields and its functions.
+local function read_definitions(path, classes)
+  local class, class_of = nil, {}
+  for line in io.lines(path) do
+    local declared = line:match("^%-%-%-@class ([%w.]+)")
+    if declared then
+      class = declared
+      classes[class] = classes[class] or {}
+    end
+    local field = line:match("^%-%-%-@field ([%w_]+)")
+    if field then classes[class][field] = true end
+    local variable = line:match("^local ([%w_]+) = {}")
+    if variable then class_of[variable] = class end
+    local object, name = line:match("^function ([%w_]+)[.:]([%w_]+)%(")
+    if object then classes[class_of[object]][name] = true end
+  end
+end
+
+local function definitions()
+  local classes = {}
+  for _, name in ipairs(meta_files) do read_definitions("lua/meta/" .. name, classes) end
+  return classes
+end
+
+-- The names in one set and not in the other, sorted.
+local function missing(from, names)
+  local list = {}
+  for name in pairs(names) do
+    if not from[name] then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+local function assert_agree(class, defined, real)
+  assert.is_truthy(defined, "lua/meta does not define " .. class)
+  assert.same({ what = class, ["lua/meta lacks"] = "", ["only lua/meta has"] = "" }, {
+    what = class,
+    ["lua/meta lacks"] = missing(defined, real),
+    ["only lua/meta has"] = missing(real, defined),
+  })
+end
+
+-- Tells the names of what a script can reach, a line for each: CLASS NAME.
+local census = [[
+  local timer = require "moonport.timer"
+  local function tell(class, names)
+    for name in pairs(names) do print("> " .. class .. " " .. name) end
+  end
+  for name in pairs(package.preload) do
+    if name:find("^moonport%.") then
+      print("> modules " .. name)
+      tell(name, require(name))
+    end
+  end
+  local alarm = timer.after(1000, function() end)
+  tell("moonport.Timer", debug.getmetatable(alarm).__index)
+  alarm:cancel()
+  return {
+    on_data = function(conn)
+      -- The first upvalue of __index is the table of what is built in.
+      local _, built_in = debug.getupvalue(debug.getmetatable(conn).__index, 1)
+      tell("moonport.Conn", built_in)
+      tell("moonport.ConnStats", conn:stats())
+      tell("moonport.TcpInfo", conn:stats().tcp)
+      tell("moonport.ServerStats", require("moonport.server").stats())
+      print("> end")
+    end,
+  }
+]]
+
+-- What the running server has: names[CLASS][NAME].
+local function take_census(moonport)
+  local server = moonport:start(census, { args = { "--unsafe", "--listen", "127.0.0.1:0" } })
+  local peer = server:connect()
+  peer:send("x")
+  local names = {}
+  for _, line in ipairs(server:wait_told("end")) do
+    local class, name = line:match("^(%S+) (%S+)$")
+    if class then
+      names[class] = names[class] or {}
+      names[class][name] = true
+    end
+  end
+  return names
+end
+
+describe("the definitions for editors", function()
+  local moonport = rig.new()
+
+  it("agree with everything that a script can reach", function()
+    local classes = definitions()
+    local real = take_census(moonport)
+    local modules = real.modules
+    real.modules = nil
+    for class, names in pairs(real) do assert_agree(class, classes[class], names) end
+    assert.is_truthy(modules["moonport.log"])
+  end)
+
+  it("are of modules that can be required, and of each of them", function()
+    local defined = {}
+    for _, name in ipairs(meta_files) do
+      local file = assert(io.open("lua/meta/" .. name))
+      local head = file:read("l")
+      file:close()
+      assert.equal("---@meta", head:sub(1, 8), name .. " must begin so, or editors would run it")
+      local module = head:match("^%-%-%-@meta (%S+)$")
+      if module then defined[module] = true end
+    end
+    assert_agree("the modules", defined, take_census(moonport).modules)
+  end)
+
+  -- A wrong field makes the check of the table name those that are right.
+  it("agree with the fields that a service may have", function()
+    local wrong = { ["?"] = 1 }
+    local _, faults = service.read({ ["?"] = 1, limits = wrong, timeouts = wrong }, "x.lua",
+      function() end)
+    local classes = definitions()
+    local seen = {}
+    for _, message in ipairs(faults) do
+      local group, list = message:match("unknown field '(%l*)%.?%?' %(known: (.-)%)")
+      if group then
+        local real = {}
+        for name in list:gmatch("[%w_]+") do real[name] = true end
+        local class = "moonport." .. (group == "" and "Service" or group:gsub("^%l", string.upper))
+        assert_agree(class, classes[class], real)
+        seen[class] = true
+      end
+    end
+    assert.same({ ["moonport.Service"] = true, ["moonport.Limits"] = true,
+      ["moonport.Timeouts"] = true }, seen)
+  end)
+
+  it("name the reasons for which a connection ends", function()
+    local defined, real, inside = {}, {}, false
+    for line in io.lines("lua/meta/service.lua") do
+      if line:find("^%-%-%-@alias") then inside = line:find("moonport.CloseReason", 1, true) end
+      local reason = inside and line:match('^%-%-%-| "([%l_]+)"')
+      if reason then defined[reason] = true end
+    end
+    for line in io.lines("src/base/reason.c") do
+      local reason = line:match('%[REASON_%u[%u_]*%] = "([%l_]+)"')
+      if reason and reason ~= "none" then real[reason] = true end
+    end
+    assert_agree("moonport.CloseReason", defined, real)
+  end)
+end)

@@ -1,0 +1,70 @@
+-- scripts_all_spec.lua — what all of scripts/ have in common — not what each of them does.
+
+local rig = require "tests.support.rig"
+local uv = require "luv"
+
+local LINES_MAX = 60
+
+-- Every Lua file in `folder` and below.
+local function lua_files(folder, list)
+  for name, kind in uv.fs_scandir_next, uv.fs_scandir(folder) do
+    local path = folder .. "/" .. name
+    if kind == "directory" then lua_files(path, list) end
+    if name:find("%.lua$") then list[#list + 1] = path end
+  end
+  table.sort(list)
+  return list
+end
+
+local function read_lines(path)
+  local lines = {}
+  for line in io.lines(path) do lines[#lines + 1] = line end
+  return lines
+end
+
+-- The comment that a file opens with.
+local function opening(lines)
+  local list = {}
+  for index, line in ipairs(lines) do
+    if not line:find("^%-%-") then break end
+    list[index] = line
+  end
+  return table.concat(list, "\n")
+end
+
+describe("scripts/", function()
+  local moonport = rig.new()
+
+  it("is clean for moonport check", function()
+    local result = moonport:run({ "check", "scripts/" })
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+    for _, name in ipairs({ "chat", "daytime", "echo", "http", "kv" }) do
+      assert.matches("scripts/" .. name .. "%.lua: ok", result.stdout)
+    end
+  end)
+
+  it("can be served as a whole: no two want the same port", function()
+    -- An address of its own, so that what runs on this machine is not in the way.
+    local server = moonport:serve({ "--host", "127.77.7.7", "scripts" }, { listeners = 5 })
+    assert.equal(5, #server:addresses())
+  end)
+
+  for _, path in ipairs(lua_files("scripts", {})) do
+    it("has " .. path .. " in fewer than 60 lines, beginning with what it does", function()
+      local lines = read_lines(path)
+      assert.is_true(#lines < LINES_MAX, #lines .. " lines")
+      assert.matches("^%-%- " .. path:match("^scripts/(.*)$"):gsub("%p", "%%%0") .. " — ", lines[1])
+    end)
+  end
+
+  for name in uv.fs_scandir_next, uv.fs_scandir("scripts") do
+    local path = "scripts/" .. name
+    if path:find("%.lua$") then
+      it("tells how to try " .. path, function()
+        local text = opening(read_lines(path))
+        assert.matches("\n%-%- Try it:  moonport " .. path:gsub("%p", "%%%0"), text)
+      end)
+    end
+  end
+end)
