@@ -39,8 +39,8 @@ local cases = {
   { script = "echo", inputs = { ("all of this"):rep(100) } },
   { script = "kv", inputs = {
     kv .. redis("QUIT") .. redis("PING"), kv .. "*1\r\n$x\r\n" .. kv, kv .. "*200\r\n" .. kv,
-    kv .. redis("PING"):gsub("PING", "PINGS"), kv .. ("y"):rep(4200) .. "\n", kv .. "*2\r\n$4\r\nEC",
-    kv .. "*00\r\n", kv .. "*2\r\n$3\r\nGET\r\r\n",
+    kv .. redis("PING"):gsub("PING", "PINGS"), kv .. ("y"):rep(4200) .. "\n",
+    kv .. "*2\r\n$4\r\nEC", kv .. "*00\r\n", kv .. "*2\r\n$3\r\nGET\r\r\n",
   } },
   { script = "http", inputs = {
     http .. "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" .. get,

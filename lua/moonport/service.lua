@@ -10,10 +10,10 @@ local match, find = string.match, string.find
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
-  "on_open", "on_data", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
+  "on_open", "on_data", "on_message", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
 }
 -- main reads for itself: these would never be told.
-local NOT_BESIDE_MAIN = { "on_data", "on_eof", "on_drain" }
+local NOT_BESIDE_MAIN = { "on_data", "on_message", "on_eof", "on_drain" }
 
 local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
@@ -207,15 +207,32 @@ local function check_handlers(report, service, result)
   end
 end
 
+-- on_message takes the place of on_data, and only a frame says what a message is.
+local function check_frame(report, service, result, frame_fault)
+  local frame = service.frame
+  local wrong = frame ~= nil and frame_fault(frame)
+  if wrong then fault(report, "frame", frame, "frame is %s: %s", shown(frame), wrong) end
+  result.frame = frame
+  if service.on_message ~= nil and frame == nil then
+    fault(report, "on_message", service.on_message,
+      "on_message without frame: say how bytes become messages, such as frame = \"line\"")
+  end
+  if frame ~= nil and service.on_data ~= nil then
+    fault(report, "on_data", service.on_data,
+      "on_data beside frame: with a frame, on_message takes its place; keep one")
+  end
+end
+
 local M = {}
 
 ---Checks what a script returned and fills in the defaults.
 ---@param service any what the script returned
 ---@param path string the script's file, as its chunk is named
 ---@param nearest fun(word: string, known: string[]): string?
+---@param frame_fault fun(frame: any): string?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] faults one line each
-function M.read(service, path, nearest)
+function M.read(service, path, nearest, frame_fault)
   local report = { path = path, faults = {} }
   if type(service) ~= "table" then
     fault(report, nil, nil,
@@ -224,7 +241,7 @@ function M.read(service, path, nearest)
       service == nil and "nothing" or shown(service))
     return nil, report.faults
   end
-  local known = { "listen" }
+  local known = { "listen", "frame" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
   check_names(report, service, known, "", nearest)
@@ -237,6 +254,7 @@ function M.read(service, path, nearest)
     fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted)
   end
   check_handlers(report, service, result)
+  check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "limits", nearest)
   check_group(report, service, result, "timeouts", nearest)
   if #report.faults > 0 then return nil, report.faults end

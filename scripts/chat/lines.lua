@@ -12,11 +12,13 @@ end
 -- long. The beginning of the next line stays in conn.rest: so much of it as decides its fate.
 return function(conn, data, on_line)
   data = (conn.rest or "") .. data
-  local at = 1
-  for line, next_at in data:gmatch("([^\n]*)\n()") do
-    at = next_at
+  local at, line_end = 1, data:find("\n", 1, true)
+  while line_end do
+    local line = data:sub(at, line_end - 1)
+    at = line_end + 1
     on_line(conn, #line <= LINE_BYTES_MAX and harmless(line))
     if conn.state == "closing" then return end
+    line_end = data:find("\n", at, true)
   end
   conn.rest = at <= #data and data:sub(at, at + LINE_BYTES_MAX) or nil
 end

@@ -5,6 +5,7 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
+#include "api/conn_message.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -115,6 +116,7 @@ void api_open_conn(lua_State *L) {
   lua_newtable(L);
   api_set_conn_methods(L);
   api_set_conn_recv(L);
+  api_set_conn_message(L);
   api_set_conn_fields(L);
   lua_pop(L, 2);
 }

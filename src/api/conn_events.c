@@ -4,6 +4,7 @@
  * makes the connection `busy`: it is not read, and what happens meanwhile is noted in `pending`
  * and told when the handler has ended. A handler that raises costs its own connection only. */
 #include "api/conn.h"
+#include "api/conn_message.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
 #include "net/loop.h"
@@ -147,8 +148,9 @@ static void on_cancel(void *owner) {
   }
 }
 
-static void run_handler(struct runtime *runtime, const struct call *call) {
-  struct api_conn *self = call->self;
+/* Enters Lua for a handler of `self` and sees to what follows. */
+static void enter(struct runtime *runtime, struct api_conn *self, enum handler handler,
+                  lua_CFunction body, void *argument) {
   const struct vm_owner owner = {
       .self = self,
       .conn_id = self->id,
@@ -157,9 +159,9 @@ static void run_handler(struct runtime *runtime, const struct call *call) {
       .on_cancel = on_cancel,
   };
   assert(!self->busy);
-  self->handler = (uint8_t)call->handler;
+  self->handler = (uint8_t)handler;
   self->keep = false;
-  switch (runtime_enter(runtime, handle, (void *)(uintptr_t)call, &owner, NULL)) {
+  switch (runtime_enter(runtime, body, argument, &owner, NULL)) {
     case VM_DONE: finish(runtime, self); break;
     case VM_WAITING:
       self->busy = true;
@@ -169,8 +171,17 @@ static void run_handler(struct runtime *runtime, const struct call *call) {
   }
 }
 
+static void run_handler(struct runtime *runtime, const struct call *call) {
+  enter(runtime, call->self, call->handler, handle, (void *)(uintptr_t)call);
+}
+
 /* Bytes that a handler received but did not read go to on_data, as if they came now. */
 static bool deliver_leftover(struct runtime *runtime, struct api_conn *self) {
+  if (runtime->service->framed) {
+    if (!service_has(runtime->service, HANDLER_ON_MESSAGE) || !api_has_message(self)) return false;
+    enter(runtime, self, HANDLER_ON_MESSAGE, api_handle_messages, self);
+    return true;
+  }
   if (!self->inbox || self->inbox->size == 0) return false;
   struct inbox *inbox = self->inbox;
   struct call call = {.self = self, .handler = HANDLER_ON_DATA};
@@ -246,6 +257,20 @@ static void on_open(struct conn *conn) {
   deliver_pending(runtime, self);
 }
 
+/* The handler gets its messages straight from the read buffer; what is left of them is kept. */
+static void on_framed_data(struct runtime *runtime, struct api_conn *self, const char *bytes,
+                           size_t size) {
+  if (!self->inbox && !(self->inbox = inbox_new())) {
+    conn_close(self->conn, REASON_ERROR);
+    return;
+  }
+  self->inbox->fresh = bytes;
+  self->inbox->fresh_size = size;
+  enter(runtime, self, HANDLER_ON_MESSAGE, api_handle_messages, self);
+  if (!inbox_keep_fresh(self->inbox)) conn_close(self->conn, REASON_ERROR);
+  if (self->pending) deliver_pending(runtime, self);
+}
+
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
@@ -254,10 +279,15 @@ static void on_data(struct conn *conn, const char *bytes, size_t size) {
     deliver_pending(runtime, self);
     return;
   }
-  if (!service_has(runtime->service, HANDLER_ON_DATA)) return;
+  bool framed = service_has(runtime->service, HANDLER_ON_MESSAGE);
+  if (!framed && !service_has(runtime->service, HANDLER_ON_DATA)) return;
   if (!self) self = api_conn_of(conn);
   if (!self) return;
   assert(!self->busy); /* it would be held */
+  if (framed) {
+    on_framed_data(runtime, self, bytes, size);
+    return;
+  }
   run_handler(runtime, &(struct call){
                            .self = self, .handler = HANDLER_ON_DATA, .bytes = bytes, .size = size});
   if (self->pending || self->inbox) deliver_pending(runtime, self);

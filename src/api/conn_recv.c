@@ -3,6 +3,8 @@
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
 #include "api/conn.h"
+#include "api/conn_message.h"
+#include "api/frame.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
 
@@ -94,7 +96,16 @@ static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size
   return take_until(L, inbox, bytes, size, &separator, limit_of(L, 3));
 }
 
-static const taker takers[] = {take_some, take_exactly, take_line, take_up_to};
+/* recv_message([frame]) */
+static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  (void)bytes; /* the splitter looks for itself */
+  (void)size;
+  struct frame_format format;
+  api_check_frame(L, 2, &format);
+  return api_take_message(L, inbox, &format);
+}
+
+static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
 
 /* Why no more bytes will come, or NULL. */
 static const char *end_code(const struct api_conn *self) {
@@ -147,7 +158,7 @@ static int receive(lua_State *L, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
-enum { SOME, EXACTLY, LINE, UP_TO };
+enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
 
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
@@ -174,12 +185,18 @@ static int l_recv_until(lua_State *L) {
   return receive(L, UP_TO);
 }
 
+/* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
+static int l_recv_message(lua_State *L) {
+  return receive(L, MESSAGE);
+}
+
 void api_set_conn_recv(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"recv", l_recv},
       {"recv_exactly", l_recv_exactly},
       {"recv_line", l_recv_line},
       {"recv_until", l_recv_until},
+      {"recv_message", l_recv_message},
       {NULL, NULL},
   };
   luaL_setfuncs(L, methods, 0);

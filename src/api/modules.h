@@ -9,6 +9,7 @@ int api_open_task(lua_State *L);    /* moonport.task */
 int api_open_socket(lua_State *L);  /* moonport.socket.core: what moonport/socket.lua stands on */
 void api_open_listener(lua_State *L); /* the type moonport.listener; pushes nothing */
 int api_bind(lua_State *L);           /* makes one: api/listener.c */
+int api_open_frame(lua_State *L);   /* moonport.frame */
 int api_open_log(lua_State *L);    /* moonport.log */
 int api_open_timer(lua_State *L);  /* moonport.timer */
 int api_open_server(lua_State *L); /* moonport.server */

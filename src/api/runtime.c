@@ -14,6 +14,7 @@ void runtime_open_modules(lua_State *L) {
       {"moonport.log", api_open_log},
       {"moonport.timer", api_open_timer},
       {"moonport.server", api_open_server},
+      {"moonport.frame", api_open_frame},
       {"moonport.task", api_open_task},
       {"moonport.socket.core", api_open_socket},
       {NULL, NULL},

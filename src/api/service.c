@@ -2,6 +2,7 @@
  */
 #include "api/service.h"
 
+#include "api/frame.h"
 #include "api/runtime.h"
 #include "base/text.h"
 #include "vm/loader.h"
@@ -12,6 +13,7 @@
 
 static const char *const handler_names[HANDLER_COUNT] = {
     [HANDLER_ON_OPEN] = "on_open",       [HANDLER_ON_DATA] = "on_data",
+    [HANDLER_ON_MESSAGE] = "on_message",
     [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
     [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",
@@ -53,6 +55,13 @@ static int l_nearest(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_pushstring(L, text_nearest(word, known, count)); /* nil for NULL */
+  return 1;
+}
+
+/* frame_fault(frame) -> what is wrong with it, or nil */
+static int l_frame_fault(lua_State *L) {
+  struct frame_format format;
+  lua_pushstring(L, api_parse_frame(L, 1, FRAME_MESSAGE_BYTES_MAX, &format));
   return 1;
 }
 
@@ -113,6 +122,9 @@ static void take_service(lua_State *L, int table, struct service *service) {
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
+  if (lua_getfield(L, table, "frame") != LUA_TNIL) {
+    service->framed = !api_parse_frame(L, -1, service->message_bytes_max, &service->frame);
+  }
   take_listen(L, table, service);
   take_handlers(L, table, service);
 }
@@ -133,7 +145,8 @@ static int load(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, l_nearest);
-  lua_call(L, 3, 2); /* 3: the checked service or nil, 4: the faults */
+  lua_pushcfunction(L, l_frame_fault);
+  lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
   } else {

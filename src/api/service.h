@@ -2,6 +2,8 @@
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include "base/frame.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +13,7 @@ struct runtime;
 enum handler {
   HANDLER_ON_OPEN,
   HANDLER_ON_DATA,
+  HANDLER_ON_MESSAGE,
   HANDLER_ON_EOF,
   HANDLER_ON_DRAIN,
   HANDLER_ON_TIMEOUT,
@@ -21,6 +24,8 @@ enum handler {
 };
 
 struct service {
+  bool framed;
+  struct frame_format frame; /* how bytes become messages, if framed */
   int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
   char **listen;               /* addresses as written, `listen_count` of them */
   size_t listen_count;

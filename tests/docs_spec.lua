@@ -1,0 +1,205 @@
+-- docs_spec.lua — what the README and docs/ show is what the program does — judges no prose.
+
+local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function pages()
+  local list = { "README.md" }
+  local listing = assert(io.popen("find docs -name '*.md' | LC_ALL=C sort"))
+  for path in listing:lines() do list[#list + 1] = path end
+  assert(listing:close())
+  return list
+end
+
+-- The fenced blocks of a page: { page, line, info, text }.
+local function blocks_of(page)
+  local blocks, open, number = {}, nil, 0
+  for line in read_file(page):gmatch("([^\n]*)\n") do
+    number = number + 1
+    local info = line:match("^```(.*)$")
+    if info and open then
+      open.text = table.concat(open, "\n") .. "\n"
+      open = nil
+    elseif info then
+      open = { page = page, line = number, info = info }
+      blocks[#blocks + 1] = open
+    elseif open then
+      open[#open + 1] = line
+    end
+  end
+  assert(not open, page .. " ends inside a block")
+  return blocks
+end
+
+local function blocks_with(info)
+  local list = {}
+  for _, page in ipairs(pages()) do
+    for _, block in ipairs(blocks_of(page)) do
+      if block.info == info then list[#list + 1] = block end
+    end
+  end
+  return list
+end
+
+local function place_of(block)
+  return block.page .. ":" .. block.line
+end
+
+-- A block that returns something at its outermost level is a script of its own.
+local function is_script(block)
+  return ("\n" .. block.text):find("\nreturn%f[^%w_]") ~= nil
+end
+
+describe("A script in the docs", function()
+  local moonport = rig.new()
+
+  it("passes moonport check", function()
+    local count = 0
+    for _, block in ipairs(blocks_with("lua")) do
+      if is_script(block) then
+        local path = moonport:directory():write("script.lua", block.text)
+        local result = moonport:run({ "check", path })
+        assert.equal(0, result.code, place_of(block) .. "\n" .. result.stderr)
+        count = count + 1
+      else
+        assert(load(block.text, "=" .. place_of(block)))
+      end
+    end
+    assert.is_true(count > 5)
+  end)
+
+  it("that is marked as wrong fails, in the words shown below it", function()
+    local count = 0
+    for _, page in ipairs(pages()) do
+      local blocks = blocks_of(page)
+      for index, block in ipairs(blocks) do
+        if block.info == "lua wrong" then
+          local shown = blocks[index + 1].text
+          local name = shown:match("([%w_]+%.lua):")
+          local path = moonport:directory():write(name, block.text)
+          local result = moonport:run({ "check", "--log-format", "text", path })
+          local directory = path:sub(1, -#name - 1)
+          local told = result.stderr:gsub(directory:gsub("%p", "%%%0"), "")
+          local without_time = "^%S+ %S+ "
+          assert.equal(1, result.code, place_of(block))
+          assert.equal((shown:gsub(without_time, "")), (told:gsub(without_time, "")))
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count > 0)
+  end)
+end)
+
+describe("The README's first example", function()
+  local moonport = rig.new()
+
+  it("is answered when the command below it is run", function()
+    local readme = read_file("README.md")
+    local script = blocks_of("README.md")[1]
+    local command = assert(readme:match("\n +(printf 'hello' | nc [^\n]*)"))
+    assert.matches("listen = 12345", script.text)
+    local server = moonport:start(script.text)
+    local result = shell.run({ "sh", "-c", (command:gsub("12345", tostring(server:port()))) })
+    assert.equal("hello", result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("is what ./dev run serves, but for its comments", function()
+    local function code(text)
+      return (text:gsub("%-%-[^\n]*", ""):gsub("%s+", " "):gsub("^ ", ""))
+    end
+    assert.equal(code(read_file("scripts/echo.lua")), code(blocks_of("README.md")[1].text))
+  end)
+end)
+
+describe("The conversation in the README", function()
+  local moonport = rig.new()
+
+  it("greets by name", function()
+    local script
+    for _, block in ipairs(blocks_with("lua")) do
+      if block.text:find("What is your name", 1, true) then script = block.text end
+    end
+    local peer = moonport:start(assert(script)):connect()
+    assert.equal("What is your name? ", peer:receive(19))
+    peer:send("Ada\n")
+    assert.equal("Hello, Ada!\n", peer:receive_all())
+  end)
+end)
+
+describe("The docs name", function()
+  local moonport = rig.new()
+
+  local function assert_named(page, words)
+    local text = read_file(page)
+    local count = 0
+    for word in pairs(words) do
+      assert(text:find(word, 1, true), page .. " does not name " .. word)
+      count = count + 1
+    end
+    assert.is_true(count > 0)
+  end
+
+  it("every option and every variable that --help names", function()
+    local help = moonport:run({ "--help" }).stdout
+    local words = {}
+    for word in help:gmatch("%-%-[%l-]+") do words[word] = true end
+    for word in help:gmatch("MOONPORT_[%u_]+") do words[word] = true end
+    assert_named("README.md", words)
+    assert_named("docs/operating.md", words)
+  end)
+
+  it("every field of a service", function()
+    local path = moonport:directory():write("script.lua",
+      "return { qqqqqqqqqqqqqqqqq = 1, limits = { qqqqqqqqqqqqqqqqq = 1 }, " ..
+      "timeouts = { qqqqqqqqqqqqqqqqq = 1 }, on_data = print }")
+    local words = {}
+    for _, record in ipairs(moonport:run({ "check", path }).log) do
+      local group = record.message:match("'(%l-%.?)q+'")
+      local known = assert(record.message:match("known: ([%l_, ]+)%)"))
+      for name in known:gmatch("[%l_]+") do words["`" .. group .. name] = true end
+    end
+    assert_named("docs/scripting.md", words)
+  end)
+
+  it("every function of the modules", function()
+    local path = moonport:directory():write("script.lua", [[
+      for _, name in ipairs({ "log", "timer", "server" }) do
+        for key in pairs(require("moonport." .. name)) do print(name .. "." .. key) end
+      end
+      return { on_data = print }
+    ]])
+    local words = {}
+    for _, record in ipairs(moonport:run({ "check", path }).log) do
+      if record.message ~= "log.print" then words["`" .. record.message] = true end
+    end
+    assert_named("README.md", words)
+  end)
+
+  it("every reason for which a connection ends", function()
+    local words = {}
+    for name in read_file("src/base/reason.c"):gmatch('= "(%l[%l_]*)"') do
+      if name ~= "none" then words["`" .. name .. "`"] = true end
+    end
+    assert_named("docs/scripting.md", words)
+  end)
+
+  it("functions that are in the files they name", function()
+    local straight_line = read_file("docs/ARCHITECTURE.md"):match("## A connection's life.-```\n(.-)```")
+    local count = 0
+    for path, name in straight_line:gmatch("(%w+/[%w_]+%.%l+) +([%w_]+)") do
+      local text = read_file(path:find("^scripts/") and path or "src/" .. path)
+      assert(text:find("%f[%w_]" .. name .. "%f[^%w_]"), path .. " has no " .. name)
+      count = count + 1
+    end
+    assert.is_true(count > 20)
+  end)
+end)
