@@ -42,10 +42,10 @@ return {
         local method, connection = head.method, connection_of(head)
         at = body + (head["content-length"] or 0)
         if head.expect and body > #data and head.minor ~= "0" then conn:send(answer.continue) end
-        if not skip(conn, at - 1 - #data) then return conn:close() end
-        local hello = answer.hello(method, connection)
+        if at > #data + 1 and not skip(conn, at - #data - 1) then return conn:close() end
+        local hello = answer.hello[method]
         if not hello then return refuse(conn, "501 Not Implemented") end
-        conn:send(hello)
+        conn:send(hello[connection])
         if connection == "close" then return conn:close() end
       elseif status then
         return refuse(conn, status)

@@ -4,7 +4,8 @@ local timer = require "moonport.timer"
 
 local BODY = "Hello from moonport!\n"
 local date
-local hello -- by method, then by what is said of the connection; made anew for each second
+-- hello: by method, then by what is said of the connection; made anew for each second.
+local answer = { continue = "HTTP/1.1 100 Continue\r\n\r\n", hello = {} }
 
 local function head(status, connection, size)
   return "HTTP/1.1 " .. status .. "\r\nServer: moonport\r\nDate: " .. date
@@ -19,18 +20,11 @@ local function tick()
     heads[connection] = head("200 OK", connection, #BODY)
     whole[connection] = heads[connection] .. BODY
   end
-  hello = { GET = whole, POST = whole, HEAD = heads }
+  answer.hello = { GET = whole, POST = whole, HEAD = heads }
 end
 
 tick()
 timer.every(1, tick)
-
-local answer = { continue = "HTTP/1.1 100 Continue\r\n\r\n" }
-
--- The greeting; nil for a method that is not served.
-function answer.hello(method, connection)
-  return hello[method] and hello[method][connection]
-end
 
 -- A refusal, after which the connection ends.
 function answer.refusal(status)

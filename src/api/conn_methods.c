@@ -7,6 +7,7 @@
 #include "net/tcp_info.h"
 
 #include <lauxlib.h>
+#include <uv.h>
 
 /* A string this long is not copied but borrowed until the flush; a shorter one is copied sooner than
  * it would be anchored. */
@@ -135,6 +136,33 @@ static int l_reset(lua_State *L) {
   return push_done(L);
 }
 
+/* What a handler received but did not read goes ahead of what will be forwarded. */
+static int send_leftover(struct api_conn *self, struct conn *to) {
+  const char *bytes;
+  size_t size;
+  if (!self->inbox || inbox_empty(self->inbox)) return 0;
+  if (!inbox_view(self->inbox, &bytes, &size)) return -1;
+  if (conn_send_begin(to) < 0 || conn_send_copied(to, bytes, size) < 0) return -1;
+  inbox_consume(self->inbox, size);
+  return 0;
+}
+
+/* conn:forward(other) -> true | nil, "closed" */
+static int l_forward(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  struct api_conn *other = api_check_conn(L, 2);
+  if (!self->conn || !other->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (self->inbox && api_wait_pending(&self->inbox->reader)) {
+    return luaL_error(L, "a coroutine reads from this connection");
+  }
+  if (send_leftover(self, other->conn) < 0) return push_closed(L);
+  int rc = conn_forward(self->conn, other->conn);
+  if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
+  if (rc < 0) return push_closed(L);
+  api_conn_update_hold(self);
+  return push_done(L);
+}
+
 /* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
 static int l_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
@@ -205,7 +233,7 @@ void api_set_conn_methods(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"send", l_send},     {"drain", l_drain}, {"pause", l_pause},
       {"resume", l_resume}, {"close", l_close}, {"shutdown", l_shutdown},
-      {"reset", l_reset},   {"stats", l_stats}, {"settimeout", l_settimeout},
+      {"reset", l_reset},   {"stats", l_stats}, {"forward", l_forward}, {"settimeout", l_settimeout},
       {"setoption", l_setoption}, {"getoption", l_getoption}, {NULL, NULL},
   };
   luaL_setfuncs(L, methods, 0);

@@ -137,7 +137,11 @@ void conn_received(struct conn *conn, const char *bytes, size_t size) {
   if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
-  conn->group->events->on_data(conn, bytes, size);
+  if (conn_is_forwarding(conn)) {
+    conn_forward_bytes(conn, bytes, size);
+  } else {
+    conn->group->events->on_data(conn, bytes, size);
+  }
   net_loop_flush(conn->group->loop);
 }
 
@@ -149,7 +153,7 @@ void conn_read_ended(struct conn *conn, int rc) {
   conn->flags |= CONN_EOF_SEEN;
   conn_update_reading(conn);
   if (!(conn->flags & CONN_CLOSING)) {
-    conn->group->events->on_eof(conn);
+    if (!conn_forward_eof(conn)) conn->group->events->on_eof(conn);
     net_loop_flush(conn->group->loop);
   } else if (conn->flags & CONN_FIN_SENT) {
     conn_destroy(conn);
@@ -202,6 +206,7 @@ static void on_closed(uv_handle_t *handle) {
   assert(!(conn->flags & CONN_DIRTY));
   assert(!conn->writing);
   if (conn->output) output_give_back(&loop->pool, conn->output);
+  if (conn->forwarding) conn_forward_end(conn);
   list_remove(&conn->group_link);
   group->count--;
   group->events->on_close(conn, (enum reason)conn->reason);

@@ -86,6 +86,7 @@ enum conn_hold {
   CONN_HOLD_SCRIPT = 1 << 0,  /* conn:pause() */
   CONN_HOLD_HANDLER = 1 << 1, /* a handler waits for something else */
   CONN_HOLD_OUTPUT = 1 << 2,  /* its own queue is above the high-water mark */
+  CONN_HOLD_FORWARD = 1 << 3, /* the queue of the one it is forwarded to is */
 };
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on);
 
@@ -98,6 +99,11 @@ void conn_close(struct conn *conn, enum reason reason);
 void conn_shutdown(struct conn *conn);
 /* Drops what is queued, sends RST where the transport has one, and closes. At once. */
 void conn_reset(struct conn *conn, enum reason reason);
+
+/* From now on what `from` receives is sent to `to`, which may be `from` itself; on_data comes no more.
+ * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
+int conn_forward(struct conn *from, struct conn *to);
+bool conn_is_forwarding(const struct conn *conn);
 
 enum conn_phase {
   CONN_PHASE_OPEN,

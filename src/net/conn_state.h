@@ -35,12 +35,19 @@ struct writing {
  * before the kernel asks for more. */
 #define WRITE_LOOK_MS(write_ms) ((write_ms) / 4 + 1)
 
+/* Who gets what this connection receives, and whose bytes it gets; conn_forward.c. */
+struct forwarding {
+  struct conn *to;   /* NULL: its own owner */
+  struct conn *from; /* NULL: only what its owner sends */
+};
+
 struct conn {
   struct conn_group *group;
   const struct transport *transport;
   void *owner;
   struct output *output;   /* NULL while nothing is queued */
   struct writing *writing; /* NULL while nothing waits for the peer */
+  struct forwarding *forwarding; /* NULL unless it takes part in one */
   struct conn *dirty_next;
   struct list group_link;
   struct wheel_entry wheel;
@@ -81,6 +88,11 @@ void conn_discard(struct conn *conn);
 /* Between conn.c, conn_write.c and conn_timeout.c. */
 void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
+void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
+void conn_forward_drained(struct conn *to); /* its queue is below the low-water mark */
+/* Passes the FIN on. False when the owner has to be told as usual. */
+bool conn_forward_eof(struct conn *from);
+void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
 void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
 void conn_destroy(struct conn *conn);     /* to uv_close() */
 void conn_failed(struct conn *conn, int rc);

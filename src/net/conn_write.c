@@ -85,6 +85,7 @@ static void check_low(struct conn *conn) {
   bool crossed = conn->flags & CONN_ABOVE_HIGH;
   conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED);
   conn_hold(conn, CONN_HOLD_OUTPUT, false);
+  if (conn->forwarding) conn_forward_drained(conn);
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
   conn->group->events->on_drain(conn, crossed);
   net_loop_flush(conn->group->loop);

@@ -1,0 +1,89 @@
+/* net/conn_forward.c — bytes from one connection to another without going up. Knows no owner.
+ *
+ * What `from` receives is written to `to` straight from the read buffer; what the kernel does not
+ * take is queued there, and above its high-water mark `from` is not read. The end goes along: FIN
+ * becomes FIN, a broken connection breaks the other. */
+#include "net/conn_state.h"
+
+#include "net/loop_state.h"
+
+#include <stdlib.h>
+
+/* NULL when memory is out. */
+static struct forwarding *forwarding_of(struct conn *conn) {
+  if (!conn->forwarding) conn->forwarding = calloc(1, sizeof *conn->forwarding);
+  return conn->forwarding;
+}
+
+static struct conn *target_of(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->to : NULL;
+}
+
+static struct conn *source_of(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->from : NULL;
+}
+
+bool conn_is_forwarding(const struct conn *conn) {
+  return target_of(conn) != NULL;
+}
+
+int conn_forward(struct conn *from, struct conn *to) {
+  if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
+  if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
+  if (source_of(to) && source_of(to) != from) return UV_EBUSY;
+  if (target_of(from)) target_of(from)->forwarding->from = NULL;
+  from->forwarding->to = to;
+  to->forwarding->from = from;
+  /* What ended before is passed on now. */
+  if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
+  conn_update_reading(from);
+  return 0;
+}
+
+void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
+  struct conn *to = target_of(from);
+  if (conn_send_begin(to) < 0) {
+    conn_close(from, REASON_CLOSED); /* the other end of it takes no more */
+    return;
+  }
+  if (conn_send_borrowed(to, bytes, size) < 0) return;
+  conn_flush(to);
+  if (to->flags & CONN_ABOVE_HIGH) conn_hold(from, CONN_HOLD_FORWARD, true);
+}
+
+void conn_forward_drained(struct conn *to) {
+  struct conn *from = source_of(to);
+  if (from) conn_hold(from, CONN_HOLD_FORWARD, false);
+}
+
+bool conn_forward_eof(struct conn *from) {
+  struct conn *to = target_of(from);
+  if (!to) return false;
+  conn_shutdown(to);
+  net_loop_flush(to->group->loop);
+  return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
+}
+
+/* Ends `other` with `gone`, unless it had its end already. */
+static void end_other(struct conn *other, const struct conn *gone, bool ended) {
+  if (gone->reason == REASON_RESET) {
+    conn_reset(other, REASON_RESET);
+  } else if (!ended) {
+    conn_close(other, REASON_CLOSED);
+  }
+}
+
+void conn_forward_end(struct conn *conn) {
+  struct conn *to = target_of(conn);
+  struct conn *from = source_of(conn);
+  free(conn->forwarding);
+  conn->forwarding = NULL;
+  if (to && to != conn) {
+    to->forwarding->from = NULL;
+    end_other(to, conn, conn->flags & CONN_EOF_SEEN); /* then FIN went along */
+  }
+  if (from && from != conn) {
+    from->forwarding->to = NULL;
+    end_other(from, conn, from->flags & CONN_EOF_SEEN);
+  }
+}
