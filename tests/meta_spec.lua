@@ -52,19 +52,25 @@ end
 
 -- Tells the names of what a script can reach, a line for each: CLASS NAME.
 local census = [[
-  local timer = require "moonport.timer"
   local function tell(class, names)
-    for name in pairs(names) do print("> " .. class .. " " .. name) end
-  end
-  for name in pairs(package.preload) do
-    if name:find("^moonport%.") then
-      print("> modules " .. name)
-      tell(name, require(name))
+    for name in pairs(names) do
+      if not name:find("^__") then print("> " .. class .. " " .. name) end
     end
   end
-  local alarm = timer.after(1000, function() end)
-  tell("moonport.Timer", debug.getmetatable(alarm).__index)
+  local function tell_methods(class, object) tell(class, debug.getmetatable(object).__index) end
+  for name in pairs(package.preload) do
+    if name:find("^moonport%.") then print("> modules " .. name) end
+  end
+  for name in ("MODULES"):gmatch("%S+") do
+    print("> modules " .. name)
+    tell(name, require(name))
+  end
+  local alarm = require("moonport.timer").after(1000, function() end)
+  tell_methods("moonport.Timer", alarm)
   alarm:cancel()
+  tell_methods("moonport.Frame", require("moonport.frame").new("line"))
+  tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
+  tell_methods("moonport.Socket", require("moonport.socket").tcp())
   return {
     on_data = function(conn)
       -- The first upvalue of __index is the table of what is built in.
@@ -78,15 +84,32 @@ local census = [[
   }
 ]]
 
+-- What the server is made of, and no script needs to name.
+local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true }
+
+-- The modules that are defined, and those in Lua; what is built in adds itself.
+local function module_names()
+  local names = {}
+  for _, name in ipairs(meta_files) do
+    names[#names + 1] = io.lines("lua/meta/" .. name)():match("^%-%-%-@meta (%S+)$")
+  end
+  for name in uv.fs_scandir_next, uv.fs_scandir("lua/moonport") do
+    local module = "moonport." .. name:gsub("%.lua$", "")
+    if not internal[module] then names[#names + 1] = module end
+  end
+  return names
+end
+
 -- What the running server has: names[CLASS][NAME].
 local function take_census(moonport)
-  local server = moonport:start(census, { args = { "--unsafe", "--listen", "127.0.0.1:0" } })
+  local script = census:gsub("MODULES", table.concat(module_names(), " "))
+  local server = moonport:start(script, { args = { "--unsafe", "--listen", "127.0.0.1:0" } })
   local peer = server:connect()
   peer:send("x")
   local names = {}
   for _, line in ipairs(server:wait_told("end")) do
     local class, name = line:match("^(%S+) (%S+)$")
-    if class then
+    if class and not internal[name] then
       names[class] = names[class] or {}
       names[class][name] = true
     end
@@ -123,7 +146,7 @@ describe("the definitions for editors", function()
   it("agree with the fields that a service may have", function()
     local wrong = { ["?"] = 1 }
     local _, faults = service.read({ ["?"] = 1, limits = wrong, timeouts = wrong }, "x.lua",
-      function() end)
+      function() end, function() end)
     local classes = definitions()
     local seen = {}
     for _, message in ipairs(faults) do

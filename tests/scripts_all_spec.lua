@@ -32,6 +32,12 @@ local function opening(lines)
   return table.concat(list, "\n")
 end
 
+-- The services themselves: what lies in folders below is theirs.
+local services = {}
+for _, path in ipairs(lua_files("scripts", {})) do
+  if path:find("^scripts/[^/]+$") then services[#services + 1] = path end
+end
+
 describe("scripts/", function()
   local moonport = rig.new()
 
@@ -39,15 +45,14 @@ describe("scripts/", function()
     local result = moonport:run({ "check", "scripts/" })
     assert.equal("", result.stderr)
     assert.equal(0, result.code)
-    for _, name in ipairs({ "chat", "daytime", "echo", "http", "kv" }) do
-      assert.matches("scripts/" .. name .. "%.lua: ok", result.stdout)
+    for _, path in ipairs(services) do
+      assert.is_truthy(result.stdout:find(path .. ": ok", 1, true), path)
     end
   end)
 
   it("can be served as a whole: no two want the same port", function()
     -- An address of its own, so that what runs on this machine is not in the way.
-    local server = moonport:serve({ "--host", "127.77.7.7", "scripts" }, { listeners = 5 })
-    assert.equal(5, #server:addresses())
+    moonport:serve({ "--host", "127.77.7.7", "scripts" }, { listeners = #services })
   end)
 
   for _, path in ipairs(lua_files("scripts", {})) do
@@ -58,13 +63,10 @@ describe("scripts/", function()
     end)
   end
 
-  for name in uv.fs_scandir_next, uv.fs_scandir("scripts") do
-    local path = "scripts/" .. name
-    if path:find("%.lua$") then
-      it("tells how to try " .. path, function()
-        local text = opening(read_lines(path))
-        assert.matches("\n%-%- Try it:  moonport " .. path:gsub("%p", "%%%0"), text)
-      end)
-    end
+  for _, path in ipairs(services) do
+    it("tells how to try " .. path, function()
+      local text = opening(read_lines(path))
+      assert.matches("\n%-%- Try it:  [^\n]*moonport " .. path:gsub("%p", "%%%0"), text)
+    end)
   end
 end)

@@ -10,7 +10,7 @@
 ---@field peer_ip string? nil on a Unix socket
 ---@field peer_port integer? nil on a Unix socket
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
----@field listener string where it was accepted: "tcp://127.0.0.1:12345", "unix:///run/chat.sock"
+---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
 ---@field [string] any
 local conn = {}
@@ -54,6 +54,61 @@ function conn:recv_line(max) end
 ---@return "eof"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer, and still there
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
+
+---Waits for a whole message.
+---@param frame? moonport.Format that of the service
+---@return string? message
+---@return string? code or the prefix, where the frame has an offset; the code: "eof", "timeout",
+---"closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
+---@return string? partial what had come of it; or what is wrong
+function conn:recv_message(frame) end
+
+---Sends a message with what the frame adds to it. Raises when the frame cannot carry it.
+---@param message string
+---@param frame? moonport.Format that of the service
+---@param prefix? string the bytes before the length, where the frame has an offset
+---@return true? queued
+---@return "closed"? code
+function conn:send_message(message, frame, prefix) end
+
+---From now on, what comes from this connection goes to `other`, inside the core and not through
+---Lua; so does the end of it. For both directions, both must be forwarded.
+---@param other moonport.Conn
+---@return true? forwarded
+---@return "closed"? code
+function conn:forward(other) end
+
+---Limits each later wait in recv… and drain of this connection.
+---@param seconds number? nil or 0: as long as it takes
+---@return true? set
+---@return "closed"? code
+function conn:settimeout(seconds) end
+
+---Sets an option of the socket. A name that is not known raises.
+---@param name moonport.OptionName|"join"|"leave"
+---@param value boolean|integer|string as the name says; join and leave: a multicast group
+---@return true? set
+---@return string? code
+---@return string? detail
+function conn:setoption(name, value) end
+
+---@param name moonport.OptionName
+---@return boolean|integer|nil value
+---@return string? code
+---@return string? detail
+function conn:getoption(name) end
+
+---@alias moonport.OptionName
+---| "nodelay" # boolean
+---| "keepalive" # boolean
+---| "reuseaddr" # boolean
+---| "broadcast" # boolean
+---| "multicast_loop" # boolean
+---| "rcvbuf" # bytes
+---| "sndbuf" # bytes
+---| "ttl"
+---| "multicast_ttl"
+---| "linger" # seconds, or false
 
 ---Stops reading: the kernel's buffer fills, then the peer feels it. Timeouts go on.
 ---@return true? paused

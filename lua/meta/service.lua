@@ -38,14 +38,19 @@
 ---A handler raised. Without this one, or unless it returns true, the connection closes.
 ---@alias moonport.ErrorHandler fun(conn: moonport.Conn, message: string, trace: string): boolean?
 
+---One whole message came. Where the frame has an offset, the prefix stood before the length.
+---@alias moonport.MessageHandler fun(conn: moonport.Conn, message: string, prefix: string?)
+
 ---What a script returns. A field that is not listed here stops the load.
 ---
 ---Each handler may wait (conn:recv, conn:drain, timer.sleep). No two handlers of one connection run
 ---at the same time.
 ---@class moonport.Service
 ---@field listen? moonport.Address|moonport.Address[] where to listen; 12345
+---@field frame? moonport.Format how bytes become messages
 ---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
 ---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
+---@field on_message? moonport.MessageHandler in place of on_data, with frame
 ---@field on_eof? fun(conn: moonport.Conn) the peer sent FIN; without it: flush, then close
 ---@field on_drain? fun(conn: moonport.Conn) the queue fell below the low-water mark
 ---@field on_timeout? moonport.TimeoutHandler

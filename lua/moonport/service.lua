@@ -10,7 +10,7 @@ local match, find = string.match, string.find
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
-  "on_open", "on_data", "on_message", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
+  "on_open", "on_data", "on_message", "on_datagram", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
 }
 -- main reads for itself: these would never be told.
 local NOT_BESIDE_MAIN = { "on_data", "on_message", "on_eof", "on_drain" }
@@ -223,6 +223,20 @@ local function check_frame(report, service, result, frame_fault)
   end
 end
 
+-- Datagrams need both a socket and a handler.
+local function check_datagrams(report, service, result)
+  local has_udp = false
+  for _, address in ipairs(result.listen or {}) do
+    has_udp = has_udp or find(address, "^[uU][dD][pP]://") ~= nil
+  end
+  if has_udp and service.on_datagram == nil then
+    fault(report, "listen", service.listen, "listen on udp:// needs on_datagram(sock, data, peer)")
+  elseif service.on_datagram ~= nil and not has_udp then
+    fault(report, "on_datagram", service.on_datagram,
+      [[on_datagram needs a socket: listen = "udp://:5353"]])
+  end
+end
+
 local M = {}
 
 ---Checks what a script returned and fills in the defaults.
@@ -255,6 +269,7 @@ function M.read(service, path, nearest, frame_fault)
   end
   check_handlers(report, service, result)
   check_frame(report, service, result, frame_fault)
+  check_datagrams(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_group(report, service, result, "timeouts", nearest)
   if #report.faults > 0 then return nil, report.faults end

@@ -140,7 +140,147 @@ function Socket:close()
 end
 Socket.__close = Socket.close
 
+---@class moonport.Datagrams
+---@field private udp any? once bound, connected, or sent from
+---@field private timeout number? seconds
+---@field private options table<string, any>
+local Datagrams = {}
+Datagrams.__index = Datagrams
+Datagrams.__name = "moonport.socket"
+
+-- "127.0.0.1:53" of what a caller gave; a name is looked up.
+local function numeric(host, port)
+  if port == nil then return host end
+  if not string.find(host, "^[%d.]+$") and not string.find(host, ":", 1, true) then
+    local found, code, detail = core.resolve(host)
+    if not found then return nil, code, detail end
+    host = found[1]
+  end
+  return string.find(host, ":", 1, true) and ("[%s]:%d"):format(host, port) or host .. ":" .. port
+end
+
+-- Makes the socket, if there is none yet.
+local function open(self, address)
+  if self.udp then return self.udp end
+  local udp, code, detail = core.udp(address)
+  if not udp then return nil, code, detail end
+  for name, value in pairs(self.options) do udp:setoption(name, value) end
+  self.udp = udp
+  return udp
+end
+
+---@param host string "localhost", or a whole address "127.0.0.1:5353"
+---@param port integer?
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Datagrams:bind(host, port)
+  local address, code, detail = numeric(host, port)
+  if not address then return nil, code, detail end
+  if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
+  local udp
+  udp, code, detail = open(self, address)
+  if not udp then return nil, code, detail end
+  return true
+end
+
+---Names the one peer that send() and recv() are for.
+---@param host string
+---@param port integer?
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Datagrams:connect(host, port)
+  local address, code, detail = numeric(host, port)
+  if not address then return nil, code, detail end
+  local udp
+  udp, code, detail = open(self)
+  if not udp then return nil, code, detail end
+  return udp:connect(address)
+end
+
+---Sends one datagram, now or not at all.
+---@param data string
+---@param host string a name, or a peer as recvfrom() gave it
+---@param port integer?
+---@return true? ok
+---@return string? code "EMSGSIZE", "EAGAIN", …
+---@return string? detail
+function Datagrams:sendto(data, host, port)
+  local address, code, detail = numeric(host, port)
+  if not address then return nil, code, detail end
+  local udp
+  udp, code, detail = open(self)
+  if not udp then return nil, code, detail end
+  return udp:send(data, address)
+end
+
+---@param data string
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Datagrams:send(data)
+  if not self.udp then return nil, "ENOTCONN" end
+  return self.udp:send(data)
+end
+
+---Waits for one datagram.
+---@param max integer? bytes; a longer datagram is cut, and said to be
+---@return string? data
+---@return string peer "127.0.0.1:5000", or the code: "timeout", "closed"
+---@return "truncated"?
+function Datagrams:recvfrom(max)
+  local udp, code, detail = open(self)
+  if not udp then return nil, code, detail end
+  return udp:recvfrom(max, self.timeout)
+end
+
+---@param max integer?
+---@return string? data
+---@return string? code
+function Datagrams:recv(max)
+  local data, peer = self:recvfrom(max)
+  if not data then return nil, peer end
+  return data
+end
+
+---@param seconds number?
+function Datagrams:settimeout(seconds) self.timeout = seconds end
+
+---@param name string
+---@param value any
+---@return true? ok
+---@return string? code
+---@return string? detail
+function Datagrams:setoption(name, value)
+  if self.udp then return self.udp:setoption(name, value) end
+  self.options[name] = value
+  return true
+end
+
+---@param name string
+---@return any
+function Datagrams:getoption(name)
+  if self.udp then return self.udp:getoption(name) end
+  return self.options[name]
+end
+
+---@return string? address
+function Datagrams:getsockname() return self.udp and self.udp:getsockname() end
+
+function Datagrams:close()
+  if self.udp then self.udp:close() end
+  self.udp = nil
+  return true
+end
+Datagrams.__close = Datagrams.close
+
 local M = {}
+
+---@return moonport.Datagrams
+function M.udp()
+  return setmetatable({ options = {} }, Datagrams)
+end
 
 ---@return moonport.Socket
 function M.tcp()

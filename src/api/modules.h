@@ -7,6 +7,7 @@
 void api_open_conn(lua_State *L);  /* the type moonport.conn; pushes nothing. Raises. */
 int api_open_task(lua_State *L);    /* moonport.task */
 int api_open_socket(lua_State *L);  /* moonport.socket.core: what moonport/socket.lua stands on */
+int api_open_udp(lua_State *L);       /* the type moonport.udp; pushes what makes one */
 void api_open_listener(lua_State *L); /* the type moonport.listener; pushes nothing */
 int api_bind(lua_State *L);           /* makes one: api/listener.c */
 int api_open_frame(lua_State *L);   /* moonport.frame */

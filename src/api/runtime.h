@@ -26,6 +26,7 @@ struct runtime {
   struct list waits;              /* coroutines that wait for something with a place of its own */
   struct list waits_due;          /* those to be woken in the next turn */
   struct list open_listeners;     /* that it made itself */
+  struct list open_udp;           /* its datagram sockets */
   struct list tasks_due;          /* to be started or cancelled in the next turn */
   struct net_defer *defer;        /* that turn */
   size_t task_count;              /* spawned and not ended */

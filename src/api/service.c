@@ -14,6 +14,7 @@
 static const char *const handler_names[HANDLER_COUNT] = {
     [HANDLER_ON_OPEN] = "on_open",       [HANDLER_ON_DATA] = "on_data",
     [HANDLER_ON_MESSAGE] = "on_message",
+    [HANDLER_ON_DATAGRAM] = "on_datagram",
     [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
     [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",

@@ -203,5 +203,7 @@ int api_open_socket(lua_State *L) {
   lua_pop(L, 1);
   api_open_listener(L);
   luaL_newlib(L, functions);
+  api_open_udp(L);
+  lua_setfield(L, -2, "udp");
   return 1;
 }

@@ -40,6 +40,7 @@ void net_loop_free(struct net_loop *loop) {
   assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */
   (void)rc;
   output_pool_deinit(&loop->pool);
+  free(loop->batch_buffer);
   free(loop->read_buffer);
   free(loop);
 }

@@ -2,6 +2,7 @@
 #include "server/listen.h"
 
 #include "api/runtime.h"
+#include "api/udp.h"
 #include "base/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -20,7 +21,8 @@ enum {
 /* One listening socket. */
 struct listen_entry {
   struct listen_set *set;
-  struct listener *listener; /* NULL once closed */
+  struct listener *listener; /* NULL once closed, and of a datagram socket */
+  struct udp_object *udp;    /* NULL once closed, and of any other */
   unsigned index;
 };
 
@@ -112,7 +114,7 @@ static void name_of(const struct sockaddr *address, socklen_t size, const struct
     return;
   }
   address_from_sockaddr(address, size, text, sizeof text);
-  snprintf(out, out_size, "tcp://%s", text);
+  snprintf(out, out_size, "%s://%s", as_given->kind == ADDRESS_UDP ? "udp" : "tcp", text);
 }
 
 /* Makes room for one more socket. NULL when memory is out. */
@@ -142,15 +144,27 @@ static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) 
   return rc;
 }
 
+static int open_stream(struct listen_entry *entry, const struct sockaddr *address,
+                       socklen_t size) {
+  struct net_loop *loop = entry->set->runtime->loop;
+  int rc = listener_bind(loop, address, size, &events, entry, &entry->listener);
+  return rc < 0 ? rc : listener_listen(entry->listener, entry->set->options->backlog);
+}
+
+static int open_datagrams(struct listen_entry *entry, const struct sockaddr *address) {
+  return api_serve_udp(entry->set->runtime, address, &entry->udp);
+}
+
 /* Opens one socket, and tells its port in `address`. 0 or UV_E*; nothing is logged but success. */
 static int open_socket(struct listen_set *set, struct sockaddr_storage *address, socklen_t size,
                        const struct address *as_given) {
   struct sockaddr *any = (struct sockaddr *)address;
   struct listen_entry *entry = append_entry(set);
   if (!entry) return UV_ENOMEM;
-  int rc = listener_bind(set->runtime->loop, any, size, &events, entry, &entry->listener);
-  if (rc == 0) rc = listener_listen(entry->listener, set->options->backlog);
-  if (rc == 0) rc = listener_address(entry->listener, address, &size);
+  bool is_udp = as_given->kind == ADDRESS_UDP;
+  int rc = is_udp ? open_datagrams(entry, any) : open_stream(entry, any, size);
+  if (rc == 0 && is_udp) rc = api_udp_address(entry->udp, address, &size);
+  if (rc == 0 && !is_udp) rc = listener_address(entry->listener, address, &size);
   if (rc < 0) return rc;
   char name[ADDRESS_TEXT_MAX];
   name_of(any, size, as_given, name, sizeof name);
@@ -192,9 +206,9 @@ static int open_address(struct listen_set *set, const char *text) {
     log_printf(log, LOG_ERROR, "%s: %s", script, error);
     return -1;
   }
-  if (address.kind == ADDRESS_UDP || address.kind == ADDRESS_TLS) {
-    log_printf(log, LOG_ERROR, "%s: %s: this version listens on tcp:// and unix:// only", script,
-               text);
+  if (address.kind == ADDRESS_TLS) {
+    log_printf(log, LOG_ERROR, "%s: %s: this version has no TLS: put a proxy that has it in front",
+               script, text);
     return -1;
   }
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
@@ -221,6 +235,8 @@ void listen_set_close(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     if (set->entries[i]->listener) listener_close(set->entries[i]->listener);
     set->entries[i]->listener = NULL;
+    if (set->entries[i]->udp) api_close_udp(set->entries[i]->udp);
+    set->entries[i]->udp = NULL;
   }
 }
 

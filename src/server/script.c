@@ -6,6 +6,7 @@
 #include "api/service.h"
 #include "api/task.h"
 #include "api/timer.h"
+#include "api/udp.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -113,6 +114,7 @@ static struct script *script_new(const char *path, const struct script_options *
   list_init(&runtime->waits);
   list_init(&runtime->waits_due);
   list_init(&runtime->open_listeners);
+  list_init(&runtime->open_udp);
   list_init(&runtime->tasks_due);
   runtime->defer = net_defer_new(options->loop, api_run_due, runtime);
   conn_group_init(&runtime->group, options->loop, &api_conn_events, runtime);
@@ -172,6 +174,7 @@ void script_free(struct script *script) {
   listen_set_close(&script->listeners);
   api_close_timers(runtime);
   api_close_listeners(runtime);
+  api_close_all_udp(runtime);
   if (runtime->vm) {
     vm_cancel_all(runtime->vm, "the server is ending");
     api_forget_waits(runtime);

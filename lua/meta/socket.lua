@@ -1,0 +1,145 @@
+---@meta moonport.socket
+
+-- socket.lua — the module moonport.socket, for editors — is never run.
+
+---Connections that a script begins or accepts itself. Calls that wait hold up their own coroutine
+---and nobody else's. The codes of failures are libuv's names: "ECONNREFUSED".
+---@class moonport.socket
+local socket = {}
+
+---Connects in one call.
+---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
+---@param options? moonport.ConnectOptions
+---@return moonport.Conn? conn
+---@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? detail
+function socket.connect(address, options) end
+
+---@class moonport.ConnectOptions
+---@field timeout? number seconds
+
+---Looks a name up.
+---@param name string
+---@param seconds? number how long; nil: as long as it takes
+---@return string[]? addresses in numbers
+---@return string? code
+---@return string? detail
+function socket.resolve(name, seconds) end
+
+---@return moonport.Socket
+function socket.tcp() end
+
+---@return moonport.Socket
+function socket.unix() end
+
+---Nothing until bind() or connect(). It can be a to-be-closed variable.
+---@class moonport.Socket
+local Socket = {}
+
+---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
+---@param port? integer 0: a free one, which getsockname() tells
+---@return true? bound
+---@return string? code
+---@return string? detail
+function Socket:bind(host, port) end
+
+---@param backlog? integer connections that may wait to be accepted; 128
+---@return true? listening
+---@return string? code
+---@return string? detail
+function Socket:listen(backlog) end
+
+---Waits for a connection.
+---@return moonport.Conn? conn
+---@return string address of the peer; or the code: "timeout", "closed"
+function Socket:accept() end
+
+---@param host string a name, or a whole address
+---@param port? integer
+---@return true? connected
+---@return string? code
+---@return string? detail
+function Socket:connect(host, port) end
+
+---Sends all of it, and waits while the peer is slower.
+---@param data string|number|(string|number)[]
+---@return true? sent
+---@return string? code
+function Socket:send(data) end
+
+---As conn:drain().
+---@return true? drained
+---@return string? code
+function Socket:drain() end
+
+---As conn:recv(). The code is "ENOTCONN" before connect().
+---@param max? integer
+---@return string? bytes
+---@return string? code
+function Socket:recv(max) end
+
+---As conn:recv_exactly().
+---@param size integer
+---@return string? bytes
+---@return string? code
+---@return string? partial
+function Socket:recv_exactly(size) end
+
+---As conn:recv_line().
+---@param max? integer
+---@return string? line
+---@return string? code
+---@return string? partial
+function Socket:recv_line(max) end
+
+---As conn:recv_until().
+---@param separator string
+---@param max? integer
+---@return string? bytes
+---@return string? code
+---@return string? partial
+function Socket:recv_until(separator, max) end
+
+---As conn:shutdown().
+---@return true? shut_down
+---@return string? code
+function Socket:shutdown() end
+
+---As conn:reset().
+---@return true? reset
+---@return string? code
+function Socket:reset() end
+
+---As conn:stats().
+---@return moonport.ConnStats? stats
+---@return string? code
+function Socket:stats() end
+
+---Limits each later call that waits.
+---@param seconds number? nil: as long as it takes
+function Socket:settimeout(seconds) end
+
+---As conn:setoption(); before connect() it is kept until then.
+---@param name moonport.OptionName|"join"|"leave"
+---@param value boolean|integer|string
+---@return true? set
+---@return string? code
+---@return string? detail
+function Socket:setoption(name, value) end
+
+---@param name moonport.OptionName
+---@return boolean|integer|string|nil value
+---@return string? code
+---@return string? detail
+function Socket:getoption(name) end
+
+---@return string? address of our end: "127.0.0.1:12345"
+function Socket:getsockname() end
+
+---@return string? address of the other end
+function Socket:getpeername() end
+
+---@return true
+function Socket:close() end
+
+return socket

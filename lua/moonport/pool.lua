@@ -1,0 +1,262 @@
+-- moonport.pool — connections to one address, lent to one caller after the other — does not know
+-- what is said on them.
+--
+-- A caller takes a connection that is idle, else makes one, else waits for its turn. Turns come in
+-- the order of the calls: who puts a connection back hands it to the first that waits. What the
+-- peer has closed meanwhile, or its last user left in the middle of something, is not lent again.
+
+local socket = require "moonport.socket"
+local task = require "moonport.task"
+local timer = require "moonport.timer"
+
+local FOREVER_SECONDS = 1e9
+
+---@class moonport.Pool
+---@field private address string
+---@field private size integer
+---@field private timeout number seconds; 0: no limit
+---@field private idle_seconds number 0: no limit
+---@field private waiting_max integer
+---@field private count integer connections, and places promised to a caller that connects
+---@field private idle { conn: moonport.Conn, since: number }[] oldest first
+---@field private waiting moonport.pool.Claim[] the next first; empty while any is idle
+---@field private sweeper moonport.Timer? while any is idle
+---@field private taken table<moonport.Conn, true>
+---@field private closed boolean
+local Pool = {}
+Pool.__index = Pool
+Pool.__name = "moonport.pool"
+
+---A caller's claim to a connection, until get() returns. If the caller is cancelled meanwhile, its
+---turn goes to the next one.
+---@class moonport.pool.Claim
+---@field pool moonport.Pool
+---@field held boolean whether one of the pool's places is its own
+---@field conn moonport.Conn? on that place, once there is one
+---@field gate moonport.Task? sleeps until the turn comes; the caller joins it
+local Claim = {}
+Claim.__index = Claim
+
+local function grant(claim, conn)
+  claim.held, claim.conn = true, conn
+  claim.gate:cancel()
+end
+
+-- A place has become free: the first that waits may connect.
+local function release_place(pool)
+  local claim = table.remove(pool.waiting, 1)
+  if claim then grant(claim) else pool.count = pool.count - 1 end
+end
+
+-- What the peer has ended shows in the kernel's state long before anybody reads.
+local function is_usable(conn)
+  if conn.state ~= "open" then return false end
+  local tcp = conn:stats().tcp
+  return tcp == nil or tcp.state == "established"
+end
+
+-- Closes what was idle for too long. Runs only while something is idle.
+local function sweep(pool)
+  local now = timer.now()
+  while pool.idle[1] and now - pool.idle[1].since >= pool.idle_seconds do
+    table.remove(pool.idle, 1).conn:close()
+    pool.count = pool.count - 1
+  end
+  pool.sweeper = nil
+  if pool.idle[1] then
+    local left = pool.idle[1].since + pool.idle_seconds - now
+    pool.sweeper = timer.after(left, function() sweep(pool) end)
+  end
+end
+
+-- A connection comes back from its user.
+local function give_back(pool, conn)
+  if pool.closed or not is_usable(conn) then
+    conn:close()
+    return release_place(pool)
+  end
+  local claim = table.remove(pool.waiting, 1)
+  if claim then return grant(claim, conn) end
+  pool.idle[#pool.idle + 1] = { conn = conn, since = timer.now() }
+  if pool.idle_seconds > 0 and not pool.sweeper then
+    pool.sweeper = timer.after(pool.idle_seconds, function() sweep(pool) end)
+  end
+end
+
+-- The one that was used last, so that what is not needed grows old.
+local function take_idle(pool)
+  while #pool.idle > 0 do
+    local conn = table.remove(pool.idle).conn
+    if is_usable(conn) then return conn end
+    conn:close()
+    pool.count = pool.count - 1
+  end
+end
+
+local function leave_queue(claim)
+  local waiting = claim.pool.waiting
+  for index, each in ipairs(waiting) do
+    if each == claim then
+      table.remove(waiting, index)
+      break
+    end
+  end
+  claim.gate:cancel()
+end
+
+function Claim:__close()
+  if self.conn then
+    give_back(self.pool, self.conn)
+  elseif self.held then
+    release_place(self.pool)
+  elseif self.gate then
+    leave_queue(self)
+  end
+end
+
+-- Waits for a place. True, or nil, code, detail.
+function Claim:wait()
+  local pool = self.pool
+  if #pool.waiting >= pool.waiting_max then
+    local all = "%d callers wait for a connection to %s already"
+    return nil, "limit", all:format(pool.waiting_max, pool.address)
+  end
+  self.gate = task.spawn(timer.sleep, FOREVER_SECONDS)
+  pool.waiting[#pool.waiting + 1] = self
+  self.gate:join(pool.timeout)
+  if self.held then return true end
+  if pool.closed then return nil, "closed" end
+  return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
+end
+
+---Takes a connection, which put() gives back. Waits while all are taken.
+---@return moonport.Conn? conn
+---@return string? code "timeout", "limit" (too many wait), "closed", or that of the connect
+---@return string? detail
+function Pool:get()
+  if self.closed then return nil, "closed" end
+  local claim <close> = setmetatable({ pool = self, held = false }, Claim)
+  claim.conn = take_idle(self)
+  if not claim.conn and self.count < self.size then
+    self.count = self.count + 1
+    claim.held = true
+  elseif not claim.conn then
+    local ok, code, detail = claim:wait()
+    if not ok then return nil, code, detail end
+  end
+  if not claim.conn then
+    local conn, code, detail = socket.connect(self.address, { timeout = self.timeout })
+    if not conn then return nil, code, detail end
+    claim.conn = conn
+  end
+  local conn = claim.conn
+  claim.conn, claim.held, claim.gate = nil, false, nil -- it is the caller's from here on
+  conn:settimeout(self.timeout)
+  self.taken[conn] = true
+  return conn
+end
+
+---Gives back a connection from get(). One that is not fit for another user (an answer is still to
+---come, or a failure left it in the middle of something) is to be closed before.
+---@param conn moonport.Conn
+function Pool:put(conn)
+  if not self.taken[conn] then
+    error("this connection is not one that get() of this pool gave, or it was put back before", 2)
+  end
+  self.taken[conn] = nil
+  give_back(self, conn)
+end
+
+---@class moonport.pool.Lease
+local Lease = {}
+function Lease:__close()
+  if not self.kept then self.conn:close() end
+  self.pool:put(self.conn)
+end
+
+local function finish(lease, ...)
+  lease.kept = select("#", ...) == 0 or (...) ~= nil
+  return ...
+end
+
+---Calls f with a connection, and returns what it returns. Where f raises, or returns nil (as all
+---that fails does: nil, code), nobody knows what the connection still carries, and it is closed;
+---otherwise the next caller gets it.
+---@generic T
+---@param f fun(conn: moonport.Conn, ...: any): T?, ...: any
+---@param ... any further arguments for f
+---@return T? result
+---@return any ... the rest of what f returned, or the code and detail of get()
+function Pool:with(f, ...)
+  local conn, code, detail = self:get()
+  if not conn then return nil, code, detail end
+  local lease <close> = setmetatable({ pool = self, conn = conn, kept = false }, Lease)
+  return finish(lease, f(conn, ...))
+end
+
+---Closes what is idle at once, and what is taken when it is put back. Who waits gets nil, "closed".
+function Pool:close()
+  self.closed = true
+  if self.sweeper then self.sweeper:cancel() end
+  for _, each in ipairs(self.idle) do each.conn:close() end
+  self.count, self.idle = self.count - #self.idle, {}
+  local waiting = self.waiting
+  self.waiting = {}
+  for _, claim in ipairs(waiting) do claim.gate:cancel() end
+end
+Pool.__close = Pool.close
+
+local M = {}
+
+---@class moonport.PoolOptions
+---@field size integer? connections at most; 8
+---@field timeout number? seconds for each of: the wait for a turn, the connect, a read; 5. 0: none
+---@field idle number? seconds after which an unused connection is closed; 60. 0: never
+---@field waiting integer? callers that may wait for a turn; 1000. More of them get nil, "limit"
+
+local DEFAULTS = { size = 8, timeout = 5, idle = 60, waiting = 1000 }
+local KNOWN = "known: idle, size, timeout, waiting"
+
+-- Raises with the level of new()'s caller.
+local function read_options(options)
+  local read = {}
+  for name in pairs(options) do
+    if not DEFAULTS[name] then
+      error(("unknown option '%s' of pool.new (%s)"):format(name, KNOWN), 3)
+    end
+  end
+  for name, default in pairs(DEFAULTS) do
+    local value = options[name] == nil and default or options[name]
+    local is_count = name == "size" or name == "waiting"
+    local least = name == "size" and 1 or 0
+    if type(value) ~= "number" or is_count and math.type(value) ~= "integer" or value < least then
+      local wanted = is_count and "a whole number" or "seconds,"
+      error(("option '%s' of pool.new must be %s of %d or more"):format(name, wanted, least), 3)
+    end
+    read[name] = value
+  end
+  return read
+end
+
+---Makes a pool. Nothing is connected before the first get().
+---@param address string as socket.connect() takes it: "localhost:6379", "unix:///run/redis.sock"
+---@param options moonport.PoolOptions?
+---@return moonport.Pool
+function M.new(address, options)
+  if type(address) ~= "string" then error("pool.new needs the address to connect to", 2) end
+  local read = read_options(options or {})
+  return setmetatable({
+    address = address,
+    size = read.size,
+    timeout = read.timeout,
+    idle_seconds = read.idle,
+    waiting_max = read.waiting,
+    count = 0,
+    idle = {},
+    waiting = {},
+    taken = {},
+    closed = false,
+  }, Pool)
+end
+
+return M

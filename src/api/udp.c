@@ -1,0 +1,332 @@
+/* api/udp.c — datagram sockets: of a service, with on_datagram, and of a program, with recvfrom().
+ *
+ * A program's socket is received from only while somebody waits, so that the kernel keeps what
+ * nobody asks for. A service's handlers may wait; each datagram has a task of its own. */
+#include "api/udp.h"
+
+#include "api/errors.h"
+#include "api/modules.h"
+#include "api/option.h"
+#include "api/runtime.h"
+#include "api/service.h"
+#include "api/wait.h"
+#include "base/address.h"
+#include "net/udp.h"
+
+#include <lauxlib.h>
+#include <string.h>
+#include <uv.h>
+
+static const char type_name[] = "moonport.udp";
+
+/* Handlers of one socket that may wait at a time; beyond it datagrams stay in the kernel. */
+enum { WAITING_MAX = 1024, PEER_TEXT_BYTES = 64 };
+
+struct udp_object {
+  struct udp *udp; /* NULL once closed */
+  struct runtime *runtime;
+  struct list link; /* in the runtime's list, to be closed at its end */
+  int reference;    /* registry; of a service's socket */
+  int waiting;      /* handlers that wait */
+  struct api_wait receiver;
+  const char *fresh; /* a datagram on its way to the receiver, valid while it is woken */
+  size_t fresh_size;
+  char peer_text[PEER_TEXT_BYTES]; /* the last peer as a script has it: replies name it again */
+  struct sockaddr_storage peer;
+};
+
+struct datagram {
+  struct udp_object *object;
+  const char *bytes;
+  size_t size;
+};
+
+static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
+  size_t size = peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                            : sizeof(struct sockaddr_in);
+  if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
+  memcpy(&object->peer, peer, size);
+  address_from_sockaddr(peer, (socklen_t)size, object->peer_text, sizeof object->peer_text);
+}
+
+static int handled(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}
+
+/* Runs in the handler's coroutine. */
+static int handle(lua_State *L) {
+  const struct datagram *datagram = lua_touserdata(L, 1);
+  const struct service *service = runtime_of(L)->service;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
+  lua_pushlstring(L, datagram->bytes, datagram->size);
+  lua_pushstring(L, datagram->object->peer_text);
+  lua_callk(L, 3, 0, 0, handled);
+  return 0;
+}
+
+static void on_fail(void *self, const struct vm_failure *failure) {
+  const struct udp_object *object = self;
+  runtime_log_failure(object->runtime, 0, failure);
+}
+
+static void on_end(void *self, bool failed) {
+  (void)failed;
+  struct udp_object *object = self;
+  if (object->waiting-- == WAITING_MAX && object->udp) udp_receive(object->udp, true);
+}
+
+static void on_cancel(void *self) {
+  on_end(self, false);
+}
+
+static void on_served(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
+  struct udp_object *object = owner;
+  struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
+  const struct vm_owner task_owner = {
+      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
+  if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
+  remember_peer(object, peer);
+  if (runtime_enter(object->runtime, handle, &datagram, &task_owner, NULL) != VM_WAITING) return;
+  if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
+}
+
+static void on_asked_for(void *owner, const char *bytes, size_t size,
+                         const struct sockaddr *peer) {
+  struct udp_object *object = owner;
+  udp_receive(object->udp, false);
+  remember_peer(object, peer);
+  object->fresh = bytes;
+  object->fresh_size = size;
+  api_wait_wake(&object->receiver);
+  object->fresh = NULL;
+}
+
+static struct udp_object *push_object(lua_State *L) {
+  struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
+  memset(object, 0, sizeof *object);
+  object->runtime = runtime_of(L);
+  object->reference = LUA_NOREF;
+  list_init(&object->link);
+  luaL_setmetatable(L, type_name);
+  return object;
+}
+
+static int make_served(lua_State *L) {
+  struct udp_object **out = lua_touserdata(L, 1);
+  *out = push_object(L);
+  (*out)->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
+                  struct udp_object **out) {
+  char error[1];
+  const struct udp_options options = {.address = address, .batch = true};
+  struct udp_object *object = NULL;
+  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
+  int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
+  if (rc == 0) rc = udp_receive(object->udp, true);
+  if (rc < 0) {
+    api_close_udp(object);
+    return rc;
+  }
+  list_append(&runtime->open_udp, &object->link);
+  *out = object;
+  return 0;
+}
+
+int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out,
+                    socklen_t *size) {
+  return udp_address(object->udp, out, size);
+}
+
+static void close_socket(struct udp_object *object) {
+  if (!object->udp) return;
+  list_remove(&object->link);
+  udp_close(object->udp);
+  object->udp = NULL;
+}
+
+void api_close_udp(struct udp_object *object) {
+  close_socket(object);
+  luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
+  object->reference = LUA_NOREF;
+}
+
+void api_close_all_udp(struct runtime *runtime) {
+  while (!list_empty(&runtime->open_udp)) {
+    close_socket(LIST_ELEMENT(runtime->open_udp.next, struct udp_object, link));
+  }
+}
+
+/* --- What a script calls ------------------------------------------------------------------- */
+
+static struct udp_object *check(lua_State *L) {
+  return luaL_checkudata(L, 1, type_name);
+}
+
+static int push_closed(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+/* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */
+static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *object, int index,
+                                         struct sockaddr_storage *scratch) {
+  const char *text = luaL_checkstring(L, index);
+  if (strcmp(text, object->peer_text) == 0) return (const struct sockaddr *)&object->peer;
+  struct address address;
+  socklen_t size;
+  char error[512];
+  struct in6_addr unused;
+  if (address_parse(text, "127.0.0.1", &address, error, sizeof error) < 0) {
+    luaL_argerror(L, index, error);
+  }
+  if (uv_inet_pton(AF_INET, address.host, &unused) < 0 &&
+      uv_inet_pton(AF_INET6, address.host, &unused) < 0) {
+    luaL_argerror(L, index, "is a name: look it up with socket.resolve() first");
+  }
+  if (address_resolve(&address, scratch, &size, 1, error, sizeof error) != 1) {
+    luaL_argerror(L, index, error);
+  }
+  return (const struct sockaddr *)scratch;
+}
+
+static int finish(lua_State *L, int rc, const char *subject) {
+  if (rc < 0) return api_push_error(L, rc, subject);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* udp:send(data [, peer]) -> true | nil, code, detail: now, or not at all */
+static int l_send(lua_State *L) {
+  const struct udp_object *object = check(L);
+  size_t size;
+  const char *data = luaL_checklstring(L, 2, &size);
+  struct sockaddr_storage scratch;
+  bool has_peer = !lua_isnoneornil(L, 3);
+  const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
+  if (!object->udp) return push_closed(L);
+  return finish(L, udp_send(object->udp, data, size, peer), has_peer ? lua_tostring(L, 3) : NULL);
+}
+
+static int received(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct udp_object *object = check(L);
+  if (object->receiver.timed_out || !object->fresh) {
+    if (object->udp) udp_receive(object->udp, false);
+    luaL_pushfail(L);
+    lua_pushstring(L, object->udp ? "timeout" : "closed");
+    return 2;
+  }
+  size_t max = (size_t)luaL_optinteger(L, 2, 65536);
+  bool cut = object->fresh_size > max;
+  lua_pushlstring(L, object->fresh, cut ? max : object->fresh_size);
+  lua_pushstring(L, object->peer_text);
+  if (!cut) return 2;
+  lua_pushliteral(L, "truncated");
+  return 3;
+}
+
+/* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code */
+static int l_recvfrom(lua_State *L) {
+  struct udp_object *object = check(L);
+  luaL_argcheck(L, luaL_optinteger(L, 2, 1) > 0, 2, "must be 1 or more bytes");
+  uint64_t timeout_ms = api_check_timeout_ms(L, 3);
+  if (!object->udp) return push_closed(L);
+  if (object->reference != LUA_NOREF) {
+    return luaL_error(L, "datagrams of this socket go to on_datagram");
+  }
+  api_wait_begin(L, &object->receiver, timeout_ms, "recvfrom() of this socket");
+  int rc = udp_receive(object->udp, true);
+  if (rc < 0) {
+    api_wait_forget(&object->receiver);
+    return api_push_error(L, rc, NULL);
+  }
+  return vm_wait(L, 0, received);
+}
+
+/* core.udp([address]) -> udp | nil, code, detail: bound to the address, or to none yet */
+static int l_open(lua_State *L) {
+  struct sockaddr_storage scratch;
+  struct udp_object *object = push_object(L);
+  struct udp_options options = {0};
+  if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
+  int rc = udp_open(object->runtime->loop, &options, on_asked_for, object, &object->udp);
+  if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
+  list_append(&object->runtime->open_udp, &object->link);
+  return 1;
+}
+
+/* udp:connect(peer): send() needs no peer from then on, and others are not heard */
+static int l_connect(lua_State *L) {
+  const struct udp_object *object = check(L);
+  struct sockaddr_storage scratch;
+  const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
+  if (!object->udp) return push_closed(L);
+  return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
+}
+
+static int l_getsockname(lua_State *L) {
+  const struct udp_object *object = check(L);
+  struct sockaddr_storage address;
+  socklen_t size;
+  char text[ADDRESS_TEXT_MAX];
+  if (!object->udp) return push_closed(L);
+  int rc = udp_address(object->udp, &address, &size);
+  if (rc < 0) return api_push_error(L, rc, NULL);
+  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int l_setoption(lua_State *L) {
+  const struct udp_object *object = check(L);
+  return object->udp ? api_setoption(L, udp_descriptor(object->udp)) : push_closed(L);
+}
+
+static int l_getoption(lua_State *L) {
+  const struct udp_object *object = check(L);
+  return object->udp ? api_getoption(L, udp_descriptor(object->udp)) : push_closed(L);
+}
+
+/* udp:close() -> true | nil, "closed" */
+static int l_close(lua_State *L) {
+  struct udp_object *object = check(L);
+  if (!object->udp) return push_closed(L);
+  close_socket(object);
+  api_wait_wake_later(&object->receiver);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_gc(lua_State *L) {
+  struct udp_object *object = check(L);
+  api_wait_forget(&object->receiver);
+  close_socket(object);
+  return 0;
+}
+
+int api_open_udp(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"send", l_send},           {"recvfrom", l_recvfrom},   {"connect", l_connect},
+      {"getsockname", l_getsockname}, {"setoption", l_setoption}, {"getoption", l_getoption},
+      {"close", l_close},         {NULL, NULL},
+  };
+  luaL_newmetatable(L, type_name);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, l_close);
+  lua_setfield(L, -2, "__close");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, l_open);
+  return 1;
+}

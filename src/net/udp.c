@@ -1,0 +1,119 @@
+/* net/udp.c — a datagram socket. Knows libuv, not Lua. */
+#include "net/udp.h"
+
+#include "net/loop_state.h"
+
+#include <stdlib.h>
+
+enum {
+  DATAGRAM_BYTES_MAX = 65536, /* one slot of a batch, as libuv cuts its buffer */
+  BATCH_SLOTS = 20,           /* libuv takes no more at once */
+};
+
+struct udp {
+  uv_udp_t uv;
+  udp_datagram on_datagram;
+  void *owner;
+  bool batch;
+  bool in_batch;     /* libuv is walking through one: closing has to wait for its end */
+  bool close_wanted;
+};
+
+/* The loop's buffer for batches, made when the first socket needs it: mostly untouched pages. */
+static char *batch_buffer(struct net_loop *loop) {
+  if (!loop->batch_buffer) loop->batch_buffer = malloc((size_t)BATCH_SLOTS * DATAGRAM_BYTES_MAX);
+  return loop->batch_buffer;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  (void)suggested;
+  struct net_loop *loop = handle->loop->data;
+  const struct udp *udp = handle->data;
+  char *batch = udp->batch ? batch_buffer(loop) : NULL;
+  if (batch) {
+    *buf = uv_buf_init(batch, BATCH_SLOTS * DATAGRAM_BYTES_MAX);
+  } else {
+    *buf = uv_buf_init(loop->read_buffer, READ_BUFFER_BYTES);
+  }
+}
+
+static void on_closed(uv_handle_t *handle) {
+  free(handle->data);
+}
+
+static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
+                       const struct sockaddr *peer, unsigned flags) {
+  struct udp *udp = uv->data;
+  struct net_loop *loop = uv->loop->data;
+  if (flags & UV_UDP_MMSG_FREE) {
+    udp->in_batch = false;
+    if (udp->close_wanted) uv_close((uv_handle_t *)uv, on_closed);
+    return;
+  }
+  udp->in_batch = flags & UV_UDP_MMSG_CHUNK;
+  /* Errors are those of datagrams sent earlier (ECONNREFUSED by ICMP); without a peer there is
+   * nothing to read now. */
+  if (nread < 0 || !peer || udp->close_wanted) return;
+  udp->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
+  net_loop_flush(loop);
+}
+
+int udp_open(struct net_loop *loop, const struct udp_options *options, udp_datagram on_datagram,
+             void *owner, struct udp **out) {
+  struct udp *udp = calloc(1, sizeof *udp);
+  if (!udp) return UV_ENOMEM;
+  *out = NULL;
+  udp->on_datagram = on_datagram;
+  udp->owner = owner;
+  udp->batch = options->batch;
+  unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
+  int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);
+  if (rc < 0) {
+    free(udp);
+    return rc;
+  }
+  udp->uv.data = udp;
+  if (options->address) rc = uv_udp_bind(&udp->uv, options->address, 0);
+  if (rc < 0) {
+    uv_close((uv_handle_t *)&udp->uv, on_closed);
+    return rc;
+  }
+  *out = udp;
+  return 0;
+}
+
+int udp_receive(struct udp *udp, bool on) {
+  if (!on) return uv_udp_recv_stop(&udp->uv);
+  int rc = uv_udp_recv_start(&udp->uv, on_alloc, on_receive);
+  return rc == UV_EALREADY ? 0 : rc;
+}
+
+int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer) {
+  if (size >= DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
+  const uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)size);
+  int rc = uv_udp_try_send(&udp->uv, &buf, 1, peer);
+  return rc < 0 ? rc : 0;
+}
+
+int udp_connect(struct udp *udp, const struct sockaddr *peer) {
+  return uv_udp_connect(&udp->uv, peer);
+}
+
+int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size) {
+  int length = sizeof *out;
+  int rc = uv_udp_getsockname(&udp->uv, (struct sockaddr *)out, &length);
+  *size = (socklen_t)length;
+  return rc;
+}
+
+int udp_descriptor(const struct udp *udp) {
+  uv_os_fd_t fd;
+  int rc = uv_fileno((const uv_handle_t *)&udp->uv, &fd);
+  return rc < 0 ? rc : fd;
+}
+
+void udp_close(struct udp *udp) {
+  if (udp->close_wanted) return;
+  udp->close_wanted = true;
+  if (!udp->in_batch) uv_close((uv_handle_t *)&udp->uv, on_closed);
+}

@@ -1,0 +1,33 @@
+/* net/udp.h — a datagram socket. Knows libuv, not Lua. */
+#ifndef NET_UDP_H
+#define NET_UDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct net_loop;
+struct udp; /* opaque; frees itself after udp_close() */
+
+/* Called from the loop, never from inside a udp_*() call; any of those may be called from it. */
+typedef void (*udp_datagram)(void *owner, const char *bytes, size_t size,
+                             const struct sockaddr *peer);
+
+struct udp_options {
+  const struct sockaddr *address; /* to bind to; NULL: the kernel chooses when it first sends */
+  bool batch;                     /* recvmmsg(2): for a socket that is always received from */
+};
+
+/* Receives nothing until udp_receive(). 0 and *out, or a negative UV_E*. */
+int udp_open(struct net_loop *loop, const struct udp_options *options, udp_datagram on_datagram,
+             void *owner, struct udp **out);
+int udp_receive(struct udp *udp, bool on); /* 0 or UV_E*; with `batch` not off and on again */
+/* 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*. `peer` is NULL on a
+ * connected socket. Never waits and never queues: a datagram is sent now, or not. */
+int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
+int udp_connect(struct udp *udp, const struct sockaddr *peer);
+int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);
+int udp_descriptor(const struct udp *udp);
+void udp_close(struct udp *udp);
+
+#endif

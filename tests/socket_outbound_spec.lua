@@ -1,0 +1,139 @@
+-- socket_outbound_spec.lua — connections that a served script makes while it serves others.
+
+local loop = require "tests.support.loop"
+local redis = require "tests.support.redis"
+local rig = require "tests.support.rig"
+
+describe("a service that asks another", function()
+  local moonport = rig.new()
+
+  -- A line of the client's is a command for Redis; the answer goes back.
+  local asks_redis = [[
+    local socket = require "moonport.socket"
+    return {
+      main = function(conn)
+        local redis <close> = assert(socket.connect("%s", { timeout = 5 }))
+        for line in function() return (conn:recv_line()) end do
+          redis:send(line .. "\r\n")
+          conn:send((redis:recv_line() or "gone") .. "\n")
+        end
+      end,
+    }
+  ]]
+
+  it("gives its clients what a real Redis answered", function()
+    local port = redis.start(moonport)
+    local server = moonport:start(asks_redis:format("127.0.0.1:" .. port))
+    local peer = server:connect()
+    peer:send("PING\n")
+    assert.equal("+PONG", peer:receive_line())
+    peer:send("INCR hits\nINCR hits\n")
+    assert.equal(":1", peer:receive_line())
+    assert.equal(":2", peer:receive_line())
+    peer:finish()
+    assert.equal("", peer:receive_all())
+    assert.equal("2", redis.ask(port, "get", "hits"))
+  end)
+
+  it("goes on with the others while one waits for its answer", function()
+    local port = redis.start(moonport)
+    local server = moonport:start(asks_redis:format("127.0.0.1:" .. port))
+    local waiting, other = server:connect(), server:connect()
+    waiting:send("BLPOP queue 0\n")
+    loop.eventually("Redis to hold the question", function()
+      return redis.ask(port, "info", "clients"):find("blocked_clients:1", 1, true)
+    end)
+    for count = 1, 5 do
+      other:send("INCR turns\n")
+      assert.equal(":" .. count, other:receive_line())
+    end
+    other:send("LPUSH queue x\n")
+    assert.equal(":1", other:receive_line())
+    assert.equal("*2", waiting:receive_line())
+  end)
+
+  it("in on_data keeps the order of its own connection's bytes meanwhile", function()
+    local port = redis.start(moonport)
+    local server = moonport:start(([[
+      local socket = require "moonport.socket"
+      return { frame = "line", on_message = function(conn, line)
+        local redis <close> = assert(socket.connect("127.0.0.1:%d"))
+        redis:send("ECHO " .. line .. "\r\n")
+        redis:recv_line()
+        conn:send((redis:recv_line() or "gone") .. "\n")
+      end }
+    ]]):format(port))
+    local peer = server:connect()
+    local lines = {}
+    for index = 1, 20 do lines[index] = "line-" .. index .. "\n" end
+    peer:send(table.concat(lines))
+    for index = 1, 20 do assert.equal("line-" .. index, peer:receive_line()) end
+  end)
+
+  it("sees nil and a code where nobody answers, and serves on", function()
+    local server = moonport:start([[
+      local socket = require "moonport.socket"
+      return { on_data = function(conn)
+        local other, code = socket.connect("127.0.0.1:1")
+        conn:send(tostring(other) .. " " .. code)
+      end }
+    ]])
+    for _ = 1, 3 do
+      local peer = server:connect()
+      peer:send("x")
+      assert.equal("nil ECONNREFUSED", peer:receive(16))
+    end
+  end)
+
+  it("loses nothing when its client goes while it asks", function()
+    local port = redis.start(moonport)
+    local server = moonport:start(asks_redis:format("127.0.0.1:" .. port))
+    local peer = server:connect()
+    peer:send("BLPOP queue 0\n")
+    loop.eventually("Redis to hold the question", function()
+      return redis.ask(port, "info", "clients"):find("blocked_clients:1", 1, true)
+    end)
+    peer:reset()
+    assert.equal("1", redis.ask(port, "lpush", "queue", "x"))
+    server:wait_idle()
+  end)
+
+  it("made no connection that outlives it: the server ends while it asks", function()
+    local port = redis.start(moonport)
+    local server = moonport:start(asks_redis:format("127.0.0.1:" .. port),
+      { args = { "--listen", "127.0.0.1:0", "--drain", "0.1" } })
+    local peer = server:connect()
+    peer:send("BLPOP queue 0\n")
+    loop.eventually("Redis to hold the question", function()
+      return redis.ask(port, "info", "clients"):find("blocked_clients:1", 1, true)
+    end)
+    server:allow_log("deadline has passed")
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+    loop.eventually("Redis to be left alone", function()
+      return redis.ask(port, "info", "clients"):find("connected_clients:1", 1, true)
+    end)
+  end)
+
+  it("may listen as well: a socket of its own beside its service", function()
+    local server = moonport:start([[
+      local socket, task = require "moonport.socket", require "moonport.task"
+      local control = socket.tcp()
+      assert(control:bind("127.0.0.1", 0))
+      assert(control:listen())
+      print("> " .. control:getsockname())
+      task.spawn(function()
+        for conn in function() return (control:accept()) end do
+          conn:send("control\n")
+          conn:close()
+        end
+      end)
+      return { on_data = function(conn, data) conn:send(data) end }
+    ]])
+    local address = "tcp://" .. server:wait_told(1)[1]
+    assert.equal("control\n", server:connect({ address = address }):receive_all())
+    local peer = server:connect()
+    peer:send("echo")
+    assert.equal("echo", peer:receive(4))
+  end)
+end)

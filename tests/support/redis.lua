@@ -1,0 +1,40 @@
+-- redis.lua — a real redis-server on a free port, for one test — does not know who asks it.
+
+local loop = require "tests.support.loop"
+local shell = require "tests.support.shell"
+local uv = require "luv"
+
+local redis = {}
+
+-- A port that was free just now.
+local function free_port()
+  local probe = uv.new_tcp()
+  assert(probe:bind("127.0.0.1", 0))
+  local port = probe:getsockname().port
+  probe:close()
+  loop.turn()
+  return port
+end
+
+--- Starts one that keeps nothing, and waits until it answers; it ends with the test.
+--- Returns its port and its process. `port`: to have it on the port of one that has ended.
+function redis.start(rig, port)
+  port = port or free_port()
+  local child = rig:spawn({ "redis-server", "--bind", "127.0.0.1", "--port", tostring(port),
+    "--save", "", "--appendonly", "no", "--dir", rig:directory().path })
+  loop.wait_until(function() return "redis-server to be ready; it said:\n" .. child:stdout() end,
+    function()
+      assert(not child:has_ended(), child:stdout())
+      return child:stdout():find("eady to accept connections", 1, true)
+    end)
+  return port, child
+end
+
+--- Asks it something with redis-cli; returns the answer without its newline.
+function redis.ask(port, ...)
+  local result = shell.run({ "redis-cli", "-p", tostring(port), ... })
+  assert(result.code == 0, result.stderr)
+  return (result.stdout:gsub("\n$", ""))
+end
+
+return redis
