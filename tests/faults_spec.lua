@@ -295,11 +295,13 @@ describe("a timer", function()
   } do
     it("that " .. name .. " sets while the server ends does not outlive its script", function()
       local server = moonport:start(
-        modules .. "local function set() pcall(timer.after, 0, print) end " .. script)
+        modules .. "local function set() pcall(timer.after, 0, print) end " .. script,
+        { args = { "--listen", "127.0.0.1:0", "--drain", "0.2" } })
       server:allow_log(".")
       assert_serves(server)
-      server:wait_idle()
-      server:stop()
+      -- The handler that waits is not told of the peer's end: the deadline ends it.
+      server:signal("sigterm")
+      assert.equal(0, (server:wait()))
     end)
   end
 end)

@@ -71,6 +71,7 @@ local census = [[
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
+  tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
   return {
     on_data = function(conn)
       -- The first upvalue of __index is the table of what is built in.

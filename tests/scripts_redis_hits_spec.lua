@@ -8,8 +8,11 @@ describe("scripts/redis_hits.lua", function()
   local moonport = rig.new()
 
   local function start(port)
-    return moonport:serve({ "--listen", "127.0.0.1:0", "scripts/redis_hits.lua" },
+    local server = moonport:serve({ "--listen", "127.0.0.1:0", "scripts/redis_hits.lua" },
       { env = { REDIS = "127.0.0.1:" .. port } })
+    -- At the end of the test, and with the pool's connections open: the rig would wait for those.
+    finally(function() server:signal("sigterm") end)
+    return server
   end
 
   it("answers nc as its comment says, and Redis has the numbers", function()

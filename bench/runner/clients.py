@@ -88,7 +88,7 @@ def wrk(address, connections, seconds):
         raise BenchError(f"wrk: {bad.group(0)}")
     units = int(re.search(r"(\d+) requests in", text).group(1))
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
-    p50, p99 = (_microseconds(re.search(rf"{p}%\s+(\S+)", text).group(1)) for p in (50, 99))
+    p50, p99 = (_microseconds(re.search(rf"(?m)^\s+{p}%\s+(\S+)", text).group(1)) for p in (50, 99))
     worst = _microseconds(re.search(r"Latency\s+\S+\s+\S+\s+(\S+)", text).group(1))
     return Served(units, rate, p50, p99, worst)
 

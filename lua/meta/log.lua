@@ -23,8 +23,4 @@ function log.warn(format, ...) end
 ---@param ... any
 function log.error(format, ...) end
 
----What the global `print` is: its values at level info, with tabs between.
----@param ... any
-function log.print(...) end
-
 return log

@@ -22,8 +22,8 @@ function pool.new(address, options) end
 ---@class moonport.Pool
 local Pool = {}
 
----Calls f with a connection and returns what it returns. When f raises, or returns nil (nil, code is
----what all that fails returns), the connection is closed; otherwise the next caller gets it.
+---Calls f with a connection and returns what it returns. When f raises, or returns nil (as all
+---that fails does: nil, code), the connection is closed; otherwise the next caller gets it.
 ---@generic T
 ---@param f fun(conn: moonport.Conn, ...: any): T?, ...: any
 ---@param ... any further arguments for f

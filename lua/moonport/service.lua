@@ -78,7 +78,7 @@ end
 
 ---@type moonport.service.Rule
 local function size(value)
-  local number = mathtype(value) == "integer" and value
+  local number = type(value) == "number" and tointeger(value)
   if type(value) == "string" then
     local digits, unit = match(value, "^(%d+)([KMG]?)$")
     number = digits and tointeger(tonumber(digits) * SIZE_UNITS[unit])
@@ -195,7 +195,7 @@ local function check_handlers(report, service, result)
         shown(handler), name)
     end
   end
-  if count == 0 then
+  if count == 0 and #report.faults == 0 then -- else one of them may be a misspelt handler
     fault(report, nil, nil, "the service has no handler: give it on_data, on_open or main")
   end
   if service.main == nil then return end

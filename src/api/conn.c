@@ -67,11 +67,12 @@ struct api_conn *api_check_conn(lua_State *L, int index) {
 void api_conn_update_hold(struct api_conn *self) {
   if (!self->conn) return;
   bool reads = self->inbox && api_wait_pending(&self->inbox->reader);
-  conn_hold(self->conn, CONN_HOLD_HANDLER, (self->busy || self->sequential) && !reads &&
-                                                !conn_is_forwarding(self->conn));
+  conn_hold(self->conn, CONN_HOLD_HANDLER,
+            (self->busy || self->sequential) && !reads && !conn_is_forwarding(self->conn));
 }
 
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
+  if (!self->inbox && !(self->inbox = inbox_new())) return false;
   struct inbox *inbox = self->inbox;
   inbox->fresh = bytes;
   inbox->fresh_size = size;

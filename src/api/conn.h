@@ -31,7 +31,7 @@ struct api_conn {
   uint8_t handler; /* enum handler: the one that runs or waits */
   uint8_t timeout; /* enum conn_timeout: what on_timeout was called for */
   bool busy;       /* a handler waits */
-  bool sequential;        /* no handlers: read only while somebody waits in recv() */
+  bool sequential; /* no handlers: read only while somebody waits in recv() */
   bool keep;       /* what on_timeout or on_error returned */
 };
 
@@ -44,7 +44,7 @@ struct conn_past {
   struct sockaddr_storage peer;
 };
 
-extern const struct conn_events api_conn_events; /* of connections with handlers */
+extern const struct conn_events api_conn_events;       /* of connections with handlers */
 extern const struct conn_events api_sequential_events; /* of those that a program made itself */
 
 /* Makes `conn`'s object, or finds it; not while Lua runs. NULL when memory is out: the connection then closes. */

@@ -24,6 +24,7 @@ struct call {
   size_t size;
   const char *traceback; /* on_error only */
   size_t traceback_size;
+  bool from_inbox; /* the bytes are, and are taken from there when the script has them */
 };
 
 static struct runtime *runtime_for(const struct conn *conn) {
@@ -53,6 +54,7 @@ static int handle(lua_State *L) {
     lua_pushlstring(L, call->bytes, call->size);
     arguments++;
   }
+  if (call->from_inbox) inbox_consume(call->self->inbox, call->size);
   if (call->handler == HANDLER_ON_ERROR) {
     lua_pushlstring(L, call->traceback ? call->traceback : "", call->traceback_size);
     arguments++;
@@ -187,9 +189,12 @@ static bool deliver_leftover(struct runtime *runtime, struct api_conn *self) {
   struct call call = {.self = self, .handler = HANDLER_ON_DATA};
   call.bytes = inbox->bytes + inbox->start;
   call.size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
-  inbox_consume(inbox, call.size); /* the bytes themselves stay until something is appended */
-  if (!service_has(runtime->service, HANDLER_ON_DATA)) return true;
-  run_handler(runtime, &call);
+  if (service_has(runtime->service, HANDLER_ON_DATA)) {
+    call.from_inbox = true;
+    run_handler(runtime, &call);
+  } else {
+    inbox_consume(inbox, call.size);
+  }
   return true;
 }
 
@@ -268,13 +273,15 @@ static void on_framed_data(struct runtime *runtime, struct api_conn *self, const
   self->inbox->fresh_size = size;
   enter(runtime, self, HANDLER_ON_MESSAGE, api_handle_messages, self);
   if (!inbox_keep_fresh(self->inbox)) conn_close(self->conn, REASON_ERROR);
-  if (self->pending) deliver_pending(runtime, self);
+  deliver_pending(runtime, self);
 }
 
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (self && self->inbox && api_wait_pending(&self->inbox->reader)) {
+  /* A wait that timed out by itself leaves the connection read for a moment: that is kept too. */
+  bool reads = self && self->inbox && api_wait_pending(&self->inbox->reader);
+  if (reads || (self && self->busy)) {
     if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
     deliver_pending(runtime, self);
     return;
@@ -283,7 +290,6 @@ static void on_data(struct conn *conn, const char *bytes, size_t size) {
   if (!framed && !service_has(runtime->service, HANDLER_ON_DATA)) return;
   if (!self) self = api_conn_of(conn);
   if (!self) return;
-  assert(!self->busy); /* it would be held */
   if (framed) {
     on_framed_data(runtime, self, bytes, size);
     return;
@@ -323,12 +329,13 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct api_conn *self = conn_owner(conn);
   bool has_handler = service_has(runtime->service, HANDLER_ON_TIMEOUT);
   /* A handler that waits for these very bytes is told by what it called. */
-  if (self && self->inbox && kind == CONN_TIMEOUT_IDLE &&
-      api_wait_time_out(&self->inbox->reader)) {
+  if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
+    api_conn_update_hold(self);
     return;
   }
   if (self && self->inbox && kind == CONN_TIMEOUT_WRITE && has_handler &&
       api_wait_time_out(&self->inbox->drainer)) {
+    api_conn_update_hold(self);
     return;
   }
   /* A handler that waits for something else is why nothing moves; it is asked again later. */

@@ -11,7 +11,11 @@
 
 /* A string this long is not copied but borrowed until the flush; a shorter one is copied sooner than
  * it would be anchored. */
-enum { BORROW_BYTES_MIN = 4096 };
+enum {
+  BORROW_BYTES_MIN = 4096,
+  /* To a peer that keeps up drain() never waits: now and then it lets the others have a turn. */
+  DRAINS_PER_TURN = 64,
+};
 
 static int push_closed(lua_State *L) {
   luaL_pushfail(L);
@@ -92,9 +96,12 @@ static int l_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
   self->inbox->drainer.timed_out = false;
-  if (!conn_await_drain(self->conn)) return drained(L, LUA_OK, 0);
+  bool full = conn_await_drain(self->conn);
+  if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
   api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
+  if (!full) api_wait_wake_later(&self->inbox->drainer);
   return vm_wait(L, 0, drained);
 }
 
@@ -231,10 +238,19 @@ static int l_stats(lua_State *L) {
 
 void api_set_conn_methods(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"send", l_send},     {"drain", l_drain}, {"pause", l_pause},
-      {"resume", l_resume}, {"close", l_close}, {"shutdown", l_shutdown},
-      {"reset", l_reset},   {"stats", l_stats}, {"forward", l_forward}, {"settimeout", l_settimeout},
-      {"setoption", l_setoption}, {"getoption", l_getoption}, {NULL, NULL},
+      {"send", l_send},
+      {"drain", l_drain},
+      {"pause", l_pause},
+      {"resume", l_resume},
+      {"close", l_close},
+      {"shutdown", l_shutdown},
+      {"reset", l_reset},
+      {"stats", l_stats},
+      {"forward", l_forward},
+      {"settimeout", l_settimeout},
+      {"setoption", l_setoption},
+      {"getoption", l_getoption},
+      {NULL, NULL},
   };
   luaL_setfuncs(L, methods, 0);
 }

@@ -153,6 +153,7 @@ static int receive(lua_State *L, lua_KContext kind) {
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
+  (void)vm_wait_ticket(L); /* raises where no wait is possible, also when the bytes are there */
   self->inbox->reader.timed_out = false;
   self->inbox->scanned = 0;
   return attempt(L, self, kind);

@@ -16,7 +16,7 @@ static void on_open(struct conn *conn) {
 
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
-  if (!self || !self->inbox || !api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+  if (!self || !api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
 }
 
 static void on_eof(struct conn *conn) {
@@ -36,6 +36,8 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
     conn_reset(conn, REASON_WRITE_TIMEOUT);
   } else if (!self || !self->inbox || !api_wait_time_out(&self->inbox->reader)) {
     conn_close(conn, REASON_IDLE);
+  } else {
+    api_conn_update_hold(self);
   }
 }
 

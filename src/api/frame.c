@@ -38,7 +38,8 @@ static const char *parse_length(lua_State *L, int table, struct frame_format *ou
     return NULL;
   }
   int counted = small_field(L, table, "includes_header", 0);
-  if (counted < 0) return "includes_header must be true, or how many bytes of the header are counted";
+  if (counted < 0)
+    return "includes_header must be true, or how many bytes of the header are counted";
   out->header_counted = (uint8_t)counted;
   return NULL;
 }
@@ -70,8 +71,7 @@ static const char *parse_table(lua_State *L, int table, struct frame_format *out
   static const struct {
     const char *key;
     const char *(*parse)(lua_State *L, int table, struct frame_format *out);
-  } kinds[] = {
-      {"length", parse_length}, {"delimiter", parse_delimiter}, {"fixed", parse_fixed}};
+  } kinds[] = {{"length", parse_length}, {"delimiter", parse_delimiter}, {"fixed", parse_fixed}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int type = lua_getfield(L, table, kinds[i].key);
     lua_pop(L, 1);

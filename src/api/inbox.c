@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_FIRST = 1024 };
+enum { CAPACITY_FIRST = 1024, CAPACITY_KEPT_MAX = 4096 };
 
 struct inbox *inbox_new(void) {
   return calloc(1, sizeof(struct inbox));
@@ -70,7 +70,13 @@ void inbox_consume(struct inbox *inbox, size_t size) {
   assert(size <= inbox->size);
   inbox->start += size;
   inbox->size -= size;
-  if (inbox->size == 0) inbox->start = 0;
+  if (inbox->size > 0) return;
+  inbox->start = 0;
+  if (inbox->capacity <= CAPACITY_KEPT_MAX) return;
+  /* A large message is over: an idle connection does not keep its memory. */
+  free(inbox->bytes);
+  inbox->bytes = NULL;
+  inbox->capacity = 0;
 }
 
 bool inbox_empty(const struct inbox *inbox) {

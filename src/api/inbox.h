@@ -19,6 +19,7 @@ struct inbox {
   size_t scanned; /* bytes in which the reader already looked for its separator */
   struct api_wait reader;
   struct api_wait drainer;
+  unsigned drains;     /* calls of drain() that had nothing to wait for */
   uint64_t timeout_ms; /* of each wait; 0: no limit */
 };
 

@@ -2,13 +2,13 @@
  *
  * It accepts only while somebody waits in accept(): until then connections stay in the kernel's
  * backlog, as the textbook says. */
+#include "net/listener.h"
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/wait.h"
 #include "base/address.h"
-#include "net/listener.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -41,8 +41,7 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
 static void on_starved(void *owner, int rc) {
   struct listener_object *object = owner;
   if (rc == 0) return;
-  log_printf(object->runtime->log, LOG_WARN, "%s: accept() waits: %s", object->runtime->script,
-             uv_strerror(rc));
+  runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
 static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
@@ -96,6 +95,7 @@ int api_bind(lua_State *L) {
     lua_pushstring(L, error);
     return 3;
   }
+  runtime_check_alive(L);
   struct runtime *runtime = runtime_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   *object = (struct listener_object){.runtime = runtime};

@@ -29,8 +29,8 @@ static int l_level(lua_State *L) {
   return 0;
 }
 
-/* print(...): as in Lua, tabs between, but into the log */
-static int l_print(lua_State *L) {
+/* print(...): as in Lua, but into the log */
+int api_print(lua_State *L) {
   luaL_Buffer line;
   int count = lua_gettop(L);
   luaL_buffinit(L, &line);
@@ -58,7 +58,5 @@ int api_open_log(lua_State *L) {
     lua_pushcclosure(L, l_level, 2);
     lua_setfield(L, -2, levels[i].name);
   }
-  lua_pushcfunction(L, l_print);
-  lua_setfield(L, -2, "print");
   return 1;
 }

@@ -5,6 +5,8 @@
 #include "net/loop.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 /* Registry key of the list of strings that outputs borrow. */
 static const char anchors_key = 0;
@@ -22,18 +24,21 @@ void runtime_open_modules(lua_State *L) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
   api_open_conn(L);
+  api_open_udp(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
   if (runtime_of(L)->is_program) return;
-  luaL_requiref(L, "moonport.log", api_open_log, 0);
-  lua_getfield(L, -1, "print");
+  lua_pushcfunction(L, api_print);
   lua_setglobal(L, "print");
-  lua_pop(L, 1);
 }
 
 struct runtime *runtime_of(lua_State *L) {
   return vm_context(vm_of(L));
+}
+
+void runtime_check_alive(lua_State *L) {
+  if (runtime_of(L)->ending) luaL_error(L, "the server is ending: nothing can be begun any more");
 }
 
 void runtime_anchor(lua_State *L, int index) {
@@ -84,6 +89,16 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
       .message_size = size,
   };
   log_write(runtime->log, &record);
+}
+
+void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  int size = vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  if (size < 0) return;
+  runtime_log(runtime, level, 0, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
 }
 
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,

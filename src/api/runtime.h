@@ -19,18 +19,19 @@ struct runtime {
   const char *script;            /* the file's name, for the log */
   const struct service *service; /* what the script returned */
   struct conn_group group;       /* its connections */
-  struct conn_group sequential;   /* connections it made itself, without handlers */
+  struct conn_group sequential;  /* connections it made itself, without handlers */
   struct list timers;            /* active ones, to be ended with the script */
   const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */
   const void *conn_metatable;    /* of "moonport.conn", to know one by */
-  struct list waits;              /* coroutines that wait for something with a place of its own */
-  struct list waits_due;          /* those to be woken in the next turn */
-  struct list open_listeners;     /* that it made itself */
-  struct list open_udp;           /* its datagram sockets */
-  struct list tasks_due;          /* to be started or cancelled in the next turn */
-  struct net_defer *defer;        /* that turn */
-  size_t task_count;              /* spawned and not ended */
-  bool is_program;                /* of moonport run: print writes to standard output */
+  struct list waits;             /* coroutines that wait for something with a place of its own */
+  struct list waits_due;         /* those to be woken in the next turn */
+  struct list open_listeners;    /* that it made itself */
+  struct list open_udp;          /* its datagram sockets */
+  struct list tasks_due;         /* to be started or cancelled in the next turn */
+  struct net_defer *defer;       /* that turn */
+  size_t task_count;             /* spawned and not ended */
+  bool is_program;               /* of moonport run: print writes to standard output */
+  bool ending;                   /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
@@ -48,12 +49,18 @@ enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *
                              const struct vm_owner *owner, struct vm_task **task);
 bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket);
 
+/* Raises when the script is about to be freed, and may begin nothing any more. */
+void runtime_check_alive(lua_State *L);
+
 /* Keeps the string at `index` until what is queued has been flushed. Raises. */
 void runtime_anchor(lua_State *L, int index);
 
 /* Writes a line in the script's name. */
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size);
+/* The same by a format; at most 1 KiB. */
+void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A handler or callback that raised. */
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
                          const struct vm_failure *failure);

@@ -8,13 +8,13 @@
 #include "vm/loader.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const handler_names[HANDLER_COUNT] = {
     [HANDLER_ON_OPEN] = "on_open",       [HANDLER_ON_DATA] = "on_data",
-    [HANDLER_ON_MESSAGE] = "on_message",
-    [HANDLER_ON_DATAGRAM] = "on_datagram",
+    [HANDLER_ON_MESSAGE] = "on_message", [HANDLER_ON_DATAGRAM] = "on_datagram",
     [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
     [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",
@@ -68,9 +68,7 @@ static int l_frame_fault(lua_State *L) {
 
 static void log_faults(lua_State *L, struct loading *loading, int list) {
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
-    size_t size;
-    const char *text = lua_tolstring(L, -1, &size);
-    runtime_log(loading->runtime, LOG_ERROR, 0, text, size);
+    log_printf(loading->runtime->log, LOG_ERROR, "%s", lua_tostring(L, -1)); /* names its file */
     lua_pop(L, 1);
   }
   loading->faulty = true;
@@ -158,9 +156,18 @@ static int load(lua_State *L) {
 
 static void on_fail(void *self, const struct vm_failure *failure) {
   struct loading *loading = self;
-  struct vm_failure shown = *failure;
-  if (!loading->has_traceback) shown.traceback = NULL;
-  runtime_log_failure(loading->runtime, 0, &shown);
+  char named[1024];
+  bool names_file = strncmp(failure->message, loading->path, strlen(loading->path)) == 0;
+  snprintf(named, sizeof named, "%s%s%s", names_file ? "" : loading->path, names_file ? "" : ": ",
+           failure->message);
+  const struct log_record record = {
+      .level = LOG_ERROR,
+      .message = named,
+      .message_size = strlen(named),
+      .traceback = loading->has_traceback ? failure->traceback : NULL,
+      .traceback_size = failure->traceback_size,
+  };
+  log_write(loading->runtime->log, &record);
   loading->faulty = true;
 }
 

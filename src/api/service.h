@@ -26,7 +26,7 @@ enum handler {
 
 struct service {
   bool framed;
-  struct frame_format frame; /* how bytes become messages, if framed */
+  struct frame_format frame;   /* how bytes become messages, if framed */
   int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
   char **listen;               /* addresses as written, `listen_count` of them */
   size_t listen_count;

@@ -195,15 +195,16 @@ static int l_resolve(lua_State *L) {
 }
 
 int api_open_socket(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"connect", l_connect}, {"resolve", l_resolve}, {"bind", api_bind}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", l_connect},
+                                       {"resolve", l_resolve},
+                                       {"bind", api_bind},
+                                       {"udp", api_new_udp},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, type_name);
   lua_pushcfunction(L, l_attempt_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   api_open_listener(L);
   luaL_newlib(L, functions);
-  api_open_udp(L);
-  lua_setfield(L, -2, "udp");
   return 1;
 }

@@ -19,9 +19,9 @@ enum task_state { READY, RUNNING, ENDED };
  * the packed results; 2: the message it failed with. */
 struct task_object {
   struct runtime *runtime;
-  struct list link;      /* in the runtime's list of tasks to start or to cancel */
-  struct vm_task *task;  /* while it waits */
-  int reference;         /* registry; until it has ended */
+  struct list link;     /* in the runtime's list of tasks to start or to cancel */
+  struct vm_task *task; /* while it waits */
+  int reference;        /* registry; until it has ended */
   enum task_state state;
   bool failed;
   bool cancelled;
@@ -141,6 +141,7 @@ static void make_due(struct task_object *object) {
 
 /* task.spawn(f, ...) -> task: runs f(...) beside the caller */
 static int l_spawn(lua_State *L) {
+  runtime_check_alive(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
   struct runtime *runtime = runtime_of(L);

@@ -50,6 +50,7 @@ void api_close_timers(struct runtime *runtime) {
 }
 
 static uint64_t check_delay_ms(lua_State *L, int index) {
+  runtime_check_alive(L);
   lua_Number seconds = luaL_checknumber(L, index);
   luaL_argcheck(L, seconds >= 0 && seconds <= seconds_max, index, "must be 0 to 1e9 seconds");
   uint64_t ms = (uint64_t)(seconds * 1000 + 0.5);

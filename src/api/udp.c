@@ -42,8 +42,8 @@ struct datagram {
 };
 
 static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
-  size_t size = peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                            : sizeof(struct sockaddr_in);
+  size_t size =
+      peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
   if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
   memcpy(&object->peer, peer, size);
   address_from_sockaddr(peer, (socklen_t)size, object->peer_text, sizeof object->peer_text);
@@ -94,8 +94,7 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
 }
 
-static void on_asked_for(void *owner, const char *bytes, size_t size,
-                         const struct sockaddr *peer) {
+static void on_asked_for(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
   struct udp_object *object = owner;
   udp_receive(object->udp, false);
   remember_peer(object, peer);
@@ -253,7 +252,8 @@ static int l_recvfrom(lua_State *L) {
 }
 
 /* core.udp([address]) -> udp | nil, code, detail: bound to the address, or to none yet */
-static int l_open(lua_State *L) {
+int api_new_udp(lua_State *L) {
+  runtime_check_alive(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
   struct udp_options options = {0};
@@ -313,10 +313,11 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-int api_open_udp(lua_State *L) {
+void api_open_udp(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"send", l_send},           {"recvfrom", l_recvfrom},   {"connect", l_connect},
-      {"getsockname", l_getsockname}, {"setoption", l_setoption}, {"getoption", l_getoption},
+      {"send", l_send},           {"recvfrom", l_recvfrom},
+      {"connect", l_connect},     {"getsockname", l_getsockname},
+      {"setoption", l_setoption}, {"getoption", l_getoption},
       {"close", l_close},         {NULL, NULL},
   };
   luaL_newmetatable(L, type_name);
@@ -327,6 +328,4 @@ int api_open_udp(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_pushcfunction(L, l_open);
-  return 1;
 }

@@ -9,10 +9,8 @@ struct udp_object; /* the payload of a userdata "moonport.udp" */
 
 /* A socket bound to `address` whose datagrams go to on_datagram. 0 and *out, or UV_E*. The object
  * lives until api_close_udp(). */
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
-                  struct udp_object **out);
-int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out,
-                    socklen_t *size);
+int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, struct udp_object **out);
+int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out, socklen_t *size);
 void api_close_udp(struct udp_object *object);
 /* Those that the program made itself, at its end. */
 void api_close_all_udp(struct runtime *runtime);

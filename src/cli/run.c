@@ -6,7 +6,8 @@
 int run_command(const struct command_call *call) {
   const char *code = options_string(call->options, "execute");
   if (code == NULL && call->word_count == 0) {
-    return command_refuse(call->command, "run what? Write moonport run FILE, or moonport run -e CODE");
+    return command_refuse(call->command,
+                          "run what? Write moonport run FILE, or moonport run -e CODE");
   }
   struct log *log = settings_log_new(call->options);
   if (log == NULL) {

@@ -45,8 +45,8 @@ struct conn {
   struct conn_group *group;
   const struct transport *transport;
   void *owner;
-  struct output *output;   /* NULL while nothing is queued */
-  struct writing *writing; /* NULL while nothing waits for the peer */
+  struct output *output;         /* NULL while nothing is queued */
+  struct writing *writing;       /* NULL while nothing waits for the peer */
   struct forwarding *forwarding; /* NULL unless it takes part in one */
   struct conn *dirty_next;
   struct list group_link;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 enum {
+  SHARE_BYTES_MIN = 256, /* below it the note of who shares costs as much as a copy */
   WRITE_BUFS_MAX = 64,
   /* One request's bytes: the write deadline sees progress only between requests. */
   WRITE_BYTES_MAX = 256 * 1024,
@@ -57,7 +58,8 @@ int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size) {
 }
 
 int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
-  return size == 0 ? 0 : queued(conn, output_share(conn->output, blob, size));
+  if (size < SHARE_BYTES_MIN) return conn_send_copied(conn, blob->bytes, size);
+  return queued(conn, output_share(conn->output, blob, size));
 }
 
 size_t conn_queue_bytes(const struct conn *conn) {

@@ -39,12 +39,9 @@ static void on_connected(uv_connect_t *request, int status) {
 
 static socklen_t size_of(const struct sockaddr *address) {
   switch (address->sa_family) {
-    case AF_INET:
-      return sizeof(struct sockaddr_in);
-    case AF_INET6:
-      return sizeof(struct sockaddr_in6);
-    default:
-      return sizeof(struct sockaddr_un);
+    case AF_INET: return sizeof(struct sockaddr_in);
+    case AF_INET6: return sizeof(struct sockaddr_in6);
+    default: return sizeof(struct sockaddr_un);
   }
 }
 
@@ -81,5 +78,6 @@ int net_connect(struct conn_group *group, const struct sockaddr *address,
 
 void net_connect_cancel(struct connect_attempt *attempt) {
   attempt->on_done = NULL;
-  conn_discard(attempt->conn); /* on_connected() follows, with UV_ECANCELED, and frees the attempt */
+  conn_discard(
+      attempt->conn); /* on_connected() follows, with UV_ECANCELED, and frees the attempt */
 }

@@ -17,6 +17,7 @@
 
 enum {
   ACCEPTS_PER_TURN = 64, /* a flood of connects must not keep those that are open from being read */
+  FAILURES_MAX = 100,    /* then it is not the connections' fault */
   STARVED_RETRY_MS = 500,
 };
 
@@ -26,6 +27,7 @@ struct listener {
   const struct listener_events *events;
   void *owner;
   struct bound_socket bound;
+  int failures; /* of accept4() in a row, other than for want of something */
   bool listening;
   bool paused;
   struct list starved_link; /* in loop->starved while there are no descriptors */
@@ -65,6 +67,7 @@ static void on_retry(uv_timer_t *timer) {
 
 static void starve(struct listener *listener, int rc) {
   struct net_loop *loop = listener->loop;
+  listener->failures = 0;
   list_append(&loop->starved, &listener->starved_link);
   update_polling(listener);
   uv_timer_start(&loop->starved_timer, on_retry, STARVED_RETRY_MS, 0);
@@ -80,6 +83,7 @@ static bool accept_one(struct listener *listener) {
   socklen_t size = sizeof peer;
   int fd = accept4(listener->bound.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
+    listener->failures = 0;
     listener->events->on_accept(listener->owner, fd, &peer.any);
     return true;
   }
@@ -90,7 +94,9 @@ static bool accept_one(struct listener *listener) {
     case ENOMEM: starve(listener, uv_translate_sys_error(errno)); return false;
     case EAGAIN: return false;
     default: /* ECONNABORTED, EINTR and the network errors of accept(2): that one is gone */
-      return true;
+      if (++listener->failures < FAILURES_MAX) return true;
+      starve(listener, uv_translate_sys_error(errno));
+      return false;
   }
 }
 

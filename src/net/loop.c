@@ -35,7 +35,10 @@ free_loop:
 void net_loop_free(struct net_loop *loop) {
   wheel_close(loop->wheel);
   uv_close((uv_handle_t *)&loop->starved_timer, NULL);
-  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  /* More than once: a uv_stop() of late ends a run at once. */
+  do {
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+  } while (uv_loop_alive(&loop->uv));
   int rc = uv_loop_close(&loop->uv);
   assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */
   (void)rc;

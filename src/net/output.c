@@ -17,6 +17,7 @@ enum {
   ARENA_BYTES = 4096,        /* the first arena, kept with a pooled output */
   ARENA_BYTES_MAX = 1 << 16, /* later arenas grow up to this, so that a long queue is few ranges */
   RANGES_KEPT_MAX = 64,      /* a longer array is not kept in the pool */
+  BUF_BYTES_MAX = 1 << 30,   /* what one uv_buf_t is given */
   POOL_MAX = 64,             /* emptied outputs kept: about 5 KiB each */
 };
 
@@ -33,6 +34,7 @@ struct output {
   size_t first;       /* index of the first range not yet consumed */
   size_t count;       /* of ranges not yet consumed */
   size_t size;        /* their bytes */
+  size_t borrowed;    /* of them, ranges that nobody here keeps alive */
   struct blob *arena; /* where the next small send is copied to */
   size_t arena_used;
   struct output *pool_next;
@@ -100,6 +102,7 @@ static struct range *range_append(struct output *output) {
 static void range_commit(struct output *output, struct range *range, const char *bytes, size_t size,
                          struct blob *holder) {
   *range = (struct range){.bytes = bytes, .size = size, .holder = holder};
+  if (!holder) output->borrowed++;
   output->count++;
   output->size += size;
 }
@@ -152,7 +155,8 @@ bool output_share(struct output *output, struct blob *blob, size_t size) {
 }
 
 bool output_own(struct output *output) {
-  for (size_t i = 0; i < output->count; i++) {
+  /* The borrowed ones are the last. */
+  for (size_t i = output->count; i-- > 0 && output->borrowed > 0;) {
     struct range *range = &output->ranges[output->first + i];
     if (range->holder) continue;
     struct blob *copy = blob_new(range->size);
@@ -160,6 +164,7 @@ bool output_own(struct output *output) {
     memcpy(copy->bytes, range->bytes, range->size);
     range->bytes = copy->bytes;
     range->holder = copy;
+    output->borrowed--;
   }
   return true;
 }
@@ -173,7 +178,8 @@ unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, 
   for (size_t i = 0; i < output->count && used < max && bytes_max > 0; i++) {
     const struct range *range = &output->ranges[output->first + i];
     size_t size = range->size < bytes_max ? range->size : bytes_max;
-    if (size > UINT_MAX) size = UINT_MAX;
+    if (size > BUF_BYTES_MAX)
+      bytes_max = size = BUF_BYTES_MAX; /* the rest of it comes first, later */
     bufs[used++] = uv_buf_init((char *)(uintptr_t)range->bytes, (unsigned)size);
     bytes_max -= size;
   }
@@ -192,6 +198,7 @@ void output_consume(struct output *output, size_t size) {
     }
     size -= range->size;
     blob_unref(range->holder);
+    if (!range->holder) output->borrowed--;
     output->first++;
     output->count--;
   }

@@ -24,12 +24,13 @@ struct net_timer *net_timer_open(struct net_loop *loop, uint64_t delay_ms, uint6
   if (!timer) return NULL;
   timer->on_fire = on_fire;
   timer->owner = owner;
-  /* The loop's clock stands still during a turn, and counts whole milliseconds: from a fresh
-   * reading, and one more, no timer is early. */
-  uv_update_time(net_loop_uv(loop));
+  /* The loop's clock stands still during a turn, and counts whole milliseconds: with what it lags
+   * behind, and one more, no timer is early. Moving the clock would make other timers due within
+   * this very turn, again and again. */
+  uint64_t lag_ms = uv_hrtime() / 1000000 - uv_now(net_loop_uv(loop));
   uv_timer_init(net_loop_uv(loop), &timer->uv);
   timer->uv.data = timer;
-  int rc = uv_timer_start(&timer->uv, on_timer, delay_ms + 1, repeat_ms);
+  int rc = uv_timer_start(&timer->uv, on_timer, delay_ms + lag_ms + 1, repeat_ms);
   assert(rc == 0); /* fails only on a closing handle */
   (void)rc;
   return timer;

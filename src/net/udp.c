@@ -15,7 +15,7 @@ struct udp {
   udp_datagram on_datagram;
   void *owner;
   bool batch;
-  bool in_batch;     /* libuv is walking through one: closing has to wait for its end */
+  bool in_batch; /* libuv is walking through one: closing has to wait for its end */
   bool close_wanted;
 };
 

@@ -46,14 +46,14 @@ static bool is_news(struct listen_set *set, uint64_t *told_ms) {
 }
 
 static void check_full(struct listen_set *set) {
-  const struct runtime *runtime = set->runtime;
+  struct runtime *runtime = set->runtime;
   if (set->full || runtime->group.count < set->connections_max) return;
   set->full = true;
   pause_all(set, true);
   if (!is_news(set, &set->told_full_ms)) return;
-  log_printf(runtime->log, LOG_WARN,
-             "%s: limits.connections = %zu reached: new ones wait until one closes",
-             runtime->script, set->connections_max);
+  runtime_logf(set->runtime, LOG_WARN,
+               "limits.connections = %zu reached: new ones wait until one closes",
+               set->connections_max);
 }
 
 void listen_set_room(struct listen_set *set) {
@@ -67,8 +67,7 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listen_set *set = entry->set;
   int rc = conn_accept(&set->runtime->group, fd, peer, entry->index);
   if (rc < 0) {
-    log_printf(set->runtime->log, LOG_WARN, "%s: a connection could not be taken on: %s",
-               set->runtime->script, uv_strerror(rc));
+    runtime_logf(set->runtime, LOG_WARN, "a connection could not be taken on: %s", uv_strerror(rc));
   }
   check_full(set);
 }
@@ -79,9 +78,9 @@ static void on_starved(void *owner, int rc) {
   if (rc == 0 || !is_news(set, &set->told_starved_ms)) return;
   const char *advice =
       rc == UV_EMFILE ? "; raise the limit (ulimit -n) or lower limits.connections" : "";
-  log_printf(set->runtime->log, LOG_WARN,
-             "%s: cannot accept (%s): new connections wait until one closes%s",
-             set->runtime->script, uv_strerror(rc), advice);
+  runtime_logf(set->runtime, LOG_WARN,
+               "cannot accept (%s): new connections wait until one closes%s", uv_strerror(rc),
+               advice);
 }
 
 static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
@@ -139,13 +138,12 @@ static struct listen_entry *append_entry(struct listen_set *set) {
 }
 
 static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
-  log_printf(set->runtime->log, LOG_ERROR, "%s: cannot listen on %s (%s): %s", set->runtime->script,
-             name, uv_strerror(rc), advice_for(rc, is_unix));
+  runtime_logf(set->runtime, LOG_ERROR, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
+               advice_for(rc, is_unix));
   return rc;
 }
 
-static int open_stream(struct listen_entry *entry, const struct sockaddr *address,
-                       socklen_t size) {
+static int open_stream(struct listen_entry *entry, const struct sockaddr *address, socklen_t size) {
   struct net_loop *loop = entry->set->runtime->loop;
   int rc = listener_bind(loop, address, size, &events, entry, &entry->listener);
   return rc < 0 ? rc : listener_listen(entry->listener, entry->set->options->backlog);
@@ -170,7 +168,7 @@ static int open_socket(struct listen_set *set, struct sockaddr_storage *address,
   name_of(any, size, as_given, name, sizeof name);
   set->names[entry->index] = strdup(name);
   if (!set->names[entry->index]) return UV_ENOMEM;
-  log_printf(set->runtime->log, LOG_INFO, "%s: listening on %s", set->runtime->script, name);
+  runtime_logf(set->runtime, LOG_INFO, "listening on %s", name);
   return 0;
 }
 
@@ -197,25 +195,37 @@ static int open_each(struct listen_set *set, struct sockaddr_storage *found, soc
   return 0;
 }
 
-static int open_address(struct listen_set *set, const char *text) {
-  struct log *log = set->runtime->log;
-  const char *script = set->runtime->script;
-  struct address address;
+/* Reads `text`; -1 after a log line when it is no address that can be listened on. */
+static int read_address(struct listen_set *set, const char *text, struct address *address) {
   char error[512];
-  if (address_parse(text, set->options->host, &address, error, sizeof error) < 0) {
-    log_printf(log, LOG_ERROR, "%s: %s", script, error);
+  if (address_parse(text, set->options->host, address, error, sizeof error) < 0) {
+    runtime_logf(set->runtime, LOG_ERROR, "%s", error);
     return -1;
   }
-  if (address.kind == ADDRESS_TLS) {
-    log_printf(log, LOG_ERROR, "%s: %s: this version has no TLS: put a proxy that has it in front",
-               script, text);
-    return -1;
+  if (address->kind != ADDRESS_TLS) return 0;
+  runtime_logf(set->runtime, LOG_ERROR,
+               "%s: this version has no TLS: put a proxy that has it in front", text);
+  return -1;
+}
+
+int listen_set_check(struct listen_set *set, const char *const *addresses, size_t count) {
+  int rc = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct address address;
+    if (read_address(set, addresses[i], &address) < 0) rc = -1;
   }
+  return rc;
+}
+
+static int open_address(struct listen_set *set, const char *text) {
+  struct address address;
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
+  char error[512];
+  if (read_address(set, text, &address) < 0) return -1;
   int count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
   if (count < 0) {
-    log_printf(log, LOG_ERROR, "%s: cannot listen on %s: %s", script, text, error);
+    runtime_logf(set->runtime, LOG_ERROR, "cannot listen on %s: %s", text, error);
     return -1;
   }
   return open_each(set, found, sizes, count, &address);

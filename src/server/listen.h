@@ -23,6 +23,9 @@ struct listen_set {
 
 void listen_set_init(struct listen_set *set, struct runtime *runtime,
                      const struct script_options *options);
+/* Whether the addresses can be read and are of a kind there is; 0, or -1 after a log line for each
+ * that is not. Opens and looks up nothing. */
+int listen_set_check(struct listen_set *set, const char *const *addresses, size_t count);
 /* Opens a socket for each address, and each address that a name stands for. 0, or -1 after each
  * fault was logged with what to do. */
 int listen_set_open(struct listen_set *set, const char *const *addresses, size_t count,

@@ -136,8 +136,13 @@ static void run_to_end(struct program *program) {
   if (runtime_enter(program->runtime, run, program, &owner, NULL) != VM_WAITING) {
     program->running = false;
   }
-  /* Without anything to wait for (nobody will wake a task that joins itself) the loop ends too. */
   if (!has_ended(program)) uv_run(net_loop_uv(program->loop), UV_RUN_DEFAULT);
+  if (has_ended(program)) return;
+  /* The loop has nothing left that could wake it: two tasks that join each other, say. */
+  log_printf(program->options->log, LOG_ERROR,
+             "%s: the program waits, and nothing is left that could end the wait",
+             program->runtime->script);
+  program->failed = true;
 }
 
 int program_run(const struct program_options *options) {

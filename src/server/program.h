@@ -8,7 +8,7 @@ struct log;
 
 struct program_options {
   struct log *log;
-  const char *code;         /* Lua text instead of a file; NULL: words[0] is the file, "-" is stdin */
+  const char *code; /* Lua text instead of a file; NULL: words[0] is the file, "-" is stdin */
   const char *const *words; /* the file, unless there is `code`, then its arguments */
   size_t word_count;
   const char *lua_dir; /* as in server/server.h */

@@ -147,7 +147,8 @@ struct script *script_new_program(const char *path, const struct script_options 
   struct script *script = script_new(path, options, true);
   if (!script) return NULL;
   /* It sends as it likes, and waits as long as it likes. */
-  script->service.write_queue_bytes_max = script->service.message_bytes_max = PROGRAM_QUEUE_BYTES_MAX;
+  script->service.write_queue_bytes_max = script->service.message_bytes_max =
+      PROGRAM_QUEUE_BYTES_MAX;
   script->service.write_ms = 30000;
   script->service.linger_ms = 5000;
   apply_limits(&script->runtime.sequential, &script->service);
@@ -171,13 +172,14 @@ void script_stop_listening(struct script *script) {
 
 void script_free(struct script *script) {
   struct runtime *runtime = &script->runtime;
+  runtime->ending = true;
   listen_set_close(&script->listeners);
-  api_close_timers(runtime);
-  api_close_listeners(runtime);
-  api_close_all_udp(runtime);
   if (runtime->vm) {
     vm_cancel_all(runtime->vm, "the server is ending");
     api_forget_waits(runtime);
+    api_close_timers(runtime);
+    api_close_listeners(runtime);
+    api_close_all_udp(runtime);
     service_deinit(runtime, &script->service);
     vm_free(runtime->vm);
   }
@@ -222,11 +224,14 @@ void script_set_draining(struct script *script) {
   script->runtime.draining = true;
 }
 
-void script_describe(const struct script *script, FILE *out) {
+int script_describe(struct script *script, FILE *out) {
   const struct service *service = &script->service;
+  const char *const *addresses = (const char *const *)service->listen;
+  if (listen_set_check(&script->listeners, addresses, service->listen_count) < 0) return -1;
   fprintf(out, "%s: ok, listens on ", script->path);
   for (size_t i = 0; i < service->listen_count; i++) {
     fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
   }
   fputc('\n', out);
+  return 0;
 }

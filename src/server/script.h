@@ -51,7 +51,7 @@ size_t script_drop_sequential(struct script *script);
 void script_close_sequential(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
-/* "scripts/echo.lua: ok, listens on 12345" */
-void script_describe(const struct script *script, FILE *out);
+/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
+int script_describe(struct script *script, FILE *out);
 
 #endif

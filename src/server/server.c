@@ -230,7 +230,9 @@ int server_check(const struct server_options *options, FILE *out) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
-  for (size_t i = 0; i < server->script_count; i++) script_describe(server->scripts[i], out);
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_describe(server->scripts[i], out) < 0) rc = -1;
+  }
   server_free(server);
   return rc;
 }

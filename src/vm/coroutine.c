@@ -1,4 +1,4 @@
-/* vm/coroutine.c — coroutine.resume, wrap and yield for scripts whose calls may wait.
+/* vm/coroutine.c — coroutine.resume, wrap, yield and close for scripts whose calls may wait.
  *
  * A call that waits inside a coroutine of the script's own suspends the whole handler, not only that
  * coroutine: the wait passes through resume() to the task, and waking comes back the same way. So an
@@ -24,6 +24,10 @@ static void mark_waiting(lua_State *L, lua_State *co, bool on) {
   }
   lua_rawset(L, -3);
   lua_pop(L, 1);
+}
+
+void vm_reserve_coroutine(lua_State *L, lua_State *co) {
+  mark_waiting(L, co, true);
 }
 
 static bool is_waiting(lua_State *L, lua_State *co) {
@@ -75,6 +79,19 @@ static enum resume_outcome resume_once(lua_State *L, lua_State *co, int argument
   return RESUMED;
 }
 
+/* Closes a coroutine's pending variables under the watchdog's eye; the status as lua_closethread(). */
+static int close_watched(lua_State *L, lua_State *co) {
+  struct vm_watchdog *watchdog = vm_of(L)->options.watchdog;
+  lua_State *before = watchdog ? vm_watchdog_switch(watchdog, co) : NULL;
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  int status = lua_closethread(co, L);
+#else
+  int status = lua_resetthread(co);
+#endif
+  if (watchdog) vm_watchdog_switch(watchdog, before);
+  return status;
+}
+
 /* What differs between coroutine.resume() and the function that coroutine.wrap() gives. */
 typedef int (*resume_return)(lua_State *L, lua_State *co, enum resume_outcome outcome,
                              int result_count);
@@ -93,11 +110,7 @@ static int resume_return_or_raise(lua_State *L, lua_State *co, enum resume_outco
   if (outcome == RESUMED) return result_count;
   int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) { /* it raised: close what it left open */
-#if LUA_VERSION_RELEASE_NUM >= 50406
-    lua_closethread(co, L);
-#else
-    lua_resetthread(co);
-#endif
+    close_watched(L, co);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -115,7 +128,9 @@ static int resume_any(lua_State *L, lua_State *co, int argument_count, resume_re
   int result_count = 0;
   enum resume_outcome outcome = resume_once(L, co, argument_count, &result_count);
   if (outcome != RESUME_WAITS) return finish(L, co, outcome, result_count);
+  vm_of(L)->waiting = false; /* mark_waiting() may raise */
   mark_waiting(L, co, true);
+  vm_of(L)->waiting = true;
   lua_KFunction go_on = finish == resume_return_status ? go_on_status : go_on_raise;
   return lua_yieldk(L, 0, (lua_KContext)co, go_on); /* vm_wait() saw to it that L can yield */
 }
@@ -172,9 +187,26 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
+/* coroutine.close(co), as Lua's own but for a wait under way */
+static int l_close(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  lua_Debug activation;
+  bool runs = co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &activation));
+  if (runs) return luaL_error(L, "cannot close a coroutine that runs");
+  if (is_waiting(L, co)) return luaL_error(L, "cannot close a coroutine that waits");
+  if (close_watched(L, co) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
 static int l_yield(lua_State *L) {
   const struct vm *vm = vm_of(L);
-  if (!vm->frame || !vm->frame->caller) {
+  if (L == vm->L || (vm->running && L == vm->running->L)) {
     return luaL_error(L, "attempt to yield from outside a coroutine");
   }
   return lua_yield(L, lua_gettop(L));
@@ -189,7 +221,7 @@ void vm_open_coroutine(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
 
   static const luaL_Reg functions[] = {
-      {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {NULL, NULL}};
+      {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {"close", l_close}, {NULL, NULL}};
   lua_getglobal(L, LUA_COLIBNAME);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);

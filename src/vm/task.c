@@ -11,12 +11,14 @@
 #include <assert.h>
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { IDLE_MAX = 256 }; /* about 1 KiB each */
 
 static int new_coroutine(lua_State *L) {
   struct vm_task *task = lua_touserdata(L, 1);
   task->L = lua_newthread(L);
+  vm_reserve_coroutine(L, task->L);
   task->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
@@ -42,16 +44,17 @@ static struct vm_task *task_take(struct vm *vm) {
   return task;
 }
 
-static void task_give_back(struct vm_task *task) {
+/* A coroutine that failed is never used again: an error raised by a hook leaves hooks off in it. */
+static void task_give_back(struct vm_task *task, bool failed) {
   struct vm *vm = task->vm;
   struct vm_task **place = &vm->idle;
-  lua_settop(task->L, 0);
-  if (vm->idle_count >= IDLE_MAX) {
+  if (failed || vm->idle_count >= IDLE_MAX) {
     luaL_unref(vm->L, LUA_REGISTRYINDEX, task->reference);
     task->L = NULL;
     /* Behind those that still have a coroutine. */
     while (*place && (*place)->L) place = &(*place)->idle_next;
   } else {
+    lua_settop(task->L, 0);
     vm->idle_count++;
   }
   task->idle_next = *place;
@@ -110,41 +113,46 @@ static int describe(lua_State *L) {
   return 2;
 }
 
+void vm_watch_begin(struct vm *vm, lua_State *L) {
+  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, vm->budget.cpu_ms_max);
+}
+
+bool vm_watch_end(struct vm *vm) {
+  return vm->options.watchdog && vm_watchdog_leave(vm->options.watchdog);
+}
+
 /* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. */
 static void unwind(struct vm_task *task) {
+  vm_watch_begin(task->vm, task->L);
 #if LUA_VERSION_RELEASE_NUM >= 50406
   lua_closethread(task->L, task->vm->L);
 #else
   lua_resetthread(task->L);
 #endif
-  lua_settop(task->L, 0);
+  vm_watch_end(task->vm);
 }
 
-static void watch_begin(struct vm *vm, lua_State *L) {
-  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, vm->budget.cpu_ms_max);
-}
-
-static void watch_end(struct vm *vm) {
-  if (vm->options.watchdog) vm_watchdog_leave(vm->options.watchdog);
-}
-
-static void report(struct vm_task *task, int rc) {
+/* Tells the owner, and unwinds. `overdue`: it was ended by the watchdog, and no __close of it gets
+ * the chance to go on where it looped. */
+static void report(struct vm_task *task, int rc, bool overdue) {
   lua_State *L = task->vm->L;
   struct description description = {task, rc};
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
   struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, &description);
-  watch_begin(task->vm, L);
+  vm_watch_begin(task->vm, L);
   bool described = lua_pcall(L, 1, 2, 0) == LUA_OK;
-  watch_end(task->vm);
+  vm_watch_end(task->vm);
+  if (!described && rc != LUA_ERRMEM) {
+    failure.message = "(no message: turning the error value into text failed)";
+    failure.message_size = strlen(failure.message);
+  }
   if (described) {
     failure.message = lua_tolstring(L, -2, &failure.message_size);
     failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
   }
-  watch_begin(task->vm, task->L);
-  unwind(task);
-  watch_end(task->vm);
+  if (!overdue) unwind(task);
   if (task->on_fail) task->on_fail(task->owner, &failure);
   lua_settop(L, top);
 }
@@ -157,10 +165,10 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   task->waiting = false;
   vm->running = task;
   vm->frame = &frame;
-  watch_begin(vm, task->L);
+  vm_watch_begin(vm, task->L);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->L, argument_count, &result_count);
-  watch_end(vm);
+  bool overdue = vm_watch_end(vm);
   vm->frame = NULL;
   vm->running = NULL;
   if (vm->collected) vm_tune_collector(vm);
@@ -173,7 +181,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
     lua_pop(task->L, result_count);
     return VM_WAITING;
   }
-  if (rc != LUA_OK) report(task, rc);
+  if (rc != LUA_OK) report(task, rc, overdue);
   return rc == LUA_OK ? VM_DONE : VM_FAILED;
 }
 
@@ -196,7 +204,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   if (status == VM_WAITING) {
     if (out) *out = task;
   } else {
-    task_give_back(task);
+    task_give_back(task, status == VM_FAILED);
   }
   return status;
 }
@@ -208,7 +216,7 @@ bool vm_wake(struct vm_ticket ticket) {
   if (status == VM_WAITING) return true;
   void *owner = task->owner;
   void (*on_end)(void *, bool) = task->on_end;
-  task_give_back(task);
+  task_give_back(task, status == VM_FAILED);
   if (on_end) on_end(owner, status == VM_FAILED);
   return true;
 }
@@ -216,12 +224,10 @@ bool vm_wake(struct vm_ticket ticket) {
 void vm_cancel(struct vm_task *task) {
   task->waiting = false;
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
-  watch_begin(task->vm, task->L);
   unwind(task);
-  watch_end(task->vm);
   void *owner = task->owner;
   void (*on_cancel)(void *) = task->on_cancel;
-  task_give_back(task);
+  task_give_back(task, true);
   if (on_cancel) on_cancel(owner);
 }
 
@@ -235,7 +241,8 @@ void vm_cancel_all(struct vm *vm, const char *why_not) {
 /* Why the running code cannot wait, or NULL when it can. */
 static const char *no_wait_reason(const struct vm *vm, lua_State *L) {
   if (vm->no_wait_why) return vm->no_wait_why;
-  if (!vm->frame || L != vm->frame->L) return "this is a finalizer or a warning function";
+  if (!vm->running || !vm->frame || L != vm->frame->L)
+    return "this is a finalizer or a warning function";
   for (const struct vm_frame *frame = vm->frame; frame; frame = frame->caller) {
     if (lua_isyieldable(frame->L)) continue;
     return "it is called through a C function that cannot be interrupted "

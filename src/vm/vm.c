@@ -116,7 +116,9 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
 void vm_free(struct vm *vm) {
   vm_cancel_all(vm, "the script is being unloaded");
   vm->closing = true;
+  vm_watch_begin(vm, vm->L);
   lua_close(vm->L);
+  vm_watch_end(vm);
   vm_free_tasks(vm);
   free(vm);
 }
@@ -148,7 +150,10 @@ bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, 
   lua_pushcfunction(L,
                     body); /* needs no memory, and the main thread's stack is always near empty */
   lua_pushlightuserdata(L, argument);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  vm_watch_begin(vm, L); /* no script runs here, but a finalizer may */
+  int rc = lua_pcall(L, 1, 0, 0);
+  vm_watch_end(vm);
+  if (rc == LUA_OK) return true;
   const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(not a string)";
   snprintf(error, error_size, "%s", message);
   lua_pop(L, 1);

@@ -51,9 +51,14 @@ void vm_tune_collector(struct vm *vm);
 
 /* vm/task.c */
 void vm_free_tasks(struct vm *vm);
+/* Around each entry into Lua; the end returns whether the entry had used up its time. */
+void vm_watch_begin(struct vm *vm, lua_State *L);
+bool vm_watch_end(struct vm *vm);
 
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);
+/* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */
+void vm_reserve_coroutine(lua_State *L, lua_State *co);
 /* vm/coroutine.c: replaces resume, wrap and yield. Raises. */
 void vm_open_coroutine(lua_State *L);
 /* vm/library.c: where require() looks. Raises. */

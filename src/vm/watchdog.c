@@ -57,8 +57,15 @@ static void on_hook(lua_State *L, lua_Debug *activation) {
     lua_sethook(L, NULL, 0, 0); /* a coroutine that was condemned in an earlier entry */
     return;
   }
-  luaL_error(L, "used more than limits.cpu_ms = %d of processor time",
-             (int)atomic_load(&watchdog->cpu_ms_max));
+  luaL_where(L, 0);
+  lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
+                  (int)atomic_load(&watchdog->cpu_ms_max));
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
+static void set_hook(lua_State *L) {
+  lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context) {
@@ -69,7 +76,7 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   struct vm_watchdog *watchdog = info->si_value.sival_ptr;
   lua_State *L = atomic_load(&watchdog->running);
   if (!L || !is_condemned(watchdog)) return;
-  lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  set_hook(L);
 }
 
 static int64_t cpu_ms(struct vm_watchdog *watchdog) {
@@ -196,14 +203,18 @@ void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_
   pthread_mutex_unlock(&watchdog->mutex);
 }
 
-void vm_watchdog_leave(struct vm_watchdog *watchdog) {
+bool vm_watchdog_leave(struct vm_watchdog *watchdog) {
+  bool overdue = is_condemned(watchdog);
   uint64_t entry = atomic_load_explicit(&watchdog->entry, memory_order_relaxed);
   atomic_store_explicit(&watchdog->entry, entry + 1, memory_order_release);
   atomic_store_explicit(&watchdog->running, NULL, memory_order_relaxed);
+  return overdue;
 }
 
 lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L) {
   lua_State *before = atomic_load_explicit(&watchdog->running, memory_order_relaxed);
   atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
+  /* The coroutine that the signal met may have ended by its error; the loop may be in this one. */
+  if (is_condemned(watchdog)) set_hook(L);
   return before;
 }

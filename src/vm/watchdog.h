@@ -6,6 +6,7 @@
 #define VM_WATCHDOG_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vm_watchdog; /* opaque; one per thread that runs Lua */
@@ -22,7 +23,7 @@ void vm_watchdog_free(struct vm_watchdog *watchdog);
 void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L);
 /* Around each entry into Lua. `L` is the coroutine that runs. */
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max);
-void vm_watchdog_leave(struct vm_watchdog *watchdog);
+bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */
 /* Inside an entry: a script's own coroutine runs now, or its caller again. Returns who ran. */
 lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L);
 
