@@ -135,6 +135,73 @@ describe("The conversation in the README", function()
   end)
 end)
 
+-- The steps of the guide, run one beside the other as its reader has them.
+describe("The guide", function()
+  local moonport = rig.new()
+
+  -- The example of that name, with other ports in place of those that it asks.
+  local function example(name, ports)
+    for _, block in ipairs(blocks_of("docs/guide.md")) do
+      if block.text:match("^%-%- ([%w_]+)%.lua\n") == name then
+        return (block.text:gsub("%f[%d]70%d%d%f[%D]", ports))
+      end
+    end
+    error("docs/guide.md has no example " .. name)
+  end
+
+  local function start(name, ports)
+    return moonport:start(example(name, ports or {}))
+  end
+
+  local function nc(server, input)
+    return shell.run({ "nc", "-N", "127.0.0.1", tostring(server:port()) }, { stdin = input }).stdout
+  end
+
+  it("counts bytes, and then messages", function()
+    assert.matches("^%d bytes\n", nc(start("bytes"), "one\ntwo\n"))
+    assert.equal("3 bytes\n11 bytes\n", nc(start("messages"), "one\ntwo, longer\n"))
+  end)
+
+  it("adds up from top to bottom", function()
+    assert.equal("0 + 1 + 3.5 + ", nc(start("sums"), "1\n2.5\n"))
+  end)
+
+  it("asks others, and says when nobody is there", function()
+    local messages = start("messages")
+    local ask = start("ask", { ["7002"] = tostring(messages:port()) })
+    local peer = ask:connect()
+    peer:send("one\n")
+    assert.equal("they say: 3 bytes", peer:receive_line())
+    messages:stop()
+    peer:send("one\n")
+    assert.equal("nobody there: ECONNREFUSED", peer:receive_line())
+  end)
+
+  it("is a proxy that passes FIN on", function()
+    local bytes = start("bytes")
+    local proxy = start("proxy", { ["7001"] = tostring(bytes:port()) })
+    assert.equal("4 bytes\n", nc(proxy, "one\n"))
+  end)
+
+  it("answers datagrams, and asks with one", function()
+    local server = moonport:start(example("datagrams", {}),
+      { args = { "--listen", "udp://127.0.0.1:0" } })
+    local path = moonport:directory():write("ask_udp.lua",
+      example("ask_udp", { ["7006"] = tostring(server:port()) }))
+    local result = moonport:run({ "run", path })
+    assert.equal("", result.stderr)
+    assert.matches("^ONE from 127%.0%.0%.1:%d+\n$", result.stdout)
+  end)
+
+  it("does several things at once", function()
+    local path = moonport:directory():write("race.lua", example("race", {}))
+    local result = moonport:run({ "run", path })
+    assert.equal("", result.stderr)
+    local fast = assert(result.stdout:find("fast\t3\nfast is done\n", 1, true))
+    assert.is_true(fast < assert(result.stdout:find("slow\t3\nslow is done\n", 1, true)))
+  end)
+end)
+
 describe("The docs name", function()
   local moonport = rig.new()
 

@@ -71,6 +71,11 @@ local census = [[
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
+  local datagrams = require("moonport.socket").udp()
+  assert(datagrams:bind("127.0.0.1:0"))
+  tell_methods("moonport.Datagrams", datagrams)
+  tell_methods("moonport.Udp", datagrams.udp)
+  datagrams:close()
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
   return {
     on_data = function(conn)

@@ -72,7 +72,9 @@ function conn:recv_message(frame) end
 function conn:send_message(message, frame, prefix) end
 
 ---From now on, what comes from this connection goes to `other`, inside the core and not through
----Lua; so does the end of it. For both directions, both must be forwarded.
+---Lua; so does the end of it: FIN as FIN, a reset as a reset. What was received and not read goes
+---first. For both directions, both must be forwarded. Raises when a coroutine reads from this
+---connection, or a third one is forwarded to `other`.
 ---@param other moonport.Conn
 ---@return true? forwarded
 ---@return "closed"? code

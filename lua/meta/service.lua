@@ -8,8 +8,8 @@
 --     local service = { on_data = function(conn, data) conn:send(data) end }
 --     return service
 
----A port (0: a free one), or "HOST:PORT", "tcp://[::1]:7000", "unix:///run/chat.sock". Without a
----host it is that of --host, 127.0.0.1 where nothing else is said.
+---A port (0: a free one), or "HOST:PORT", "tcp://[::1]:7000", "udp://:5353",
+---"unix:///run/chat.sock". Without a host it is that of --host, 127.0.0.1 unless another is given.
 ---@alias moonport.Address integer|string
 
 ---Bytes: a whole number, or text with K, M or G (of 1024) such as "64K".
@@ -41,6 +41,9 @@
 ---One whole message came. Where the frame has an offset, the prefix stood before the length.
 ---@alias moonport.MessageHandler fun(conn: moonport.Conn, message: string, prefix: string?)
 
+---One datagram came. sock:send(data, peer) answers; several of these may run at the same time.
+---@alias moonport.DatagramHandler fun(sock: moonport.Udp, data: string, peer: string)
+
 ---What a script returns. A field that is not listed here stops the load.
 ---
 ---Each handler may wait (conn:recv, conn:drain, timer.sleep). No two handlers of one connection run
@@ -51,6 +54,7 @@
 ---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
 ---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
 ---@field on_message? moonport.MessageHandler in place of on_data, with frame
+---@field on_datagram? moonport.DatagramHandler with listen = "udp://…"
 ---@field on_eof? fun(conn: moonport.Conn) the peer sent FIN; without it: flush, then close
 ---@field on_drain? fun(conn: moonport.Conn) the queue fell below the low-water mark
 ---@field on_timeout? moonport.TimeoutHandler

@@ -32,6 +32,9 @@ function socket.tcp() end
 ---@return moonport.Socket
 function socket.unix() end
 
+---@return moonport.Datagrams
+function socket.udp() end
+
 ---Nothing until bind() or connect(). It can be a to-be-closed variable.
 ---@class moonport.Socket
 local Socket = {}
@@ -141,5 +144,127 @@ function Socket:getpeername() end
 
 ---@return true
 function Socket:close() end
+
+---A socket for datagrams. Nothing until bind(), connect() or the first sendto(). It can be a
+---to-be-closed variable.
+---@class moonport.Datagrams
+local Datagrams = {}
+
+---@param host string "localhost", or a whole address in numbers: "127.0.0.1:5353"
+---@param port? integer 0: a free one, which getsockname() tells
+---@return true? bound
+---@return string? code
+---@return string? detail
+function Datagrams:bind(host, port) end
+
+---Names the one peer that send() is for; datagrams of others are not received from then on.
+---@param host string a name, or a whole address in numbers
+---@param port? integer
+---@return true? connected
+---@return string? code
+---@return string? detail
+function Datagrams:connect(host, port) end
+
+---Sends one datagram, now or not at all. Waits only to look a name up.
+---@param data string
+---@param host string a name, or a peer as recvfrom() gave it
+---@param port? integer
+---@return true? sent
+---@return string? code "EMSGSIZE": larger than a datagram may be; "EAGAIN": the kernel is full
+---@return string? detail
+function Datagrams:sendto(data, host, port) end
+
+---To the peer of connect().
+---@param data string
+---@return true? sent
+---@return string? code "ENOTCONN" where there is no socket yet
+---@return string? detail
+function Datagrams:send(data) end
+
+---Waits for one datagram.
+---@param max? integer bytes; 65536
+---@return string? data
+---@return string peer "127.0.0.1:5000"; or the code: "timeout", "closed"
+---@return string? cut "truncated" when the datagram was longer than max; or the detail
+function Datagrams:recvfrom(max) end
+
+---As recvfrom(), without the peer.
+---@param max? integer
+---@return string? data
+---@return string? code
+function Datagrams:recv(max) end
+
+---Limits each later recvfrom() and recv().
+---@param seconds number? nil: as long as it takes
+function Datagrams:settimeout(seconds) end
+
+---Before there is a socket the option is kept until then.
+---@param name moonport.OptionName|"join"|"leave"
+---@param value boolean|integer|string
+---@return true? set
+---@return string? code
+---@return string? detail
+function Datagrams:setoption(name, value) end
+
+---@param name moonport.OptionName
+---@return boolean|integer|string|nil value
+---@return string? code
+---@return string? detail
+function Datagrams:getoption(name) end
+
+---@return string? address of our end: "127.0.0.1:5353"
+function Datagrams:getsockname() end
+
+---Ends a wait in recvfrom() with "closed".
+---@return true
+function Datagrams:close() end
+
+---The socket of a service that listens on udp://, as on_datagram gets it.
+---@class moonport.Udp
+local Udp = {}
+
+---Sends one datagram, now or not at all. Raises when the peer is not an address in numbers.
+---@param data string
+---@param peer? string "127.0.0.1:5000"; left out on a connected socket
+---@return true? sent
+---@return string? code "EMSGSIZE", "EAGAIN", "closed", …
+---@return string? detail
+function Udp:send(data, peer) end
+
+---Only of a program's socket: of a service's, datagrams go to on_datagram, and this raises.
+---@param max? integer bytes; 65536
+---@param seconds? number
+---@return string? data
+---@return string peer or the code
+---@return string? cut "truncated"
+function Udp:recvfrom(max, seconds) end
+
+---@param peer string
+---@return true? connected
+---@return string? code
+---@return string? detail
+function Udp:connect(peer) end
+
+---@return string? address
+---@return string? code
+---@return string? detail
+function Udp:getsockname() end
+
+---@param name moonport.OptionName|"join"|"leave"
+---@param value boolean|integer|string
+---@return true? set
+---@return string? code
+---@return string? detail
+function Udp:setoption(name, value) end
+
+---@param name moonport.OptionName
+---@return boolean|integer|nil value
+---@return string? code
+---@return string? detail
+function Udp:getoption(name) end
+
+---@return true? closed
+---@return "closed"? code
+function Udp:close() end
 
 return socket

@@ -10,7 +10,8 @@ local match, find = string.match, string.find
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
-  "on_open", "on_data", "on_message", "on_datagram", "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
+  "on_open", "on_data", "on_message", "on_datagram",
+  "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
 }
 -- main reads for itself: these would never be told.
 local NOT_BESIDE_MAIN = { "on_data", "on_message", "on_eof", "on_drain" }

@@ -1,4 +1,4 @@
--- textbook/server.lua — the first server of every book on sockets: bind, listen, accept, recv, close.
+-- textbook/server.lua — the first server of every book: bind, listen, accept, recv, close.
 -- Try it:  moonport run scripts/textbook/server.lua      and in another terminal
 --          moonport run scripts/textbook/client.lua      or the client of Python's socket tutorial
 

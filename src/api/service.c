@@ -146,6 +146,10 @@ static int load(lua_State *L) {
   lua_pushcfunction(L, l_nearest);
   lua_pushcfunction(L, l_frame_fault);
   lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
+  /* The rules are not needed again, and what lives is marked at every collection. */
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "moonport.service");
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
   } else {

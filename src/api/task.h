@@ -2,7 +2,7 @@
 #ifndef API_TASK_H
 #define API_TASK_H
 
-/* Wakes, starts and cancels what is due. `runtime` is a struct runtime. */
-void api_run_due(void *runtime);
+/* Wakes, starts and cancels what is due. `context` is a struct runtime. */
+void api_run_due(void *context);
 
 #endif
