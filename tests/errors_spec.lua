@@ -21,7 +21,7 @@ local handlers = {
   on_eof = { provoke = function(peer) peer:finish() end },
   on_drain = {
     fields = 'limits = { write_queue = "16M" }, '
-      .. 'on_data = function(conn) conn:send(("x"):rep(1024):rep(8 * 1024)) end,',
+      .. 'on_data = function(conn) conn:send(("x"):rep(1024):rep(15 * 1024)) end,',
     provoke = function(peer) peer:send("x") end,
   },
   on_timeout = { fields = "timeouts = { idle = 0.1 },", provoke = function() end },

@@ -15,6 +15,26 @@ local Socket = {}
 Socket.__index = Socket
 Socket.__name = "moonport.socket"
 
+-- Misuse is the caller's: raises in the line that called the method which called this.
+local function check_type(value, index, name, ...)
+  for _, accepted in ipairs { ... } do
+    if math.type(value) == accepted or type(value) == accepted then return end
+  end
+  local given = value == nil and "no value" or type(value)
+  local expected = table.concat({ ... }, " or ")
+  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(index, name, expected, given), 3)
+end
+
+local OPTIONS = {
+  nodelay = true, keepalive = true, reuseaddr = true, broadcast = true, rcvbuf = true,
+  sndbuf = true, ttl = true, multicast_ttl = true, multicast_loop = true, linger = true,
+  join = true, leave = true,
+}
+
+local function check_option(name)
+  if not OPTIONS[name] then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
+end
+
 -- "tcp://host:port" of what a caller gave: a whole address, or a host and a port.
 local function address_of(kind, host, port)
   if port == nil then
@@ -28,6 +48,17 @@ local function address_of(kind, host, port)
   return ("tcp://%s:%d"):format(host, port)
 end
 
+-- "127.0.0.1:53" of what a caller gave; a name is looked up.
+local function numeric(host, port)
+  if port == nil then return host end
+  if not string.find(host, "^[%d.]+$") and not string.find(host, ":", 1, true) then
+    local found, code, detail = core.resolve(host)
+    if not found then return nil, code, detail end
+    host = found[1]
+  end
+  return string.find(host, ":", 1, true) and ("[%s]:%d"):format(host, port) or host .. ":" .. port
+end
+
 ---Takes an address. Port 0 takes a free port, told by getsockname().
 ---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
 ---@param port integer?
@@ -35,8 +66,20 @@ end
 ---@return string? code
 ---@return string? detail
 function Socket:bind(host, port)
-  local listener, code, detail = core.bind(address_of(self.kind, host, port))
+  check_type(host, 1, "bind", "string", "integer")
+  check_type(port, 2, "bind", "integer", "nil")
+  if self.listener or self.conn then
+    return nil, "EINVAL", "the socket is bound or connected already"
+  end
+  local address = address_of(self.kind, host, port)
+  if port ~= nil then
+    local numbers, code, detail = numeric(host, port)
+    if not numbers then return nil, code, detail end
+    address = "tcp://" .. numbers
+  end
+  local listener, code, detail = core.bind(address)
   if not listener then return nil, code, detail end
+  for name, value in pairs(self.options) do listener:setoption(name, value) end
   self.listener = listener
   return true
 end
@@ -55,7 +98,9 @@ end
 ---@return moonport.Conn? conn
 ---@return string address of the peer, or the code: "timeout", "closed"
 function Socket:accept()
-  if not self.listener then return nil, "EINVAL" end
+  if not self.listener then
+    return nil, "EINVAL", "bind() and listen() come before accept()"
+  end
   return self.listener:accept(self.timeout)
 end
 
@@ -66,6 +111,9 @@ end
 ---@return string? code such as "ECONNREFUSED"
 ---@return string? detail
 function Socket:connect(host, port)
+  check_type(host, 1, "connect", "string")
+  check_type(port, 2, "connect", "integer", "nil")
+  if self.conn then return nil, "EISCONN", "the socket is connected already" end
   local conn, code, detail = core.connect(address_of(self.kind, host, port), self.timeout)
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
@@ -98,6 +146,7 @@ end
 
 ---@param seconds number? how long each call waits; nil: as long as it takes
 function Socket:settimeout(seconds)
+  check_type(seconds, 1, "settimeout", "number", "nil")
   self.timeout = seconds
   if self.conn then self.conn:settimeout(seconds) end
 end
@@ -108,7 +157,9 @@ end
 ---@return string? code
 ---@return string? detail
 function Socket:setoption(name, value)
-  if self.conn then return self.conn:setoption(name, value) end
+  check_option(name)
+  local open = self.conn or self.listener
+  if open then return open:setoption(name, value) end
   self.options[name] = value
   return true
 end
@@ -116,7 +167,8 @@ end
 ---@param name string
 ---@return any
 function Socket:getoption(name)
-  if self.conn then return self.conn:getoption(name) end
+  local open = self.conn or self.listener
+  if open then return open:getoption(name) end
   return self.options[name]
 end
 
@@ -148,21 +200,11 @@ local Datagrams = {}
 Datagrams.__index = Datagrams
 Datagrams.__name = "moonport.socket"
 
--- "127.0.0.1:53" of what a caller gave; a name is looked up.
-local function numeric(host, port)
-  if port == nil then return host end
-  if not string.find(host, "^[%d.]+$") and not string.find(host, ":", 1, true) then
-    local found, code, detail = core.resolve(host)
-    if not found then return nil, code, detail end
-    host = found[1]
-  end
-  return string.find(host, ":", 1, true) and ("[%s]:%d"):format(host, port) or host .. ":" .. port
-end
-
--- Makes the socket, if there is none yet.
-local function open(self, address)
+-- Makes the socket, if there is none yet; unbound, it is one that can reach `peer`.
+local function open(self, address, peer)
   if self.udp then return self.udp end
-  local udp, code, detail = core.udp(address)
+  local any = peer and string.find(peer, "^%[") and "[::]:0" or "0.0.0.0:0"
+  local udp, code, detail = core.udp(address or any)
   if not udp then return nil, code, detail end
   for name, value in pairs(self.options) do udp:setoption(name, value) end
   self.udp = udp
@@ -194,7 +236,7 @@ function Datagrams:connect(host, port)
   local address, code, detail = numeric(host, port)
   if not address then return nil, code, detail end
   local udp
-  udp, code, detail = open(self)
+  udp, code, detail = open(self, nil, address)
   if not udp then return nil, code, detail end
   return udp:connect(address)
 end
@@ -210,7 +252,7 @@ function Datagrams:sendto(data, host, port)
   local address, code, detail = numeric(host, port)
   if not address then return nil, code, detail end
   local udp
-  udp, code, detail = open(self)
+  udp, code, detail = open(self, nil, address)
   if not udp then return nil, code, detail end
   return udp:send(data, address)
 end
@@ -253,6 +295,7 @@ function Datagrams:settimeout(seconds) self.timeout = seconds end
 ---@return string? code
 ---@return string? detail
 function Datagrams:setoption(name, value)
+  check_option(name)
   if self.udp then return self.udp:setoption(name, value) end
   self.options[name] = value
   return true
@@ -301,12 +344,17 @@ local CONNECT_OPTIONS = { timeout = true }
 ---@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
 ---@return string? detail
 function M.connect(address, options)
+  check_type(address, 1, "connect", "string")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
       error(("unknown option '%s' of socket.connect (known: timeout)"):format(name), 2)
     end
   end
-  return core.connect(address, options and options.timeout)
+  local timeout = options and options.timeout
+  if timeout and (type(timeout) ~= "number" or timeout < 0) then
+    error("bad option 'timeout' of socket.connect (seconds expected)", 2)
+  end
+  return core.connect(address, timeout)
 end
 
 ---Looks a name up, beside the loop.

@@ -6,9 +6,11 @@
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
+#include "api/option.h"
 #include "api/runtime.h"
 #include "api/wait.h"
 #include "base/address.h"
+#include "net/loop.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@ struct listener_object {
   struct listener *listener; /* NULL once closed */
   struct runtime *runtime;
   struct api_wait acceptor;
+  bool listens;
   struct conn *accepted; /* until the coroutine has it */
   struct list link;      /* in the runtime's list of listeners to close at its end */
 };
@@ -33,9 +36,11 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
     listener_pause(object->listener, false); /* that one is lost; the next may come */
     return;
   }
-  object->accepted = conn_group_newest(group);
-  if (!api_wait_wake(&object->acceptor)) conn_close(object->accepted, REASON_CLOSED);
+  struct conn *conn = object->accepted = conn_group_newest(group);
+  if (api_wait_wake(&object->acceptor)) return; /* the object may be collected by now */
   object->accepted = NULL;
+  conn_close(conn, REASON_CLOSED);
+  net_loop_flush(object->runtime->loop);
 }
 
 static void on_starved(void *owner, int rc) {
@@ -116,6 +121,7 @@ static int l_listen(lua_State *L) {
   listener_pause(object->listener, true);
   int rc = listener_listen(object->listener, backlog < 0 ? 0 : (int)backlog);
   if (rc < 0) return api_push_error(L, rc, NULL);
+  object->listens = true;
   lua_pushboolean(L, true);
   return 1;
 }
@@ -132,7 +138,9 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
     return 2;
   }
   if (!object->accepted) return push_closed(L);
-  api_push_conn(L, api_make_conn(L, object->accepted));
+  struct conn *conn = object->accepted;
+  ((struct listener_object *)object)->accepted = NULL;
+  api_push_conn(L, api_make_conn(L, conn));
   lua_getfield(L, -1, "peer");
   return 2;
 }
@@ -142,6 +150,12 @@ static int l_accept(lua_State *L) {
   struct listener_object *object = check(L);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (!object->listener) return push_closed(L);
+  if (!object->listens) {
+    luaL_pushfail(L);
+    lua_pushliteral(L, "EINVAL");
+    lua_pushliteral(L, "listen() comes before accept()");
+    return 3;
+  }
   api_wait_begin(L, &object->acceptor, timeout_ms, "accept() of this socket");
   listener_pause(object->listener, false);
   return vm_wait(L, 0, accepted);
@@ -163,6 +177,19 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
+/* listener:setoption(name, value): accepted connections inherit most; listener:getoption(name) */
+static int l_setoption(lua_State *L) {
+  const struct listener_object *object = check(L);
+  return object->listener ? api_setoption(L, listener_descriptor(object->listener))
+                          : push_closed(L);
+}
+
+static int l_getoption(lua_State *L) {
+  const struct listener_object *object = check(L);
+  return object->listener ? api_getoption(L, listener_descriptor(object->listener))
+                          : push_closed(L);
+}
+
 /* listener:getsockname() -> "127.0.0.1:12345" */
 static int l_getsockname(lua_State *L) {
   const struct listener_object *object = check(L);
@@ -174,6 +201,8 @@ void api_open_listener(lua_State *L) {
                                      {"accept", l_accept},
                                      {"close", l_close},
                                      {"getsockname", l_getsockname},
+                                     {"setoption", l_setoption},
+                                     {"getoption", l_getoption},
                                      {NULL, NULL}};
   luaL_newmetatable(L, type_name);
   lua_pushcfunction(L, l_gc);

@@ -79,6 +79,11 @@ bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket) {
   return woken;
 }
 
+void runtime_cancel(struct runtime *runtime, struct vm_task *task) {
+  vm_cancel(task);
+  settle(runtime);
+}
+
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size) {
   const struct log_record record = {

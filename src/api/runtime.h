@@ -47,6 +47,7 @@ struct runtime *runtime_of(lua_State *L);
 /* As vm_enter() and vm_wake(), then sends what the handler queued. */
 enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,
                              const struct vm_owner *owner, struct vm_task **task);
+void runtime_cancel(struct runtime *runtime, struct vm_task *task);
 bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket);
 
 /* Raises when the script is about to be freed, and may begin nothing any more. */

@@ -66,6 +66,7 @@ static void end(struct task_object *object) {
   struct runtime *runtime = object->runtime;
   object->state = ENDED;
   object->task = NULL;
+  list_remove(&object->link);
   api_wait_wake(&object->joiner);
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, object->reference);
   runtime->task_count--;
@@ -127,7 +128,7 @@ void api_run_due(void *context) {
     } else if (object->state == READY) {
       end(object);
     } else if (object->state == RUNNING && object->task) {
-      vm_cancel(object->task);
+      runtime_cancel(runtime, object->task);
     }
   }
 }
@@ -193,6 +194,9 @@ static int l_join(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (object->state == ENDED) return joined(L, LUA_OK, 0);
+  if (vm_running_owner(object->runtime->vm) == object) {
+    return luaL_error(L, "a task cannot join itself: it would wait for ever");
+  }
   api_wait_begin(L, &object->joiner, timeout_ms, "join() of this task");
   return vm_wait(L, 0, joined);
 }

@@ -13,6 +13,7 @@ static void on_timeout(void *owner) {
 
 void api_wait_begin(lua_State *L, struct api_wait *wait, uint64_t timeout_ms, const char *what) {
   struct vm_ticket ticket = vm_wait_ticket(L);
+  if (!api_wait_pending(wait)) api_wait_forget(wait); /* of a task that was cancelled */
   if (wait->ticket.task) luaL_error(L, "another coroutine already waits in %s", what);
   wait->runtime = runtime_of(L);
   wait->timed_out = false;
@@ -25,11 +26,11 @@ void api_wait_begin(lua_State *L, struct api_wait *wait, uint64_t timeout_ms, co
 }
 
 bool api_wait_pending(const struct api_wait *wait) {
-  return wait->ticket.task != NULL;
+  return wait->ticket.task != NULL && vm_ticket_is_live(wait->ticket);
 }
 
 void api_wait_forget(struct api_wait *wait) {
-  if (!api_wait_pending(wait)) return;
+  if (!wait->ticket.task) return;
   list_remove(&wait->link);
   if (wait->timer) net_timer_close(wait->timer);
   wait->timer = NULL;
@@ -37,7 +38,7 @@ void api_wait_forget(struct api_wait *wait) {
 }
 
 bool api_wait_wake(struct api_wait *wait) {
-  if (!api_wait_pending(wait)) return false;
+  if (!wait->ticket.task) return false;
   struct vm_ticket ticket = wait->ticket;
   struct runtime *runtime = wait->runtime;
   api_wait_forget(wait);
@@ -45,7 +46,7 @@ bool api_wait_wake(struct api_wait *wait) {
 }
 
 void api_wait_wake_later(struct api_wait *wait) {
-  if (!api_wait_pending(wait)) return;
+  if (!wait->ticket.task) return;
   list_remove(&wait->link);
   list_append(&wait->runtime->waits_due, &wait->link);
   net_defer_ask(wait->runtime->defer);
@@ -58,7 +59,7 @@ void api_wake_due(struct runtime *runtime) {
 }
 
 bool api_wait_time_out(struct api_wait *wait) {
-  if (!api_wait_pending(wait)) return false;
+  if (!wait->ticket.task) return false;
   wait->timed_out = true;
   return api_wait_wake(wait);
 }

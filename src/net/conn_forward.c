@@ -60,6 +60,7 @@ bool conn_forward_eof(struct conn *from) {
   struct conn *to = target_of(from);
   if (!to) return false;
   conn_shutdown(to);
+  if (conn_finished(from)) conn_close(from, REASON_EOF); /* its own FIN went out before */
   net_loop_flush(to->group->loop);
   return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
 }

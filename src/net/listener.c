@@ -147,6 +147,10 @@ int listener_address(const struct listener *listener, struct sockaddr_storage *o
   return rc == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
+int listener_descriptor(const struct listener *listener) {
+  return listener->bound.fd;
+}
+
 static void on_closed(uv_handle_t *handle) {
   free(LIST_ELEMENT(handle, struct listener, poll));
 }

@@ -27,6 +27,7 @@ int listener_listen(struct listener *listener, int backlog);
 /* The address as bound: the port is the real one. */
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size);
+int listener_descriptor(const struct listener *listener);
 /* Stops accepting, so that connections wait in the kernel's backlog, or goes on. */
 void listener_pause(struct listener *listener, bool on);
 /* Unlinks a Unix socket that is still its own. */

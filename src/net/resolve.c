@@ -1,7 +1,7 @@
 /* net/resolve.c — from a host's name to addresses, without holding the loop up. Not Lua. */
 #include "net/resolve.h"
 
-#include "net/loop.h"
+#include "net/loop_state.h"
 
 #include <netdb.h>
 #include <stdbool.h>
@@ -25,6 +25,8 @@ static bool is_known(const struct sockaddr_storage *found, const struct addrinfo
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list) {
   struct resolve *resolve = request->data;
+  struct net_loop *loop = request->loop->data;
+  loop->resolving--;
   struct sockaddr_storage found[RESOLVE_ADDRESSES_MAX];
   int count = 0;
   memset(found, 0, sizeof found);
@@ -58,8 +60,13 @@ int net_resolve(struct net_loop *loop, const char *host, unsigned port,
     free(resolve);
     return rc;
   }
+  loop->resolving++;
   *out = resolve;
   return 0;
+}
+
+unsigned net_resolving(const struct net_loop *loop) {
+  return loop->resolving;
 }
 
 void net_resolve_cancel(struct resolve *resolve) {

@@ -16,6 +16,9 @@ int net_resolve(struct net_loop *loop, const char *host, unsigned port,
                 void (*on_done)(void *owner, const struct sockaddr_storage *addresses, int count,
                                 int rc),
                 void *owner, struct resolve **out);
+/* How many are under way, cancelled ones too: a thread that asks a dead name server cannot be
+ * stopped, and libuv waits for it when the process ends by exit(). */
+unsigned net_resolving(const struct net_loop *loop);
 /* on_done will not be called. */
 void net_resolve_cancel(struct resolve *resolve);
 

@@ -2,6 +2,7 @@
 #include "server/listen.h"
 
 #include "api/runtime.h"
+#include "api/service.h"
 #include "api/udp.h"
 #include "base/address.h"
 #include "net/listener.h"
@@ -200,6 +201,19 @@ static int read_address(struct listen_set *set, const char *text, struct address
   char error[512];
   if (address_parse(text, set->options->host, address, error, sizeof error) < 0) {
     runtime_logf(set->runtime, LOG_ERROR, "%s", error);
+    return -1;
+  }
+  const struct service *service = set->runtime->service;
+  bool datagrams = service_has(service, HANDLER_ON_DATAGRAM);
+  bool streams = service_has(service, HANDLER_ON_DATA) || service_has(service, HANDLER_ON_OPEN) ||
+                 service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
+  if (address->kind == ADDRESS_UDP && !datagrams) {
+    runtime_logf(set->runtime, LOG_ERROR, "%s: the script has no on_datagram for it", text);
+    return -1;
+  }
+  if (address->kind != ADDRESS_UDP && datagrams && !streams) {
+    runtime_logf(set->runtime, LOG_ERROR, "%s: the script has on_datagram only: write udp://",
+                 text);
     return -1;
   }
   if (address->kind != ADDRESS_TLS) return 0;

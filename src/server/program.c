@@ -7,6 +7,7 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "net/loop.h"
+#include "net/resolve.h"
 #include "server/script.h"
 #include "vm/loader.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 /* Time for FIN and the last bytes of connections that the program left open. */
@@ -110,6 +112,7 @@ static void on_exit_called(void *context, int code) {
   net_loop_flush(program->loop);
   fflush(stdout);
   log_free(program->options->log);
+  if (net_resolving(program->loop) > 0) _exit(code);
   exit(code);
 }
 
@@ -169,6 +172,7 @@ int program_run(const struct program_options *options) {
   run_to_end(&program);
   close_connections(&program);
   script_free(program.script);
+  if (net_resolving(program.loop) > 0) on_exit_called(&program, program.failed);
   net_loop_free(program.loop);
   return program.failed ? 1 : 0;
 }

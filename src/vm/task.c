@@ -77,6 +77,10 @@ uint64_t vm_running_conn_id(const struct vm *vm) {
   return vm->running ? vm->running->conn_id : 0;
 }
 
+void *vm_running_owner(const struct vm *vm) {
+  return vm->running ? vm->running->owner : NULL;
+}
+
 void vm_forbid_waiting(struct vm *vm, const char *why_not) {
   vm->no_wait_why = why_not;
 }
@@ -219,6 +223,10 @@ bool vm_wake(struct vm_ticket ticket) {
   task_give_back(task, status == VM_FAILED);
   if (on_end) on_end(owner, status == VM_FAILED);
   return true;
+}
+
+bool vm_ticket_is_live(struct vm_ticket ticket) {
+  return ticket.task->turn == ticket.turn;
 }
 
 void vm_cancel(struct vm_task *task) {

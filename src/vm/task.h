@@ -48,6 +48,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
 /* Goes on where the task waits: its vm_wait() continuation runs. False when that wait is over
  * already, or its task has ended. */
 bool vm_wake(struct vm_ticket ticket);
+bool vm_ticket_is_live(struct vm_ticket ticket);
 
 /* For whoever will wake the coming vm_wait(). Raises like vm_wait() where that would, so that
  * nothing is set up in vain. */
@@ -64,6 +65,7 @@ int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
 /* The task that runs now, NULL when none does. */
 struct vm_task *vm_running(const struct vm *vm);
 uint64_t vm_running_conn_id(const struct vm *vm);
+void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
 
 /* The next task entered may not wait: for loading a script. */
 void vm_forbid_waiting(struct vm *vm, const char *why_not);

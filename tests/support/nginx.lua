@@ -6,9 +6,10 @@ local uv = require "luv"
 
 local nginx = {}
 
+-- One process, so that none is left when the rig kills it.
 local CONF = [[
 daemon off;
-worker_processes 1;
+master_process off;
 pid nginx.pid;
 events { worker_connections 256; }
 http {
@@ -35,8 +36,8 @@ local function free_port()
   return port
 end
 
---- Starts one that serves `files` (contents by name), and waits until it accepts; it ends with the
---- test. Returns its port.
+--- Starts one that serves `files`, their contents by name, and waits until it accepts; it ends with
+--- the test. Returns its port.
 function nginx.start(rig, files)
   local port = free_port()
   local directory = rig:directory()
