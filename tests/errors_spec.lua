@@ -21,8 +21,13 @@ local handlers = {
   on_eof = { provoke = function(peer) peer:finish() end },
   on_drain = {
     fields = 'limits = { write_queue = "16M" }, '
-      .. 'on_data = function(conn) conn:send(("x"):rep(1024):rep(15 * 1024)) end,',
-    provoke = function(peer) peer:send("x") end,
+      .. 'on_data = function(conn) conn:send(("x"):rep(1024):rep(15 * 1024)) '
+      .. 'require("moonport.timer").sleep(0.001) print("queued " .. conn.id) end,',
+    -- A peer that read at once might keep up with the write: nothing would be queued.
+    provoke = function(peer, server, number)
+      peer:send("x")
+      server:wait_for("queued " .. number)
+    end,
   },
   on_timeout = { fields = "timeouts = { idle = 0.1 },", provoke = function() end },
   main = { provoke = function() end },
@@ -41,9 +46,9 @@ describe("an error in", function()
         }
       ]]):format(case.fields or "", name))
       server:allow_log("test%.lua:6")
-      for _ = 1, value_count do
+      for number = 1, value_count do
         local peer = server:connect({ receive_buffer = 8192 })
-        case.provoke(peer)
+        case.provoke(peer, server, number)
         peer:receive_end()
         peer:close()
       end
