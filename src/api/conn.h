@@ -1,6 +1,6 @@
 /* api/conn.h — a connection as its script sees it: the Lua object around net/conn, for api/ only. */
-#ifndef API_CONN_H
-#define API_CONN_H
+#ifndef MOONPORT_API_CONN_H
+#define MOONPORT_API_CONN_H
 
 #include "api/service.h"
 #include "net/conn.h"

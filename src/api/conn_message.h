@@ -1,6 +1,6 @@
 /* api/conn_message.h — what the events and recv() of a connection need of its messages. */
-#ifndef API_CONN_MESSAGE_H
-#define API_CONN_MESSAGE_H
+#ifndef MOONPORT_API_CONN_MESSAGE_H
+#define MOONPORT_API_CONN_MESSAGE_H
 
 #include <lua.h>
 #include <stdbool.h>

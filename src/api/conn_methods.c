@@ -1,6 +1,7 @@
 /* api/conn_methods.c — conn:send, drain, pause, resume, close, shutdown, reset, stats. */
 #include "api/conn.h"
 
+#include "api/errors.h"
 #include "api/inbox.h"
 #include "api/option.h"
 #include "api/runtime.h"
@@ -16,12 +17,6 @@ enum {
   /* To a peer that keeps up drain() never waits: now and then it lets the others have a turn. */
   DRAINS_PER_TURN = 64,
 };
-
-static int push_closed(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
 
 static int push_done(lua_State *L) {
   lua_pushboolean(L, true);
@@ -75,16 +70,16 @@ static int l_send(lua_State *L) {
   if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TTABLE) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
-  if (!self->conn) return push_closed(L);
+  if (!self->conn) return api_push_closed(L);
   int rc = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn);
-  return rc == 0 ? push_done(L) : push_closed(L);
+  return rc == 0 ? push_done(L) : api_push_closed(L);
 }
 
 static int drained(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox->drainer.timed_out) return push_done(L);
   luaL_pushfail(L);
   lua_pushliteral(L, "timeout");
@@ -94,7 +89,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */
 static int l_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
   self->inbox->drainer.timed_out = false;
@@ -108,7 +103,7 @@ static int l_drain(lua_State *L) {
 /* conn:pause(), conn:resume() -> true | nil, "closed" */
 static int set_paused(lua_State *L, bool on) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   conn_hold(self->conn, CONN_HOLD_SCRIPT, on);
   return push_done(L);
 }
@@ -124,21 +119,21 @@ static int l_resume(lua_State *L) {
 /* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
 static int l_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   conn_close(self->conn, REASON_CLOSED);
   return push_done(L);
 }
 
 static int l_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return push_closed(L);
+  if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
   conn_shutdown(self->conn);
   return push_done(L);
 }
 
 static int l_reset(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn) return push_closed(L);
+  if (!self->conn) return api_push_closed(L);
   conn_reset(self->conn, REASON_CLOSED);
   return push_done(L);
 }
@@ -158,14 +153,14 @@ static int send_leftover(struct api_conn *self, struct conn *to) {
 static int l_forward(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   struct api_conn *other = api_check_conn(L, 2);
-  if (!self->conn || !other->conn || conn_is_closing(self->conn)) return push_closed(L);
+  if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (self->inbox && api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "a coroutine reads from this connection");
   }
-  if (send_leftover(self, other->conn) < 0) return push_closed(L);
+  if (send_leftover(self, other->conn) < 0) return api_push_closed(L);
   int rc = conn_forward(self->conn, other->conn);
   if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
-  if (rc < 0) return push_closed(L);
+  if (rc < 0) return api_push_closed(L);
   api_conn_update_hold(self);
   return push_done(L);
 }
@@ -174,7 +169,7 @@ static int l_forward(lua_State *L) {
 static int l_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
-  if (!self->conn) return push_closed(L);
+  if (!self->conn) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   self->inbox->timeout_ms = timeout_ms;
   return push_done(L);
@@ -183,13 +178,13 @@ static int l_settimeout(lua_State *L) {
 /* conn:setoption(name, value) -> true | nil, code, detail */
 static int l_setoption(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
-  return self->conn ? api_setoption(L, conn_descriptor(self->conn)) : push_closed(L);
+  return self->conn ? api_setoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
 
 /* conn:getoption(name) -> value | nil, code, detail */
 static int l_getoption(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
-  return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : push_closed(L);
+  return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
 
 static void set_integer(lua_State *L, const char *name, uint64_t value) {

@@ -14,3 +14,9 @@ int api_push_error(lua_State *L, int rc, const char *subject) {
   }
   return 3;
 }
+
+int api_push_closed(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}

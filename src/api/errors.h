@@ -1,10 +1,13 @@
 /* api/errors.h — expected failures as Lua values: nil, code, detail. */
-#ifndef API_ERRORS_H
-#define API_ERRORS_H
+#ifndef MOONPORT_API_ERRORS_H
+#define MOONPORT_API_ERRORS_H
 
 #include <lua.h>
 
 /* nil, "ECONNREFUSED", "127.0.0.1:9: connection refused". `subject` may be NULL. Returns 3. */
 int api_push_error(lua_State *L, int rc, const char *subject);
+
+/* nil, "closed". Returns 2. */
+int api_push_closed(lua_State *L);
 
 #endif

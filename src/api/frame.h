@@ -1,6 +1,6 @@
 /* api/frame.h — frame formats as scripts write them, for api/ only. */
-#ifndef API_FRAME_H
-#define API_FRAME_H
+#ifndef MOONPORT_API_FRAME_H
+#define MOONPORT_API_FRAME_H
 
 #include "base/frame.h"
 

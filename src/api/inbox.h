@@ -1,6 +1,6 @@
 /* api/inbox.h — bytes that arrived for a handler that reads by itself, and who waits for them. */
-#ifndef API_INBOX_H
-#define API_INBOX_H
+#ifndef MOONPORT_API_INBOX_H
+#define MOONPORT_API_INBOX_H
 
 #include "api/wait.h"
 

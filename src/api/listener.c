@@ -55,12 +55,6 @@ static struct listener_object *check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
-static int push_closed(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 static void close_listener(struct listener_object *object) {
   if (!object->listener) return;
   api_wait_wake_later(&object->acceptor);
@@ -117,7 +111,7 @@ int api_bind(lua_State *L) {
 static int l_listen(lua_State *L) {
   struct listener_object *object = check(L);
   lua_Integer backlog = luaL_optinteger(L, 2, 128);
-  if (!object->listener) return push_closed(L);
+  if (!object->listener) return api_push_closed(L);
   listener_pause(object->listener, true);
   int rc = listener_listen(object->listener, backlog < 0 ? 0 : (int)backlog);
   if (rc < 0) return api_push_error(L, rc, NULL);
@@ -130,14 +124,14 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   const struct listener_object *object = check(L);
-  if (!object->listener) return push_closed(L);
+  if (!object->listener) return api_push_closed(L);
   if (object->acceptor.timed_out) {
     listener_pause(object->listener, true);
     luaL_pushfail(L);
     lua_pushliteral(L, "timeout");
     return 2;
   }
-  if (!object->accepted) return push_closed(L);
+  if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;
   ((struct listener_object *)object)->accepted = NULL;
   api_push_conn(L, api_make_conn(L, conn));
@@ -149,7 +143,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
 static int l_accept(lua_State *L) {
   struct listener_object *object = check(L);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
-  if (!object->listener) return push_closed(L);
+  if (!object->listener) return api_push_closed(L);
   if (!object->listens) {
     luaL_pushfail(L);
     lua_pushliteral(L, "EINVAL");
@@ -164,7 +158,7 @@ static int l_accept(lua_State *L) {
 /* listener:close() -> true | nil, "closed" */
 static int l_close(lua_State *L) {
   struct listener_object *object = check(L);
-  if (!object->listener) return push_closed(L);
+  if (!object->listener) return api_push_closed(L);
   close_listener(object);
   lua_pushboolean(L, true);
   return 1;
@@ -181,19 +175,19 @@ static int l_gc(lua_State *L) {
 static int l_setoption(lua_State *L) {
   const struct listener_object *object = check(L);
   return object->listener ? api_setoption(L, listener_descriptor(object->listener))
-                          : push_closed(L);
+                          : api_push_closed(L);
 }
 
 static int l_getoption(lua_State *L) {
   const struct listener_object *object = check(L);
   return object->listener ? api_getoption(L, listener_descriptor(object->listener))
-                          : push_closed(L);
+                          : api_push_closed(L);
 }
 
 /* listener:getsockname() -> "127.0.0.1:12345" */
 static int l_getsockname(lua_State *L) {
   const struct listener_object *object = check(L);
-  return object->listener ? push_address(L, object) : push_closed(L);
+  return object->listener ? push_address(L, object) : api_push_closed(L);
 }
 
 void api_open_listener(lua_State *L) {

@@ -1,6 +1,6 @@
 /* api/modules.h — the openers of the Lua types and modules, one per file. */
-#ifndef API_MODULES_H
-#define API_MODULES_H
+#ifndef MOONPORT_API_MODULES_H
+#define MOONPORT_API_MODULES_H
 
 #include <lua.h>
 

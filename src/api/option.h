@@ -1,6 +1,6 @@
 /* api/option.h — setoption(name, value), getoption(name) of any socket, for api/ only. */
-#ifndef API_OPTION_H
-#define API_OPTION_H
+#ifndef MOONPORT_API_OPTION_H
+#define MOONPORT_API_OPTION_H
 
 #include <lua.h>
 

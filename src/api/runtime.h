@@ -1,6 +1,6 @@
 /* api/runtime.h — one script at work: its Lua state, its connections, its log. */
-#ifndef API_RUNTIME_H
-#define API_RUNTIME_H
+#ifndef MOONPORT_API_RUNTIME_H
+#define MOONPORT_API_RUNTIME_H
 
 #include "base/log.h"
 #include "net/conn.h"

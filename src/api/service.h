@@ -1,6 +1,6 @@
 /* api/service.h — the table that a script returns, as C sees it: handlers, limits, times. */
-#ifndef API_SERVICE_H
-#define API_SERVICE_H
+#ifndef MOONPORT_API_SERVICE_H
+#define MOONPORT_API_SERVICE_H
 
 #include "base/frame.h"
 

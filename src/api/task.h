@@ -1,6 +1,6 @@
 /* api/task.h — what the loop needs to know of a script's tasks. */
-#ifndef API_TASK_H
-#define API_TASK_H
+#ifndef MOONPORT_API_TASK_H
+#define MOONPORT_API_TASK_H
 
 /* Wakes, starts and cancels what is due. `context` is a struct runtime. */
 void api_run_due(void *context);

@@ -1,6 +1,6 @@
 /* api/timer.h — what a script's end needs to know of its timers. */
-#ifndef API_TIMER_H
-#define API_TIMER_H
+#ifndef MOONPORT_API_TIMER_H
+#define MOONPORT_API_TIMER_H
 
 struct runtime;
 

@@ -168,12 +168,6 @@ static struct udp_object *check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
-static int push_closed(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 /* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */
 static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *object, int index,
                                          struct sockaddr_storage *scratch) {
@@ -210,7 +204,7 @@ static int l_send(lua_State *L) {
   struct sockaddr_storage scratch;
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
-  if (!object->udp) return push_closed(L);
+  if (!object->udp) return api_push_closed(L);
   return finish(L, udp_send(object->udp, data, size, peer), has_peer ? lua_tostring(L, 3) : NULL);
 }
 
@@ -238,7 +232,7 @@ static int l_recvfrom(lua_State *L) {
   struct udp_object *object = check(L);
   luaL_argcheck(L, luaL_optinteger(L, 2, 1) > 0, 2, "must be 1 or more bytes");
   uint64_t timeout_ms = api_check_timeout_ms(L, 3);
-  if (!object->udp) return push_closed(L);
+  if (!object->udp) return api_push_closed(L);
   if (object->reference != LUA_NOREF) {
     return luaL_error(L, "datagrams of this socket go to on_datagram");
   }
@@ -269,7 +263,7 @@ static int l_connect(lua_State *L) {
   const struct udp_object *object = check(L);
   struct sockaddr_storage scratch;
   const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
-  if (!object->udp) return push_closed(L);
+  if (!object->udp) return api_push_closed(L);
   return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }
 
@@ -278,7 +272,7 @@ static int l_getsockname(lua_State *L) {
   struct sockaddr_storage address;
   socklen_t size;
   char text[ADDRESS_TEXT_MAX];
-  if (!object->udp) return push_closed(L);
+  if (!object->udp) return api_push_closed(L);
   int rc = udp_address(object->udp, &address, &size);
   if (rc < 0) return api_push_error(L, rc, NULL);
   address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
@@ -288,18 +282,18 @@ static int l_getsockname(lua_State *L) {
 
 static int l_setoption(lua_State *L) {
   const struct udp_object *object = check(L);
-  return object->udp ? api_setoption(L, udp_descriptor(object->udp)) : push_closed(L);
+  return object->udp ? api_setoption(L, udp_descriptor(object->udp)) : api_push_closed(L);
 }
 
 static int l_getoption(lua_State *L) {
   const struct udp_object *object = check(L);
-  return object->udp ? api_getoption(L, udp_descriptor(object->udp)) : push_closed(L);
+  return object->udp ? api_getoption(L, udp_descriptor(object->udp)) : api_push_closed(L);
 }
 
 /* udp:close() -> true | nil, "closed" */
 static int l_close(lua_State *L) {
   struct udp_object *object = check(L);
-  if (!object->udp) return push_closed(L);
+  if (!object->udp) return api_push_closed(L);
   close_socket(object);
   api_wait_wake_later(&object->receiver);
   lua_pushboolean(L, 1);

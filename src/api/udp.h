@@ -1,6 +1,6 @@
 /* api/udp.h — the datagram sockets of a service, for server/. */
-#ifndef API_UDP_H
-#define API_UDP_H
+#ifndef MOONPORT_API_UDP_H
+#define MOONPORT_API_UDP_H
 
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 /* api/wait.h — one place where a coroutine may wait, with or without a time limit, for api/ only. */
-#ifndef API_WAIT_H
-#define API_WAIT_H
+#ifndef MOONPORT_API_WAIT_H
+#define MOONPORT_API_WAIT_H
 
 #include "base/list.h"
 #include "vm/task.h"

@@ -1,6 +1,6 @@
 /* base/blob.h — bytes with a count of their holders — does not know who sends them. */
-#ifndef BASE_BLOB_H
-#define BASE_BLOB_H
+#ifndef MOONPORT_BASE_BLOB_H
+#define MOONPORT_BASE_BLOB_H
 
 #include <stddef.h>
 

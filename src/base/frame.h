@@ -9,8 +9,8 @@
  *     bytes += slice.consumed, size -= slice.consumed;
  *   }
  */
-#ifndef BASE_FRAME_H
-#define BASE_FRAME_H
+#ifndef MOONPORT_BASE_FRAME_H
+#define MOONPORT_BASE_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

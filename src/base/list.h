@@ -1,6 +1,6 @@
 /* base/list.h — an intrusive, circular, doubly linked list — knows nothing of what it links. */
-#ifndef BASE_LIST_H
-#define BASE_LIST_H
+#ifndef MOONPORT_BASE_LIST_H
+#define MOONPORT_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

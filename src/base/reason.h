@@ -1,6 +1,6 @@
 /* base/reason.h — why a connection ended, in one vocabulary for scripts, logs, events and metrics. */
-#ifndef BASE_REASON_H
-#define BASE_REASON_H
+#ifndef MOONPORT_BASE_REASON_H
+#define MOONPORT_BASE_REASON_H
 
 enum reason {
   REASON_NONE,

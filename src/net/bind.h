@@ -1,6 +1,6 @@
 /* net/bind.h — a stream socket from socket(2) to bind(2), for net/ only. */
-#ifndef NET_BIND_H
-#define NET_BIND_H
+#ifndef MOONPORT_NET_BIND_H
+#define MOONPORT_NET_BIND_H
 
 #include <sys/socket.h>
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 /* net/conn.h — one connection, from accept to close. Knows libuv, not Lua. */
-#ifndef NET_CONN_H
-#define NET_CONN_H
+#ifndef MOONPORT_NET_CONN_H
+#define MOONPORT_NET_CONN_H
 
 #include "base/list.h"
 #include "base/reason.h"

@@ -1,6 +1,6 @@
 /* net/conn_state.h — a connection's fields and what its files tell each other, for net/ only. */
-#ifndef NET_CONN_STATE_H
-#define NET_CONN_STATE_H
+#ifndef MOONPORT_NET_CONN_STATE_H
+#define MOONPORT_NET_CONN_STATE_H
 
 #include "net/conn.h"
 #include "net/wheel.h"

@@ -1,6 +1,6 @@
 /* net/connect.h — a connection that we begin: connect(2) without waiting. Knows libuv, not Lua. */
-#ifndef NET_CONNECT_H
-#define NET_CONNECT_H
+#ifndef MOONPORT_NET_CONNECT_H
+#define MOONPORT_NET_CONNECT_H
 
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 /* net/defer.h — something to do in the next turn of the loop. Knows libuv, not Lua. */
-#ifndef NET_DEFER_H
-#define NET_DEFER_H
+#ifndef MOONPORT_NET_DEFER_H
+#define MOONPORT_NET_DEFER_H
 
 struct net_loop;
 struct net_defer; /* opaque; frees itself after net_defer_close() */

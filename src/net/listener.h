@@ -1,6 +1,6 @@
 /* net/listener.h — a listening socket: bind, listen, accept. Knows libuv, not Lua. */
-#ifndef NET_LISTENER_H
-#define NET_LISTENER_H
+#ifndef MOONPORT_NET_LISTENER_H
+#define MOONPORT_NET_LISTENER_H
 
 #include <stdbool.h>
 #include <stdint.h>

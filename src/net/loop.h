@@ -1,6 +1,6 @@
 /* net/loop.h — the event loop and what all its connections share. Knows libuv, not Lua. */
-#ifndef NET_LOOP_H
-#define NET_LOOP_H
+#ifndef MOONPORT_NET_LOOP_H
+#define MOONPORT_NET_LOOP_H
 
 #include <stdint.h>
 

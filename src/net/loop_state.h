@@ -1,6 +1,6 @@
 /* net/loop_state.h — the loop's fields, for net/ only. */
-#ifndef NET_LOOP_STATE_H
-#define NET_LOOP_STATE_H
+#ifndef MOONPORT_NET_LOOP_STATE_H
+#define MOONPORT_NET_LOOP_STATE_H
 
 #include "base/list.h"
 #include "net/loop.h"

@@ -1,6 +1,6 @@
 /* net/option.h — socket options by name: setsockopt(2), getsockopt(2) on any of our descriptors. */
-#ifndef NET_OPTION_H
-#define NET_OPTION_H
+#ifndef MOONPORT_NET_OPTION_H
+#define MOONPORT_NET_OPTION_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* net/output.h — what one connection still has to write, in order — does not know how it is written. */
-#ifndef NET_OUTPUT_H
-#define NET_OUTPUT_H
+#ifndef MOONPORT_NET_OUTPUT_H
+#define MOONPORT_NET_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

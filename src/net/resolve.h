@@ -1,6 +1,6 @@
 /* net/resolve.h — from a host's name to addresses, without holding the loop up. Not Lua. */
-#ifndef NET_RESOLVE_H
-#define NET_RESOLVE_H
+#ifndef MOONPORT_NET_RESOLVE_H
+#define MOONPORT_NET_RESOLVE_H
 
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 /* net/tcp_info.h — what the kernel knows of a TCP connection: TCP_INFO of tcp(7). */
-#ifndef NET_TCP_INFO_H
-#define NET_TCP_INFO_H
+#ifndef MOONPORT_NET_TCP_INFO_H
+#define MOONPORT_NET_TCP_INFO_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* net/timer.h — a timer of the loop, precise to the millisecond. Knows libuv, not Lua. */
-#ifndef NET_TIMER_H
-#define NET_TIMER_H
+#ifndef MOONPORT_NET_TIMER_H
+#define MOONPORT_NET_TIMER_H
 
 #include <stdint.h>
 

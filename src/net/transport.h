@@ -2,8 +2,8 @@
  *
  * A connection knows order, queues and deadlines; a transport knows what the bytes look like outside.
  * A connection may change its transport while it is open (STARTTLS). */
-#ifndef NET_TRANSPORT_H
-#define NET_TRANSPORT_H
+#ifndef MOONPORT_NET_TRANSPORT_H
+#define MOONPORT_NET_TRANSPORT_H
 
 #include <sys/types.h>
 #include <uv.h>

@@ -1,6 +1,6 @@
 /* net/udp.h — a datagram socket. Knows libuv, not Lua. */
-#ifndef NET_UDP_H
-#define NET_UDP_H
+#ifndef MOONPORT_NET_UDP_H
+#define MOONPORT_NET_UDP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* net/wheel.h — one timer for the coarse deadlines of many — does not know what they are for. */
-#ifndef NET_WHEEL_H
-#define NET_WHEEL_H
+#ifndef MOONPORT_NET_WHEEL_H
+#define MOONPORT_NET_WHEEL_H
 
 #include "base/list.h"
 

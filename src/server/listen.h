@@ -1,6 +1,6 @@
 /* server/listen.h — the sockets a script listens on: from its addresses to accepted connections. */
-#ifndef SERVER_LISTEN_H
-#define SERVER_LISTEN_H
+#ifndef MOONPORT_SERVER_LISTEN_H
+#define MOONPORT_SERVER_LISTEN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* server/paths.h — from the command line's paths to script files. Knows the file system only. */
-#ifndef SERVER_PATHS_H
-#define SERVER_PATHS_H
+#ifndef MOONPORT_SERVER_PATHS_H
+#define MOONPORT_SERVER_PATHS_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* server/program.h — a plain Lua program with moonport's modules, from its first line to its end. */
-#ifndef SERVER_PROGRAM_H
-#define SERVER_PROGRAM_H
+#ifndef MOONPORT_SERVER_PROGRAM_H
+#define MOONPORT_SERVER_PROGRAM_H
 
 #include <stddef.h>
 

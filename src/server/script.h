@@ -1,6 +1,6 @@
 /* server/script.h — one script: its Lua state, its listeners, its connections. */
-#ifndef SERVER_SCRIPT_H
-#define SERVER_SCRIPT_H
+#ifndef MOONPORT_SERVER_SCRIPT_H
+#define MOONPORT_SERVER_SCRIPT_H
 
 #include "base/list.h"
 #include "base/reason.h"

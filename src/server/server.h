@@ -1,6 +1,6 @@
 /* server/server.h — scripts at work behind their sockets, from start to drained. */
-#ifndef SERVER_SERVER_H
-#define SERVER_SERVER_H
+#ifndef MOONPORT_SERVER_SERVER_H
+#define MOONPORT_SERVER_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

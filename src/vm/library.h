@@ -1,6 +1,6 @@
 /* vm/library.h — the Lua part of moonport, embedded in the binary — does not know what it does. */
-#ifndef VM_LIBRARY_H
-#define VM_LIBRARY_H
+#ifndef MOONPORT_VM_LIBRARY_H
+#define MOONPORT_VM_LIBRARY_H
 
 #include <stddef.h>
 

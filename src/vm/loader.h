@@ -1,6 +1,6 @@
 /* vm/loader.h — a Lua source file, read whole and compiled — does not know what it is for. */
-#ifndef VM_LOADER_H
-#define VM_LOADER_H
+#ifndef MOONPORT_VM_LOADER_H
+#define MOONPORT_VM_LOADER_H
 
 #include <lua.h>
 

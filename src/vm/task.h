@@ -3,8 +3,8 @@
  * Whatever a script does runs in a task: a cached coroutine with an owner. A C function that has to
  * wait calls vm_wait(); when what it waits for has come, somebody calls vm_wake(). Entries never
  * nest: both functions are for the loop, not for code that Lua called. */
-#ifndef VM_TASK_H
-#define VM_TASK_H
+#ifndef MOONPORT_VM_TASK_H
+#define MOONPORT_VM_TASK_H
 
 #include <lua.h>
 #include <stdbool.h>

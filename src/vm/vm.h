@@ -1,6 +1,6 @@
 /* vm/vm.h — one Lua state: made, limited and entered. Knows Lua, not libuv. */
-#ifndef VM_VM_H
-#define VM_VM_H
+#ifndef MOONPORT_VM_VM_H
+#define MOONPORT_VM_VM_H
 
 #include <lua.h>
 #include <stdbool.h>

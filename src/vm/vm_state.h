@@ -1,6 +1,6 @@
 /* vm/vm_state.h — a state's fields, for vm/ only. */
-#ifndef VM_VM_STATE_H
-#define VM_VM_STATE_H
+#ifndef MOONPORT_VM_VM_STATE_H
+#define MOONPORT_VM_VM_STATE_H
 
 #include "vm/vm.h"
 

@@ -2,8 +2,8 @@
  *
  * The thread that runs Lua writes down what it enters; a thread of the watchdog's own looks now and
  * then, and signals the first one when the same entry has used up its time. */
-#ifndef VM_WATCHDOG_H
-#define VM_WATCHDOG_H
+#ifndef MOONPORT_VM_WATCHDOG_H
+#define MOONPORT_VM_WATCHDOG_H
 
 #include <lua.h>
 #include <stdbool.h>
