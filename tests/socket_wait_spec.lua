@@ -3,6 +3,7 @@
 local loop = require "tests.support.loop"
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 describe("settimeout", function()
   local moonport = rig.new()
@@ -266,8 +267,8 @@ time.sleep(60)' &
     exit $code
   ]]
   local function without_answers()
-    return { prefix = { "unshare", "-rnm", "sh", "-c", silent_resolver, "sh",
-      moonport:directory().path } }
+    return { prefix = shell.words(shell.unshare("nm"), "sh", "-c", silent_resolver, "sh",
+      moonport:directory().path) }
   end
 
   it("gives addresses in numbers", function()

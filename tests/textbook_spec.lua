@@ -46,7 +46,7 @@ describe("the textbook's programs", function()
   local moonport = rig.new()
 
   local function run_pair(serve, ask)
-    local result = shell.run({ "unshare", "-rn", "sh", "-c", pair, "sh", serve, ask })
+    local result = shell.run(shell.words(shell.unshare("n"), "sh", "-c", pair, "sh", serve, ask))
     server.assert_no_report(result.stderr)
     assert.equal("", result.stderr)
     return result.stdout
@@ -82,8 +82,8 @@ describe("the textbook's programs", function()
   end)
 
   it("say that nobody serves, with the line, and end with 1", function()
-    local result = shell.run({ "unshare", "-rn", "sh", "-c",
-      'ip link set lo up; exec "$@"', "sh", server.program, "run", "scripts/textbook/client.lua" })
+    local result = shell.run(shell.words(shell.unshare("n"), "sh", "-c",
+      'ip link set lo up; exec "$@"', "sh", server.program, "run", "scripts/textbook/client.lua"))
     assert.equal(1, result.code)
     assert.matches("ECONNREFUSED", result.stderr)
     assert.matches("textbook/client%.lua:%d+", result.stderr)

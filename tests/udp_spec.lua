@@ -466,8 +466,8 @@ describe("the textbook's pair for UDP", function()
   for _, sides in ipairs({ { "moonport", "python" }, { "python", "moonport" },
     { "moonport", "moonport" } }) do
     it(("works with %s as the server and %s as the client"):format(table.unpack(sides)), function()
-      local result = shell.run({ "unshare", "-rn", "sh", "-c", pair, "sh",
-        command(sides[1], "server"), command(sides[2], "client") .. " Moonlight" })
+      local result = shell.run(shell.words(shell.unshare("n"), "sh", "-c", pair, "sh",
+        command(sides[1], "server"), command(sides[2], "client") .. " Moonlight"))
       server_support.assert_no_report(result.stderr)
       assert.equal("", result.stderr)
       assert.matches("Received message: Moonlight from [^\n]*127%.0%.0%.1", result.stdout)

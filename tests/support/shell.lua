@@ -26,4 +26,20 @@ function shell.has(program)
   return shell.run({ "sh", "-c", 'command -v "$0"', program }).code == 0
 end
 
+--- The words before a command that give it a network of its own ("n"), and mounts ("nm"). Root asks
+--- for them as root: in a chroot nobody may make a user namespace.
+function shell.unshare(what)
+  local is_root = shell.run({ "id", "-u" }).stdout == "0\n"
+  return { "unshare", (is_root and "-" or "-r") .. what }
+end
+
+--- One list of words.
+function shell.words(...)
+  local all = {}
+  for _, part in ipairs({ ... }) do
+    for _, word in ipairs(type(part) == "table" and part or { part }) do all[#all + 1] = word end
+  end
+  return all
+end
+
 return shell
