@@ -123,7 +123,7 @@ static int l_listen(lua_State *L) {
 static int accepted(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  const struct listener_object *object = check(L);
+  struct listener_object *object = check(L);
   if (!object->listener) return api_push_closed(L);
   if (object->acceptor.timed_out) {
     listener_pause(object->listener, true);
@@ -133,7 +133,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   }
   if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;
-  ((struct listener_object *)object)->accepted = NULL;
+  object->accepted = NULL;
   api_push_conn(L, api_make_conn(L, conn));
   lua_getfield(L, -1, "peer");
   return 2;

@@ -78,20 +78,13 @@ static void release_unless_needed(struct timer_object *object) {
   object->reference = LUA_NOREF;
 }
 
-static int called(lua_State *L, int status, lua_KContext context) {
-  (void)L;
-  (void)status;
-  (void)context;
-  return 0;
-}
-
 /* Runs in the callback's coroutine. */
 static int call_function(lua_State *L) {
   const struct timer_object *object = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, object->reference);
   lua_replace(L, 1);
   lua_getiuservalue(L, 1, 1);
-  lua_callk(L, 0, 0, 0, called);
+  lua_callk(L, 0, 0, 0, vm_nothing_follows);
   return 0;
 }
 
@@ -186,7 +179,7 @@ static int l_sleep(lua_State *L) {
   struct script_timer *timer = script_timer_open(runtime_of(L), delay_ms, 0, on_slept);
   if (!timer) return luaL_error(L, "not enough memory");
   timer->sleeper = ticket;
-  return vm_wait(L, 0, called);
+  return vm_wait(L, 0, vm_nothing_follows);
 }
 
 /* timer.now() -> seconds on a clock that only goes forward; its zero has no meaning */

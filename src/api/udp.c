@@ -49,13 +49,6 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
   address_from_sockaddr(peer, (socklen_t)size, object->peer_text, sizeof object->peer_text);
 }
 
-static int handled(lua_State *L, int status, lua_KContext context) {
-  (void)L;
-  (void)status;
-  (void)context;
-  return 0;
-}
-
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
@@ -64,7 +57,7 @@ static int handle(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
   lua_pushstring(L, datagram->object->peer_text);
-  lua_callk(L, 3, 0, 0, handled);
+  lua_callk(L, 3, 0, 0, vm_nothing_follows);
   return 0;
 }
 

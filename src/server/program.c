@@ -83,13 +83,6 @@ static int load_chunk(lua_State *L, const struct program_options *options) {
   return loader_load(L, options->words[0]);
 }
 
-static int ended(lua_State *L, int status, lua_KContext context) {
-  (void)L;
-  (void)status;
-  (void)context;
-  return 0;
-}
-
 /* Runs in the program's coroutine. */
 static int run(lua_State *L) {
   const struct program *program = lua_touserdata(L, 1);
@@ -102,7 +95,7 @@ static int run(lua_State *L) {
     lua_pushstring(L, options->words[i]);
     count++;
   }
-  lua_callk(L, count, 0, 0, ended);
+  lua_callk(L, count, 0, 0, vm_nothing_follows);
   return 0;
 }
 

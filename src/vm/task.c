@@ -276,3 +276,10 @@ int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k) {
   vm_of(L)->waiting = true;
   return lua_yieldk(L, 0, context, k);
 }
+
+int vm_nothing_follows(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}

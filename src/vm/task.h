@@ -62,6 +62,9 @@ void vm_cancel_all(struct vm *vm, const char *why_not);
 /* Like lua_yieldk(L, 0, context, k), for `return`. Raises, and says why, where no wait is possible:
  * while a script loads, in a finalizer, under a C function that cannot yield. */
 int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
+/* The continuation, for lua_callk() and vm_wait(), of a C function that has nothing left to do. */
+int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
+
 /* The task that runs now, NULL when none does. */
 struct vm_task *vm_running(const struct vm *vm);
 uint64_t vm_running_conn_id(const struct vm *vm);
