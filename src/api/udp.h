@@ -2,9 +2,11 @@
 #ifndef MOONPORT_API_UDP_H
 #define MOONPORT_API_UDP_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 struct runtime;
+struct version;
 struct udp_object; /* the payload of a userdata "moonport.udp" */
 
 /* A socket bound to `address` whose datagrams go to on_datagram. 0 and *out, or UV_E*. The object
@@ -12,7 +14,8 @@ struct udp_object; /* the payload of a userdata "moonport.udp" */
 int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, struct udp_object **out);
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out, socklen_t *size);
 void api_close_udp(struct udp_object *object);
-/* Those that the program made itself, at its end. */
-void api_close_all_udp(struct runtime *runtime);
+/* Closes those that a version opened by itself, or with `all` also those that it opened for a
+ * connection. */
+void api_end_udp(struct version *version, bool all);
 
 #endif

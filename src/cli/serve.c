@@ -10,6 +10,7 @@ int serve_command(const struct command_call *call) {
   struct server_options options = settings_read(call, log);
   options.listen = options_string(call->options, "listen");
   options.backlog = (int)options_number(call->options, "backlog");
+  options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
   struct server *server = NULL;
   int rc = server_open(&options, &server);

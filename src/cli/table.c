@@ -110,6 +110,13 @@ const struct option_row option_rows[] = {
         .max = 65535,
     },
     {
+        .name = "no-watch",
+        .env = "MOONPORT_NO_WATCH",
+        .help = "reload only when told to: SIGHUP, moonport reload",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
         .name = "log-level",
         .argument = "LEVEL",
         .env = "MOONPORT_LOG_LEVEL",

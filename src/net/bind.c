@@ -73,11 +73,16 @@ static void remember_file(struct bound_socket *bound, const struct sockaddr *add
   bound->inode = status.st_ino;
 }
 
-int bind_open(const struct sockaddr *address, socklen_t size, struct bound_socket *out) {
+int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
+              struct bound_socket *out) {
+  const int on = 1;
   *out = (struct bound_socket){0};
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = prepare(fd, address, size);
+  if (rc == 0 && share_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+    rc = uv_translate_sys_error(errno);
+  }
   if (rc == 0 && bind(fd, address, size) < 0) rc = uv_translate_sys_error(errno);
   if (rc < 0) {
     close(fd);

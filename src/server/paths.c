@@ -5,18 +5,31 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+static void complain(struct log *log, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void complain(struct log *log, const char *format, ...) {
+  char text[1024];
+  va_list arguments;
+  if (!log) return;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  log_printf(log, LOG_ERROR, "%s", text);
+}
+
 /* Takes over `file`, which may be NULL for "memory is out". */
 static int append(struct script_paths *paths, char *file, struct log *log) {
   char **files = file ? realloc(paths->files, (paths->count + 1) * sizeof *files) : NULL;
   if (!files) {
     free(file);
-    log_printf(log, LOG_ERROR, "not enough memory");
+    complain(log, "not enough memory");
     return -1;
   }
   paths->files = files;
@@ -34,7 +47,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   struct dirent **entries;
   int count = scandir(directory, &entries, is_script_name, alphasort);
   if (count < 0) {
-    log_printf(log, LOG_ERROR, "%s: cannot be read: %s", directory, strerror(errno));
+    complain(log, "%s: cannot be read: %s", directory, strerror(errno));
     return -1;
   }
   int rc = 0;
@@ -47,7 +60,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   }
   free(entries);
   if (count == 0) {
-    log_printf(log, LOG_ERROR, "%s: has no *.lua file: put a script there, or name one", directory);
+    complain(log, "%s: has no *.lua file: put a script there, or name one", directory);
     rc = -1;
   }
   return rc;
@@ -57,7 +70,7 @@ static int find(struct script_paths *paths, const char *given, struct log *log) 
   struct stat status;
   if (stat(given, &status) < 0) {
     const char *advice = errno == ENOENT ? ": check the path" : "";
-    log_printf(log, LOG_ERROR, "%s: %s%s", given, strerror(errno), advice);
+    complain(log, "%s: %s%s", given, strerror(errno), advice);
     return -1;
   }
   if (S_ISDIR(status.st_mode)) return find_in_directory(paths, given, log);

@@ -11,7 +11,7 @@ struct script_paths {
   size_t count;
 };
 
-/* 0, or -1 after each fault was logged. In both cases script_paths_deinit() is due. */
+/* 0, or -1 after each fault was logged, unless `log` is NULL. In both cases script_paths_deinit() is due. */
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
                       struct log *log);
 void script_paths_deinit(struct script_paths *paths);

@@ -18,6 +18,7 @@ struct server_options {
   const char *host;    /* where an address names none */
   int backlog;         /* of each listening socket */
   int64_t drain_ms;    /* how long connections may go on after SIGTERM */
+  bool no_watch;       /* files are looked at only when somebody asks for it */
   bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
 };
@@ -28,6 +29,27 @@ int server_open(const struct server_options *options, struct server **out);
 /* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
 int server_run(struct server *server);
 void server_free(struct server *server);
+
+enum reload_outcome {
+  RELOAD_UNCHANGED,
+  RELOAD_RELOADED,
+  RELOAD_FAILED, /* what was in force before still is */
+  RELOAD_ADDED,
+  RELOAD_REMOVED,
+};
+
+/* What became of one script. The texts are valid while it is told. */
+struct reload_result {
+  const char *path;
+  enum reload_outcome outcome;
+  uint64_t version;  /* in force now; 0: none */
+  const char *error; /* of RELOAD_FAILED */
+};
+
+/* Loads every script anew, and takes on what came to or left the served directories, between two
+ * events; tells each(context, result) of each, unless it is NULL. */
+void server_reload(struct server *server,
+                   void (*each)(void *context, const struct reload_result *result), void *context);
 
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults. */

@@ -1,6 +1,8 @@
 /* vm/loader.c — a Lua source file, read whole and compiled — does not know what it is for. */
 #include "vm/loader.h"
 
+#include "vm/vm_state.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -66,9 +68,15 @@ static const char *skip_prologue(const char *bytes, size_t *size) {
   return bytes + skipped;
 }
 
+void loader_note_source(lua_State *L, const char *path) {
+  const struct vm_options *options = &vm_of(L)->options;
+  if (options->on_source) options->on_source(options->context, path);
+}
+
 int loader_load(lua_State *L, const char *path) {
   char error[200];
   struct stat status = {0};
+  loader_note_source(L, path);
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
   int fd = open_regular(path, &status, error, sizeof error);
   char *bytes = NULL;
@@ -83,7 +91,8 @@ int loader_load(lua_State *L, const char *path) {
     return LUA_ERRFILE;
   }
   const char *source = skip_prologue(bytes, &size);
-  int rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), "t");
+  const char *mode = vm_of(L)->options.unsafe ? "bt" : "t";
+  int rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), mode);
   free(bytes);
   lua_remove(L, -2);
   return rc;
