@@ -110,27 +110,43 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
   }
 }
 
-int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
-                  const struct listener_events *events, void *owner, struct listener **out) {
-  *out = NULL;
+/* Watches `bound`, which it takes over, also on failure. */
+static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
+                      const struct listener_events *events, void *owner, struct listener **out) {
   struct listener *listener = calloc(1, sizeof *listener);
-  if (!listener) return UV_ENOMEM;
-  int rc = bind_open(address, address_size, &listener->bound);
-  if (rc < 0) goto free_listener;
-  rc = uv_poll_init(&loop->uv, &listener->poll, listener->bound.fd);
-  if (rc < 0) goto close_socket;
+  int rc = listener ? uv_poll_init(&loop->uv, &listener->poll, bound->fd) : UV_ENOMEM;
+  if (rc < 0) {
+    bind_release(bound);
+    free(listener);
+    return rc;
+  }
   listener->loop = loop;
   listener->events = events;
   listener->owner = owner;
+  listener->bound = *bound;
   list_init(&listener->starved_link);
   *out = listener;
   return 0;
+}
 
-close_socket:
-  bind_release(&listener->bound);
-free_listener:
-  free(listener);
-  return rc;
+int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_events *events, void *owner, struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_open(address, address_size, &bound);
+  return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
+}
+
+int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
+                   struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_adopt(fd, &bound);
+  if (rc < 0) {
+    bind_release(&bound);
+    return rc;
+  }
+  return open_bound(loop, &bound, events, owner, out);
 }
 
 int listener_listen(struct listener *listener, int backlog) {

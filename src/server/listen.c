@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "server/activation.h"
 #include "server/script.h"
 
 #include <netinet/in.h>
@@ -22,8 +23,9 @@ enum {
 /* One listening socket. */
 struct listen_entry {
   struct listen_set *set;
-  struct listener *listener; /* NULL once closed, and of a datagram socket */
-  struct udp_object *udp;    /* NULL once closed, and of any other */
+  struct listener *listener;    /* NULL once closed, and of a datagram socket */
+  struct udp_object *udp;       /* NULL once closed, and of any other */
+  struct handed_socket *handed; /* NULL: a socket of our own */
   unsigned index;
 };
 
@@ -144,14 +146,28 @@ static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) 
   return rc;
 }
 
+/* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
+static int handed_descriptor(struct listen_entry *entry, const struct sockaddr *address,
+                             socklen_t size, int type) {
+  entry->handed = activation_take(entry->set->options->activation, address, size, type);
+  return entry->handed ? handed_socket_open(entry->handed) : 0;
+}
+
 static int open_stream(struct listen_entry *entry, const struct sockaddr *address, socklen_t size) {
   struct net_loop *loop = entry->set->runtime->loop;
-  int rc = listener_bind(loop, address, size, &events, entry, &entry->listener);
+  int rc = handed_descriptor(entry, address, size, SOCK_STREAM);
+  if (rc > 0) {
+    rc = listener_adopt(loop, rc, &events, entry, &entry->listener);
+  } else if (rc == 0) {
+    rc = listener_bind(loop, address, size, &events, entry, &entry->listener);
+  }
   return rc < 0 ? rc : listener_listen(entry->listener, entry->set->options->backlog);
 }
 
-static int open_datagrams(struct listen_entry *entry, const struct sockaddr *address) {
-  return api_serve_udp(entry->set->runtime, address, &entry->udp);
+static int open_datagrams(struct listen_entry *entry, const struct sockaddr *address,
+                          socklen_t size) {
+  int fd = handed_descriptor(entry, address, size, SOCK_DGRAM);
+  return fd < 0 ? fd : api_serve_udp(entry->set->runtime, address, fd, &entry->udp);
 }
 
 /* Opens one socket, and tells its port in `address`. 0 or UV_E*; nothing is logged but success. */
@@ -161,7 +177,7 @@ static int open_socket(struct listen_set *set, struct sockaddr_storage *address,
   struct listen_entry *entry = append_entry(set);
   if (!entry) return UV_ENOMEM;
   bool is_udp = as_given->kind == ADDRESS_UDP;
-  int rc = is_udp ? open_datagrams(entry, any) : open_stream(entry, any, size);
+  int rc = is_udp ? open_datagrams(entry, any, size) : open_stream(entry, any, size);
   if (rc == 0 && is_udp) rc = api_udp_address(entry->udp, address, &size);
   if (rc == 0 && !is_udp) rc = listener_address(entry->listener, address, &size);
   if (rc < 0) return rc;
@@ -237,7 +253,11 @@ static int open_address(struct listen_set *set, const char *text) {
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
   char error[512];
   if (read_address(set, text, &address) < 0) return -1;
-  int count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
+  int count =
+      activation_find(set->options->activation, &address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
+  if (count == 0) {
+    count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
+  }
   if (count < 0) {
     runtime_logf(set->runtime, LOG_ERROR, "cannot listen on %s: %s", text, error);
     return -1;
@@ -261,6 +281,8 @@ void listen_set_close(struct listen_set *set) {
     set->entries[i]->listener = NULL;
     if (set->entries[i]->udp) api_close_udp(set->entries[i]->udp);
     set->entries[i]->udp = NULL;
+    handed_socket_release(set->entries[i]->handed);
+    set->entries[i]->handed = NULL;
   }
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct activation;
 struct log;
 struct net_loop;
 struct runtime;
@@ -23,6 +24,7 @@ struct script_options {
   struct vm_watchdog *watchdog;
   const char *host;
   int backlog;
+  struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
   const char *lua_dir;
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */

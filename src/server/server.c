@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/activation.h"
+#include "server/notify.h"
 #include "server/paths.h"
 #include "server/script.h"
 #include "vm/watchdog.h"
@@ -27,6 +29,8 @@ struct server {
   struct script_options script_options;
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
+  struct activation *activation; /* NULL: the supervisor opened no socket */
+  struct notify notify;
   struct script **scripts;
   size_t script_count;
   enum phase phase;
@@ -81,6 +85,7 @@ static void on_deadline(uv_timer_t *timer) {
 
 static void start_draining(struct server *server, const char *signal_name) {
   server->phase = DRAINING;
+  notify_stopping(&server->notify);
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              signal_name, conn_count(server), (double)server->options.drain_ms / 1000);
@@ -162,6 +167,8 @@ static int server_load(const struct server_options *options, struct server **out
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) return -1;
   server->options = *options;
+  notify_init(&server->notify, options->log);
+  server->activation = activation_new(options->log);
   server->loop = net_loop_new();
   server->watchdog = vm_watchdog_new(on_stuck, server);
   if (!server->loop || !server->watchdog || open_handles(server) < 0) {
@@ -174,6 +181,7 @@ static int server_load(const struct server_options *options, struct server **out
       .watchdog = server->watchdog,
       .host = options->host,
       .backlog = options->backlog,
+      .activation = server->activation,
       .unsafe = options->unsafe,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
@@ -198,6 +206,7 @@ static int listen_all(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     if (script_listen(server->scripts[i], listen) < 0) rc = -1;
   }
+  if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
 
@@ -211,6 +220,7 @@ int server_open(const struct server_options *options, struct server **out) {
 }
 
 int server_run(struct server *server) {
+  notify_ready(&server->notify);
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   return 0;
 }
@@ -218,6 +228,7 @@ int server_run(struct server *server) {
 void server_free(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
+  activation_free(server->activation);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
