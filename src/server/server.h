@@ -14,11 +14,13 @@ struct server_options {
   struct log *log;
   const char *const *paths; /* scripts, or directories of *.lua */
   size_t path_count;
-  const char *listen;  /* replaces what the one script says; NULL: as it says */
-  const char *host;    /* where an address names none */
-  int backlog;         /* of each listening socket */
-  int64_t drain_ms;    /* how long connections may go on after SIGTERM */
-  bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const char
+      *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
+  const char *listen; /* replaces what the one script says; NULL: as it says */
+  const char *host;   /* where an address names none */
+  int backlog;        /* of each listening socket */
+  int64_t drain_ms;   /* how long connections may go on after SIGTERM */
+  bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
 };
 
