@@ -15,6 +15,7 @@
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 static const char type_name[] = "moonport.udp";
@@ -120,12 +121,15 @@ static int make_served(lua_State *L) {
   return 0;
 }
 
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
+int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {.address = address, .batch = true};
+  const struct udp_options options = {.address = address, .descriptor = descriptor, .batch = true};
   struct udp_object *object = NULL;
-  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
+  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) {
+    if (descriptor) close(descriptor);
+    return UV_ENOMEM;
+  }
   int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {

@@ -117,6 +117,14 @@ const struct option_row option_rows[] = {
         .kind = OPTION_FLAG,
     },
     {
+        .name = "welcome",
+        .argument = "FILE",
+        .env = "MOONPORT_WELCOME",
+        .help = "serve this script while the directories hold none",
+        .commands = SERVE,
+        .kind = OPTION_STRING,
+    },
+    {
         .name = "log-level",
         .argument = "LEVEL",
         .env = "MOONPORT_LOG_LEVEL",

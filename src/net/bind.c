@@ -5,6 +5,7 @@
 #include "net/bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -91,6 +92,18 @@ int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
   out->fd = fd;
   remember_file(out, address);
   return 0;
+}
+
+int bind_adopt(int fd, struct bound_socket *out) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  *out = (struct bound_socket){.fd = fd};
+  if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+    return uv_translate_sys_error(errno);
+  }
+  /* The file of a Unix socket is that of who made it. */
+  return address.ss_family == AF_UNIX ? 0 : set_tcp_options(fd);
 }
 
 void bind_release(const struct bound_socket *bound) {

@@ -111,43 +111,52 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
   }
 }
 
-static int open_bound(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
-                      bool share_port, struct listener **out) {
-  struct listener *listener = *out = calloc(1, sizeof *listener);
-  if (!listener) return UV_ENOMEM;
-  int rc = bind_open(address, address_size, share_port, &listener->bound);
-  if (rc < 0) goto free_listener;
-  rc = uv_poll_init(&loop->uv, &listener->poll, listener->bound.fd);
-  if (rc < 0) goto close_socket;
+/* Watches `bound`, which it takes over, also on failure. */
+static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
+                      const struct listener_events *events, void *owner, struct listener **out) {
+  struct listener *listener = calloc(1, sizeof *listener);
+  int rc = listener ? uv_poll_init(&loop->uv, &listener->poll, bound->fd) : UV_ENOMEM;
+  if (rc < 0) {
+    bind_release(bound);
+    free(listener);
+    return rc;
+  }
   listener->loop = loop;
+  listener->events = events;
+  listener->owner = owner;
+  listener->bound = *bound;
   list_init(&listener->starved_link);
+  *out = listener;
   return 0;
-
-close_socket:
-  bind_release(&listener->bound);
-free_listener:
-  free(listener);
-  *out = NULL;
-  return rc;
 }
 
 int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
                   const struct listener_events *events, void *owner, struct listener **out) {
-  int rc = open_bound(loop, address, address_size, false, out);
-  if (rc < 0) return rc;
-  (*out)->events = events;
-  (*out)->owner = owner;
-  return 0;
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_open(address, address_size, false, &bound);
+  return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
 }
 
 int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
                          socklen_t address_size, const struct listener_events *events, void *owner,
                          struct listener **out) {
-  int rc = open_bound(old->loop, address, address_size, true, out);
-  if (rc < 0) return rc;
-  (*out)->events = events;
-  (*out)->owner = owner;
-  return 0;
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_open(address, address_size, true, &bound);
+  return rc < 0 ? rc : open_bound(old->loop, &bound, events, owner, out);
+}
+
+int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
+                   struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_adopt(fd, &bound);
+  if (rc < 0) {
+    bind_release(&bound);
+    return rc;
+  }
+  return open_bound(loop, &bound, events, owner, out);
 }
 
 /* Set after bind(2), it changes nothing for others, who still find the port taken. But this socket

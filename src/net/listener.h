@@ -27,6 +27,10 @@ int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen
 int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
                          socklen_t address_size, const struct listener_events *events, void *owner,
                          struct listener **out);
+/* The same for a socket that somebody else has bound; `fd` is the listener's from here on, also on
+ * failure. Its Unix path is left alone. */
+int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
+                   struct listener **out);
 /* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. */
 int listener_listen(struct listener *listener, int backlog);
 /* The address as bound: the port is the real one. */

@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "server/activation.h"
 #include "server/script.h"
 
 #include <netinet/in.h>
@@ -22,9 +23,10 @@ enum {
 /* One listening socket. */
 struct listen_entry {
   struct listen_set *set;
-  struct listener *listener; /* NULL once closed, and of a datagram socket */
-  struct udp_object *udp;    /* NULL once closed, and of any other */
-  char *given;               /* the address as the script wrote it */
+  struct listener *listener;    /* NULL once closed, and of a datagram socket */
+  struct udp_object *udp;       /* NULL once closed, and of any other */
+  struct handed_socket *handed; /* NULL: a socket of our own */
+  char *given;                  /* the address as the script wrote it */
   unsigned index;
   uint16_t port;
   bool wanted; /* by the version that is being put in force */
@@ -204,10 +206,22 @@ static int bind_in_place(struct listen_entry *entry, struct target *target) {
   return UV_EADDRINUSE;
 }
 
+/* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
+static int handed_descriptor(struct listen_entry *entry, struct target *target, int type) {
+  entry->handed =
+      activation_take(entry->set->options->activation, any(target), target->size, type);
+  return entry->handed ? handed_socket_open(entry->handed) : 0;
+}
+
 static int open_stream(struct listen_entry *entry, struct target *target) {
   const struct listen_set *set = entry->set;
-  int rc = listener_bind(set->runtime->loop, any(target), target->size, &events, entry,
-                         &entry->listener);
+  struct net_loop *loop = set->runtime->loop;
+  int rc = handed_descriptor(entry, target, SOCK_STREAM);
+  if (rc > 0) {
+    rc = listener_adopt(loop, rc, &events, entry, &entry->listener);
+  } else if (rc == 0) {
+    rc = listener_bind(loop, any(target), target->size, &events, entry, &entry->listener);
+  }
   if (rc == UV_EADDRINUSE && target->as_given.port > 0) rc = bind_in_place(entry, target);
   /* Connections wait in the backlog until the change is complete. */
   if (rc == 0) listener_pause(entry->listener, true);
@@ -216,15 +230,18 @@ static int open_stream(struct listen_entry *entry, struct target *target) {
 }
 
 static int open_datagrams(struct listen_entry *entry, struct target *target) {
-  int rc = api_serve_udp(entry->set->runtime, any(target), &entry->udp);
+  int fd = handed_descriptor(entry, target, SOCK_DGRAM);
+  int rc = fd < 0 ? fd : api_serve_udp(entry->set->runtime, any(target), fd, &entry->udp);
   return rc < 0 ? rc : api_udp_address(entry->udp, &target->address, &target->size);
 }
 
 static void close_entry(struct listen_entry *entry) {
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
+  handed_socket_release(entry->handed);
   entry->listener = NULL;
   entry->udp = NULL;
+  entry->handed = NULL;
   entry->fresh = entry->wanted = false;
 }
 
@@ -323,7 +340,11 @@ static int open_address(struct listen_set *set, const struct service *service, c
   struct target targets[SOCKETS_PER_ADDRESS_MAX];
   char error[512];
   if (read_address(set, service, text, &address) < 0) return -1;
-  int count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
+  int count =
+      activation_find(set->options->activation, &address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
+  if (count == 0) {
+    count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
+  }
   if (count < 0) {
     runtime_fault(set->runtime, "cannot listen on %s: %s", text, error);
     return -1;

@@ -43,7 +43,8 @@ static int is_script_name(const struct dirent *entry) {
   return entry->d_name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
 }
 
-static int find_in_directory(struct script_paths *paths, const char *directory, struct log *log) {
+static int find_in_directory(struct script_paths *paths, const char *directory, bool may_be_empty,
+                             struct log *log) {
   struct dirent **entries;
   int count = scandir(directory, &entries, is_script_name, alphasort);
   if (count < 0) {
@@ -59,31 +60,34 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
     free(entries[i]);
   }
   free(entries);
-  if (count == 0) {
+  if (count == 0 && !may_be_empty) {
     complain(log, "%s: has no *.lua file: put a script there, or name one", directory);
     rc = -1;
   }
   return rc;
 }
 
-static int find(struct script_paths *paths, const char *given, struct log *log) {
+static int find(struct script_paths *paths, const char *given, bool may_be_empty, struct log *log) {
   struct stat status;
   if (stat(given, &status) < 0) {
     const char *advice = errno == ENOENT ? ": check the path" : "";
     complain(log, "%s: %s%s", given, strerror(errno), advice);
     return -1;
   }
-  if (S_ISDIR(status.st_mode)) return find_in_directory(paths, given, log);
+  if (S_ISDIR(status.st_mode)) {
+    return find_in_directory(paths, given, may_be_empty, log);
+  }
   return append(paths, strdup(given), log);
 }
 
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      struct log *log) {
+                      const char *welcome, struct log *log) {
   int rc = 0;
   *paths = (struct script_paths){0};
   for (size_t i = 0; i < given_count; i++) {
-    if (find(paths, given[i], log) < 0) rc = -1;
+    if (find(paths, given[i], welcome != NULL, log) < 0) rc = -1;
   }
+  if (rc == 0 && paths->count == 0 && welcome) rc = append(paths, strdup(welcome), log);
   return rc;
 }
 

@@ -11,9 +11,11 @@ struct script_paths {
   size_t count;
 };
 
-/* 0, or -1 after each fault was logged, unless `log` is NULL. In both cases script_paths_deinit() is due. */
+/* Directories without any script give the one script `welcome`, unless that is NULL.
+ * 0, or -1 after each fault was logged, unless `log` is NULL. In both cases script_paths_deinit() is
+ * due. */
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      struct log *log);
+                      const char *welcome, struct log *log);
 void script_paths_deinit(struct script_paths *paths);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct activation;
 struct log;
 struct net_loop;
 struct runtime;
@@ -24,6 +25,7 @@ struct script_options {
   const char *host;
   int backlog;
   int64_t drain_ms; /* for connections that do not follow a reload */
+  struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
   const char *lua_dir;
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/loop.h"
+#include "server/activation.h"
+#include "server/notify.h"
 #include "server/paths.h"
 #include "vm/watchdog.h"
 
@@ -63,6 +65,7 @@ static void on_deadline(uv_timer_t *timer) {
 
 static void start_draining(struct server *server, const char *signal_name) {
   server->phase = DRAINING;
+  notify_stopping(&server->notify);
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              signal_name, conn_count(server), (double)server->options.drain_ms / 1000);
@@ -159,6 +162,8 @@ static int server_load(const struct server_options *options, struct server **out
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) return -1;
   server->options = *options;
+  notify_init(&server->notify, options->log);
+  server->activation = activation_new(options->log);
   server->loop = net_loop_new();
   server->watchdog = vm_watchdog_new(on_stuck, server);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
@@ -173,6 +178,7 @@ static int server_load(const struct server_options *options, struct server **out
       .host = options->host,
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
+      .activation = server->activation,
       .unsafe = options->unsafe,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
@@ -180,7 +186,8 @@ static int server_load(const struct server_options *options, struct server **out
       .context = server,
   };
   struct script_paths paths;
-  int rc = script_paths_find(&paths, options->paths, options->path_count, options->log);
+  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
+                             options->log);
   if (load_scripts(server, &paths) < 0) rc = -1;
   script_paths_deinit(&paths);
   return rc;
@@ -198,6 +205,7 @@ static int listen_all(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     if (script_start(server->scripts[i], listen) < 0) rc = -1;
   }
+  if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
 
@@ -211,6 +219,7 @@ int server_open(const struct server_options *options, struct server **out) {
 }
 
 int server_run(struct server *server) {
+  notify_ready(&server->notify);
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   return 0;
 }
@@ -218,6 +227,7 @@ int server_run(struct server *server) {
 void server_free(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
+  activation_free(server->activation);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);

@@ -14,6 +14,8 @@ struct server_options {
   struct log *log;
   const char *const *paths; /* scripts, or directories of *.lua */
   size_t path_count;
+  const char
+      *welcome;        /* a script to serve while the directories hold none; NULL: that is a fault */
   const char *listen;  /* replaces what the one script says; NULL: as it says */
   const char *host;    /* where an address names none */
   int backlog;         /* of each listening socket */

@@ -2,11 +2,13 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "server/notify.h"
 #include "server/script.h"
 #include "server/server.h"
 
 #include <uv.h>
 
+struct activation;
 struct net_defer;
 
 enum phase { SERVING, DRAINING, CLOSING, ENDING };
@@ -16,6 +18,8 @@ struct server {
   struct script_options script_options;
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
+  struct activation *activation; /* NULL: the supervisor opened no socket */
+  struct notify notify;
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
   struct script **scripts;
   size_t script_count;
