@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,26 +36,32 @@ static int append(struct script_paths *paths, char *file, struct log *log) {
   return 0;
 }
 
-/* NAME.lua, but no hidden file: editors keep their copies in those. */
-static int is_script_name(const struct dirent *entry) {
-  const char *dot = strrchr(entry->d_name, '.');
-  return entry->d_name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
+bool script_paths_is_script(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
+}
+
+static int is_script(const struct dirent *entry) {
+  return script_paths_is_script(entry->d_name);
+}
+
+char *script_paths_join(const char *directory, const char *name) {
+  char *file = NULL;
+  bool slash = directory[strlen(directory) - 1] == '/';
+  return asprintf(&file, "%s%s%s", directory, slash ? "" : "/", name) < 0 ? NULL : file;
 }
 
 static int find_in_directory(struct script_paths *paths, const char *directory, bool may_be_empty,
                              struct log *log) {
   struct dirent **entries;
-  int count = scandir(directory, &entries, is_script_name, alphasort);
+  int count = scandir(directory, &entries, is_script, alphasort);
   if (count < 0) {
     complain(log, "%s: cannot be read: %s", directory, strerror(errno));
     return -1;
   }
   int rc = 0;
   for (int i = 0; i < count; i++) {
-    char *file = NULL;
-    bool slash = directory[strlen(directory) - 1] == '/';
-    if (asprintf(&file, "%s%s%s", directory, slash ? "" : "/", entries[i]->d_name) < 0) file = NULL;
-    if (append(paths, file, log) < 0) rc = -1;
+    if (append(paths, script_paths_join(directory, entries[i]->d_name), log) < 0) rc = -1;
     free(entries[i]);
   }
   free(entries);
