@@ -208,8 +208,7 @@ static int bind_in_place(struct listen_entry *entry, struct target *target) {
 
 /* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
 static int handed_descriptor(struct listen_entry *entry, struct target *target, int type) {
-  entry->handed =
-      activation_take(entry->set->options->activation, any(target), target->size, type);
+  entry->handed = activation_take(entry->set->options->activation, any(target), target->size, type);
   return entry->handed ? handed_socket_open(entry->handed) : 0;
 }
 

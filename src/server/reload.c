@@ -72,7 +72,7 @@ static bool is_given(const struct server *server, const char *path) {
 static void rescan(struct server *server, const struct report *report) {
   struct script_paths paths;
   int rc = script_paths_find(&paths, server->options.paths, server->options.path_count,
-                        server->options.welcome, NULL);
+                             server->options.welcome, NULL);
   for (size_t i = 0; i < server->script_count && rc == 0; i++) {
     struct script *script = server->scripts[i];
     const char *path = script_path(script);

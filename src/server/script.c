@@ -195,3 +195,24 @@ void script_close_conns(struct script *script, bool at_once) {
 void script_set_draining(struct script *script) {
   script->runtime.draining = true;
 }
+
+void script_each_listener(const struct script *script,
+                          void (*visit)(void *context, const char *name), void *context) {
+  listen_set_each(&script->listeners, visit, context);
+}
+
+struct conn_group *script_conn_group(struct script *script, size_t index) {
+  struct runtime *runtime = &script->runtime;
+  if (index == 0) return &runtime->sequential;
+  /* The newest first: it is an old one that goes while somebody counts. */
+  for (struct list *link = runtime->versions.prev; link != &runtime->versions; link = link->prev) {
+    struct cohort *cohort = LIST_ELEMENT(link, struct version, link)->cohort;
+    if (cohort && --index == 0) return &cohort->group;
+  }
+  return NULL;
+}
+
+const char *script_listener_of(const struct script *script, const struct conn *conn) {
+  unsigned index = conn_listener_index(conn);
+  return index < script->listeners.count ? script->listeners.names[index] : NULL;
+}

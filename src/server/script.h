@@ -11,6 +11,8 @@
 #include <stdio.h>
 
 struct activation;
+struct conn;
+struct conn_group;
 struct log;
 struct net_loop;
 struct runtime;
@@ -24,7 +26,7 @@ struct script_options {
   struct vm_watchdog *watchdog;
   const char *host;
   int backlog;
-  int64_t drain_ms; /* for connections that do not follow a reload */
+  int64_t drain_ms;              /* for connections that do not follow a reload */
   struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
   const char *lua_dir;
@@ -69,11 +71,31 @@ struct script_status {
   const char *path;  /* as given */
   const char *state; /* "serving", "draining"; "failed": no version of it is in force */
   uint64_t version;  /* in force, counted from 1; 0: none */
+  size_t versions;   /* in use: that one, and earlier ones that still have connections */
+  size_t versions;   /* in use: that one, and earlier ones that still have connections */
   size_t memory_bytes;
+  uint64_t connections; /* open now */
+  uint64_t accepted;    /* so far */
+  uint64_t outgoing;    /* open now, of those it made itself */
+  uint64_t bytes_in;    /* of all of them, so far */
+  uint64_t bytes_out;
+  uint64_t connections; /* open now */
+  uint64_t accepted;    /* so far */
+  uint64_t outgoing;    /* open now, of those it made itself */
+  uint64_t bytes_in;    /* of all of them, so far */
+  uint64_t bytes_out;
   const char *reload_error;   /* why the last change was not taken on; NULL: it was */
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
+/* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
+void script_each_listener(const struct script *script,
+                          void (*visit)(void *context, const char *name), void *context);
+/* Its connections: group 0 is those it made itself, the others are accepted ones. NULL: no more
+ * groups. */
+struct conn_group *script_conn_group(struct script *script, size_t index);
+/* Where a connection of it was accepted, "tcp://127.0.0.1:12345"; NULL: nowhere. */
+const char *script_listener_of(const struct script *script, const struct conn *conn);
 
 /* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
 int script_describe(struct script *script, FILE *out);

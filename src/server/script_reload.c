@@ -135,15 +135,32 @@ const char *script_path(const struct script *script) {
   return script->path;
 }
 
+static size_t count_versions(const struct runtime *runtime) {
+  size_t count = 0;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    count++;
+  }
+  return count;
+}
+
 void script_status(const struct script *script, struct script_status *out) {
-  const struct version *current = script->runtime.current;
+  const struct runtime *runtime = &script->runtime;
+  const struct version *current = runtime->current;
+  const struct conn_totals totals = runtime_totals(runtime);
   *out = (struct script_status){
       .path = script->path,
       .state = !current                   ? "failed"
                : script->runtime.draining ? "draining"
                                           : "serving",
       .version = current ? current->number : 0,
-      .memory_bytes = vm_memory_bytes(script->runtime.vm),
+      .versions = count_versions(runtime),
+      .memory_bytes = vm_memory_bytes(runtime->vm),
+      .connections = totals.open,
+      .accepted = totals.accepted,
+      .outgoing = runtime->sequential.count,
+      .bytes_in = totals.bytes_in + runtime->sequential.bytes_in,
+      .bytes_out = totals.bytes_out + runtime->sequential.bytes_out,
       .reload_error = script->error,
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };

@@ -8,6 +8,7 @@
 #include "net/defer.h"
 #include "net/loop.h"
 #include "server/activation.h"
+#include "server/control.h"
 #include "server/notify.h"
 #include "server/paths.h"
 #include "vm/watchdog.h"
@@ -63,12 +64,12 @@ static void on_deadline(uv_timer_t *timer) {
   if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
 }
 
-static void start_draining(struct server *server, const char *signal_name) {
+static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
   notify_stopping(&server->notify);
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
-             signal_name, conn_count(server), (double)server->options.drain_ms / 1000);
+             cause, conn_count(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
     script_set_draining(server->scripts[i]);
     script_stop_listening(server->scripts[i]);
@@ -212,6 +213,9 @@ static int listen_all(struct server *server) {
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0 && options->control) {
+    (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
+  }
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -225,6 +229,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
   activation_free(server->activation);
@@ -234,7 +239,31 @@ void server_free(struct server *server) {
     if (server->turn) net_defer_close(server->turn);
     net_loop_free(server->loop);
   }
+  if (server->control) control_free(server->control);
   free(server);
+}
+
+const char *server_phase_name(const struct server *server) {
+  static const char *const names[] = {"serving", "draining", "closing", "ending"};
+  return names[server->phase];
+}
+
+bool server_is_serving(const struct server *server) {
+  return server->phase == SERVING;
+}
+
+size_t server_script_count(const struct server *server) {
+  return server->script_count;
+}
+
+struct script *server_script(const struct server *server, size_t index) {
+  return server->scripts[index];
+}
+
+void server_drain(struct server *server, const char *cause) {
+  if (server->phase != SERVING) return;
+  start_draining(server, cause);
+  stop_when_drained(server);
 }
 
 int server_check(const struct server_options *options, FILE *out) {

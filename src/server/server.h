@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct control_address;
 struct log;
+struct script;
 struct server; /* opaque; everything hangs off it */
 
 struct server_options {
@@ -15,14 +17,15 @@ struct server_options {
   const char *const *paths; /* scripts, or directories of *.lua */
   size_t path_count;
   const char
-      *welcome;        /* a script to serve while the directories hold none; NULL: that is a fault */
-  const char *listen;  /* replaces what the one script says; NULL: as it says */
-  const char *host;    /* where an address names none */
-  int backlog;         /* of each listening socket */
-  int64_t drain_ms;    /* how long connections may go on after SIGTERM */
-  bool no_watch;       /* files are looked at only when somebody asks for it */
-  bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
+      *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
+  const char *listen; /* replaces what the one script says; NULL: as it says */
+  const char *host;   /* where an address names none */
+  int backlog;        /* of each listening socket */
+  int64_t drain_ms;   /* how long connections may go on after SIGTERM */
+  bool no_watch;      /* files are looked at only when somebody asks for it */
+  bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
+  const struct control_address *control; /* where commands come in; NULL: nowhere */
 };
 
 /* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or
@@ -31,6 +34,14 @@ int server_open(const struct server_options *options, struct server **out);
 /* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
 int server_run(struct server *server);
 void server_free(struct server *server);
+
+/* "serving", "draining", "closing" or "ending"; static text. */
+const char *server_phase_name(const struct server *server);
+bool server_is_serving(const struct server *server);
+size_t server_script_count(const struct server *server);
+struct script *server_script(const struct server *server, size_t index);
+/* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
+void server_drain(struct server *server, const char *cause);
 
 enum reload_outcome {
   RELOAD_UNCHANGED,

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 struct activation;
+struct control;
 struct net_defer;
 
 enum phase { SERVING, DRAINING, CLOSING, ENDING };
@@ -18,6 +19,7 @@ struct server {
   struct script_options script_options;
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
+  struct control *control;       /* NULL: none */
   struct activation *activation; /* NULL: the supervisor opened no socket */
   struct notify notify;
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
