@@ -242,6 +242,35 @@ describe("a wait", function()
       print(near:recv())
     ]]))
   end)
+
+  -- Found by a review: the connection that came next was accepted for nobody, and closed.
+  for how, code in pairs({
+    ["was cancelled"] = [[
+      local gone = task.spawn(server.accept, server)
+      timer.sleep(0.01)
+      gone:cancel()
+      gone:join()
+    ]],
+    ["gave up"] = [[
+      server:settimeout(0.01)
+      server:accept()
+      server:settimeout(5)
+    ]],
+  }) do
+    it("in accept that " .. how .. " leaves what arrives to the next one", function()
+      assert.same({ "asked", "answered" }, program.lines(moonport,
+        "local server, address = listening()\n" .. code .. [[
+        local client = assert(socket.connect(address))
+        client:settimeout(5)
+        client:send("asked")
+        timer.sleep(0.05)
+        local conn = assert(server:accept())
+        print(conn:recv())
+        conn:send("answered")
+        print(client:recv())
+      ]]))
+    end)
+  end
 end)
 
 describe("socket.resolve", function()

@@ -10,8 +10,8 @@
 #include "api/runtime.h"
 #include "api/wait.h"
 #include "base/address.h"
-#include "net/loop.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <uv.h>
@@ -28,19 +28,21 @@ struct listener_object {
   struct list link;      /* in the runtime's list of listeners to close at its end */
 };
 
+/* The task that accepted may have been cancelled. */
+static bool is_wanted(void *owner) {
+  const struct listener_object *object = owner;
+  return api_wait_pending(&object->acceptor);
+}
+
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
+  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
   listener_pause(object->listener, true);
-  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) {
-    listener_pause(object->listener, false); /* that one is lost; the next may come */
-    return;
-  }
-  struct conn *conn = object->accepted = conn_group_newest(group);
-  if (api_wait_wake(&object->acceptor)) return; /* the object may be collected by now */
-  object->accepted = NULL;
-  conn_close(conn, REASON_CLOSED);
-  net_loop_flush(object->runtime->loop);
+  object->accepted = conn_group_newest(group);
+  bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */
+  assert(woken);
+  (void)woken;
 }
 
 static void on_starved(void *owner, int rc) {
@@ -49,7 +51,8 @@ static void on_starved(void *owner, int rc) {
   runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
-static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
+static const struct listener_events events = {
+    .is_wanted = is_wanted, .on_accept = on_accept, .on_starved = on_starved};
 
 static struct listener_object *check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
