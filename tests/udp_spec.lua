@@ -294,6 +294,42 @@ describe("socket.udp()", function()
     ]]))
   end)
 
+  -- Found by a review: the datagram was received for nobody, and lost.
+  it("keeps what arrives for a task that was cancelled or gave up", function()
+    assert.same({ "1", "2" }, lines(two .. [[
+      local gone = task.spawn(far.recv, far)
+      timer.sleep(0.01)
+      gone:cancel()
+      gone:join()
+      near:sendto("1", far_address)
+      timer.sleep(0.05)
+      print(far:recv())
+      far:settimeout(0.01)
+      far:recv()
+      far:settimeout(5)
+      near:sendto("2", far_address)
+      timer.sleep(0.05)
+      print(far:recv())
+    ]]))
+  end)
+
+  -- Found by reading: a socket that nobody holds any more was written to after recvfrom() returned,
+  -- when what recvfrom() woke had collected it.
+  it("may be forgotten as soon as recvfrom has returned", function()
+    assert.same({ "x", "collected" }, lines([[
+      local function receive_one()
+        local near, far = socket.udp(), socket.udp()
+        near:bind("127.0.0.1", 0)
+        task.spawn(far.sendto, far, "x", near:getsockname())
+        return near:recv()
+      end
+      print(receive_one())
+      collectgarbage()
+      collectgarbage()
+      print "collected"
+    ]]))
+  end)
+
   it("says that a datagram was longer than what was asked for", function()
     assert.same({ "hello truncated", "hello nil", "hel truncated" }, lines(two .. [[
       near:sendto("hello world", far_address)
@@ -328,6 +364,61 @@ describe("socket.udp()", function()
       third:sendto("from a third", near_address)
       print(far:sendto("from far", near_address))
       print(near:recv())
+    ]]))
+  end)
+
+  -- Found by a review: the kernel's word was dropped, and the wait went on to its limit. ICMP tells
+  -- the socket once, in whichever call comes next; then all is as before.
+  it("is told by a connected peer's machine that nobody listens there", function()
+    local told = lines(two .. [[
+      far:close()
+      assert(near:connect(far_address))
+      local function show(result, code, detail)
+        print(("%s %s"):format(result, code))
+        if detail then print((detail:gsub(far_address, "FAR", 1))) end
+      end
+      assert(near:send("lost"))
+      show(near:recv())
+      assert(near:send("lost"))
+      show(near:recvfrom())
+      assert(near:send("lost"))
+      timer.sleep(0.05)
+      show(near:send("not sent"))
+      near:settimeout(0.01)
+      show(near:recv())
+      near:settimeout(5)
+      far = socket.udp()
+      assert(far:bind(far_address))
+      show(near:send("here you are"))
+      show(far:recv())
+    ]])
+    assert.same({ "nil ECONNREFUSED", "FAR: connection refused", "nil ECONNREFUSED",
+      "FAR: connection refused", "nil ECONNREFUSED", "FAR: connection refused", "nil timeout",
+      "true nil", "here you are nil" }, told)
+  end)
+
+  it("says what Python says of a peer that is not there", function()
+    local code = [[
+import socket
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("127.0.0.1", 0))
+address = udp.getsockname()
+udp.close()
+near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+near.settimeout(5)
+near.connect(address)
+near.send(b"lost")
+try:
+    near.recv(100)
+except OSError as error:
+    print(type(error).__name__)
+]]
+    assert.equal("ConnectionRefusedError\n", shell.run({ "python3", "-c", code }).stdout)
+    assert.same({ "ECONNREFUSED" }, lines(two .. [[
+      far:close()
+      near:connect(far_address)
+      near:send("lost")
+      print((select(2, near:recv())))
     ]]))
   end)
 

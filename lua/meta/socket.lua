@@ -177,14 +177,16 @@ function Datagrams:sendto(data, host, port) end
 ---To the peer of connect().
 ---@param data string
 ---@return true? sent
----@return string? code "ENOTCONN" where there is no socket yet
+---@return string? code "ENOTCONN" where there is no socket yet; "ECONNREFUSED": nobody took the
+---datagram before, and this one was not sent
 ---@return string? detail
 function Datagrams:send(data) end
 
 ---Waits for one datagram.
 ---@param max? integer bytes; 65536
 ---@return string? data
----@return string peer "127.0.0.1:5000"; or the code: "timeout", "closed"
+---@return string peer "127.0.0.1:5000"; or the code: "timeout", "closed"; after connect()
+---"ECONNREFUSED", once: nobody took what was sent
 ---@return string? cut "truncated" when the datagram was longer than max; or the detail
 function Datagrams:recvfrom(max) end
 
@@ -192,6 +194,7 @@ function Datagrams:recvfrom(max) end
 ---@param max? integer
 ---@return string? data
 ---@return string? code
+---@return string? detail
 function Datagrams:recv(max) end
 
 ---Limits each later recvfrom() and recv().

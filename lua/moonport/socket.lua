@@ -259,7 +259,7 @@ end
 
 ---@param data string
 ---@return true? ok
----@return string? code
+---@return string? code "ECONNREFUSED" when nobody took the datagram before, …
 ---@return string? detail
 function Datagrams:send(data)
   if not self.udp then return nil, "ENOTCONN" end
@@ -269,8 +269,8 @@ end
 ---Waits for one datagram.
 ---@param max integer? bytes; a longer datagram is cut, and said to be
 ---@return string? data
----@return string peer "127.0.0.1:5000", or the code: "timeout", "closed"
----@return "truncated"?
+---@return string peer "127.0.0.1:5000", or the code: "timeout", "closed", "ECONNREFUSED"
+---@return string? cut "truncated"; or the detail
 function Datagrams:recvfrom(max)
   local udp, code, detail = open(self)
   if not udp then return nil, code, detail end
@@ -280,9 +280,10 @@ end
 ---@param max integer?
 ---@return string? data
 ---@return string? code
+---@return string? detail
 function Datagrams:recv(max)
-  local data, peer = self:recvfrom(max)
-  if not data then return nil, peer end
+  local data, peer, detail = self:recvfrom(max)
+  if not data then return nil, peer, detail end
   return data
 end
 

@@ -7,7 +7,7 @@
 int api_push_error(lua_State *L, int rc, const char *subject) {
   luaL_pushfail(L);
   lua_pushstring(L, uv_err_name(rc));
-  if (subject) {
+  if (subject && *subject) {
     lua_pushfstring(L, "%s: %s", subject, uv_strerror(rc));
   } else {
     lua_pushstring(L, uv_strerror(rc));

@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/* nil, "ECONNREFUSED", "127.0.0.1:9: connection refused". `subject` may be NULL. Returns 3. */
+/* nil, "ECONNREFUSED", "127.0.0.1:9: connection refused". `subject` may be NULL or empty.
+ * Returns 3. */
 int api_push_error(lua_State *L, int rc, const char *subject);
 
 /* nil, "closed". Returns 2. */

@@ -29,8 +29,9 @@ struct udp_object {
   int reference;    /* registry; of a service's socket */
   int waiting;      /* handlers that wait */
   struct api_wait receiver;
-  const char *fresh; /* a datagram on its way to the receiver, valid while it is woken */
+  const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
   size_t fresh_size;
+  int error;                       /* UV_E* */
   char peer_text[PEER_TEXT_BYTES]; /* the last peer as a script has it: replies name it again */
   struct sockaddr_storage peer;
 };
@@ -87,15 +88,31 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
 }
 
+/* The task that asked may have been cancelled. */
+static bool is_asked_for(void *owner) {
+  const struct udp_object *object = owner;
+  return api_wait_pending(&object->receiver);
+}
+
 static void on_asked_for(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
   struct udp_object *object = owner;
   udp_receive(object->udp, false);
   remember_peer(object, peer);
   object->fresh = bytes;
   object->fresh_size = size;
-  api_wait_wake(&object->receiver);
-  object->fresh = NULL;
+  api_wait_wake(&object->receiver); /* the object may be collected by now */
 }
+
+static void on_error(void *owner, int rc) {
+  struct udp_object *object = owner;
+  udp_receive(object->udp, false);
+  object->error = rc;
+  api_wait_wake(&object->receiver);
+}
+
+static const struct udp_events served_events = {.on_datagram = on_served};
+static const struct udp_events asked_events = {
+    .is_wanted = is_asked_for, .on_datagram = on_asked_for, .on_error = on_error};
 
 static struct udp_object *push_object(lua_State *L) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
@@ -120,7 +137,7 @@ int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
   const struct udp_options options = {.address = address, .batch = true};
   struct udp_object *object = NULL;
   if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
-  int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
+  int rc = udp_open(runtime->loop, &options, &served_events, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {
     api_close_udp(object);
@@ -198,29 +215,34 @@ static int l_send(lua_State *L) {
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
   if (!object->udp) return api_push_closed(L);
-  return finish(L, udp_send(object->udp, data, size, peer), has_peer ? lua_tostring(L, 3) : NULL);
+  return finish(L, udp_send(object->udp, data, size, peer),
+                has_peer ? lua_tostring(L, 3) : object->peer_text);
 }
 
 static int received(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct udp_object *object = check(L);
-  if (object->receiver.timed_out || !object->fresh) {
-    if (object->udp) udp_receive(object->udp, false);
+  if (!object->udp) return api_push_closed(L);
+  if (object->receiver.timed_out) {
+    udp_receive(object->udp, false);
     luaL_pushfail(L);
-    lua_pushstring(L, object->udp ? "timeout" : "closed");
+    lua_pushliteral(L, "timeout");
     return 2;
   }
+  const char *bytes = object->fresh;
+  object->fresh = NULL;
+  if (!bytes) return api_push_error(L, object->error, object->peer_text);
   size_t max = (size_t)luaL_optinteger(L, 2, 65536);
   bool cut = object->fresh_size > max;
-  lua_pushlstring(L, object->fresh, cut ? max : object->fresh_size);
+  lua_pushlstring(L, bytes, cut ? max : object->fresh_size);
   lua_pushstring(L, object->peer_text);
   if (!cut) return 2;
   lua_pushliteral(L, "truncated");
   return 3;
 }
 
-/* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code */
+/* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code [, detail] */
 static int l_recvfrom(lua_State *L) {
   struct udp_object *object = check(L);
   luaL_argcheck(L, luaL_optinteger(L, 2, 1) > 0, 2, "must be 1 or more bytes");
@@ -245,7 +267,7 @@ int api_new_udp(lua_State *L) {
   struct udp_object *object = push_object(L);
   struct udp_options options = {0};
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
-  int rc = udp_open(object->runtime->loop, &options, on_asked_for, object, &object->udp);
+  int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
   list_append(&object->runtime->open_udp, &object->link);
   return 1;
@@ -253,10 +275,11 @@ int api_new_udp(lua_State *L) {
 
 /* udp:connect(peer): send() needs no peer from then on, and others are not heard */
 static int l_connect(lua_State *L) {
-  const struct udp_object *object = check(L);
+  struct udp_object *object = check(L);
   struct sockaddr_storage scratch;
   const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
   if (!object->udp) return api_push_closed(L);
+  remember_peer(object, peer);
   return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }
 
