@@ -64,7 +64,7 @@ describe("settimeout", function()
     end)
   end
 
-  it("of a connect to an address that never answers ends it with ETIMEDOUT", function()
+  it("of a connect to an address that never answers ends it with 'timeout'", function()
     -- A backlog of 0 holds one connection; Linux then leaves further SYNs without an answer.
     local lines = program.lines(moonport, [[
       local server, address = listening("127.0.0.9", 0)
@@ -81,7 +81,7 @@ describe("settimeout", function()
       print(client:send("x"))
       assert(server:accept())
     ]])
-    assert.same({ "nil\tETIMEDOUT\ttrue", "true", "ETIMEDOUT", "nil\tENOTCONN" }, lines)
+    assert.same({ "nil\ttimeout\ttrue", "true", "timeout", "nil\tENOTCONN" }, lines)
   end)
 
   it("that ran out leaves the connection as it was, and the next call waits anew", function()
@@ -342,9 +342,9 @@ time.sleep(60)' &
       print(seconds < 1.5 or seconds, ticks > 5, answers:join(0.001))
       print((select(2, socket.connect("slow.example:80", { timeout = 0.1 }))))
     ]], without_answers())
-    assert.matches("^nil\tETIMEDOUT\tslow%.example", lines[1])
+    assert.equal("nil\ttimeout\tslow.example: no answer in time", lines[1])
     assert.equal("true\ttrue\ttrue\techo", lines[2])
-    assert.equal("ETIMEDOUT", lines[3])
+    assert.equal("timeout", lines[3])
   end)
 
   -- A lookup cannot be taken back once a thread asks; the program's end must not wait for it.

@@ -3,7 +3,8 @@
 -- socket.lua — the module moonport.socket, for editors — is never run.
 
 ---Connections that a script begins or accepts itself. Calls that wait hold up their own coroutine
----and nobody else's. The codes of failures are libuv's names: "ECONNREFUSED".
+---and nobody else's. The codes of failures are libuv's names, "ECONNREFUSED", and "timeout" for a limit
+---of the script's own.
 ---@class moonport.socket
 local socket = {}
 
@@ -11,7 +12,7 @@ local socket = {}
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
 ---@param options? moonport.ConnectOptions
 ---@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
 ---@return string? detail
 function socket.connect(address, options) end
 
@@ -22,7 +23,7 @@ function socket.connect(address, options) end
 ---@param name string
 ---@param seconds? number how long; nil: as long as it takes
 ---@return string[]? addresses in numbers
----@return string? code
+---@return string? code "EAI_NONAME", "timeout", …
 ---@return string? detail
 function socket.resolve(name, seconds) end
 

@@ -342,7 +342,7 @@ local CONNECT_OPTIONS = { timeout = true }
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
 ---@param options { timeout: number? }? seconds for the connect
 ---@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
 ---@return string? detail
 function M.connect(address, options)
   check_type(address, 1, "connect", "string")

@@ -80,10 +80,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (!self->inbox->drainer.timed_out) return push_done(L);
-  luaL_pushfail(L);
-  lua_pushliteral(L, "timeout");
-  return 2;
+  return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : push_done(L);
 }
 
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */

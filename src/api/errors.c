@@ -15,6 +15,14 @@ int api_push_error(lua_State *L, int rc, const char *subject) {
   return 3;
 }
 
+int api_push_timeout(lua_State *L, const char *subject) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "timeout");
+  if (!subject) return 2;
+  lua_pushfstring(L, "%s: no answer in time", subject);
+  return 3;
+}
+
 int api_push_closed(lua_State *L) {
   luaL_pushfail(L);
   lua_pushliteral(L, "closed");

@@ -130,9 +130,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   if (!object->listener) return api_push_closed(L);
   if (object->acceptor.timed_out) {
     listener_pause(object->listener, true);
-    luaL_pushfail(L);
-    lua_pushliteral(L, "timeout");
-    return 2;
+    return api_push_timeout(L, NULL);
   }
   if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;

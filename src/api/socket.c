@@ -99,15 +99,15 @@ static struct attempt *push_attempt(lua_State *L, const char *subject) {
   return attempt;
 }
 
-static int push_timeout(lua_State *L, struct attempt *attempt) {
+static int give_up(lua_State *L, struct attempt *attempt) {
   stop(attempt);
-  return api_push_error(L, UV_ETIMEDOUT, attempt->subject);
+  return api_push_timeout(L, attempt->subject);
 }
 
 static int connected(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (attempt->wait.timed_out) return give_up(L, attempt);
   if (!attempt->conn) return api_push_error(L, attempt->rc, attempt->subject);
   api_push_conn(L, api_make_conn(L, attempt->conn));
   return 1;
@@ -166,7 +166,7 @@ static int l_connect(lua_State *L) {
 static int resolved(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (attempt->wait.timed_out) return give_up(L, attempt);
   if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
   lua_createtable(L, attempt->count, 0);
   for (int i = 0; i < attempt->count; i++) {

@@ -226,9 +226,7 @@ static int received(lua_State *L, int status, lua_KContext context) {
   if (!object->udp) return api_push_closed(L);
   if (object->receiver.timed_out) {
     udp_receive(object->udp, false);
-    luaL_pushfail(L);
-    lua_pushliteral(L, "timeout");
-    return 2;
+    return api_push_timeout(L, NULL);
   }
   const char *bytes = object->fresh;
   object->fresh = NULL;
