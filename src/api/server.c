@@ -2,6 +2,7 @@
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/values.h"
 #include "base/blob.h"
 
 #include <lauxlib.h>
@@ -69,20 +70,15 @@ static int l_broadcast(lua_State *L) {
   return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 /* server.stats() -> table */
 static int l_stats(lua_State *L) {
   const struct runtime *runtime = runtime_of(L);
   lua_newtable(L);
-  set_integer(L, "connections", runtime->group.count);
-  set_integer(L, "accepted", runtime->group.accepted);
-  set_integer(L, "bytes_in", runtime->group.bytes_in);
-  set_integer(L, "bytes_out", runtime->group.bytes_out);
-  set_integer(L, "memory", vm_memory_bytes(runtime->vm));
+  api_set_integer(L, "connections", runtime->group.count);
+  api_set_integer(L, "accepted", runtime->group.accepted);
+  api_set_integer(L, "bytes_in", runtime->group.bytes_in);
+  api_set_integer(L, "bytes_out", runtime->group.bytes_out);
+  api_set_integer(L, "memory", vm_memory_bytes(runtime->vm));
   lua_pushboolean(L, runtime->draining);
   lua_setfield(L, -2, "draining");
   return 1;
