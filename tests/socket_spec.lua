@@ -40,17 +40,22 @@ describe("a TCP socket", function()
     ]]))
   end)
 
-  it("takes an address in each form that a script's `listen` takes", function()
-    assert.same({ "127.0.0.1", "127.0.0.1", "[::1]", "[::1]", "0.0.0.0" },
-      program.lines(moonport, [[
-        local forms = { { "127.0.0.1", 0 }, { "tcp://127.0.0.1:0" }, { "::1", 0 },
-          { "[::1]:0" }, { 0 } }
+  it("takes an address in each form that a script's `listen` takes, as datagrams do", function()
+    local expected = { "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "[::1]", "[::1]",
+      "0.0.0.0", "0.0.0.0" }
+    local lines = program.lines(moonport, [[
+      local forms = { { "127.0.0.1", 0 }, { "tcp://127.0.0.1:0" }, { "localhost", 0 },
+        { "localhost:0" }, { "::1", 0 }, { "[::1]:0" }, { 0 }, { "", 0 } }
+      for _, kind in ipairs { "tcp", "udp" } do
         for _, form in ipairs(forms) do
-          local server = socket.tcp()
-          assert(server:bind(table.unpack(form)))
-          print((server:getsockname():match("^(.*):%d+$")))
+          local it = socket[kind]()
+          assert(it:bind(table.unpack(form)))
+          print((it:getsockname():match("^(.*):%d+$")))
         end
-      ]]))
+      end
+    ]])
+    assert.same(expected, { table.unpack(lines, 1, 8) })
+    assert.same(expected, { table.unpack(lines, 9) })
   end)
 
   it("connects over IPv6", function()

@@ -3,8 +3,8 @@
 -- socket.lua — the module moonport.socket, for editors — is never run.
 
 ---Connections that a script begins or accepts itself. Calls that wait hold up their own coroutine
----and nobody else's. The codes of failures are libuv's names, "ECONNREFUSED", and "timeout" for a limit
----of the script's own.
+---and nobody else's. The codes of failures are libuv's names, "ECONNREFUSED", and "timeout" for a
+---limit of the script's own.
 ---@class moonport.socket
 local socket = {}
 
@@ -40,6 +40,7 @@ function socket.udp() end
 ---@class moonport.Socket
 local Socket = {}
 
+---Waits only to look a name up; of a name with several addresses it takes the first of IPv4.
 ---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
 ---@param port? integer 0: a free one, which getsockname() tells
 ---@return true? bound
@@ -151,7 +152,8 @@ function Socket:close() end
 ---@class moonport.Datagrams
 local Datagrams = {}
 
----@param host string "localhost", or a whole address in numbers: "127.0.0.1:5353"
+---Waits only to look a name up; of a name with several addresses it takes the first of IPv4.
+---@param host string|integer "localhost", a whole address such as "[::1]:5353", or a port
 ---@param port? integer 0: a free one, which getsockname() tells
 ---@return true? bound
 ---@return string? code
@@ -159,7 +161,7 @@ local Datagrams = {}
 function Datagrams:bind(host, port) end
 
 ---Names the one peer that send() is for; datagrams of others are not received from then on.
----@param host string a name, or a whole address in numbers
+---@param host string a name, or a whole address
 ---@param port? integer
 ---@return true? connected
 ---@return string? code
@@ -168,7 +170,7 @@ function Datagrams:connect(host, port) end
 
 ---Sends one datagram, now or not at all. Waits only to look a name up.
 ---@param data string
----@param host string a name, or a peer as recvfrom() gave it
+---@param host string a name, a whole address, or a peer as recvfrom() gave it
 ---@param port? integer
 ---@return true? sent
 ---@return string? code "EMSGSIZE": larger than a datagram may be; "EAGAIN": the kernel is full

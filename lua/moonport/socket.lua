@@ -35,31 +35,21 @@ local function check_option(name)
   if not OPTIONS[name] then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
 end
 
--- "tcp://host:port" of what a caller gave: a whole address, or a host and a port.
+-- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
+-- everywhere for bind(), this machine otherwise.
 local function address_of(kind, host, port)
+  if type(host) == "number" then return ":" .. host end
   if port == nil then
-    if type(host) == "number" then return "tcp://:" .. host end
     if kind == "unix" and not string.find(host, "^unix:") then return "unix:" .. host end
     return host
   end
   if string.find(host, ":", 1, true) and not string.find(host, "^%[") then
     host = "[" .. host .. "]"
   end
-  return ("tcp://%s:%d"):format(host, port)
+  return ("%s:%d"):format(host, port)
 end
 
--- "127.0.0.1:53" of what a caller gave; a name is looked up.
-local function numeric(host, port)
-  if port == nil then return host end
-  if not string.find(host, "^[%d.]+$") and not string.find(host, ":", 1, true) then
-    local found, code, detail = core.resolve(host)
-    if not found then return nil, code, detail end
-    host = found[1]
-  end
-  return string.find(host, ":", 1, true) and ("[%s]:%d"):format(host, port) or host .. ":" .. port
-end
-
----Takes an address. Port 0 takes a free port, told by getsockname().
+---Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
 ---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
 ---@param port integer?
 ---@return true? ok
@@ -71,13 +61,11 @@ function Socket:bind(host, port)
   if self.listener or self.conn then
     return nil, "EINVAL", "the socket is bound or connected already"
   end
-  local address = address_of(self.kind, host, port)
-  if port ~= nil then
-    local numbers, code, detail = numeric(host, port)
-    if not numbers then return nil, code, detail end
-    address = "tcp://" .. numbers
-  end
-  local listener, code, detail = core.bind(address)
+  local address, code, detail =
+    core.lookup(address_of(self.kind, host, port), "0.0.0.0", false, self.timeout)
+  if not address then return nil, code, detail end
+  local listener
+  listener, code, detail = core.bind(address)
   if not listener then return nil, code, detail end
   for name, value in pairs(self.options) do listener:setoption(name, value) end
   self.listener = listener
@@ -194,6 +182,7 @@ Socket.__close = Socket.close
 
 ---@class moonport.Datagrams
 ---@field private udp any? once bound, connected, or sent from
+---@field private peer string? whose datagram came last: mostly the one to answer
 ---@field private timeout number? seconds
 ---@field private options table<string, any>
 local Datagrams = {}
@@ -211,15 +200,27 @@ local function open(self, address, peer)
   return udp
 end
 
----@param host string "localhost", or a whole address "127.0.0.1:5353"
+-- The peer that is meant, in numbers; of a name with several addresses one that the socket reaches.
+local function peer_of(self, host, port)
+  if port == nil and host == self.peer then return host end
+  local ours = self.udp and self.udp:getsockname()
+  local is_ip6 = ours and string.find(ours, "^%[") ~= nil
+  return core.lookup(address_of("udp", host, port), "127.0.0.1", is_ip6, self.timeout)
+end
+
+---Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
+---@param host string|integer "localhost", a whole address such as "[::1]:5353", or a port
 ---@param port integer?
 ---@return true? ok
 ---@return string? code
 ---@return string? detail
 function Datagrams:bind(host, port)
-  local address, code, detail = numeric(host, port)
-  if not address then return nil, code, detail end
+  check_type(host, 1, "bind", "string", "integer")
+  check_type(port, 2, "bind", "integer", "nil")
   if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
+  local address, code, detail =
+    core.lookup(address_of("udp", host, port), "0.0.0.0", false, self.timeout)
+  if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, address)
   if not udp then return nil, code, detail end
@@ -233,7 +234,9 @@ end
 ---@return string? code
 ---@return string? detail
 function Datagrams:connect(host, port)
-  local address, code, detail = numeric(host, port)
+  check_type(host, 1, "connect", "string")
+  check_type(port, 2, "connect", "integer", "nil")
+  local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, nil, address)
@@ -249,7 +252,10 @@ end
 ---@return string? code "EMSGSIZE", "EAGAIN", …
 ---@return string? detail
 function Datagrams:sendto(data, host, port)
-  local address, code, detail = numeric(host, port)
+  check_type(data, 1, "sendto", "string", "number")
+  check_type(host, 2, "sendto", "string")
+  check_type(port, 3, "sendto", "integer", "nil")
+  local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, nil, address)
@@ -274,7 +280,9 @@ end
 function Datagrams:recvfrom(max)
   local udp, code, detail = open(self)
   if not udp then return nil, code, detail end
-  return udp:recvfrom(max, self.timeout)
+  local data, peer, more = udp:recvfrom(max, self.timeout)
+  if data then self.peer = peer end
+  return data, peer, more
 end
 
 ---@param max integer?

@@ -8,6 +8,7 @@
 #include "api/modules.h"
 #include "api/option.h"
 #include "api/runtime.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
 
@@ -72,30 +73,15 @@ void api_close_listeners(struct runtime *runtime) {
   }
 }
 
-static int push_address(lua_State *L, const struct listener_object *object) {
-  struct sockaddr_storage address;
-  socklen_t size;
-  char text[ADDRESS_TEXT_MAX];
-  int rc = listener_address(object->listener, &address, &size);
-  if (rc < 0) return api_push_error(L, rc, NULL);
-  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
-  lua_pushstring(L, text);
-  return 1;
-}
-
-/* core.bind(address) -> listener | nil, code, detail. A name is looked up, and waited for. */
+/* core.bind(address) -> listener | nil, code, detail. Raises for a name: core.lookup() comes before. */
 int api_bind(lua_State *L) {
-  const char *text = luaL_checkstring(L, 1);
   struct address address;
-  struct sockaddr_storage found;
+  struct sockaddr_storage numeric;
   socklen_t size;
-  char error[512];
-  if (address_parse(text, "0.0.0.0", &address, error, sizeof error) < 0 ||
-      address_resolve(&address, &found, &size, 1, error, sizeof error) < 0) {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "EINVAL");
-    lua_pushstring(L, error);
-    return 3;
+  int failed = api_read_address(L, 1, "0.0.0.0", &address);
+  if (failed) return failed;
+  if (address_numeric(&address, &numeric, &size) < 0) {
+    return luaL_argerror(L, 1, "is a name, not an address in numbers");
   }
   runtime_check_alive(L);
   struct runtime *runtime = runtime_of(L);
@@ -103,9 +89,9 @@ int api_bind(lua_State *L) {
   *object = (struct listener_object){.runtime = runtime};
   list_init(&object->link);
   luaL_setmetatable(L, type_name);
-  int rc = listener_bind(runtime->loop, (struct sockaddr *)&found, size, &events, object,
+  int rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
                          &object->listener);
-  if (rc < 0) return api_push_error(L, rc, text);
+  if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
   list_append(&runtime->open_listeners, &object->link);
   return 1;
 }
@@ -188,7 +174,11 @@ static int l_getoption(lua_State *L) {
 /* listener:getsockname() -> "127.0.0.1:12345" */
 static int l_getsockname(lua_State *L) {
   const struct listener_object *object = check(L);
-  return object->listener ? push_address(L, object) : api_push_closed(L);
+  struct sockaddr_storage address;
+  socklen_t size = 0;
+  if (!object->listener) return api_push_closed(L);
+  int rc = listener_address(object->listener, &address, &size);
+  return api_push_address(L, rc, &address, size);
 }
 
 void api_open_listener(lua_State *L) {
@@ -199,12 +189,5 @@ void api_open_listener(lua_State *L) {
                                      {"setoption", l_setoption},
                                      {"getoption", l_getoption},
                                      {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  api_open_socket_type(L, type_name, methods, l_gc);
 }

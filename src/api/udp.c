@@ -9,6 +9,7 @@
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
 #include "net/udp.h"
@@ -43,11 +44,10 @@ struct datagram {
 };
 
 static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
-  size_t size =
-      peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  socklen_t size = address_size(peer);
   if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
   memcpy(&object->peer, peer, size);
-  address_from_sockaddr(peer, (socklen_t)size, object->peer_text, sizeof object->peer_text);
+  address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
 }
 
 /* Runs in the handler's coroutine. */
@@ -186,16 +186,12 @@ static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *
   struct address address;
   socklen_t size;
   char error[512];
-  struct in6_addr unused;
   if (address_parse(text, "127.0.0.1", &address, error, sizeof error) < 0) {
     luaL_argerror(L, index, error);
   }
-  if (uv_inet_pton(AF_INET, address.host, &unused) < 0 &&
-      uv_inet_pton(AF_INET6, address.host, &unused) < 0) {
+  luaL_argcheck(L, address.kind != ADDRESS_UNIX, index, "is a path: datagrams need HOST:PORT");
+  if (address_numeric(&address, scratch, &size) < 0) {
     luaL_argerror(L, index, "is a name: look it up with socket.resolve() first");
-  }
-  if (address_resolve(&address, scratch, &size, 1, error, sizeof error) != 1) {
-    luaL_argerror(L, index, error);
   }
   return (const struct sockaddr *)scratch;
 }
@@ -284,14 +280,10 @@ static int l_connect(lua_State *L) {
 static int l_getsockname(lua_State *L) {
   const struct udp_object *object = check(L);
   struct sockaddr_storage address;
-  socklen_t size;
-  char text[ADDRESS_TEXT_MAX];
+  socklen_t size = 0;
   if (!object->udp) return api_push_closed(L);
   int rc = udp_address(object->udp, &address, &size);
-  if (rc < 0) return api_push_error(L, rc, NULL);
-  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
-  lua_pushstring(L, text);
-  return 1;
+  return api_push_address(L, rc, &address, size);
 }
 
 static int l_setoption(lua_State *L) {
@@ -328,12 +320,5 @@ void api_open_udp(lua_State *L) {
       {"setoption", l_setoption}, {"getoption", l_getoption},
       {"close", l_close},         {NULL, NULL},
   };
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  api_open_socket_type(L, type_name, methods, l_gc);
 }
