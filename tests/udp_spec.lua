@@ -55,6 +55,23 @@ describe("a service on udp://", function()
     assert.same(sent, got)
   end)
 
+  it("takes several from the kernel in one call", function()
+    local server, trace = moonport:start_traced("recvmmsg", echo, UDP)
+    local peer <close> = peer_of(server)
+    assert(peer:send("first"))
+    assert.equal("first", peer:receive())
+    server:signal("sigstop")
+    for index = 1, 15 do assert(peer:send("number " .. index)) end
+    server:signal("sigcont")
+    for index = 1, 15 do assert.equal("number " .. index, peer:receive()) end
+    server:stop()
+    local most = 0
+    for count in trace():gmatch("recvmmsg[^\n]* = (%d+)") do
+      most = math.max(most, tonumber(count))
+    end
+    assert.is_true(most > 1, "recvmmsg took one at a time")
+  end)
+
   it("gets any bytes, none at all, and as many as a datagram holds", function()
     local server = moonport:start([[
       return {
@@ -497,6 +514,61 @@ except OSError as error:
         print(("%s %s"):format(ok, code))
       end
     ]]))
+  end)
+
+  it("knows its peer after connect", function()
+    assert.same({ "nil", "true", "nil" }, lines(two .. [[
+      print(near:getpeername())
+      assert(near:connect(far_address))
+      print(near:getpeername() == far_address)
+      near:close()
+      print(near:getpeername())
+    ]]))
+  end)
+
+  -- Found by a review: the option was set behind bind(), where it changes nothing.
+  it("shares an address with others when all have reuseaddr", function()
+    assert.same({ "nil EADDRINUSE", "true nil", "true nil" }, lines([[
+      local function try(...)
+        local ok, code = ...
+        print(("%s %s"):format(ok, code))
+      end
+      local first, second, third = socket.udp(), socket.udp(), socket.udp()
+      assert(first:bind("127.0.0.1", 0))
+      second:setoption("reuseaddr", true)
+      third:setoption("reuseaddr", true)
+      try(second:bind(first:getsockname()))
+      try(second:bind("127.0.0.1", 0))
+      try(third:bind(second:getsockname()))
+    ]]))
+  end)
+
+  it("receives what is sent to a multicast group from join to leave", function()
+    local in_network = [[
+      ip link set lo up multicast on
+      ip route add 224.0.0.0/4 dev lo
+      exec "$@"
+    ]]
+    assert.same({ "to the group", "to the group", "nil timeout", "to one" },
+      program.lines(moonport, [[
+        local members, sender = { socket.udp(), socket.udp() }, socket.udp()
+        for _, member in ipairs(members) do
+          member:settimeout(5)
+          member:setoption("reuseaddr", true)
+          assert(member:bind("0.0.0.0", 5353))
+          assert(member:setoption("join", "224.0.0.251"))
+        end
+        assert(sender:sendto("to the group", "224.0.0.251", 5353))
+        for _, member in ipairs(members) do print(member:recv()) end
+        for _, member in ipairs(members) do assert(member:setoption("leave", "224.0.0.251")) end
+        members[1]:settimeout(0.1)
+        members[2]:close()
+        sender:sendto("to nobody", "224.0.0.251", 5353)
+        local data, code = members[1]:recv()
+        print(("%s %s"):format(data, code))
+        sender:sendto("to one", "127.0.0.1", 5353)
+        print((members[1]:recv()))
+      ]], { prefix = shell.words(shell.unshare("n"), "sh", "-c", in_network, "sh") }))
   end)
 
   it("needs broadcast to send to everyone", function()

@@ -97,6 +97,21 @@ function Socket:recv_exactly(size) end
 ---@return string? partial
 function Socket:recv_line(max) end
 
+---As conn:recv_message(); a program has to name the frame.
+---@param frame moonport.Format
+---@return string? message
+---@return string? code or the prefix, where the frame has an offset
+---@return string? detail
+function Socket:recv_message(frame) end
+
+---As conn:send_message(), and waits while the peer is slower.
+---@param message string|number
+---@param frame moonport.Format
+---@param prefix? string
+---@return true? sent
+---@return string? code
+function Socket:send_message(message, frame, prefix) end
+
 ---As conn:recv_until().
 ---@param separator string
 ---@param max? integer
@@ -144,6 +159,7 @@ function Socket:getsockname() end
 ---@return string? address of the other end
 function Socket:getpeername() end
 
+---Everything after that is nil, "closed".
 ---@return true
 function Socket:close() end
 
@@ -204,7 +220,7 @@ function Datagrams:recv(max) end
 ---@param seconds number? nil: as long as it takes
 function Datagrams:settimeout(seconds) end
 
----Before there is a socket the option is kept until then.
+---Before there is a socket the option is kept until then; "reuseaddr" has to come before bind().
 ---@param name moonport.OptionName|"join"|"leave"
 ---@param value boolean|integer|string
 ---@return true? set
@@ -221,7 +237,10 @@ function Datagrams:getoption(name) end
 ---@return string? address of our end: "127.0.0.1:5353"
 function Datagrams:getsockname() end
 
----Ends a wait in recvfrom() with "closed".
+---@return string? address of the peer of connect()
+function Datagrams:getpeername() end
+
+---Ends a wait in recvfrom() with "closed", as is everything after that.
 ---@return true
 function Datagrams:close() end
 

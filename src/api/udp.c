@@ -254,12 +254,12 @@ static int l_recvfrom(lua_State *L) {
   return vm_wait(L, 0, received);
 }
 
-/* core.udp([address]) -> udp | nil, code, detail: bound to the address, or to none yet */
+/* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
-  struct udp_options options = {0};
+  struct udp_options options = {.reuse_address = lua_toboolean(L, 2)};
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));

@@ -79,7 +79,8 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
     return rc;
   }
   udp->uv.data = udp;
-  if (options->address) rc = uv_udp_bind(&udp->uv, options->address, 0);
+  unsigned bind_flags = options->reuse_address ? UV_UDP_REUSEADDR : 0;
+  if (options->address) rc = uv_udp_bind(&udp->uv, options->address, bind_flags);
   if (rc < 0) {
     uv_close((uv_handle_t *)&udp->uv, on_closed);
     return rc;
