@@ -72,13 +72,7 @@ struct script_status {
   const char *state; /* "serving", "draining"; "failed": no version of it is in force */
   uint64_t version;  /* in force, counted from 1; 0: none */
   size_t versions;   /* in use: that one, and earlier ones that still have connections */
-  size_t versions;   /* in use: that one, and earlier ones that still have connections */
   size_t memory_bytes;
-  uint64_t connections; /* open now */
-  uint64_t accepted;    /* so far */
-  uint64_t outgoing;    /* open now, of those it made itself */
-  uint64_t bytes_in;    /* of all of them, so far */
-  uint64_t bytes_out;
   uint64_t connections; /* open now */
   uint64_t accepted;    /* so far */
   uint64_t outgoing;    /* open now, of those it made itself */
