@@ -93,8 +93,7 @@ void version_free(struct version *version) {
   vm_world_disown(version->world);
   vm_world_unref(version->world);
   if (version->cohort) cohort_free(runtime, version->cohort);
-  for (size_t i = 0; i < version->source_count; i++) free(version->sources[i]);
-  free(version->sources);
+  sources_free(version->sources, version->source_count);
   free(version);
 }
 
@@ -272,14 +271,38 @@ struct conn_totals runtime_totals(const struct runtime *runtime) {
   return totals;
 }
 
-void version_note_source(struct version *version, const char *path) {
+/* --- What it is made of -------------------------------------------------------------------- */
+
+static struct source *find_source(const struct version *version, const char *path) {
   for (size_t i = 0; i < version->source_count; i++) {
-    if (strcmp(version->sources[i], path) == 0) return;
+    if (strcmp(version->sources[i].path, path) == 0) return &version->sources[i];
   }
-  if (version->source_count >= SOURCES_MAX) return;
-  char **sources = realloc(version->sources, (version->source_count + 1) * sizeof *sources);
-  if (!sources) return;
+  return NULL;
+}
+
+static struct source *append_source(struct version *version, const char *path) {
+  if (version->source_count >= SOURCES_MAX) return NULL;
+  struct source *sources = realloc(version->sources, (version->source_count + 1) * sizeof *sources);
+  if (!sources) return NULL;
   version->sources = sources;
-  char *copy = strdup(path);
-  if (copy) version->sources[version->source_count++] = copy;
+  struct source *source = &sources[version->source_count];
+  *source = (struct source){.path = strdup(path)};
+  if (!source->path) return NULL;
+  version->source_count++;
+  return source;
+}
+
+void version_note_source(struct version *version, const char *path, const char *bytes,
+                         size_t size) {
+  struct source *source = find_source(version, path);
+  if (!source) source = append_source(version, path);
+  if (!source) return;
+  source->was_read = bytes != NULL;
+  source->digest = digest_empty();
+  if (bytes) digest_add(&source->digest, bytes, size);
+}
+
+void sources_free(struct source *sources, size_t count) {
+  for (size_t i = 0; i < count; i++) free(sources[i].path);
+  free(sources);
 }

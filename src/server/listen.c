@@ -159,6 +159,14 @@ static struct listen_entry *place_for(struct listen_set *set, const char *name) 
 }
 
 static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
+  const struct script_options *options = set->options;
+  const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
+  if (other) {
+    runtime_fault(set->runtime,
+                  "cannot listen on %s: %s does already; give one of them another port", name,
+                  other);
+    return rc;
+  }
   runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
                 advice_for(rc, is_unix));
   return rc;

@@ -40,15 +40,14 @@ static void on_room(void *context) {
 }
 
 /* Without a script that loads, or one that runs, nobody asks for it. */
-static void on_source(void *context, const char *path) {
+static void on_source(void *context, const char *path, const char *bytes, size_t size) {
   struct runtime *runtime = context;
   const struct vm_world *world = vm_world_in_force(runtime->vm);
   struct version *version = world ? vm_world_owner(world) : NULL;
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
-  size_t known = version->source_count;
-  version_note_source(version, path);
-  if (version->source_count > known && script->options->on_sources) {
+  version_note_source(version, path, bytes, size);
+  if (script->options->on_sources) {
     script->options->on_sources(script->options->context);
   }
 }

@@ -15,6 +15,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -36,6 +37,12 @@ static size_t conn_count(const struct server *server) {
   size_t count = 0;
   for (size_t i = 0; i < server->script_count; i++) count += script_conn_count(server->scripts[i]);
   return count;
+}
+
+void server_on_turn(void *context) {
+  struct server *server = context;
+  server_free_left_now(server);
+  server_follow_update(server);
 }
 
 /* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
@@ -138,6 +145,26 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
+struct listener_question {
+  const char *name;
+  bool found;
+};
+
+static void compare_name(void *context, const char *name) {
+  struct listener_question *question = context;
+  if (strcmp(name, question->name) == 0) question->found = true;
+}
+
+static const char *who_listens(void *context, const char *name) {
+  const struct server *server = context;
+  struct listener_question question = {.name = name};
+  for (size_t i = 0; i < server->script_count; i++) {
+    script_each_listener(server->scripts[i], compare_name, &question);
+    if (question.found) return script_path(server->scripts[i]);
+  }
+  return NULL;
+}
+
 int server_append_script(struct server *server, struct script *script) {
   struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
   if (!scripts) return -1;
@@ -183,6 +210,7 @@ static int server_load(const struct server_options *options, struct server **out
       .unsafe = options->unsafe,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
+      .who_listens = who_listens,
       .on_sources = server_sources_changed,
       .context = server,
   };
@@ -216,6 +244,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
   }
+  if (rc == 0) server_follow_open(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -229,6 +258,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  server_follow_close(server);
   if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
