@@ -9,6 +9,7 @@
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/tell.h"
 #include "api/wait.h"
 #include "base/address.h"
 #include "net/udp.h"
@@ -52,11 +53,13 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
-  const struct service *service = runtime_of(L)->service;
+  const struct runtime *runtime = runtime_of(L);
+  const struct service *service = runtime->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
   lua_pushstring(L, datagram->object->peer_text);
+  if (api_tells_handlers(runtime)) api_tell_handler(L, "on_datagram", 2);
   lua_callk(L, 3, 0, 0, vm_nothing_follows);
   return 0;
 }
@@ -117,7 +120,7 @@ static int make_served(lua_State *L) {
 int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {.address = address, .batch = true};
+  const struct udp_options options = {.address = address, .script = runtime->script, .batch = true};
   struct udp_object *object = NULL;
   if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
   int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
@@ -198,7 +201,10 @@ static int l_send(lua_State *L) {
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
   if (!object->udp) return api_push_closed(L);
-  return finish(L, udp_send(object->udp, data, size, peer), has_peer ? lua_tostring(L, 3) : NULL);
+  const char *peer_text = has_peer ? lua_tostring(L, 3) : NULL;
+  int rc = udp_send(object->udp, data, size, peer);
+  if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
+  return finish(L, rc, peer_text);
 }
 
 static int received(lua_State *L, int status, lua_KContext context) {
@@ -243,7 +249,7 @@ int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
-  struct udp_options options = {0};
+  struct udp_options options = {.script = object->runtime->script};
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, on_asked_for, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));

@@ -15,6 +15,7 @@ typedef void (*udp_datagram)(void *owner, const char *bytes, size_t size,
 
 struct udp_options {
   const struct sockaddr *address; /* to bind to; NULL: the kernel chooses when it first sends */
+  const char *script;             /* whose it is, for who watches; NULL: it is not watched */
   bool batch;                     /* recvmmsg(2): for a socket that is always received from */
 };
 

@@ -3,6 +3,7 @@
 
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/tell.h"
 #include "api/udp.h"
 #include "base/address.h"
 #include "net/listener.h"
@@ -170,6 +171,7 @@ static int open_socket(struct listen_set *set, struct sockaddr_storage *address,
   set->names[entry->index] = strdup(name);
   if (!set->names[entry->index]) return UV_ENOMEM;
   runtime_logf(set->runtime, LOG_INFO, "listening on %s", name);
+  if (api_is_told(set->runtime, EVENT_LISTEN)) api_tell_listen(set->runtime, EVENT_LISTEN, name);
   return 0;
 }
 
@@ -255,8 +257,16 @@ int listen_set_open(struct listen_set *set, const char *const *addresses, size_t
   return rc;
 }
 
+static void tell_closing(const struct listen_set *set, size_t index) {
+  const struct listen_entry *entry = set->entries[index];
+  if (!entry->listener && !entry->udp) return;
+  if (!api_is_told(set->runtime, EVENT_UNLISTEN)) return;
+  api_tell_listen(set->runtime, EVENT_UNLISTEN, set->names[index]);
+}
+
 void listen_set_close(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
+    tell_closing(set, i);
     if (set->entries[i]->listener) listener_close(set->entries[i]->listener);
     set->entries[i]->listener = NULL;
     if (set->entries[i]->udp) api_close_udp(set->entries[i]->udp);

@@ -5,6 +5,7 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/task.h"
+#include "api/tell.h"
 #include "api/timer.h"
 #include "api/udp.h"
 #include "api/wait.h"
@@ -123,6 +124,7 @@ static struct script *script_new(const char *path, const struct script_options *
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;
+    api_tell_begin(runtime);
     return script;
   }
   script_free(script);
