@@ -92,13 +92,7 @@ static void push_listener(lua_State *L, const struct api_conn *self) {
 }
 
 static void push_state(lua_State *L, const struct api_conn *self) {
-  static const char *const names[] = {
-      [CONN_PHASE_OPEN] = "open",
-      [CONN_PHASE_PEER_FINISHED] = "eof",
-      [CONN_PHASE_SHUTDOWN] = "shutdown",
-      [CONN_PHASE_CLOSING] = "closing",
-  };
-  lua_pushstring(L, self->conn ? names[conn_phase(self->conn)] : "closed");
+  lua_pushstring(L, self->conn ? conn_phase_name(conn_phase(self->conn)) : "closed");
 }
 
 static const struct field {

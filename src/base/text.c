@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Longer words are compared with nothing: no name of ours comes near. */
@@ -175,4 +176,37 @@ const char *text_nearest(const char *word, const char *const *known, size_t coun
     }
   }
   return best;
+}
+
+void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  size_t unit = 0;
+  if (bytes < 1024) {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%u", (unsigned)bytes);
+    return;
+  }
+  double value = (double)bytes / 1024;
+  /* What would be rounded to 1024 of a unit is 1 of the next. */
+  for (; value >= 1023.5 && unit + 1 < sizeof units / sizeof units[0]; unit++) {
+    value /= 1024;
+  }
+  (void)snprintf(out, TEXT_UNITS_SIZE_MAX, value < 9.95 ? "%.1f %s" : "%.0f %s", value,
+                 units[unit]);
+}
+
+void text_format_seconds(double seconds, char out[TEXT_UNITS_SIZE_MAX]) {
+  if (seconds < 9.95) {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%.1f s", seconds);
+    return;
+  }
+  const unsigned long long whole = (unsigned long long)(seconds + 0.5);
+  if (whole < 60) {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu s", whole);
+  } else if (whole < 3600) {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu min %llu s", whole / 60, whole % 60);
+  } else if (whole < 86400) {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu h %llu min", whole / 3600, whole / 60 % 60);
+  } else {
+    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu d %llu h", whole / 86400, whole / 3600 % 24);
+  }
 }

@@ -18,6 +18,13 @@ int text_parse_size(const char *text, size_t *out);
  * untouched. The locale plays no part. */
 int text_parse_seconds(const char *text, int64_t *out_ms);
 
+/* Room for what the next two write. */
+#define TEXT_UNITS_SIZE_MAX 32
+/* Writes "0", "512", "1.5 KiB", "23 MiB": bytes, for people. */
+void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]);
+/* Writes "0.4 s", "12 s", "3 min 5 s", "2 h 7 min", "9 d 4 h": seconds, for people. */
+void text_format_seconds(double seconds, char out[TEXT_UNITS_SIZE_MAX]);
+
 /* The word of `known` that was most likely meant by `word`, or NULL when none is near: at most
  * max(1, strlen(word) / 3) letters inserted, removed, replaced or swapped with their neighbour,
  * upper and lower case being the same. Of equals the first wins. */

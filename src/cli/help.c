@@ -11,14 +11,15 @@
 
 static const char title[] = "moonport: a socket server whose behaviour is a Lua script";
 
-static const char exit_codes[] = "\nexit codes:\n"
-                                 "  0  done\n"
-                                 "  1  the script or the address is at fault; the log says how\n"
-                                 "  2  the command line is; standard error says how\n";
+static const char exit_codes[] =
+    "\nexit codes:\n"
+    "  0  done\n"
+    "  1  the script, the address or the server is at fault; standard error says how\n"
+    "  2  the command line is\n";
 
 void help_describe_notes(const struct option_row *row, char *out, size_t size) {
   char accepted[OPTION_DESCRIPTION_SIZE_MAX] = "";
-  const char *fallback = row->fallback;
+  const char *fallback = row->fallback_note != NULL ? row->fallback_note : row->fallback;
   const char *env = row->name != NULL ? row->env : NULL;
   /* What a number or a word may be is worth telling; that an ADDR is some ADDR is not. */
   if (row->kind != OPTION_FLAG && row->kind != OPTION_STRING) {

@@ -1,8 +1,15 @@
 /* cli/serve.c — `moonport serve PATH...`: runs a server until it has drained. */
+#include "base/control_address.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 
 int serve_command(const struct command_call *call) {
+  struct control_address control;
+  bool controlled = false;
+  int code = settings_read_control(call, &control, &controlled);
+  if (code != EXIT_DONE) {
+    return code;
+  }
   struct log *log = settings_log_new(call->options);
   if (log == NULL) {
     return EXIT_AT_FAULT;
@@ -11,9 +18,10 @@ int serve_command(const struct command_call *call) {
   options.listen = options_string(call->options, "listen");
   options.backlog = (int)options_number(call->options, "backlog");
   options.drain_ms = options_number(call->options, "drain");
+  options.control = controlled ? &control : NULL;
   struct server *server = NULL;
   int rc = server_open(&options, &server);
-  int code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
+  code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
   if (rc == 0) {
     code = server_run(server);
     server_free(server);

@@ -1,8 +1,12 @@
 /* cli/settings.c — the options of a command line as the server takes them. */
 #include "cli/settings.h"
 
+#include "base/control_address.h"
+
 #include <stdio.h>
 #include <unistd.h>
+
+#define MESSAGE_SIZE_MAX 512
 
 struct log *settings_log_new(const struct options *options) {
   struct log *log = log_new(STDERR_FILENO, (enum log_level)options_choice(options, "log-level"),
@@ -22,4 +26,15 @@ struct server_options settings_read(const struct command_call *call, struct log 
       .unsafe = options_flag(call->options, "unsafe"),
       .lua_dir = options_string(call->options, "MOONPORT_LUA_DIR"),
   };
+}
+
+int settings_read_control(const struct command_call *call, struct control_address *out,
+                          bool *wanted) {
+  const char *text = options_string(call->options, "control");
+  char error[MESSAGE_SIZE_MAX];
+  *wanted = !control_address_is_off(text);
+  if (*wanted && control_address_read(text, out, error, sizeof error) != 0) {
+    return command_refuse(call->command, "%s", error);
+  }
+  return EXIT_DONE;
 }

@@ -6,10 +6,17 @@
 #include "cli/command.h"
 #include "server/server.h"
 
+struct control_address;
+
 /* The log that --log-level and --log-format ask for, on stderr. NULL, said on stderr: no memory. */
 struct log *settings_log_new(const struct options *options);
 
 /* What serving and checking have in common; the rest is left at zero. Borrows from both. */
 struct server_options settings_read(const struct command_call *call, struct log *log);
+
+/* Where --control says that the control socket is; *wanted is false when it says off.
+ * EXIT_DONE, or EXIT_USAGE after saying what is wrong with it. */
+int settings_read_control(const struct command_call *call, struct control_address *out,
+                          bool *wanted);
 
 #endif

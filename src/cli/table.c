@@ -10,9 +10,16 @@ enum {
   HELP = 1u << 2,
   COMPLETIONS = 1u << 3,
   RUN = 1u << 4,
-  SCRIPTS = SERVE | CHECK, /* what loads scripts */
-  LUA = SCRIPTS | RUN,     /* what runs Lua */
-  EVERY = LUA | HELP | COMPLETIONS,
+  STATUS = 1u << 5,
+  CONNS = 1u << 6,
+  KICK = 1u << 7,
+  RELOAD = 1u << 8,
+  SHUTDOWN = 1u << 9,
+  HEALTH = 1u << 10,
+  SCRIPTS = SERVE | CHECK,                                      /* what loads scripts */
+  LUA = SCRIPTS | RUN,                                          /* what runs Lua */
+  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH, /* what talks to a server */
+  EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
 };
 
 const struct command command_rows[] = {
@@ -44,6 +51,51 @@ const struct command command_rows[] = {
         .words_max = SIZE_MAX,
         .summary = "run a plain Lua program with the moonport modules (- is standard input)",
         .run = run_command,
+    },
+    {
+        .name = "status",
+        .bit = STATUS,
+        .words = "",
+        .summary = "show the scripts of a running server, and how it is",
+        .run = status_command,
+    },
+    {
+        .name = "conns",
+        .bit = CONNS,
+        .words = "[FIELD=PATTERN...]",
+        .words_max = SIZE_MAX,
+        .summary = "list its connections, such as those with peer=10.0.*",
+        .run = conns_command,
+    },
+    {
+        .name = "kick",
+        .bit = KICK,
+        .words = "ID",
+        .words_min = 1,
+        .words_max = 1,
+        .summary = "close one of its connections",
+        .run = kick_command,
+    },
+    {
+        .name = "reload",
+        .bit = RELOAD,
+        .words = "",
+        .summary = "let it take on what changed of its scripts, and say what became of each",
+        .run = reload_command,
+    },
+    {
+        .name = "shutdown",
+        .bit = SHUTDOWN,
+        .words = "",
+        .summary = "let it drain and end, as SIGTERM does",
+        .run = shutdown_command,
+    },
+    {
+        .name = "health",
+        .bit = HEALTH,
+        .words = "",
+        .summary = "exit with 0 when it answers; for HEALTHCHECK and probes",
+        .run = health_command,
     },
     {
         .name = "help",
@@ -108,6 +160,36 @@ const struct option_row option_rows[] = {
         .kind = OPTION_INT,
         .min = 1,
         .max = 65535,
+    },
+    {
+        .name = "control",
+        .argument = "PATH",
+        .env = "MOONPORT_CONTROL",
+        .help = "where the server takes commands: a path, @NAME, or for serve off",
+        .fallback_note = "control.sock in $RUNTIME_DIRECTORY, moonport.sock in $XDG_RUNTIME_DIR, "
+                         "or /tmp/moonport-UID.sock",
+        .commands = SERVE | CLIENTS,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "timeout",
+        .argument = "SECONDS",
+        .help = "how long to wait for the server's answer",
+        .fallback = "10",
+        .commands = CLIENTS,
+        .kind = OPTION_SECONDS,
+    },
+    {
+        .name = "ready",
+        .help = "exit with 0 only while every script is in force and new connections are taken",
+        .commands = HEALTH,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .name = "json",
+        .help = "print the server's answer as it is, one JSON object a line",
+        .commands = CLIENTS,
+        .kind = OPTION_FLAG,
     },
     {
         .name = "log-level",

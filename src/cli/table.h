@@ -22,6 +22,12 @@ const struct command *command_default(void);
 int serve_command(const struct command_call *call);
 int check_command(const struct command_call *call);
 int run_command(const struct command_call *call);
+int status_command(const struct command_call *call);
+int conns_command(const struct command_call *call);
+int kick_command(const struct command_call *call);
+int reload_command(const struct command_call *call);
+int shutdown_command(const struct command_call *call);
+int health_command(const struct command_call *call);
 int help_command(const struct command_call *call);
 int completions_command(const struct command_call *call);
 

@@ -42,6 +42,11 @@ struct conn *conn_group_newest(const struct conn_group *group) {
   return LIST_ELEMENT(group->conns.prev, struct conn, group_link);
 }
 
+struct conn *conn_group_next(const struct conn_group *group, const struct conn *conn) {
+  const struct list *next = conn ? conn->group_link.next : group->conns.next;
+  return next == &group->conns ? NULL : LIST_ELEMENT(next, struct conn, group_link);
+}
+
 static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   if (peer->sa_family == AF_INET) {
     memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);
@@ -254,6 +259,16 @@ enum conn_phase conn_phase(const struct conn *conn) {
   if (conn_is_closing(conn)) return CONN_PHASE_CLOSING;
   if (conn->flags & CONN_FIN_WANTED) return CONN_PHASE_SHUTDOWN;
   return conn->flags & CONN_EOF_SEEN ? CONN_PHASE_PEER_FINISHED : CONN_PHASE_OPEN;
+}
+
+const char *conn_phase_name(enum conn_phase phase) {
+  static const char *const names[] = {
+      [CONN_PHASE_OPEN] = "open",
+      [CONN_PHASE_PEER_FINISHED] = "eof",
+      [CONN_PHASE_SHUTDOWN] = "shutdown",
+      [CONN_PHASE_CLOSING] = "closing",
+  };
+  return names[phase];
 }
 
 bool conn_is_closing(const struct conn *conn) {

@@ -67,6 +67,8 @@ int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
 enum { CONN_NO_LISTENER = UINT16_MAX };
 /* The one that began last, or NULL; it may be closing already. */
 struct conn *conn_group_newest(const struct conn_group *group);
+/* The one that began after `conn`, or with NULL the oldest; NULL: there is none. */
+struct conn *conn_group_next(const struct conn_group *group, const struct conn *conn);
 
 /* A message goes out in one write when net_loop_flush() comes, at the latest: conn_send_begin(), then
  * any number of the pieces it consists of.
@@ -115,6 +117,7 @@ enum conn_phase {
   CONN_PHASE_CLOSING,
 };
 enum conn_phase conn_phase(const struct conn *conn);
+const char *conn_phase_name(enum conn_phase phase); /* "open", "eof", "shutdown", "closing" */
 bool conn_is_closing(const struct conn *conn);
 bool conn_peer_finished(const struct conn *conn);
 /* Neither side has anything more to say. */

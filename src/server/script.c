@@ -226,6 +226,28 @@ void script_set_draining(struct script *script) {
   script->runtime.draining = true;
 }
 
+void script_status(const struct script *script, struct script_status *out) {
+  *out = (struct script_status){
+      .path = script->path,
+      .state = script->runtime.draining ? "draining" : "serving",
+      .version = 1,
+      .memory_bytes = vm_memory_bytes(script->runtime.vm),
+      .listeners = script->runtime.listeners,
+      .listener_count = script->listeners.count,
+  };
+}
+
+struct conn_group *script_conn_group(struct script *script, size_t index) {
+  struct runtime *runtime = &script->runtime;
+  return index == 0 ? &runtime->group : index == 1 ? &runtime->sequential : NULL;
+}
+
+const char *script_listener_of(const struct script *script, const struct conn *conn) {
+  unsigned index = conn_listener_index(conn);
+  bool accepted = conn_group_of(conn) == &script->runtime.group;
+  return accepted && index < script->listeners.count ? script->listeners.names[index] : NULL;
+}
+
 int script_describe(struct script *script, FILE *out) {
   const struct service *service = &script->service;
   const char *const *addresses = (const char *const *)service->listen;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct conn;
+struct conn_group;
 struct log;
 struct net_loop;
 struct runtime;
@@ -51,6 +53,25 @@ size_t script_drop_sequential(struct script *script);
 void script_close_sequential(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
+
+/* What can be told of a script; the texts and lists belong to it. */
+struct script_status {
+  const char *path;  /* as given */
+  const char *state; /* "serving", "draining"; "failed": no version of it is in force */
+  uint64_t version;  /* in force, counted from 1; 0: none */
+  size_t memory_bytes;
+  const char *const *listeners; /* "tcp://127.0.0.1:12345" */
+  size_t listener_count;
+  const char *reload_error;   /* why the last change was not taken on; NULL: it was */
+  int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
+};
+void script_status(const struct script *script, struct script_status *out);
+/* Its connections: group 0 is accepted ones, the others are those it made itself. NULL: no more
+ * groups. */
+struct conn_group *script_conn_group(struct script *script, size_t index);
+/* Where a connection of it was accepted, "tcp://127.0.0.1:12345"; NULL: nowhere. */
+const char *script_listener_of(const struct script *script, const struct conn *conn);
+
 /* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
 int script_describe(struct script *script, FILE *out);
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/control.h"
 #include "server/paths.h"
 #include "server/script.h"
 #include "vm/watchdog.h"
@@ -27,6 +28,7 @@ struct server {
   struct script_options script_options;
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
+  struct control *control; /* NULL: none */
   struct script **scripts;
   size_t script_count;
   enum phase phase;
@@ -79,11 +81,11 @@ static void on_deadline(uv_timer_t *timer) {
   if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
 }
 
-static void start_draining(struct server *server, const char *signal_name) {
+static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
-             signal_name, conn_count(server), (double)server->options.drain_ms / 1000);
+             cause, conn_count(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
     script_set_draining(server->scripts[i]);
     script_stop_listening(server->scripts[i]);
@@ -204,6 +206,9 @@ static int listen_all(struct server *server) {
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0 && options->control) {
+    (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
+  }
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -216,6 +221,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
@@ -223,7 +229,46 @@ void server_free(struct server *server) {
     close_handles(server);
     net_loop_free(server->loop);
   }
+  if (server->control) control_free(server->control);
   free(server);
+}
+
+const char *server_phase_name(const struct server *server) {
+  static const char *const names[] = {"serving", "draining", "closing", "ending"};
+  return names[server->phase];
+}
+
+bool server_is_serving(const struct server *server) {
+  return server->phase == SERVING;
+}
+
+size_t server_script_count(const struct server *server) {
+  return server->script_count;
+}
+
+struct script *server_script(const struct server *server, size_t index) {
+  return server->scripts[index];
+}
+
+void server_drain(struct server *server, const char *cause) {
+  if (server->phase != SERVING) return;
+  start_draining(server, cause);
+  stop_when_drained(server);
+}
+
+void server_reload(struct server *server,
+                   void (*each)(void *context, const struct reload_result *result), void *context) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script_status status;
+    script_status(server->scripts[i], &status);
+    const struct reload_result result = {
+        .path = status.path,
+        .outcome = RELOAD_FAILED,
+        .version = status.version,
+        .error = "this server cannot take on a change: restart it",
+    };
+    each(context, &result);
+  }
 }
 
 int server_check(const struct server_options *options, FILE *out) {

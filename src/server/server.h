@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct control_address;
 struct log;
+struct script;
 struct server; /* opaque; everything hangs off it */
 
 struct server_options {
@@ -20,6 +22,7 @@ struct server_options {
   int64_t drain_ms;    /* how long connections may go on after SIGTERM */
   bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
+  const struct control_address *control; /* where commands come in; NULL: nowhere */
 };
 
 /* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or
@@ -28,6 +31,34 @@ int server_open(const struct server_options *options, struct server **out);
 /* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
 int server_run(struct server *server);
 void server_free(struct server *server);
+
+/* "serving", "draining", "closing" or "ending"; static text. */
+const char *server_phase_name(const struct server *server);
+bool server_is_serving(const struct server *server);
+size_t server_script_count(const struct server *server);
+struct script *server_script(const struct server *server, size_t index);
+/* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
+void server_drain(struct server *server, const char *cause);
+
+enum reload_outcome {
+  RELOAD_UNCHANGED,
+  RELOAD_RELOADED,
+  RELOAD_FAILED, /* what was in force before still is */
+  RELOAD_ADDED,
+  RELOAD_REMOVED,
+};
+
+/* What became of one script. The texts are valid while it is told. */
+struct reload_result {
+  const char *path;
+  enum reload_outcome outcome;
+  uint64_t version;  /* in force now; 0: none */
+  const char *error; /* of RELOAD_FAILED */
+};
+
+/* Takes on what changed of the scripts, between two events, and tells of each of them. */
+void server_reload(struct server *server,
+                   void (*each)(void *context, const struct reload_result *result), void *context);
 
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults. */

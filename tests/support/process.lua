@@ -14,6 +14,8 @@ local function environment(changes)
   for name in pairs(variables) do
     if name:find("^MOONPORT") then variables[name] = nil end
   end
+  -- Servers that run at the same time must not meet at the default path.
+  variables.MOONPORT_CONTROL = "off"
   for name, value in pairs(changes or {}) do variables[name] = value or nil end
   local list = {}
   for name, value in pairs(variables) do list[#list + 1] = name .. "=" .. tostring(value) end

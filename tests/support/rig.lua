@@ -32,7 +32,8 @@ local function merge(defaults, options)
 end
 
 --- Starts moonport on a script given as text, on a free port of 127.0.0.1.
---- Options: those of `server.start`, `args` (in place of that --listen), `name` of the file.
+--- Options: those of `server.start`, `args` (in place of that --listen), `name` of the file;
+--- `control = true` for a control socket in a directory of its own.
 function Rig:start(script, options)
   options = merge({ name = "test.lua", args = { "--listen", "127.0.0.1:0" } }, options)
   local args = { table.unpack(options.args) }
@@ -61,6 +62,10 @@ end
 
 --- Starts moonport with the arguments as they are.
 function Rig:serve(args, options)
+  if options and options.control == true then
+    options = merge({}, options)
+    options.control = self:directory():join("control.sock")
+  end
   local started = server.start(args, options)
   table.insert(self.servers, started)
   return started

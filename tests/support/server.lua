@@ -49,7 +49,8 @@ local function log_tail(self)
 end
 
 --- Starts moonport with `args`. Options: `env`, `cwd`, `prefix` (a command that execs the rest),
---- `listeners` (how many addresses to wait for, default 1).
+--- `listeners` (how many addresses to wait for, default 1), `control` (where its control socket is;
+--- default: it has none).
 function server.start(args, options)
   options = options or {}
   local self = setmetatable({ log = {}, rest = "", clients = {}, expected = {} }, Server)
@@ -57,8 +58,10 @@ function server.start(args, options)
   table.move(options.prefix or {}, 1, #(options.prefix or {}), 1, command)
   command[#command + 1] = server.program
   table.move(args, 1, #args, #command + 1, command)
+  local env = { MOONPORT_CONTROL = options.control }
+  for name, value in pairs(options.env or {}) do env[name] = value end
   self.process = process.spawn(command, {
-    env = options.env,
+    env = env,
     cwd = options.cwd,
     on_output = function(name, chunk) if name == "err" then self:collect(chunk) end end,
   })
@@ -68,6 +71,10 @@ function server.start(args, options)
   end, function() return #self:addresses() >= wanted or self.process:has_ended() end)
   if self.process:has_ended() then
     error("moonport ended instead of listening; the log is:\n" .. log_tail(self), 2)
+  end
+  if options.control then
+    self.control = options.control
+    self:wait_for("control socket")
   end
   self.sockets_at_start = self:sockets()
   return self

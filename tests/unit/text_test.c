@@ -98,7 +98,41 @@ static void finds_nothing_where_nothing_is_near(void) {
   CHECK_TEXT(text_nearest("listen", NULL, 0), NULL);
 }
 
+static const char *bytes_as_text(uint64_t bytes) {
+  static char out[TEXT_UNITS_SIZE_MAX];
+  text_format_bytes(bytes, out);
+  return out;
+}
+
+static void writes_bytes(void) {
+  CHECK_TEXT(bytes_as_text(0), "0");
+  CHECK_TEXT(bytes_as_text(1023), "1023");
+  CHECK_TEXT(bytes_as_text(1024), "1.0 KiB");
+  CHECK_TEXT(bytes_as_text(1536), "1.5 KiB");
+  CHECK_TEXT(bytes_as_text(23456789), "22 MiB");
+  CHECK_TEXT(bytes_as_text(1024 * 1024 - 1), "1.0 MiB");
+  CHECK_TEXT(bytes_as_text(UINT64_MAX), "16 EiB");
+}
+
+static const char *seconds_as_text(double seconds) {
+  static char out[TEXT_UNITS_SIZE_MAX];
+  text_format_seconds(seconds, out);
+  return out;
+}
+
+static void writes_seconds(void) {
+  CHECK_TEXT(seconds_as_text(0), "0.0 s");
+  CHECK_TEXT(seconds_as_text(0.44), "0.4 s");
+  CHECK_TEXT(seconds_as_text(9.96), "10 s");
+  CHECK_TEXT(seconds_as_text(59.4), "59 s");
+  CHECK_TEXT(seconds_as_text(59.6), "1 min 0 s");
+  CHECK_TEXT(seconds_as_text(7625), "2 h 7 min");
+  CHECK_TEXT(seconds_as_text(86400 * 9 + 3600 * 4), "9 d 4 h");
+}
+
 static const struct check_case cases[] = {
+    {"bytes are written for people", writes_bytes},
+    {"seconds are written for people", writes_seconds},
     {"sizes are read with and without their unit", reads_sizes},
     {"what is no size, or too large, is refused and nothing is stored", refuses_what_is_no_size},
     {"times are read in every unit, seconds being the default", reads_times},

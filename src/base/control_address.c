@@ -1,0 +1,63 @@
+/* base/control_address.c — where a server's control socket is. Opens no socket. */
+#include "base/control_address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Room for a path that is longer than a Unix socket's may be, so that it can be shown. */
+#define PATH_SIZE_MAX 512
+
+bool control_address_is_off(const char *text) {
+  return text != NULL && strcmp(text, "off") == 0;
+}
+
+static const char *variable(const char *name) {
+  const char *value = getenv(name);
+  return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static void write_default(char out[PATH_SIZE_MAX]) {
+  const char *runtime = variable("RUNTIME_DIRECTORY");
+  const char *user = variable("XDG_RUNTIME_DIR");
+  if (runtime != NULL) {
+    /* systemd.exec(5): several directories are separated by colons. */
+    (void)snprintf(out, PATH_SIZE_MAX, "%.*s/control.sock", (int)strcspn(runtime, ":"), runtime);
+  } else if (user != NULL) {
+    (void)snprintf(out, PATH_SIZE_MAX, "%s/moonport.sock", user);
+  } else {
+    (void)snprintf(out, PATH_SIZE_MAX, "/tmp/moonport-%lu.sock", (unsigned long)geteuid());
+  }
+}
+
+int control_address_read(const char *text, struct control_address *out, char *error,
+                         size_t error_size) {
+  char fallback[PATH_SIZE_MAX];
+  if (text == NULL) {
+    write_default(fallback);
+    text = fallback;
+  }
+  size_t length = strlen(text);
+  if (length >= sizeof out->text) {
+    (void)snprintf(error, error_size,
+                   "a control socket's path is at most %zu bytes, and \"%.120s\" has %zu: name a "
+                   "shorter one with --control",
+                   sizeof out->text - 1, text, length);
+    return -1;
+  }
+  if (strcmp(text, "@") == 0) {
+    (void)snprintf(error, error_size, "\"@\" is followed by a name: write @moonport, or a path");
+    return -1;
+  }
+  *out = (struct control_address){.sockaddr.sun_family = AF_UNIX};
+  memcpy(out->text, text, length);
+  memcpy(out->sockaddr.sun_path, text, length);
+  out->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  if (*text == '@') {
+    out->sockaddr.sun_path[0] = '\0'; /* unix(7): an abstract name, as long as `size` says */
+  } else {
+    out->size++; /* the NUL of a path */
+  }
+  return 0;
+}

@@ -1,0 +1,26 @@
+/* base/control_address.h — where a server's control socket is. Opens no socket. */
+#ifndef MOONPORT_BASE_CONTROL_ADDRESS_H
+#define MOONPORT_BASE_CONTROL_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct control_address {
+  struct sockaddr_un sockaddr;
+  socklen_t size;                                          /* of what is used of it */
+  char text[sizeof((struct sockaddr_un *)NULL)->sun_path]; /* the path, or "@name" */
+};
+
+/* Whether the text says that there is to be none: "off". */
+bool control_address_is_off(const char *text);
+
+/* Reads a path, or "@name" for a name of Linux that is in no file system; NULL stands for the
+ * default: control.sock in $RUNTIME_DIRECTORY (systemd sets it), else moonport.sock in
+ * $XDG_RUNTIME_DIR, else /tmp/moonport-UID.sock.
+ * Returns 0, or -1 with a sentence in `error`. */
+int control_address_read(const char *text, struct control_address *out, char *error,
+                         size_t error_size);
+
+#endif

@@ -1,0 +1,253 @@
+/* cli/client.c — the wire to a running server: commands out, lines of JSON in. Knows no command.
+ *
+ * A blocking socket whose calls have a time limit: a command has nothing else to do meanwhile. */
+#include "cli/client.h"
+
+#include "base/control_address.h"
+#include "base/words.h"
+#include "cli/settings.h"
+#include "cli/shown.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_SIZE 65536
+#define MESSAGE_SIZE_MAX 1024
+
+struct client {
+  int fd;
+  int64_t timeout_ms;
+  long server_pid;
+  struct control_address address;
+  char *input; /* what was received and not yet given out, `size` bytes from `start` on */
+  size_t start;
+  size_t size;
+  size_t capacity;
+};
+
+void client_complain(const char *format, ...) {
+  char message[MESSAGE_SIZE_MAX];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  (void)fputs("moonport: ", stderr);
+  shown_print_lines(stderr, message);
+  (void)fputc('\n', stderr);
+}
+
+static void complain_of_connecting(const char *path, int error) {
+  switch (error) {
+    case ENOENT:
+      client_complain("no server at %s: start one, or say where its control socket is with "
+                      "--control",
+                      path);
+      break;
+    case ECONNREFUSED:
+      client_complain("no server at %s (any more): start one, or say where its control socket is "
+                      "with --control",
+                      path);
+      break;
+    case EACCES:
+      client_complain("the socket %s belongs to another user: ask as that user, or as root", path);
+      break;
+    case EAGAIN:
+      client_complain("the server at %s takes on no connection: it is stuck, or too many ask",
+                      path);
+      break;
+    default: client_complain("cannot connect to %s: %s", path, strerror(error)); break;
+  }
+}
+
+static bool set_timeouts(const struct client *client) {
+  const struct timeval timeout = {
+      .tv_sec = (time_t)(client->timeout_ms / 1000),
+      .tv_usec = (suseconds_t)(client->timeout_ms % 1000 * 1000),
+  };
+  return setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0 &&
+         setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0;
+}
+
+/* In /tmp anybody can put a socket at a name that is free. Root, who can be fooled by anybody,
+ * believes another user's server only where it was named. */
+static bool is_trusted(struct client *client, bool named) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    client_complain("cannot tell whose socket %s is: %s", client->address.text, strerror(errno));
+    return false;
+  }
+  client->server_pid = (long)peer.pid;
+  if (peer.uid == geteuid() || peer.uid == 0 || (geteuid() == 0 && named)) {
+    return true;
+  }
+  client_complain("at %s answers a process of user %ld: ask as that user, or name the socket of "
+                  "your own server with --control",
+                  client->address.text, (long)peer.uid);
+  return false;
+}
+
+static bool client_connect(struct client *client, bool named) {
+  client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (client->fd < 0 || !set_timeouts(client)) {
+    client_complain("no socket: %s", strerror(errno));
+    return false;
+  }
+  if (connect(client->fd, (const struct sockaddr *)&client->address.sockaddr,
+              client->address.size) != 0) {
+    complain_of_connecting(client->address.text, errno);
+    return false;
+  }
+  return is_trusted(client, named);
+}
+
+static int open_socket(struct client *client, const struct command_call *call) {
+  bool wanted = false;
+  int code = settings_read_control(call, &client->address, &wanted);
+  if (code != EXIT_DONE) {
+    return code;
+  }
+  if (!wanted) {
+    client_complain("a server without a control socket cannot be asked: name one with --control");
+    return EXIT_AT_FAULT;
+  }
+  bool named = options_string(call->options, "control") != NULL;
+  return client_connect(client, named) ? EXIT_DONE : EXIT_AT_FAULT;
+}
+
+int client_open(const struct command_call *call, struct client **out) {
+  struct client *client = calloc(1, sizeof *client);
+  *out = client;
+  if (client == NULL) {
+    client_complain("out of memory");
+    return EXIT_AT_FAULT;
+  }
+  client->fd = -1;
+  client->timeout_ms = options_number(call->options, "timeout");
+  int code = open_socket(client, call);
+  if (code != EXIT_DONE) {
+    client_close(client);
+    *out = NULL;
+  }
+  return code;
+}
+
+void client_close(struct client *client) {
+  if (client->fd >= 0) {
+    (void)close(client->fd);
+  }
+  free(client->input);
+  free(client);
+}
+
+static void complain_of_silence(const struct client *client, int error) {
+  if (error == EAGAIN) {
+    client_complain("the server (pid %ld) did not answer within %.3g s: a handler may keep it "
+                    "busy; --timeout waits longer",
+                    client->server_pid, (double)client->timeout_ms / 1000);
+  } else {
+    client_complain("the server (pid %ld) is gone: %s", client->server_pid, strerror(error));
+  }
+}
+
+/* The words as a line. NULL: out of memory. */
+static char *make_line(const char *const *words, size_t count, size_t *size) {
+  size_t needed = 1;
+  for (size_t i = 0; i < count; i++) {
+    needed += WORDS_QUOTED_SIZE_MAX(strlen(words[i]));
+  }
+  char *line = malloc(needed);
+  if (line == NULL) {
+    return NULL;
+  }
+  *size = 0;
+  for (size_t i = 0; i < count; i++) {
+    *size += words_quote(words[i], strlen(words[i]), line + *size);
+    line[(*size)++] = i + 1 < count ? ' ' : '\n';
+  }
+  return line;
+}
+
+bool client_send(struct client *client, const char *const *words, size_t count) {
+  size_t size = 0;
+  char *line = make_line(words, count, &size);
+  if (line == NULL) {
+    client_complain("out of memory");
+    return false;
+  }
+  size_t sent = 0;
+  while (sent < size) {
+    ssize_t taken = send(client->fd, line + sent, size - sent, MSG_NOSIGNAL);
+    /* A server that refuses us says why before it hangs up: that is to be read. */
+    if (taken < 0 && errno == EPIPE) {
+      break;
+    }
+    if (taken < 0 && errno != EINTR) {
+      complain_of_silence(client, errno);
+      free(line);
+      return false;
+    }
+    sent += taken > 0 ? (size_t)taken : 0;
+  }
+  free(line);
+  return true;
+}
+
+/* Reads some more. False after saying why there is nothing. */
+static bool read_more(struct client *client) {
+  if (client->start > 0) {
+    memmove(client->input, client->input + client->start, client->size);
+    client->start = 0;
+  }
+  if (client->capacity - client->size < READ_SIZE) {
+    size_t capacity = client->capacity * 2 + READ_SIZE;
+    char *grown = realloc(client->input, capacity);
+    if (grown == NULL) {
+      client_complain("out of memory");
+      return false;
+    }
+    client->input = grown;
+    client->capacity = capacity;
+  }
+  ssize_t taken = 0;
+  do {
+    taken = recv(client->fd, client->input + client->size, READ_SIZE, 0);
+  } while (taken < 0 && errno == EINTR);
+  if (taken < 0) {
+    complain_of_silence(client, errno);
+    return false;
+  }
+  if (taken == 0) {
+    client_complain("the server (pid %ld) hung up before it had answered", client->server_pid);
+    return false;
+  }
+  client->size += (size_t)taken;
+  return true;
+}
+
+const char *client_read_line(struct client *client) {
+  size_t searched = 0;
+  for (;;) {
+    char *start = client->input + client->start;
+    char *newline = NULL;
+    if (client->size > searched) {
+      newline = memchr(start + searched, '\n', client->size - searched);
+    }
+    if (newline != NULL) {
+      size_t taken = (size_t)(newline - start) + 1;
+      *newline = '\0';
+      client->start += taken;
+      client->size -= taken;
+      return start;
+    }
+    searched = client->size;
+    if (!read_more(client)) {
+      return NULL;
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/* server/control.c — the control socket: who may talk to it, and until when — not what is said.
+ *
+ * Its clients are connections like any others (net/conn), in a group of their own: what they do
+ * not read is bounded, and then they are not read either. control_client.c lets each do one thing
+ * in a turn of the loop. So a client that floods, hangs or sends garbage costs the server next to
+ * nothing, and another client does not notice. */
+#include "server/control.h"
+
+#include "base/control_address.h"
+#include "base/log.h"
+#include "net/defer.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/control_state.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+  CLIENTS_MAX = 32,
+  BACKLOG = 64,
+  LOOK_MS = 5000, /* how often it is looked whether a silent peer is still there */
+  LINGER_MS = 1000,
+};
+
+static struct control *control_of(const struct conn *conn) {
+  return conn_group_of(conn)->owner;
+}
+
+/* The user at the other end, or -1. */
+static int64_t peer_uid(const struct conn *conn) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  int rc = getsockopt(conn_descriptor(conn), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return rc == 0 ? (int64_t)peer.uid : -1;
+}
+
+/* A new client is let in before one that has been silent for long, but for streams, which are
+ * meant to be. */
+static struct control_client *longest_silent(struct control *control) {
+  struct control_client *found = NULL;
+  struct conn *conn = NULL;
+  while ((conn = conn_group_next(&control->clients, conn))) {
+    struct control_client *client = conn_owner(conn);
+    if (!client || client->has_job || conn_is_closing(conn)) continue;
+    if (!found || conn_active_ms(conn) < conn_active_ms(found->conn)) found = client;
+  }
+  return found;
+}
+
+/* Whether the new client may stay; it is told why not. */
+static void admit(struct control *control, struct control_client *client) {
+  int64_t uid = peer_uid(client->conn);
+  if (uid != 0 && uid != (int64_t)geteuid()) {
+    control_fail(client, "this server talks to user %ld and to root, not to user %ld: run as one",
+                 (long)geteuid(), (long)uid);
+    conn_close(client->conn, REASON_CLOSED);
+    return;
+  }
+  if (control->clients.count <= CLIENTS_MAX) return;
+  struct control_client *silent = longest_silent(control);
+  if (silent && silent != client) {
+    conn_reset(silent->conn, REASON_LIMIT);
+    return;
+  }
+  control_fail(client, "%d clients are watching already: end one of them first", CLIENTS_MAX);
+  conn_close(client->conn, REASON_LIMIT);
+}
+
+static void on_open(struct conn *conn) {
+  struct control *control = control_of(conn);
+  struct control_client *client = calloc(1, sizeof *client);
+  if (!client) {
+    conn_reset(conn, REASON_ERROR);
+    return;
+  }
+  client->control = control;
+  client->conn = conn;
+  conn_set_owner(conn, client);
+  admit(control, client);
+}
+
+static void on_data(struct conn *conn, const char *bytes, size_t size) {
+  control_client_received(conn_owner(conn), bytes, size);
+}
+
+static bool peer_is_gone(const struct conn *conn) {
+  struct pollfd poll_fd = {.fd = conn_descriptor(conn)};
+  return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
+}
+
+static void on_eof(struct conn *conn) {
+  control_client_finished(conn_owner(conn));
+}
+
+static void on_drain(struct conn *conn, bool crossed) {
+  (void)crossed;
+  control_client_go_on(conn_owner(conn));
+}
+
+/* One that sent FIN may still read a stream; that it has gone altogether shows only here, or when
+ * something is sent to it. */
+static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+  (void)kind;
+  const struct control_client *client = conn_owner(conn);
+  if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
+}
+
+static void on_close(struct conn *conn, enum reason reason) {
+  (void)reason;
+  struct control_client *client = conn_owner(conn);
+  if (!client) return;
+  control_client_end_job(client);
+  free(client->input);
+  free(client);
+}
+
+static const struct conn_events client_events = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drain = on_drain,
+    .on_timeout = on_timeout,
+    .on_close = on_close,
+};
+
+static void go_on(struct conn *conn, void *context) {
+  (void)context;
+  if (conn_owner(conn) && !conn_is_closing(conn)) control_client_go_on(conn_owner(conn));
+}
+
+static void on_turn(void *owner) {
+  struct control *control = owner;
+  conn_group_each(&control->clients, go_on, NULL);
+  net_loop_flush(control->loop);
+}
+
+static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+  struct control *control = owner;
+  int rc = conn_accept(&control->clients, fd, peer, 0);
+  if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
+}
+
+static void on_starved(void *owner, int rc) {
+  (void)owner;
+  (void)rc; /* the scripts' listeners are short of the same thing, and say so */
+}
+
+static const struct listener_events listener_events = {.on_accept = on_accept,
+                                                       .on_starved = on_starved};
+
+static const char *advice_for(int rc) {
+  switch (rc) {
+    case UV_EADDRINUSE: return "another server listens there: give this one a --control of its own";
+    case UV_EEXIST: return "there is a file that is no socket: remove it, or name another path";
+    case UV_ENOENT: return "the directory does not exist: create it, or name another path";
+    case UV_EACCES:
+    case UV_EPERM:
+    case UV_EROFS: return "name a path in a directory that this user may write to, or @NAME";
+    default: return "name another path";
+  }
+}
+
+/* Between bind(2) and listen(2) nobody can connect yet. */
+static int open_listener(struct control *control, const struct control_address *address) {
+  int rc = listener_bind(control->loop, (const struct sockaddr *)&address->sockaddr, address->size,
+                         &listener_events, control, &control->listener);
+  if (rc < 0) return rc;
+  if (*address->sockaddr.sun_path && chmod(address->sockaddr.sun_path, S_IRUSR | S_IWUSR) < 0) {
+    return UV_EPERM;
+  }
+  return listener_listen(control->listener, BACKLOG);
+}
+
+static void init_clients(struct control *control) {
+  struct conn_group *clients = &control->clients;
+  conn_group_init(clients, control->loop, &client_events, control);
+  clients->queue_bytes_max = CONTROL_QUEUE_BYTES_MAX;
+  clients->queue_high = CONTROL_QUEUE_BYTES_HIGH;
+  clients->queue_low = CONTROL_QUEUE_BYTES_HIGH / 2;
+  clients->idle_ms = LOOK_MS;
+  clients->linger_ms = LINGER_MS;
+}
+
+struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
+                             const struct control_address *address) {
+  struct control *control = calloc(1, sizeof *control);
+  if (!control) return NULL;
+  *control = (struct control){
+      .server = server, .loop = loop, .log = log, .opened_ms = net_loop_now_ms(loop)};
+  init_clients(control);
+  control->defer = net_defer_new(loop, on_turn, control);
+  int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;
+  if (rc == 0) {
+    log_printf(log, LOG_INFO, "control socket: %s", address->text);
+    return control;
+  }
+  log_printf(log, LOG_WARN, "no control socket at %s (%s): %s; --control off needs none",
+             address->text, uv_strerror(rc), advice_for(rc));
+  control_close(control);
+  control_free(control);
+  return NULL;
+}
+
+static void let_go(struct conn *conn, void *context) {
+  (void)context;
+  if (conn_owner(conn)) control_client_end_job(conn_owner(conn));
+  conn_reset(conn, REASON_SHUTDOWN);
+}
+
+void control_close(struct control *control) {
+  if (control->listener) listener_close(control->listener);
+  control->listener = NULL;
+  conn_group_each(&control->clients, let_go, NULL);
+  if (control->defer) net_defer_close(control->defer);
+  control->defer = NULL;
+}
+
+void control_free(struct control *control) {
+  free(control);
+}

@@ -1,0 +1,122 @@
+/* server/control_status.c — the commands that tell how the server is: status and health. */
+#include "base/version.h"
+#include "net/conn.h"
+#include "server/control_commands.h"
+#include "server/script.h"
+#include "server/server.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How many descriptors are open, or -1 where /proc does not tell. */
+static json_int_t count_descriptors(void) {
+  struct stat status;
+  /* Linux tells the number as the size since 6.2; before, one has to count. */
+  if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0) return status.st_size;
+  DIR *directory = opendir("/proc/self/fd");
+  if (!directory) return -1;
+  json_int_t count = -3; /* ".", ".." and that of the directory itself */
+  while (readdir(directory)) count++;
+  closedir(directory);
+  return count;
+}
+
+static json_int_t descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return -1;
+  return (json_int_t)limit.rlim_cur;
+}
+
+/* What the groups of a script add up to. */
+struct totals {
+  size_t accepted_open; /* connections open now */
+  size_t made_open;     /* those that the script made itself */
+  uint64_t accepted;
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+};
+
+static void add_up(struct script *script, struct totals *totals) {
+  struct conn_group *group;
+  for (size_t i = 0; (group = script_conn_group(script, i)); i++) {
+    if (i == 0) totals->accepted += group->accepted;
+    *(i == 0 ? &totals->accepted_open : &totals->made_open) += group->count;
+    totals->bytes_in += group->bytes_in;
+    totals->bytes_out += group->bytes_out;
+  }
+}
+
+static json_t *listeners_of(const struct script_status *status) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < status->listener_count; i++) {
+    if (status->listeners[i]) json_array_append_new(list, control_text(status->listeners[i]));
+  }
+  return list;
+}
+
+static json_t *reload_error_of(const struct script_status *status) {
+  char time[32];
+  struct tm utc;
+  const time_t at = (time_t)status->reload_failed_at_s;
+  if (!status->reload_error) return json_null();
+  strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
+  return json_pack("{s:s, s:o}", "time", time, "message", control_text(status->reload_error));
+}
+
+static void tell_script(struct control_client *client, struct script *script) {
+  struct script_status status;
+  struct totals totals = {0};
+  script_status(script, &status);
+  add_up(script, &totals);
+  control_put(client,
+              json_pack("{s:o, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "script",
+                        control_text(status.path), "state", status.state, "version",
+                        (json_int_t)status.version, "listeners", listeners_of(&status),
+                        "connections", (json_int_t)totals.accepted_open, "outgoing",
+                        (json_int_t)totals.made_open, "accepted", (json_int_t)totals.accepted,
+                        "bytes_in", (json_int_t)totals.bytes_in, "bytes_out",
+                        (json_int_t)totals.bytes_out, "memory_bytes",
+                        (json_int_t)status.memory_bytes, "reload_error", reload_error_of(&status)));
+}
+
+void control_status(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    tell_script(call->client, server_script(server, i));
+  }
+  control_ok_with(call->client,
+                  json_pack("{s:s, s:s, s:I, s:f, s:I, s:I}", "version", MOONPORT_VERSION, "phase",
+                            server_phase_name(server), "pid", (json_int_t)getpid(), "uptime_s",
+                            (double)control_uptime_ms(call->client) / 1000, "descriptors",
+                            count_descriptors(), "descriptors_max", descriptor_limit()));
+}
+
+/* What keeps the server from being ready, a sentence each. A change that could not be taken on is
+ * not among it: what was in force before still serves. */
+static json_t *obstacles_of(const struct server *server) {
+  json_t *list = json_array();
+  if (!server_is_serving(server)) {
+    json_array_append_new(list, json_string("the server ends: it takes no new connections"));
+  }
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    struct script_status status;
+    script_status(server_script(server, i), &status);
+    if (status.version > 0) continue;
+    json_t *path = control_text(status.path);
+    json_array_append_new(list, json_sprintf("%s is not in force: %s", json_string_value(path),
+                                             status.reload_error ? status.reload_error : "?"));
+    json_decref(path);
+  }
+  return list;
+}
+
+void control_health(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  json_t *obstacles = obstacles_of(server);
+  control_ok_with(call->client,
+                  json_pack("{s:s, s:b, s:o}", "phase", server_phase_name(server), "ready",
+                            json_array_size(obstacles) == 0, "obstacles", obstacles));
+}
