@@ -38,4 +38,7 @@ static inline bool tap_wants(const struct tap *tap, enum event_kind kind) {
 /* Numbers and dates the event, and tells those who want its kind. errno is kept. */
 void tap_emit(struct tap *tap, struct event *event);
 
+/* The same for one watcher alone, who has just come: of what was there before. */
+void tap_tell(struct tap *tap, struct tap_watcher *watcher, struct event *event);
+
 #endif

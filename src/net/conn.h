@@ -14,6 +14,7 @@ struct blob;
 struct event;
 struct event_place;
 struct net_loop;
+struct tap_watcher;
 struct uv_stream_s;
 struct conn; /* opaque; frees itself right after events->on_close */
 
@@ -140,8 +141,8 @@ void conn_tell(struct conn *conn, struct event *event);
 /* The same for the `size` bytes that were queued last. `by` is "script" or "forward". */
 void conn_tell_send(struct conn *conn, size_t size, const char *by,
                     const struct event_place *place);
-/* For who begins to watch: that it is there. */
-void conn_tell_open(struct conn *conn);
+/* For a watcher that has just come: that the connection is there. */
+void conn_tell_open(struct conn *conn, struct tap_watcher *watcher);
 
 struct conn_counters {
   uint64_t bytes_in;

@@ -75,7 +75,7 @@ void conn_tell_begin(struct conn *conn, enum event_kind kind) {
   tell_tcp(conn, event_kinds[kind].name);
 }
 
-void conn_tell_open(struct conn *conn) {
+void conn_tell_open(struct conn *conn, struct tap_watcher *watcher) {
   struct ends ends;
   struct conn_counters counters;
   read_ends(conn, &ends);
@@ -86,7 +86,9 @@ void conn_tell_open(struct conn *conn) {
   event.of.open.age_ms = counters.age_ms;
   event.of.open.bytes_in = counters.bytes_in;
   event.of.open.bytes_out = counters.bytes_out;
-  conn_tell(conn, &event);
+  event.conn = conn->id;
+  event.script = conn->group->script;
+  tap_tell(&conn->group->loop->tap, watcher, &event);
 }
 
 void conn_tell_data(struct conn *conn, const char *bytes, size_t size) {
