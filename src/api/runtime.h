@@ -9,11 +9,13 @@
 #include "vm/vm.h"
 
 struct net_loop;
+struct tap;
 
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
  * a Lua function with runtime_of(). */
 struct runtime {
   struct net_loop *loop;
+  struct tap *tap; /* the loop's */
   struct log *log;
   struct vm *vm;
   const char *script;           /* the file's name, for the log */

@@ -40,6 +40,7 @@ static struct cohort *cohort_new(struct version *version) {
   cohort->runtime = version->runtime;
   cohort->version = version;
   conn_group_init(&cohort->group, version->runtime->loop, &api_conn_events, cohort);
+  cohort->group.script = version->runtime->script;
   return cohort;
 }
 

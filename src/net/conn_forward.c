@@ -5,7 +5,7 @@
  * becomes FIN, a broken connection breaks the other. */
 #include "net/conn_state.h"
 
-#include "net/loop_state.h"
+#include "net/conn_tell.h"
 
 #include <stdlib.h>
 
@@ -34,6 +34,7 @@ int conn_forward(struct conn *from, struct conn *to) {
   if (target_of(from)) target_of(from)->forwarding->from = NULL;
   from->forwarding->to = to;
   to->forwarding->from = from;
+  if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
@@ -47,6 +48,7 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
     return;
   }
   if (conn_send_borrowed(to, bytes, size) < 0) return;
+  if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   conn_flush(to);
   if (to->flags & CONN_ABOVE_HIGH) conn_hold(from, CONN_HOLD_FORWARD, true);
 }

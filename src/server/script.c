@@ -3,6 +3,7 @@
 
 #include "api/conn.h"
 #include "api/task.h"
+#include "api/tell.h"
 #include "api/timer.h"
 #include "api/version.h"
 #include "api/version_life.h"
@@ -99,6 +100,7 @@ struct script *script_new(const char *path, const struct script_options *options
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;
+    api_tell_begin(runtime);
     return script;
   }
   script_free(script);
