@@ -56,7 +56,8 @@ describe("the image", function()
 
     it("says what it is: " .. (image:match(":(%a+)$") or "slim"), function()
       local labels = config_of(image).Labels
-      local version = containers.run("cat", "CMakeLists.txt"):match("project%(moonport VERSION ([%d.]+)")
+      local version = containers.run("cat", "CMakeLists.txt")
+        :match("project%(moonport VERSION ([%d.]+)")
       assert.equal("moonport", labels["org.opencontainers.image.title"])
       assert.equal("MIT", labels["org.opencontainers.image.licenses"])
       assert.equal(version, labels["org.opencontainers.image.version"])
