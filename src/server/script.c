@@ -235,6 +235,15 @@ void script_status(const struct script *script, struct script_status *out) {
   };
 }
 
+const char *const *script_addresses(const struct script *script, size_t *count) {
+  *count = script->service.listen_count;
+  return (const char *const *)script->service.listen;
+}
+
+size_t script_connections_max(const struct script *script) {
+  return script->service.connections_max;
+}
+
 struct conn_group *script_conn_group(struct script *script, size_t index) {
   struct runtime *runtime = &script->runtime;
   return index == 0 ? &runtime->group : index == 1 ? &runtime->sequential : NULL;
@@ -250,6 +259,7 @@ int script_describe(struct script *script, FILE *out) {
   const struct service *service = &script->service;
   const char *const *addresses = (const char *const *)service->listen;
   if (listen_set_check(&script->listeners, addresses, service->listen_count) < 0) return -1;
+  if (!out) return 0;
   fprintf(out, "%s: ok, listens on ", script->path);
   for (size_t i = 0; i < service->listen_count; i++) {
     fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);

@@ -66,13 +66,17 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
+/* Where it wants to listen, as written: `count` addresses. */
+const char *const *script_addresses(const struct script *script, size_t *count);
+size_t script_connections_max(const struct script *script); /* limits.connections */
 /* Its connections: group 0 is accepted ones, the others are those it made itself. NULL: no more
  * groups. */
 struct conn_group *script_conn_group(struct script *script, size_t index);
 /* Where a connection of it was accepted, "tcp://127.0.0.1:12345"; NULL: nowhere. */
 const char *script_listener_of(const struct script *script, const struct conn *conn);
 
-/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
+/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none.
+ * `out` may be NULL. */
 int script_describe(struct script *script, FILE *out);
 
 #endif
