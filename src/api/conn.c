@@ -18,6 +18,17 @@ static const char type_name[] = "moonport.conn";
 /* Registry key of the metatable: quicker than its name. */
 static const char metatable_key = 0;
 
+/* NULL for a connection without handlers. */
+static struct cohort *cohort_of(const struct conn *conn) {
+  const struct conn_group *group = conn_group_of(conn);
+  return group->events == &api_conn_events ? group->owner : NULL;
+}
+
+static struct runtime *runtime_for(const struct conn *conn) {
+  const struct cohort *cohort = cohort_of(conn);
+  return cohort ? cohort->runtime : conn_group_of(conn)->owner;
+}
+
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
@@ -28,6 +39,10 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   self->conn = conn;
   self->id = conn_id(conn);
+  const struct cohort *cohort = self->cohort = cohort_of(conn);
+  if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
+    self->pending = PENDING_RELOAD;
+  }
   conn_set_owner(conn, self);
   return self;
 }
@@ -40,7 +55,7 @@ static int make(lua_State *L) {
 struct api_conn *api_conn_of(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
-  struct runtime *runtime = conn_group_of(conn)->owner;
+  struct runtime *runtime = runtime_for(conn);
   char error[100];
   if (!vm_protect(runtime->vm, make, conn, error, sizeof error)) {
     const struct vm_failure failure = {.message = error, .message_size = strlen(error)};
@@ -99,6 +114,10 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   api_conn_forget(self);
+  if (!self->cohort) return;
+  self->cohort->closing--;
+  self->cohort = NULL;
+  versions_changed(runtime);
 }
 
 void api_conn_forget(struct api_conn *self) {

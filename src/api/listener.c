@@ -25,7 +25,8 @@ struct listener_object {
   struct api_wait acceptor;
   bool listens;
   struct conn *accepted; /* until the coroutine has it */
-  struct list link;      /* in the runtime's list of listeners to close at its end */
+  struct list link;      /* in its version's list of listeners to close at its end */
+  uint64_t conn_id;      /* whose handler opened it; 0: nobody's */
 };
 
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
@@ -63,9 +64,14 @@ static void close_listener(struct listener_object *object) {
   object->listener = NULL;
 }
 
-void api_close_listeners(struct runtime *runtime) {
-  while (!list_empty(&runtime->open_listeners)) {
-    close_listener(LIST_ELEMENT(runtime->open_listeners.next, struct listener_object, link));
+void api_end_listeners(struct version *version, bool all) {
+  struct list listeners;
+  list_take(&listeners, &version->listeners);
+  while (!list_empty(&listeners)) {
+    struct listener_object *object = LIST_ELEMENT(listeners.next, struct listener_object, link);
+    list_remove(&object->link);
+    list_append(&version->listeners, &object->link);
+    if (all || object->conn_id == 0) close_listener(object);
   }
 }
 
@@ -97,13 +103,14 @@ int api_bind(lua_State *L) {
   runtime_check_alive(L);
   struct runtime *runtime = runtime_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
-  *object = (struct listener_object){.runtime = runtime};
+  *object =
+      (struct listener_object){.runtime = runtime, .conn_id = vm_running_conn_id(runtime->vm)};
   list_init(&object->link);
   luaL_setmetatable(L, type_name);
   int rc = listener_bind(runtime->loop, (struct sockaddr *)&found, size, &events, object,
                          &object->listener);
   if (rc < 0) return api_push_error(L, rc, text);
-  list_append(&runtime->open_listeners, &object->link);
+  list_append(&version_of(L)->listeners, &object->link);
   return 1;
 }
 

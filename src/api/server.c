@@ -19,8 +19,8 @@ static void append_conn(struct conn *conn, void *context) {
 static int l_connections(lua_State *L) {
   struct runtime *runtime = runtime_of(L);
   lua_settop(L, 0);
-  lua_createtable(L, (int)runtime->group.count, 0);
-  conn_group_each(&runtime->group, append_conn, L);
+  lua_createtable(L, (int)runtime_conn_count(runtime), 0);
+  runtime_conn_each(runtime, append_conn, L);
   return 1;
 }
 
@@ -63,7 +63,7 @@ static int l_broadcast(lua_State *L) {
   broadcast.blob = blob_new(broadcast.size);
   if (!broadcast.blob) return luaL_error(L, "not enough memory");
   memcpy(broadcast.blob->bytes, data, broadcast.size);
-  conn_group_each(&runtime_of(L)->group, send_to, &broadcast);
+  runtime_conn_each(runtime_of(L), send_to, &broadcast);
   blob_unref(broadcast.blob);
   lua_pushinteger(L, broadcast.receivers);
   return 1;
@@ -78,10 +78,12 @@ static void set_integer(lua_State *L, const char *name, uint64_t value) {
 static int l_stats(lua_State *L) {
   const struct runtime *runtime = runtime_of(L);
   lua_newtable(L);
-  set_integer(L, "connections", runtime->group.count);
-  set_integer(L, "accepted", runtime->group.accepted);
-  set_integer(L, "bytes_in", runtime->group.bytes_in);
-  set_integer(L, "bytes_out", runtime->group.bytes_out);
+  const struct conn_totals totals = runtime_totals(runtime);
+  set_integer(L, "connections", totals.open);
+  set_integer(L, "accepted", totals.accepted);
+  set_integer(L, "bytes_in", totals.bytes_in);
+  set_integer(L, "bytes_out", totals.bytes_out);
+  set_integer(L, "version", version_of(L)->number);
   set_integer(L, "memory", vm_memory_bytes(runtime->vm));
   lua_pushboolean(L, runtime->draining);
   lua_setfield(L, -2, "draining");

@@ -15,6 +15,7 @@
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 static const char type_name[] = "moonport.udp";
@@ -25,7 +26,8 @@ enum { WAITING_MAX = 1024, PEER_TEXT_BYTES = 64 };
 struct udp_object {
   struct udp *udp; /* NULL once closed */
   struct runtime *runtime;
-  struct list link; /* in the runtime's list, to be closed at its end */
+  struct list link; /* in its version's list, to be closed at its end; in none for a service's */
+  uint64_t conn_id; /* whose handler opened it; 0: nobody's */
   int reference;    /* registry; of a service's socket */
   int waiting;      /* handlers that wait */
   struct api_wait receiver;
@@ -52,7 +54,7 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
-  const struct service *service = runtime_of(L)->service;
+  const struct service *service = &version_of(L)->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
@@ -80,7 +82,12 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   struct udp_object *object = owner;
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   const struct vm_owner task_owner = {
-      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
+      .self = object,
+      .world = object->runtime->current->world,
+      .on_fail = on_fail,
+      .on_end = on_end,
+      .on_cancel = on_cancel,
+  };
   if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
   remember_peer(object, peer);
   if (runtime_enter(object->runtime, handle, &datagram, &task_owner, NULL) != VM_WAITING) return;
@@ -114,19 +121,21 @@ static int make_served(lua_State *L) {
   return 0;
 }
 
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
+int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {.address = address, .batch = true};
+  const struct udp_options options = {.address = address, .descriptor = descriptor, .batch = true};
   struct udp_object *object = NULL;
-  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
+  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) {
+    if (descriptor) close(descriptor);
+    return UV_ENOMEM;
+  }
   int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {
     api_close_udp(object);
     return rc;
   }
-  list_append(&runtime->open_udp, &object->link);
   *out = object;
   return 0;
 }
@@ -149,9 +158,14 @@ void api_close_udp(struct udp_object *object) {
   object->reference = LUA_NOREF;
 }
 
-void api_close_all_udp(struct runtime *runtime) {
-  while (!list_empty(&runtime->open_udp)) {
-    close_socket(LIST_ELEMENT(runtime->open_udp.next, struct udp_object, link));
+void api_end_udp(struct version *version, bool all) {
+  struct list sockets;
+  list_take(&sockets, &version->udp);
+  while (!list_empty(&sockets)) {
+    struct udp_object *object = LIST_ELEMENT(sockets.next, struct udp_object, link);
+    list_remove(&object->link);
+    list_append(&version->udp, &object->link);
+    if (all || object->conn_id == 0) close_socket(object);
   }
 }
 
@@ -247,7 +261,8 @@ int api_new_udp(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, on_asked_for, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  list_append(&object->runtime->open_udp, &object->link);
+  object->conn_id = vm_running_conn_id(object->runtime->vm);
+  list_append(&version_of(L)->udp, &object->link);
   return 1;
 }
 

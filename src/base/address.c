@@ -94,6 +94,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
 /* The host of MOONPORT_HOST and --host, which people write with and without brackets. */
 static int use_default_host(const struct parse *parse) {
   const char *host = parse->default_host;
+  parse->out->host_is_default = true;
   size_t size = host != NULL ? strlen(host) : 0;
   if (size == 0) {
     return refuse(parse, "names no host, and there is no default one: write HOST:PORT");

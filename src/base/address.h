@@ -3,6 +3,7 @@
 #ifndef MOONPORT_BASE_ADDRESS_H
 #define MOONPORT_BASE_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@ enum address_kind { ADDRESS_TCP, ADDRESS_UDP, ADDRESS_TLS, ADDRESS_UNIX };
 struct address {
   enum address_kind kind;
   char host[ADDRESS_HOST_MAX]; /* name or literal, without brackets; "" for ADDRESS_UNIX */
+  bool host_is_default;        /* the text names none */
   uint16_t port;               /* 0: the kernel picks one */
   char path[ADDRESS_PATH_MAX]; /* ADDRESS_UNIX only */
 };

@@ -172,6 +172,21 @@ const struct option_row option_rows[] = {
         .max = 65535,
     },
     {
+        .name = "no-watch",
+        .env = "MOONPORT_NO_WATCH",
+        .help = "reload only when told to: SIGHUP, moonport reload",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .name = "welcome",
+        .argument = "FILE",
+        .env = "MOONPORT_WELCOME",
+        .help = "serve this script while the directories hold none",
+        .commands = SERVE,
+        .kind = OPTION_STRING,
+    },
+    {
         .name = "control",
         .argument = "PATH",
         .env = "MOONPORT_CONTROL",

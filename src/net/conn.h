@@ -56,6 +56,9 @@ void conn_group_init(struct conn_group *group, struct net_loop *loop,
 void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, void *context),
                      void *context);
 
+/* Its times have changed: looks at every deadline anew. */
+void conn_group_reschedule(struct conn_group *group);
+
 /* Takes over an accepted, non-blocking descriptor and starts reading. `listener_index` is what
  * conn_listener_index() gives back. Calls on_open before it returns.
  * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */

@@ -4,6 +4,7 @@
 #include "net/loop_state.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
   DATAGRAM_BYTES_MAX = 65536, /* one slot of a batch, as libuv cuts its buffer */
@@ -69,11 +70,17 @@ int udp_open(struct net_loop *loop, const struct udp_options *options, udp_datag
   unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
   int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);
   if (rc < 0) {
+    if (options->descriptor) close(options->descriptor);
     free(udp);
     return rc;
   }
   udp->uv.data = udp;
-  if (options->address) rc = uv_udp_bind(&udp->uv, options->address, 0);
+  if (options->descriptor) {
+    rc = uv_udp_open(&udp->uv, options->descriptor);
+    if (rc < 0) close(options->descriptor);
+  } else if (options->address) {
+    rc = uv_udp_bind(&udp->uv, options->address, 0);
+  }
   if (rc < 0) {
     uv_close((uv_handle_t *)&udp->uv, on_closed);
     return rc;

@@ -15,7 +15,8 @@ typedef void (*udp_datagram)(void *owner, const char *bytes, size_t size,
 
 struct udp_options {
   const struct sockaddr *address; /* to bind to; NULL: the kernel chooses when it first sends */
-  bool batch;                     /* recvmmsg(2): for a socket that is always received from */
+  int descriptor; /* one that is bound already, to use instead; taken over. 0: none */
+  bool batch;     /* recvmmsg(2): for a socket that is always received from */
 };
 
 /* Receives nothing until udp_receive(). 0 and *out, or a negative UV_E*. */

@@ -20,24 +20,29 @@ static bool is_loopback(const char *listener) {
   return reach_of((const struct sockaddr *)&found) == REACH_LOOPBACK;
 }
 
+struct finding {
+  char first[ADDRESS_TEXT_MAX];
+  size_t count;
+};
+
+static void look(void *context, const char *listener) {
+  struct finding *finding = context;
+  if (!is_loopback(listener)) return;
+  if (finding->count++ == 0) snprintf(finding->first, sizeof finding->first, "%s", listener);
+}
+
 void loopback_warn(const struct server *server, struct log *log) {
   const char *container = reach_container();
-  const char *first = NULL;
+  struct finding finding = {.count = 0};
   char others[48] = "";
-  size_t count = 0;
   for (size_t i = 0; container && i < server_script_count(server); i++) {
-    struct script_status status;
-    script_status(server_script(server, i), &status);
-    for (size_t k = 0; k < status.listener_count; k++) {
-      if (!status.listeners[k] || !is_loopback(status.listeners[k])) continue;
-      if (count++ == 0) first = status.listeners[k];
-    }
+    script_each_listener(server_script(server, i), look, &finding);
   }
-  if (count == 0) return;
-  if (count > 1) snprintf(others, sizeof others, " (and %zu more)", count - 1);
+  if (finding.count == 0) return;
+  if (finding.count > 1) snprintf(others, sizeof others, " (and %zu more)", finding.count - 1);
   log_printf(log, LOG_WARN,
              "%s%s is bound to loopback inside a container (%s): nobody outside of it can connect, "
              "not even through a published port; set MOONPORT_HOST=0.0.0.0, or write 0.0.0.0 where "
              "listen names a host",
-             first, others, container);
+             finding.first, others, container);
 }

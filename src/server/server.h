@@ -16,11 +16,14 @@ struct server_options {
   struct log *log;
   const char *const *paths; /* scripts, or directories of *.lua */
   size_t path_count;
-  const char *listen;  /* replaces what the one script says; NULL: as it says */
-  const char *host;    /* where an address names none */
-  int backlog;         /* of each listening socket */
-  int64_t drain_ms;    /* how long connections may go on after SIGTERM */
-  bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const char
+      *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
+  const char *listen; /* replaces what the one script says; NULL: as it says */
+  const char *host;   /* where an address names none */
+  int backlog;        /* of each listening socket */
+  int64_t drain_ms;   /* how long connections may go on after SIGTERM */
+  bool no_watch;      /* files are looked at only when somebody asks for it */
+  bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
 };
@@ -56,7 +59,8 @@ struct reload_result {
   const char *error; /* of RELOAD_FAILED */
 };
 
-/* Takes on what changed of the scripts, between two events, and tells of each of them. */
+/* Loads every script anew, and takes on what came to or left the served directories, between two
+ * events; tells each(context, result) of each, unless it is NULL. */
 void server_reload(struct server *server,
                    void (*each)(void *context, const struct reload_result *result), void *context);
 
