@@ -2,6 +2,7 @@
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/values.h"
 #include "base/blob.h"
 
 #include <lauxlib.h>
@@ -69,22 +70,17 @@ static int l_broadcast(lua_State *L) {
   return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 /* server.stats() -> table */
 static int l_stats(lua_State *L) {
   const struct runtime *runtime = runtime_of(L);
   lua_newtable(L);
   const struct conn_totals totals = runtime_totals(runtime);
-  set_integer(L, "connections", totals.open);
-  set_integer(L, "accepted", totals.accepted);
-  set_integer(L, "bytes_in", totals.bytes_in);
-  set_integer(L, "bytes_out", totals.bytes_out);
-  set_integer(L, "version", version_of(L)->number);
-  set_integer(L, "memory", vm_memory_bytes(runtime->vm));
+  api_set_integer(L, "connections", totals.open);
+  api_set_integer(L, "accepted", totals.accepted);
+  api_set_integer(L, "bytes_in", totals.bytes_in);
+  api_set_integer(L, "bytes_out", totals.bytes_out);
+  api_set_integer(L, "version", version_of(L)->number);
+  api_set_integer(L, "memory", vm_memory_bytes(runtime->vm));
   lua_pushboolean(L, runtime->draining);
   lua_setfield(L, -2, "draining");
   return 1;

@@ -101,13 +101,20 @@ static bool accept_one(struct listener *listener) {
   }
 }
 
+static bool is_wanted(struct listener *listener) {
+  const struct listener_events *events = listener->events;
+  if (events->is_wanted && !events->is_wanted(listener->owner)) listener_pause(listener, true);
+  return uv_is_active((uv_handle_t *)&listener->poll);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error on a listening socket shows again in accept4() */
   (void)events;
   struct listener *listener = LIST_ELEMENT(poll, struct listener, poll);
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     /* on_accept() may pause or close the listener. */
-    if (!uv_is_active((uv_handle_t *)poll) || !accept_one(listener)) return;
+    if (!uv_is_active((uv_handle_t *)poll) || !is_wanted(listener)) return;
+    if (!accept_one(listener)) return;
   }
 }
 

@@ -10,6 +10,9 @@ struct net_loop;
 struct listener; /* opaque; frees itself after listener_close() */
 
 struct listener_events {
+  /* Whether to accept now; false pauses the listener, and the connection stays in the backlog.
+   * NULL: always. */
+  bool (*is_wanted)(void *owner);
   /* A connection: `fd` is the receiver's, non-blocking and close-on-exec. */
   void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
