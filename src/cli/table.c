@@ -16,7 +16,8 @@ enum {
   RELOAD = 1u << 8,
   SHUTDOWN = 1u << 9,
   HEALTH = 1u << 10,
-  SCRIPTS = SERVE | CHECK,                                      /* what loads scripts */
+  DOCTOR = 1u << 11,
+  SCRIPTS = SERVE | CHECK | DOCTOR,                             /* what loads scripts */
   LUA = SCRIPTS | RUN,                                          /* what runs Lua */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH, /* what talks to a server */
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
@@ -98,6 +99,15 @@ const struct command command_rows[] = {
         .run = health_command,
     },
     {
+        .name = "doctor",
+        .bit = DOCTOR,
+        .words = "[PATH...]",
+        .words_kind = WORDS_SCRIPTS,
+        .words_max = SIZE_MAX,
+        .summary = "say what would keep scripts from being reached or served well here",
+        .run = doctor_command,
+    },
+    {
         .name = "help",
         .bit = HELP,
         .words = "[COMMAND]",
@@ -129,7 +139,7 @@ const struct option_row option_rows[] = {
         .argument = "ADDR",
         .env = "MOONPORT_LISTEN",
         .help = "listen here instead of where the one script says",
-        .commands = SERVE,
+        .commands = SERVE | DOCTOR,
         .kind = OPTION_STRING,
     },
     {
@@ -156,7 +166,7 @@ const struct option_row option_rows[] = {
         .env = "MOONPORT_BACKLOG",
         .help = "connections that may wait to be accepted",
         .fallback = "511",
-        .commands = SERVE,
+        .commands = SERVE | DOCTOR,
         .kind = OPTION_INT,
         .min = 1,
         .max = 65535,
@@ -183,7 +193,7 @@ const struct option_row option_rows[] = {
         .help = "where the server takes commands: a path, @NAME, or for serve off",
         .fallback_note = "control.sock in $RUNTIME_DIRECTORY, moonport.sock in $XDG_RUNTIME_DIR, "
                          "or /tmp/moonport-UID.sock",
-        .commands = SERVE | CLIENTS,
+        .commands = SERVE | CLIENTS | DOCTOR,
         .kind = OPTION_STRING,
     },
     {

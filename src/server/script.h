@@ -88,6 +88,9 @@ void script_status(const struct script *script, struct script_status *out);
 /* Calls `visit` for each file whose change concerns the script, as it was read last. */
 typedef void (*source_visitor)(void *context, const struct source *source);
 void script_each_source(const struct script *script, source_visitor visit, void *context);
+/* Where it wants to listen, as written: `count` addresses. */
+const char *const *script_addresses(const struct script *script, size_t *count);
+size_t script_connections_max(const struct script *script); /* limits.connections */
 /* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
 void script_each_listener(const struct script *script,
                           void (*visit)(void *context, const char *name), void *context);
@@ -97,7 +100,8 @@ struct conn_group *script_conn_group(struct script *script, size_t index);
 /* Where a connection of it was accepted, "tcp://127.0.0.1:12345"; NULL: nowhere. */
 const char *script_listener_of(const struct script *script, const struct conn *conn);
 
-/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
+/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none.
+ * `out` may be NULL. */
 int script_describe(struct script *script, FILE *out);
 
 #endif

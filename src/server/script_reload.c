@@ -161,11 +161,21 @@ void script_status(const struct script *script, struct script_status *out) {
   };
 }
 
+const char *const *script_addresses(const struct script *script, size_t *count) {
+  const struct service *service = &script->loaded->service;
+  *count = service->listen_count;
+  return (const char *const *)service->listen;
+}
+
+size_t script_connections_max(const struct script *script) {
+  return script->loaded->service.connections_max;
+}
+
 int script_describe(struct script *script, FILE *out) {
   const struct service *service = &script->loaded->service;
   int rc = listen_set_check(&script->listeners, service, (const char *const *)service->listen,
                             service->listen_count);
-  if (rc < 0) return -1;
+  if (rc < 0 || !out) return rc;
   fprintf(out, "%s: ok, listens on ", script->path);
   for (size_t i = 0; i < service->listen_count; i++) {
     fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);

@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "server/activation.h"
 #include "server/control.h"
+#include "server/loopback.h"
 #include "server/notify.h"
 #include "server/paths.h"
 #include "vm/watchdog.h"
@@ -241,6 +242,7 @@ static int listen_all(struct server *server) {
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
   }
@@ -296,13 +298,22 @@ void server_drain(struct server *server, const char *cause) {
   stop_when_drained(server);
 }
 
-int server_check(const struct server_options *options, FILE *out) {
+int server_examine(const struct server_options *options,
+                   int (*visit)(void *context, struct script *script), void *context) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_describe(server->scripts[i], out) < 0) rc = -1;
+    if (visit(context, server->scripts[i]) < 0) rc = -1;
   }
   server_free(server);
   return rc;
+}
+
+static int describe(void *context, struct script *script) {
+  return script_describe(script, context);
+}
+
+int server_check(const struct server_options *options, FILE *out) {
+  return server_examine(options, describe, out);
 }

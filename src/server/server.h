@@ -64,6 +64,11 @@ struct reload_result {
 void server_reload(struct server *server,
                    void (*each)(void *context, const struct reload_result *result), void *context);
 
+/* Loads every script without listening, and shows each to `visit`, which tells by -1 that something
+ * is wrong with it. 0, or -1 when there were faults, with a script or in loading, which were logged. */
+int server_examine(const struct server_options *options,
+                   int (*visit)(void *context, struct script *script), void *context);
+
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults. */
 int server_check(const struct server_options *options, FILE *out);
