@@ -238,7 +238,9 @@ static bool collect(struct runtime *runtime) {
 void versions_settle(struct runtime *runtime) {
   free_unused(runtime);
   bool more = sweep_adopted(runtime->current);
-  if (collect(runtime) || more) net_defer_ask(runtime->defer);
+  if (collect(runtime)) more = true;
+  net_loop_flush(runtime->loop); /* a finalizer may have closed a connection */
+  if (more) net_defer_ask(runtime->defer);
 }
 
 void versions_changed(struct runtime *runtime) {

@@ -113,6 +113,7 @@ void conn_reset(struct conn *conn, enum reason reason);
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
 bool conn_is_forwarding(const struct conn *conn);
+bool conn_is_forwarded_to(const struct conn *conn);
 
 enum conn_phase {
   CONN_PHASE_OPEN,
