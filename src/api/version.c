@@ -30,8 +30,11 @@ enum {
 };
 
 struct version *version_of(lua_State *L) {
-  struct version *version = vm_world_owner(vm_world_in_force(vm_of(L)));
-  return version ? version : runtime_of(L)->current;
+  const struct vm_world *world = vm_world_in_force(vm_of(L));
+  struct version *version = world ? vm_world_owner(world) : NULL;
+  if (!version) version = runtime_of(L)->current;
+  if (!version) luaL_error(L, "the script has ended");
+  return version;
 }
 
 static struct cohort *cohort_new(struct version *version) {
@@ -92,6 +95,8 @@ void version_free(struct version *version) {
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
   vm_world_disown(version->world);
+  /* Finalizers that run before the next handler find themselves in a world, too. */
+  if (runtime->current) vm_world_enter(runtime->current->world);
   vm_world_unref(version->world);
   if (version->cohort) cohort_free(runtime, version->cohort);
   sources_free(version->sources, version->source_count);

@@ -51,7 +51,7 @@ struct version {
   size_t source_count;
 };
 
-/* Of the code that runs. */
+/* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
 struct version *version_of(lua_State *L);
 
 /* An empty one, the next in number. NULL when memory is out. */

@@ -14,7 +14,7 @@ struct net_defer;
 struct watch;
 struct watch_change;
 
-enum phase { SERVING, DRAINING, CLOSING, ENDING };
+enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING };
 
 struct server {
   struct server_options options;

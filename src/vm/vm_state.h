@@ -72,8 +72,6 @@ void vm_tell_cancelled(struct vm_task *task);
 
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);
-/* vm/world.c: puts it in force, unless it is. */
-void vm_world_enter(struct vm_world *world);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */
