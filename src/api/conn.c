@@ -17,6 +17,8 @@
 static const char type_name[] = "moonport.conn";
 /* Registry key of the metatable: quicker than its name. */
 static const char metatable_key = 0;
+/* The same of connections that a script has for its own. */
+static const char own_metatable_key = 0;
 
 /* NULL for a connection without handlers. */
 static struct cohort *cohort_of(const struct conn *conn) {
@@ -69,10 +71,37 @@ void api_push_conn(lua_State *L, const struct api_conn *self) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, self->reference);
 }
 
+void api_give_conn(lua_State *L, struct conn *conn) {
+  struct api_conn *self = api_make_conn(L, conn);
+  api_push_conn(L, self);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
+  lua_setmetatable(L, -2);
+  luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
+  self->reference = LUA_NOREF;
+}
+
+/* Nobody can use it any more. What it forwards goes on until it ends by itself. */
+static int l_collected(lua_State *L) {
+  struct api_conn *self = lua_touserdata(L, 1);
+  struct conn *conn = self->conn;
+  if (self->inbox) {
+    api_wait_forget(&self->inbox->reader);
+    api_wait_forget(&self->inbox->drainer);
+  }
+  self->conn = NULL;
+  api_conn_forget(self);
+  if (!conn) return 0;
+  conn_set_owner(conn, NULL);
+  if (!conn_is_forwarding(conn) && !conn_is_forwarded_to(conn)) conn_close(conn, REASON_CLOSED);
+  return 0;
+}
+
 struct api_conn *api_check_conn(lua_State *L, int index) {
   /* What luaL_checkudata() does, without looking the type's name up for each call of a method. */
   if (lua_getmetatable(L, index)) {
-    bool is_conn = lua_topointer(L, -1) == runtime_of(L)->conn_metatable;
+    const struct runtime *runtime = runtime_of(L);
+    const void *metatable = lua_topointer(L, -1);
+    bool is_conn = metatable == runtime->conn_metatable || metatable == runtime->own_conn_metatable;
     lua_pop(L, 1);
     if (is_conn) return lua_touserdata(L, index);
   }
@@ -127,6 +156,21 @@ void api_conn_forget(struct api_conn *self) {
   self->past = NULL;
 }
 
+/* A copy of the metatable at the top, with a finalizer. */
+static void make_own_metatable(lua_State *L) {
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushcfunction(L, l_collected);
+  lua_setfield(L, -2, "__gc");
+  runtime_of(L)->own_conn_metatable = lua_topointer(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
+}
+
 void api_open_conn(lua_State *L) {
   luaL_newmetatable(L, type_name); /* sets __name */
   runtime_of(L)->conn_metatable = lua_topointer(L, -1);
@@ -139,5 +183,7 @@ void api_open_conn(lua_State *L) {
   api_set_conn_recv(L);
   api_set_conn_message(L);
   api_set_conn_fields(L);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  make_own_metatable(L);
+  lua_pop(L, 1);
 }

@@ -55,6 +55,9 @@ struct api_conn *api_conn_of(struct conn *conn);
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 /* Pushes the object. */
 void api_push_conn(lua_State *L, const struct api_conn *self);
+/* Pushes the object of a connection that the script made itself, and leaves it to the script: once
+ * nothing refers to it any more, the connection is closed in peace. Raises. */
+void api_give_conn(lua_State *L, struct conn *conn);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */

@@ -7,6 +7,7 @@
 #include "api/conn_message.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "net/loop.h"
 
 #include <assert.h>
@@ -56,6 +57,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct call *call = lua_touserdata(L, 1);
+  const struct runtime *runtime = runtime_of(L);
   const struct service *service = service_of(call->self);
   api_push_conn(L, call->self);
   lua_replace(L, 1);
@@ -70,6 +72,9 @@ static int handle(lua_State *L) {
   if (call->handler == HANDLER_ON_ERROR) {
     lua_pushlstring(L, call->traceback ? call->traceback : "", call->traceback_size);
     arguments++;
+  }
+  if (api_tells_handlers(runtime)) {
+    api_tell_handler(L, service_handler_name(call->handler), 2);
   }
   lua_callk(L, arguments, 1, 0, handled);
   return handled(L, LUA_OK, 0);

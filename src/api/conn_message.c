@@ -8,6 +8,7 @@
 #include "api/frame.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -19,6 +20,13 @@ static void refuse(struct api_conn *self, enum frame_result result,
   int size = snprintf(text, sizeof text, "closing the connection: %s", slice->fault);
   runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
   conn_close(self->conn, result == FRAME_TOO_LONG ? REASON_LIMIT : REASON_ERROR);
+}
+
+static void tell_message(lua_State *L, struct conn *conn, int index) {
+  size_t size;
+  if (!api_is_told(runtime_of(L), EVENT_MESSAGE)) return;
+  const char *message = lua_tolstring(L, index, &size);
+  api_tell_message(conn, message, size);
 }
 
 static int next_message(lua_State *L, int status, lua_KContext context);
@@ -41,6 +49,8 @@ static int handle_all(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_MESSAGE]);
     lua_pushvalue(L, 1);
     int count = api_push_message(L, &service->frame, bytes, &slice);
+    tell_message(L, self->conn, -count);
+    if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -count - 2);
     inbox_consume(self->inbox, slice.consumed);
     lua_callk(L, 1 + count, 0, 0, next_message);
   }
@@ -102,6 +112,9 @@ static int l_send_message(lua_State *L) {
     luaL_pushfail(L);
     lua_pushliteral(L, "closed");
     return 2;
+  }
+  if (api_is_told(self->runtime, EVENT_SEND)) {
+    api_tell_send(L, self->conn, wrapping.header_size + size + wrapping.trailer_size);
   }
   lua_pushboolean(L, 1);
   return 1;

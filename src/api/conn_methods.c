@@ -5,6 +5,7 @@
 #include "api/inbox.h"
 #include "api/option.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "api/values.h"
 #include "net/tcp_info.h"
 
@@ -63,6 +64,31 @@ static int send_string(lua_State *L, struct conn *conn) {
   return rc < 0 ? rc : send_piece(L, conn, 2);
 }
 
+/* What was sent, in bytes: a string, or the strings of a list. */
+static size_t message_size(lua_State *L) {
+  size_t size = 0;
+  if (!lua_istable(L, 2)) return (size_t)lua_rawlen(L, 2);
+  lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
+  for (lua_Integer i = 1; i <= length; i++) {
+    size_t piece;
+    lua_rawgeti(L, 2, i);
+    lua_tolstring(L, -1, &piece);
+    size += piece;
+    lua_pop(L, 1);
+  }
+  return size;
+}
+
+/* Not inlined: it would push what is for everybody out of l_send(). */
+__attribute__((noinline)) static void tell_send(lua_State *L, struct conn *conn) {
+  api_tell_send(L, conn, message_size(L));
+}
+
+/* The call of a method that changes the connection. */
+static void tell_call(lua_State *L, const struct api_conn *self, const char *name) {
+  if (api_is_told(self->runtime, EVENT_CALL)) api_tell_call(L, self->conn, name);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
@@ -73,7 +99,9 @@ static int l_send(lua_State *L) {
   }
   if (!self->conn) return api_push_closed(L);
   int rc = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn);
-  return rc == 0 ? push_done(L) : api_push_closed(L);
+  if (rc < 0) return api_push_closed(L);
+  if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
+  return push_done(L);
 }
 
 static int drained(lua_State *L, int status, lua_KContext context) {
@@ -90,6 +118,7 @@ static int l_drain(lua_State *L) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
+  tell_call(L, self, "drain");
   self->inbox->drainer.timed_out = false;
   bool full = conn_await_drain(self->conn);
   if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
@@ -102,6 +131,7 @@ static int l_drain(lua_State *L) {
 static int set_paused(lua_State *L, bool on) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
+  tell_call(L, self, on ? "pause" : "resume");
   conn_hold(self->conn, CONN_HOLD_SCRIPT, on);
   return push_done(L);
 }
@@ -118,6 +148,7 @@ static int l_resume(lua_State *L) {
 static int l_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
+  tell_call(L, self, "close");
   conn_close(self->conn, REASON_CLOSED);
   return push_done(L);
 }
@@ -125,6 +156,7 @@ static int l_close(lua_State *L) {
 static int l_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
+  tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
   return push_done(L);
 }
@@ -132,6 +164,7 @@ static int l_shutdown(lua_State *L) {
 static int l_reset(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn) return api_push_closed(L);
+  tell_call(L, self, "reset");
   conn_reset(self->conn, REASON_CLOSED);
   return push_done(L);
 }
@@ -143,6 +176,7 @@ static int send_leftover(struct api_conn *self, struct conn *to) {
   if (!self->inbox || inbox_empty(self->inbox)) return 0;
   if (!inbox_view(self->inbox, &bytes, &size)) return -1;
   if (conn_send_begin(to) < 0 || conn_send_copied(to, bytes, size) < 0) return -1;
+  if (api_is_told(self->runtime, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   inbox_consume(self->inbox, size);
   return 0;
 }
@@ -155,6 +189,7 @@ static int l_forward(lua_State *L) {
   if (self->inbox && api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "a coroutine reads from this connection");
   }
+  tell_call(L, self, "forward");
   if (send_leftover(self, other->conn) < 0) return api_push_closed(L);
   int rc = conn_forward(self->conn, other->conn);
   if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");

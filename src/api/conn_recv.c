@@ -7,6 +7,7 @@
 #include "api/frame.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -106,6 +107,8 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
 }
 
 static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
+static const char *const taker_names[] = {"recv", "recv_exactly", "recv_line", "recv_until",
+                                          "recv_message"};
 
 /* Why no more bytes will come, or NULL. */
 static const char *end_code(const struct api_conn *self) {
@@ -138,7 +141,13 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = takers[kind](L, inbox, bytes, size);
-  if (count > 0) return count;
+  if (count > 0) {
+    bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
+    if (got && api_is_told(self->runtime, EVENT_RECV)) {
+      api_tell_recv(L, self->conn, taker_names[kind], -count);
+    }
+    return count;
+  }
   const char *code = end_code(self);
   if (code) return give_up(L, inbox, code, bytes, size);
   api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");

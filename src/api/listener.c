@@ -8,6 +8,7 @@
 #include "api/modules.h"
 #include "api/option.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
@@ -60,10 +61,23 @@ static struct listener_object *check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
+static void tell_listen(const struct listener_object *object, enum event_kind kind) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  char text[ADDRESS_TEXT_MAX];
+  char name[ADDRESS_TEXT_MAX + 6];
+  if (!api_is_told(object->runtime, kind)) return;
+  if (listener_address(object->listener, &address, &size) < 0) return;
+  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
+  snprintf(name, sizeof name, "%s%s", address.ss_family == AF_UNIX ? "" : "tcp://", text);
+  api_tell_listen(object->runtime, kind, name);
+}
+
 static void close_listener(struct listener_object *object) {
   if (!object->listener) return;
   api_wait_wake_later(&object->acceptor);
   list_remove(&object->link);
+  if (object->listens) tell_listen(object, EVENT_UNLISTEN);
   listener_close(object->listener);
   object->listener = NULL;
 }
@@ -112,6 +126,7 @@ static int l_listen(lua_State *L) {
   int rc = listener_listen(object->listener, backlog < 0 ? 0 : (int)backlog);
   if (rc < 0) return api_push_error(L, rc, NULL);
   object->listens = true;
+  tell_listen(object, EVENT_LISTEN);
   lua_pushboolean(L, true);
   return 1;
 }
@@ -128,7 +143,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;
   object->accepted = NULL;
-  api_push_conn(L, api_make_conn(L, conn));
+  api_give_conn(L, conn);
   lua_getfield(L, -1, "peer");
   return 2;
 }

@@ -2,6 +2,7 @@
 #include "api/runtime.h"
 
 #include "api/modules.h"
+#include "api/tell.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
@@ -92,6 +93,9 @@ void runtime_cancel(struct runtime *runtime, struct vm_task *task) {
 
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size) {
+  if (runtime->tap && api_is_told(runtime, EVENT_LOG)) {
+    api_tell_log(runtime, level, conn_id, message, size);
+  }
   const struct log_record record = {
       .level = level,
       .script = runtime->script,
@@ -133,6 +137,7 @@ void runtime_forget_fault(struct runtime *runtime) {
 
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
                          const struct vm_failure *failure) {
+  if (api_is_told(runtime, EVENT_ERROR)) api_tell_error(runtime, conn_id, failure->message);
   const struct log_record record = {
       .level = LOG_ERROR,
       .script = runtime->script,

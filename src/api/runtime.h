@@ -9,30 +9,33 @@
 #include "vm/vm.h"
 
 struct net_loop;
+struct tap;
 
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
  * a Lua function with runtime_of(). */
 struct runtime {
   struct net_loop *loop;
+  struct tap *tap; /* the loop's */
   struct log *log;
   struct vm *vm;
-  const char *script;           /* the file's name, for the log */
-  struct version *current;      /* in force; NULL before the first is */
-  struct list versions;         /* `current` and those before it that are still used */
-  unsigned version_last;        /* number of the last one that came into force */
-  struct conn_totals past;      /* of connections whose cohort is gone */
-  struct conn_group sequential; /* connections it made itself, without handlers */
-  struct list sleeps;           /* coroutines in timer.sleep() */
-  const char *const *listeners; /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  const void *conn_metatable;   /* of "moonport.conn", to know one by */
-  struct list waits;            /* coroutines that wait for something with a place of its own */
-  struct list waits_due;        /* those to be woken in the next turn */
-  struct list tasks_due;        /* to be started or cancelled in the next turn */
-  struct net_defer *defer;      /* that turn */
-  size_t task_count;            /* spawned and not ended */
-  int collector_cycles;         /* to go through, because a version was freed */
-  bool is_program;              /* of moonport run: print writes to standard output */
-  bool ending;                  /* its last code runs: finalizers, to-be-closed variables */
+  const char *script;             /* the file's name, for the log */
+  struct version *current;        /* in force; NULL before the first is */
+  struct list versions;           /* `current` and those before it that are still used */
+  unsigned version_last;          /* number of the last one that came into force */
+  struct conn_totals past;        /* of connections whose cohort is gone */
+  struct conn_group sequential;   /* connections it made itself, without handlers */
+  struct list sleeps;             /* coroutines in timer.sleep() */
+  const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  const void *conn_metatable;     /* of "moonport.conn", to know one by */
+  const void *own_conn_metatable; /* the same of those that the script made itself */
+  struct list waits;              /* coroutines that wait for something with a place of its own */
+  struct list waits_due;          /* those to be woken in the next turn */
+  struct list tasks_due;          /* to be started or cancelled in the next turn */
+  struct net_defer *defer;        /* that turn */
+  size_t task_count;              /* spawned and not ended */
+  int collector_cycles;           /* to go through, because a version was freed */
+  bool is_program;                /* of moonport run: print writes to standard output */
+  bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */

@@ -2,6 +2,7 @@
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "api/values.h"
 #include "base/blob.h"
 
@@ -26,6 +27,7 @@ static int l_connections(lua_State *L) {
 }
 
 struct broadcast {
+  lua_State *L;
   struct blob *blob;
   size_t size;
   const struct conn *except;
@@ -36,7 +38,10 @@ static void send_to(struct conn *conn, void *context) {
   struct broadcast *broadcast = context;
   if (conn == broadcast->except) return;
   if (conn_send_begin(conn) < 0) return;
-  if (conn_send_shared(conn, broadcast->blob, broadcast->size) == 0) broadcast->receivers++;
+  if (conn_send_shared(conn, broadcast->blob, broadcast->size) < 0) return;
+  broadcast->receivers++;
+  lua_State *L = broadcast->L;
+  if (api_is_told(runtime_of(L), EVENT_SEND)) api_tell_send(L, conn, broadcast->size);
 }
 
 /* Replaces a list of strings at `index` by one string. Raises. */
@@ -55,7 +60,7 @@ static void join_list(lua_State *L, int index) {
 
 /* server.broadcast(data [, except]) -> number of connections it was queued for */
 static int l_broadcast(lua_State *L) {
-  struct broadcast broadcast = {0};
+  struct broadcast broadcast = {.L = L};
   lua_settop(L, 2);
   if (lua_istable(L, 1)) join_list(L, 1);
   const char *data = luaL_checklstring(L, 1, &broadcast.size);

@@ -34,6 +34,10 @@ bool service_has(const struct service *service, enum handler handler) {
   return service->handlers[handler] != LUA_NOREF;
 }
 
+const char *service_handler_name(enum handler handler) {
+  return handler_names[handler];
+}
+
 void service_init(struct service *service) {
   *service = (struct service){0};
   for (int i = 0; i < HANDLER_COUNT; i++) service->handlers[i] = LUA_NOREF;

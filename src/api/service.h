@@ -58,5 +58,7 @@ bool service_load(struct runtime *runtime, struct vm_world *world, const char *p
 /* Gives back the references and the memory; for an empty service too. */
 void service_deinit(struct runtime *runtime, struct service *service);
 bool service_has(const struct service *service, enum handler handler);
+/* "on_data", … as a script names it. Static text. */
+const char *service_handler_name(enum handler handler);
 
 #endif

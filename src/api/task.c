@@ -6,6 +6,7 @@
 
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "vm/world.h"
@@ -62,6 +63,7 @@ static int run_function(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   int count = unpack(L, 2);
   lua_remove(L, 2);
+  if (api_tells_handlers(object->runtime)) api_tell_handler(L, "task", -count);
   lua_callk(L, count - 1, LUA_MULTRET, 0, started);
   return started(L, LUA_OK, 0);
 }

@@ -3,6 +3,7 @@
 
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/tell.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "vm/world.h"
@@ -65,6 +66,7 @@ static int call_function(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, object->reference);
   lua_replace(L, 1);
   lua_getiuservalue(L, 1, 1);
+  if (api_tells_handlers(object->runtime)) api_tell_handler(L, "timer", -1);
   lua_callk(L, 0, 0, 0, vm_nothing_follows);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/tell.h"
 #include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
@@ -55,11 +56,13 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
+  const struct runtime *runtime = runtime_of(L);
   const struct service *service = &version_of(L)->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
   lua_pushstring(L, datagram->object->peer_text);
+  if (api_tells_handlers(runtime)) api_tell_handler(L, "on_datagram", 2);
   lua_callk(L, 3, 0, 0, vm_nothing_follows);
   return 0;
 }
@@ -141,7 +144,12 @@ static int make_served(lua_State *L) {
 int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {.address = address, .descriptor = descriptor, .batch = true};
+  const struct udp_options options = {
+      .address = address,
+      .descriptor = descriptor,
+      .script = runtime->script,
+      .batch = true,
+  };
   struct udp_object *object = NULL;
   if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) {
     if (descriptor) close(descriptor);
@@ -225,8 +233,10 @@ static int l_send(lua_State *L) {
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
   if (!object->udp) return api_push_closed(L);
-  return finish(L, udp_send(object->udp, data, size, peer),
-                has_peer ? lua_tostring(L, 3) : object->peer_text);
+  const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
+  int rc = udp_send(object->udp, data, size, peer);
+  if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
+  return finish(L, rc, peer_text);
 }
 
 static int received(lua_State *L, int status, lua_KContext context) {
@@ -273,7 +283,10 @@ int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
-  struct udp_options options = {.reuse_address = lua_toboolean(L, 2)};
+  struct udp_options options = {
+      .script = object->runtime->script,
+      .reuse_address = lua_toboolean(L, 2),
+  };
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));

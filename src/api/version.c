@@ -30,8 +30,11 @@ enum {
 };
 
 struct version *version_of(lua_State *L) {
-  struct version *version = vm_world_owner(vm_world_in_force(vm_of(L)));
-  return version ? version : runtime_of(L)->current;
+  const struct vm_world *world = vm_world_in_force(vm_of(L));
+  struct version *version = world ? vm_world_owner(world) : NULL;
+  if (!version) version = runtime_of(L)->current;
+  if (!version) luaL_error(L, "the script has ended");
+  return version;
 }
 
 static struct cohort *cohort_new(struct version *version) {
@@ -40,6 +43,7 @@ static struct cohort *cohort_new(struct version *version) {
   cohort->runtime = version->runtime;
   cohort->version = version;
   conn_group_init(&cohort->group, version->runtime->loop, &api_conn_events, cohort);
+  cohort->group.script = version->runtime->script;
   return cohort;
 }
 
@@ -91,10 +95,11 @@ void version_free(struct version *version) {
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
   vm_world_disown(version->world);
+  /* Finalizers that run before the next handler find themselves in a world, too. */
+  if (runtime->current) vm_world_enter(runtime->current->world);
   vm_world_unref(version->world);
   if (version->cohort) cohort_free(runtime, version->cohort);
-  for (size_t i = 0; i < version->source_count; i++) free(version->sources[i]);
-  free(version->sources);
+  sources_free(version->sources, version->source_count);
   free(version);
 }
 
@@ -238,7 +243,9 @@ static bool collect(struct runtime *runtime) {
 void versions_settle(struct runtime *runtime) {
   free_unused(runtime);
   bool more = sweep_adopted(runtime->current);
-  if (collect(runtime) || more) net_defer_ask(runtime->defer);
+  if (collect(runtime)) more = true;
+  net_loop_flush(runtime->loop); /* a finalizer may have closed a connection */
+  if (more) net_defer_ask(runtime->defer);
 }
 
 void versions_changed(struct runtime *runtime) {
@@ -272,14 +279,38 @@ struct conn_totals runtime_totals(const struct runtime *runtime) {
   return totals;
 }
 
-void version_note_source(struct version *version, const char *path) {
+/* --- What it is made of -------------------------------------------------------------------- */
+
+static struct source *find_source(const struct version *version, const char *path) {
   for (size_t i = 0; i < version->source_count; i++) {
-    if (strcmp(version->sources[i], path) == 0) return;
+    if (strcmp(version->sources[i].path, path) == 0) return &version->sources[i];
   }
-  if (version->source_count >= SOURCES_MAX) return;
-  char **sources = realloc(version->sources, (version->source_count + 1) * sizeof *sources);
-  if (!sources) return;
+  return NULL;
+}
+
+static struct source *append_source(struct version *version, const char *path) {
+  if (version->source_count >= SOURCES_MAX) return NULL;
+  struct source *sources = realloc(version->sources, (version->source_count + 1) * sizeof *sources);
+  if (!sources) return NULL;
   version->sources = sources;
-  char *copy = strdup(path);
-  if (copy) version->sources[version->source_count++] = copy;
+  struct source *source = &sources[version->source_count];
+  *source = (struct source){.path = strdup(path)};
+  if (!source->path) return NULL;
+  version->source_count++;
+  return source;
+}
+
+void version_note_source(struct version *version, const char *path, const char *bytes,
+                         size_t size) {
+  struct source *source = find_source(version, path);
+  if (!source) source = append_source(version, path);
+  if (!source) return;
+  source->was_read = bytes != NULL;
+  source->digest = digest_empty();
+  if (bytes) digest_add(&source->digest, bytes, size);
+}
+
+void sources_free(struct source *sources, size_t count) {
+  for (size_t i = 0; i < count; i++) free(sources[i].path);
+  free(sources);
 }

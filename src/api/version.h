@@ -7,6 +7,7 @@
 #define MOONPORT_API_VERSION_H
 
 #include "api/service.h"
+#include "base/digest.h"
 #include "base/list.h"
 #include "net/conn.h"
 
@@ -27,6 +28,13 @@ struct cohort {
   uint64_t converted_id_max;
 };
 
+/* A file that a version read, or looked for in vain. */
+struct source {
+  char *path;
+  bool was_read;
+  struct digest digest; /* of what was read */
+};
+
 struct version {
   struct runtime *runtime;
   struct list link; /* in runtime->versions, newest last */
@@ -39,11 +47,11 @@ struct version {
   struct list tasks;       /* spawned and not ended */
   struct list listeners;   /* sockets that it opened itself */
   struct list udp;
-  char **sources; /* files that it read, or looked for: its own and what it required */
+  struct source *sources; /* its own file and what it required */
   size_t source_count;
 };
 
-/* Of the code that runs. */
+/* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
 struct version *version_of(lua_State *L);
 
 /* An empty one, the next in number. NULL when memory is out. */
@@ -59,8 +67,9 @@ void versions_drain(struct runtime *runtime, uint64_t drain_ms);
 /* Ends what it began for itself and frees it. No connection may be left in its cohort. */
 void version_free(struct version *version);
 
-/* Adds a file, unless memory is out. */
-void version_note_source(struct version *version, const char *path);
+/* Adds a file, unless memory is out; `bytes` is NULL when it could not be read. */
+void version_note_source(struct version *version, const char *path, const char *bytes, size_t size);
+void sources_free(struct source *sources, size_t count);
 /* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
 void versions_settle(struct runtime *runtime);
 /* Asks for that turn when it could have something to do. */

@@ -5,7 +5,7 @@
  * as \xNN in both styles; control characters as \n or \xNN in text, as \n or \uNNNN in JSON. */
 #include "base/log_render.h"
 
-#include "base/utf8.h"
+#include "base/escape.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,8 +18,6 @@
 /* A script's name takes no more of the line, and a message leaves this much to a traceback. */
 #define SCRIPT_SIZE_MAX 512
 #define TRACEBACK_SIZE_MIN 2048
-/* Longest form of one character: four bytes as \xNN, and snprintf's NUL. */
-#define UNIT_SIZE_MAX 24
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_colors[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
@@ -40,47 +38,11 @@ static void put_string(struct line *line, const char *string) {
   put(line, string, strlen(string));
 }
 
-/* Writes bytes as \xNN; behind a second backslash in JSON, where one alone begins an escape. */
-static size_t escape_bytes(bool json, const char *bytes, size_t size, char out[UNIT_SIZE_MAX]) {
-  size_t used = 0;
-  for (size_t i = 0; i < size; i++) {
-    used += (size_t)snprintf(out + used, UNIT_SIZE_MAX - used, json ? "\\\\x%02x" : "\\x%02x",
-                             (unsigned)(unsigned char)bytes[i]);
-  }
-  return used;
-}
-
-/* Renders the first character of `text`; *taken is its length there. Returns the size in `out`. */
-static size_t escape_one(bool json, const char *text, size_t size, size_t *taken,
-                         char out[UNIT_SIZE_MAX]) {
-  uint32_t code_point = 0;
-  size_t length = utf8_decode(text, size, &code_point);
-  if (length == 0) {
-    *taken = 1;
-    return escape_bytes(json, text, 1, out);
-  }
-  *taken = length;
-  if (code_point == '\n') {
-    memcpy(out, "\\n", 2);
-    return 2;
-  }
-  if (!utf8_is_shown(code_point)) {
-    return json ? (size_t)snprintf(out, UNIT_SIZE_MAX, "\\u%04x", (unsigned)code_point)
-                : escape_bytes(false, text, length, out);
-  }
-  size_t used = 0;
-  if (json && (code_point == '"' || code_point == '\\')) {
-    out[used++] = '\\';
-  }
-  memcpy(out + used, text, length);
-  return used + length;
-}
-
 /* Writes a text, escaped, in at most `limit` bytes and a mark when it was cut. False: it was. */
 static bool put_text(struct line *line, bool json, const char *text, size_t size, size_t limit) {
   const size_t end = line->size + limit;
   while (size > 0) {
-    char unit[UNIT_SIZE_MAX];
+    char unit[ESCAPE_SIZE_MAX];
     size_t taken = 0;
     size_t unit_size = escape_one(json, text, size, &taken, unit);
     if (unit_size > end - line->size) {

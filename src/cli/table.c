@@ -161,6 +161,15 @@ const struct option_row option_rows[] = {
         .kind = OPTION_SECONDS,
     },
     {
+        .name = "grace",
+        .argument = "SECONDS",
+        .env = "MOONPORT_GRACE",
+        .help = "after SIGTERM, say not ready but accept for so long: balancers are slow to notice",
+        .fallback = "0",
+        .commands = SERVE,
+        .kind = OPTION_SECONDS,
+    },
+    {
         .name = "backlog",
         .argument = "N",
         .env = "MOONPORT_BACKLOG",

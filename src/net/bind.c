@@ -95,7 +95,7 @@ int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
 }
 
 int bind_adopt(int fd, struct bound_socket *out) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t size = sizeof address;
   *out = (struct bound_socket){.fd = fd};
   if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||

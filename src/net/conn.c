@@ -11,6 +11,7 @@
 #include "net/conn_state.h"
 
 #include "base/blob.h"
+#include "net/conn_tell.h"
 #include "net/loop_state.h"
 #include "net/transport.h"
 
@@ -73,7 +74,7 @@ struct conn *conn_new(struct conn_group *group, bool is_unix) {
   return conn;
 }
 
-void conn_begin(struct conn *conn, const struct sockaddr *peer) {
+void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) {
   struct conn_group *group = conn->group;
   remember_peer(conn, peer);
   conn->id = ++group->loop->conn_id_last;
@@ -82,6 +83,7 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer) {
   group->count++;
   group->accepted++;
   if (group->idle_ms) conn_schedule(conn, group->idle_ms);
+  if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
   group->events->on_open(conn);
   net_loop_flush(group->loop);
   conn_update_reading(conn);
@@ -110,7 +112,7 @@ int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
     return rc;
   }
   conn->listener_index = (uint16_t)listener_index;
-  conn_begin(conn, peer);
+  conn_begin(conn, peer, false);
   return 0;
 }
 
@@ -119,10 +121,19 @@ static bool wants_reading(const struct conn *conn) {
   return (conn->flags & CONN_CLOSING) || conn->holds == 0;
 }
 
+/* The end of reading is no pause, and its begin no going on. */
+static void tell_hold(struct conn *conn) {
+  bool paused = !(conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED));
+  if (paused == !!(conn->flags & CONN_PAUSED)) return;
+  conn->flags ^= CONN_PAUSED;
+  if (conn_is_watched(conn)) conn_tell_reading(conn);
+}
+
 void conn_update_reading(struct conn *conn) {
   bool wanted = wants_reading(conn);
   if (wanted == !!(conn->flags & CONN_READING)) return;
   conn->flags ^= CONN_READING;
+  tell_hold(conn);
   if (!wanted) {
     conn->transport->read_stop(conn);
     return;
@@ -139,6 +150,7 @@ void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {
 void conn_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
+  if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
   if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
@@ -156,6 +168,7 @@ void conn_read_ended(struct conn *conn, int rc) {
     return;
   }
   conn->flags |= CONN_EOF_SEEN;
+  if (conn_is_watched(conn)) conn_tell_eof(conn);
   conn_update_reading(conn);
   if (!(conn->flags & CONN_CLOSING)) {
     if (!conn_forward_eof(conn)) conn->group->events->on_eof(conn);
@@ -169,6 +182,7 @@ void conn_read_ended(struct conn *conn, int rc) {
 void conn_failed(struct conn *conn, int rc) {
   if (conn->flags & CONN_CLOSED) return;
   if (!conn->reason) conn->reason = rc == UV_ENOMEM ? REASON_ERROR : REASON_RESET;
+  if (rc != UV_ENOMEM && conn_is_told(conn, EVENT_RESET)) conn_tell_failed(conn, rc);
   conn_destroy(conn);
 }
 
@@ -197,6 +211,7 @@ void conn_output_done(struct conn *conn) {
   if (!(conn->flags & CONN_FIN_SENT)) {
     conn->flags |= CONN_FIN_SENT;
     conn->transport->send_fin(conn);
+    if (conn_is_told(conn, EVENT_SHUTDOWN)) conn_tell_plain(conn, EVENT_SHUTDOWN);
   }
   if (!closing) return;
   conn->active_ms = net_loop_now_ms(conn->group->loop);
@@ -222,6 +237,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void conn_destroy(struct conn *conn) {
   if (conn->flags & CONN_CLOSED) return;
+  if (conn_is_watched(conn)) conn_tell_close(conn, false);
   conn->flags |= CONN_CLOSED;
   wheel_cancel(&conn->wheel);
   uv_close(&conn->io.handle, on_closed);
@@ -229,10 +245,11 @@ void conn_destroy(struct conn *conn) {
 
 void conn_reset(struct conn *conn, enum reason reason) {
   if (conn->flags & CONN_CLOSED) return;
+  bool is_tcp = conn->io.handle.type == UV_TCP;
   conn->reason = (uint8_t)reason;
+  if (conn_is_watched(conn)) conn_tell_close(conn, is_tcp);
   conn->flags |= CONN_CLOSED;
   wheel_cancel(&conn->wheel);
-  bool is_tcp = conn->io.handle.type == UV_TCP;
   if (!is_tcp || uv_tcp_close_reset(&conn->io.tcp, on_closed) < 0) {
     uv_close(&conn->io.handle, on_closed);
   }

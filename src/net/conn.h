@@ -11,7 +11,10 @@
 #include <sys/socket.h>
 
 struct blob;
+struct event;
+struct event_place;
 struct net_loop;
+struct tap_watcher;
 struct uv_stream_s;
 struct conn; /* opaque; frees itself right after events->on_close */
 
@@ -36,6 +39,7 @@ struct conn_group {
   struct net_loop *loop;
   const struct conn_events *events;
   void *owner;            /* for the receiver of the events */
+  const char *script;     /* whose they are, for who watches; NULL: they are not to be watched */
   size_t queue_bytes_max; /* limits.write_queue: beyond it the connection ends */
   size_t queue_high;      /* above it the connection is not read */
   size_t queue_low;       /* below it on_drain comes */
@@ -109,6 +113,7 @@ void conn_reset(struct conn *conn, enum reason reason);
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
 bool conn_is_forwarding(const struct conn *conn);
+bool conn_is_forwarded_to(const struct conn *conn);
 
 enum conn_phase {
   CONN_PHASE_OPEN,
@@ -134,6 +139,14 @@ void conn_touch(struct conn *conn);               /* as if one had */
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);
 int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
 int conn_descriptor(const struct conn *conn); /* for getsockopt(); negative when there is none */
+
+/* For who watches: fills in whose connection it is, and emits. To be called when it is wanted. */
+void conn_tell(struct conn *conn, struct event *event);
+/* The same for the `size` bytes that were queued last. `by` is "script" or "forward". */
+void conn_tell_send(struct conn *conn, size_t size, const char *by,
+                    const struct event_place *place);
+/* For a watcher that has just come: that the connection is there. */
+void conn_tell_open(struct conn *conn, struct tap_watcher *watcher);
 
 struct conn_counters {
   uint64_t bytes_in;

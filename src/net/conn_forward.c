@@ -5,7 +5,7 @@
  * becomes FIN, a broken connection breaks the other. */
 #include "net/conn_state.h"
 
-#include "net/loop_state.h"
+#include "net/conn_tell.h"
 
 #include <stdlib.h>
 
@@ -27,6 +27,10 @@ bool conn_is_forwarding(const struct conn *conn) {
   return target_of(conn) != NULL;
 }
 
+bool conn_is_forwarded_to(const struct conn *conn) {
+  return source_of(conn) != NULL;
+}
+
 int conn_forward(struct conn *from, struct conn *to) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
   if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
@@ -34,6 +38,7 @@ int conn_forward(struct conn *from, struct conn *to) {
   if (target_of(from)) target_of(from)->forwarding->from = NULL;
   from->forwarding->to = to;
   to->forwarding->from = from;
+  if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
@@ -47,6 +52,7 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
     return;
   }
   if (conn_send_borrowed(to, bytes, size) < 0) return;
+  if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   conn_flush(to);
   if (to->flags & CONN_ABOVE_HIGH) conn_hold(from, CONN_HOLD_FORWARD, true);
 }
@@ -65,11 +71,11 @@ bool conn_forward_eof(struct conn *from) {
   return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
 }
 
-/* Ends `other` with `gone`, unless it had its end already. */
+/* Ends `other` with `gone`, unless it had its end already, and an owner who will see to the rest. */
 static void end_other(struct conn *other, const struct conn *gone, bool ended) {
   if (gone->reason == REASON_RESET) {
     conn_reset(other, REASON_RESET);
-  } else if (!ended) {
+  } else if (!ended || !other->owner) {
     conn_close(other, REASON_CLOSED);
   }
 }

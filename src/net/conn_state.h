@@ -21,6 +21,7 @@ enum conn_flags {
   CONN_DRAIN_WANTED = 1 << 6, /* somebody waits for the low-water mark */
   CONN_DIRTY = 1 << 7,        /* in the loop's dirty list */
   CONN_READING = 1 << 8,
+  CONN_PAUSED = 1 << 9, /* it was read, and then held */
 };
 
 /* A write that the kernel did not take at once; exists while the peer is slower than the script. */
@@ -80,9 +81,10 @@ struct conn {
 void conn_received(struct conn *conn, const char *bytes, size_t size);
 void conn_read_ended(struct conn *conn, int rc); /* UV_EOF, or what broke it */
 
-/* A connection is made, begins when its descriptor is connected, or is discarded before that. */
+/* A connection is made, begins when its descriptor is connected, or is discarded before that.
+ * `connected`: by us, not accepted. */
 struct conn *conn_new(struct conn_group *group, bool is_unix); /* NULL when memory is out */
-void conn_begin(struct conn *conn, const struct sockaddr *peer);
+void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected);
 void conn_discard(struct conn *conn);
 
 /* Between conn.c, conn_write.c and conn_timeout.c. */

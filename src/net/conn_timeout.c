@@ -1,6 +1,7 @@
 /* net/conn_timeout.c — a connection's deadlines: idle, write, linger — not what follows from them. */
 #include "net/conn_state.h"
 
+#include "net/conn_tell.h"
 #include "net/loop_state.h"
 #include "net/transport.h"
 
@@ -45,6 +46,8 @@ static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
     if (deadline > now_ms) return sooner(deadline, now_ms + WRITE_LOOK_MS(group->write_ms));
   }
   if (deadline == 0 || deadline > now_ms) return deadline;
+  if (conn_is_told(conn, EVENT_TIMEOUT))
+    conn_tell_timeout(conn, conn->writing ? "write" : "linger");
   /* Without RST the kernel would keep the unsent bytes of a peer that takes none. */
   if (conn->writing) {
     conn_reset(conn, (enum reason)conn->reason);
@@ -59,6 +62,9 @@ static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t sin
                          uint64_t timeout_ms, uint64_t now_ms) {
   if (timeout_ms == 0) return 0;
   if (since_ms + timeout_ms > now_ms) return since_ms + timeout_ms;
+  if (conn_is_told(conn, EVENT_TIMEOUT)) {
+    conn_tell_timeout(conn, kind == CONN_TIMEOUT_IDLE ? "idle" : "write");
+  }
   conn->group->events->on_timeout(conn, kind);
   net_loop_flush(conn->group->loop);
   return now_ms + timeout_ms;

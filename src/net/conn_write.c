@@ -7,6 +7,7 @@
 #include "net/conn_state.h"
 
 #include "base/blob.h"
+#include "net/conn_tell.h"
 #include "net/loop_state.h"
 #include "net/transport.h"
 
@@ -89,6 +90,7 @@ static void check_low(struct conn *conn) {
   conn_hold(conn, CONN_HOLD_OUTPUT, false);
   if (conn->forwarding) conn_forward_drained(conn);
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
+  if (conn_is_told(conn, EVENT_DRAIN)) conn_tell_drain(conn);
   conn->group->events->on_drain(conn, crossed);
   net_loop_flush(conn->group->loop);
 }
@@ -105,6 +107,7 @@ static void on_written(uv_write_t *request, int status) {
     return;
   }
   consumed(conn, size);
+  if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return;
   check_low(conn);
@@ -142,6 +145,7 @@ static int write_now(struct conn *conn) {
     ssize_t taken = conn->transport->write_now(conn, bufs, count);
     if (taken < 0) return (int)taken;
     consumed(conn, (size_t)taken);
+    if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, (size_t)taken, false);
     if ((size_t)taken < offered) return write_later(conn);
   }
   return 0;

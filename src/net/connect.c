@@ -34,7 +34,7 @@ static void on_connected(uv_connect_t *request, int status) {
     uv_tcp_keepalive(&conn->io.tcp, 1, KEEPALIVE_IDLE_S);
   }
   conn->listener_index = CONN_NO_LISTENER;
-  conn_begin(conn, (const struct sockaddr *)&done.address);
+  conn_begin(conn, (const struct sockaddr *)&done.address, true);
   done.on_done(done.owner, conn, 0);
 }
 

@@ -19,6 +19,7 @@ struct net_loop *net_loop_new(void) {
   if (!loop->wheel) goto close_loop;
   output_pool_init(&loop->pool);
   list_init(&loop->starved);
+  tap_init(&loop->tap);
   uv_timer_init(&loop->uv, &loop->starved_timer);
   uv_unref((uv_handle_t *)&loop->starved_timer);
   return loop;
@@ -54,6 +55,10 @@ uv_loop_t *net_loop_uv(struct net_loop *loop) {
 
 uint64_t net_loop_now_ms(const struct net_loop *loop) {
   return uv_now(&loop->uv);
+}
+
+struct tap *net_loop_tap(struct net_loop *loop) {
+  return &loop->tap;
 }
 
 void net_loop_flush(struct net_loop *loop) {

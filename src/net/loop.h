@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+struct tap;
 struct uv_loop_s;
 struct net_loop; /* opaque; one per process today, one per worker later */
 
@@ -15,6 +16,9 @@ void net_loop_free(struct net_loop *loop);
 
 struct uv_loop_s *net_loop_uv(struct net_loop *loop);
 uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
+
+/* Where the events of all that hangs off the loop are told. */
+struct tap *net_loop_tap(struct net_loop *loop);
 
 /* Writes what the handler that just ended or began to wait has queued, on every connection it
  * queued on: one write each. Also carries out the closes it asked for. */

@@ -3,6 +3,7 @@
 #define MOONPORT_NET_LOOP_STATE_H
 
 #include "base/list.h"
+#include "base/tap.h"
 #include "net/loop.h"
 #include "net/output.h"
 
@@ -14,6 +15,7 @@ struct net_loop {
   uv_loop_t uv;
   char *read_buffer;        /* READ_BUFFER_BYTES; valid for the length of one read callback */
   char *batch_buffer;       /* for datagrams; NULL until a socket needs it */
+  struct tap tap;           /* who watches what happens here */
   unsigned resolving;       /* lookups under way in libuv's threads */
   struct wheel *wheel;      /* idle, write and linger deadlines of every connection */
   struct output_pool pool;  /* outputs between two uses */

@@ -186,6 +186,21 @@ unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, 
   return used;
 }
 
+void output_read(const struct output *output, size_t offset, size_t size, char *out) {
+  assert(offset + size <= output->size);
+  for (const struct range *range = &output->ranges[output->first]; size > 0; range++) {
+    if (offset >= range->size) {
+      offset -= range->size;
+      continue;
+    }
+    size_t part = range->size - offset < size ? range->size - offset : size;
+    memcpy(out, range->bytes + offset, part);
+    out += part;
+    size -= part;
+    offset = 0;
+  }
+}
+
 void output_consume(struct output *output, size_t size) {
   assert(size <= output->size);
   output->size -= size;

@@ -42,6 +42,8 @@ size_t output_size(const struct output *output); /* bytes */
  * least one byte when there is one). Returns how many buffers. */
 unsigned output_peek(const struct output *output, struct uv_buf_t *bufs, unsigned max,
                      size_t bytes_max);
+/* Copies `size` bytes from `offset` on, which are there. */
+void output_read(const struct output *output, size_t offset, size_t size, char *out);
 void output_consume(struct output *output, size_t size);
 
 #endif

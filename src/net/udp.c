@@ -1,6 +1,7 @@
 /* net/udp.c — a datagram socket. Knows libuv, not Lua. */
 #include "net/udp.h"
 
+#include "base/address.h"
 #include "net/loop_state.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct udp {
   uv_udp_t uv;
   const struct udp_events *events;
   void *owner;
+  const char *script;
   bool batch;
   bool in_batch; /* libuv is walking through one: closing has to wait for its end */
   bool close_wanted;
@@ -44,6 +46,21 @@ static void on_closed(uv_handle_t *handle) {
   free(handle->data);
 }
 
+static void tell_datagram(struct udp *udp, const char *bytes, size_t size,
+                          const struct sockaddr *peer) {
+  char text[ADDRESS_TEXT_MAX];
+  struct net_loop *loop = udp->uv.loop->data;
+  socklen_t peer_size =
+      peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  if (!udp->script) return;
+  address_from_sockaddr(peer, peer_size, text, sizeof text);
+  struct event event = {.kind = EVENT_DATAGRAM, .script = udp->script};
+  event.bytes = bytes;
+  event.kept = event.size = size;
+  event.of.datagram.peer = text;
+  tap_emit(&loop->tap, &event);
+}
+
 static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
                        const struct sockaddr *peer, unsigned flags) {
   struct udp *udp = uv->data;
@@ -60,6 +77,7 @@ static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
   } else if (nread < 0 && udp->events->on_error) {
     udp->events->on_error(udp->owner, (int)nread);
   } else if (nread >= 0 && peer) { /* without one there is nothing to read now */
+    if (tap_wants(&loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, buf->base, (size_t)nread, peer);
     udp->events->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
   }
   net_loop_flush(loop);
@@ -72,6 +90,7 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
   *out = NULL;
   udp->events = events;
   udp->owner = owner;
+  udp->script = options->script;
   udp->batch = options->batch;
   unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
   int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);

@@ -234,6 +234,7 @@ static void settle(struct control_client *client) {
 }
 
 void control_client_go_on(struct control_client *client) {
+  if (is_stream(client) && client->job.on_room) client->job.on_room(client->job.state);
   if (!has_more(client)) return;
   if (client->has_job) {
     if (!client->job.step(client, client->job.state)) control_client_end_job(client);

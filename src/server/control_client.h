@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct conn;
 struct log;
 struct net_loop;
 struct server;
@@ -47,6 +48,8 @@ struct control_job {
    * CONTROL_QUEUE_BYTES_HIGH is queued. False: the answer is complete.
    * NULL: a stream, which sends when it has something to say, and ends when the client goes. */
   bool (*step)(struct control_client *client, void *state);
+  /* Of a stream: less than CONTROL_QUEUE_BYTES_HIGH is queued again. NULL: it does not care. */
+  void (*on_room)(void *state);
   void (*end)(void *state); /* always, and last: frees the state */
   void *state;
 };

@@ -18,6 +18,8 @@ const struct control_command control_commands[] = {
     {"conns", "[FIELD=PATTERN...]",
      "list connections; fields: id, script, peer, listener, state, direction", 0, 16,
      control_conns},
+    {"events", "[conn=ID] [event=NAME,...] [script=PATTERN] [peer=PATTERN] [bytes=N|all]",
+     "tell what the sockets and the scripts do, until the client goes", 0, 16, control_events},
     {"kick", "ID", "close a connection in peace; once more, at once", 1, 1, control_kick},
     {"reload", "", "take on what changed of the scripts, and tell what became of each", 0, 0,
      control_reload},

@@ -35,6 +35,8 @@ void control_health(const struct control_call *call);
 /* control_conns.c */
 void control_conns(const struct control_call *call);
 void control_kick(const struct control_call *call);
+/* taps.c */
+void control_events(const struct control_call *call);
 /* control_life.c */
 void control_reload(const struct control_call *call);
 void control_shutdown(const struct control_call *call);

@@ -3,6 +3,7 @@
 
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/tell.h"
 #include "api/udp.h"
 #include "base/address.h"
 #include "net/listener.h"
@@ -159,6 +160,14 @@ static struct listen_entry *place_for(struct listen_set *set, const char *name) 
 }
 
 static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
+  const struct script_options *options = set->options;
+  const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
+  if (other) {
+    runtime_fault(set->runtime,
+                  "cannot listen on %s: %s does already; give one of them another port", name,
+                  other);
+    return rc;
+  }
   runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
                 advice_for(rc, is_unix));
   return rc;
@@ -234,7 +243,14 @@ static int open_datagrams(struct listen_entry *entry, struct target *target) {
   return rc < 0 ? rc : api_udp_address(entry->udp, &target->address, &target->size);
 }
 
+static void tell(const struct listen_entry *entry, enum event_kind kind) {
+  struct runtime *runtime = entry->set->runtime;
+  if (!api_is_told(runtime, kind)) return;
+  api_tell_listen(runtime, kind, entry->set->names[entry->index]);
+}
+
 static void close_entry(struct listen_entry *entry) {
+  if (is_open(entry) && !entry->fresh) tell(entry, EVENT_UNLISTEN);
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
@@ -384,6 +400,7 @@ void listen_set_commit(struct listen_set *set, size_t connections_max) {
     if (!entry->wanted) give_up(entry);
     if (entry->fresh) {
       runtime_logf(set->runtime, LOG_INFO, "listening on %s", set->names[i]);
+      tell(entry, EVENT_LISTEN);
     }
     entry->fresh = false;
   }

@@ -6,6 +6,7 @@
 
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/tell.h"
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "server/script.h"
@@ -95,6 +96,7 @@ static int run(lua_State *L) {
     lua_pushstring(L, options->words[i]);
     count++;
   }
+  if (api_tells_handlers(program->runtime)) api_tell_handler(L, "program", -count - 1);
   lua_callk(L, count, 0, 0, vm_nothing_follows);
   return 0;
 }

@@ -39,7 +39,7 @@ static struct script *find(const struct server *server, const char *path) {
 }
 
 static void reload(struct server *server, struct script *script, const struct report *report) {
-  server->sources_changed = true;
+  server_sources_changed(server);
   tell(report, script, script_reload(script) == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
 }
 
@@ -50,7 +50,7 @@ static void add(struct server *server, const char *path, const struct report *re
     if (script) script_free(script);
     return;
   }
-  server->sources_changed = true;
+  server_sources_changed(server);
   tell(report, script, script_reload(script) == 0 ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
@@ -78,7 +78,7 @@ static void rescan(struct server *server, const struct report *report) {
     const char *path = script_path(script);
     if (script_is_leaving(script) || is_given(server, path) || is_among(&paths, path)) continue;
     script_leave(script);
-    server->sources_changed = true;
+    server_sources_changed(server);
     tell(report, script, RELOAD_REMOVED);
   }
   for (size_t i = 0; i < paths.count; i++) {
@@ -92,18 +92,26 @@ void server_reload(struct server *server,
                    void (*each)(void *context, const struct reload_result *result), void *context) {
   const struct report report = {.each = each, .context = context};
   size_t count = server->script_count; /* those that the rescan adds are new anyway */
+  notify_reloading(&server->notify);
   rescan(server, &report);
   for (size_t i = 0; i < count; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_leaving(script)) reload(server, script, &report);
   }
-  net_defer_ask(server->turn);
+  notify_ready(&server->notify);
 }
 
-void server_sources_changed(void *context) {
-  struct server *server = context;
-  server->sources_changed = true;
-  net_defer_ask(server->turn);
+void server_reload_where(struct server *server,
+                         bool (*is_concerned)(const struct script *script, const void *context),
+                         const void *context, bool rescans) {
+  const struct report nobody = {0};
+  size_t count = server->script_count;
+  if (rescans) rescan(server, &nobody);
+  for (size_t i = 0; i < count; i++) {
+    struct script *script = server->scripts[i];
+    if (script_is_leaving(script) || !is_concerned(script, context)) continue;
+    reload(server, script, &nobody);
+  }
 }
 
 void server_free_left(struct server *server) {
@@ -112,7 +120,7 @@ void server_free_left(struct server *server) {
   }
 }
 
-static void free_left(struct server *server) {
+void server_free_left_now(struct server *server) {
   size_t kept = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
@@ -125,9 +133,4 @@ static void free_left(struct server *server) {
     }
   }
   server->script_count = kept;
-}
-
-void server_on_turn(void *context) {
-  struct server *server = context;
-  free_left(server);
 }

@@ -3,6 +3,7 @@
 
 #include "api/conn.h"
 #include "api/task.h"
+#include "api/tell.h"
 #include "api/timer.h"
 #include "api/version.h"
 #include "api/version_life.h"
@@ -40,15 +41,14 @@ static void on_room(void *context) {
 }
 
 /* Without a script that loads, or one that runs, nobody asks for it. */
-static void on_source(void *context, const char *path) {
+static void on_source(void *context, const char *path, const char *bytes, size_t size) {
   struct runtime *runtime = context;
   const struct vm_world *world = vm_world_in_force(runtime->vm);
   struct version *version = world ? vm_world_owner(world) : NULL;
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
-  size_t known = version->source_count;
-  version_note_source(version, path);
-  if (version->source_count > known && script->options->on_sources) {
+  version_note_source(version, path, bytes, size);
+  if (script->options->on_sources) {
     script->options->on_sources(script->options->context);
   }
 }
@@ -100,6 +100,7 @@ struct script *script_new(const char *path, const struct script_options *options
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;
+    api_tell_begin(runtime);
     return script;
   }
   script_free(script);

@@ -16,6 +16,7 @@ struct conn_group;
 struct log;
 struct net_loop;
 struct runtime;
+struct source;
 struct vm_watchdog;
 struct script; /* opaque */
 
@@ -31,6 +32,8 @@ struct script_options {
   bool unsafe;
   const char *lua_dir;
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
+  /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
+  const char *(*who_listens)(void *context, const char *name);
   void (*on_sources)(void *context);     /* a script has read another file */
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
@@ -82,6 +85,9 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
+/* Calls `visit` for each file whose change concerns the script, as it was read last. */
+typedef void (*source_visitor)(void *context, const struct source *source);
+void script_each_source(const struct script *script, source_visitor visit, void *context);
 /* Where it wants to listen, as written: `count` addresses. */
 const char *const *script_addresses(const struct script *script, size_t *count);
 size_t script_connections_max(const struct script *script); /* limits.connections */

@@ -10,15 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_strings(char **strings, size_t count) {
-  for (size_t i = 0; i < count; i++) free(strings[i]);
-  free(strings);
-}
-
 void script_forget_failure(struct script *script) {
   free(script->error);
   script->error = NULL;
-  free_strings(script->failed_sources, script->failed_source_count);
+  sources_free(script->failed_sources, script->failed_source_count);
   script->failed_sources = NULL;
   script->failed_source_count = 0;
 }
@@ -187,4 +182,22 @@ int script_describe(struct script *script, FILE *out) {
   }
   fputc('\n', out);
   return 0;
+}
+
+static bool has_failed_source(const struct script *script, const char *path) {
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    if (strcmp(script->failed_sources[i].path, path) == 0) return true;
+  }
+  return false;
+}
+
+void script_each_source(const struct script *script, source_visitor visit, void *context) {
+  const struct version *current = script->runtime.current;
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    visit(context, &script->failed_sources[i]);
+  }
+  for (size_t i = 0; current && i < current->source_count; i++) {
+    const struct source *source = &current->sources[i];
+    if (!has_failed_source(script, source->path)) visit(context, source);
+  }
 }

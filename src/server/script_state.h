@@ -22,7 +22,7 @@ struct script {
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */
   time_t error_time;
-  char **failed_sources; /* files that it had read, or looked for */
+  struct source *failed_sources; /* files that it had read, or looked for */
   size_t failed_source_count;
 };
 

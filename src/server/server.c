@@ -1,7 +1,8 @@
 /* server/server.c — scripts at work behind their sockets, from start to drained.
  *
- * serving -> draining (SIGTERM or SIGINT: no new connections) -> closing (the deadline has passed:
- * every connection is closed in peace) -> ending (a second signal, or a second later: at once). */
+ * serving -> leaving (SIGTERM or SIGINT: not ready any more, but for the grace time new connections
+ * are still accepted) -> draining (no new connections) -> closing (the deadline has passed: every
+ * connection is closed in peace) -> ending (a second signal, or a second later: at once). */
 #include "server/server_state.h"
 
 #include "base/log.h"
@@ -16,6 +17,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -39,10 +41,16 @@ static size_t conn_count(const struct server *server) {
   return count;
 }
 
+void server_on_turn(void *context) {
+  struct server *server = context;
+  server_free_left_now(server);
+  server_follow_update(server);
+}
+
 /* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
 static void stop_when_drained(struct server *server) {
   size_t left = 0;
-  if (server->phase == SERVING || conn_count(server) > 0) return;
+  if (server->phase <= LEAVING || conn_count(server) > 0) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
@@ -67,22 +75,43 @@ static void on_deadline(uv_timer_t *timer) {
 
 static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
-  notify_stopping(&server->notify);
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              cause, conn_count(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
-    script_set_draining(server->scripts[i]);
     script_stop_listening(server->scripts[i]);
   }
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
+static void on_grace_over(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  start_draining(server, "the grace time is over");
+  stop_when_drained(server);
+}
+
+/* SIGTERM comes before the last balancer knows that nobody should be sent here any more. */
+static void start_leaving(struct server *server, const char *cause) {
+  notify_stopping(&server->notify);
+  for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);
+  if (server->options.grace_ms == 0) {
+    start_draining(server, cause);
+    return;
+  }
+  server->phase = LEAVING;
+  log_printf(server->options.log, LOG_INFO,
+             "%s: not ready any more; connections are accepted for another %.3g s (another signal "
+             "ends at once)",
+             cause, (double)server->options.grace_ms / 1000);
+  uv_timer_start(&server->deadline, on_grace_over, (uint64_t)server->options.grace_ms, 0);
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (server->phase == SERVING) {
-    start_draining(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    start_leaving(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
   } else {
+    if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;
     log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
                conn_count(server));
@@ -139,6 +168,26 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
+struct listener_question {
+  const char *name;
+  bool found;
+};
+
+static void compare_name(void *context, const char *name) {
+  struct listener_question *question = context;
+  if (strcmp(name, question->name) == 0) question->found = true;
+}
+
+static const char *who_listens(void *context, const char *name) {
+  const struct server *server = context;
+  struct listener_question question = {.name = name};
+  for (size_t i = 0; i < server->script_count; i++) {
+    script_each_listener(server->scripts[i], compare_name, &question);
+    if (question.found) return script_path(server->scripts[i]);
+  }
+  return NULL;
+}
+
 int server_append_script(struct server *server, struct script *script) {
   struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
   if (!scripts) return -1;
@@ -184,6 +233,7 @@ static int server_load(const struct server_options *options, struct server **out
       .unsafe = options->unsafe,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
+      .who_listens = who_listens,
       .on_sources = server_sources_changed,
       .context = server,
   };
@@ -218,6 +268,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
   }
+  if (rc == 0) server_follow_open(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -231,6 +282,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  server_follow_close(server);
   if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
@@ -246,7 +298,7 @@ void server_free(struct server *server) {
 }
 
 const char *server_phase_name(const struct server *server) {
-  static const char *const names[] = {"serving", "draining", "closing", "ending"};
+  static const char *const names[] = {"serving", "leaving", "draining", "closing", "ending"};
   return names[server->phase];
 }
 
@@ -264,7 +316,7 @@ struct script *server_script(const struct server *server, size_t index) {
 
 void server_drain(struct server *server, const char *cause) {
   if (server->phase != SERVING) return;
-  start_draining(server, cause);
+  start_leaving(server, cause);
   stop_when_drained(server);
 }
 

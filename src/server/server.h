@@ -21,7 +21,8 @@ struct server_options {
   const char *listen; /* replaces what the one script says; NULL: as it says */
   const char *host;   /* where an address names none */
   int backlog;        /* of each listening socket */
-  int64_t drain_ms;   /* how long connections may go on after SIGTERM */
+  int64_t grace_ms;   /* after SIGTERM, until new connections are refused */
+  int64_t drain_ms;   /* how long connections may go on then */
   bool no_watch;      /* files are looked at only when somebody asks for it */
   bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
@@ -35,7 +36,7 @@ int server_open(const struct server_options *options, struct server **out);
 int server_run(struct server *server);
 void server_free(struct server *server);
 
-/* "serving", "draining", "closing" or "ending"; static text. */
+/* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
 size_t server_script_count(const struct server *server);

@@ -11,8 +11,10 @@
 struct activation;
 struct control;
 struct net_defer;
+struct watch;
+struct watch_change;
 
-enum phase { SERVING, DRAINING, CLOSING, ENDING };
+enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING };
 
 struct server {
   struct server_options options;
@@ -22,11 +24,14 @@ struct server {
   struct control *control;       /* NULL: none */
   struct activation *activation; /* NULL: the supervisor opened no socket */
   struct notify notify;
+  struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
   struct script **scripts;
   size_t script_count;
   enum phase phase;
   bool handles_open;
+  const char **directories; /* those of options.paths that are such */
+  size_t directory_count;
   bool sources_changed; /* since the watch was last told which files there are */
   uv_signal_t on_term;
   uv_signal_t on_int;
@@ -40,10 +45,25 @@ struct server {
 /* Takes it over; -1 when memory is out, and then it did not. */
 int server_append_script(struct server *server, struct script *script);
 
-/* server/reload.c */
+/* server/server.c: what was put off to the next turn. */
 void server_on_turn(void *server);
-void server_sources_changed(void *server);
+
+/* server/reload.c */
+/* Loads anew each script for which is_concerned(script, context); then adds what came to the served
+ * directories and lets go what left them, where `rescans`. */
+void server_reload_where(struct server *server,
+                         bool (*is_concerned)(const struct script *script, const void *context),
+                         const void *context, bool rescans);
+void server_free_left_now(struct server *server);
 /* Frees, in the next turn, the scripts that were removed and have no connection left. */
 void server_free_left(struct server *server);
+
+/* server/follow.c */
+/* Begins to look for changes, unless that is off; says which files can hide theirs. */
+void server_follow_open(struct server *server);
+void server_follow_close(struct server *server);
+/* The scripts, or what they consist of, are others now. */
+void server_sources_changed(void *server);
+void server_follow_update(struct server *server);
 
 #endif

@@ -53,7 +53,7 @@ static void note_missing(lua_State *L, const char *name) {
   luaL_gsub(L, name, ".", LUA_DIRSEP);
   snprintf(path, sizeof path, "%s/%s.lua", dir, lua_tostring(L, -1));
   lua_pop(L, 1);
-  loader_note_source(L, path);
+  loader_note_source(L, path, NULL, 0);
 }
 
 /* Searcher: package.path, as Lua's own, by moonport's loader. */

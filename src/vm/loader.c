@@ -61,15 +61,14 @@ static const char *skip_prologue(const char *bytes, size_t *size) {
   return bytes + skipped;
 }
 
-void loader_note_source(lua_State *L, const char *path) {
+void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size) {
   const struct vm_options *options = &vm_of(L)->options;
-  if (options->on_source) options->on_source(options->context, path);
+  if (options->on_source) options->on_source(options->context, path, bytes, size);
 }
 
 int loader_load(lua_State *L, const char *path) {
   char error[200];
   struct stat status = {0};
-  loader_note_source(L, path);
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
   int fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
   char *bytes = NULL;
@@ -80,6 +79,7 @@ int loader_load(lua_State *L, const char *path) {
     bytes = read_whole(fd, (size_t)status.st_size, &size, error, sizeof error);
     close(fd);
   }
+  loader_note_source(L, path, bytes, size);
   if (!bytes) {
     lua_pushfstring(L, "%s %s", path, error);
     lua_remove(L, -2);

@@ -11,7 +11,8 @@ enum { LOADER_BYTES_MAX = 16 * 1024 * 1024 };
  * starts with the path. Only regular files; a directory, a FIFO or a device is an error and never
  * blocks. Binary chunks only where the operator allows them. Raises only when memory is out. */
 int loader_load(lua_State *L, const char *path);
-/* Tells whoever watches the script's sources (vm_options.on_source) that this is one of them. */
-void loader_note_source(lua_State *L, const char *path);
+/* Tells whoever follows the script's sources (vm_options.on_source) that this is one of them.
+ * `bytes` is NULL for a file that could not be read. */
+void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size);
 
 #endif

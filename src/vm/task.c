@@ -174,6 +174,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   task->waiting = false;
   vm->running = task;
   vm->frame = &frame;
+  if (task->told) vm_tell_wake(task);
   vm_watch_begin(vm, task->L);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->L, argument_count, &result_count);
@@ -183,6 +184,9 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   if (vm->collected) vm_tune_collector(vm);
   bool waiting = vm->waiting;
   vm->waiting = false;
+  if (task->told) {
+    vm_tell_left(task, rc == LUA_YIELD ? NULL : rc == LUA_OK ? "done" : "failed");
+  }
   if (rc == LUA_YIELD) {
     assert(waiting); /* coroutine.yield() itself refuses outside a script's coroutine */
     (void)waiting;
@@ -238,6 +242,7 @@ bool vm_ticket_is_live(struct vm_ticket ticket) {
 
 void vm_cancel(struct vm_task *task) {
   task->waiting = false;
+  if (task->told) vm_tell_cancelled(task);
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
   unwind(task);
   void *owner = task->owner;

@@ -14,8 +14,8 @@ struct vm_options {
   const char *script_dir;       /* first in package.path; NULL: none */
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
-  /* A file of Lua source is about to be read, or was looked for in vain; NULL: nobody cares. */
-  void (*on_source)(void *context, const char *path);
+  /* A file of Lua source was read, or (`bytes` is NULL) could not be; NULL: nobody cares. */
+  void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* lua_warning, and errors in finalizers: one whole line. */
   void (*warn)(void *context, const char *text, size_t size);
   /* os.exit(code), which must not return; NULL: a script may not. */

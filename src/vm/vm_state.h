@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+struct tap;
 struct vm_failure;
 
 /* One lua_resume() that is under way; lives on the C stack. */
@@ -30,6 +31,8 @@ struct vm {
   char warning[200];       /* the pieces of a warning, until its last one */
   bool waiting;            /* the yield under way is a vm_wait(), not the script's own */
   const char *no_wait_why; /* see vm_forbid_waiting() */
+  struct tap *tap;         /* see vm/tell.h */
+  const char *script;      /* for it */
 };
 
 struct vm_task {
@@ -46,6 +49,11 @@ struct vm_task {
   void (*on_end)(void *owner, bool failed);
   void (*on_cancel)(void *owner);
   struct vm_task *all_next;
+  const char *told; /* the handler whose end is to be told; NULL: nobody watched when it began */
+  uint64_t told_ns; /* when it began */
+  uint64_t entered_ns;
+  uint64_t lua_ns; /* in Lua so far */
+  uint64_t waits;
 };
 
 /* vm/vm.c */
@@ -57,10 +65,13 @@ void vm_free_tasks(struct vm *vm);
 void vm_watch_begin(struct vm *vm, lua_State *L);
 bool vm_watch_end(struct vm *vm);
 
+/* vm/tell.c, for a task that is told. `outcome` is "done" or "failed", or NULL when it waits. */
+void vm_tell_wake(struct vm_task *task);
+void vm_tell_left(struct vm_task *task, const char *outcome);
+void vm_tell_cancelled(struct vm_task *task);
+
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);
-/* vm/world.c: puts it in force, unless it is. */
-void vm_world_enter(struct vm_world *world);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */

@@ -19,6 +19,8 @@ struct vm_world *vm_world_new(struct vm *vm, lua_CFunction furnish, void *owner)
 void vm_world_ref(struct vm_world *world);
 void vm_world_unref(struct vm_world *world);
 
+/* Puts it in force, unless it is. Not while Lua runs. */
+void vm_world_enter(struct vm_world *world);
 /* The owner has ended; what still runs in the world has none. */
 void vm_world_disown(struct vm_world *world);
 /* The world of the code that runs, or ran last; NULL before the first. */

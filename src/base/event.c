@@ -1,0 +1,123 @@
+/* base/event.c — the table of events: kinds, their fields, how each can be known. */
+#include "base/event.h"
+
+#include <string.h>
+
+#define TEXT(kind, field)                                                                          \
+  { #field, EVENT_TEXT, offsetof(struct event, of.kind.field) }
+#define NUMBER(kind, field)                                                                        \
+  { #field, EVENT_NUMBER, offsetof(struct event, of.kind.field) }
+#define OPTIONAL(kind, field)                                                                      \
+  { #field, EVENT_NUMBER_OPTIONAL, offsetof(struct event, of.kind.field) }
+#define FIELDS(...)                                                                                \
+  (const struct event_field[]) {                                                                   \
+    __VA_ARGS__, {                                                                                 \
+      0                                                                                            \
+    }                                                                                              \
+  }
+#define NO_FIELDS                                                                                  \
+  (const struct event_field[]) {                                                                   \
+    { 0 }                                                                                          \
+  }
+
+enum {
+  OBSERVED = 1u << EVENT_OBSERVED,
+  KERNEL = 1u << EVENT_KERNEL,
+  INFERRED = 1u << EVENT_INFERRED,
+};
+
+const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
+    [EVENT_LISTEN] = {"listen", FIELDS(TEXT(listen, address)), OBSERVED | KERNEL},
+    [EVENT_UNLISTEN] = {"unlisten", FIELDS(TEXT(unlisten, address)), OBSERVED},
+    [EVENT_OPEN] = {"open",
+                    FIELDS(TEXT(open, peer), TEXT(open, local), NUMBER(open, age_ms),
+                           NUMBER(open, bytes_in), NUMBER(open, bytes_out)),
+                    OBSERVED},
+    [EVENT_ACCEPT] = {"accept", FIELDS(TEXT(accept, peer), TEXT(accept, local)), OBSERVED},
+    [EVENT_CONNECT] = {"connect", FIELDS(TEXT(connect, peer), TEXT(connect, local)), OBSERVED},
+    [EVENT_DATA] = {"data", FIELDS(TEXT(data, to)), OBSERVED, true},
+    [EVENT_MESSAGE] = {"message", NO_FIELDS, OBSERVED, true},
+    [EVENT_DATAGRAM] = {"datagram", FIELDS(TEXT(datagram, peer)), OBSERVED, true},
+    [EVENT_HANDLER] = {"handler",
+                       FIELDS(TEXT(handler, handler), TEXT(handler, file), OPTIONAL(handler, line)),
+                       OBSERVED},
+    [EVENT_WAIT] = {"wait", FIELDS(TEXT(wait, call), TEXT(wait, file), OPTIONAL(wait, line)),
+                    OBSERVED},
+    [EVENT_WAKE] = {"wake", FIELDS(TEXT(wake, handler)), OBSERVED},
+    [EVENT_HANDLED] = {"handled",
+                       FIELDS(TEXT(handled, handler), TEXT(handled, outcome),
+                              NUMBER(handled, lua_ns), NUMBER(handled, took_ns),
+                              NUMBER(handled, waits)),
+                       OBSERVED},
+    [EVENT_RECV] = {"recv", FIELDS(TEXT(recv, call), TEXT(recv, file), OPTIONAL(recv, line)),
+                    OBSERVED, true},
+    [EVENT_CALL] = {"call", FIELDS(TEXT(call, call), TEXT(call, file), OPTIONAL(call, line)),
+                    OBSERVED},
+    [EVENT_SEND] = {"send",
+                    FIELDS(TEXT(send, by), TEXT(send, file), OPTIONAL(send, line),
+                           OPTIONAL(send, rest)),
+                    OBSERVED, true},
+    [EVENT_SENDTO] = {"sendto",
+                      FIELDS(TEXT(sendto, peer), TEXT(sendto, error), TEXT(sendto, file),
+                             OPTIONAL(sendto, line)),
+                      OBSERVED, true},
+    [EVENT_FLUSH] = {"flush", FIELDS(NUMBER(flush, taken), NUMBER(flush, left), TEXT(flush, when)),
+                     OBSERVED},
+    [EVENT_PAUSE] = {"pause", FIELDS(TEXT(pause, by)), OBSERVED},
+    [EVENT_RESUME] = {"resume", NO_FIELDS, OBSERVED},
+    [EVENT_DRAIN] = {"drain", FIELDS(NUMBER(drain, left)), OBSERVED},
+    [EVENT_FORWARD] = {"forward", FIELDS(NUMBER(forward, to)), OBSERVED},
+    [EVENT_EOF] = {"eof", NO_FIELDS, OBSERVED},
+    [EVENT_SHUTDOWN] = {"shutdown", NO_FIELDS, OBSERVED | INFERRED},
+    [EVENT_RESET] = {"reset", FIELDS(TEXT(reset, by), TEXT(reset, error), OPTIONAL(reset, unread)),
+                     OBSERVED | INFERRED},
+    [EVENT_TIMEOUT] = {"timeout", FIELDS(TEXT(timeout, timer)), OBSERVED},
+    [EVENT_CLOSE] = {"close",
+                     FIELDS(TEXT(close, reason), NUMBER(close, bytes_in), NUMBER(close, bytes_out),
+                            NUMBER(close, age_ms)),
+                     OBSERVED},
+    [EVENT_TCP] = {"tcp",
+                   FIELDS(TEXT(tcp, at), TEXT(tcp, state), NUMBER(tcp, rtt_us),
+                          NUMBER(tcp, rtt_variation_us), NUMBER(tcp, retransmits),
+                          NUMBER(tcp, unacked), NUMBER(tcp, lost), NUMBER(tcp, congestion_window),
+                          NUMBER(tcp, send_mss), NUMBER(tcp, receive_space), NUMBER(tcp, unread),
+                          NUMBER(tcp, unsent)),
+                   KERNEL},
+    [EVENT_ERROR] = {"error", FIELDS(TEXT(error, message)), OBSERVED},
+    [EVENT_LOG] = {"log", FIELDS(TEXT(log, level), TEXT(log, message)), OBSERVED},
+    [EVENT_RELOAD] = {"reload",
+                      FIELDS(TEXT(reload, outcome), TEXT(reload, error), OPTIONAL(reload, version)),
+                      OBSERVED},
+    [EVENT_FAULT] = {"fault", FIELDS(TEXT(fault, fault), TEXT(fault, detail)), OBSERVED},
+    [EVENT_DROPPED] = {"dropped", FIELDS(NUMBER(dropped, count)), OBSERVED},
+};
+
+const char *event_source_name(enum event_source source) {
+  static const char *const names[] = {
+      [EVENT_OBSERVED] = "observed",
+      [EVENT_KERNEL] = "kernel",
+      [EVENT_INFERRED] = "inferred",
+  };
+  return names[source];
+}
+
+enum event_kind event_kind_find(const char *name, size_t size) {
+  enum event_kind kind = 0;
+  while (kind < EVENT_KIND_COUNT && (strncmp(event_kinds[kind].name, name, size) != 0 ||
+                                     event_kinds[kind].name[size] != '\0')) {
+    kind++;
+  }
+  return kind;
+}
+
+const char *event_text(const struct event *event, const struct event_field *field) {
+  const char *text;
+  memcpy(&text, (const char *)event + field->offset, sizeof text);
+  return text;
+}
+
+uint64_t event_number(const struct event *event, const struct event_field *field) {
+  uint64_t number;
+  memcpy(&number, (const char *)event + field->offset, sizeof number);
+  return number;
+}

@@ -1,0 +1,226 @@
+/* net/conn_tell.c — what happens on a connection, told to those who watch — does not know them.
+ *
+ * Observed is what a system call of ours did or returned. What TCP_INFO says is the kernel's word,
+ * an event of its own. That close(2) sends FIN, or RST when bytes are left unread, nobody says: it
+ * is inferred from what the kernel had just before. */
+#include "net/conn_tell.h"
+
+#include "base/address.h"
+#include "net/tcp_info.h"
+
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+void conn_tell(struct conn *conn, struct event *event) {
+  if (!conn->group->script) return;
+  event->conn = conn->id;
+  event->script = conn->group->script;
+  tap_emit(&conn->group->loop->tap, event);
+}
+
+/* The addresses of both ends, as text. */
+struct ends {
+  char peer[ADDRESS_TEXT_MAX];
+  char local[ADDRESS_TEXT_MAX];
+};
+
+static void read_ends(const struct conn *conn, struct ends *out) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  const struct sockaddr *peer = conn_peer(conn, &size);
+  address_from_sockaddr(peer, size, out->peer, sizeof out->peer);
+  out->local[0] = '\0';
+  if (conn_local(conn, &address, &size) < 0) return;
+  address_from_sockaddr((struct sockaddr *)&address, size, out->local, sizeof out->local);
+}
+
+/* Bytes that wait in the kernel: SIOCINQ or SIOCOUTQ of tcp(7). */
+static uint64_t waiting_bytes(const struct conn *conn, unsigned long which) {
+  int bytes = 0;
+  return ioctl(conn_descriptor(conn), which, &bytes) < 0 ? 0 : (uint64_t)bytes;
+}
+
+/* Nothing on a Unix socket, of which the kernel tells nothing. */
+static void tell_tcp(struct conn *conn, const char *at) {
+  struct net_tcp_info info;
+  if (!conn_is_told(conn, EVENT_TCP)) return;
+  if (net_tcp_info_read(conn_descriptor(conn), &info) < 0) return;
+  struct event event = {.kind = EVENT_TCP, .source = EVENT_KERNEL};
+  event.of.tcp.at = at;
+  event.of.tcp.state = info.state;
+  event.of.tcp.rtt_us = info.rtt_us;
+  event.of.tcp.rtt_variation_us = info.rtt_variation_us;
+  event.of.tcp.retransmits = info.retransmits;
+  event.of.tcp.unacked = info.unacked;
+  event.of.tcp.lost = info.lost;
+  event.of.tcp.congestion_window = info.congestion_window;
+  event.of.tcp.send_mss = info.send_mss;
+  event.of.tcp.receive_space = info.receive_space;
+  event.of.tcp.unread = waiting_bytes(conn, SIOCINQ);
+  event.of.tcp.unsent = waiting_bytes(conn, SIOCOUTQ);
+  conn_tell(conn, &event);
+}
+
+void conn_tell_begin(struct conn *conn, enum event_kind kind) {
+  if (conn_is_told(conn, kind)) {
+    struct ends ends;
+    read_ends(conn, &ends);
+    struct event event = {.kind = kind};
+    event.of.accept.peer = ends.peer; /* connect has the same two */
+    event.of.accept.local = ends.local;
+    conn_tell(conn, &event);
+  }
+  tell_tcp(conn, event_kinds[kind].name);
+}
+
+void conn_tell_open(struct conn *conn, struct tap_watcher *watcher) {
+  struct ends ends;
+  struct conn_counters counters;
+  read_ends(conn, &ends);
+  conn_counters(conn, &counters);
+  struct event event = {.kind = EVENT_OPEN};
+  event.of.open.peer = ends.peer;
+  event.of.open.local = ends.local;
+  event.of.open.age_ms = counters.age_ms;
+  event.of.open.bytes_in = counters.bytes_in;
+  event.of.open.bytes_out = counters.bytes_out;
+  event.conn = conn->id;
+  event.script = conn->group->script;
+  tap_tell(&conn->group->loop->tap, watcher, &event);
+}
+
+void conn_tell_data(struct conn *conn, const char *bytes, size_t size) {
+  struct event event = {.kind = EVENT_DATA, .bytes = bytes, .kept = size, .size = size};
+  event.of.data.to = "script";
+  if (conn_is_forwarding(conn)) event.of.data.to = "forward";
+  if (conn->flags & CONN_CLOSING) event.of.data.to = "nobody";
+  conn_tell(conn, &event);
+}
+
+static void tell_sent_part(struct conn *conn, struct event *event, size_t offset) {
+  char few[512];
+  const struct tap *tap = &conn->group->loop->tap;
+  size_t wanted = event->size < tap->bytes_max ? event->size : tap->bytes_max;
+  char *bytes = wanted <= sizeof few ? few : malloc(wanted);
+  event->kept = bytes ? wanted : 0;
+  if (event->kept > 0) output_read(conn->output, offset, event->kept, bytes);
+  event->bytes = bytes;
+  conn_tell(conn, event);
+  if (bytes != few) free(bytes);
+}
+
+void conn_tell_send(struct conn *conn, size_t size, const char *by,
+                    const struct event_place *place) {
+  size_t offset = conn_queue_bytes(conn) - size;
+  do {
+    size_t part = size < EVENT_BYTES_MAX ? size : EVENT_BYTES_MAX;
+    struct event event = {.kind = EVENT_SEND, .size = part};
+    event.of.send.by = by;
+    event.of.send.file = place ? place->file : NULL;
+    event.of.send.line = place ? place->line : 0;
+    event.of.send.rest = size - part;
+    tell_sent_part(conn, &event, offset);
+    offset += part;
+    size -= part;
+  } while (size > 0);
+}
+
+void conn_tell_flush(struct conn *conn, size_t taken, bool waited) {
+  struct event event = {.kind = EVENT_FLUSH};
+  event.of.flush.taken = taken;
+  event.of.flush.left = conn_queue_bytes(conn);
+  event.of.flush.when = waited ? "later" : "at once";
+  conn_tell(conn, &event);
+}
+
+static void tell_pause(struct conn *conn) {
+  struct event event = {.kind = EVENT_PAUSE};
+  event.of.pause.by = conn->holds & CONN_HOLD_SCRIPT    ? "script"
+                      : conn->holds & CONN_HOLD_OUTPUT  ? "output"
+                      : conn->holds & CONN_HOLD_FORWARD ? "forward"
+                                                        : "handler";
+  conn_tell(conn, &event);
+}
+
+void conn_tell_plain(struct conn *conn, enum event_kind kind) {
+  conn_tell(conn, &(struct event){.kind = kind});
+}
+
+void conn_tell_reading(struct conn *conn) {
+  bool reads = conn->flags & CONN_READING;
+  if (!conn_is_told(conn, reads ? EVENT_RESUME : EVENT_PAUSE)) return;
+  if (reads) {
+    conn_tell_plain(conn, EVENT_RESUME);
+  } else {
+    tell_pause(conn);
+  }
+}
+
+void conn_tell_forward(struct conn *from, const struct conn *to) {
+  struct event event = {.kind = EVENT_FORWARD};
+  event.of.forward.to = to->id;
+  conn_tell(from, &event);
+}
+
+void conn_tell_drain(struct conn *conn) {
+  struct event event = {.kind = EVENT_DRAIN};
+  event.of.drain.left = conn_queue_bytes(conn);
+  conn_tell(conn, &event);
+}
+
+void conn_tell_eof(struct conn *conn) {
+  if (conn_is_told(conn, EVENT_EOF)) conn_tell_plain(conn, EVENT_EOF);
+  tell_tcp(conn, "eof");
+}
+
+void conn_tell_timeout(struct conn *conn, const char *timer) {
+  struct event event = {.kind = EVENT_TIMEOUT};
+  event.of.timeout.timer = timer;
+  conn_tell(conn, &event);
+}
+
+void conn_tell_failed(struct conn *conn, int rc) {
+  struct event event = {.kind = EVENT_RESET};
+  bool by_peer = rc == UV_ECONNRESET || rc == UV_EPIPE;
+  event.of.reset.by = by_peer ? "peer" : "network";
+  event.of.reset.error = uv_err_name(rc);
+  conn_tell(conn, &event);
+}
+
+/* What close(2) makes the kernel send, which depends on what was read. */
+static void tell_implied_end(struct conn *conn) {
+  struct event event = {.source = EVENT_INFERRED};
+  uint64_t unread = waiting_bytes(conn, SIOCINQ);
+  if (conn->io.handle.type == UV_TCP && unread > 0) {
+    event.kind = EVENT_RESET;
+    event.of.reset.by = "us";
+    event.of.reset.unread = unread;
+  } else if (!(conn->flags & CONN_FIN_SENT)) {
+    event.kind = EVENT_SHUTDOWN;
+  } else {
+    return;
+  }
+  if (conn_is_told(conn, event.kind)) conn_tell(conn, &event);
+}
+
+void conn_tell_close(struct conn *conn, bool with_rst) {
+  struct conn_counters counters;
+  conn_counters(conn, &counters);
+  tell_tcp(conn, "close");
+  if (with_rst && conn_is_told(conn, EVENT_RESET)) {
+    struct event event = {.kind = EVENT_RESET};
+    event.of.reset.by = "us";
+    conn_tell(conn, &event);
+  } else if (!with_rst && conn->reason != REASON_RESET) {
+    tell_implied_end(conn);
+  }
+  if (!conn_is_told(conn, EVENT_CLOSE)) return;
+  struct event event = {.kind = EVENT_CLOSE};
+  event.of.close.reason = reason_name((enum reason)conn->reason);
+  event.of.close.bytes_in = counters.bytes_in;
+  event.of.close.bytes_out = counters.bytes_out;
+  event.of.close.age_ms = counters.age_ms;
+  conn_tell(conn, &event);
+}

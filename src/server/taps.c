@@ -1,0 +1,186 @@
+/* server/taps.c — the command events: what happens, as a stream to one client of the control socket.
+ *
+ * What the filter wants goes into a ring, in the middle of whatever happens, and out of it as JSON
+ * in the next turn of the loop, as fast as the client reads. A client that does not read costs
+ * events, which the ring counts, and nothing else. Rendering takes a bounded share of the time: a
+ * server that is busy goes on serving, and drops events. */
+#include "base/event_ring.h"
+#include "base/tap.h"
+#include "base/version.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/timer.h"
+#include "server/control_commands.h"
+#include "server/event_filter.h"
+#include "server/event_json.h"
+#include "server/script.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  RING_BYTES = 2 * 1024 * 1024,
+  STEP_NS_MAX = 500 * 1000, /* of rendering, at most every other millisecond */
+  EVENTS_PER_LOOK = 16,     /* at the clock */
+  FORMAT = 1,               /* of the lines; another one when an old client would misread them */
+};
+
+/* One stream. */
+struct watch {
+  struct tap_watcher watcher;
+  struct control_client *client;
+  struct net_loop *loop;
+  struct tap *tap;
+  struct event_filter filter;
+  struct event_ring *ring;
+  struct net_timer *timer; /* runs while there is something to tell; NULL: nothing is */
+  char line[EVENT_JSON_BYTES_MAX];
+};
+
+static uint64_t now_ns(clockid_t clock) {
+  struct timespec now = {0};
+  (void)clock_gettime(clock, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* --- Telling --------------------------------------------------------------------------------- */
+
+static void on_fire(void *owner);
+
+/* Sees to it that on_fire() comes, a millisecond or two from now: what happens until then leaves
+ * in one write. */
+static void wake_later(struct watch *watch) {
+  if (!watch->timer) watch->timer = net_timer_open(watch->loop, 1, 0, on_fire, watch);
+}
+
+static bool has_room(const struct watch *watch) {
+  return control_queue_bytes(watch->client) < CONTROL_QUEUE_BYTES_HIGH;
+}
+
+/* Tells some of what is in the ring. */
+static void tell_some(struct watch *watch) {
+  const uint64_t until_ns = now_ns(CLOCK_MONOTONIC) + STEP_NS_MAX;
+  const struct event *event = NULL;
+  for (unsigned count = 1; has_room(watch) && (event = event_ring_first(watch->ring)); count++) {
+    size_t size = event_json_render(event, watch->filter.exact, watch->line);
+    control_put_text(watch->client, watch->line, size - 1);
+    event_ring_take(watch->ring);
+    if (count % EVENTS_PER_LOOK == 0 && now_ns(CLOCK_MONOTONIC) > until_ns) return;
+  }
+}
+
+static void on_fire(void *owner) {
+  struct watch *watch = owner;
+  net_timer_close(watch->timer);
+  watch->timer = NULL;
+  tell_some(watch);
+  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
+  net_loop_flush(watch->loop);
+}
+
+static void on_room(void *state) {
+  struct watch *watch = state;
+  if (!event_ring_empty(watch->ring)) wake_later(watch);
+}
+
+static void on_event(struct tap_watcher *watcher, const struct event *event) {
+  struct watch *watch = LIST_ELEMENT(watcher, struct watch, watcher);
+  if (!event_filter_wants(&watch->filter, event)) return;
+  event_ring_put(watch->ring, event, watch->filter.bytes_max);
+  if (has_room(watch)) wake_later(watch);
+}
+
+/* --- Beginning and ending -------------------------------------------------------------------- */
+
+static void end_watch(void *state) {
+  struct watch *watch = state;
+  tap_remove(watch->tap, &watch->watcher);
+  if (watch->timer) net_timer_close(watch->timer);
+  event_filter_deinit(&watch->filter);
+  event_ring_free(watch->ring);
+  free(watch);
+}
+
+/* NULL when memory is out. */
+static struct watch *watch_new(struct control_client *client) {
+  struct watch *watch = malloc(sizeof *watch);
+  if (!watch) return NULL;
+  watch->client = client;
+  watch->loop = control_loop(client);
+  watch->tap = net_loop_tap(watch->loop);
+  watch->timer = NULL;
+  watch->watcher = (struct tap_watcher){.on_event = on_event};
+  list_init(&watch->watcher.link);
+  event_filter_init(&watch->filter);
+  watch->ring = event_ring_new(RING_BYTES);
+  if (watch->ring) return watch;
+  end_watch(watch);
+  return NULL;
+}
+
+static bool read_filters(struct watch *watch, const struct control_call *call) {
+  char error[FILTER_ERROR_BYTES_MAX];
+  for (size_t i = 0; i < call->word_count; i++) {
+    if (event_filter_read(&watch->filter, call->words[i].text, error)) continue;
+    control_fail(call->client, "%s", error);
+    return false;
+  }
+  return true;
+}
+
+struct naming {
+  struct watch *watch;
+  const char *script;
+};
+
+static void tell_listener(void *context, const char *name) {
+  const struct naming *naming = context;
+  struct event event = {.kind = EVENT_LISTEN, .source = EVENT_KERNEL, .script = naming->script};
+  event.of.listen.address = name;
+  tap_tell(naming->watch->tap, &naming->watch->watcher, &event);
+}
+
+/* What was there before, so that what comes makes sense. */
+static void tell_script(struct watch *watch, struct script *script) {
+  struct naming naming = {.watch = watch, .script = script_conn_group(script, 0)->script};
+  struct conn_group *group;
+  script_each_listener(script, tell_listener, &naming);
+  for (size_t i = 0; (group = script_conn_group(script, i)); i++) {
+    struct conn *conn = NULL;
+    while ((conn = conn_group_next(group, conn))) {
+      if (!conn_is_closing(conn)) conn_tell_open(conn, &watch->watcher);
+    }
+  }
+}
+
+/* The two clocks at one moment: what events say is on the first, what people read on the second. */
+static json_t *describe(void) {
+  uint64_t unix_ns = now_ns(CLOCK_REALTIME);
+  return json_pack("{s:i, s:s, s:I, s:I, s:I}", "format", FORMAT, "version", MOONPORT_VERSION,
+                   "pid", (json_int_t)getpid(), "time_ns", (json_int_t)now_ns(CLOCK_MONOTONIC),
+                   "unix_ns", (json_int_t)unix_ns);
+}
+
+void control_events(const struct control_call *call) {
+  struct watch *watch = watch_new(call->client);
+  if (!watch) {
+    control_fail(call->client, "not enough memory");
+    return;
+  }
+  if (!read_filters(watch, call)) {
+    end_watch(watch);
+    return;
+  }
+  const struct control_job job = {.on_room = on_room, .end = end_watch, .state = watch};
+  const struct server *server = control_server(call->client);
+  watch->watcher.kinds = event_filter_kinds(&watch->filter);
+  watch->watcher.bytes_max = watch->filter.bytes_max;
+  control_ok_with(call->client, describe());
+  control_begin(call->client, &job);
+  tap_add(watch->tap, &watch->watcher);
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    tell_script(watch, server_script(server, i));
+  }
+}
