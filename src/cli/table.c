@@ -200,8 +200,7 @@ const struct option_row option_rows[] = {
         .argument = "PATH",
         .env = "MOONPORT_CONTROL",
         .help = "where the server takes commands: a path, @NAME, or for serve off",
-        .fallback_note = "control.sock in $RUNTIME_DIRECTORY, moonport.sock in $XDG_RUNTIME_DIR, "
-                         "or /tmp/moonport-UID.sock",
+        .fallback_note = "$XDG_RUNTIME_DIR/moonport.sock or /tmp/moonport-UID.sock",
         .commands = SERVE | CLIENTS | DOCTOR,
         .kind = OPTION_STRING,
     },
