@@ -55,8 +55,9 @@ static void wake_later(struct watch *watch) {
   if (!watch->timer) watch->timer = net_timer_open(watch->loop, 1, 0, on_fire, watch);
 }
 
+/* While there is none, on_room() will come. */
 static bool has_room(const struct watch *watch) {
-  return control_queue_bytes(watch->client) < CONTROL_QUEUE_BYTES_HIGH;
+  return control_queue_bytes(watch->client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
 /* Tells some of what is in the ring. */
@@ -76,8 +77,8 @@ static void on_fire(void *owner) {
   net_timer_close(watch->timer);
   watch->timer = NULL;
   tell_some(watch);
-  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
   net_loop_flush(watch->loop);
+  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
 }
 
 static void on_room(void *state) {
