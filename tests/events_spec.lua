@@ -443,7 +443,7 @@ describe("A watcher", function()
     -- Far more than ring, queue and kernel hold.
     local block = ("x"):rep(65536)
     local peer = server:connect()
-    for _ = 1, 150 do
+    for _ = 1, 60 do
       peer:send(block)
       assert.equal(block, peer:receive(#block))
     end

@@ -82,14 +82,19 @@ static void print_whose(const json_t *event) {
 
 static void print_kind(const struct trace_lines *lines, const json_t *event) {
   struct trace_text text;
+  struct trace_text detail;
   const char *color = lines->color ? color_of(event) : "";
   trace_text_init(&text);
   trace_text_add_shown(&text, answer_text(event, "event"), 40);
   (void)fputs(color, stdout);
-  print_left(&text, KIND_CELLS);
-  trace_text_init(&text);
-  trace_text_add_detail(&text, event);
-  (void)fputs(text.text, stdout);
+  trace_text_init(&detail);
+  trace_text_add_detail(&detail, event);
+  if (detail.size > 0) {
+    print_left(&text, KIND_CELLS);
+  } else {
+    (void)fputs(text.text, stdout);
+  }
+  (void)fputs(detail.text, stdout);
   (void)fputs(*color != '\0' ? color_off : "", stdout);
 }
 
