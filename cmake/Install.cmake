@@ -5,6 +5,8 @@ install(DIRECTORY scripts/ DESTINATION "${CMAKE_INSTALL_DATADIR}/moonport/script
 # For editors: LuaCATS definitions of everything a script can name.
 install(DIRECTORY lua/meta/ DESTINATION "${CMAKE_INSTALL_DATADIR}/moonport/meta"
   OPTIONAL FILES_MATCHING PATTERN "*.lua")
+# What --welcome can serve until somebody puts a script there.
+install(FILES deploy/welcome.lua DESTINATION "${CMAKE_INSTALL_DATADIR}/moonport")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 # The program prints its own manual page and completions, so it has to run here.

@@ -288,14 +288,74 @@ end)
 describe("reload", function()
   local moonport = rig.new()
 
-  it("tells what became of each script", function()
+  it("tells the version that is in force now", function()
     local server = moonport:start(echo, controlled)
     local lines, last = control.ask_once(server, "reload")
     assert.equal(1, #lines)
     assert.matches("test%.lua$", lines[1].script)
-    assert.equal(1, lines[1].version)
-    assert.equal(lines[1].outcome ~= "failed", last.ok)
-    assert.equal(lines[1].outcome == "failed", lines[1].error ~= nil)
+    assert.equal("reloaded", lines[1].outcome)
+    assert.equal(2, lines[1].version)
+    assert.same({ ok = true }, last)
+    assert.equal(2, control.ask_once(server, "status")[1].version)
+  end)
+
+  it("tells what came, what went and what is broken, and status goes on telling that", function()
+    local directory = moonport:directory()
+    for _, name in ipairs({ "broken.lua", "gone.lua", "good.lua" }) do
+      directory:write(name, "return { listen = 0, on_data = print }")
+    end
+    local server = moonport:serve({ "--no-watch", directory.path },
+      { control = true, listeners = 3 })
+    server:allow_log("not reloaded")
+    server:allow_log("broken")
+    directory:write("broken.lua", "return {\n  listen = \n}")
+    directory:write("new.lua", "return { listen = 0, on_data = print }")
+    assert(os.remove(directory:join("gone.lua")))
+    local asker = control.connect(server)
+    local lines, last = control.ask(asker, "reload")
+    local outcomes = {}
+    for _, line in ipairs(lines) do outcomes[line.script:match("[^/]+$")] = line end
+    assert.equal("removed", outcomes["gone.lua"].outcome)
+    assert.equal("added", outcomes["new.lua"].outcome)
+    assert.equal("reloaded", outcomes["good.lua"].outcome)
+    assert.equal("failed", outcomes["broken.lua"].outcome)
+    assert.equal(1, outcomes["broken.lua"].version)
+    assert.matches("broken%.lua:3:", outcomes["broken.lua"].error)
+    assert.is_false(last.ok)
+    assert.matches("1 of 4 scripts", last.error)
+    for _, line in ipairs((control.ask(asker, "status"))) do
+      if line.script:find("broken") then
+        assert.matches("^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$", line.reload_error.time)
+        assert.matches("broken%.lua:3:", line.reload_error.message)
+        assert.equal("serving", line.state)
+      else
+        assert.equal(cjson.null, line.reload_error)
+      end
+    end
+    -- What was in force before still serves.
+    assert.is_true(select(2, control.ask(asker, "health")).ready)
+  end)
+
+  it("leaves a new script that is broken out of force, and the server is not ready", function()
+    local directory = moonport:directory()
+    directory:write("good.lua", "return { listen = 0, on_data = print }")
+    local server = moonport:serve({ "--no-watch", directory.path }, { control = true })
+    server:allow_log("unfinished")
+    directory:write("unfinished.lua", "return {")
+    local asker = control.connect(server)
+    assert.is_false(select(2, control.ask(asker, "reload")).ok)
+    local status = control.ask(asker, "status")
+    assert.equal("failed", status[2].state)
+    assert.equal(0, status[2].version)
+    local _, health = control.ask(asker, "health")
+    assert.is_true(health.ok)
+    assert.is_false(health.ready)
+    assert.matches("unfinished.lua is not in force: .*unfinished.lua:1:", health.obstacles[1])
+    directory:write("unfinished.lua", "return { listen = 0, on_data = print }")
+    assert.is_true(select(2, control.ask(asker, "reload")).ok)
+    assert.is_true(select(2, control.ask(asker, "health")).ready)
+    control.ask(asker, "shutdown")
+    assert.equal(0, (server:wait()))
   end)
 end)
 

@@ -158,6 +158,12 @@ describe("a proxy of two forwards", function()
     proxy:wait_idle()
   end)
 
+  it("takes fewer than 30 lines", function()
+    local count = 0
+    for _ in io.lines("scripts/proxy.lua") do count = count + 1 end
+    assert.is_true(count > 0 and count < 30, count .. " lines")
+  end)
+
   it("stands between curl and nginx", function()
     local body = pattern("from nginx ")
     local port = nginx.start(moonport, { ["index.html"] = "It is nginx.\n", big = body })
@@ -188,6 +194,25 @@ describe("conn:forward", function()
     assert.equal("", peer:receive_all())
     peer:close()
     server:wait_idle()
+  end)
+
+  it("counts the bytes on both connections", function()
+    local lines = program.lines(moonport, [[
+      local client, near = pair()
+      local far, sink = pair()
+      near:forward(far)
+      far:forward(near)
+      client:send(("q"):rep(300000))
+      client:shutdown()
+      local size = 0
+      for data in function() return (sink:recv()) end do size = size + #data end
+      sink:send(("a"):rep(70000))
+      print(size, #client:recv_exactly(70000))
+      print(near:stats().bytes_in, far:stats().bytes_out)
+      print(far:stats().bytes_in, near:stats().bytes_out)
+      sink:close()
+    ]])
+    assert.same({ "300000\t70000", "300000\t300000", "70000\t70000" }, lines)
   end)
 
   it("sends first what was received and not taken", function()

@@ -323,6 +323,27 @@ describe("a message that is none", function()
     assert.is_true(server:rss() - before < 16 * 1024 * 1024)
   end)
 
+  -- Twenty times 4 MB of what never becomes a message, where 100 KB are allowed.
+  for spec, bytes in pairs({ ['"line"'] = "x", ['{ delimiter = "\\r\\n.\\r\\n" }'] = "\r\n.\r",
+    ['"netstring"'] = "9" }) do
+    it("of " .. spec .. " takes no more memory than limits.message allows", function()
+      local server = moonport:start(([[
+        return { frame = %s, limits = { message = 100000 }, on_message = print }
+      ]]):format(spec))
+      server:allow_log("closing the connection")
+      local flood = bytes:rep(4000000 // #bytes)
+      local before = server:rss()
+      local peers = {}
+      for index = 1, 20 do
+        peers[index] = server:connect()
+        peers[index]:offer(flood)
+      end
+      for _, peer in ipairs(peers) do assert.equal("", peer:receive_all()) end
+      local grown = server:rss() - before
+      assert.is_true(grown < 16 * 1024 * 1024, grown .. " bytes more")
+    end)
+  end
+
   it("does not disturb those before it, nor other connections", function()
     local server = moonport:start([[
       return {

@@ -54,6 +54,37 @@ for _, name in ipairs({ "sigterm", "sigint" }) do
       assert.same({ "close closed" }, server:told())
     end)
 
+    it("with --grace still accepts for so long, and then drains", function()
+      local server = moonport:start(halves,
+        { args = { "--listen", "127.0.0.1:0", "--grace", "0.4" } })
+      server:signal(name)
+      server:wait_for("not ready any more")
+      local peer = server:connect()
+      peer:send("1")
+      assert.equal("first 1", peer:receive_line())
+      wait_refusing(server)
+      peer:send("2\n")
+      assert.equal("second 2\n", peer:receive_all())
+      peer:close()
+      assert.equal(0, (server:wait()))
+    end)
+
+    it("serves who had connected before, even from the kernel's backlog", function()
+      local server = moonport:start([[
+        return { on_open = function(conn)
+          local till = os.clock() + 0.2
+          while os.clock() < till do end
+          conn:send("served\n")
+          conn:close()
+        end }
+      ]])
+      local peers = {}
+      for index = 1, 3 do peers[index] = server:connect() end
+      server:signal(name)
+      for index = 1, 3 do assert.equal("served\n", peers[index]:receive_all()) end
+      assert.equal(0, (server:wait()))
+    end)
+
     it("ends what is left after the deadline, with on_close 'shutdown'", function()
       local server = moonport:start(halves, draining_for("0.3"))
       local peer = server:connect()

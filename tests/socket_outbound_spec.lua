@@ -1,6 +1,7 @@
 -- socket_outbound_spec.lua — connections that a served script makes while it serves others.
 
 local loop = require "tests.support.loop"
+local nginx = require "tests.support.nginx"
 local redis = require "tests.support.redis"
 local rig = require "tests.support.rig"
 
@@ -50,6 +51,35 @@ describe("a service that asks another", function()
     other:send("LPUSH queue x\n")
     assert.equal(":1", other:receive_line())
     assert.equal("*2", waiting:receive_line())
+  end)
+
+  it("gives its clients what an HTTP backend answered, a hundred of them at once", function()
+    local port = nginx.start(moonport, { word = "from nginx", empty = "" })
+    local server = moonport:start(([[
+      local socket = require "moonport.socket"
+      return { frame = "line", on_message = function(conn, path)
+        local backend <close> = assert(socket.connect("127.0.0.1:%d", { timeout = 5 }))
+        backend:settimeout(5)
+        backend:send("GET /" .. path .. " HTTP/1.1\r\nHost: b\r\n\r\n")
+        local status, size = backend:recv_line(), 0
+        for line in function() return backend:recv_line() end do
+          if line == "" then break end
+          size = tonumber(line:match("^[Cc]ontent%%-[Ll]ength: (%%d+)")) or size
+        end
+        local body = backend:recv_exactly(size)
+        conn:send_message(status:match("%%d%%d%%d") .. " " .. body:match("^[%%w ]*"))
+      end }
+    ]]):format(port))
+    local peers = {}
+    for index = 1, 100 do
+      peers[index] = server:connect()
+      peers[index]:send("word\nempty\nmissing\n")
+    end
+    for _, peer in ipairs(peers) do
+      assert.equal("200 from nginx", peer:receive_line())
+      assert.equal("200 ", peer:receive_line())
+      assert.matches("^404 ", peer:receive_line())
+    end
   end)
 
   it("in on_data keeps the order of its own connection's bytes meanwhile", function()

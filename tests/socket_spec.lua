@@ -40,17 +40,22 @@ describe("a TCP socket", function()
     ]]))
   end)
 
-  it("takes an address in each form that a script's `listen` takes", function()
-    assert.same({ "127.0.0.1", "127.0.0.1", "[::1]", "[::1]", "0.0.0.0" },
-      program.lines(moonport, [[
-        local forms = { { "127.0.0.1", 0 }, { "tcp://127.0.0.1:0" }, { "::1", 0 },
-          { "[::1]:0" }, { 0 } }
+  it("takes an address in each form that a script's `listen` takes, as datagrams do", function()
+    local expected = { "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "[::1]", "[::1]",
+      "0.0.0.0", "0.0.0.0" }
+    local lines = program.lines(moonport, [[
+      local forms = { { "127.0.0.1", 0 }, { "tcp://127.0.0.1:0" }, { "localhost", 0 },
+        { "localhost:0" }, { "::1", 0 }, { "[::1]:0" }, { 0 }, { "", 0 } }
+      for _, kind in ipairs { "tcp", "udp" } do
         for _, form in ipairs(forms) do
-          local server = socket.tcp()
-          assert(server:bind(table.unpack(form)))
-          print((server:getsockname():match("^(.*):%d+$")))
+          local it = socket[kind]()
+          assert(it:bind(table.unpack(form)))
+          print((it:getsockname():match("^(.*):%d+$")))
         end
-      ]]))
+      end
+    ]])
+    assert.same(expected, { table.unpack(lines, 1, 8) })
+    assert.same(expected, { table.unpack(lines, 9) })
   end)
 
   it("connects over IPv6", function()
@@ -117,6 +122,27 @@ describe("a TCP socket", function()
       print(client:recv(2))
       print(client:recv_exactly(2))
       print(client:recv())
+    ]]))
+  end)
+
+  it("sends and receives messages in a frame that it names", function()
+    assert.same({ "one", "two", "true", "nil\tmalformed", "nil\teof" }, program.lines(moonport, [[
+      local server, address = listening()
+      local client = socket.tcp()
+      client:connect(address)
+      local conn = server:accept()
+      assert(conn:send_message("one", "netstring"))
+      assert(conn:send_message("two", "line"))
+      conn:send("oops")
+      conn:shutdown()
+      print(client:recv_message("netstring"))
+      print(client:recv_message("line"))
+      print(client:send_message("three", "netstring"))
+      assert(conn:recv(8) == "5:three,")
+      local message, code = client:recv_message("netstring")
+      print(message, code)
+      client:recv()
+      print(client:recv_message("line"))
     ]]))
   end)
 
@@ -415,6 +441,41 @@ describe("a failure", function()
       ]]))
   end)
 
+  -- Found by a review: a socket that was closed said ENOTCONN, and one for datagrams opened another
+  -- and waited for ever.
+  it("of whatever is asked of a closed socket is nil, 'closed'", function()
+    local expected = {}
+    for _ = 1, 21 do expected[#expected + 1] = "nil closed" end
+    assert.same(expected, program.lines(moonport, [[
+      local function show(result, code) print(("%s %s"):format(result, code)) end
+      local server, address = listening()
+      local client, fresh = socket.tcp(), socket.tcp()
+      assert(client:connect(address))
+      for _, it in ipairs { server, client, fresh } do assert(it:close()) end
+      show(server:accept())
+      show(server:listen())
+      show(server:bind("127.0.0.1", 0))
+      show(client:connect(address))
+      show(fresh:connect(address))
+      for _, call in ipairs { { "recv" }, { "recv_line" }, { "recv_exactly", 1 },
+        { "recv_until", "x" }, { "recv_message", "line" }, { "send", "x" },
+        { "send_message", "x", "line" }, { "drain" }, { "shutdown" }, { "stats" } } do
+        local method = client[ call[1] ]
+        show(method(client, table.unpack(call, 2)))
+      end
+      local udp = socket.udp()
+      assert(udp:bind("127.0.0.1", 0))
+      assert(udp:connect("127.0.0.1:9"))
+      assert(udp:close() and udp:close())
+      show(udp:recv())
+      show(udp:recvfrom())
+      show(udp:send("x"))
+      show(udp:sendto("x", "127.0.0.1:9"))
+      show(udp:connect("127.0.0.1:9"))
+      show(udp:bind("127.0.0.1", 0))
+    ]]))
+  end)
+
   it("of misuse raises, in the caller's line", function()
     local path = moonport:directory():write("misuse.lua", [[
       local socket = require "moonport.socket"
@@ -426,6 +487,9 @@ describe("a failure", function()
       tell(function() local _ = socket.tcp():bind("localhost", 80.5) end)
       tell(function() local _ = socket.tcp():settimeout("long") end)
       tell(function() local _ = socket.tcp():setoption("nodely", true) end)
+      tell(function() local _ = socket.udp():bind() end)
+      tell(function() local _ = socket.udp():connect("localhost", "80") end)
+      tell(function() local _ = socket.udp():sendto("x") end)
     ]])
     local result = moonport:run({ "run", path })
     assert.equal("", result.stderr)
@@ -434,7 +498,7 @@ describe("a failure", function()
       number = number + 1
       assert.matches("misuse%.lua:" .. number .. ": ", line)
     end
-    assert.equal(9, number)
+    assert.equal(12, number)
     assert.matches("timeuot", result.stdout)
     assert.matches("nodely", result.stdout)
   end)

@@ -1,11 +1,8 @@
--- udp_spec.lua — datagrams: a service's, with on_datagram, and a program's, with socket.udp() — the
--- scripts that use them have specs of their own.
+-- udp_spec.lua — datagrams of a service, with on_datagram — a program's are in socket_udp_spec.lua,
+-- and the scripts that use them have specs of their own.
 
 local luasocket = require "socket"
-local program = require "tests.support.program"
 local rig = require "tests.support.rig"
-local server_support = require "tests.support.server"
-local shell = require "tests.support.shell"
 
 local WAIT_SECONDS = 5
 
@@ -53,6 +50,23 @@ describe("a service on udp://", function()
     for index = 1, 64 do got[index] = assert(peer:receive()) end
     table.sort(got)
     assert.same(sent, got)
+  end)
+
+  it("takes several from the kernel in one call", function()
+    local server, trace = moonport:start_traced("recvmmsg", echo, UDP)
+    local peer <close> = peer_of(server)
+    assert(peer:send("first"))
+    assert.equal("first", peer:receive())
+    server:signal("sigstop")
+    for index = 1, 15 do assert(peer:send("number " .. index)) end
+    server:signal("sigcont")
+    for index = 1, 15 do assert.equal("number " .. index, peer:receive()) end
+    server:stop()
+    local most = 0
+    for count in trace():gmatch("recvmmsg[^\n]* = (%d+)") do
+      most = math.max(most, tonumber(count))
+    end
+    assert.is_true(most > 1, "recvmmsg took one at a time")
   end)
 
   it("gets any bytes, none at all, and as many as a datagram holds", function()
@@ -251,229 +265,4 @@ describe("a service on udp://", function()
     assert.matches('udp.lua:1: on_datagram needs a socket: listen = "udp://:5353"',
       told_of("return { on_datagram = print }"))
   end)
-end)
-
-describe("socket.udp()", function()
-  local moonport = rig.new()
-
-  local function lines(code) return program.lines(moonport, code) end
-
-  -- Two sockets that know of each other.
-  local two = [[
-    local near, far = socket.udp(), socket.udp()
-    assert(near:bind("127.0.0.1", 0))
-    assert(far:bind("localhost", 0))
-    near:settimeout(5)
-    far:settimeout(5)
-    local near_address, far_address = near:getsockname(), far:getsockname()
-  ]]
-
-  it("sends and receives with the peer's address", function()
-    assert.same({ '"hello" from the right one', '"back" from the right one',
-      '"" from the right one' }, lines(two .. [[
-      local function show(data, peer, expected)
-        print(("%q from %s"):format(data, peer == expected and "the right one" or peer))
-      end
-      assert(near:sendto("hello", far_address))
-      local data, peer = far:recvfrom()
-      show(data, peer, near_address)
-      assert(far:sendto("back", peer))
-      data, peer = near:recvfrom()
-      show(data, peer, far_address)
-      assert(near:sendto("", far_address))
-      data, peer = far:recvfrom()
-      show(data, peer, near_address)
-    ]]))
-  end)
-
-  it("keeps what nobody asks for yet", function()
-    assert.same({ "1", "2", "3" }, lines(two .. [[
-      for index = 1, 3 do near:sendto(tostring(index), far_address) end
-      timer.sleep(0.05)
-      for _ = 1, 3 do print(far:recv()) end
-    ]]))
-  end)
-
-  it("says that a datagram was longer than what was asked for", function()
-    assert.same({ "hello truncated", "hello nil", "hel truncated" }, lines(two .. [[
-      near:sendto("hello world", far_address)
-      near:sendto("hello", far_address)
-      near:sendto("hello", far_address)
-      for _, max in ipairs({ 5, 5, 3 }) do
-        local data, _, cut = far:recvfrom(max)
-        print(data .. " " .. tostring(cut))
-      end
-    ]]))
-  end)
-
-  it("waits for settimeout's seconds and no longer", function()
-    assert.same({ "nil timeout", "true", "nil timeout" }, lines(two .. [[
-      near:settimeout(0.1)
-      local start = timer.now()
-      local data, code = near:recvfrom()
-      print(tostring(data) .. " " .. code)
-      local waited = timer.now() - start
-      print(waited >= 0.1 and waited < 2)
-      data, code = near:recv()
-      print(tostring(data) .. " " .. code)
-    ]]))
-  end)
-
-  it("hears only its peer after connect", function()
-    assert.same({ "true", "to far", "true", "from far" }, lines(two .. [[
-      local third = socket.udp()
-      print(near:connect(far_address))
-      near:send("to far")
-      print(far:recv())
-      third:sendto("from a third", near_address)
-      print(far:sendto("from far", near_address))
-      print(near:recv())
-    ]]))
-  end)
-
-  it("says which call has to come before", function()
-    assert.same({ "nil ENOTCONN nil", "nil EINVAL bind() comes before the first sendto()" },
-      lines(two .. [[
-        local data, code, detail = socket.udp():send("x")
-        print(("%s %s %s"):format(data, code, detail))
-        data, code, detail = near:bind("127.0.0.1", 0)
-        print(("%s %s %s"):format(data, code, detail))
-      ]]))
-  end)
-
-  it("says that a datagram is too large, and sends the largest", function()
-    assert.same({ "nil EMSGSIZE", "nil EMSGSIZE", "true nil", "65507" }, lines(two .. [[
-      for _, size in ipairs({ 1 << 20, 65508, 65507 }) do
-        local ok, code = near:sendto(("x"):rep(size), far_address)
-        print(("%s %s"):format(ok, code))
-      end
-      print(#far:recv())
-    ]]))
-  end)
-
-  it("says when an address is taken, or of another family", function()
-    assert.same({ "nil EADDRINUSE", "nil EAFNOSUPPORT" }, lines(two .. [[
-      local ok, code = socket.udp():bind(near_address)
-      print(("%s %s"):format(ok, code))
-      ok, code = near:sendto("x", "[::1]:9")
-      print(("%s %s"):format(ok, code))
-    ]]))
-  end)
-
-  it("ends a wait when it is closed, and can be closed by its block", function()
-    assert.same({ "nil closed", "true" }, lines([[
-      local address
-      do
-        local udp <close> = socket.udp()
-        assert(udp:bind("127.0.0.1", 0))
-        address = udp:getsockname()
-      end
-      local again <close> = socket.udp()
-      assert(again:bind(address))
-      local waiting = task.spawn(function()
-        local data, code = again:recvfrom()
-        print(("%s %s"):format(data, code))
-      end)
-      timer.sleep(0.01)
-      again:close()
-      print((waiting:join()))
-    ]]))
-  end)
-
-  it("lets one coroutine wait at a time", function()
-    local told = lines(two .. [[
-      local waiting = task.spawn(function() near:recvfrom() end)
-      timer.sleep(0.01)
-      print(select(2, pcall(near.recvfrom, near)))
-      far:sendto("for the first", near_address)
-      print((waiting:join()))
-    ]])
-    assert.matches("another coroutine already waits in recvfrom%(%) of this socket", told[1])
-    assert.equal("true", told[2])
-  end)
-
-  it("has the options of datagram sockets, broadcast and multicast", function()
-    assert.same({ "true true", "true 9", "true 3", "true false", "true nil", "true nil",
-      "nil EADDRNOTAVAIL", "nil EINVAL" }, lines(two .. [[
-      for _, option in ipairs({ { "broadcast", true }, { "ttl", 9 }, { "multicast_ttl", 3 },
-        { "multicast_loop", false } }) do
-        local ok = near:setoption(option[1], option[2])
-        print(("%s %s"):format(ok, near:getoption(option[1])))
-      end
-      for _, option in ipairs({ { "join", "224.0.0.251" }, { "leave", "224.0.0.251" },
-        { "leave", "224.0.0.251" }, { "join", "127.0.0.1" } }) do
-        local ok, code = near:setoption(option[1], option[2])
-        print(("%s %s"):format(ok, code))
-      end
-    ]]))
-  end)
-
-  it("needs broadcast to send to everyone", function()
-    assert.same({ "nil EACCES", "true nil" }, lines(two .. [[
-      for _, allowed in ipairs({ false, true }) do
-        near:setoption("broadcast", allowed)
-        local ok, code = near:sendto("x", "127.255.255.255", 9)
-        print(("%s %s"):format(ok, code))
-      end
-    ]]))
-  end)
-end)
-
-local python = {
-  server = [[
-import socket
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("localhost", 12345))
-data, address = server.recvfrom(1024)
-print(f"Received message: {data.decode()} from {address}")
-server.sendto(b"Hello, client!", address)
-server.close()
-]],
-  client = [[
-import socket, sys
-client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-client.settimeout(5)
-client.sendto((sys.argv[1] if len(sys.argv) > 1 else "Hello, server!").encode(),
-              ("localhost", 12345))
-data, address = client.recvfrom(1024)
-print(f"Received from server: {data.decode()}")
-client.close()
-]],
-}
-
--- Starts $1, waits until it is bound to 12345 (3039 in hex) and runs $2 against it.
-local pair = [[
-  ip link set lo up
-  setpriv --pdeathsig KILL sh -c "exec $1" &
-  until grep -q ":3039 " /proc/net/udp; do sleep 0.02; done
-  sh -c "$2"
-  echo "client: $?"
-  wait $!
-  echo "server: $?"
-]]
-
--- Both sides have the port of the textbook, 12345, so each test has a network of its own.
-describe("the textbook's pair for UDP", function()
-  local moonport = rig.new()
-
-  local function command(kind, side)
-    if kind == "python" then
-      return "python3 " .. moonport:directory():write(side .. ".py", python[side])
-    end
-    return ("%s run scripts/textbook/udp_%s.lua"):format(server_support.program, side)
-  end
-
-  for _, sides in ipairs({ { "moonport", "python" }, { "python", "moonport" },
-    { "moonport", "moonport" } }) do
-    it(("works with %s as the server and %s as the client"):format(table.unpack(sides)), function()
-      local result = shell.run(shell.words(shell.unshare("n"), "sh", "-c", pair, "sh",
-        command(sides[1], "server"), command(sides[2], "client") .. " Moonlight"))
-      server_support.assert_no_report(result.stderr)
-      assert.equal("", result.stderr)
-      assert.matches("Received message: Moonlight from [^\n]*127%.0%.0%.1", result.stdout)
-      assert.matches("Received from server: Hello, client!", result.stdout)
-      assert.matches("client: 0\n", result.stdout)
-      assert.matches("server: 0\n", result.stdout)
-    end)
-  end
 end)

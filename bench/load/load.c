@@ -8,22 +8,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pattern.h"
 
 enum {
-  OPENING_MAX = 128,  /* handshakes at once: well below any backlog, so no SYN is dropped */
-  EVENTS_MAX = 256,   /* per epoll_wait */
-  SILENCE_MS = 10000, /* nothing at all for so long means that an answer was lost */
-  RETRY_MS = 1,       /* until a full Unix backlog is tried again */
+  OPENING_MAX = 128, /* handshakes at once: well below any backlog, so no SYN is dropped */
+  RETRY_MS = 1,      /* until a full Unix backlog is tried again */
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
@@ -52,33 +47,18 @@ struct load {
   uint32_t live;       /* connections that are not CONN_CLOSED */
   uint64_t unasked;    /* messages that may still be sent */
   uint64_t unanswered; /* messages in flight over all connections */
-  uint64_t started_ns; /* when the first message was sent; 0: not all were open yet */
   uint64_t deadline_ns;
   bool finishing; /* connections end and none is opened any more */
   bool backlog_full;
   unsigned char buffer[PATTERN_SLICE_MAX];
 };
 
-static uint64_t clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t min_u64(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
 static bool failed(const struct load *load) {
-  return load->result.errors > 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void fail(struct load *load, const char *format, ...) {
-  if (load->result.errors++ > 0) return;
-  va_list args;
-  va_start(args, format);
-  vsnprintf(load->result.error, sizeof load->result.error, format, args);
-  va_end(args);
+  return result_failed(&load->result);
 }
 
 /* --- one connection ------------------------------------------------------------------------- */
@@ -92,8 +72,8 @@ static void conn_open(struct load *load, uint32_t index) {
       load->backlog_full = true;
       load->to_open[load->to_open_count++] = index;
     } else {
-      fail(load, "connection %" PRIu64 ": cannot connect: %s", load->result.connects,
-           strerror(errno));
+      result_fail(&load->result, "connection %" PRIu64 ": cannot connect: %s",
+                  load->result.connects, strerror(errno));
     }
     return;
   }
@@ -106,7 +86,7 @@ static void conn_open(struct load *load, uint32_t index) {
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                               .data.ptr = conn};
   if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-    fail(load, "epoll_ctl: %s", strerror(errno));
+    result_fail(&load->result, "epoll_ctl: %s", strerror(errno));
 }
 
 static void conn_close(struct load *load, struct conn *conn) {
@@ -119,7 +99,7 @@ static void conn_close(struct load *load, struct conn *conn) {
 static void conn_end(struct load *load, struct conn *conn) {
   conn->state = CONN_ENDING;
   if (shutdown(conn->fd, SHUT_WR) != 0)
-    fail(load, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
+    result_fail(&load->result, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
 }
 
 /* Puts as many messages in flight as plan, depth and time allow. */
@@ -144,7 +124,7 @@ static void conn_write(struct load *load, struct conn *conn) {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return; /* EPOLLOUT will call again */
     if (sent < 0) {
-      fail(load, "connection %" PRIu64 ": send: %s", conn->id, strerror(errno));
+      result_fail(&load->result, "connection %" PRIu64 ": send: %s", conn->id, strerror(errno));
       return;
     }
     conn->sent_bytes += (uint64_t)sent;
@@ -153,7 +133,7 @@ static void conn_write(struct load *load, struct conn *conn) {
 
 /* What is due after an event: more messages, or the end. */
 static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) {
-  if (conn->state != CONN_OPEN || load->started_ns == 0 || failed(load)) return;
+  if (conn->state != CONN_OPEN || load->result.started_ns == 0 || failed(load)) return;
   conn_ask(load, conn, now_ns);
   conn_write(load, conn);
   bool idle = conn->asked == conn->answered;
@@ -165,25 +145,25 @@ static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) 
 static void conn_check(struct load *load, struct conn *conn, size_t size, uint64_t now_ns) {
   const struct load_plan *plan = &load->plan;
   if (size > conn->sent_bytes - conn->received_bytes) {
-    fail(load, "connection %" PRIu64 ": %" PRIu64 " bytes came back, only %" PRIu64 " were sent",
-         conn->id, conn->received_bytes + size, conn->sent_bytes);
+    result_fail(&load->result,
+                "connection %" PRIu64 ": %" PRIu64 " bytes came back, only %" PRIu64 " were sent",
+                conn->id, conn->received_bytes + size, conn->sent_bytes);
     return;
   }
   size_t same = pattern_compare(&load->pattern, conn->id, conn->received_bytes, load->buffer, size);
   if (same < size) {
     uint64_t position = conn->received_bytes + same;
-    fail(load, "connection %" PRIu64 ": byte %" PRIu64 " is 0x%02x, 0x%02x was sent", conn->id,
-         position, load->buffer[same], *pattern_at(&load->pattern, conn->id, position));
+    result_fail(&load->result,
+                "connection %" PRIu64 ": byte %" PRIu64 " is 0x%02x, 0x%02x was sent", conn->id,
+                position, load->buffer[same], *pattern_at(&load->pattern, conn->id, position));
     return;
   }
   conn->received_bytes += size;
   while (conn->received_bytes >= (conn->answered + 1) * plan->message_bytes) {
-    latency_add(&load->result.latency, now_ns - conn->asked_at_ns[conn->answered % plan->depth]);
+    result_answered(&load->result, plan->message_bytes,
+                    conn->asked_at_ns[conn->answered % plan->depth], now_ns);
     conn->answered++;
     load->unanswered--;
-    load->result.messages++;
-    load->result.bytes += plan->message_bytes;
-    load->result.seconds = (double)(now_ns - load->started_ns) / 1e9;
   }
 }
 
@@ -201,13 +181,14 @@ static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
       conn_close(load, conn);
       break;
     } else if (got == 0) {
-      fail(load,
-           "connection %" PRIu64 ": closed by the server after %" PRIu64 " of %" PRIu64 " bytes",
-           conn->id, conn->received_bytes, conn->sent_bytes);
+      result_fail(&load->result,
+                  "connection %" PRIu64 ": closed by the server after %" PRIu64 " of %" PRIu64
+                  " bytes",
+                  conn->id, conn->received_bytes, conn->sent_bytes);
     } else if (errno == EAGAIN) {
       break;
     } else if (errno != EINTR) {
-      fail(load, "connection %" PRIu64 ": recv: %s", conn->id, strerror(errno));
+      result_fail(&load->result, "connection %" PRIu64 ": recv: %s", conn->id, strerror(errno));
     }
   }
   return now_ns;
@@ -218,8 +199,8 @@ static void conn_opened(struct load *load, struct conn *conn, uint32_t events) {
   socklen_t size = sizeof error;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    fail(load, "connection %" PRIu64 ": cannot connect: %s", conn->id,
-         error != 0 ? strerror(error) : "closed by the server");
+    result_fail(&load->result, "connection %" PRIu64 ": cannot connect: %s", conn->id,
+                error != 0 ? strerror(error) : "closed by the server");
     return;
   }
   conn->state = CONN_OPEN;
@@ -237,7 +218,7 @@ static void conn_event(struct load *load, struct conn *conn, uint32_t events) {
 /* --- all of them ---------------------------------------------------------------------------- */
 
 static void open_more(struct load *load) {
-  bool wanted = load->started_ns == 0 || load->unasked > 0;
+  bool wanted = load->result.started_ns == 0 || load->unasked > 0;
   load->backlog_full = false;
   while (wanted && load->to_open_count > 0 && load->opening < OPENING_MAX && !load->backlog_full &&
          !failed(load))
@@ -247,10 +228,11 @@ static void open_more(struct load *load) {
 /* Messages begin when every connection is open: none has a head start, and the handshakes are not
  * part of the time. */
 static void start_when_open(struct load *load) {
-  if (load->started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load)) return;
-  load->started_ns = clock_ns();
+  if (load->result.started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load))
+    return;
+  load->result.started_ns = clock_ns();
   if (load->plan.duration_ns != LOAD_UNLIMITED)
-    load->deadline_ns = load->started_ns + load->plan.duration_ns;
+    load->deadline_ns = load->result.started_ns + load->plan.duration_ns;
   for (uint32_t i = 0; i < load->plan.connections; i++)
     conn_advance(load, &load->conns[i], clock_ns());
 }
@@ -263,9 +245,10 @@ static bool turn(struct load *load, int timeout_ms) {
   int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX,
                          load->backlog_full && !load->finishing ? RETRY_MS : timeout_ms);
   if (count == 0 && !load->backlog_full)
-    fail(load, "no answer for %d s: %" PRIu64 " messages in flight, %u connections not yet open",
-         SILENCE_MS / 1000, load->unanswered, load->to_open_count + load->opening);
-  if (count < 0 && errno != EINTR) fail(load, "epoll_wait: %s", strerror(errno));
+    result_fail(&load->result,
+                "no answer for %d s: %" PRIu64 " messages in flight, %u connections not yet open",
+                SILENCE_MS / 1000, load->unanswered, load->to_open_count + load->opening);
+  if (count < 0 && errno != EINTR) result_fail(&load->result, "epoll_wait: %s", strerror(errno));
   for (int i = 0; i < count && !failed(load); i++) {
     if (events[i].data.ptr == NULL)
       other = true;
@@ -276,10 +259,12 @@ static bool turn(struct load *load, int timeout_ms) {
 }
 
 int load_run(struct load *load) {
-  while (!failed(load) && (load->started_ns == 0 || load->unasked > 0 || load->unanswered > 0)) {
+  while (!failed(load) &&
+         (load->result.started_ns == 0 || load->unasked > 0 || load->unanswered > 0)) {
     open_more(load);
     start_when_open(load);
-    if (load->started_ns == 0 || load->unanswered > 0 || load->unasked > 0) turn(load, SILENCE_MS);
+    if (load->result.started_ns == 0 || load->unanswered > 0 || load->unasked > 0)
+      turn(load, SILENCE_MS);
   }
   return failed(load) ? -1 : 0;
 }
@@ -288,7 +273,7 @@ int load_hold(struct load *load, int stdin_fd) {
   struct epoll_event event = {.events = EPOLLIN};
   if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, stdin_fd, &event) != 0) {
     if (errno != EPERM) /* EPERM: a file or /dev/null, which is at its end already */
-      fail(load, "epoll_ctl: %s", strerror(errno));
+      result_fail(&load->result, "epoll_ctl: %s", strerror(errno));
     return failed(load) ? -1 : 0;
   }
   bool told = false;
@@ -323,7 +308,7 @@ struct load *load_new(const struct load_plan *plan) {
     load_free(load);
     return NULL;
   }
-  pattern_init(&load->pattern);
+  pattern_init(&load->pattern, plan->lines ? plan->message_bytes : 0);
   for (uint32_t i = 0; i < plan->connections; i++) {
     load->conns[i].asked_at_ns = &load->stamps[(size_t)i * plan->depth];
     load->to_open[load->to_open_count++] = i;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "latency.h"
+#include "result.h"
 #include "target.h"
 
 #define LOAD_UNLIMITED UINT64_MAX
@@ -15,19 +15,10 @@ struct load_plan {
   uint32_t connections;        /* open at the same time */
   uint32_t depth;              /* messages in flight on each */
   size_t message_bytes;        /* size of a message */
+  bool lines;                  /* each message is a line: its last byte is LF, no other one is */
   uint64_t messages_max;       /* over all connections */
   uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */
   uint64_t duration_ns;        /* no message is sent later than this; LOAD_UNLIMITED for no end */
-};
-
-struct load_result {
-  uint64_t messages; /* that came back whole and right */
-  uint64_t bytes;    /* of those, one way */
-  uint64_t connects;
-  double seconds; /* from the first send to the last answer */
-  uint64_t errors;
-  char error[256]; /* what went wrong first; "" when nothing did */
-  struct latency latency;
 };
 
 struct load;

@@ -9,7 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "datagrams.h"
 #include "load.h"
+#include "pattern.h"
 
 enum { EXIT_LOAD = 1, EXIT_USAGE = 2 };
 enum { SPARE_DESCRIPTORS = 16, CONNECTIONS_MAX = 1000000, DEPTH_MAX = 4096 };
@@ -19,6 +21,8 @@ static const char usage[] =
     "usage: load MODE ADDRESS [option...]\n"
     "\n"
     "  echo    sends messages over --connections, --depth in flight on each\n"
+    "  lines   the same, and each message is a line: LF at its end and nowhere else\n"
+    "  udp     the same as datagrams, from as many sockets\n"
     "  churn   connect, one message, its answer, close; --connections at a time\n"
     "  idle    opens --connections, prints its line, holds them until standard input\n"
     "          has a line or ends\n"
@@ -36,6 +40,7 @@ static const char usage[] =
 struct options {
   const char *mode;
   bool hold;
+  bool datagrams;
   bool touch;
   struct load_plan plan;
 };
@@ -104,14 +109,30 @@ static void parse_options(int argc, char **argv, struct options *out) {
     refuse("not an address (127.0.0.1:7000, [::1]:7000, /path.sock)", argv[optind + 1]);
 }
 
+static void refuse_larger(const struct options *options, size_t bytes_max) {
+  if (options->plan.message_bytes <= bytes_max) return;
+  fprintf(stderr, "load: %s: --size is at most %zu\n", options->mode, bytes_max);
+  exit(EXIT_USAGE);
+}
+
+static void parse_mode(struct options *options) {
+  const char *mode = options->mode;
+  struct load_plan *plan = &options->plan;
+  options->hold = strcmp(mode, "idle") == 0;
+  options->datagrams = strcmp(mode, "udp") == 0;
+  plan->lines = strcmp(mode, "lines") == 0;
+  bool churn = strcmp(mode, "churn") == 0;
+  if (!options->hold && !options->datagrams && !plan->lines && !churn && strcmp(mode, "echo") != 0)
+    refuse("not a mode (echo, lines, udp, churn, idle)", mode);
+  if (churn) plan->per_connection_max = 1;
+  if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
+  if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);
+}
+
 /* Fills in what the mode implies and what the command line left open. */
 static void apply_mode(struct options *options) {
   struct load_plan *plan = &options->plan;
-  options->hold = strcmp(options->mode, "idle") == 0;
-  if (strcmp(options->mode, "churn") == 0)
-    plan->per_connection_max = 1;
-  else if (!options->hold && strcmp(options->mode, "echo") != 0)
-    refuse("not a mode (echo, churn, idle)", options->mode);
+  parse_mode(options);
   if (plan->connections == 0) plan->connections = options->hold ? 10000 : 50;
   if (options->hold) {
     plan->messages_max = options->touch ? plan->connections : 0;
@@ -146,6 +167,33 @@ static void print_result(const struct options *options, const struct load_result
   fflush(stdout);
 }
 
+/* Both drivers return 0, or -1 when something went wrong. */
+static int drive_datagrams(const struct options *options) {
+  static struct load_result result;
+  int rc = datagrams_run(&options->plan, &result);
+  print_result(options, &result);
+  if (rc != 0) fprintf(stderr, "load: %s\n", result.error);
+  return rc;
+}
+
+static int drive_connections(const struct options *options) {
+  struct load *load = load_new(&options->plan);
+  if (load == NULL) {
+    fprintf(stderr, "load: cannot begin: %s\n", strerror(errno));
+    return -1;
+  }
+  int rc = load_run(load);
+  if (options->hold) {
+    print_result(options, load_result(load));
+    if (rc == 0) rc = load_hold(load, STDIN_FILENO);
+  }
+  if (rc == 0) rc = load_finish(load);
+  if (!options->hold) print_result(options, load_result(load));
+  if (rc != 0) fprintf(stderr, "load: %s\n", load_result(load)->error);
+  load_free(load);
+  return rc;
+}
+
 int main(int argc, char **argv) {
   struct options options = {.plan = {.message_bytes = 64,
                                      .depth = 1,
@@ -155,19 +203,6 @@ int main(int argc, char **argv) {
   parse_options(argc, argv, &options);
   apply_mode(&options);
   raise_descriptor_limit(options.plan.connections);
-  struct load *load = load_new(&options.plan);
-  if (load == NULL) {
-    fprintf(stderr, "load: cannot begin: %s\n", strerror(errno));
-    return EXIT_LOAD;
-  }
-  int rc = load_run(load);
-  if (options.hold) {
-    print_result(&options, load_result(load));
-    if (rc == 0) rc = load_hold(load, STDIN_FILENO);
-  }
-  if (rc == 0) rc = load_finish(load);
-  if (!options.hold) print_result(&options, load_result(load));
-  if (rc != 0) fprintf(stderr, "load: %s\n", load_result(load)->error);
-  load_free(load);
+  int rc = options.datagrams ? drive_datagrams(&options) : drive_connections(&options);
   return rc == 0 ? EXIT_SUCCESS : EXIT_LOAD;
 }

@@ -103,3 +103,13 @@ close_fd:;
   errno = error;
   return -1;
 }
+
+int target_open_datagrams(const struct target *target) {
+  int fd = socket(target->addr.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (connect(fd, (const struct sockaddr *)&target->addr, target->addr_size) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}

@@ -17,4 +17,7 @@ int target_parse(const char *text, struct target *out);
  * that the backlog of a Unix socket is full and that it should be tried again later. */
 int target_connect(const struct target *target, uint64_t number);
 
+/* A non-blocking datagram socket that sends there and hears only from there, or -1 with errno. */
+int target_open_datagrams(const struct target *target);
+
 #endif

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 
+CUTIME = 13  # of the fields of /proc/PID/stat that follow the name, from 0; cstime is the next
 SETTLE_STEP_S = 0.004
 SETTLE_IDLE_NS = 20_000  # less than this in a step: only a timer ticked
 SETTLE_MAX_S = 2.0
@@ -68,12 +69,23 @@ def _schedstat_ns(pid, column):
     for task in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
             total += int(file.read().split()[column])
-    return total + sum(_schedstat_ns(child, column) for child in _children(pid))
+    for child in _children(pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            total += _schedstat_ns(child, column)
+    return total
+
+
+def _ended_children_ns(pid):
+    """CPU time of children that have ended (socat's): only in ticks, 10 ms."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    user, system = int(fields[CUTIME]), int(fields[CUTIME + 1])
+    return (user + system) * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
 
 
 def cpu_ns(pid):
     """Time on a processor."""
-    return _schedstat_ns(pid, 0)
+    return _schedstat_ns(pid, 0) + _ended_children_ns(pid)
 
 
 def waiting_ns(pid):

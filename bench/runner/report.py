@@ -65,17 +65,20 @@ class Report:
             theirs, ours = spread(row.theirs), spread(row.ours)
             ratio = ratios(row.ours, row.theirs)
             judged = round(ratio.median, 2) if row.target.of == "ratio" else ours.median
-            met = row.target.met_by(judged)
             lines.append(f"| {row.name} | {row.unit} | {row.yardstick} {_number(theirs.median)} | "
                          f"{_figure(row, ours)} | {ratio.text()} | {row.target.text()} | "
-                         f"{'met' if met else 'missed'} |")
+                         f"{row.target.verdict(judged)} |")
         return "\n".join(lines)
 
     def _latency_table(self):
         lines = ["| case | server | rounds | per second | p50 µs | p99 µs | max µs | busy | waited |",
                  "|---|---|---|---|---|---|---|---|---|"]
+        shown = set()  # a case with several yardsticks has a row for each, and ours in all of them
         for _, row in self._rows:
             for number, (side, served) in enumerate(row.latency.items()):
+                if (row.name, side) in shown:
+                    continue
+                shown.add((row.name, side))
                 middle = [statistics.median(getattr(s, key) for s in served)
                           for key in ("per_second", "p50_us", "p99_us", "max_us")]
                 lines.append(f"| {row.name} | {side} | {len(served)} | "
@@ -84,20 +87,11 @@ class Report:
         return "\n".join(lines) if len(lines) > 2 else ""
 
     def _count_table(self):
-        theirs_name, ours_name = self._counts[0][2]
-        lines = [f"| case | per message | {theirs_name} | {ours_name} | ratio |",
-                 "|---|---|---|---|---|"]
+        lines = ["| case | per message | yardstick | moonport | ratio |", "|---|---|---|---|---|"]
         for _, what, counted in self._counts:
-            theirs, ours = counted.values()
-            names = sorted(set(theirs) | set(ours), key=lambda name: -theirs.get(name, 0))
-            for name in names:
-                a, b = theirs.get(name, 0), ours.get(name, 0)
-                lines.append(f"| {what} | {name} | {_number(a)} | {_number(b)} | "
-                             f"{f'{b / a:.2f}' if a else '–'} |")
-            if len(names) > 1:
-                a, b = sum(theirs.values()), sum(ours.values())
-                lines.append(f"| {what} | all system calls | {_number(a)} | {_number(b)} | "
-                             f"{b / a:.2f} |")
+            *yardsticks, (_, ours) = counted.items()
+            for name, theirs in yardsticks:
+                lines += [f"| {what} | {line}" for line in _count_lines(name, theirs, ours)]
         return "\n".join(lines)
 
     def write_json(self, path):
@@ -115,6 +109,16 @@ class Report:
             json.dump(content, file, indent=1, ensure_ascii=False)
             file.write("\n")
         os.replace(partial, path)
+
+
+def _count_lines(yardstick, theirs, ours):
+    """One for each thing that was counted, and their sum where there are several."""
+    names = sorted(set(theirs) | set(ours), key=lambda name: -theirs.get(name, 0))
+    pairs = [(name, theirs.get(name, 0), ours.get(name, 0)) for name in names]
+    if len(pairs) > 1:
+        pairs.append(("all system calls", sum(theirs.values()), sum(ours.values())))
+    return [f"{name} | {yardstick} {_number(a)} | {_number(b)} | {f'{b / a:.2f}' if a else '–'} |"
+            for name, a, b in pairs]
 
 
 def _number(value):

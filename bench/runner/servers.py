@@ -4,54 +4,60 @@ import contextlib
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .failure import BenchError, Skipped
 
 START_MAX_S = 10.0
 START_TRACED_MAX_S = 60.0  # under valgrind
 STOP_MAX_S = 5.0
-LISTENING = re.compile(rb"listening on tcp://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(rb"listening on (?:tcp|udp)://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Paths of what was built; `noise` puts the baseline in moonport's place."""
-    load: str
-    baseline: str
-    moonport: str
-    scripts: str
+    """What was built, and where; `noise` puts a baseline in moonport's place."""
+    root: str      # the project's, which scripts are named from
+    tools: str     # the directory of load and the baselines
+    binary: str    # moonport
     noise: bool
 
-    def baseline_echo(self):
-        return Spec("C baseline", [self.baseline])
+    def tool(self, name):
+        return os.path.join(self.tools, name)
 
-    def moonport_script(self, script):
+    def baseline(self, name, *arguments):
+        return Spec("C baseline", (self.tool(f"baseline_{name}"), *arguments))
+
+    def moonport(self, script, name="moonport", listen="127.0.0.1:0", environment=None,
+                 baseline="echo", arguments=()):
+        """Serves a script. `baseline` and its arguments: what stands in for it under `noise`."""
         if self.noise:
-            return Spec("C baseline again", [self.baseline])
-        path = os.path.join(self.scripts, script)
+            return Spec("C baseline again", self.baseline(baseline, *arguments).argv)
+        path = os.path.join(self.root, script)
         if not os.path.exists(path):
-            raise Skipped(f"scripts/{script} is not there")
-        return Spec("moonport", [self.moonport, "serve", "--listen", "127.0.0.1:0", path])
+            raise Skipped(f"{script} is not there")
+        return Spec(name, (self.binary, "serve", "--listen", listen, path), environment or {})
 
 
 @dataclass(frozen=True)
 class Spec:
     """How to start a server that says on stderr where it listens."""
     name: str
-    argv: list
+    argv: tuple
+    environment: dict = field(default_factory=dict)  # added to our own
 
     @contextlib.contextmanager
-    def started(self, machine, prefix=(), start_max_s=START_MAX_S):
-        """A Process that listens. `prefix` is a command that runs it: valgrind, strace."""
-        process = Process(self.name, [*prefix, *self.argv], machine)
+    def started(self, machine, prefix=(), start_max_s=START_MAX_S, beside_client=False):
+        """A Process that listens. `prefix` is a command that runs it: valgrind, strace. With
+        `beside_client` it shares the client's processor and is not what is measured."""
+        place = contextlib.nullcontext if beside_client else machine.on_server_cpu
+        process = Process(self.name, [*prefix, *self.argv], place, self.environment)
         try:
             process.wait_listening(start_max_s)
             yield process
@@ -71,7 +77,7 @@ class QuietSpec:
         with tempfile.TemporaryDirectory(prefix="moonport-bench-") as directory:
             os.chmod(directory, 0o755)  # nginx's worker may be another user
             port = _free_port()
-            process = Process(self.name, self.make_argv(port, directory), machine)
+            process = Process(self.name, self.make_argv(port, directory), machine.on_server_cpu)
             try:
                 process.wait_connectable(port)
                 yield process
@@ -83,16 +89,17 @@ class QuietSpec:
 class Process:
     """A running server: its pid, its port, the last lines of its log."""
 
-    def __init__(self, name, argv, machine):
+    def __init__(self, name, argv, place, environment=None):
         self.name = name
         self.port = None
         self._log = collections.deque(maxlen=20)
         self._drain = None
-        with machine.on_server_cpu():
+        with place():
             self.started_at = time.perf_counter()
             self._popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                           bufsize=0)
+                                           bufsize=0,
+                                           env={**os.environ, **(environment or {})})
         self.pid = self._popen.pid
         self.listening_at = None
 
@@ -164,53 +171,3 @@ def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def _find(program):
-    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if path is None:
-        raise Skipped(f"{program} is not installed")
-    return path
-
-
-NGINX_CONF = """
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  default_type text/plain;
-  keepalive_requests 1000000000;
-  client_body_temp_path client; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  server {{
-    listen 127.0.0.1:{port} backlog=511;
-    location / {{ return 200 "{body}"; }}
-  }}
-}}
-"""
-
-
-def nginx(body_size):
-    """One worker that answers every request with so many bytes, from memory."""
-    program = _find("nginx")
-
-    def make_argv(port, directory):
-        conf = os.path.join(directory, "nginx.conf")
-        with open(conf, "w", encoding="ascii") as file:
-            file.write(NGINX_CONF.format(port=port, body="x" * body_size))
-        return [program, "-e", "stderr", "-p", directory, "-c", conf]
-
-    return QuietSpec("nginx", make_argv)
-
-
-def redis_server():
-    """One thread, nothing written to disk."""
-    program = _find("redis-server")
-
-    def make_argv(port, directory):
-        return [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                "--appendonly", "no", "--io-threads", "1", "--dir", directory]
-
-    return QuietSpec("redis-server", make_argv)

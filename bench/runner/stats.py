@@ -26,14 +26,19 @@ def ratios(ours, theirs):
 class Target:
     """A bound on the ratio (`of` is "ratio") or on moonport's own figure (`of` is "figure")."""
     of: str
-    relation: str  # "≤" or "≥"
+    relation: str  # "≤" or "≥"; "" when there is no bound
     bound: float
     unit: str = ""
 
-    def met_by(self, value):
-        return value <= self.bound if self.relation == "≤" else value >= self.bound
+    def verdict(self, value):
+        if not self.relation:
+            return ""
+        met = value <= self.bound if self.relation == "≤" else value >= self.bound
+        return "met" if met else "missed"
 
     def text(self):
+        if not self.relation:
+            return "–"
         number = f"{self.bound:.2f}" if self.of == "ratio" else f"{self.bound:g}"
         return f"{self.relation} {number}{' ' + self.unit if self.unit else ''}"
 
@@ -48,3 +53,8 @@ def ratio_at_least(bound):
 
 def figure_at_most(bound, unit):
     return Target("figure", "≤", bound, unit)
+
+
+def no_target():
+    """For a row that is there to compare, not to judge."""
+    return Target("ratio", "", 0)

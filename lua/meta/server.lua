@@ -25,6 +25,7 @@ function server.stats() end
 ---@field bytes_in integer of all connections so far
 ---@field bytes_out integer
 ---@field memory integer bytes of the Lua state
+---@field version integer of the script, counted from 1 on by each reload
 ---@field draining boolean the server has been told to end
 
 return server

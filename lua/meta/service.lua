@@ -61,8 +61,25 @@
 ---@field on_error? moonport.ErrorHandler
 ---@field on_close? fun(conn: moonport.Conn, reason: moonport.CloseReason) exactly once, and last
 ---@field main? fun(conn: moonport.Conn) in place of on_data: uses conn:recv(); returning closes
+---@field reload? moonport.Reload what happens to open connections when this version comes
+---@field on_load? fun(previous: moonport.Previous?) this version came into force; nil: the first
+---@field on_unload? fun(next: moonport.Next?): any it left it; nil: the server ends
+---@field on_reload? fun(conn: moonport.Conn) adopted: told once, before its next event
 ---@field limits? moonport.Limits
 ---@field timeouts? moonport.Timeouts
+
+---@alias moonport.Reload
+---| "adopt" # their next event finds the new handlers; the default
+---| "pin" # they go on with the version they have; the default with main
+---| "drain" # the same, but for at most --drain seconds
+---| "close" # they are closed in peace, with reason "reload"
+
+---@class moonport.Previous the version before this one
+---@field version integer
+---@field state any what its on_unload returned
+
+---@class moonport.Next the version after this one
+---@field version integer
 
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog

@@ -3,7 +3,8 @@
 -- socket.lua — the module moonport.socket, for editors — is never run.
 
 ---Connections that a script begins or accepts itself. Calls that wait hold up their own coroutine
----and nobody else's. The codes of failures are libuv's names: "ECONNREFUSED".
+---and nobody else's. The codes of failures are libuv's names, "ECONNREFUSED", and "timeout" for a
+---limit of the script's own.
 ---@class moonport.socket
 local socket = {}
 
@@ -11,7 +12,7 @@ local socket = {}
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
 ---@param options? moonport.ConnectOptions
 ---@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
 ---@return string? detail
 function socket.connect(address, options) end
 
@@ -22,7 +23,7 @@ function socket.connect(address, options) end
 ---@param name string
 ---@param seconds? number how long; nil: as long as it takes
 ---@return string[]? addresses in numbers
----@return string? code
+---@return string? code "EAI_NONAME", "timeout", …
 ---@return string? detail
 function socket.resolve(name, seconds) end
 
@@ -39,6 +40,7 @@ function socket.udp() end
 ---@class moonport.Socket
 local Socket = {}
 
+---Waits only to look a name up; of a name with several addresses it takes the first of IPv4.
 ---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
 ---@param port? integer 0: a free one, which getsockname() tells
 ---@return true? bound
@@ -95,6 +97,21 @@ function Socket:recv_exactly(size) end
 ---@return string? partial
 function Socket:recv_line(max) end
 
+---As conn:recv_message(); a program has to name the frame.
+---@param frame moonport.Format
+---@return string? message
+---@return string? code or the prefix, where the frame has an offset
+---@return string? detail
+function Socket:recv_message(frame) end
+
+---As conn:send_message(), and waits while the peer is slower.
+---@param message string|number
+---@param frame moonport.Format
+---@param prefix? string
+---@return true? sent
+---@return string? code
+function Socket:send_message(message, frame, prefix) end
+
 ---As conn:recv_until().
 ---@param separator string
 ---@param max? integer
@@ -142,6 +159,7 @@ function Socket:getsockname() end
 ---@return string? address of the other end
 function Socket:getpeername() end
 
+---Everything after that is nil, "closed".
 ---@return true
 function Socket:close() end
 
@@ -150,7 +168,8 @@ function Socket:close() end
 ---@class moonport.Datagrams
 local Datagrams = {}
 
----@param host string "localhost", or a whole address in numbers: "127.0.0.1:5353"
+---Waits only to look a name up; of a name with several addresses it takes the first of IPv4.
+---@param host string|integer "localhost", a whole address such as "[::1]:5353", or a port
 ---@param port? integer 0: a free one, which getsockname() tells
 ---@return true? bound
 ---@return string? code
@@ -158,7 +177,7 @@ local Datagrams = {}
 function Datagrams:bind(host, port) end
 
 ---Names the one peer that send() is for; datagrams of others are not received from then on.
----@param host string a name, or a whole address in numbers
+---@param host string a name, or a whole address
 ---@param port? integer
 ---@return true? connected
 ---@return string? code
@@ -167,7 +186,7 @@ function Datagrams:connect(host, port) end
 
 ---Sends one datagram, now or not at all. Waits only to look a name up.
 ---@param data string
----@param host string a name, or a peer as recvfrom() gave it
+---@param host string a name, a whole address, or a peer as recvfrom() gave it
 ---@param port? integer
 ---@return true? sent
 ---@return string? code "EMSGSIZE": larger than a datagram may be; "EAGAIN": the kernel is full
@@ -177,14 +196,16 @@ function Datagrams:sendto(data, host, port) end
 ---To the peer of connect().
 ---@param data string
 ---@return true? sent
----@return string? code "ENOTCONN" where there is no socket yet
+---@return string? code "ENOTCONN" where there is no socket yet; "ECONNREFUSED": nobody took the
+---datagram before, and this one was not sent
 ---@return string? detail
 function Datagrams:send(data) end
 
 ---Waits for one datagram.
 ---@param max? integer bytes; 65536
 ---@return string? data
----@return string peer "127.0.0.1:5000"; or the code: "timeout", "closed"
+---@return string peer "127.0.0.1:5000"; or the code: "timeout", "closed"; after connect()
+---"ECONNREFUSED", once: nobody took what was sent
 ---@return string? cut "truncated" when the datagram was longer than max; or the detail
 function Datagrams:recvfrom(max) end
 
@@ -192,13 +213,14 @@ function Datagrams:recvfrom(max) end
 ---@param max? integer
 ---@return string? data
 ---@return string? code
+---@return string? detail
 function Datagrams:recv(max) end
 
 ---Limits each later recvfrom() and recv().
 ---@param seconds number? nil: as long as it takes
 function Datagrams:settimeout(seconds) end
 
----Before there is a socket the option is kept until then.
+---Before there is a socket the option is kept until then; "reuseaddr" has to come before bind().
 ---@param name moonport.OptionName|"join"|"leave"
 ---@param value boolean|integer|string
 ---@return true? set
@@ -215,7 +237,10 @@ function Datagrams:getoption(name) end
 ---@return string? address of our end: "127.0.0.1:5353"
 function Datagrams:getsockname() end
 
----Ends a wait in recvfrom() with "closed".
+---@return string? address of the peer of connect()
+function Datagrams:getpeername() end
+
+---Ends a wait in recvfrom() with "closed", as is everything after that.
 ---@return true
 function Datagrams:close() end
 

@@ -13,8 +13,13 @@ local HANDLERS = {
   "on_open", "on_data", "on_message", "on_datagram",
   "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
 }
+-- Told of the script's own life: none of them serves anybody.
+local LIFE_HANDLERS = { "on_load", "on_unload", "on_reload" }
 -- main reads for itself: these would never be told.
 local NOT_BESIDE_MAIN = { "on_data", "on_message", "on_eof", "on_drain" }
+
+-- What `reload` may say, as enum reload_policy counts them.
+local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 
 local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
@@ -184,18 +189,23 @@ local function check_group(report, service, result, name, nearest)
   end
 end
 
+local function check_handler(report, service, result, name)
+  local handler = service[name]
+  if type(handler) == "function" then
+    result.handlers[name] = handler
+  elseif handler ~= nil then
+    fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name,
+      shown(handler), name)
+  end
+  return handler ~= nil
+end
+
 local function check_handlers(report, service, result)
   local count = 0
   for _, name in ipairs(HANDLERS) do
-    local handler = service[name]
-    if handler ~= nil then count = count + 1 end
-    if type(handler) == "function" then
-      result.handlers[name] = handler
-    elseif handler ~= nil then
-      fault(report, name, handler, "%s is %s: write a function, %s = function(conn) … end", name,
-        shown(handler), name)
-    end
+    if check_handler(report, service, result, name) then count = count + 1 end
   end
+  for _, name in ipairs(LIFE_HANDLERS) do check_handler(report, service, result, name) end
   if count == 0 and #report.faults == 0 then -- else one of them may be a misspelt handler
     fault(report, nil, nil, "the service has no handler: give it on_data, on_open or main")
   end
@@ -221,6 +231,23 @@ local function check_frame(report, service, result, frame_fault)
   if frame ~= nil and service.on_data ~= nil then
     fault(report, "on_data", service.on_data,
       "on_data beside frame: with a frame, on_message takes its place; keep one")
+  end
+end
+
+-- A main that runs cannot change its code under way.
+local function check_reload(report, service, result)
+  local given = service.reload
+  if given == nil then given = service.main and "pin" or "adopt" end
+  result.reload = RELOADS[given]
+  if not result.reload then
+    fault(report, "reload", given, [[reload is %s: write "adopt", "pin", "drain" or "close"]],
+      shown(given))
+  elseif given == "adopt" and service.main ~= nil then
+    fault(report, "reload", given, [[reload = "adopt" beside main: a main that runs keeps its ]] ..
+      [[code; write "pin", "drain" or "close"]])
+  elseif given ~= "adopt" and service.on_reload ~= nil then
+    fault(report, "on_reload", service.on_reload, "on_reload beside reload = %q: it is told of " ..
+      [[connections that the new version adopts, and there are none; keep one]], given)
   end
 end
 
@@ -256,8 +283,9 @@ function M.read(service, path, nearest, frame_fault)
       service == nil and "nothing" or shown(service))
     return nil, report.faults
   end
-  local known = { "listen", "frame" }
+  local known = { "listen", "frame", "reload" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
+  for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
   check_names(report, service, known, "", nearest)
   local result = { handlers = {} }
@@ -271,6 +299,7 @@ function M.read(service, path, nearest, frame_fault)
   check_handlers(report, service, result)
   check_frame(report, service, result, frame_fault)
   check_datagrams(report, service, result)
+  check_reload(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_group(report, service, result, "timeouts", nearest)
   if #report.faults > 0 then return nil, report.faults end

@@ -9,6 +9,7 @@ local core = require "moonport.socket.core"
 ---@field private kind "tcp"|"unix"
 ---@field private listener any? after bind()
 ---@field private conn moonport.Conn? after connect()
+---@field private closed boolean?
 ---@field private timeout number? seconds
 ---@field private options table<string, any> to be set once there is something to set them on
 local Socket = {}
@@ -35,31 +36,27 @@ local function check_option(name)
   if not OPTIONS[name] then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
 end
 
--- "tcp://host:port" of what a caller gave: a whole address, or a host and a port.
+-- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
+-- everywhere for bind(), this machine otherwise.
 local function address_of(kind, host, port)
+  if type(host) == "number" then return ":" .. host end
   if port == nil then
-    if type(host) == "number" then return "tcp://:" .. host end
     if kind == "unix" and not string.find(host, "^unix:") then return "unix:" .. host end
     return host
   end
   if string.find(host, ":", 1, true) and not string.find(host, "^%[") then
     host = "[" .. host .. "]"
   end
-  return ("tcp://%s:%d"):format(host, port)
+  return ("%s:%d"):format(host, port)
 end
 
--- "127.0.0.1:53" of what a caller gave; a name is looked up.
-local function numeric(host, port)
-  if port == nil then return host end
-  if not string.find(host, "^[%d.]+$") and not string.find(host, ":", 1, true) then
-    local found, code, detail = core.resolve(host)
-    if not found then return nil, code, detail end
-    host = found[1]
-  end
-  return string.find(host, ":", 1, true) and ("[%s]:%d"):format(host, port) or host .. ":" .. port
+-- What a call on a socket returns that is not what the call needs.
+local function refuse(self, ...)
+  if self.closed then return nil, "closed" end
+  return nil, ...
 end
 
----Takes an address. Port 0 takes a free port, told by getsockname().
+---Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
 ---@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
 ---@param port integer?
 ---@return true? ok
@@ -68,16 +65,14 @@ end
 function Socket:bind(host, port)
   check_type(host, 1, "bind", "string", "integer")
   check_type(port, 2, "bind", "integer", "nil")
-  if self.listener or self.conn then
-    return nil, "EINVAL", "the socket is bound or connected already"
+  if self.closed or self.listener or self.conn then
+    return refuse(self, "EINVAL", "the socket is bound or connected already")
   end
-  local address = address_of(self.kind, host, port)
-  if port ~= nil then
-    local numbers, code, detail = numeric(host, port)
-    if not numbers then return nil, code, detail end
-    address = "tcp://" .. numbers
-  end
-  local listener, code, detail = core.bind(address)
+  local address, code, detail =
+    core.lookup(address_of(self.kind, host, port), "0.0.0.0", false, self.timeout)
+  if not address then return nil, code, detail end
+  local listener
+  listener, code, detail = core.bind(address)
   if not listener then return nil, code, detail end
   for name, value in pairs(self.options) do listener:setoption(name, value) end
   self.listener = listener
@@ -90,7 +85,7 @@ end
 ---@return string? code
 ---@return string? detail
 function Socket:listen(backlog)
-  if not self.listener then return nil, "EINVAL", "bind() comes before listen()" end
+  if not self.listener then return refuse(self, "EINVAL", "bind() comes before listen()") end
   return self.listener:listen(backlog)
 end
 
@@ -99,7 +94,7 @@ end
 ---@return string address of the peer, or the code: "timeout", "closed"
 function Socket:accept()
   if not self.listener then
-    return nil, "EINVAL", "bind() and listen() come before accept()"
+    return refuse(self, "EINVAL", "bind() and listen() come before accept()")
   end
   return self.listener:accept(self.timeout)
 end
@@ -113,7 +108,9 @@ end
 function Socket:connect(host, port)
   check_type(host, 1, "connect", "string")
   check_type(port, 2, "connect", "integer", "nil")
-  if self.conn then return nil, "EISCONN", "the socket is connected already" end
+  if self.closed or self.conn then
+    return refuse(self, "EISCONN", "the socket is connected already")
+  end
   local conn, code, detail = core.connect(address_of(self.kind, host, port), self.timeout)
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
@@ -122,24 +119,24 @@ function Socket:connect(host, port)
   return true
 end
 
----Sends all of it, and waits while the peer is slower.
----@param data string|string[]
----@return true? ok
----@return string? code
-function Socket:send(data)
-  local conn = self.conn
-  if not conn then return nil, "ENOTCONN" end
-  local ok, code = conn:send(data)
-  if not ok then return nil, code end
-  return conn:drain()
+-- send(data) and send_message(message, frame, prefix) send all of it, and wait while the peer is
+-- slower.
+for _, name in ipairs { "send", "send_message" } do
+  Socket[name] = function(self, ...)
+    local conn = self.conn
+    if not conn then return refuse(self, "ENOTCONN") end
+    local ok, code = conn[name](conn, ...)
+    if not ok then return nil, code end
+    return conn:drain()
+  end
 end
 
 -- The rest of a connection's methods, as they are.
-for _, name in ipairs { "recv", "recv_exactly", "recv_line", "recv_until", "shutdown", "reset",
-  "stats", "drain" } do
+for _, name in ipairs { "recv", "recv_exactly", "recv_line", "recv_until", "recv_message",
+  "shutdown", "reset", "stats", "drain" } do
   Socket[name] = function(self, ...)
     local conn = self.conn
-    if not conn then return nil, "ENOTCONN" end
+    if not conn then return refuse(self, "ENOTCONN") end
     return conn[name](conn, ...)
   end
 end
@@ -183,17 +180,21 @@ function Socket:getpeername()
   return self.conn and self.conn.peer
 end
 
----Closes what there is: a connection after what was sent has gone out.
+---Closes what there is: a connection after what was sent has gone out. Everything after that is
+---nil, "closed".
 function Socket:close()
   if self.listener then self.listener:close() end
   if self.conn then self.conn:close() end
-  self.listener, self.conn = nil, nil
+  self.listener, self.conn, self.closed = nil, nil, true
   return true
 end
 Socket.__close = Socket.close
 
 ---@class moonport.Datagrams
 ---@field private udp any? once bound, connected, or sent from
+---@field private peer string? whose datagram came last: mostly the one to answer
+---@field private connected string? the peer of connect()
+---@field private closed boolean?
 ---@field private timeout number? seconds
 ---@field private options table<string, any>
 local Datagrams = {}
@@ -203,23 +204,37 @@ Datagrams.__name = "moonport.socket"
 -- Makes the socket, if there is none yet; unbound, it is one that can reach `peer`.
 local function open(self, address, peer)
   if self.udp then return self.udp end
+  if self.closed then return nil, "closed" end
   local any = peer and string.find(peer, "^%[") and "[::]:0" or "0.0.0.0:0"
-  local udp, code, detail = core.udp(address or any)
+  local udp, code, detail = core.udp(address or any, self.options.reuseaddr)
   if not udp then return nil, code, detail end
   for name, value in pairs(self.options) do udp:setoption(name, value) end
   self.udp = udp
   return udp
 end
 
----@param host string "localhost", or a whole address "127.0.0.1:5353"
+-- The peer that is meant, in numbers; of a name with several addresses one that the socket reaches.
+local function peer_of(self, host, port)
+  if port == nil and host == self.peer then return host end
+  local ours = self.udp and self.udp:getsockname()
+  local is_ip6 = ours and string.find(ours, "^%[") ~= nil
+  return core.lookup(address_of("udp", host, port), "127.0.0.1", is_ip6, self.timeout)
+end
+
+---Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
+---@param host string|integer "localhost", a whole address such as "[::1]:5353", or a port
 ---@param port integer?
 ---@return true? ok
 ---@return string? code
 ---@return string? detail
 function Datagrams:bind(host, port)
-  local address, code, detail = numeric(host, port)
-  if not address then return nil, code, detail end
+  check_type(host, 1, "bind", "string", "integer")
+  check_type(port, 2, "bind", "integer", "nil")
   if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
+  if self.closed then return nil, "closed" end
+  local address, code, detail =
+    core.lookup(address_of("udp", host, port), "0.0.0.0", false, self.timeout)
+  if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, address)
   if not udp then return nil, code, detail end
@@ -233,12 +248,18 @@ end
 ---@return string? code
 ---@return string? detail
 function Datagrams:connect(host, port)
-  local address, code, detail = numeric(host, port)
+  check_type(host, 1, "connect", "string")
+  check_type(port, 2, "connect", "integer", "nil")
+  local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, nil, address)
   if not udp then return nil, code, detail end
-  return udp:connect(address)
+  local ok
+  ok, code, detail = udp:connect(address)
+  if not ok then return nil, code, detail end
+  self.connected = address
+  return true
 end
 
 ---Sends one datagram, now or not at all.
@@ -249,7 +270,10 @@ end
 ---@return string? code "EMSGSIZE", "EAGAIN", …
 ---@return string? detail
 function Datagrams:sendto(data, host, port)
-  local address, code, detail = numeric(host, port)
+  check_type(data, 1, "sendto", "string", "number")
+  check_type(host, 2, "sendto", "string")
+  check_type(port, 3, "sendto", "integer", "nil")
+  local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, nil, address)
@@ -259,30 +283,33 @@ end
 
 ---@param data string
 ---@return true? ok
----@return string? code
+---@return string? code "ECONNREFUSED" when nobody took the datagram before, …
 ---@return string? detail
 function Datagrams:send(data)
-  if not self.udp then return nil, "ENOTCONN" end
+  if not self.udp then return refuse(self, "ENOTCONN") end
   return self.udp:send(data)
 end
 
 ---Waits for one datagram.
 ---@param max integer? bytes; a longer datagram is cut, and said to be
 ---@return string? data
----@return string peer "127.0.0.1:5000", or the code: "timeout", "closed"
----@return "truncated"?
+---@return string peer "127.0.0.1:5000", or the code: "timeout", "closed", "ECONNREFUSED"
+---@return string? cut "truncated"; or the detail
 function Datagrams:recvfrom(max)
   local udp, code, detail = open(self)
   if not udp then return nil, code, detail end
-  return udp:recvfrom(max, self.timeout)
+  local data, peer, more = udp:recvfrom(max, self.timeout)
+  if data then self.peer = peer end
+  return data, peer, more
 end
 
 ---@param max integer?
 ---@return string? data
 ---@return string? code
+---@return string? detail
 function Datagrams:recv(max)
-  local data, peer = self:recvfrom(max)
-  if not data then return nil, peer end
+  local data, peer, detail = self:recvfrom(max)
+  if not data then return nil, peer, detail end
   return data
 end
 
@@ -311,9 +338,13 @@ end
 ---@return string? address
 function Datagrams:getsockname() return self.udp and self.udp:getsockname() end
 
+---@return string? address of the peer of connect()
+function Datagrams:getpeername() return self.connected end
+
+---Ends a wait in recvfrom(). Everything after that is nil, "closed".
 function Datagrams:close()
   if self.udp then self.udp:close() end
-  self.udp = nil
+  self.udp, self.connected, self.closed = nil, nil, true
   return true
 end
 Datagrams.__close = Datagrams.close
@@ -341,7 +372,7 @@ local CONNECT_OPTIONS = { timeout = true }
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
 ---@param options { timeout: number? }? seconds for the connect
 ---@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "ETIMEDOUT", "EAI_NONAME", …
+---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
 ---@return string? detail
 function M.connect(address, options)
   check_type(address, 1, "connect", "string")

@@ -17,6 +17,19 @@
 static const char type_name[] = "moonport.conn";
 /* Registry key of the metatable: quicker than its name. */
 static const char metatable_key = 0;
+/* The same of connections that a script has for its own. */
+static const char own_metatable_key = 0;
+
+/* NULL for a connection without handlers. */
+static struct cohort *cohort_of(const struct conn *conn) {
+  const struct conn_group *group = conn_group_of(conn);
+  return group->events == &api_conn_events ? group->owner : NULL;
+}
+
+static struct runtime *runtime_for(const struct conn *conn) {
+  const struct cohort *cohort = cohort_of(conn);
+  return cohort ? cohort->runtime : conn_group_of(conn)->owner;
+}
 
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
@@ -28,6 +41,10 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   self->conn = conn;
   self->id = conn_id(conn);
+  const struct cohort *cohort = self->cohort = cohort_of(conn);
+  if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
+    self->pending = PENDING_RELOAD;
+  }
   conn_set_owner(conn, self);
   return self;
 }
@@ -40,7 +57,7 @@ static int make(lua_State *L) {
 struct api_conn *api_conn_of(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
-  struct runtime *runtime = conn_group_of(conn)->owner;
+  struct runtime *runtime = runtime_for(conn);
   char error[100];
   if (!vm_protect(runtime->vm, make, conn, error, sizeof error)) {
     const struct vm_failure failure = {.message = error, .message_size = strlen(error)};
@@ -54,10 +71,37 @@ void api_push_conn(lua_State *L, const struct api_conn *self) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, self->reference);
 }
 
+void api_give_conn(lua_State *L, struct conn *conn) {
+  struct api_conn *self = api_make_conn(L, conn);
+  api_push_conn(L, self);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
+  lua_setmetatable(L, -2);
+  luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
+  self->reference = LUA_NOREF;
+}
+
+/* Nobody can use it any more. What it forwards goes on until it ends by itself. */
+static int l_collected(lua_State *L) {
+  struct api_conn *self = lua_touserdata(L, 1);
+  struct conn *conn = self->conn;
+  if (self->inbox) {
+    api_wait_forget(&self->inbox->reader);
+    api_wait_forget(&self->inbox->drainer);
+  }
+  self->conn = NULL;
+  api_conn_forget(self);
+  if (!conn) return 0;
+  conn_set_owner(conn, NULL);
+  if (!conn_is_forwarding(conn) && !conn_is_forwarded_to(conn)) conn_close(conn, REASON_CLOSED);
+  return 0;
+}
+
 struct api_conn *api_check_conn(lua_State *L, int index) {
   /* What luaL_checkudata() does, without looking the type's name up for each call of a method. */
   if (lua_getmetatable(L, index)) {
-    bool is_conn = lua_topointer(L, -1) == runtime_of(L)->conn_metatable;
+    const struct runtime *runtime = runtime_of(L);
+    const void *metatable = lua_topointer(L, -1);
+    bool is_conn = metatable == runtime->conn_metatable || metatable == runtime->own_conn_metatable;
     lua_pop(L, 1);
     if (is_conn) return lua_touserdata(L, index);
   }
@@ -99,6 +143,10 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   api_conn_forget(self);
+  if (!self->cohort) return;
+  self->cohort->closing--;
+  self->cohort = NULL;
+  versions_changed(runtime);
 }
 
 void api_conn_forget(struct api_conn *self) {
@@ -106,6 +154,21 @@ void api_conn_forget(struct api_conn *self) {
   self->inbox = NULL;
   free(self->past);
   self->past = NULL;
+}
+
+/* A copy of the metatable at the top, with a finalizer. */
+static void make_own_metatable(lua_State *L) {
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushcfunction(L, l_collected);
+  lua_setfield(L, -2, "__gc");
+  runtime_of(L)->own_conn_metatable = lua_topointer(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
 }
 
 void api_open_conn(lua_State *L) {
@@ -120,5 +183,7 @@ void api_open_conn(lua_State *L) {
   api_set_conn_recv(L);
   api_set_conn_message(L);
   api_set_conn_fields(L);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  make_own_metatable(L);
+  lua_pop(L, 1);
 }

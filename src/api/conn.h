@@ -2,7 +2,7 @@
 #ifndef MOONPORT_API_CONN_H
 #define MOONPORT_API_CONN_H
 
-#include "api/service.h"
+#include "api/version.h"
 #include "net/conn.h"
 #include "vm/task.h"
 
@@ -16,6 +16,7 @@ enum pending {
   PENDING_EOF = 1 << 1,
   PENDING_DRAIN = 1 << 2,
   PENDING_CLOSE = 1 << 3,
+  PENDING_RELOAD = 1 << 4, /* before all others */
 };
 
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
@@ -23,6 +24,7 @@ enum pending {
 struct api_conn {
   struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
+  struct cohort *cohort;  /* whose handlers it has; NULL for none, and once on_close has run */
   struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
   struct conn_past *past; /* from the close until on_close has run */
   uint64_t id;
@@ -53,6 +55,9 @@ struct api_conn *api_conn_of(struct conn *conn);
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 /* Pushes the object. */
 void api_push_conn(lua_State *L, const struct api_conn *self);
+/* Pushes the object of a connection that the script made itself, and leaves it to the script: once
+ * nothing refers to it any more, the connection is closed in peace. Raises. */
+void api_give_conn(lua_State *L, struct conn *conn);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */
@@ -63,6 +68,9 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
 void api_conn_release(struct runtime *runtime, struct api_conn *self);
 /* Frees what the object owns; only its id is known from then on. */
 void api_conn_forget(struct api_conn *self);
+
+/* Tells what is pending, as far as no handler waits. */
+void api_conn_deliver(struct api_conn *self);
 
 /* Raises unless the table at `index` is a list of strings or numbers. */
 void api_check_list(lua_State *L, int index, const char *function);

@@ -29,7 +29,19 @@ struct call {
 };
 
 static struct runtime *runtime_for(const struct conn *conn) {
-  return conn_group_of(conn)->owner;
+  const struct cohort *cohort = conn_group_of(conn)->owner;
+  return cohort->runtime;
+}
+
+/* The handlers that `conn` has now. */
+static const struct service *service_for(const struct conn *conn) {
+  const struct cohort *cohort = conn_group_of(conn)->owner;
+  return &cohort->version->service;
+}
+
+/* The same of an object, also after its connection has closed, until on_close has run. */
+static const struct service *service_of(const struct api_conn *self) {
+  return &self->cohort->version->service;
 }
 
 /* The handler's first result means "keep the connection" where that can be said. The object stays
@@ -46,7 +58,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
 static int handle(lua_State *L) {
   const struct call *call = lua_touserdata(L, 1);
   const struct runtime *runtime = runtime_of(L);
-  const struct service *service = runtime->service;
+  const struct service *service = service_of(call->self);
   api_push_conn(L, call->self);
   lua_replace(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[call->handler]);
@@ -95,7 +107,7 @@ static void finish(struct runtime *runtime, struct api_conn *self) {
       if (!self->keep) end_for_timeout(conn, (enum conn_timeout)self->timeout);
       break;
     case HANDLER_ON_ERROR:
-      if (!self->keep || service_has(runtime->service, HANDLER_MAIN))
+      if (!self->keep || service_has(service_of(self), HANDLER_MAIN))
         conn_close(conn, REASON_ERROR);
       break;
     case HANDLER_MAIN:
@@ -116,7 +128,7 @@ static void on_fail(void *owner, const struct vm_failure *failure) {
     api_conn_release(runtime, self);
     return;
   }
-  if (failed != HANDLER_ON_ERROR && service_has(runtime->service, HANDLER_ON_ERROR)) {
+  if (failed != HANDLER_ON_ERROR && service_has(service_of(self), HANDLER_ON_ERROR)) {
     const struct call call = {
         .self = self,
         .handler = HANDLER_ON_ERROR,
@@ -161,6 +173,7 @@ static void enter(struct runtime *runtime, struct api_conn *self, enum handler h
   const struct vm_owner owner = {
       .self = self,
       .conn_id = self->id,
+      .world = self->cohort->version->world,
       .on_fail = on_fail,
       .on_end = on_end,
       .on_cancel = on_cancel,
@@ -184,8 +197,9 @@ static void run_handler(struct runtime *runtime, const struct call *call) {
 
 /* Bytes that a handler received but did not read go to on_data, as if they came now. */
 static bool deliver_leftover(struct runtime *runtime, struct api_conn *self) {
-  if (runtime->service->framed) {
-    if (!service_has(runtime->service, HANDLER_ON_MESSAGE) || !api_has_message(self)) return false;
+  const struct service *service = service_of(self);
+  if (service->framed) {
+    if (!service_has(service, HANDLER_ON_MESSAGE) || !api_has_message(self)) return false;
     enter(runtime, self, HANDLER_ON_MESSAGE, api_handle_messages, self);
     return true;
   }
@@ -194,7 +208,7 @@ static bool deliver_leftover(struct runtime *runtime, struct api_conn *self) {
   struct call call = {.self = self, .handler = HANDLER_ON_DATA};
   call.bytes = inbox->bytes + inbox->start;
   call.size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
-  if (service_has(runtime->service, HANDLER_ON_DATA)) {
+  if (service_has(service, HANDLER_ON_DATA)) {
     call.from_inbox = true;
     run_handler(runtime, &call);
   } else {
@@ -211,7 +225,7 @@ static bool take_pending(struct api_conn *self, enum pending kind) {
 
 /* Tells `handler`, or without one does what the contract says instead. */
 static void tell(struct runtime *runtime, struct api_conn *self, enum handler handler) {
-  if (service_has(runtime->service, handler)) {
+  if (service_has(service_of(self), handler)) {
     run_handler(runtime, &(struct call){.self = self, .handler = handler});
   } else if (handler == HANDLER_ON_EOF) {
     conn_close(self->conn, REASON_EOF);
@@ -220,7 +234,7 @@ static void tell(struct runtime *runtime, struct api_conn *self, enum handler ha
 
 static void tell_closed(struct runtime *runtime, struct api_conn *self) {
   const char *word = reason_name(self->past ? self->past->reason : REASON_NONE);
-  if (!service_has(runtime->service, HANDLER_ON_CLOSE)) {
+  if (!service_has(service_of(self), HANDLER_ON_CLOSE)) {
     api_conn_release(runtime, self);
     return;
   }
@@ -231,6 +245,10 @@ static void tell_closed(struct runtime *runtime, struct api_conn *self) {
 
 /* Tells one thing that is due; false when there is nothing more to tell. */
 static bool deliver_one(struct runtime *runtime, struct api_conn *self) {
+  if (take_pending(self, PENDING_RELOAD)) {
+    tell(runtime, self, HANDLER_ON_RELOAD);
+    return true;
+  }
   if (self->conn && !conn_is_closing(self->conn)) {
     if (take_pending(self, PENDING_MAIN)) {
       tell(runtime, self, HANDLER_MAIN);
@@ -255,10 +273,14 @@ static void deliver_pending(struct runtime *runtime, struct api_conn *self) {
   api_conn_update_hold(self);
 }
 
+void api_conn_deliver(struct api_conn *self) {
+  deliver_pending(self->runtime, self);
+}
+
 static void on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
-  bool opens = service_has(runtime->service, HANDLER_ON_OPEN);
-  bool has_main = service_has(runtime->service, HANDLER_MAIN);
+  bool opens = service_has(service_for(conn), HANDLER_ON_OPEN);
+  bool has_main = service_has(service_for(conn), HANDLER_MAIN);
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(conn);
   if (!self) return;
@@ -281,20 +303,33 @@ static void on_framed_data(struct runtime *runtime, struct api_conn *self, const
   deliver_pending(runtime, self);
 }
 
+/* Whether bytes cannot go to a handler now, and are kept. */
+static bool must_keep(const struct api_conn *self, bool framed) {
+  if (!self) return false;
+  /* A wait that timed out by itself leaves the connection read for a moment: that is kept too. */
+  if (self->busy || (self->inbox && api_wait_pending(&self->inbox->reader))) return true;
+  /* What an earlier version of the script left of a message comes first. */
+  return self->inbox && !inbox_empty(self->inbox) && !framed;
+}
+
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct runtime *runtime = runtime_for(conn);
+  const struct service *service = service_for(conn);
   struct api_conn *self = conn_owner(conn);
-  /* A wait that timed out by itself leaves the connection read for a moment: that is kept too. */
-  bool reads = self && self->inbox && api_wait_pending(&self->inbox->reader);
-  if (reads || (self && self->busy)) {
+  bool framed = service_has(service, HANDLER_ON_MESSAGE);
+  if (must_keep(self, framed)) {
     if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
     deliver_pending(runtime, self);
     return;
   }
-  bool framed = service_has(runtime->service, HANDLER_ON_MESSAGE);
-  if (!framed && !service_has(runtime->service, HANDLER_ON_DATA)) return;
+  if (!framed && !service_has(service, HANDLER_ON_DATA)) return;
   if (!self) self = api_conn_of(conn);
   if (!self) return;
+  if (self->pending) { /* adopted: it hears of that first, and may wait then */
+    deliver_pending(runtime, self);
+    if (!conn_is_closing(conn)) on_data(conn, bytes, size);
+    return;
+  }
   if (framed) {
     on_framed_data(runtime, self, bytes, size);
     return;
@@ -307,7 +342,7 @@ static void on_data(struct conn *conn, const char *bytes, size_t size) {
 static void on_eof(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (!self && !service_has(runtime->service, HANDLER_ON_EOF)) {
+  if (!self && !service_has(service_for(conn), HANDLER_ON_EOF)) {
     conn_close(conn, REASON_EOF);
     return;
   }
@@ -321,7 +356,7 @@ static void on_eof(struct conn *conn) {
 static void on_drain(struct conn *conn, bool crossed) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool wanted = crossed && service_has(runtime->service, HANDLER_ON_DRAIN);
+  bool wanted = crossed && service_has(service_for(conn), HANDLER_ON_DRAIN);
   if (!self && wanted) self = api_conn_of(conn);
   if (!self) return;
   if (wanted) self->pending |= PENDING_DRAIN;
@@ -332,7 +367,7 @@ static void on_drain(struct conn *conn, bool crossed) {
 static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool has_handler = service_has(runtime->service, HANDLER_ON_TIMEOUT);
+  bool has_handler = service_has(service_for(conn), HANDLER_ON_TIMEOUT);
   /* A handler that waits for these very bytes is told by what it called. */
   if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
     api_conn_update_hold(self);
@@ -351,6 +386,8 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   }
   if (!self) self = api_conn_of(conn);
   if (!self) return;
+  deliver_pending(runtime, self);
+  if (self->busy || conn_is_closing(conn)) return;
   self->timeout = (uint8_t)kind;
   const char *word = kind == CONN_TIMEOUT_IDLE ? "idle" : "write";
   run_handler(runtime, &(struct call){.self = self,
@@ -363,18 +400,21 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
 static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (!self && service_has(runtime->service, HANDLER_ON_CLOSE)) self = api_conn_of(conn);
+  bool tells = service_has(service_for(conn), HANDLER_ON_CLOSE);
+  if (!self && tells) self = api_conn_of(conn);
   if (self) {
-    bool asked = self->busy || service_has(runtime->service, HANDLER_ON_CLOSE);
-    if (asked) self->past = api_conn_remember(conn, reason);
+    self->cohort->closing++;
+    if (self->busy || tells) self->past = api_conn_remember(conn, reason);
     self->conn = NULL;
     if (self->inbox) {
       api_wait_wake(&self->inbox->reader);
       api_wait_wake(&self->inbox->drainer);
     }
-    self->pending = PENDING_CLOSE; /* last: once it is told, the object may be collected */
+    /* Last: once it is told, the object may be collected. */
+    self->pending = (uint8_t)(PENDING_CLOSE | (self->pending & PENDING_RELOAD));
     deliver_pending(runtime, self);
   }
+  versions_changed(runtime);
   runtime->on_room(runtime->context);
 }
 

@@ -34,8 +34,10 @@ static int next_message(lua_State *L, int status, lua_KContext context);
 /* Handles messages until the bytes are used up; the object is at index 1. */
 static int handle_all(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
-  const struct service *service = runtime_of(L)->service;
-  while (self->conn && !conn_is_closing(self->conn)) {
+  const struct version *version = version_of(L);
+  const struct service *service = &version->service;
+  /* After a reload during a wait, the rest is for the version that has the connection now. */
+  while (self->conn && !conn_is_closing(self->conn) && self->cohort->version == version) {
     const char *bytes;
     struct frame_slice slice;
     enum frame_result result = api_next_message(self->inbox, &service->frame, &bytes, &slice);
@@ -71,7 +73,7 @@ int api_handle_messages(lua_State *L) {
 bool api_has_message(struct api_conn *self) {
   const char *bytes;
   struct frame_slice slice;
-  const struct frame_format *format = &self->runtime->service->frame;
+  const struct frame_format *format = &self->cohort->version->service.frame;
   if (!self->inbox || inbox_empty(self->inbox)) return false;
   return api_next_message(self->inbox, format, &bytes, &slice) != FRAME_MORE;
 }

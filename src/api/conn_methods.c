@@ -6,6 +6,7 @@
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "net/tcp_info.h"
 
 #include <lauxlib.h>
@@ -108,10 +109,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (!self->inbox->drainer.timed_out) return push_done(L);
-  luaL_pushfail(L);
-  lua_pushliteral(L, "timeout");
-  return 2;
+  return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : push_done(L);
 }
 
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */
@@ -222,23 +220,18 @@ static int l_getoption(lua_State *L) {
   return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
   lua_newtable(L);
   lua_pushstring(L, info->state);
   lua_setfield(L, -2, "state");
-  set_integer(L, "rtt_us", info->rtt_us);
-  set_integer(L, "rtt_variation_us", info->rtt_variation_us);
-  set_integer(L, "retransmits", info->retransmits);
-  set_integer(L, "unacked", info->unacked);
-  set_integer(L, "lost", info->lost);
-  set_integer(L, "congestion_window", info->congestion_window);
-  set_integer(L, "send_mss", info->send_mss);
-  set_integer(L, "receive_space", info->receive_space);
+  api_set_integer(L, "rtt_us", info->rtt_us);
+  api_set_integer(L, "rtt_variation_us", info->rtt_variation_us);
+  api_set_integer(L, "retransmits", info->retransmits);
+  api_set_integer(L, "unacked", info->unacked);
+  api_set_integer(L, "lost", info->lost);
+  api_set_integer(L, "congestion_window", info->congestion_window);
+  api_set_integer(L, "send_mss", info->send_mss);
+  api_set_integer(L, "receive_space", info->receive_space);
 }
 
 /* conn:stats() -> table; of a closed connection the last figures, with nothing queued */
@@ -251,11 +244,11 @@ static int l_stats(lua_State *L) {
     counters = self->past->counters;
   }
   lua_newtable(L);
-  set_integer(L, "bytes_in", counters.bytes_in);
-  set_integer(L, "bytes_out", counters.bytes_out);
-  set_integer(L, "messages_in", counters.messages_in);
-  set_integer(L, "messages_out", counters.messages_out);
-  set_integer(L, "queue", self->conn ? conn_queue_bytes(self->conn) : 0);
+  api_set_integer(L, "bytes_in", counters.bytes_in);
+  api_set_integer(L, "bytes_out", counters.bytes_out);
+  api_set_integer(L, "messages_in", counters.messages_in);
+  api_set_integer(L, "messages_out", counters.messages_out);
+  api_set_integer(L, "queue", self->conn ? conn_queue_bytes(self->conn) : 0);
   lua_pushnumber(L, (lua_Number)counters.age_ms / 1000);
   lua_setfield(L, -2, "age");
   struct net_tcp_info info;

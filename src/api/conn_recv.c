@@ -19,7 +19,7 @@ enum { RECV_BYTES_DEFAULT = 65536 };
 typedef int (*taker)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
 
 static size_t limit_of(lua_State *L, int index) {
-  size_t message_max = runtime_of(L)->service->message_bytes_max;
+  size_t message_max = version_of(L)->service.message_bytes_max;
   lua_Integer max = luaL_optinteger(L, index, (lua_Integer)message_max);
   luaL_argcheck(L, max > 0, index, "must be 1 or more bytes");
   return (size_t)max;
@@ -177,7 +177,7 @@ static int l_recv(lua_State *L) {
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
-  size_t max = runtime_of(L)->service->message_bytes_max;
+  size_t max = version_of(L)->service.message_bytes_max;
   lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
   luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");

@@ -7,11 +7,19 @@
 int api_push_error(lua_State *L, int rc, const char *subject) {
   luaL_pushfail(L);
   lua_pushstring(L, uv_err_name(rc));
-  if (subject) {
+  if (subject && *subject) {
     lua_pushfstring(L, "%s: %s", subject, uv_strerror(rc));
   } else {
     lua_pushstring(L, uv_strerror(rc));
   }
+  return 3;
+}
+
+int api_push_timeout(lua_State *L, const char *subject) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "timeout");
+  if (!subject) return 2;
+  lua_pushfstring(L, "%s: no answer in time", subject);
   return 3;
 }
 

@@ -9,10 +9,11 @@
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
-#include "net/loop.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <uv.h>
@@ -26,22 +27,25 @@ struct listener_object {
   struct api_wait acceptor;
   bool listens;
   struct conn *accepted; /* until the coroutine has it */
-  struct list link;      /* in the runtime's list of listeners to close at its end */
+  struct list link;      /* in its version's list of listeners to close at its end */
+  uint64_t conn_id;      /* whose handler opened it; 0: nobody's */
 };
+
+/* The task that accepted may have been cancelled. */
+static bool is_wanted(void *owner) {
+  const struct listener_object *object = owner;
+  return api_wait_pending(&object->acceptor);
+}
 
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
+  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
   listener_pause(object->listener, true);
-  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) {
-    listener_pause(object->listener, false); /* that one is lost; the next may come */
-    return;
-  }
-  struct conn *conn = object->accepted = conn_group_newest(group);
-  if (api_wait_wake(&object->acceptor)) return; /* the object may be collected by now */
-  object->accepted = NULL;
-  conn_close(conn, REASON_CLOSED);
-  net_loop_flush(object->runtime->loop);
+  object->accepted = conn_group_newest(group);
+  bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */
+  assert(woken);
+  (void)woken;
 }
 
 static void on_starved(void *owner, int rc) {
@@ -50,7 +54,8 @@ static void on_starved(void *owner, int rc) {
   runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
-static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
+static const struct listener_events events = {
+    .is_wanted = is_wanted, .on_accept = on_accept, .on_starved = on_starved};
 
 static struct listener_object *check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
@@ -77,47 +82,38 @@ static void close_listener(struct listener_object *object) {
   object->listener = NULL;
 }
 
-void api_close_listeners(struct runtime *runtime) {
-  while (!list_empty(&runtime->open_listeners)) {
-    close_listener(LIST_ELEMENT(runtime->open_listeners.next, struct listener_object, link));
+void api_end_listeners(struct version *version, bool all) {
+  struct list listeners;
+  list_take(&listeners, &version->listeners);
+  while (!list_empty(&listeners)) {
+    struct listener_object *object = LIST_ELEMENT(listeners.next, struct listener_object, link);
+    list_remove(&object->link);
+    list_append(&version->listeners, &object->link);
+    if (all || object->conn_id == 0) close_listener(object);
   }
 }
 
-static int push_address(lua_State *L, const struct listener_object *object) {
-  struct sockaddr_storage address;
-  socklen_t size;
-  char text[ADDRESS_TEXT_MAX];
-  int rc = listener_address(object->listener, &address, &size);
-  if (rc < 0) return api_push_error(L, rc, NULL);
-  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
-  lua_pushstring(L, text);
-  return 1;
-}
-
-/* core.bind(address) -> listener | nil, code, detail. A name is looked up, and waited for. */
+/* core.bind(address) -> listener | nil, code, detail. Raises for a name: core.lookup() comes before. */
 int api_bind(lua_State *L) {
-  const char *text = luaL_checkstring(L, 1);
   struct address address;
-  struct sockaddr_storage found;
+  struct sockaddr_storage numeric;
   socklen_t size;
-  char error[512];
-  if (address_parse(text, "0.0.0.0", &address, error, sizeof error) < 0 ||
-      address_resolve(&address, &found, &size, 1, error, sizeof error) < 0) {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "EINVAL");
-    lua_pushstring(L, error);
-    return 3;
+  int failed = api_read_address(L, 1, "0.0.0.0", &address);
+  if (failed) return failed;
+  if (address_numeric(&address, &numeric, &size) < 0) {
+    return luaL_argerror(L, 1, "is a name, not an address in numbers");
   }
   runtime_check_alive(L);
   struct runtime *runtime = runtime_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
-  *object = (struct listener_object){.runtime = runtime};
+  *object =
+      (struct listener_object){.runtime = runtime, .conn_id = vm_running_conn_id(runtime->vm)};
   list_init(&object->link);
   luaL_setmetatable(L, type_name);
-  int rc = listener_bind(runtime->loop, (struct sockaddr *)&found, size, &events, object,
+  int rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
                          &object->listener);
-  if (rc < 0) return api_push_error(L, rc, text);
-  list_append(&runtime->open_listeners, &object->link);
+  if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
+  list_append(&version_of(L)->listeners, &object->link);
   return 1;
 }
 
@@ -142,14 +138,12 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   if (!object->listener) return api_push_closed(L);
   if (object->acceptor.timed_out) {
     listener_pause(object->listener, true);
-    luaL_pushfail(L);
-    lua_pushliteral(L, "timeout");
-    return 2;
+    return api_push_timeout(L, NULL);
   }
   if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;
   object->accepted = NULL;
-  api_push_conn(L, api_make_conn(L, conn));
+  api_give_conn(L, conn);
   lua_getfield(L, -1, "peer");
   return 2;
 }
@@ -202,7 +196,11 @@ static int l_getoption(lua_State *L) {
 /* listener:getsockname() -> "127.0.0.1:12345" */
 static int l_getsockname(lua_State *L) {
   const struct listener_object *object = check(L);
-  return object->listener ? push_address(L, object) : api_push_closed(L);
+  struct sockaddr_storage address;
+  socklen_t size = 0;
+  if (!object->listener) return api_push_closed(L);
+  int rc = listener_address(object->listener, &address, &size);
+  return api_push_address(L, rc, &address, size);
 }
 
 void api_open_listener(lua_State *L) {
@@ -213,12 +211,5 @@ void api_open_listener(lua_State *L) {
                                      {"setoption", l_setoption},
                                      {"getoption", l_getoption},
                                      {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  api_open_socket_type(L, type_name, methods, l_gc);
 }

@@ -8,11 +8,20 @@
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Registry key of the list of strings that outputs borrow. */
 static const char anchors_key = 0;
 
-void runtime_open_modules(lua_State *L) {
+int runtime_prepare(lua_State *L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  api_open_conn(L);
+  api_open_udp(L);
+  return 0;
+}
+
+int runtime_furnish(lua_State *L) {
   static const luaL_Reg modules[] = {
       {"moonport.log", api_open_log},
       {"moonport.timer", api_open_timer},
@@ -22,16 +31,13 @@ void runtime_open_modules(lua_State *L) {
       {"moonport.socket.core", api_open_socket},
       {NULL, NULL},
   };
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
-  api_open_conn(L);
-  api_open_udp(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
-  if (runtime_of(L)->is_program) return;
+  if (runtime_of(L)->is_program) return 0;
   lua_pushcfunction(L, api_print);
   lua_setglobal(L, "print");
+  return 0;
 }
 
 struct runtime *runtime_of(lua_State *L) {
@@ -108,6 +114,25 @@ void runtime_logf(struct runtime *runtime, enum log_level level, const char *for
   va_end(arguments);
   if (size < 0) return;
   runtime_log(runtime, level, 0, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
+}
+
+void runtime_note_fault(struct runtime *runtime, const char *text) {
+  if (runtime->fault[0]) return;
+  snprintf(runtime->fault, sizeof runtime->fault, "%s", text);
+}
+
+void runtime_fault(struct runtime *runtime, const char *format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  runtime_log(runtime, LOG_ERROR, 0, text, strlen(text));
+  runtime_note_fault(runtime, text);
+}
+
+void runtime_forget_fault(struct runtime *runtime) {
+  runtime->fault[0] = 0;
 }
 
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,

@@ -2,13 +2,13 @@
 #ifndef MOONPORT_API_RUNTIME_H
 #define MOONPORT_API_RUNTIME_H
 
+#include "api/version.h"
 #include "base/log.h"
 #include "net/conn.h"
 #include "vm/task.h"
 #include "vm/vm.h"
 
 struct net_loop;
-struct service;
 struct tap;
 
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
@@ -18,31 +18,36 @@ struct runtime {
   struct tap *tap; /* the loop's */
   struct log *log;
   struct vm *vm;
-  const char *script;            /* the file's name, for the log */
-  const struct service *service; /* what the script returned */
-  struct conn_group group;       /* its connections */
-  struct conn_group sequential;  /* connections it made itself, without handlers */
-  struct list timers;            /* active ones, to be ended with the script */
-  const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  const void *conn_metatable;    /* of "moonport.conn", to know one by */
-  struct list waits;             /* coroutines that wait for something with a place of its own */
-  struct list waits_due;         /* those to be woken in the next turn */
-  struct list open_listeners;    /* that it made itself */
-  struct list open_udp;          /* its datagram sockets */
-  struct list tasks_due;         /* to be started or cancelled in the next turn */
-  struct net_defer *defer;       /* that turn */
-  size_t task_count;             /* spawned and not ended */
-  bool is_program;               /* of moonport run: print writes to standard output */
-  bool ending;                   /* its last code runs: finalizers, to-be-closed variables */
+  const char *script;             /* the file's name, for the log */
+  struct version *current;        /* in force; NULL before the first is */
+  struct list versions;           /* `current` and those before it that are still used */
+  unsigned version_last;          /* number of the last one that came into force */
+  struct conn_totals past;        /* of connections whose cohort is gone */
+  struct conn_group sequential;   /* connections it made itself, without handlers */
+  struct list sleeps;             /* coroutines in timer.sleep() */
+  const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  const void *conn_metatable;     /* of "moonport.conn", to know one by */
+  const void *own_conn_metatable; /* the same of those that the script made itself */
+  struct list waits;              /* coroutines that wait for something with a place of its own */
+  struct list waits_due;          /* those to be woken in the next turn */
+  struct list tasks_due;          /* to be started or cancelled in the next turn */
+  struct net_defer *defer;        /* that turn */
+  size_t task_count;              /* spawned and not ended */
+  int collector_cycles;           /* to go through, because a version was freed */
+  bool is_program;                /* of moonport run: print writes to standard output */
+  bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
+  char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
   void (*on_room)(void *context);
   void *context;
 };
 
-/* Opens every moonport module in the state. Raises. */
-void runtime_open_modules(lua_State *L);
+/* Prepares the state itself, once. Raises. */
+int runtime_prepare(lua_State *L);
+/* Gives a world of it the moonport modules. Raises. */
+int runtime_furnish(lua_State *L);
 
 struct runtime *runtime_of(lua_State *L);
 
@@ -64,6 +69,12 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
 /* The same by a format; at most 1 KiB. */
 void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Why a script cannot be loaded, or cannot listen: logged as an error, and kept. */
+void runtime_fault(struct runtime *runtime, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same for what is logged already. */
+void runtime_note_fault(struct runtime *runtime, const char *text);
+void runtime_forget_fault(struct runtime *runtime);
 /* A handler or callback that raised. */
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
                          const struct vm_failure *failure);

@@ -3,6 +3,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "base/blob.h"
 
 #include <lauxlib.h>
@@ -20,8 +21,8 @@ static void append_conn(struct conn *conn, void *context) {
 static int l_connections(lua_State *L) {
   struct runtime *runtime = runtime_of(L);
   lua_settop(L, 0);
-  lua_createtable(L, (int)runtime->group.count, 0);
-  conn_group_each(&runtime->group, append_conn, L);
+  lua_createtable(L, (int)runtime_conn_count(runtime), 0);
+  runtime_conn_each(runtime, append_conn, L);
   return 1;
 }
 
@@ -68,26 +69,23 @@ static int l_broadcast(lua_State *L) {
   broadcast.blob = blob_new(broadcast.size);
   if (!broadcast.blob) return luaL_error(L, "not enough memory");
   memcpy(broadcast.blob->bytes, data, broadcast.size);
-  conn_group_each(&runtime_of(L)->group, send_to, &broadcast);
+  runtime_conn_each(runtime_of(L), send_to, &broadcast);
   blob_unref(broadcast.blob);
   lua_pushinteger(L, broadcast.receivers);
   return 1;
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
 }
 
 /* server.stats() -> table */
 static int l_stats(lua_State *L) {
   const struct runtime *runtime = runtime_of(L);
   lua_newtable(L);
-  set_integer(L, "connections", runtime->group.count);
-  set_integer(L, "accepted", runtime->group.accepted);
-  set_integer(L, "bytes_in", runtime->group.bytes_in);
-  set_integer(L, "bytes_out", runtime->group.bytes_out);
-  set_integer(L, "memory", vm_memory_bytes(runtime->vm));
+  const struct conn_totals totals = runtime_totals(runtime);
+  api_set_integer(L, "connections", totals.open);
+  api_set_integer(L, "accepted", totals.accepted);
+  api_set_integer(L, "bytes_in", totals.bytes_in);
+  api_set_integer(L, "bytes_out", totals.bytes_out);
+  api_set_integer(L, "version", version_of(L)->number);
+  api_set_integer(L, "memory", vm_memory_bytes(runtime->vm));
   lua_pushboolean(L, runtime->draining);
   lua_setfield(L, -2, "draining");
   return 1;

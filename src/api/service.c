@@ -18,6 +18,8 @@ static const char *const handler_names[HANDLER_COUNT] = {
     [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
     [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",
+    [HANDLER_ON_LOAD] = "on_load",       [HANDLER_ON_UNLOAD] = "on_unload",
+    [HANDLER_ON_RELOAD] = "on_reload",
 };
 
 struct loading {
@@ -72,7 +74,9 @@ static int l_frame_fault(lua_State *L) {
 
 static void log_faults(lua_State *L, struct loading *loading, int list) {
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
-    log_printf(loading->runtime->log, LOG_ERROR, "%s", lua_tostring(L, -1)); /* names its file */
+    const char *fault = lua_tostring(L, -1); /* names its file */
+    log_printf(loading->runtime->log, LOG_ERROR, "%s", fault);
+    runtime_note_fault(loading->runtime, fault);
     lua_pop(L, 1);
   }
   loading->faulty = true;
@@ -125,6 +129,7 @@ static void take_service(lua_State *L, int table, struct service *service) {
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
+  service->reload = (enum reload_policy)integer_field(L, table, "reload");
   if (lua_getfield(L, table, "frame") != LUA_TNIL) {
     service->framed = !api_parse_frame(L, -1, service->message_bytes_max, &service->frame);
   }
@@ -176,12 +181,14 @@ static void on_fail(void *self, const struct vm_failure *failure) {
       .traceback_size = failure->traceback_size,
   };
   log_write(loading->runtime->log, &record);
+  runtime_note_fault(loading->runtime, named);
   loading->faulty = true;
 }
 
-bool service_load(struct runtime *runtime, const char *path, struct service *service) {
+bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,
+                  struct service *service) {
   struct loading loading = {.runtime = runtime, .path = path, .service = service};
-  const struct vm_owner owner = {.self = &loading, .on_fail = on_fail};
+  const struct vm_owner owner = {.self = &loading, .world = world, .on_fail = on_fail};
   service_init(service);
   vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
   enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);

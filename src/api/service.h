@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct runtime;
+struct vm_world;
 
 enum handler {
   HANDLER_ON_OPEN,
@@ -21,8 +22,15 @@ enum handler {
   HANDLER_ON_ERROR,
   HANDLER_ON_CLOSE,
   HANDLER_MAIN,
+  HANDLER_ON_LOAD,
+  HANDLER_ON_UNLOAD,
+  HANDLER_ON_RELOAD,
   HANDLER_COUNT,
 };
+
+/* What happens to live connections when the next version of a script comes; in the order of the
+ * words in lua/moonport/service.lua. */
+enum reload_policy { RELOAD_ADOPT, RELOAD_PIN, RELOAD_DRAIN, RELOAD_CLOSE };
 
 struct service {
   bool framed;
@@ -30,6 +38,7 @@ struct service {
   int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
   char **listen;               /* addresses as written, `listen_count` of them */
   size_t listen_count;
+  enum reload_policy reload; /* of the connections that are there when this version comes */
   size_t connections_max;
   size_t write_queue_bytes_max;
   size_t message_bytes_max;
@@ -42,9 +51,10 @@ struct service {
 
 /* Nothing, with no handler. */
 void service_init(struct service *service);
-/* Runs the script at `path` and reads what it returns. False after every fault was logged, with
+/* Runs the script at `path` in `world` and reads what it returns. False after every fault was logged, with
  * file and line; *service is then empty. */
-bool service_load(struct runtime *runtime, const char *path, struct service *service);
+bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,
+                  struct service *service);
 /* Gives back the references and the memory; for an empty service too. */
 void service_deinit(struct runtime *runtime, struct service *service);
 bool service_has(const struct service *service, enum handler handler);

@@ -1,4 +1,4 @@
-/* api/socket.c — moonport.socket.core: resolve, connect, bind; moonport/socket.lua stands on it.
+/* api/socket.c — moonport.socket.core: resolve, lookup, connect; moonport/socket.lua stands on it.
  *
  * Each call that waits has a userdata of its own that owns what is under way, made before anything
  * starts: if the coroutine goes, the collector ends the rest. */
@@ -6,6 +6,7 @@
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
 #include "net/connect.h"
@@ -18,7 +19,7 @@
 
 static const char type_name[] = "moonport.socket.attempt";
 
-/* A connect() or a resolve() under way. */
+/* A connect() or a lookup under way. */
 struct attempt {
   struct runtime *runtime;
   struct api_wait wait;
@@ -99,38 +100,25 @@ static struct attempt *push_attempt(lua_State *L, const char *subject) {
   return attempt;
 }
 
-static int push_timeout(lua_State *L, struct attempt *attempt) {
+static int give_up(lua_State *L, struct attempt *attempt) {
   stop(attempt);
-  return api_push_error(L, UV_ETIMEDOUT, attempt->subject);
+  return api_push_timeout(L, attempt->subject);
 }
 
 static int connected(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (attempt->wait.timed_out) return give_up(L, attempt);
   if (!attempt->conn) return api_push_error(L, attempt->rc, attempt->subject);
-  api_push_conn(L, api_make_conn(L, attempt->conn));
+  api_give_conn(L, attempt->conn);
   return 1;
-}
-
-/* Fills in what needs no resolver: a literal address or a path. */
-static bool take_literal(struct attempt *attempt, const struct address *address) {
-  struct sockaddr_storage *out = &attempt->addresses[0];
-  socklen_t size;
-  char error[300];
-  struct in6_addr scratch;
-  bool literal = address->kind == ADDRESS_UNIX ||
-                 uv_inet_pton(AF_INET, address->host, &scratch) == 0 ||
-                 uv_inet_pton(AF_INET6, address->host, &scratch) == 0;
-  if (!literal || address_resolve(address, out, &size, 1, error, sizeof error) != 1) return false;
-  attempt->count = 1;
-  return true;
 }
 
 /* Starts the first step; 0, or UV_E* when it failed at once. */
 static int begin(struct attempt *attempt, const struct address *address) {
-  if (take_literal(attempt, address)) {
-    attempt->next = 1;
+  socklen_t size;
+  if (address_numeric(address, &attempt->addresses[0], &size) == 0) {
+    attempt->next = attempt->count = 1;
     return net_connect(&attempt->runtime->sequential, (struct sockaddr *)&attempt->addresses[0],
                        on_connected, attempt, &attempt->connecting);
   }
@@ -138,21 +126,10 @@ static int begin(struct attempt *attempt, const struct address *address) {
                      &attempt->resolving);
 }
 
-static int check_address(lua_State *L, int index, struct address *address) {
-  char error[512];
-  if (address_parse(luaL_checkstring(L, index), "127.0.0.1", address, error, sizeof error) == 0) {
-    return 0;
-  }
-  luaL_pushfail(L);
-  lua_pushliteral(L, "EINVAL");
-  lua_pushstring(L, error);
-  return 3;
-}
-
 /* core.connect(address, seconds or nil) -> conn | nil, code, detail */
 static int l_connect(lua_State *L) {
   struct address address;
-  int failed = check_address(L, 1, &address);
+  int failed = api_read_address(L, 1, "127.0.0.1", &address);
   if (failed) return failed;
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   struct attempt *attempt = push_attempt(L, lua_tostring(L, 1));
@@ -166,7 +143,7 @@ static int l_connect(lua_State *L) {
 static int resolved(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return push_timeout(L, attempt);
+  if (attempt->wait.timed_out) return give_up(L, attempt);
   if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
   lua_createtable(L, attempt->count, 0);
   for (int i = 0; i < attempt->count; i++) {
@@ -178,28 +155,55 @@ static int resolved(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* core.resolve(name, seconds or nil) -> list of numeric addresses | nil, code, detail */
-static int l_resolve(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+/* Asks for the name's addresses, and then comes to `k`. */
+static int resolve(lua_State *L, const char *name, unsigned port, uint64_t timeout_ms,
+                   lua_KFunction k) {
   struct attempt *attempt = push_attempt(L, name);
   attempt->only_resolve = true;
   api_wait_begin(L, &attempt->wait, timeout_ms, "resolve()");
   attempt->rc =
-      net_resolve(attempt->runtime->loop, name, 0, on_resolved, attempt, &attempt->resolving);
-  if (attempt->rc < 0) {
-    api_wait_forget(&attempt->wait);
-    return resolved(L, LUA_OK, (lua_KContext)attempt);
+      net_resolve(attempt->runtime->loop, name, port, on_resolved, attempt, &attempt->resolving);
+  if (attempt->rc == 0) return vm_wait(L, (lua_KContext)attempt, k);
+  api_wait_forget(&attempt->wait);
+  return k(L, LUA_OK, (lua_KContext)attempt);
+}
+
+/* core.resolve(name, seconds or nil) -> list of numeric addresses | nil, code, detail */
+static int l_resolve(lua_State *L) {
+  return resolve(L, luaL_checkstring(L, 1), 0, api_check_timeout_ms(L, 2), resolved);
+}
+
+/* One of several: IPv4, since a textbook's peer (AF_INET) is there, unless IPv6 is asked for. */
+static int looked_up(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct attempt *attempt = (struct attempt *)context;
+  if (attempt->wait.timed_out) return give_up(L, attempt);
+  if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
+  sa_family_t wanted = lua_toboolean(L, 3) ? AF_INET6 : AF_INET;
+  int chosen = 0;
+  while (chosen < attempt->count && attempt->addresses[chosen].ss_family != wanted) chosen++;
+  const struct sockaddr_storage *address = &attempt->addresses[chosen % attempt->count];
+  return api_push_address(L, 0, address, address_size((const struct sockaddr *)address));
+}
+
+/* core.lookup(address, default host, IPv6 first, seconds or nil) -> the address in numbers | nil, code,
+ * detail. Waits only for a name. */
+static int l_lookup(lua_State *L) {
+  struct address address;
+  struct sockaddr_storage numeric;
+  socklen_t size;
+  int failed = api_read_address(L, 1, luaL_checkstring(L, 2), &address);
+  if (failed) return failed;
+  if (address_numeric(&address, &numeric, &size) == 0) {
+    return api_push_address(L, 0, &numeric, size);
   }
-  return vm_wait(L, (lua_KContext)attempt, resolved);
+  return resolve(L, address.host, address.port, api_check_timeout_ms(L, 4), looked_up);
 }
 
 int api_open_socket(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", l_connect},
-                                       {"resolve", l_resolve},
-                                       {"bind", api_bind},
-                                       {"udp", api_new_udp},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", l_connect}, {"resolve", l_resolve},
+                                       {"lookup", l_lookup},   {"bind", api_bind},
+                                       {"udp", api_new_udp},   {NULL, NULL}};
   luaL_newmetatable(L, type_name);
   lua_pushcfunction(L, l_attempt_gc);
   lua_setfield(L, -2, "__gc");

@@ -9,6 +9,7 @@
 #include "api/tell.h"
 #include "api/wait.h"
 #include "net/defer.h"
+#include "vm/world.h"
 
 #include <lauxlib.h>
 
@@ -20,7 +21,10 @@ enum task_state { READY, RUNNING, ENDED };
  * the packed results; 2: the message it failed with. */
 struct task_object {
   struct runtime *runtime;
-  struct list link;     /* in the runtime's list of tasks to start or to cancel */
+  struct list link;         /* in the runtime's list of tasks to start or to cancel */
+  struct list version_link; /* in its version's list until it has ended */
+  struct vm_world *world;
+  uint64_t conn_id;     /* whose handler spawned it; 0: nobody's */
   struct vm_task *task; /* while it waits */
   int reference;        /* registry; until it has ended */
   enum task_state state;
@@ -69,6 +73,8 @@ static void end(struct task_object *object) {
   object->state = ENDED;
   object->task = NULL;
   list_remove(&object->link);
+  list_remove(&object->version_link);
+  vm_world_unref(object->world);
   api_wait_wake(&object->joiner);
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, object->reference);
   runtime->task_count--;
@@ -98,7 +104,7 @@ static void on_fail(void *self, const struct vm_failure *failure) {
   struct task_object *object = self;
   struct failure_note note = {object, failure};
   char error[1];
-  runtime_log_failure(object->runtime, 0, failure);
+  runtime_log_failure(object->runtime, object->conn_id, failure);
   vm_protect(object->runtime->vm, note_failure, &note, error, sizeof error);
 }
 
@@ -110,16 +116,33 @@ static void on_cancel(void *self) {
 
 static void start(struct task_object *object) {
   const struct vm_owner owner = {
-      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
+      .self = object,
+      .conn_id = object->conn_id,
+      .world = object->world,
+      .on_fail = on_fail,
+      .on_end = on_end,
+      .on_cancel = on_cancel,
+  };
   object->state = RUNNING;
   enum vm_status status =
       runtime_enter(object->runtime, run_function, object, &owner, &object->task);
   if (status != VM_WAITING) on_end(object, status == VM_FAILED);
 }
 
+/* Not while Lua runs. */
+static void cancel(struct task_object *object) {
+  if (object->state == READY) {
+    object->cancelled = true;
+    end(object);
+  } else if (object->state == RUNNING && object->task) {
+    runtime_cancel(object->runtime, object->task);
+  }
+}
+
 void api_run_due(void *context) {
   struct runtime *runtime = context;
   struct list due;
+  versions_settle(runtime);
   api_wake_due(runtime);
   list_take(&due, &runtime->tasks_due);
   while (!list_empty(&due)) {
@@ -127,11 +150,20 @@ void api_run_due(void *context) {
     list_remove(&object->link);
     if (object->state == READY && !object->cancelled) {
       start(object);
-    } else if (object->state == READY) {
-      end(object);
-    } else if (object->state == RUNNING && object->task) {
-      runtime_cancel(runtime, object->task);
+    } else {
+      cancel(object);
     }
+  }
+}
+
+void api_end_tasks(struct version *version, bool all) {
+  struct list tasks;
+  list_take(&tasks, &version->tasks);
+  while (!list_empty(&tasks)) {
+    struct task_object *object = LIST_ELEMENT(tasks.next, struct task_object, version_link);
+    list_remove(&object->version_link);
+    list_append(&version->tasks, &object->version_link);
+    if (all || object->conn_id == 0) cancel(object);
   }
 }
 
@@ -150,7 +182,10 @@ static int l_spawn(lua_State *L) {
   struct runtime *runtime = runtime_of(L);
   struct task_object *object = lua_newuserdatauv(L, sizeof *object, 2);
   *object = (struct task_object){.runtime = runtime, .reference = LUA_NOREF, .state = READY};
+  object->world = vm_world_in_force(runtime->vm);
+  object->conn_id = vm_running_conn_id(runtime->vm);
   list_init(&object->link);
+  list_init(&object->version_link);
   luaL_setmetatable(L, type_name);
   lua_insert(L, 1);
   lua_createtable(L, count, 1);
@@ -161,6 +196,8 @@ static int l_spawn(lua_State *L) {
   lua_setiuservalue(L, 1, 1);
   lua_pushvalue(L, 1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  vm_world_ref(object->world);
+  list_append(&version_of(L)->tasks, &object->version_link);
   runtime->task_count++;
   make_due(object);
   return 1;

@@ -11,7 +11,7 @@ enum { LOG_TEXT_BYTES_MAX = 1024 }; /* the rest of a line is in the log */
 
 void api_tell_begin(struct runtime *runtime) {
   runtime->tap = net_loop_tap(runtime->loop);
-  runtime->group.script = runtime->sequential.script = runtime->script;
+  runtime->sequential.script = runtime->script;
   vm_set_tap(runtime->vm, runtime->tap, runtime->script);
 }
 

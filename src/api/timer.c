@@ -6,6 +6,7 @@
 #include "api/tell.h"
 #include "net/loop.h"
 #include "net/timer.h"
+#include "vm/world.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -17,38 +18,26 @@ static const char type_name[] = "moonport.timer";
 enum { DELAY_MS_MIN = 1 };
 static const lua_Number seconds_max = 1e9;
 
-/* A callback's timer, or a sleeper's; in the runtime's list while it may fire. */
-struct script_timer {
-  struct net_timer *timer;
-  struct runtime *runtime;
-  struct list link;
-  struct timer_object *object; /* NULL: a sleep */
-  struct vm_ticket sleeper;
-};
-
 /* The payload of a userdata "moonport.timer"; its user value is the function. */
 struct timer_object {
-  struct script_timer *active; /* NULL once cancelled, or fired for the last time */
+  struct net_timer *timer; /* NULL once cancelled, or fired for the last time */
   struct runtime *runtime;
-  int reference; /* registry; keeps the object while it may fire or its function runs */
+  struct list link; /* in its version's list while it may fire or its function runs */
+  struct vm_world *world;
+  struct vm_task *task; /* the function, while it waits */
+  uint64_t conn_id;     /* whose handler began it; 0: nobody's */
+  int reference;        /* registry; keeps the object as long as it is in the list */
   bool repeats;
-  bool busy; /* the function waits: the ticks meanwhile are left out */
+  bool busy; /* the function runs or waits: the ticks meanwhile are left out */
 };
 
-static void script_timer_close(struct script_timer *timer) {
-  list_remove(&timer->link);
-  net_timer_close(timer->timer);
-  free(timer);
-}
-
-void api_close_timers(struct runtime *runtime) {
-  while (!list_empty(&runtime->timers)) {
-    struct script_timer *timer = LIST_ELEMENT(runtime->timers.next, struct script_timer, link);
-    /* The analyzer does not see that removing the first link gives the list another first. */
-    if (timer->object) timer->object->active = NULL; // NOLINT(clang-analyzer-unix.Malloc)
-    script_timer_close(timer);
-  }
-}
+/* A coroutine in sleep(). */
+struct sleeper {
+  struct net_timer *timer;
+  struct runtime *runtime;
+  struct list link; /* in the runtime's list */
+  struct vm_ticket ticket;
+};
 
 static uint64_t check_delay_ms(lua_State *L, int index) {
   runtime_check_alive(L);
@@ -58,23 +47,15 @@ static uint64_t check_delay_ms(lua_State *L, int index) {
   return ms < DELAY_MS_MIN ? DELAY_MS_MIN : ms;
 }
 
-/* NULL when memory is out. */
-static struct script_timer *script_timer_open(struct runtime *runtime, uint64_t delay_ms,
-                                              uint64_t repeat_ms, void (*on_fire)(void *owner)) {
-  struct script_timer *timer = calloc(1, sizeof *timer);
-  if (!timer) return NULL;
-  timer->runtime = runtime;
-  timer->timer = net_timer_open(runtime->loop, delay_ms, repeat_ms, on_fire, timer);
-  if (!timer->timer) {
-    free(timer);
-    return NULL;
-  }
-  list_append(&runtime->timers, &timer->link);
-  return timer;
+static void stop(struct timer_object *object) {
+  if (object->timer) net_timer_close(object->timer);
+  object->timer = NULL;
 }
 
 static void release_unless_needed(struct timer_object *object) {
-  if (object->active || object->busy || object->reference == LUA_NOREF) return;
+  if (object->timer || object->busy || object->reference == LUA_NOREF) return;
+  list_remove(&object->link);
+  vm_world_unref(object->world);
   luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
   object->reference = LUA_NOREF;
 }
@@ -92,13 +73,14 @@ static int call_function(lua_State *L) {
 
 static void on_fail(void *self, const struct vm_failure *failure) {
   const struct timer_object *object = self;
-  runtime_log_failure(object->runtime, 0, failure);
+  runtime_log_failure(object->runtime, object->conn_id, failure);
 }
 
 static void on_end(void *self, bool failed) {
   (void)failed;
   struct timer_object *object = self;
   object->busy = false;
+  object->task = NULL;
   release_unless_needed(object);
 }
 
@@ -107,20 +89,21 @@ static void on_cancel(void *self) {
 }
 
 static void on_fire(void *owner) {
-  struct script_timer *timer = owner;
-  struct timer_object *object = timer->object;
-  struct runtime *runtime = timer->runtime;
+  struct timer_object *object = owner;
   if (object->busy) return;
-  if (!object->repeats) {
-    object->active = NULL;
-    script_timer_close(timer);
-  }
+  if (!object->repeats) stop(object);
   const struct vm_owner task_owner = {
-      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
+      .self = object,
+      .conn_id = object->conn_id,
+      .world = object->world,
+      .on_fail = on_fail,
+      .on_end = on_end,
+      .on_cancel = on_cancel,
+  };
   object->busy = true;
-  if (runtime_enter(runtime, call_function, object, &task_owner, NULL) != VM_WAITING) {
-    on_end(object, false);
-  }
+  enum vm_status status =
+      runtime_enter(object->runtime, call_function, object, &task_owner, &object->task);
+  if (status != VM_WAITING) on_end(object, false);
 }
 
 static int start(lua_State *L, bool repeats) {
@@ -128,21 +111,24 @@ static int start(lua_State *L, bool repeats) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct runtime *runtime = runtime_of(L);
   struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 1);
-  *object = (struct timer_object){.runtime = runtime, .reference = LUA_NOREF, .repeats = repeats};
+  *object = (struct timer_object){
+      .runtime = runtime,
+      .world = vm_world_in_force(runtime->vm),
+      .conn_id = vm_running_conn_id(runtime->vm),
+      .reference = LUA_NOREF,
+      .repeats = repeats,
+  };
   luaL_setmetatable(L, type_name);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, -1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
-  struct script_timer *timer =
-      script_timer_open(runtime, delay_ms, repeats ? delay_ms : 0, on_fire);
-  if (!timer) {
-    release_unless_needed(object);
-    return luaL_error(L, "not enough memory");
-  }
-  timer->object = object;
-  object->active = timer;
-  return 1;
+  vm_world_ref(object->world);
+  list_append(&version_of(L)->timers, &object->link);
+  object->timer = net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, on_fire, object);
+  if (object->timer) return 1;
+  release_unless_needed(object);
+  return luaL_error(L, "not enough memory");
 }
 
 /* timer.after(seconds, f) -> timer: calls f() once */
@@ -158,29 +144,69 @@ static int l_every(lua_State *L) {
 /* timer:cancel() -> true when it would still have fired, else false */
 static int l_cancel(lua_State *L) {
   struct timer_object *object = luaL_checkudata(L, 1, type_name);
-  lua_pushboolean(L, object->active != NULL);
-  if (!object->active) return 1;
-  script_timer_close(object->active);
-  object->active = NULL;
+  lua_pushboolean(L, object->timer != NULL);
+  stop(object);
   release_unless_needed(object);
   return 1;
 }
 
+static void end(struct timer_object *object) {
+  stop(object);
+  if (object->task) {
+    runtime_cancel(object->runtime, object->task); /* on_cancel() releases it */
+  } else {
+    release_unless_needed(object);
+  }
+}
+
+void api_end_timers(struct version *version, bool all) {
+  struct list timers;
+  list_take(&timers, &version->timers);
+  while (!list_empty(&timers)) {
+    struct timer_object *object = LIST_ELEMENT(timers.next, struct timer_object, link);
+    list_remove(&object->link);
+    if (all || object->conn_id == 0) {
+      end(object);
+    } else {
+      list_append(&version->timers, &object->link);
+    }
+  }
+}
+
+static void sleeper_close(struct sleeper *sleeper) {
+  list_remove(&sleeper->link);
+  net_timer_close(sleeper->timer);
+  free(sleeper);
+}
+
+void api_end_sleeps(struct runtime *runtime) {
+  struct list sleeps;
+  list_take(&sleeps, &runtime->sleeps);
+  while (!list_empty(&sleeps)) sleeper_close(LIST_ELEMENT(sleeps.next, struct sleeper, link));
+}
+
 static void on_slept(void *owner) {
-  struct script_timer *timer = owner;
-  struct runtime *runtime = timer->runtime;
-  struct vm_ticket sleeper = timer->sleeper;
-  script_timer_close(timer);
-  runtime_wake(runtime, sleeper);
+  struct sleeper *sleeper = owner;
+  struct runtime *runtime = sleeper->runtime;
+  struct vm_ticket ticket = sleeper->ticket;
+  sleeper_close(sleeper);
+  runtime_wake(runtime, ticket);
 }
 
 /* timer.sleep(seconds): waits */
 static int l_sleep(lua_State *L) {
   uint64_t delay_ms = check_delay_ms(L, 1);
   struct vm_ticket ticket = vm_wait_ticket(L);
-  struct script_timer *timer = script_timer_open(runtime_of(L), delay_ms, 0, on_slept);
-  if (!timer) return luaL_error(L, "not enough memory");
-  timer->sleeper = ticket;
+  struct runtime *runtime = runtime_of(L);
+  struct sleeper *sleeper = calloc(1, sizeof *sleeper);
+  if (sleeper) sleeper->timer = net_timer_open(runtime->loop, delay_ms, 0, on_slept, sleeper);
+  if (!sleeper || !sleeper->timer) {
+    free(sleeper);
+    return luaL_error(L, "not enough memory");
+  }
+  sleeper->runtime = runtime;
+  sleeper->ticket = ticket;
+  list_append(&runtime->sleeps, &sleeper->link);
   return vm_wait(L, 0, vm_nothing_follows);
 }
 

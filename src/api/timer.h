@@ -1,10 +1,16 @@
-/* api/timer.h — what a script's end needs to know of its timers. */
+/* api/timer.h — what the end of a script, or of a version of it, needs to know of its timers. */
 #ifndef MOONPORT_API_TIMER_H
 #define MOONPORT_API_TIMER_H
 
-struct runtime;
+#include <stdbool.h>
 
-/* Ends every timer and every sleep of the script; none fires any more. */
-void api_close_timers(struct runtime *runtime);
+struct runtime;
+struct version;
+
+/* Ends the timers that the version began by itself, or with `all` also those that it began for a
+ * connection; a function that waits is cancelled. */
+void api_end_timers(struct version *version, bool all);
+/* Nobody is woken from sleep() any more. */
+void api_end_sleeps(struct runtime *runtime);
 
 #endif

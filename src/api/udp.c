@@ -10,12 +10,14 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
 #include "net/udp.h"
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 static const char type_name[] = "moonport.udp";
@@ -26,12 +28,14 @@ enum { WAITING_MAX = 1024, PEER_TEXT_BYTES = 64 };
 struct udp_object {
   struct udp *udp; /* NULL once closed */
   struct runtime *runtime;
-  struct list link; /* in the runtime's list, to be closed at its end */
+  struct list link; /* in its version's list, to be closed at its end; in none for a service's */
+  uint64_t conn_id; /* whose handler opened it; 0: nobody's */
   int reference;    /* registry; of a service's socket */
   int waiting;      /* handlers that wait */
   struct api_wait receiver;
-  const char *fresh; /* a datagram on its way to the receiver, valid while it is woken */
+  const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
   size_t fresh_size;
+  int error;                       /* UV_E* */
   char peer_text[PEER_TEXT_BYTES]; /* the last peer as a script has it: replies name it again */
   struct sockaddr_storage peer;
 };
@@ -43,18 +47,17 @@ struct datagram {
 };
 
 static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
-  size_t size =
-      peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  socklen_t size = address_size(peer);
   if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
   memcpy(&object->peer, peer, size);
-  address_from_sockaddr(peer, (socklen_t)size, object->peer_text, sizeof object->peer_text);
+  address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
 }
 
 /* Runs in the handler's coroutine. */
 static int handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
   const struct runtime *runtime = runtime_of(L);
-  const struct service *service = runtime->service;
+  const struct service *service = &version_of(L)->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
@@ -83,11 +86,22 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   struct udp_object *object = owner;
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   const struct vm_owner task_owner = {
-      .self = object, .on_fail = on_fail, .on_end = on_end, .on_cancel = on_cancel};
+      .self = object,
+      .world = object->runtime->current->world,
+      .on_fail = on_fail,
+      .on_end = on_end,
+      .on_cancel = on_cancel,
+  };
   if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
   remember_peer(object, peer);
   if (runtime_enter(object->runtime, handle, &datagram, &task_owner, NULL) != VM_WAITING) return;
   if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
+}
+
+/* The task that asked may have been cancelled. */
+static bool is_asked_for(void *owner) {
+  const struct udp_object *object = owner;
+  return api_wait_pending(&object->receiver);
 }
 
 static void on_asked_for(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
@@ -96,9 +110,19 @@ static void on_asked_for(void *owner, const char *bytes, size_t size, const stru
   remember_peer(object, peer);
   object->fresh = bytes;
   object->fresh_size = size;
-  api_wait_wake(&object->receiver);
-  object->fresh = NULL;
+  api_wait_wake(&object->receiver); /* the object may be collected by now */
 }
+
+static void on_error(void *owner, int rc) {
+  struct udp_object *object = owner;
+  udp_receive(object->udp, false);
+  object->error = rc;
+  api_wait_wake(&object->receiver);
+}
+
+static const struct udp_events served_events = {.on_datagram = on_served};
+static const struct udp_events asked_events = {
+    .is_wanted = is_asked_for, .on_datagram = on_asked_for, .on_error = on_error};
 
 static struct udp_object *push_object(lua_State *L) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
@@ -117,19 +141,26 @@ static int make_served(lua_State *L) {
   return 0;
 }
 
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address,
+int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {.address = address, .script = runtime->script, .batch = true};
+  const struct udp_options options = {
+      .address = address,
+      .descriptor = descriptor,
+      .script = runtime->script,
+      .batch = true,
+  };
   struct udp_object *object = NULL;
-  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) return UV_ENOMEM;
-  int rc = udp_open(runtime->loop, &options, on_served, object, &object->udp);
+  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) {
+    if (descriptor) close(descriptor);
+    return UV_ENOMEM;
+  }
+  int rc = udp_open(runtime->loop, &options, &served_events, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {
     api_close_udp(object);
     return rc;
   }
-  list_append(&runtime->open_udp, &object->link);
   *out = object;
   return 0;
 }
@@ -152,9 +183,14 @@ void api_close_udp(struct udp_object *object) {
   object->reference = LUA_NOREF;
 }
 
-void api_close_all_udp(struct runtime *runtime) {
-  while (!list_empty(&runtime->open_udp)) {
-    close_socket(LIST_ELEMENT(runtime->open_udp.next, struct udp_object, link));
+void api_end_udp(struct version *version, bool all) {
+  struct list sockets;
+  list_take(&sockets, &version->udp);
+  while (!list_empty(&sockets)) {
+    struct udp_object *object = LIST_ELEMENT(sockets.next, struct udp_object, link);
+    list_remove(&object->link);
+    list_append(&version->udp, &object->link);
+    if (all || object->conn_id == 0) close_socket(object);
   }
 }
 
@@ -172,16 +208,12 @@ static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *
   struct address address;
   socklen_t size;
   char error[512];
-  struct in6_addr unused;
   if (address_parse(text, "127.0.0.1", &address, error, sizeof error) < 0) {
     luaL_argerror(L, index, error);
   }
-  if (uv_inet_pton(AF_INET, address.host, &unused) < 0 &&
-      uv_inet_pton(AF_INET6, address.host, &unused) < 0) {
+  luaL_argcheck(L, address.kind != ADDRESS_UNIX, index, "is a path: datagrams need HOST:PORT");
+  if (address_numeric(&address, scratch, &size) < 0) {
     luaL_argerror(L, index, "is a name: look it up with socket.resolve() first");
-  }
-  if (address_resolve(&address, scratch, &size, 1, error, sizeof error) != 1) {
-    luaL_argerror(L, index, error);
   }
   return (const struct sockaddr *)scratch;
 }
@@ -201,7 +233,7 @@ static int l_send(lua_State *L) {
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
   if (!object->udp) return api_push_closed(L);
-  const char *peer_text = has_peer ? lua_tostring(L, 3) : NULL;
+  const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
   int rc = udp_send(object->udp, data, size, peer);
   if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
   return finish(L, rc, peer_text);
@@ -211,22 +243,24 @@ static int received(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct udp_object *object = check(L);
-  if (object->receiver.timed_out || !object->fresh) {
-    if (object->udp) udp_receive(object->udp, false);
-    luaL_pushfail(L);
-    lua_pushstring(L, object->udp ? "timeout" : "closed");
-    return 2;
+  if (!object->udp) return api_push_closed(L);
+  if (object->receiver.timed_out) {
+    udp_receive(object->udp, false);
+    return api_push_timeout(L, NULL);
   }
+  const char *bytes = object->fresh;
+  object->fresh = NULL;
+  if (!bytes) return api_push_error(L, object->error, object->peer_text);
   size_t max = (size_t)luaL_optinteger(L, 2, 65536);
   bool cut = object->fresh_size > max;
-  lua_pushlstring(L, object->fresh, cut ? max : object->fresh_size);
+  lua_pushlstring(L, bytes, cut ? max : object->fresh_size);
   lua_pushstring(L, object->peer_text);
   if (!cut) return 2;
   lua_pushliteral(L, "truncated");
   return 3;
 }
 
-/* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code */
+/* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code [, detail] */
 static int l_recvfrom(lua_State *L) {
   struct udp_object *object = check(L);
   luaL_argcheck(L, luaL_optinteger(L, 2, 1) > 0, 2, "must be 1 or more bytes");
@@ -244,39 +278,40 @@ static int l_recvfrom(lua_State *L) {
   return vm_wait(L, 0, received);
 }
 
-/* core.udp([address]) -> udp | nil, code, detail: bound to the address, or to none yet */
+/* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
-  struct udp_options options = {.script = object->runtime->script};
+  struct udp_options options = {
+      .script = object->runtime->script,
+      .reuse_address = lua_toboolean(L, 2),
+  };
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
-  int rc = udp_open(object->runtime->loop, &options, on_asked_for, object, &object->udp);
+  int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  list_append(&object->runtime->open_udp, &object->link);
+  object->conn_id = vm_running_conn_id(object->runtime->vm);
+  list_append(&version_of(L)->udp, &object->link);
   return 1;
 }
 
 /* udp:connect(peer): send() needs no peer from then on, and others are not heard */
 static int l_connect(lua_State *L) {
-  const struct udp_object *object = check(L);
+  struct udp_object *object = check(L);
   struct sockaddr_storage scratch;
   const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
   if (!object->udp) return api_push_closed(L);
+  remember_peer(object, peer);
   return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }
 
 static int l_getsockname(lua_State *L) {
   const struct udp_object *object = check(L);
   struct sockaddr_storage address;
-  socklen_t size;
-  char text[ADDRESS_TEXT_MAX];
+  socklen_t size = 0;
   if (!object->udp) return api_push_closed(L);
   int rc = udp_address(object->udp, &address, &size);
-  if (rc < 0) return api_push_error(L, rc, NULL);
-  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
-  lua_pushstring(L, text);
-  return 1;
+  return api_push_address(L, rc, &address, size);
 }
 
 static int l_setoption(lua_State *L) {
@@ -313,12 +348,5 @@ void api_open_udp(lua_State *L) {
       {"setoption", l_setoption}, {"getoption", l_getoption},
       {"close", l_close},         {NULL, NULL},
   };
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  api_open_socket_type(L, type_name, methods, l_gc);
 }

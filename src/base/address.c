@@ -94,6 +94,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
 /* The host of MOONPORT_HOST and --host, which people write with and without brackets. */
 static int use_default_host(const struct parse *parse) {
   const char *host = parse->default_host;
+  parse->out->host_is_default = true;
   size_t size = host != NULL ? strlen(host) : 0;
   if (size == 0) {
     return refuse(parse, "names no host, and there is no default one: write HOST:PORT");
@@ -243,21 +244,40 @@ static void describe_resolver_error(const struct address *address, int rc, char 
                  advice);
 }
 
+static int ask(const struct address *address, int flags, struct addrinfo **out) {
+  char port[8];
+  (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+  const struct addrinfo hints = {
+      .ai_family = AF_UNSPEC,
+      .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+      .ai_flags = AI_NUMERICSERV | flags,
+  };
+  return getaddrinfo(address->host, port, &hints, out);
+}
+
+int address_numeric(const struct address *address, struct sockaddr_storage *out, socklen_t *size) {
+  if (address->kind == ADDRESS_UNIX) {
+    return resolve_unix(address, out, size) == 1 ? 0 : -1;
+  }
+  struct addrinfo *list = NULL;
+  if (ask(address, AI_NUMERICHOST, &list) != 0) {
+    return -1;
+  }
+  memset(out, 0, sizeof *out);
+  memcpy(out, list->ai_addr, list->ai_addrlen);
+  *size = list->ai_addrlen;
+  freeaddrinfo(list);
+  return 0;
+}
+
 int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
                     int max, char *error, size_t error_size) {
   assert(max >= 1);
   if (address->kind == ADDRESS_UNIX) {
     return resolve_unix(address, out, sizes);
   }
-  char port[8];
-  (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
-  const struct addrinfo hints = {
-      .ai_family = AF_UNSPEC,
-      .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
-      .ai_flags = AI_NUMERICSERV,
-  };
   struct addrinfo *list = NULL;
-  int rc = getaddrinfo(address->host, port, &hints, &list);
+  int rc = ask(address, 0, &list);
   if (rc != 0) {
     describe_resolver_error(address, rc, error, error_size);
     return -1;
@@ -302,6 +322,14 @@ void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out,
     return;
   }
   (void)snprintf(out, out_size, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+socklen_t address_size(const struct sockaddr *sa) {
+  switch (sa->sa_family) {
+    case AF_INET: return sizeof(struct sockaddr_in);
+    case AF_INET6: return sizeof(struct sockaddr_in6);
+    default: return sizeof(struct sockaddr_un);
+  }
 }
 
 int address_ip(const struct sockaddr *sa, char *out, size_t out_size) {

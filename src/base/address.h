@@ -3,6 +3,7 @@
 #ifndef MOONPORT_BASE_ADDRESS_H
 #define MOONPORT_BASE_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@ enum address_kind { ADDRESS_TCP, ADDRESS_UDP, ADDRESS_TLS, ADDRESS_UNIX };
 struct address {
   enum address_kind kind;
   char host[ADDRESS_HOST_MAX]; /* name or literal, without brackets; "" for ADDRESS_UNIX */
+  bool host_is_default;        /* the text names none */
   uint16_t port;               /* 0: the kernel picks one */
   char path[ADDRESS_PATH_MAX]; /* ADDRESS_UNIX only */
 };
@@ -38,10 +40,15 @@ void address_format(const struct address *address, char *out, size_t size);
 int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
                     int max, char *error, size_t error_size);
 
+/* Without asking anybody: for a host in numbers, or an ADDRESS_UNIX. -1 when the host is a name. */
+int address_numeric(const struct address *address, struct sockaddr_storage *out, socklen_t *size);
+
 /* Writes "127.0.0.1:5000", "[::1]:7", "unix:/run/x.sock", "unix:@x" for Linux's abstract names,
  * or "unix:" for a peer that has none; always terminated. */
 void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size);
 
+/* How large it is, of its family. */
+socklen_t address_size(const struct sockaddr *sa);
 /* Writes the numeric address alone: "127.0.0.1", "::1". -1 when it is no internet address. */
 int address_ip(const struct sockaddr *sa, char *out, size_t out_size);
 /* -1 when it is no internet address. */

@@ -16,7 +16,10 @@ int serve_command(const struct command_call *call) {
   }
   struct server_options options = settings_read(call, log);
   options.listen = options_string(call->options, "listen");
+  options.welcome = options_string(call->options, "welcome");
   options.backlog = (int)options_number(call->options, "backlog");
+  options.grace_ms = options_number(call->options, "grace");
+  options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
   options.control = controlled ? &control : NULL;
   struct server *server = NULL;

@@ -16,9 +16,10 @@ enum {
   RELOAD = 1u << 8,
   SHUTDOWN = 1u << 9,
   HEALTH = 1u << 10,
-  TRACE = 1u << 11,
-  SCRIPTS = SERVE | CHECK, /* what loads scripts */
-  LUA = SCRIPTS | RUN,     /* what runs Lua */
+  DOCTOR = 1u << 11,
+  TRACE = 1u << 12,
+  SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
+  LUA = SCRIPTS | RUN,              /* what runs Lua */
   /* What talks to a server. */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
@@ -107,6 +108,15 @@ const struct command command_rows[] = {
         .run = health_command,
     },
     {
+        .name = "doctor",
+        .bit = DOCTOR,
+        .words = "[PATH...]",
+        .words_kind = WORDS_SCRIPTS,
+        .words_max = SIZE_MAX,
+        .summary = "say what would keep scripts from being reached or served well here",
+        .run = doctor_command,
+    },
+    {
         .name = "help",
         .bit = HELP,
         .words = "[COMMAND]",
@@ -138,7 +148,7 @@ const struct option_row option_rows[] = {
         .argument = "ADDR",
         .env = "MOONPORT_LISTEN",
         .help = "listen here instead of where the one script says",
-        .commands = SERVE,
+        .commands = SERVE | DOCTOR,
         .kind = OPTION_STRING,
     },
     {
@@ -160,15 +170,39 @@ const struct option_row option_rows[] = {
         .kind = OPTION_SECONDS,
     },
     {
+        .name = "grace",
+        .argument = "SECONDS",
+        .env = "MOONPORT_GRACE",
+        .help = "after SIGTERM, say not ready but accept for so long: balancers are slow to notice",
+        .fallback = "0",
+        .commands = SERVE,
+        .kind = OPTION_SECONDS,
+    },
+    {
         .name = "backlog",
         .argument = "N",
         .env = "MOONPORT_BACKLOG",
         .help = "connections that may wait to be accepted",
         .fallback = "511",
-        .commands = SERVE,
+        .commands = SERVE | DOCTOR,
         .kind = OPTION_INT,
         .min = 1,
         .max = 65535,
+    },
+    {
+        .name = "no-watch",
+        .env = "MOONPORT_NO_WATCH",
+        .help = "reload only when told to: SIGHUP, moonport reload",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .name = "welcome",
+        .argument = "FILE",
+        .env = "MOONPORT_WELCOME",
+        .help = "serve this script while the directories hold none",
+        .commands = SERVE,
+        .kind = OPTION_STRING,
     },
     {
         .name = "control",
@@ -177,7 +211,7 @@ const struct option_row option_rows[] = {
         .help = "where the server takes commands: a path, @NAME, or for serve off",
         .fallback_note = "control.sock in $RUNTIME_DIRECTORY, moonport.sock in $XDG_RUNTIME_DIR, "
                          "or /tmp/moonport-UID.sock",
-        .commands = SERVE | CLIENTS,
+        .commands = SERVE | CLIENTS | DOCTOR,
         .kind = OPTION_STRING,
     },
     {

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 /* The "5.4.6" in lua_ident, "$LuaVersion: Lua 5.4.6  Copyright ...". */
-static void read_lua_version(char *out, size_t size) {
+void version_lua(char *out, size_t size) {
   const char *start = strstr(lua_ident, "Lua 5");
   const char *version = start != NULL ? start + strlen("Lua ") : "unknown";
   (void)snprintf(out, size, "%.*s", (int)strcspn(version, " "), version);
@@ -28,7 +28,7 @@ static void print_library(FILE *out, const char *name, const char *running, cons
 void version_print(FILE *out) {
   char lua_running[32];
   char uv_compiled[32];
-  read_lua_version(lua_running, sizeof lua_running);
+  version_lua(lua_running, sizeof lua_running);
   (void)snprintf(uv_compiled, sizeof uv_compiled, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR,
                  UV_VERSION_PATCH);
   (void)fprintf(out, "moonport %s\n", MOONPORT_VERSION);

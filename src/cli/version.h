@@ -2,9 +2,13 @@
 #ifndef MOONPORT_CLI_VERSION_H
 #define MOONPORT_CLI_VERSION_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 /* Three lines; a library that is not the one compiled against shows both versions. */
 void version_print(FILE *out);
+
+/* Which Lua runs, "5.4.6"; always terminated. */
+void version_lua(char *out, size_t size);
 
 #endif

@@ -5,6 +5,7 @@
 #include "net/bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -73,11 +74,16 @@ static void remember_file(struct bound_socket *bound, const struct sockaddr *add
   bound->inode = status.st_ino;
 }
 
-int bind_open(const struct sockaddr *address, socklen_t size, struct bound_socket *out) {
+int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
+              struct bound_socket *out) {
+  const int on = 1;
   *out = (struct bound_socket){0};
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = prepare(fd, address, size);
+  if (rc == 0 && share_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+    rc = uv_translate_sys_error(errno);
+  }
   if (rc == 0 && bind(fd, address, size) < 0) rc = uv_translate_sys_error(errno);
   if (rc < 0) {
     close(fd);
@@ -86,6 +92,18 @@ int bind_open(const struct sockaddr *address, socklen_t size, struct bound_socke
   out->fd = fd;
   remember_file(out, address);
   return 0;
+}
+
+int bind_adopt(int fd, struct bound_socket *out) {
+  struct sockaddr_storage address = {0};
+  socklen_t size = sizeof address;
+  *out = (struct bound_socket){.fd = fd};
+  if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+    return uv_translate_sys_error(errno);
+  }
+  /* The file of a Unix socket is that of who made it. */
+  return address.ss_family == AF_UNIX ? 0 : set_tcp_options(fd);
 }
 
 void bind_release(const struct bound_socket *bound) {

@@ -60,6 +60,9 @@ void conn_group_init(struct conn_group *group, struct net_loop *loop,
 void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, void *context),
                      void *context);
 
+/* Its times have changed: looks at every deadline anew. */
+void conn_group_reschedule(struct conn_group *group);
+
 /* Takes over an accepted, non-blocking descriptor and starts reading. `listener_index` is what
  * conn_listener_index() gives back. Calls on_open before it returns.
  * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
@@ -110,6 +113,7 @@ void conn_reset(struct conn *conn, enum reason reason);
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
 bool conn_is_forwarding(const struct conn *conn);
+bool conn_is_forwarded_to(const struct conn *conn);
 
 enum conn_phase {
   CONN_PHASE_OPEN,

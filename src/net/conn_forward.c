@@ -27,6 +27,10 @@ bool conn_is_forwarding(const struct conn *conn) {
   return target_of(conn) != NULL;
 }
 
+bool conn_is_forwarded_to(const struct conn *conn) {
+  return source_of(conn) != NULL;
+}
+
 int conn_forward(struct conn *from, struct conn *to) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
   if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
@@ -67,11 +71,11 @@ bool conn_forward_eof(struct conn *from) {
   return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
 }
 
-/* Ends `other` with `gone`, unless it had its end already. */
+/* Ends `other` with `gone`, unless it had its end already, and an owner who will see to the rest. */
 static void end_other(struct conn *other, const struct conn *gone, bool ended) {
   if (gone->reason == REASON_RESET) {
     conn_reset(other, REASON_RESET);
-  } else if (!ended) {
+  } else if (!ended || !other->owner) {
     conn_close(other, REASON_CLOSED);
   }
 }

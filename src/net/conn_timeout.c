@@ -10,6 +10,15 @@ void conn_schedule(struct conn *conn, uint64_t delay_ms) {
   wheel_schedule(loop->wheel, &conn->wheel, net_loop_now_ms(loop) + delay_ms);
 }
 
+static void look_again(struct conn *conn, void *context) {
+  (void)context;
+  if (!(conn->flags & CONN_CLOSED)) conn_schedule(conn, 0);
+}
+
+void conn_group_reschedule(struct conn_group *group) {
+  conn_group_each(group, look_again, NULL);
+}
+
 /* When the peer last took something of what waits to be written. */
 static uint64_t write_progress_ms(struct conn *conn, uint64_t now_ms) {
   struct writing *writing = conn->writing;

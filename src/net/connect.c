@@ -1,6 +1,7 @@
 /* net/connect.c — a connection that we begin: connect(2) without waiting. Knows libuv, not Lua. */
 #include "net/connect.h"
 
+#include "base/address.h"
 #include "net/conn_state.h"
 
 #include <stdlib.h>
@@ -37,14 +38,6 @@ static void on_connected(uv_connect_t *request, int status) {
   done.on_done(done.owner, conn, 0);
 }
 
-static socklen_t size_of(const struct sockaddr *address) {
-  switch (address->sa_family) {
-    case AF_INET: return sizeof(struct sockaddr_in);
-    case AF_INET6: return sizeof(struct sockaddr_in6);
-    default: return sizeof(struct sockaddr_un);
-  }
-}
-
 int net_connect(struct conn_group *group, const struct sockaddr *address,
                 void (*on_done)(void *owner, struct conn *conn, int rc), void *owner,
                 struct connect_attempt **out) {
@@ -59,7 +52,7 @@ int net_connect(struct conn_group *group, const struct sockaddr *address,
   attempt->request.data = attempt;
   attempt->on_done = on_done;
   attempt->owner = owner;
-  memcpy(&attempt->address, address, size_of(address));
+  memcpy(&attempt->address, address, address_size(address));
   int rc = 0;
   if (is_unix) {
     const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;

@@ -19,6 +19,7 @@ enum {
   ACCEPTS_PER_TURN = 64, /* a flood of connects must not keep those that are open from being read */
   FAILURES_MAX = 100,    /* then it is not the connections' fault */
   STARVED_RETRY_MS = 500,
+  BACKLOG_MAX = 65536, /* more cannot wait */
 };
 
 struct listener {
@@ -100,41 +101,81 @@ static bool accept_one(struct listener *listener) {
   }
 }
 
+static bool is_wanted(struct listener *listener) {
+  const struct listener_events *events = listener->events;
+  if (events->is_wanted && !events->is_wanted(listener->owner)) listener_pause(listener, true);
+  return uv_is_active((uv_handle_t *)&listener->poll);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error on a listening socket shows again in accept4() */
   (void)events;
   struct listener *listener = LIST_ELEMENT(poll, struct listener, poll);
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     /* on_accept() may pause or close the listener. */
-    if (!uv_is_active((uv_handle_t *)poll) || !accept_one(listener)) return;
+    if (!uv_is_active((uv_handle_t *)poll) || !is_wanted(listener)) return;
+    if (!accept_one(listener)) return;
   }
+}
+
+/* Watches `bound`, which it takes over, also on failure. */
+static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
+                      const struct listener_events *events, void *owner, struct listener **out) {
+  struct listener *listener = calloc(1, sizeof *listener);
+  int rc = listener ? uv_poll_init(&loop->uv, &listener->poll, bound->fd) : UV_ENOMEM;
+  if (rc < 0) {
+    bind_release(bound);
+    free(listener);
+    return rc;
+  }
+  listener->loop = loop;
+  listener->events = events;
+  listener->owner = owner;
+  listener->bound = *bound;
+  list_init(&listener->starved_link);
+  *out = listener;
+  return 0;
 }
 
 int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
                   const struct listener_events *events, void *owner, struct listener **out) {
+  struct bound_socket bound;
   *out = NULL;
-  struct listener *listener = calloc(1, sizeof *listener);
-  if (!listener) return UV_ENOMEM;
-  int rc = bind_open(address, address_size, &listener->bound);
-  if (rc < 0) goto free_listener;
-  rc = uv_poll_init(&loop->uv, &listener->poll, listener->bound.fd);
-  if (rc < 0) goto close_socket;
-  listener->loop = loop;
-  listener->events = events;
-  listener->owner = owner;
-  list_init(&listener->starved_link);
-  *out = listener;
-  return 0;
+  int rc = bind_open(address, address_size, false, &bound);
+  return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
+}
 
-close_socket:
-  bind_release(&listener->bound);
-free_listener:
-  free(listener);
-  return rc;
+int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
+                         socklen_t address_size, const struct listener_events *events, void *owner,
+                         struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_open(address, address_size, true, &bound);
+  return rc < 0 ? rc : open_bound(old->loop, &bound, events, owner, out);
+}
+
+int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
+                   struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  int rc = bind_adopt(fd, &bound);
+  if (rc < 0) {
+    bind_release(&bound);
+    return rc;
+  }
+  return open_bound(loop, &bound, events, owner, out);
+}
+
+/* Set after bind(2), it changes nothing for others, who still find the port taken. But this socket
+ * and those that it accepts let listener_bind_beside() have the port. */
+static void let_share_port(const struct listener *listener) {
+  const int on = 1;
+  setsockopt(listener->bound.fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 }
 
 int listener_listen(struct listener *listener, int backlog) {
   if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
+  let_share_port(listener);
   listener->listening = true;
   update_polling(listener);
   return 0;
@@ -149,6 +190,11 @@ int listener_address(const struct listener *listener, struct sockaddr_storage *o
 
 int listener_descriptor(const struct listener *listener) {
   return listener->bound.fd;
+}
+
+void listener_accept_waiting(struct listener *listener) {
+  if (!listener->listening) return;
+  for (int i = 0; i < BACKLOG_MAX && accept_one(listener); i++) continue;
 }
 
 static void on_closed(uv_handle_t *handle) {

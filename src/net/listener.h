@@ -10,6 +10,9 @@ struct net_loop;
 struct listener; /* opaque; frees itself after listener_close() */
 
 struct listener_events {
+  /* Whether to accept now; false pauses the listener, and the connection stays in the backlog.
+   * NULL: always. */
+  bool (*is_wanted)(void *owner);
   /* A connection: `fd` is the receiver's, non-blocking and close-on-exec. */
   void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
@@ -22,6 +25,15 @@ struct listener_events {
  * process listens there; UV_EEXIST when the path is something else than a socket. */
 int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
                   const struct listener_events *events, void *owner, struct listener **out);
+/* The same where `old`, which is about to be closed, still has the port: 127.0.0.1 becomes 0.0.0.0,
+ * say, and no connect fails meanwhile. */
+int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
+                         socklen_t address_size, const struct listener_events *events, void *owner,
+                         struct listener **out);
+/* The same for a socket that somebody else has bound; `fd` is the listener's from here on, also on
+ * failure. Its Unix path is left alone. */
+int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
+                   struct listener **out);
 /* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. */
 int listener_listen(struct listener *listener, int backlog);
 /* The address as bound: the port is the real one. */
@@ -30,6 +42,8 @@ int listener_address(const struct listener *listener, struct sockaddr_storage *o
 int listener_descriptor(const struct listener *listener);
 /* Stops accepting, so that connections wait in the kernel's backlog, or goes on. */
 void listener_pause(struct listener *listener, bool on);
+/* Accepts what waits in the kernel's backlog, which listener_close() would reset. */
+void listener_accept_waiting(struct listener *listener);
 /* Unlinks a Unix socket that is still its own. */
 void listener_close(struct listener *listener);
 

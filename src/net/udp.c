@@ -5,6 +5,7 @@
 #include "net/loop_state.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
   DATAGRAM_BYTES_MAX = 65536, /* one slot of a batch, as libuv cuts its buffer */
@@ -13,7 +14,7 @@ enum {
 
 struct udp {
   uv_udp_t uv;
-  udp_datagram on_datagram;
+  const struct udp_events *events;
   void *owner;
   const char *script;
   bool batch;
@@ -32,7 +33,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   struct net_loop *loop = handle->loop->data;
   const struct udp *udp = handle->data;
   char *batch = udp->batch ? batch_buffer(loop) : NULL;
-  if (batch) {
+  if (udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) {
+    *buf = uv_buf_init(NULL, 0); /* nothing is read, and on_receive() gets UV_ENOBUFS */
+  } else if (batch) {
     *buf = uv_buf_init(batch, BATCH_SLOTS * DATAGRAM_BYTES_MAX);
   } else {
     *buf = uv_buf_init(loop->read_buffer, READ_BUFFER_BYTES);
@@ -68,31 +71,42 @@ static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
     return;
   }
   udp->in_batch = flags & UV_UDP_MMSG_CHUNK;
-  /* Errors are those of datagrams sent earlier (ECONNREFUSED by ICMP); without a peer there is
-   * nothing to read now. */
-  if (nread < 0 || !peer || udp->close_wanted) return;
-  if (tap_wants(&loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, buf->base, (size_t)nread, peer);
-  udp->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
+  if (udp->close_wanted) return;
+  if (nread < 0 && !buf->base) {
+    uv_udp_recv_stop(uv);
+  } else if (nread < 0 && udp->events->on_error) {
+    udp->events->on_error(udp->owner, (int)nread);
+  } else if (nread >= 0 && peer) { /* without one there is nothing to read now */
+    if (tap_wants(&loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, buf->base, (size_t)nread, peer);
+    udp->events->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
+  }
   net_loop_flush(loop);
 }
 
-int udp_open(struct net_loop *loop, const struct udp_options *options, udp_datagram on_datagram,
-             void *owner, struct udp **out) {
+int udp_open(struct net_loop *loop, const struct udp_options *options,
+             const struct udp_events *events, void *owner, struct udp **out) {
   struct udp *udp = calloc(1, sizeof *udp);
   if (!udp) return UV_ENOMEM;
   *out = NULL;
-  udp->on_datagram = on_datagram;
+  udp->events = events;
   udp->owner = owner;
   udp->script = options->script;
   udp->batch = options->batch;
   unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
   int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);
   if (rc < 0) {
+    if (options->descriptor) close(options->descriptor);
     free(udp);
     return rc;
   }
   udp->uv.data = udp;
-  if (options->address) rc = uv_udp_bind(&udp->uv, options->address, 0);
+  unsigned bind_flags = options->reuse_address ? UV_UDP_REUSEADDR : 0;
+  if (options->descriptor) {
+    rc = uv_udp_open(&udp->uv, options->descriptor);
+    if (rc < 0) close(options->descriptor);
+  } else if (options->address) {
+    rc = uv_udp_bind(&udp->uv, options->address, bind_flags);
+  }
   if (rc < 0) {
     uv_close((uv_handle_t *)&udp->uv, on_closed);
     return rc;

@@ -9,22 +9,32 @@
 struct net_loop;
 struct udp; /* opaque; frees itself after udp_close() */
 
-/* Called from the loop, never from inside a udp_*() call; any of those may be called from it. */
-typedef void (*udp_datagram)(void *owner, const char *bytes, size_t size,
-                             const struct sockaddr *peer);
+/* Called from the loop, never from inside a udp_*() call; any of those may be called from them. */
+struct udp_events {
+  /* Whether to receive now; false stops receiving, and the datagram stays in the kernel.
+   * NULL: always. */
+  bool (*is_wanted)(void *owner);
+  void (*on_datagram)(void *owner, const char *bytes, size_t size, const struct sockaddr *peer);
+  /* An earlier datagram did not arrive: UV_ECONNREFUSED on a connected socket whose peer's machine
+   * says that nobody listens there. NULL: nobody wants to know. */
+  void (*on_error)(void *owner, int rc);
+};
 
 struct udp_options {
   const struct sockaddr *address; /* to bind to; NULL: the kernel chooses when it first sends */
   const char *script;             /* whose it is, for who watches; NULL: it is not watched */
-  bool batch;                     /* recvmmsg(2): for a socket that is always received from */
+  int descriptor;     /* one that is bound already, to use instead; taken over. 0: none */
+  bool reuse_address; /* several sockets may have it: a multicast group's, say */
+  bool batch;         /* recvmmsg(2): for a socket that is always received from */
 };
 
 /* Receives nothing until udp_receive(). 0 and *out, or a negative UV_E*. */
-int udp_open(struct net_loop *loop, const struct udp_options *options, udp_datagram on_datagram,
-             void *owner, struct udp **out);
+int udp_open(struct net_loop *loop, const struct udp_options *options,
+             const struct udp_events *events, void *owner, struct udp **out);
 int udp_receive(struct udp *udp, bool on); /* 0 or UV_E*; with `batch` not off and on again */
-/* 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*. `peer` is NULL on a
- * connected socket. Never waits and never queues: a datagram is sent now, or not. */
+/* 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be
+ * what became of an earlier datagram, as for on_error. `peer` is NULL on a connected socket. Never
+ * waits and never queues: a datagram is sent now, or not. */
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
 int udp_connect(struct udp *udp, const struct sockaddr *peer);
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);

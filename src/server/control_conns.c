@@ -109,7 +109,7 @@ struct row {
 };
 
 static void describe(const struct script *script, const char *path, const struct conn *conn,
-                     bool accepted, struct row *row) {
+                     struct row *row) {
   socklen_t size;
   const struct sockaddr *peer = conn_peer(conn, &size);
   const char *listener = script_listener_of(script, conn);
@@ -119,7 +119,7 @@ static void describe(const struct script *script, const char *path, const struct
   row->script = path;
   row->listener = listener ? listener : "";
   row->state = conn_phase_name(conn_phase(conn));
-  row->direction = accepted ? "in" : "out";
+  row->direction = listener ? "in" : "out";
 }
 
 static bool matches_one(const struct row *row, const struct filter *filter) {
@@ -181,7 +181,7 @@ static bool tell_group(struct control_client *client, struct listing *listing,
     if (*budget == 0) return true;
     (*budget)--;
     listing->last_id = conn_id(conn);
-    describe(script, status.path, conn, listing->group == 0, &row);
+    describe(script, status.path, conn, &row);
     if (!matches(&row, listing)) continue;
     listing->count++;
     tell(client, &row, conn);

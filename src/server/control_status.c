@@ -30,30 +30,13 @@ static json_int_t descriptor_limit(void) {
   return (json_int_t)limit.rlim_cur;
 }
 
-/* What the groups of a script add up to. */
-struct totals {
-  size_t accepted_open; /* connections open now */
-  size_t made_open;     /* those that the script made itself */
-  uint64_t accepted;
-  uint64_t bytes_in;
-  uint64_t bytes_out;
-};
-
-static void add_up(struct script *script, struct totals *totals) {
-  struct conn_group *group;
-  for (size_t i = 0; (group = script_conn_group(script, i)); i++) {
-    if (i == 0) totals->accepted += group->accepted;
-    *(i == 0 ? &totals->accepted_open : &totals->made_open) += group->count;
-    totals->bytes_in += group->bytes_in;
-    totals->bytes_out += group->bytes_out;
-  }
+static void append_name(void *context, const char *name) {
+  json_array_append_new(context, control_text(name));
 }
 
-static json_t *listeners_of(const struct script_status *status) {
+static json_t *listeners_of(const struct script *script) {
   json_t *list = json_array();
-  for (size_t i = 0; i < status->listener_count; i++) {
-    if (status->listeners[i]) json_array_append_new(list, control_text(status->listeners[i]));
-  }
+  script_each_listener(script, append_name, list);
   return list;
 }
 
@@ -68,18 +51,17 @@ static json_t *reload_error_of(const struct script_status *status) {
 
 static void tell_script(struct control_client *client, struct script *script) {
   struct script_status status;
-  struct totals totals = {0};
   script_status(script, &status);
-  add_up(script, &totals);
   control_put(client,
-              json_pack("{s:o, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "script",
+              json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "script",
                         control_text(status.path), "state", status.state, "version",
-                        (json_int_t)status.version, "listeners", listeners_of(&status),
-                        "connections", (json_int_t)totals.accepted_open, "outgoing",
-                        (json_int_t)totals.made_open, "accepted", (json_int_t)totals.accepted,
-                        "bytes_in", (json_int_t)totals.bytes_in, "bytes_out",
-                        (json_int_t)totals.bytes_out, "memory_bytes",
-                        (json_int_t)status.memory_bytes, "reload_error", reload_error_of(&status)));
+                        (json_int_t)status.version, "versions", (json_int_t)status.versions,
+                        "listeners", listeners_of(script), "connections",
+                        (json_int_t)status.connections, "outgoing", (json_int_t)status.outgoing,
+                        "accepted", (json_int_t)status.accepted, "bytes_in",
+                        (json_int_t)status.bytes_in, "bytes_out", (json_int_t)status.bytes_out,
+                        "memory_bytes", (json_int_t)status.memory_bytes, "reload_error",
+                        reload_error_of(&status)));
 }
 
 void control_status(const struct control_call *call) {

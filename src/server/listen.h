@@ -8,11 +8,12 @@
 
 struct runtime;
 struct script_options;
+struct service;
 
 struct listen_set {
   struct runtime *runtime;
   const struct script_options *options;
-  struct listen_entry **entries; /* one for each socket */
+  struct listen_entry **entries; /* one for each socket there ever was, by the connections' index */
   char **names;                  /* "tcp://127.0.0.1:12345", of the same index */
   size_t count;
   size_t connections_max;
@@ -23,16 +24,26 @@ struct listen_set {
 
 void listen_set_init(struct listen_set *set, struct runtime *runtime,
                      const struct script_options *options);
-/* Whether the addresses can be read and are of a kind there is; 0, or -1 after a log line for each
- * that is not. Opens and looks up nothing. */
-int listen_set_check(struct listen_set *set, const char *const *addresses, size_t count);
-/* Opens a socket for each address, and each address that a name stands for. 0, or -1 after each
- * fault was logged with what to do. */
-int listen_set_open(struct listen_set *set, const char *const *addresses, size_t count,
-                    size_t connections_max);
+/* Whether `service` can be served at these addresses; 0, or -1 after each fault was logged. Opens
+ * and looks up nothing. */
+int listen_set_check(struct listen_set *set, const struct service *service,
+                     const char *const *addresses, size_t count);
+/* Opens a socket for each address, and each address that a name stands for, where none is open. What
+ * is open goes on as before. 0, or -1 after each fault was logged with what to do; then nothing
+ * has changed. */
+int listen_set_prepare(struct listen_set *set, const struct service *service,
+                       const char *const *addresses, size_t count);
+/* From now on only those are listened on. */
+void listen_set_commit(struct listen_set *set, size_t connections_max);
 /* A connection has closed: accepts again if that was the limit. */
 void listen_set_room(struct listen_set *set);
-void listen_set_close(struct listen_set *set); /* stops listening; the names stay */
+/* Stops accepting, after those that already connected were accepted. */
+void listen_set_drain(struct listen_set *set);
+/* Closes every socket; the names stay. */
+void listen_set_close(struct listen_set *set);
 void listen_set_deinit(struct listen_set *set);
+/* Calls `visit` with the name of each open socket. */
+void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
+                     void *context);
 
 #endif

@@ -5,18 +5,30 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+static void complain(struct log *log, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void complain(struct log *log, const char *format, ...) {
+  char text[1024];
+  va_list arguments;
+  if (!log) return;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  log_printf(log, LOG_ERROR, "%s", text);
+}
 
 /* Takes over `file`, which may be NULL for "memory is out". */
 static int append(struct script_paths *paths, char *file, struct log *log) {
   char **files = file ? realloc(paths->files, (paths->count + 1) * sizeof *files) : NULL;
   if (!files) {
     free(file);
-    log_printf(log, LOG_ERROR, "not enough memory");
+    complain(log, "not enough memory");
     return -1;
   }
   paths->files = files;
@@ -24,53 +36,63 @@ static int append(struct script_paths *paths, char *file, struct log *log) {
   return 0;
 }
 
-/* NAME.lua, but no hidden file: editors keep their copies in those. */
-static int is_script_name(const struct dirent *entry) {
-  const char *dot = strrchr(entry->d_name, '.');
-  return entry->d_name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
+bool script_paths_is_script(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
 }
 
-static int find_in_directory(struct script_paths *paths, const char *directory, struct log *log) {
+static int is_script(const struct dirent *entry) {
+  return script_paths_is_script(entry->d_name);
+}
+
+char *script_paths_join(const char *directory, const char *name) {
+  char *file = NULL;
+  bool slash = directory[strlen(directory) - 1] == '/';
+  return asprintf(&file, "%s%s%s", directory, slash ? "" : "/", name) < 0 ? NULL : file;
+}
+
+static int find_in_directory(struct script_paths *paths, const char *directory, bool may_be_empty,
+                             struct log *log) {
   struct dirent **entries;
-  int count = scandir(directory, &entries, is_script_name, alphasort);
+  int count = scandir(directory, &entries, is_script, alphasort);
   if (count < 0) {
-    log_printf(log, LOG_ERROR, "%s: cannot be read: %s", directory, strerror(errno));
+    complain(log, "%s: cannot be read: %s", directory, strerror(errno));
     return -1;
   }
   int rc = 0;
   for (int i = 0; i < count; i++) {
-    char *file = NULL;
-    bool slash = directory[strlen(directory) - 1] == '/';
-    if (asprintf(&file, "%s%s%s", directory, slash ? "" : "/", entries[i]->d_name) < 0) file = NULL;
-    if (append(paths, file, log) < 0) rc = -1;
+    if (append(paths, script_paths_join(directory, entries[i]->d_name), log) < 0) rc = -1;
     free(entries[i]);
   }
   free(entries);
-  if (count == 0) {
-    log_printf(log, LOG_ERROR, "%s: has no *.lua file: put a script there, or name one", directory);
+  if (count == 0 && !may_be_empty) {
+    complain(log, "%s: has no *.lua file: put a script there, or name one", directory);
     rc = -1;
   }
   return rc;
 }
 
-static int find(struct script_paths *paths, const char *given, struct log *log) {
+static int find(struct script_paths *paths, const char *given, bool may_be_empty, struct log *log) {
   struct stat status;
   if (stat(given, &status) < 0) {
     const char *advice = errno == ENOENT ? ": check the path" : "";
-    log_printf(log, LOG_ERROR, "%s: %s%s", given, strerror(errno), advice);
+    complain(log, "%s: %s%s", given, strerror(errno), advice);
     return -1;
   }
-  if (S_ISDIR(status.st_mode)) return find_in_directory(paths, given, log);
+  if (S_ISDIR(status.st_mode)) {
+    return find_in_directory(paths, given, may_be_empty, log);
+  }
   return append(paths, strdup(given), log);
 }
 
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      struct log *log) {
+                      const char *welcome, struct log *log) {
   int rc = 0;
   *paths = (struct script_paths){0};
   for (size_t i = 0; i < given_count; i++) {
-    if (find(paths, given[i], log) < 0) rc = -1;
+    if (find(paths, given[i], welcome != NULL, log) < 0) rc = -1;
   }
+  if (rc == 0 && paths->count == 0 && welcome) rc = append(paths, strdup(welcome), log);
   return rc;
 }
 

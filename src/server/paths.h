@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_PATHS_H
 #define MOONPORT_SERVER_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct log;
@@ -11,9 +12,17 @@ struct script_paths {
   size_t count;
 };
 
-/* 0, or -1 after each fault was logged. In both cases script_paths_deinit() is due. */
+/* Directories without any script give the one script `welcome`, unless that is NULL.
+ * 0, or -1 after each fault was logged, unless `log` is NULL. In both cases script_paths_deinit() is
+ * due. */
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      struct log *log);
+                      const char *welcome, struct log *log);
 void script_paths_deinit(struct script_paths *paths);
+
+/* Whether a file of that name in a served directory is a script: NAME.lua, but no hidden one, for
+ * editors keep their copies in those. */
+bool script_paths_is_script(const char *name);
+/* DIRECTORY/NAME as script_paths_find() spells it; the caller frees it. NULL: out of memory. */
+char *script_paths_join(const char *directory, const char *name);
 
 #endif

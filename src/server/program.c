@@ -129,7 +129,10 @@ static void close_connections(struct program *program) {
 }
 
 static void run_to_end(struct program *program) {
-  const struct vm_owner owner = {.self = program, .on_fail = on_fail, .on_end = on_end};
+  const struct vm_owner owner = {.self = program,
+                                 .world = program->runtime->current->world,
+                                 .on_fail = on_fail,
+                                 .on_end = on_end};
   program->running = true;
   if (runtime_enter(program->runtime, run, program, &owner, NULL) != VM_WAITING) {
     program->running = false;

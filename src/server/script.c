@@ -1,17 +1,16 @@
 /* server/script.c — one script: its Lua state, its listeners, its connections. */
-#include "server/script.h"
+#include "server/script_state.h"
 
 #include "api/conn.h"
-#include "api/runtime.h"
-#include "api/service.h"
 #include "api/task.h"
 #include "api/tell.h"
 #include "api/timer.h"
-#include "api/udp.h"
+#include "api/version.h"
+#include "api/version_life.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "net/loop.h"
-#include "server/listen.h"
+#include "vm/world.h"
 
 #include <lauxlib.h>
 #include <libgen.h>
@@ -24,15 +23,6 @@ static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 
 
 enum { PROGRAM_QUEUE_BYTES_MAX = 64 * 1024 * 1024 };
 static const struct vm_budget no_budget = {.memory_bytes_max = SIZE_MAX};
-
-struct script {
-  struct runtime runtime;
-  struct service service;
-  struct listen_set listeners;
-  const struct script_options *options;
-  char *path; /* as given */
-  char *directory;
-};
 
 static void on_warning(void *context, const char *text, size_t size) {
   runtime_log(context, LOG_WARN, 0, text, size);
@@ -50,9 +40,17 @@ static void on_room(void *context) {
   script->options->on_conn_closed(script->options->context);
 }
 
-static int open_modules(lua_State *L) {
-  runtime_open_modules(L);
-  return 0;
+/* Without a script that loads, or one that runs, nobody asks for it. */
+static void on_source(void *context, const char *path, const char *bytes, size_t size) {
+  struct runtime *runtime = context;
+  const struct vm_world *world = vm_world_in_force(runtime->vm);
+  struct version *version = world ? vm_world_owner(world) : NULL;
+  struct script *script = runtime->context;
+  if (!version || runtime->is_program) return;
+  version_note_source(version, path, bytes, size);
+  if (script->options->on_sources) {
+    script->options->on_sources(script->options->context);
+  }
 }
 
 static bool open_vm(struct script *script) {
@@ -62,13 +60,14 @@ static bool open_vm(struct script *script) {
       .script_dir = script->directory,
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
+      .on_source = on_source,
       .warn = on_warning,
       .exit = script->options->exit ? on_exit_called : NULL,
       .context = runtime,
   };
   char error[100];
   runtime->vm = vm_new(&options, runtime->is_program ? &no_budget : &loading_budget);
-  return runtime->vm && vm_protect(runtime->vm, open_modules, NULL, error, sizeof error);
+  return runtime->vm && vm_protect(runtime->vm, runtime_prepare, NULL, error, sizeof error);
 }
 
 static char *directory_of(const char *path) {
@@ -78,26 +77,7 @@ static char *directory_of(const char *path) {
   return directory;
 }
 
-static void apply_limits(struct conn_group *group, const struct service *service) {
-  group->queue_bytes_max = service->write_queue_bytes_max;
-  group->queue_high = service->write_queue_bytes_max / 4;
-  group->queue_low = group->queue_high / 2;
-  group->idle_ms = service->idle_ms;
-  group->write_ms = service->write_ms;
-  group->linger_ms = service->linger_ms;
-}
-
-/* Puts what the script asked for in force. */
-static void apply_service(struct script *script) {
-  const struct service *service = &script->service;
-  apply_limits(&script->runtime.group, service);
-  apply_limits(&script->runtime.sequential, service);
-  const struct vm_budget budget = {service->memory_bytes_max, service->cpu_ms_max};
-  vm_set_budget(script->runtime.vm, &budget);
-}
-
-static struct script *script_new(const char *path, const struct script_options *options,
-                                 bool is_program) {
+struct script *script_new(const char *path, const struct script_options *options, bool is_program) {
   struct script *script = calloc(1, sizeof *script);
   if (!script) return NULL;
   script->options = options;
@@ -106,19 +86,15 @@ static struct script *script_new(const char *path, const struct script_options *
   struct runtime *runtime = &script->runtime;
   runtime->loop = options->loop;
   runtime->log = options->log;
-  runtime->service = &script->service;
   runtime->is_program = is_program;
-  service_init(&script->service);
   runtime->on_room = on_room;
   runtime->context = script;
-  list_init(&runtime->timers);
+  list_init(&runtime->versions);
+  list_init(&runtime->sleeps);
   list_init(&runtime->waits);
   list_init(&runtime->waits_due);
-  list_init(&runtime->open_listeners);
-  list_init(&runtime->open_udp);
   list_init(&runtime->tasks_due);
   runtime->defer = net_defer_new(options->loop, api_run_due, runtime);
-  conn_group_init(&runtime->group, options->loop, &api_conn_events, runtime);
   conn_group_init(&runtime->sequential, options->loop, &api_sequential_events, runtime);
   listen_set_init(&script->listeners, runtime, options);
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
@@ -131,29 +107,24 @@ static struct script *script_new(const char *path, const struct script_options *
   return NULL;
 }
 
-struct script *script_load(const char *path, const struct script_options *options) {
-  struct script *script = script_new(path, options, false);
-  if (!script) {
-    log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
-    return NULL;
-  }
-  if (!service_load(&script->runtime, script->path, &script->service)) {
-    script_free(script);
-    return NULL;
-  }
-  apply_service(script);
-  return script;
+static void set_program_limits(struct service *service) {
+  /* It sends as it likes, and waits as long as it likes. */
+  service->write_queue_bytes_max = service->message_bytes_max = PROGRAM_QUEUE_BYTES_MAX;
+  service->memory_bytes_max = SIZE_MAX;
+  service->write_ms = 30000;
+  service->linger_ms = 5000;
 }
 
 struct script *script_new_program(const char *path, const struct script_options *options) {
   struct script *script = script_new(path, options, true);
   if (!script) return NULL;
-  /* It sends as it likes, and waits as long as it likes. */
-  script->service.write_queue_bytes_max = script->service.message_bytes_max =
-      PROGRAM_QUEUE_BYTES_MAX;
-  script->service.write_ms = 30000;
-  script->service.linger_ms = 5000;
-  apply_limits(&script->runtime.sequential, &script->service);
+  struct version *version = version_new(&script->runtime);
+  if (!version) {
+    script_free(script);
+    return NULL;
+  }
+  set_program_limits(&version->service);
+  version_put_in_force(version, 0);
   return script;
 }
 
@@ -161,39 +132,39 @@ struct runtime *script_runtime(struct script *script) {
   return &script->runtime;
 }
 
-int script_listen(struct script *script, const char *listen) {
-  const struct service *service = &script->service;
-  const char *const *addresses = listen ? &listen : (const char *const *)service->listen;
-  size_t count = listen ? 1 : service->listen_count;
-  return listen_set_open(&script->listeners, addresses, count, service->connections_max);
+void script_stop_listening(struct script *script) {
+  listen_set_drain(&script->listeners);
 }
 
-void script_stop_listening(struct script *script) {
-  listen_set_close(&script->listeners);
+static void free_versions(struct runtime *runtime) {
+  while (!list_empty(&runtime->versions)) {
+    version_free(LIST_ELEMENT(runtime->versions.next, struct version, link));
+  }
 }
 
 void script_free(struct script *script) {
   struct runtime *runtime = &script->runtime;
+  if (script->started) version_tell_unloaded(runtime->current, 0);
   runtime->ending = true;
   listen_set_close(&script->listeners);
   if (runtime->vm) {
     vm_cancel_all(runtime->vm, "the server is ending");
     api_forget_waits(runtime);
-    api_close_timers(runtime);
-    api_close_listeners(runtime);
-    api_close_all_udp(runtime);
-    service_deinit(runtime, &script->service);
+    api_end_sleeps(runtime);
+    if (script->loaded) version_free(script->loaded);
+    free_versions(runtime);
     vm_free(runtime->vm);
   }
   if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
+  script_forget_failure(script);
   free(script->directory);
   free(script->path);
   free(script);
 }
 
 size_t script_conn_count(const struct script *script) {
-  return script->runtime.group.count;
+  return runtime_conn_count(&script->runtime);
 }
 
 static void reset_conn(struct conn *conn, void *context) {
@@ -218,7 +189,7 @@ void script_close_sequential(struct script *script) {
 }
 
 void script_close_conns(struct script *script, bool at_once) {
-  conn_group_each(&script->runtime.group, at_once ? reset_conn : close_conn, NULL);
+  runtime_conn_each(&script->runtime, at_once ? reset_conn : close_conn, NULL);
   net_loop_flush(script->runtime.loop);
 }
 
@@ -226,36 +197,23 @@ void script_set_draining(struct script *script) {
   script->runtime.draining = true;
 }
 
-void script_status(const struct script *script, struct script_status *out) {
-  *out = (struct script_status){
-      .path = script->path,
-      .state = script->runtime.draining ? "draining" : "serving",
-      .version = 1,
-      .memory_bytes = vm_memory_bytes(script->runtime.vm),
-      .listeners = script->runtime.listeners,
-      .listener_count = script->listeners.count,
-  };
+void script_each_listener(const struct script *script,
+                          void (*visit)(void *context, const char *name), void *context) {
+  listen_set_each(&script->listeners, visit, context);
 }
 
 struct conn_group *script_conn_group(struct script *script, size_t index) {
   struct runtime *runtime = &script->runtime;
-  return index == 0 ? &runtime->group : index == 1 ? &runtime->sequential : NULL;
+  if (index == 0) return &runtime->sequential;
+  /* The newest first: it is an old one that goes while somebody counts. */
+  for (struct list *link = runtime->versions.prev; link != &runtime->versions; link = link->prev) {
+    struct cohort *cohort = LIST_ELEMENT(link, struct version, link)->cohort;
+    if (cohort && --index == 0) return &cohort->group;
+  }
+  return NULL;
 }
 
 const char *script_listener_of(const struct script *script, const struct conn *conn) {
   unsigned index = conn_listener_index(conn);
-  bool accepted = conn_group_of(conn) == &script->runtime.group;
-  return accepted && index < script->listeners.count ? script->listeners.names[index] : NULL;
-}
-
-int script_describe(struct script *script, FILE *out) {
-  const struct service *service = &script->service;
-  const char *const *addresses = (const char *const *)service->listen;
-  if (listen_set_check(&script->listeners, addresses, service->listen_count) < 0) return -1;
-  fprintf(out, "%s: ok, listens on ", script->path);
-  for (size_t i = 0; i < service->listen_count; i++) {
-    fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
-  }
-  fputc('\n', out);
-  return 0;
+  return index < script->listeners.count ? script->listeners.names[index] : NULL;
 }

@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct activation;
 struct conn;
 struct conn_group;
 struct log;
 struct net_loop;
 struct runtime;
+struct source;
 struct vm_watchdog;
 struct script; /* opaque */
 
@@ -25,21 +27,30 @@ struct script_options {
   struct vm_watchdog *watchdog;
   const char *host;
   int backlog;
+  int64_t drain_ms;              /* for connections that do not follow a reload */
+  struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
   const char *lua_dir;
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
+  /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
+  const char *(*who_listens)(void *context, const char *name);
+  void (*on_sources)(void *context);     /* a script has read another file */
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
 };
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);
+/* One that is not loaded yet: script_reload() does. NULL when memory is out. */
+struct script *script_new_later(const char *path, const struct script_options *options);
+/* Listens where the loaded script says, or at `listen` unless that is NULL (and kept), and puts it in
+ * force. 0, or -1 after each fault was logged: it can only be freed then. */
+int script_start(struct script *script, const char *listen);
+/* Loads it, as a new version, and puts it in force. -1 after each fault was logged: nothing has changed then. */
+int script_reload(struct script *script);
 /* The same for a program of moonport run: nothing is loaded, nothing is limited. */
 struct script *script_new_program(const char *path, const struct script_options *options);
 struct runtime *script_runtime(struct script *script);
-/* Listens where the script says, or at `listen` unless that is NULL, and says so in the log.
- * 0, or -1 after each fault was logged. */
-int script_listen(struct script *script, const char *listen);
 void script_stop_listening(struct script *script);
 /* Its connections must be closed. The memory goes when the loop has closed its handles. */
 void script_free(struct script *script);
@@ -53,26 +64,44 @@ size_t script_drop_sequential(struct script *script);
 void script_close_sequential(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
+/* Its file is gone: it listens no more, and its connections have drain_ms to come to their end. */
+void script_leave(struct script *script);
+bool script_is_leaving(const struct script *script);
+const char *script_path(const struct script *script);
 
 /* What can be told of a script; the texts and lists belong to it. */
 struct script_status {
   const char *path;  /* as given */
   const char *state; /* "serving", "draining"; "failed": no version of it is in force */
   uint64_t version;  /* in force, counted from 1; 0: none */
+  size_t versions;   /* in use: that one, and earlier ones that still have connections */
   size_t memory_bytes;
-  const char *const *listeners; /* "tcp://127.0.0.1:12345" */
-  size_t listener_count;
+  uint64_t connections; /* open now */
+  uint64_t accepted;    /* so far */
+  uint64_t outgoing;    /* open now, of those it made itself */
+  uint64_t bytes_in;    /* of all of them, so far */
+  uint64_t bytes_out;
   const char *reload_error;   /* why the last change was not taken on; NULL: it was */
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
-/* Its connections: group 0 is accepted ones, the others are those it made itself. NULL: no more
+/* Calls `visit` for each file whose change concerns the script, as it was read last. */
+typedef void (*source_visitor)(void *context, const struct source *source);
+void script_each_source(const struct script *script, source_visitor visit, void *context);
+/* Where it wants to listen, as written: `count` addresses. */
+const char *const *script_addresses(const struct script *script, size_t *count);
+size_t script_connections_max(const struct script *script); /* limits.connections */
+/* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
+void script_each_listener(const struct script *script,
+                          void (*visit)(void *context, const char *name), void *context);
+/* Its connections: group 0 is those it made itself, the others are accepted ones. NULL: no more
  * groups. */
 struct conn_group *script_conn_group(struct script *script, size_t index);
 /* Where a connection of it was accepted, "tcp://127.0.0.1:12345"; NULL: nowhere. */
 const char *script_listener_of(const struct script *script, const struct conn *conn);
 
-/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none. */
+/* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none.
+ * `out` may be NULL. */
 int script_describe(struct script *script, FILE *out);
 
 #endif

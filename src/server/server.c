@@ -1,44 +1,28 @@
 /* server/server.c — scripts at work behind their sockets, from start to drained.
  *
- * serving -> draining (SIGTERM or SIGINT: no new connections) -> closing (the deadline has passed:
- * every connection is closed in peace) -> ending (a second signal, or a second later: at once). */
-#include "server/server.h"
+ * serving -> leaving (SIGTERM or SIGINT: not ready any more, but for the grace time new connections
+ * are still accepted) -> draining (no new connections) -> closing (the deadline has passed: every
+ * connection is closed in peace) -> ending (a second signal, or a second later: at once). */
+#include "server/server_state.h"
 
 #include "base/log.h"
+#include "net/defer.h"
 #include "net/loop.h"
+#include "server/activation.h"
 #include "server/control.h"
+#include "server/loopback.h"
+#include "server/notify.h"
 #include "server/paths.h"
-#include "server/script.h"
 #include "vm/watchdog.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 enum {
   CLOSING_MS = 1000,  /* for FIN and the last queued bytes, when the drain deadline has passed */
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
-};
-
-enum phase { SERVING, DRAINING, CLOSING, ENDING };
-
-struct server {
-  struct server_options options;
-  struct script_options script_options;
-  struct net_loop *loop;
-  struct vm_watchdog *watchdog;
-  struct control *control; /* NULL: none */
-  struct script **scripts;
-  size_t script_count;
-  enum phase phase;
-  bool handles_open;
-  uv_signal_t on_term;
-  uv_signal_t on_int;
-  uv_timer_t deadline;
-  uv_prepare_t
-      log_check; /* before the loop sleeps: is there a log line that could not be written? */
-  uv_timer_t log_retry;
 };
 
 /* On the watchdog's thread, while the loop's is stuck: nothing of the server can be used. */
@@ -57,10 +41,16 @@ static size_t conn_count(const struct server *server) {
   return count;
 }
 
+void server_on_turn(void *context) {
+  struct server *server = context;
+  server_free_left_now(server);
+  server_follow_update(server);
+}
+
 /* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
 static void stop_when_drained(struct server *server) {
   size_t left = 0;
-  if (server->phase == SERVING || conn_count(server) > 0) return;
+  if (server->phase <= LEAVING || conn_count(server) > 0) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
@@ -68,7 +58,9 @@ static void stop_when_drained(struct server *server) {
 }
 
 static void on_conn_closed(void *context) {
-  stop_when_drained(context);
+  struct server *server = context;
+  stop_when_drained(server);
+  server_free_left(server);
 }
 
 static void on_deadline(uv_timer_t *timer) {
@@ -87,23 +79,53 @@ static void start_draining(struct server *server, const char *cause) {
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              cause, conn_count(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
-    script_set_draining(server->scripts[i]);
     script_stop_listening(server->scripts[i]);
   }
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
+static void on_grace_over(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  start_draining(server, "the grace time is over");
+  stop_when_drained(server);
+}
+
+/* SIGTERM comes before the last balancer knows that nobody should be sent here any more. */
+static void start_leaving(struct server *server, const char *cause) {
+  notify_stopping(&server->notify);
+  for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);
+  if (server->options.grace_ms == 0) {
+    start_draining(server, cause);
+    return;
+  }
+  server->phase = LEAVING;
+  log_printf(server->options.log, LOG_INFO,
+             "%s: not ready any more; connections are accepted for another %.3g s (another signal "
+             "ends at once)",
+             cause, (double)server->options.grace_ms / 1000);
+  uv_timer_start(&server->deadline, on_grace_over, (uint64_t)server->options.grace_ms, 0);
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (server->phase == SERVING) {
-    start_draining(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    start_leaving(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
   } else {
+    if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;
     log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
                conn_count(server));
     for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], true);
   }
   stop_when_drained(server);
+}
+
+static void on_hangup(uv_signal_t *handle, int number) {
+  (void)number;
+  struct server *server = handle->data;
+  if (server->phase != SERVING) return;
+  log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
+  server_reload(server, NULL, NULL);
 }
 
 static void on_log_retry(uv_timer_t *timer) {
@@ -121,39 +143,66 @@ static int open_handles(struct server *server) {
   uv_loop_t *uv = net_loop_uv(server->loop);
   uv_signal_init(uv, &server->on_term);
   uv_signal_init(uv, &server->on_int);
+  uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   uv_prepare_init(uv, &server->log_check);
-  server->on_term.data = server->on_int.data = server;
+  server->on_term.data = server->on_int.data = server->on_hup.data = server;
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
   uv_prepare_start(&server->log_check, on_log_check);
   /* A peer that is gone shows as EPIPE. */
   signal(SIGPIPE, SIG_IGN);
   int rc = uv_signal_start(&server->on_term, on_signal, SIGTERM);
-  return rc < 0 ? rc : uv_signal_start(&server->on_int, on_signal, SIGINT);
+  if (rc == 0) rc = uv_signal_start(&server->on_int, on_signal, SIGINT);
+  return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
 }
 
 static void close_handles(struct server *server) {
   if (!server->handles_open) return;
   uv_close((uv_handle_t *)&server->on_term, NULL);
   uv_close((uv_handle_t *)&server->on_int, NULL);
+  uv_close((uv_handle_t *)&server->on_hup, NULL);
   uv_close((uv_handle_t *)&server->deadline, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
   uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
+struct listener_question {
+  const char *name;
+  bool found;
+};
+
+static void compare_name(void *context, const char *name) {
+  struct listener_question *question = context;
+  if (strcmp(name, question->name) == 0) question->found = true;
+}
+
+static const char *who_listens(void *context, const char *name) {
+  const struct server *server = context;
+  struct listener_question question = {.name = name};
+  for (size_t i = 0; i < server->script_count; i++) {
+    script_each_listener(server->scripts[i], compare_name, &question);
+    if (question.found) return script_path(server->scripts[i]);
+  }
+  return NULL;
+}
+
+int server_append_script(struct server *server, struct script *script) {
+  struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
+  if (!scripts) return -1;
+  server->scripts = scripts;
+  server->scripts[server->script_count++] = script;
+  return 0;
+}
+
 static int load_scripts(struct server *server, const struct script_paths *paths) {
   int rc = 0;
-  server->scripts = calloc(paths->count ? paths->count : 1, sizeof *server->scripts);
-  if (!server->scripts) return -1;
   for (size_t i = 0; i < paths->count; i++) {
     struct script *script = script_load(paths->files[i], &server->script_options);
-    if (script) {
-      server->scripts[server->script_count++] = script;
-    } else {
-      rc = -1;
-    }
+    if (script && server_append_script(server, script) == 0) continue;
+    if (script) script_free(script);
+    rc = -1;
   }
   return rc;
 }
@@ -164,9 +213,12 @@ static int server_load(const struct server_options *options, struct server **out
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) return -1;
   server->options = *options;
+  notify_init(&server->notify, options->log);
+  server->activation = activation_new(options->log);
   server->loop = net_loop_new();
   server->watchdog = vm_watchdog_new(on_stuck, server);
-  if (!server->loop || !server->watchdog || open_handles(server) < 0) {
+  if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
+  if (!server->turn || !server->watchdog || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -176,13 +228,18 @@ static int server_load(const struct server_options *options, struct server **out
       .watchdog = server->watchdog,
       .host = options->host,
       .backlog = options->backlog,
+      .drain_ms = options->drain_ms,
+      .activation = server->activation,
       .unsafe = options->unsafe,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
+      .who_listens = who_listens,
+      .on_sources = server_sources_changed,
       .context = server,
   };
   struct script_paths paths;
-  int rc = script_paths_find(&paths, options->paths, options->path_count, options->log);
+  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
+                             options->log);
   if (load_scripts(server, &paths) < 0) rc = -1;
   script_paths_deinit(&paths);
   return rc;
@@ -198,17 +255,20 @@ static int listen_all(struct server *server) {
   }
   int rc = 0;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_listen(server->scripts[i], listen) < 0) rc = -1;
+    if (script_start(server->scripts[i], listen) < 0) rc = -1;
   }
+  if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
 
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
   }
+  if (rc == 0) server_follow_open(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -216,17 +276,21 @@ int server_open(const struct server_options *options, struct server **out) {
 }
 
 int server_run(struct server *server) {
+  notify_ready(&server->notify);
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   return 0;
 }
 
 void server_free(struct server *server) {
+  server_follow_close(server);
   if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
+  activation_free(server->activation);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
+    if (server->turn) net_defer_close(server->turn);
     net_loop_free(server->loop);
   }
   if (server->control) control_free(server->control);
@@ -234,7 +298,7 @@ void server_free(struct server *server) {
 }
 
 const char *server_phase_name(const struct server *server) {
-  static const char *const names[] = {"serving", "draining", "closing", "ending"};
+  static const char *const names[] = {"serving", "leaving", "draining", "closing", "ending"};
   return names[server->phase];
 }
 
@@ -252,32 +316,26 @@ struct script *server_script(const struct server *server, size_t index) {
 
 void server_drain(struct server *server, const char *cause) {
   if (server->phase != SERVING) return;
-  start_draining(server, cause);
+  start_leaving(server, cause);
   stop_when_drained(server);
 }
 
-void server_reload(struct server *server,
-                   void (*each)(void *context, const struct reload_result *result), void *context) {
-  for (size_t i = 0; i < server->script_count; i++) {
-    struct script_status status;
-    script_status(server->scripts[i], &status);
-    const struct reload_result result = {
-        .path = status.path,
-        .outcome = RELOAD_FAILED,
-        .version = status.version,
-        .error = "this server cannot take on a change: restart it",
-    };
-    each(context, &result);
-  }
-}
-
-int server_check(const struct server_options *options, FILE *out) {
+int server_examine(const struct server_options *options,
+                   int (*visit)(void *context, struct script *script), void *context) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_describe(server->scripts[i], out) < 0) rc = -1;
+    if (visit(context, server->scripts[i]) < 0) rc = -1;
   }
   server_free(server);
   return rc;
+}
+
+static int describe(void *context, struct script *script) {
+  return script_describe(script, context);
+}
+
+int server_check(const struct server_options *options, FILE *out) {
+  return server_examine(options, describe, out);
 }

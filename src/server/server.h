@@ -16,11 +16,15 @@ struct server_options {
   struct log *log;
   const char *const *paths; /* scripts, or directories of *.lua */
   size_t path_count;
-  const char *listen;  /* replaces what the one script says; NULL: as it says */
-  const char *host;    /* where an address names none */
-  int backlog;         /* of each listening socket */
-  int64_t drain_ms;    /* how long connections may go on after SIGTERM */
-  bool unsafe;         /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const char
+      *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
+  const char *listen; /* replaces what the one script says; NULL: as it says */
+  const char *host;   /* where an address names none */
+  int backlog;        /* of each listening socket */
+  int64_t grace_ms;   /* after SIGTERM, until new connections are refused */
+  int64_t drain_ms;   /* how long connections may go on then */
+  bool no_watch;      /* files are looked at only when somebody asks for it */
+  bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
 };
@@ -32,7 +36,7 @@ int server_open(const struct server_options *options, struct server **out);
 int server_run(struct server *server);
 void server_free(struct server *server);
 
-/* "serving", "draining", "closing" or "ending"; static text. */
+/* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
 size_t server_script_count(const struct server *server);
@@ -56,9 +60,15 @@ struct reload_result {
   const char *error; /* of RELOAD_FAILED */
 };
 
-/* Takes on what changed of the scripts, between two events, and tells of each of them. */
+/* Loads every script anew, and takes on what came to or left the served directories, between two
+ * events; tells each(context, result) of each, unless it is NULL. */
 void server_reload(struct server *server,
                    void (*each)(void *context, const struct reload_result *result), void *context);
+
+/* Loads every script without listening, and shows each to `visit`, which tells by -1 that something
+ * is wrong with it. 0, or -1 when there were faults, with a script or in loading, which were logged. */
+int server_examine(const struct server_options *options,
+                   int (*visit)(void *context, struct script *script), void *context);
 
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults. */

@@ -141,22 +141,23 @@ static bool read_filters(struct watch *watch, const struct control_call *call) {
   return true;
 }
 
-static void tell_listeners(struct watch *watch, const struct script_status *status,
-                           const char *script) {
-  for (size_t i = 0; i < status->listener_count; i++) {
-    struct event event = {.kind = EVENT_LISTEN, .source = EVENT_KERNEL, .script = script};
-    event.of.listen.address = status->listeners[i];
-    tap_tell(watch->tap, &watch->watcher, &event);
-  }
+struct naming {
+  struct watch *watch;
+  const char *script;
+};
+
+static void tell_listener(void *context, const char *name) {
+  const struct naming *naming = context;
+  struct event event = {.kind = EVENT_LISTEN, .source = EVENT_KERNEL, .script = naming->script};
+  event.of.listen.address = name;
+  tap_tell(naming->watch->tap, &naming->watch->watcher, &event);
 }
 
 /* What was there before, so that what comes makes sense. */
 static void tell_script(struct watch *watch, struct script *script) {
-  struct script_status status;
+  struct naming naming = {.watch = watch, .script = script_conn_group(script, 0)->script};
   struct conn_group *group;
-  script_status(script, &status);
-  if (server_is_serving(control_server(watch->client)))
-    tell_listeners(watch, &status, script_conn_group(script, 0)->script);
+  script_each_listener(script, tell_listener, &naming);
   for (size_t i = 0; (group = script_conn_group(script, i)); i++) {
     struct conn *conn = NULL;
     while ((conn = conn_group_next(group, conn))) {

@@ -212,14 +212,16 @@ static int l_yield(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
-void vm_open_coroutine(lua_State *L) {
+void vm_prepare_coroutines(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
+}
 
+void vm_open_coroutine(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"resume", l_resume}, {"wrap", l_wrap}, {"yield", l_yield}, {"close", l_close}, {NULL, NULL}};
   lua_getglobal(L, LUA_COLIBNAME);

@@ -1,6 +1,6 @@
 /* vm/library.c — where require() looks: preloaded, moonport's own, the script's folder, LUA_PATH.
  *
- * Modules in Lua are read as text only. C modules are found as in `lua` itself; the binary exports
+ * C modules are found as in `lua` itself; the binary exports
  * Lua's symbols for them. */
 #include "vm/library.h"
 
@@ -45,7 +45,18 @@ static int search_library(lua_State *L) {
   return 2;
 }
 
-/* Searcher: package.path, as Lua's own but for text only. */
+/* A module that is not there: the script may work once it is, in its own folder. */
+static void note_missing(lua_State *L, const char *name) {
+  const char *dir = vm_of(L)->options.script_dir;
+  char path[PATH_BYTES];
+  if (!dir) return;
+  luaL_gsub(L, name, ".", LUA_DIRSEP);
+  snprintf(path, sizeof path, "%s/%s.lua", dir, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  loader_note_source(L, path, NULL, 0);
+}
+
+/* Searcher: package.path, as Lua's own, by moonport's loader. */
 static int search_path(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   lua_getglobal(L, LUA_LOADLIBNAME);
@@ -53,7 +64,10 @@ static int search_path(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_getfield(L, -3, "path");
   lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) return 1; /* where it looked */
+  if (lua_isnil(L, -2)) {
+    note_missing(L, name);
+    return 1; /* where it looked */
+  }
   lua_pop(L, 1);
   const char *file = lua_tostring(L, -1);
   if (loader_load(L, file) != LUA_OK) {
@@ -81,9 +95,7 @@ void vm_open_searchers(lua_State *L) {
   }
   lua_pushcfunction(L, search_library);
   lua_rawseti(L, -2, 2);
-  if (!vm->options.unsafe) {
-    lua_pushcfunction(L, search_path);
-    lua_rawseti(L, -2, 3);
-  }
+  lua_pushcfunction(L, search_path);
+  lua_rawseti(L, -2, 3);
   lua_pop(L, 2);
 }

@@ -1,34 +1,29 @@
 /* vm/loader.c — a Lua source file, read whole and compiled — does not know what it is for. */
 #include "vm/loader.h"
 
+#include "base/file.h"
+#include "vm/vm_state.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* A descriptor of a regular file, or -1 with the reason in `error`. */
-static int open_regular(const char *path, struct stat *status, char *error, size_t error_size) {
-  /* O_NONBLOCK: opening a FIFO would wait for its writer. */
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) {
-    snprintf(error, error_size, "cannot be read: %s", strerror(errno));
-    return -1;
+/* Why file_open_regular() refused, as what follows the path. */
+static void say_refusal(int rc, char *error, size_t error_size) {
+  switch (-rc) {
+    case EISDIR: snprintf(error, error_size, "is a directory, not a file of Lua source"); break;
+    case ENXIO:
+      snprintf(error, error_size, "is a device, pipe or socket, not a file of Lua source");
+      break;
+    case EFBIG:
+      snprintf(error, error_size, "is larger than %d MiB: is it a Lua script?",
+               LOADER_BYTES_MAX / (1024 * 1024));
+      break;
+    default: snprintf(error, error_size, "cannot be read: %s", strerror(-rc));
   }
-  if (fstat(fd, status) == 0 && S_ISREG(status->st_mode)) {
-    if (status->st_size <= LOADER_BYTES_MAX) return fd;
-    snprintf(error, error_size, "is larger than %d MiB: is it a Lua script?",
-             LOADER_BYTES_MAX / (1024 * 1024));
-  } else {
-    snprintf(error, error_size, "is %s, not a file of Lua source",
-             S_ISDIR(status->st_mode) ? "a directory" : "a device, pipe or socket");
-  }
-  close(fd);
-  return -1;
 }
 
 /* The whole file; the caller frees it. NULL with the reason in `error`. */
@@ -66,24 +61,33 @@ static const char *skip_prologue(const char *bytes, size_t *size) {
   return bytes + skipped;
 }
 
+void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size) {
+  const struct vm_options *options = &vm_of(L)->options;
+  if (options->on_source) options->on_source(options->context, path, bytes, size);
+}
+
 int loader_load(lua_State *L, const char *path) {
   char error[200];
   struct stat status = {0};
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
-  int fd = open_regular(path, &status, error, sizeof error);
+  int fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
   char *bytes = NULL;
   size_t size = 0;
-  if (fd >= 0) {
+  if (fd < 0) {
+    say_refusal(fd, error, sizeof error);
+  } else {
     bytes = read_whole(fd, (size_t)status.st_size, &size, error, sizeof error);
     close(fd);
   }
+  loader_note_source(L, path, bytes, size);
   if (!bytes) {
     lua_pushfstring(L, "%s %s", path, error);
     lua_remove(L, -2);
     return LUA_ERRFILE;
   }
   const char *source = skip_prologue(bytes, &size);
-  int rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), "t");
+  const char *mode = vm_of(L)->options.unsafe ? "bt" : "t";
+  int rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), mode);
   free(bytes);
   lua_remove(L, -2);
   return rc;

@@ -7,9 +7,12 @@
 /* A source file larger than this is a mistake. */
 enum { LOADER_BYTES_MAX = 16 * 1024 * 1024 };
 
-/* Like luaL_loadfilex(L, path, "t"): pushes the chunk and returns LUA_OK, or pushes a message that
+/* Like luaL_loadfilex(): pushes the chunk and returns LUA_OK, or pushes a message that
  * starts with the path. Only regular files; a directory, a FIFO or a device is an error and never
- * blocks. Raises only when memory is out. */
+ * blocks. Binary chunks only where the operator allows them. Raises only when memory is out. */
 int loader_load(lua_State *L, const char *path);
+/* Tells whoever follows the script's sources (vm_options.on_source) that this is one of them.
+ * `bytes` is NULL for a file that could not be read. */
+void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
+#include "vm/world.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -47,6 +48,8 @@ static struct vm_task *task_take(struct vm *vm) {
 /* A coroutine that failed is never used again: an error raised by a hook leaves hooks off in it. */
 static void task_give_back(struct vm_task *task, bool failed) {
   struct vm *vm = task->vm;
+  vm_world_unref(task->world);
+  task->world = NULL;
   struct vm_task **place = &vm->idle;
   if (failed || vm->idle_count >= IDLE_MAX) {
     luaL_unref(vm->L, LUA_REGISTRYINDEX, task->reference);
@@ -127,6 +130,7 @@ bool vm_watch_end(struct vm *vm) {
 
 /* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. */
 static void unwind(struct vm_task *task) {
+  vm_world_enter(task->world);
   vm_watch_begin(task->vm, task->L);
 #if LUA_VERSION_RELEASE_NUM >= 50406
   lua_closethread(task->L, task->vm->L);
@@ -165,6 +169,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   struct vm *vm = task->vm;
   assert(!vm->running && !vm->frame); /* entry into Lua never nests */
   struct vm_frame frame = {.L = task->L};
+  vm_world_enter(task->world);
   task->turn++;
   task->waiting = false;
   vm->running = task;
@@ -203,6 +208,8 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   }
   task->owner = owner->self;
   task->conn_id = owner->conn_id;
+  task->world = owner->world;
+  vm_world_ref(task->world);
   task->on_fail = owner->on_fail;
   task->on_end = owner->on_end;
   task->on_cancel = owner->on_cancel;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct vm;
+struct vm_world;
 struct vm_task; /* opaque; lent by the state from vm_enter() until the coroutine ends */
 
 /* One wait of one task. It may be kept beyond that wait: waking it then does nothing. */
@@ -32,7 +33,8 @@ enum vm_status { VM_DONE, VM_WAITING, VM_FAILED };
 /* Who is told how a task ends. */
 struct vm_owner {
   void *self;
-  uint64_t conn_id; /* whose work this is, for the log; 0: nobody's */
+  uint64_t conn_id;       /* whose work this is, for the log; 0: nobody's */
+  struct vm_world *world; /* whose code runs: the task keeps it alive */
   /* It raised. Comes before on_end, or before vm_enter() returns VM_FAILED. */
   void (*on_fail)(void *self, const struct vm_failure *failure);
   /* It ended after having waited. */

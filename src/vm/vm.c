@@ -51,6 +51,9 @@ static void on_warning(void *context, const char *text, int to_be_continued) {
  * of them. */
 enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
 
+/* Well below a millisecond of work. */
+enum { COLLECT_STEP_KIB = 64 };
+
 void vm_tune_collector(struct vm *vm) {
   size_t used = vm->memory_bytes;
   size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
@@ -80,12 +83,10 @@ static void watch_collections(lua_State *L) {
   lua_pop(L, 1);
 }
 
-static int open_all(lua_State *L) {
+static int prepare(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  vm_open_libraries(L);
-  vm_open_coroutine(L);
-  vm_open_searchers(L);
+  vm_prepare_coroutines(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
   watch_collections(L);
   return 0;
@@ -106,7 +107,7 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
   /* Every coroutine starts with a copy of the main thread's extra space. */
   memcpy(lua_getextraspace(vm->L), &vm, sizeof vm);
   char error[1];
-  if (!vm_protect(vm, open_all, vm, error, sizeof error)) {
+  if (!vm_protect(vm, prepare, vm, error, sizeof error)) {
     vm_free(vm);
     return NULL;
   }
@@ -125,6 +126,14 @@ void vm_free(struct vm *vm) {
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget) {
   vm->budget = *budget;
+}
+
+bool vm_collect_step(struct vm *vm) {
+  vm_watch_begin(vm, vm->L); /* it may run finalizers */
+  bool ended = lua_gc(vm->L, LUA_GCSTEP, COLLECT_STEP_KIB);
+  vm_watch_end(vm);
+  if (vm->collected) vm_tune_collector(vm);
+  return ended;
 }
 
 size_t vm_memory_bytes(const struct vm *vm) {

@@ -14,6 +14,8 @@ struct vm_options {
   const char *script_dir;       /* first in package.path; NULL: none */
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
+  /* A file of Lua source was read, or (`bytes` is NULL) could not be; NULL: nobody cares. */
+  void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* lua_warning, and errors in finalizers: one whole line. */
   void (*warn)(void *context, const char *text, size_t size);
   /* os.exit(code), which must not return; NULL: a script may not. */
@@ -27,12 +29,15 @@ struct vm_budget {
   unsigned cpu_ms_max; /* per entry; 0: no limit */
 };
 
-/* A state with the standard libraries, sandboxed as `options` says. NULL when memory is out. */
+/* A state with nothing in it yet: vm/world.h gives a script its libraries, sandboxed as `options`
+ * says. NULL when memory is out. */
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget);
 /* Runs finalizers; nothing of the state may be running or called afterwards. */
 void vm_free(struct vm *vm);
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
+/* Does a little of the collector's work; true when that ended a cycle. */
+bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */

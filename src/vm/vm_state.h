@@ -25,6 +25,7 @@ struct vm {
   struct vm_task *idle;    /* cached ones, most recently used first */
   size_t idle_count;       /* of those with a coroutine */
   struct vm_frame *frame;  /* innermost; NULL outside Lua */
+  struct vm_world *world;  /* in force; NULL before the first */
   bool collected;          /* the collector finished a cycle: its pause is due to be set */
   bool closing;            /* lua_close() is under way */
   char warning[200];       /* the pieces of a warning, until its last one */
@@ -41,6 +42,7 @@ struct vm_task {
   uint64_t turn; /* counts the entries; a ticket of an earlier one is stale */
   bool waiting;
   struct vm_task *idle_next;
+  struct vm_world *world; /* whose code it runs; a reference of it */
   void *owner;
   uint64_t conn_id;
   void (*on_fail)(void *owner, const struct vm_failure *failure);
@@ -70,6 +72,8 @@ void vm_tell_cancelled(struct vm_task *task);
 
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);
+/* vm/coroutine.c: once for each state. Raises. */
+void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */
 void vm_reserve_coroutine(lua_State *L, lua_State *co);
 /* vm/coroutine.c: replaces resume, wrap and yield. Raises. */

@@ -16,6 +16,8 @@ local function environment(changes)
   end
   -- Servers that run at the same time must not meet at the default path.
   variables.MOONPORT_CONTROL = "off"
+  -- Where the tests run is not what is tested: this says that it is no container.
+  variables.container = ""
   for name, value in pairs(changes or {}) do variables[name] = value or nil end
   local list = {}
   for name, value in pairs(variables) do list[#list + 1] = name .. "=" .. tostring(value) end

@@ -115,6 +115,23 @@ static void resolves_each_address_once(void) {
   CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), 1);
 }
 
+static void asks_nobody_for_numbers(void) {
+  const char *const texts[] = {"127.0.0.1:80", "[::1]:7", "unix:/run/x.sock"};
+  struct address address;
+  struct sockaddr_storage found;
+  socklen_t size;
+  char error[ERROR_SIZE];
+  char text[ADDRESS_TEXT_MAX];
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    CHECK_NUMBER(address_parse(texts[i], "h", &address, error, sizeof error), 0);
+    CHECK_NUMBER(address_numeric(&address, &found, &size), 0);
+    address_from_sockaddr((struct sockaddr *)&found, size, text, sizeof text);
+    CHECK_TEXT(text, texts[i]);
+  }
+  CHECK_NUMBER(address_parse("localhost:80", "h", &address, error, sizeof error), 0);
+  CHECK_NUMBER(address_numeric(&address, &found, &size), -1);
+}
+
 static void says_which_host_does_not_resolve(void) {
   struct address address;
   struct sockaddr_storage found[1];
@@ -150,6 +167,7 @@ static const struct check_case cases[] = {
     {"a wrong address is told what to write instead", says_what_to_write_instead},
     {"hosts, paths and messages keep to their limits", keeps_to_the_limits},
     {"the resolver gives each address once", resolves_each_address_once},
+    {"an address in numbers needs no resolver, and a name does", asks_nobody_for_numbers},
     {"a host that does not resolve is named", says_which_host_does_not_resolve},
     {"peers on Unix sockets are shown, named or not", shows_unix_peers},
 };

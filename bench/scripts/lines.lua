@@ -1,0 +1,9 @@
+-- lines.lua — echoes lines that the core splits. Its counterpart is lines_by_hand.lua.
+
+return {
+  frame = "line",
+
+  on_message = function(conn, line)
+    conn:send_message(line)
+  end,
+}

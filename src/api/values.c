@@ -1,0 +1,41 @@
+/* api/values.c — Lua values that several modules make the same way. */
+#include "api/values.h"
+
+#include "api/errors.h"
+#include "base/address.h"
+
+void api_set_integer(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+void api_open_socket_type(lua_State *L, const char *name, const luaL_Reg *methods,
+                          lua_CFunction finalizer) {
+  luaL_newmetatable(L, name);
+  lua_pushcfunction(L, finalizer);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_getfield(L, -1, "close");
+  lua_setfield(L, -3, "__close");
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+int api_push_address(lua_State *L, int rc, const struct sockaddr_storage *address, socklen_t size) {
+  char text[ADDRESS_TEXT_MAX];
+  if (rc < 0) return api_push_error(L, rc, NULL);
+  address_from_sockaddr((const struct sockaddr *)address, size, text, sizeof text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+int api_read_address(lua_State *L, int index, const char *default_host, struct address *out) {
+  char error[512];
+  const char *text = luaL_checkstring(L, index);
+  if (address_parse(text, default_host, out, error, sizeof error) == 0) return 0;
+  luaL_pushfail(L);
+  lua_pushliteral(L, "EINVAL");
+  lua_pushstring(L, error);
+  return 3;
+}

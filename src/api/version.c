@@ -1,0 +1,316 @@
+/* api/version.c — one version of a script: loaded, put in force, retired.
+ *
+ * The next version adopts a cohort as a whole, by changing one pointer: ten thousand connections
+ * follow between two events. A version that nothing uses any more is freed in the runtime's next
+ * turn, and then the collector goes through the state in small steps, so that its memory, and
+ * the sockets that only it knew, are given back soon. */
+#include "api/version.h"
+
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/modules.h"
+#include "api/runtime.h"
+#include "api/task.h"
+#include "api/timer.h"
+#include "api/udp.h"
+#include "api/wait.h"
+#include "net/defer.h"
+#include "net/loop.h"
+#include "net/timer.h"
+#include "vm/world.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  SWEEP_CONNS = 256,    /* told on_reload in one turn */
+  COLLECTOR_CYCLES = 2, /* the first finds what is dead and runs finalizers, the second frees it */
+  SOURCES_MAX = 10000,  /* a script that reads more files than that is not followed further */
+};
+
+struct version *version_of(lua_State *L) {
+  const struct vm_world *world = vm_world_in_force(vm_of(L));
+  struct version *version = world ? vm_world_owner(world) : NULL;
+  if (!version) version = runtime_of(L)->current;
+  if (!version) luaL_error(L, "the script has ended");
+  return version;
+}
+
+static struct cohort *cohort_new(struct version *version) {
+  struct cohort *cohort = calloc(1, sizeof *cohort);
+  if (!cohort) return NULL;
+  cohort->runtime = version->runtime;
+  cohort->version = version;
+  conn_group_init(&cohort->group, version->runtime->loop, &api_conn_events, cohort);
+  cohort->group.script = version->runtime->script;
+  return cohort;
+}
+
+struct version *version_new(struct runtime *runtime) {
+  struct version *version = calloc(1, sizeof *version);
+  if (!version) return NULL;
+  version->runtime = runtime;
+  version->number = runtime->version_last + 1;
+  service_init(&version->service);
+  list_init(&version->link);
+  list_init(&version->timers);
+  list_init(&version->tasks);
+  list_init(&version->listeners);
+  list_init(&version->udp);
+  version->world = vm_world_new(runtime->vm, runtime_furnish, version);
+  if (version->world) return version;
+  free(version);
+  return NULL;
+}
+
+bool version_load(struct version *version, const char *path) {
+  if (!service_load(version->runtime, version->world, path, &version->service)) return false;
+  version->cohort = cohort_new(version);
+  if (!version->cohort) runtime_fault(version->runtime, "%s: not enough memory", path);
+  return version->cohort != NULL;
+}
+
+/* What it began for itself ends; with `all`, also what it began for one of its connections, or its
+ * connections' cohort is not there any more. */
+static void end(struct version *version, bool all) {
+  api_end_timers(version, all);
+  api_end_tasks(version, all);
+  api_end_listeners(version, all);
+  api_end_udp(version, all);
+}
+
+static void cohort_free(struct runtime *runtime, struct cohort *cohort) {
+  runtime->past.accepted += cohort->group.accepted;
+  runtime->past.bytes_in += cohort->group.bytes_in;
+  runtime->past.bytes_out += cohort->group.bytes_out;
+  free(cohort);
+}
+
+void version_free(struct version *version) {
+  struct runtime *runtime = version->runtime;
+  if (runtime->current == version) runtime->current = NULL;
+  end(version, true);
+  if (version->drain) net_timer_close(version->drain);
+  list_remove(&version->link);
+  service_deinit(runtime, &version->service);
+  vm_world_disown(version->world);
+  /* Finalizers that run before the next handler find themselves in a world, too. */
+  if (runtime->current) vm_world_enter(runtime->current->world);
+  vm_world_unref(version->world);
+  if (version->cohort) cohort_free(runtime, version->cohort);
+  sources_free(version->sources, version->source_count);
+  free(version);
+}
+
+/* --- Coming into force --------------------------------------------------------------------- */
+
+static void apply_limits(struct conn_group *group, const struct service *service) {
+  bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms;
+  group->queue_bytes_max = service->write_queue_bytes_max;
+  group->queue_high = service->write_queue_bytes_max / 4;
+  group->queue_low = group->queue_high / 2;
+  group->idle_ms = service->idle_ms;
+  group->write_ms = service->write_ms;
+  group->linger_ms = service->linger_ms;
+  if (sooner) conn_group_reschedule(group);
+}
+
+static void mark_adopted(struct conn *conn, void *context) {
+  const struct version *version = context;
+  struct api_conn *self = conn_owner(conn);
+  if (!self) return;
+  if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
+  if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
+}
+
+/* The connections of the version before are this one's: their next event finds its handlers. */
+static void adopt(struct version *version, struct version *before) {
+  struct cohort *cohort = before->cohort;
+  free(version->cohort);
+  version->cohort = cohort;
+  before->cohort = NULL;
+  cohort->version = version;
+  cohort->adopted_id_max = cohort->converted_id_max = 0;
+  conn_group_each(&cohort->group, mark_adopted, version);
+  struct conn *newest = conn_group_newest(&cohort->group);
+  if (!newest || !service_has(&version->service, HANDLER_ON_RELOAD)) return;
+  cohort->adopted_id_max = conn_id(newest);
+}
+
+static void close_for_reload(struct conn *conn, void *context) {
+  (void)context;
+  conn_close(conn, REASON_RELOAD);
+}
+
+static void close_cohort(struct version *version) {
+  conn_group_each(&version->cohort->group, close_for_reload, NULL);
+  net_loop_flush(version->runtime->loop);
+}
+
+static void on_drain_deadline(void *owner) {
+  close_cohort(owner);
+}
+
+static void let_drain(struct version *before, uint64_t drain_ms) {
+  if (before->drain) return;
+  before->drain = net_timer_open(before->runtime->loop, drain_ms, 0, on_drain_deadline, before);
+  if (!before->drain) close_cohort(before); /* no memory to wait with */
+}
+
+void versions_drain(struct runtime *runtime, uint64_t drain_ms) {
+  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
+    struct version *version = LIST_ELEMENT(link, struct version, link);
+    if (version->cohort) let_drain(version, drain_ms);
+  }
+}
+
+static void follow(struct version *version, struct version *before, uint64_t drain_ms) {
+  enum reload_policy policy = version->service.reload;
+  /* What runs in `main` has no next event to find new handlers at. */
+  bool runs_main = service_has(&before->service, HANDLER_MAIN);
+  if (policy == RELOAD_ADOPT && !runs_main) adopt(version, before);
+  if (policy == RELOAD_DRAIN) let_drain(before, drain_ms);
+  if (policy == RELOAD_CLOSE) close_cohort(before);
+}
+
+void version_put_in_force(struct version *version, uint64_t drain_ms) {
+  struct runtime *runtime = version->runtime;
+  struct version *before = runtime->current;
+  const struct vm_budget budget = {version->service.memory_bytes_max, version->service.cpu_ms_max};
+  runtime->current = version;
+  runtime->version_last = version->number;
+  list_append(&runtime->versions, &version->link);
+  vm_set_budget(runtime->vm, &budget);
+  if (before) follow(version, before, drain_ms);
+  if (version->cohort) apply_limits(&version->cohort->group, &version->service);
+  apply_limits(&runtime->sequential, &version->service);
+  if (before) end(before, false);
+  versions_changed(runtime);
+}
+
+/* --- What uses it ----------------------------------------------------------------------------- */
+
+static bool is_used(const struct version *version) {
+  const struct cohort *cohort = version->cohort;
+  if (version == version->runtime->current) return true;
+  return cohort && (cohort->group.count > 0 || cohort->closing > 0);
+}
+
+static void free_unused(struct runtime *runtime) {
+  struct list *link = runtime->versions.next;
+  while (link != &runtime->versions) {
+    struct version *version = LIST_ELEMENT(link, struct version, link);
+    link = link->next;
+    if (is_used(version)) continue;
+    version_free(version);
+    runtime->collector_cycles = COLLECTOR_CYCLES;
+  }
+}
+
+struct sweep {
+  struct cohort *cohort;
+  size_t left;
+};
+
+/* Making its object tells a connection that it was adopted; see api_make_conn(). */
+static void convert(struct conn *conn, void *context) {
+  struct sweep *sweep = context;
+  uint64_t id = conn_id(conn);
+  struct cohort *cohort = sweep->cohort;
+  if (sweep->left == 0 || id <= cohort->converted_id_max || id > cohort->adopted_id_max) return;
+  sweep->left--;
+  struct api_conn *self = conn_is_closing(conn) ? NULL : api_conn_of(conn);
+  cohort->converted_id_max = id;
+  if (self) api_conn_deliver(self);
+}
+
+/* True when there are more to be told. */
+static bool sweep_adopted(struct version *version) {
+  struct cohort *cohort = version ? version->cohort : NULL;
+  if (!cohort || cohort->converted_id_max >= cohort->adopted_id_max) return false;
+  struct sweep sweep = {.cohort = cohort, .left = SWEEP_CONNS};
+  conn_group_each(&cohort->group, convert, &sweep);
+  if (sweep.left > 0) cohort->converted_id_max = cohort->adopted_id_max;
+  return sweep.left == 0;
+}
+
+static bool collect(struct runtime *runtime) {
+  if (runtime->collector_cycles > 0 && vm_collect_step(runtime->vm)) runtime->collector_cycles--;
+  return runtime->collector_cycles > 0;
+}
+
+void versions_settle(struct runtime *runtime) {
+  free_unused(runtime);
+  bool more = sweep_adopted(runtime->current);
+  if (collect(runtime)) more = true;
+  net_loop_flush(runtime->loop); /* a finalizer may have closed a connection */
+  if (more) net_defer_ask(runtime->defer);
+}
+
+void versions_changed(struct runtime *runtime) {
+  if (runtime->versions.next != runtime->versions.prev) net_defer_ask(runtime->defer);
+}
+
+/* --- Over all versions --------------------------------------------------------------------- */
+
+size_t runtime_conn_count(const struct runtime *runtime) {
+  return (size_t)runtime_totals(runtime).open;
+}
+
+void runtime_conn_each(struct runtime *runtime, void (*visit)(struct conn *conn, void *context),
+                       void *context) {
+  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
+    struct cohort *cohort = LIST_ELEMENT(link, struct version, link)->cohort;
+    if (cohort) conn_group_each(&cohort->group, visit, context);
+  }
+}
+
+struct conn_totals runtime_totals(const struct runtime *runtime) {
+  struct conn_totals totals = runtime->past;
+  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
+    const struct cohort *cohort = LIST_ELEMENT(link, struct version, link)->cohort;
+    if (!cohort) continue;
+    totals.open += cohort->group.count;
+    totals.accepted += cohort->group.accepted;
+    totals.bytes_in += cohort->group.bytes_in;
+    totals.bytes_out += cohort->group.bytes_out;
+  }
+  return totals;
+}
+
+/* --- What it is made of -------------------------------------------------------------------- */
+
+static struct source *find_source(const struct version *version, const char *path) {
+  for (size_t i = 0; i < version->source_count; i++) {
+    if (strcmp(version->sources[i].path, path) == 0) return &version->sources[i];
+  }
+  return NULL;
+}
+
+static struct source *append_source(struct version *version, const char *path) {
+  if (version->source_count >= SOURCES_MAX) return NULL;
+  struct source *sources = realloc(version->sources, (version->source_count + 1) * sizeof *sources);
+  if (!sources) return NULL;
+  version->sources = sources;
+  struct source *source = &sources[version->source_count];
+  *source = (struct source){.path = strdup(path)};
+  if (!source->path) return NULL;
+  version->source_count++;
+  return source;
+}
+
+void version_note_source(struct version *version, const char *path, const char *bytes,
+                         size_t size) {
+  struct source *source = find_source(version, path);
+  if (!source) source = append_source(version, path);
+  if (!source) return;
+  source->was_read = bytes != NULL;
+  source->digest = digest_empty();
+  if (bytes) digest_add(&source->digest, bytes, size);
+}
+
+void sources_free(struct source *sources, size_t count) {
+  for (size_t i = 0; i < count; i++) free(sources[i].path);
+  free(sources);
+}

@@ -1,0 +1,90 @@
+/* api/version.h — one version of a script: what one load of its file brought.
+ *
+ * A version is loaded whole, then put in force, then retired by the next one. What it began for
+ * itself (timers, tasks, sockets of its own) ends with it. Connections belong to a cohort, which
+ * the next version adopts or leaves to the one that has it. */
+#ifndef MOONPORT_API_VERSION_H
+#define MOONPORT_API_VERSION_H
+
+#include "api/service.h"
+#include "base/digest.h"
+#include "base/list.h"
+#include "net/conn.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct runtime;
+struct vm_world;
+
+/* Connections that run under the same version. */
+struct cohort {
+  struct conn_group group;
+  struct runtime *runtime;
+  struct version *version; /* NULL: connections without handlers, which a program made itself */
+  size_t closing; /* closed ones that were not told so yet, for a handler of theirs waits */
+  /* Connections up to this id were adopted; those up to the second know it (on_reload). */
+  uint64_t adopted_id_max;
+  uint64_t converted_id_max;
+};
+
+/* A file that a version read, or looked for in vain. */
+struct source {
+  char *path;
+  bool was_read;
+  struct digest digest; /* of what was read */
+};
+
+struct version {
+  struct runtime *runtime;
+  struct list link; /* in runtime->versions, newest last */
+  unsigned number;  /* from 1 on */
+  struct service service;
+  struct vm_world *world;
+  struct cohort *cohort;   /* NULL once the next version has adopted it */
+  struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */
+  struct list timers;      /* after() and every(): to be ended with it */
+  struct list tasks;       /* spawned and not ended */
+  struct list listeners;   /* sockets that it opened itself */
+  struct list udp;
+  struct source *sources; /* its own file and what it required */
+  size_t source_count;
+};
+
+/* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
+struct version *version_of(lua_State *L);
+
+/* An empty one, the next in number. NULL when memory is out. */
+struct version *version_new(struct runtime *runtime);
+/* Runs the script at `path` in it; nothing of it is in force yet. False after every fault was
+ * logged: it can only be freed then. */
+bool version_load(struct version *version, const char *path);
+/* What a program or a loaded script asked for is in force from now on. Live connections follow the
+ * new version's `reload`; `drain_ms` is the time that "drain" gives them. */
+void version_put_in_force(struct version *version, uint64_t drain_ms);
+/* Every connection, of whichever version, has `drain_ms` to come to its end. */
+void versions_drain(struct runtime *runtime, uint64_t drain_ms);
+/* Ends what it began for itself and frees it. No connection may be left in its cohort. */
+void version_free(struct version *version);
+
+/* Adds a file, unless memory is out; `bytes` is NULL when it could not be read. */
+void version_note_source(struct version *version, const char *path, const char *bytes, size_t size);
+void sources_free(struct source *sources, size_t count);
+/* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
+void versions_settle(struct runtime *runtime);
+/* Asks for that turn when it could have something to do. */
+void versions_changed(struct runtime *runtime);
+
+/* Over all versions. */
+size_t runtime_conn_count(const struct runtime *runtime);
+void runtime_conn_each(struct runtime *runtime, void (*visit)(struct conn *conn, void *context),
+                       void *context);
+struct conn_totals {
+  uint64_t open;
+  uint64_t accepted;
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+};
+struct conn_totals runtime_totals(const struct runtime *runtime);
+
+#endif

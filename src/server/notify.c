@@ -1,0 +1,66 @@
+/* server/notify.c — tells the supervisor how far the server is, as sd_notify(3) does. Knows neither
+ * the server nor who supervises it. */
+#include "server/notify.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* "/run/x", or "@x" for an abstract one. 0: neither, or too long. */
+static socklen_t read_address(const char *text, struct sockaddr_un *out) {
+  size_t size = strlen(text);
+  if ((text[0] != '/' && text[0] != '@') || size < 2 || size >= sizeof out->sun_path) return 0;
+  *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(out->sun_path, text, size);
+  if (text[0] == '@') out->sun_path[0] = '\0';
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+}
+
+void notify_init(struct notify *notify, struct log *log) {
+  *notify = (struct notify){.log = log};
+  const char *text = getenv("NOTIFY_SOCKET");
+  if (!text || !*text) return;
+  notify->size = read_address(text, &notify->address);
+  if (notify->size == 0) {
+    log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME; not used", text);
+  }
+  unsetenv("NOTIFY_SOCKET");
+}
+
+static void tell(const struct notify *notify, const char *state) {
+  if (notify->size == 0) return;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ssize_t sent = fd < 0 ? -1
+                        : sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
+                                 (const struct sockaddr *)&notify->address, notify->size);
+  if (sent < 0) {
+    log_printf(notify->log, LOG_WARN, "the supervisor's NOTIFY_SOCKET takes no \"%.*s\": %s",
+               (int)strcspn(state, "\n"), state, strerror(errno));
+  }
+  if (fd >= 0) close(fd);
+}
+
+void notify_ready(const struct notify *notify) {
+  tell(notify, "READY=1");
+}
+
+void notify_reloading(const struct notify *notify) {
+  struct timespec now;
+  char state[64];
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  /* Type=notify-reload tells by the time which of several reloads this answers. */
+  snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+           (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+  tell(notify, state);
+}
+
+void notify_stopping(const struct notify *notify) {
+  tell(notify, "STOPPING=1");
+}

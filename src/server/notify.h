@@ -1,0 +1,25 @@
+/* server/notify.h — tells the supervisor how far the server is, as sd_notify(3) does. */
+#ifndef MOONPORT_SERVER_NOTIFY_H
+#define MOONPORT_SERVER_NOTIFY_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct log;
+
+struct notify {
+  struct log *log;
+  struct sockaddr_un address;
+  socklen_t size; /* of the address; 0: nobody wants to know */
+};
+
+/* Reads NOTIFY_SOCKET, and takes it out of the environment: what a script starts is not the service. */
+void notify_init(struct notify *notify, struct log *log);
+
+/* Each is one datagram, and none waits. What cannot be sent is a warning in the log. */
+void notify_ready(
+    const struct notify *notify); /* also after a reload, whether it changed a thing */
+void notify_reloading(const struct notify *notify);
+void notify_stopping(const struct notify *notify);
+
+#endif

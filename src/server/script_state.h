@@ -1,0 +1,34 @@
+/* server/script_state.h — a script's fields, for server/script*.c only. */
+#ifndef MOONPORT_SERVER_SCRIPT_STATE_H
+#define MOONPORT_SERVER_SCRIPT_STATE_H
+
+#include "api/runtime.h"
+#include "server/listen.h"
+#include "server/script.h"
+
+#include <time.h>
+
+struct script {
+  struct runtime runtime;
+  struct listen_set listeners;
+  const struct script_options *options;
+  char *path; /* as given */
+  char *directory;
+  struct version *loaded; /* and not in force yet; NULL once it is */
+  const char *listen;     /* instead of what the script says; NULL: as it says */
+  bool started;           /* a version is in force, and was told so */
+  bool is_leaving;        /* it listens no more, and goes when its connections have */
+  time_t loaded_time;     /* when the version in force came */
+  /* Of the last reload, when that failed. */
+  char *error; /* NULL: it did not */
+  time_t error_time;
+  struct source *failed_sources; /* files that it had read, or looked for */
+  size_t failed_source_count;
+};
+
+/* server/script.c. NULL when memory is out. */
+struct script *script_new(const char *path, const struct script_options *options, bool is_program);
+/* server/script_reload.c */
+void script_forget_failure(struct script *script);
+
+#endif

@@ -1,0 +1,69 @@
+/* server/server_state.h — the server's fields, for its own files only. */
+#ifndef MOONPORT_SERVER_SERVER_STATE_H
+#define MOONPORT_SERVER_SERVER_STATE_H
+
+#include "server/notify.h"
+#include "server/script.h"
+#include "server/server.h"
+
+#include <uv.h>
+
+struct activation;
+struct control;
+struct net_defer;
+struct watch;
+struct watch_change;
+
+enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING };
+
+struct server {
+  struct server_options options;
+  struct script_options script_options;
+  struct net_loop *loop;
+  struct vm_watchdog *watchdog;
+  struct control *control;       /* NULL: none */
+  struct activation *activation; /* NULL: the supervisor opened no socket */
+  struct notify notify;
+  struct watch *watch;    /* NULL: none, or it could not be made */
+  struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
+  struct script **scripts;
+  size_t script_count;
+  enum phase phase;
+  bool handles_open;
+  const char **directories; /* those of options.paths that are such */
+  size_t directory_count;
+  bool sources_changed; /* since the watch was last told which files there are */
+  uv_signal_t on_term;
+  uv_signal_t on_int;
+  uv_signal_t on_hup;
+  uv_timer_t deadline;
+  uv_prepare_t
+      log_check; /* before the loop sleeps: is there a log line that could not be written? */
+  uv_timer_t log_retry;
+};
+
+/* Takes it over; -1 when memory is out, and then it did not. */
+int server_append_script(struct server *server, struct script *script);
+
+/* server/server.c: what was put off to the next turn. */
+void server_on_turn(void *server);
+
+/* server/reload.c */
+/* Loads anew each script for which is_concerned(script, context); then adds what came to the served
+ * directories and lets go what left them, where `rescans`. */
+void server_reload_where(struct server *server,
+                         bool (*is_concerned)(const struct script *script, const void *context),
+                         const void *context, bool rescans);
+void server_free_left_now(struct server *server);
+/* Frees, in the next turn, the scripts that were removed and have no connection left. */
+void server_free_left(struct server *server);
+
+/* server/follow.c */
+/* Begins to look for changes, unless that is off; says which files can hide theirs. */
+void server_follow_open(struct server *server);
+void server_follow_close(struct server *server);
+/* The scripts, or what they consist of, are others now. */
+void server_sources_changed(void *server);
+void server_follow_update(struct server *server);
+
+#endif

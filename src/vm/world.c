@@ -1,0 +1,122 @@
+/* vm/world.c — what one loaded script has for its own: globals, libraries, loaded modules. */
+#include "vm/world.h"
+
+#include "vm/vm_state.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+struct vm_world {
+  struct vm *vm;
+  void *owner;
+  lua_CFunction furnish;
+  size_t references;
+  /* Registry references; LUA_NOREF until there is one. */
+  int globals;
+  int loaded;           /* package.loaded */
+  int preload;          /* package.preload */
+  int any_string;       /* keeps a string, to set the metatable of all of them without memory */
+  int string_metatable; /* whose __index is the world's own `string` */
+};
+
+/* Needs no memory: each key is in the registry already, so it cannot raise. */
+static void put_in_force(lua_State *L, const struct vm_world *world) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->globals);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->loaded);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->preload);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->any_string);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->string_metatable);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+void vm_world_enter(struct vm_world *world) {
+  struct vm *vm = world->vm;
+  if (vm->world == world) return;
+  put_in_force(vm->L, world);
+  vm->world = world;
+}
+
+static int new_table_reference(lua_State *L) {
+  lua_newtable(L);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Opening the string library gives all strings a metatable: the world's. */
+static int build(lua_State *L) {
+  struct vm_world *world = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  world->globals = new_table_reference(L);
+  world->loaded = new_table_reference(L);
+  world->preload = new_table_reference(L);
+  world->string_metatable = new_table_reference(L);
+  lua_pushliteral(L, "");
+  world->any_string = luaL_ref(L, LUA_REGISTRYINDEX);
+  put_in_force(L, world);
+  world->vm->world = world;
+  vm_open_libraries(L);
+  vm_open_coroutine(L);
+  vm_open_searchers(L);
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, world->string_metatable);
+  lua_settop(L, 0);
+  return world->furnish(L);
+}
+
+static void release(struct vm_world *world) {
+  lua_State *L = world->vm->L;
+  const int references[] = {world->globals, world->loaded, world->preload, world->any_string,
+                            world->string_metatable};
+  for (size_t i = 0; i < sizeof references / sizeof *references; i++) {
+    luaL_unref(L, LUA_REGISTRYINDEX, references[i]);
+  }
+  if (world->vm->world == world) world->vm->world = NULL;
+  free(world);
+}
+
+struct vm_world *vm_world_new(struct vm *vm, lua_CFunction furnish, void *owner) {
+  struct vm_world *world = malloc(sizeof *world);
+  if (!world) return NULL;
+  *world = (struct vm_world){
+      .vm = vm,
+      .owner = owner,
+      .furnish = furnish,
+      .references = 1,
+      .globals = LUA_NOREF,
+      .loaded = LUA_NOREF,
+      .preload = LUA_NOREF,
+      .any_string = LUA_NOREF,
+      .string_metatable = LUA_NOREF,
+  };
+  struct vm_world *before = vm->world;
+  char error[1];
+  if (vm_protect(vm, build, world, error, sizeof error)) return world;
+  release(world);
+  vm->world = NULL;
+  if (before) vm_world_enter(before);
+  return NULL;
+}
+
+void vm_world_ref(struct vm_world *world) {
+  world->references++;
+}
+
+void vm_world_unref(struct vm_world *world) {
+  if (--world->references == 0) release(world);
+}
+
+void vm_world_disown(struct vm_world *world) {
+  world->owner = NULL;
+}
+
+struct vm_world *vm_world_in_force(const struct vm *vm) {
+  return vm->world;
+}
+
+void *vm_world_owner(const struct vm_world *world) {
+  return world->owner;
+}

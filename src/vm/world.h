@@ -1,0 +1,31 @@
+/* vm/world.h — what one loaded script has for its own: globals, libraries, loaded modules.
+ *
+ * A state holds several worlds while versions of a script overlap. Each has fresh copies of all
+ * that a script can change: what one version writes into a global, a library table or
+ * package.loaded, no other sees. Which one is in force is a matter of four registry entries, so
+ * Lua's own functions need not know. */
+#ifndef MOONPORT_VM_WORLD_H
+#define MOONPORT_VM_WORLD_H
+
+#include <lua.h>
+
+struct vm;
+struct vm_world; /* opaque; lives while somebody holds a reference */
+
+/* A fresh world with the standard libraries, completed by furnish(L), which runs in it and may
+ * raise. `owner` is whoever it is of. One reference belongs to the caller. NULL when memory is
+ * out. */
+struct vm_world *vm_world_new(struct vm *vm, lua_CFunction furnish, void *owner);
+void vm_world_ref(struct vm_world *world);
+void vm_world_unref(struct vm_world *world);
+
+/* Puts it in force, unless it is. Not while Lua runs. */
+void vm_world_enter(struct vm_world *world);
+/* The owner has ended; what still runs in the world has none. */
+void vm_world_disown(struct vm_world *world);
+/* The world of the code that runs, or ran last; NULL before the first. */
+struct vm_world *vm_world_in_force(const struct vm *vm);
+/* NULL when it has ended. */
+void *vm_world_owner(const struct vm_world *world);
+
+#endif

@@ -1,0 +1,125 @@
+-- deploy_spec.lua — what deploy/ holds, as far as it can be judged without running it; the
+-- container tests run some of it.
+
+local cjson = require "cjson"
+local rig = require "tests.support.rig"
+local server = require "tests.support.server"
+local shell = require "tests.support.shell"
+
+local EXPOSURE_MAX = 1.5 -- of 10; systemd calls 2 and less "OK" and smiles
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+-- Every document of a YAML file, as an independent parser reads it.
+local function documents(path)
+  local code = "import json, sys, yaml; " ..
+    "print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
+  local result = shell.run({ "python3", "-c", code, path })
+  assert(result.code == 0, result.stderr)
+  return cjson.decode(result.stdout)
+end
+
+local function exposed_port()
+  return tonumber(read("Dockerfile"):match("\nEXPOSE (%d+)\n"))
+end
+
+describe("deploy/systemd", function()
+  local moonport = rig.new()
+
+  -- The units as they are, but for where this build's program and script are.
+  local function units()
+    local made = moonport:directory()
+    local program = shell.run({ "realpath", server.program }).stdout:match("%C+")
+    local service = read("deploy/systemd/moonport.service")
+      :gsub("/usr/bin/moonport", function() return program end)
+    return made:write("moonport.service", service),
+      made:write("moonport.socket", read("deploy/systemd/moonport.socket"))
+  end
+
+  it("has nothing that systemd-analyze verify finds fault with", function()
+    local result = shell.run(shell.words("systemd-analyze", "verify", "--man=no", { units() }))
+    assert.equal("", result.stderr .. result.stdout)
+    assert.equal(0, result.code)
+  end)
+
+  it("gives the service next to nothing, as systemd-analyze security counts it", function()
+    local service = units()
+    local result = shell.run({ "systemd-analyze", "security", "--offline=yes", service })
+    local exposure = tonumber(result.stdout:match("Overall exposure level for %S+: ([%d.]+)"))
+    assert.is_true(exposure <= EXPOSURE_MAX, result.stdout)
+  end)
+
+  it("names only options that the program takes", function()
+    local command = read("deploy/systemd/moonport.service"):match("\nExecStart=%S+ ([^\n]+)")
+    local help = moonport:run({ command:match("^%S+"), "--help" }).stdout
+    for option in command:gmatch("%-%-[%l-]+") do
+      assert.is_truthy(help:find(option, 1, true), option)
+    end
+  end)
+end)
+
+describe("deploy/kubernetes", function()
+  local moonport = rig.new()
+  local of_kind = {}
+  for _, document in ipairs(documents("deploy/kubernetes/moonport.yaml")) do
+    of_kind[document.kind] = document
+  end
+  local pod = of_kind.Deployment.spec.template.spec
+  local container = pod.containers[1]
+
+  it("holds scripts that are right", function()
+    local made = moonport:directory()
+    for name, text in pairs(of_kind.ConfigMap.data) do made:write(name, text) end
+    local result = moonport:run({ "check", made.path })
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  -- A subPath, like the mount of a single file, keeps what it was at the start.
+  it("mounts the ConfigMap as a directory, where the image looks for scripts", function()
+    assert.equal(of_kind.ConfigMap.metadata.name, pod.volumes[1].configMap.name)
+    assert.same({ { name = pod.volumes[1].name, mountPath = "/scripts", readOnly = true } },
+      container.volumeMounts)
+  end)
+
+  it("asks different questions for readiness and for liveness, and needs no preStop", function()
+    assert.same({ "/usr/bin/moonport", "health", "--ready" }, container.readinessProbe.exec.command)
+    assert.same({ "/usr/bin/moonport", "health" }, container.livenessProbe.exec.command)
+    assert.is_nil(container.lifecycle)
+  end)
+
+  it("publishes the port that the image exposes", function()
+    assert.equal(exposed_port(), container.ports[1].containerPort)
+    assert.equal(container.ports[1].name, of_kind.Service.spec.ports[1].targetPort)
+  end)
+
+  it("selects the pods that it makes", function()
+    local labels = of_kind.Deployment.spec.template.metadata.labels
+    assert.same(of_kind.Service.spec.selector, labels)
+    assert.same(of_kind.Deployment.spec.selector.matchLabels, labels)
+  end)
+end)
+
+describe("deploy/compose.yaml", function()
+  local service = documents("deploy/compose.yaml")[1].services.moonport
+
+  it("publishes the image's port to this machine only", function()
+    assert.same({ ("127.0.0.1:%d:%d"):format(exposed_port(), exposed_port()) }, service.ports)
+  end)
+
+  it("mounts a directory that is there", function()
+    local source = service.volumes[1]:match("^([^:]+):/scripts:ro$")
+    assert.equal(0, shell.run({ "test", "-d", "deploy/" .. source }).code)
+  end)
+
+  it("leaves the container without privileges", function()
+    assert.is_true(service.read_only)
+    assert.same({ "ALL" }, service.cap_drop)
+    assert.same({ "no-new-privileges:true" }, service.security_opt)
+  end)
+end)

@@ -1,0 +1,235 @@
+-- supervised_spec.lua — under systemd and its like: sockets that are handed down, readiness that is
+-- told — the supervisor is tests/support/supervisor.py, and once systemd's own tool.
+
+local client = require "tests.support.client"
+local directory = require "tests.support.directory"
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+local server_support = require "tests.support.server"
+local shell = require "tests.support.shell"
+
+local echo = [[
+  return { listen = 12345, on_data = function(conn, data) conn:send(data) end }
+]]
+
+-- Tells each datagram's sender what it sent.
+local udp_echo = [[
+  return {
+    listen = "udp://:5353",
+    on_datagram = function(sock, data, peer) sock:send(data, peer) end,
+  }
+]]
+
+local function supervisor(...)
+  return shell.words("python3", "tests/support/supervisor.py", { ... }, "--")
+end
+
+local function read(path)
+  local file = io.open(path)
+  if not file then return "" end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function answer_of(server)
+  local peer = server:connect()
+  peer:send("hello\n")
+  return peer:receive_line()
+end
+
+describe("sockets handed down", function()
+  local moonport = rig.new()
+
+  -- `listen = PORT` leaves the host to the operator; the socket unit is the operator's word.
+  for _, host in ipairs({ "127.0.0.1", "0.0.0.0", "::1", "::" }) do
+    it("are used for a listen without a host, whatever their host: " .. host, function()
+      local server = moonport:start(echo, {
+        prefix = supervisor("--tcp", host), args = { "--listen", "{0}" },
+      })
+      local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
+      assert.equal(("tcp://%s:%d"):format(shown, server:port()), server:address())
+      assert.equal("hello", answer_of(server))
+    end)
+  end
+
+  it("are used for a listen with the same host", function()
+    local server = moonport:start(echo, {
+      prefix = supervisor("--tcp", "127.0.0.1"), args = { "--listen", "tcp://127.0.0.1:{0}" },
+    })
+    assert.equal("hello", answer_of(server))
+  end)
+
+  -- systemd opens [::] for ListenStream=12345, and that takes IPv4 too.
+  it("are used for 0.0.0.0 when they take all of IPv6 and IPv4", function()
+    local server = moonport:start(echo, {
+      prefix = supervisor("--tcp", "::"), args = { "--listen", "*:{0}" },
+    })
+    local peer = client.connect("tcp://127.0.0.1:" .. server:port())
+    peer:send("hello\n")
+    assert.equal("hello", peer:receive_line())
+    peer:close()
+  end)
+
+  it("can be several on one port, and each is served", function()
+    local server = moonport:start([[
+      return { listen = { PORT0, PORT1 }, on_data = function(conn, data) conn:send(data) end }
+    ]], {
+      -- The script's own text cannot be given the ports, so a shell writes it.
+      prefix = shell.words(supervisor("--tcp", "127.0.0.1", "--tcp", "127.0.0.1"), "sh", "-c", [[
+        for script; do :; done
+        sed -i "s/PORT0/{0}/; s/PORT1/{1}/" "$script"
+        exec "$0" "$@"
+      ]]),
+      args = {}, listeners = 2,
+    })
+    for index = 1, 2 do
+      local peer = server:connect({ address = server:address(index) })
+      peer:send("hello\n")
+      assert.equal("hello", peer:receive_line())
+    end
+  end)
+
+  it("can be Unix sockets, whose file stays when the server ends", function()
+    local path = moonport:directory():join("x.sock")
+    local server = moonport:start(echo, {
+      prefix = supervisor("--unix", path), args = { "--listen", "unix://" .. path },
+    })
+    assert.equal("hello", answer_of(server))
+    server:stop()
+    assert.equal(0, shell.run({ "test", "-S", path }).code)
+  end)
+
+  it("can be datagram sockets", function()
+    local server = moonport:start(udp_echo, {
+      prefix = supervisor("--udp", "127.0.0.1"), args = { "--listen", "udp://{0}" },
+    })
+    local code = [[
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(10)
+s.sendto(b"hello", ("127.0.0.1", int(sys.argv[1])))
+print(s.recv(100).decode())]]
+    local result = shell.run({ "python3", "-c", code, tostring(server:port()) })
+    assert.equal("hello\n", result.stdout)
+  end)
+
+  -- What a supervisor's socket is for: nobody is refused while the server is not there.
+  it("keep connections that came before the server did", function()
+    local early = moonport:directory():join("early")
+    local server = moonport:start(echo, {
+      prefix = supervisor("--tcp", "127.0.0.1", "--early", early), args = { "--listen", "{0}" },
+    })
+    loop.eventually("an answer to the early one", function() return read(early) == "early" end)
+    assert.equal("hello", answer_of(server))
+  end)
+
+  it("are named when no script listens there", function()
+    local server = moonport:start(echo, { prefix = supervisor("--tcp", "127.0.0.1") })
+    local record = server:expect_log("no script listens there")
+    assert.matches("^the supervisor opened tcp://127%.0%.0%.1:%d+ %(LISTEN_FDS%)", record.message)
+    assert.equal("hello", answer_of(server))
+  end)
+
+  it("are not taken twice: the second script that wants one is refused as ever", function()
+    local made = directory.new()
+    made:write("a.lua", echo)
+    made:write("b.lua", echo)
+    local result = moonport:run({ "serve", made.path }, {
+      prefix = shell.words(supervisor("--tcp", "127.0.0.1"), "sh", "-c", [[
+        sed -i "s/12345/{0}/" "$2"/*.lua
+        exec "$0" "$@"
+      ]]),
+    })
+    made:remove()
+    assert.equal(1, result.code)
+    assert.matches("cannot listen on tcp://127.0.0.1:%d+ %(address already in use%)",
+      result.stderr)
+  end)
+
+  it("are not believed when they were meant for another process", function()
+    local server = moonport:start(echo, {
+      prefix = supervisor("--tcp", "127.0.0.1", "--pid", "1"),
+    })
+    assert.equal("hello", answer_of(server))
+  end)
+
+  it("are refused with a reason when they are of no use", function()
+    local server = moonport:start(echo, { prefix = supervisor("--pipe", "--connection") })
+    server:expect_log("descriptor 3 of LISTEN_FDS is no socket; not used")
+    server:expect_log("descriptor 4 of LISTEN_FDS does not listen: use Accept=no; not used")
+    assert.equal("hello", answer_of(server))
+  end)
+
+  it("are not handed on to what a script starts", function()
+    local server = moonport:start([[
+      os.execute('echo "${LISTEN_FDS-none} ${LISTEN_PID-none} ${NOTIFY_SOCKET-none}" >&2')
+      return { listen = 12345, on_data = function() end }
+    ]], { prefix = supervisor("--tcp", "127.0.0.1"), args = { "--listen", "{0}" } })
+    server:wait_for("listening on")
+    assert.matches("none none none\n", server:log_text())
+    server:allow_log("^none none none$")
+  end)
+
+  it("come from systemd as well", function()
+    local made = moonport:directory()
+    local path = made:join("x.sock")
+    moonport:spawn(shell.words("systemd-socket-activate", "-l", path, server_support.program,
+      "serve", "--listen", "unix://" .. path, made:write("echo.lua", echo)))
+    loop.eventually("systemd to listen", function()
+      return shell.run({ "test", "-S", path }).code == 0
+    end)
+    -- It starts the server only now.
+    local peer = client.connect("unix://" .. path)
+    peer:send("hello\n")
+    assert.equal("hello", peer:receive_line())
+    peer:close()
+  end)
+end)
+
+describe("a supervisor is told", function()
+  local moonport = rig.new()
+
+  for _, kind in ipairs({ "a path", "an abstract name" }) do
+    it("READY when all listen and STOPPING when draining begins, at " .. kind, function()
+      local made = moonport:directory()
+      local name = kind == "a path" and made:join("notify") or "@" .. made.path
+      local told = made:join("told")
+      local server = moonport:start(echo, {
+        prefix = supervisor("--notify", name, "--told", told),
+      })
+      loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+      local peer = server:connect()
+      peer:send("hello\n")
+      assert.equal("hello", peer:receive_line())
+      server:signal("sigterm")
+      loop.eventually("STOPPING=1", function() return read(told) == "READY=1\nSTOPPING=1\n" end)
+      peer:close()
+    end)
+  end
+
+  it("nothing when the server does not come to listen", function()
+    local made = moonport:directory()
+    local told = made:write("told", "")
+    local result = moonport:run({ "serve", made:write("broken.lua", "return {") }, {
+      prefix = supervisor("--notify", made:join("notify"), "--told", told),
+    })
+    assert.equal(1, result.code)
+    assert.equal("", read(told))
+  end)
+
+  it("serves on when nobody listens there, and says so", function()
+    local server = moonport:start(echo, {
+      env = { NOTIFY_SOCKET = moonport:directory():join("none") },
+    })
+    server:expect_log("the supervisor's NOTIFY_SOCKET takes no \"READY=1\": No such file")
+    server:allow_log("STOPPING=1")
+    assert.equal("hello", answer_of(server))
+  end)
+
+  it("does not mind a NOTIFY_SOCKET that is none", function()
+    local server = moonport:start(echo, { env = { NOTIFY_SOCKET = "vsock:1:2" } })
+    server:expect_log("NOTIFY_SOCKET is \"vsock:1:2\": neither a path nor @NAME; not used")
+    assert.equal("hello", answer_of(server))
+  end)
+end)

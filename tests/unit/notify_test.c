@@ -1,0 +1,78 @@
+/* notify_test.c — the datagrams that a supervisor gets; tests/supervised_spec.lua tries the rest. */
+#include "check.h"
+
+#include "base/log.h"
+#include "server/notify.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A supervisor with a name that is free: the kernel chooses it, as five hexadecimal digits. */
+static int listen_for(struct notify *notify, struct log *log) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  socklen_t size = sizeof address;
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  CHECK_NUMBER(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+  CHECK_NUMBER(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+  char name[16];
+  (void)snprintf(name, sizeof name, "@%.5s", address.sun_path + 1);
+  setenv("NOTIFY_SOCKET", name, 1);
+  notify_init(notify, log);
+  CHECK(getenv("NOTIFY_SOCKET") == NULL);
+  return fd;
+}
+
+/* What came; static, read before the next. */
+static const char *received(int fd) {
+  static char text[256];
+  ssize_t size = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+  text[size < 0 ? 0 : size] = '\0';
+  return text;
+}
+
+static void tells_each_state_in_one_datagram(void) {
+  struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_TEXT);
+  struct notify notify;
+  int fd = listen_for(&notify, log);
+  notify_ready(&notify);
+  CHECK_TEXT(received(fd), "READY=1");
+  notify_stopping(&notify);
+  CHECK_TEXT(received(fd), "STOPPING=1");
+  CHECK_TEXT(received(fd), "");
+  close(fd);
+  log_free(log);
+}
+
+static void tells_the_time_of_a_reload(void) {
+  struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_TEXT);
+  struct notify notify;
+  struct timespec before;
+  int fd = listen_for(&notify, log);
+  clock_gettime(CLOCK_MONOTONIC, &before);
+  notify_reloading(&notify);
+  long long usec = 0;
+  CHECK_NUMBER(sscanf(received(fd), "RELOADING=1\nMONOTONIC_USEC=%lld", &usec), 1);
+  long long since = usec - (before.tv_sec * 1000000LL + before.tv_nsec / 1000);
+  CHECK(since >= 0 && since < 60 * 1000000LL);
+  close(fd);
+  log_free(log);
+}
+
+static void tells_nobody_when_nobody_asks(void) {
+  struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_TEXT);
+  struct notify notify;
+  unsetenv("NOTIFY_SOCKET");
+  notify_init(&notify, log);
+  CHECK_NUMBER(notify.size, 0);
+  notify_ready(&notify);
+  log_free(log);
+}
+
+static const struct check_case cases[] = {
+    {"each state is told in one datagram", tells_each_state_in_one_datagram},
+    {"a reload is told with its time", tells_the_time_of_a_reload},
+    {"without NOTIFY_SOCKET nobody is told", tells_nobody_when_nobody_asks},
+};
+CHECK_MAIN(cases)

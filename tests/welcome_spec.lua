@@ -1,0 +1,78 @@
+-- welcome_spec.lua — directories without a script: --welcome, and the script that is made for it.
+
+local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
+
+local echo = "return { listen = 12345, on_data = function(conn, data) conn:send(data) end }"
+
+describe("--welcome", function()
+  local moonport = rig.new()
+
+  local function welcome(directory)
+    return moonport:serve({
+      "--listen", "127.0.0.1:0", "--welcome", "deploy/welcome.lua", directory,
+    })
+  end
+
+  it("greets who connects to a server without scripts, and tells what to do", function()
+    local server = welcome(moonport:directory().path)
+    server:wait_for("no script yet")
+    local result = shell.run({ "nc", "-N", "127.0.0.1", tostring(server:port()) })
+    assert.matches("^This is moonport%. It runs, and it was given no script yet%.\n", result.stdout)
+  end)
+
+  it("greets who waits to be greeted first", function()
+    local peer = welcome(moonport:directory().path):connect()
+    assert.matches("^This is moonport%.", peer:receive_line())
+  end)
+
+  it("answers a browser in its language", function()
+    local server = welcome(moonport:directory().path)
+    local result = shell.run({ "curl", "-sS", ("http://127.0.0.1:%d/"):format(server:port()) })
+    assert.equal("", result.stderr)
+    assert.matches("^This is moonport%.", result.stdout)
+  end)
+
+  -- The first thing that somebody tries is what it says.
+  it("greets with a script that is right", function()
+    local server = welcome(moonport:directory().path)
+    local text = shell.run({ "nc", "-N", "127.0.0.1", tostring(server:port()) }).stdout
+    local path = moonport:directory():write("echo.lua", text:match("\n    (return {.-\n    })\n"))
+    assert.equal(path .. ": ok, listens on 12345\n", moonport:run({ "check", path }).stdout)
+  end)
+
+  it("stays away where there is a script", function()
+    local made = moonport:directory()
+    made:write("echo.lua", echo)
+    local peer = welcome(made.path):connect()
+    peer:send("hello\n")
+    assert.equal("hello", peer:receive_line())
+  end)
+
+  it("can be given by the environment", function()
+    local server = moonport:serve({ "--listen", "127.0.0.1:0", moonport:directory().path },
+      { env = { MOONPORT_WELCOME = "deploy/welcome.lua" } })
+    assert.matches("^This is moonport%.", server:connect():receive_line())
+  end)
+
+  it("does not hide that a directory is not there", function()
+    local missing = moonport:directory():join("missing")
+    local result = moonport:run({ "serve", "--welcome", "deploy/welcome.lua", missing })
+    assert.equal(1, result.code)
+    assert.equal(missing .. ": No such file or directory: check the path", result.log[1].message)
+  end)
+
+  it("is a fault by itself when its file is not there", function()
+    local result = moonport:run({ "serve", "--welcome", "missing.lua", moonport:directory().path })
+    assert.equal(1, result.code)
+    assert.matches("missing%.lua", result.log[1].message)
+  end)
+
+  it("is what makes an empty directory no fault", function()
+    local empty = moonport:directory().path
+    local result = moonport:run({ "serve", empty })
+    assert.equal(1, result.code)
+    assert.equal(empty .. ": has no *.lua file: put a script there, or name one",
+      result.log[1].message)
+  end)
+end)
