@@ -26,7 +26,7 @@ static void tell_message(lua_State *L, struct conn *conn, int index) {
   size_t size;
   if (!api_is_told(runtime_of(L), EVENT_MESSAGE)) return;
   const char *message = lua_tolstring(L, index, &size);
-  api_tell_message(conn, message, size);
+  api_tell_message(L, conn, message, size);
 }
 
 static int next_message(lua_State *L, int status, lua_KContext context);

@@ -49,7 +49,8 @@ void api_tell_recv(lua_State *L, struct conn *conn, const char *call, int index)
   conn_tell(conn, &event);
 }
 
-void api_tell_message(struct conn *conn, const char *bytes, size_t size) {
+void api_tell_message(lua_State *L, struct conn *conn, const char *bytes, size_t size) {
+  vm_tell_returned(L);
   struct event event = {.kind = EVENT_MESSAGE, .bytes = bytes, .size = size};
   event.kept = kept_of(size);
   conn_tell(conn, &event);

@@ -33,8 +33,8 @@ void api_tell_call(lua_State *L, struct conn *conn, const char *call);
 void api_tell_send(lua_State *L, struct conn *conn, size_t size);
 /* It gets the string at `index` from recv() or its like. */
 void api_tell_recv(lua_State *L, struct conn *conn, const char *call, int index);
-/* A handler gets a whole message. */
-void api_tell_message(struct conn *conn, const char *bytes, size_t size);
+/* A handler is about to get a whole message, after those before it. */
+void api_tell_message(lua_State *L, struct conn *conn, const char *bytes, size_t size);
 /* It sent a datagram, or tried to. `peer` is NULL on a connected socket; `rc` is 0 or UV_E*. */
 void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *peer, int rc);
 /* EVENT_LISTEN or EVENT_UNLISTEN. */

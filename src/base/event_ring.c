@@ -119,8 +119,10 @@ static bool note_gap(struct event_ring *ring) {
   return true;
 }
 
-/* Lays the event, and before it the note of what is missing: both or neither. */
+/* Lays the event, and before it the note of what is missing: both or neither. After a drop it waits
+ * for half of the room, so that what is missing is missing in one piece. */
 static bool put(struct event_ring *ring, const struct event *event, size_t kept) {
+  if (ring->dropped > 0 && ring->used > ring->capacity / 2) return false;
   const struct event_ring before = *ring;
   struct record *record = note_gap(ring) ? reserve(ring, record_size(event, kept)) : NULL;
   if (!record) {

@@ -9,6 +9,7 @@
 #include "cli/shown.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,56 +199,104 @@ bool client_send(struct client *client, const char *const *words, size_t count) 
   return true;
 }
 
-/* Reads some more. False after saying why there is nothing. */
-static bool read_more(struct client *client) {
+/* Makes room for some more. False: out of memory. */
+static bool make_room(struct client *client) {
   if (client->start > 0) {
     memmove(client->input, client->input + client->start, client->size);
     client->start = 0;
   }
-  if (client->capacity - client->size < READ_SIZE) {
-    size_t capacity = client->capacity * 2 + READ_SIZE;
-    char *grown = realloc(client->input, capacity);
-    if (grown == NULL) {
-      client_complain("out of memory");
-      return false;
-    }
-    client->input = grown;
-    client->capacity = capacity;
+  if (client->capacity - client->size >= READ_SIZE) {
+    return true;
+  }
+  size_t capacity = client->capacity * 2 + READ_SIZE;
+  char *grown = realloc(client->input, capacity);
+  if (grown == NULL) {
+    return false;
+  }
+  client->input = grown;
+  client->capacity = capacity;
+  return true;
+}
+
+/* Receives some more: how many bytes, 0 at the end, or a negative errno. */
+static ssize_t receive(struct client *client) {
+  if (!make_room(client)) {
+    return -ENOMEM;
   }
   ssize_t taken = 0;
   do {
     taken = recv(client->fd, client->input + client->size, READ_SIZE, 0);
   } while (taken < 0 && errno == EINTR);
   if (taken < 0) {
-    complain_of_silence(client, errno);
-    return false;
-  }
-  if (taken == 0) {
-    client_complain("the server (pid %ld) hung up before it had answered", client->server_pid);
-    return false;
+    return -errno;
   }
   client->size += (size_t)taken;
-  return true;
+  return taken;
+}
+
+/* The first line that is there whole, or NULL. *searched: in how many bytes there is none. */
+static const char *take_line(struct client *client, size_t *searched) {
+  char *start = client->input + client->start;
+  char *newline = NULL;
+  if (client->size > *searched) {
+    newline = memchr(start + *searched, '\n', client->size - *searched);
+  }
+  if (newline == NULL) {
+    *searched = client->size;
+    return NULL;
+  }
+  size_t taken = (size_t)(newline - start) + 1;
+  *newline = '\0';
+  client->start += taken;
+  client->size -= taken;
+  return start;
 }
 
 const char *client_read_line(struct client *client) {
   size_t searched = 0;
   for (;;) {
-    char *start = client->input + client->start;
-    char *newline = NULL;
-    if (client->size > searched) {
-      newline = memchr(start + searched, '\n', client->size - searched);
+    const char *line = take_line(client, &searched);
+    if (line != NULL) {
+      return line;
     }
-    if (newline != NULL) {
-      size_t taken = (size_t)(newline - start) + 1;
-      *newline = '\0';
-      client->start += taken;
-      client->size -= taken;
-      return start;
+    ssize_t taken = receive(client);
+    if (taken == 0) {
+      client_complain("the server (pid %ld) hung up before it had answered", client->server_pid);
+    } else if (taken == -ENOMEM) {
+      client_complain("out of memory");
+    } else if (taken < 0) {
+      complain_of_silence(client, (int)-taken);
     }
-    searched = client->size;
-    if (!read_more(client)) {
+    if (taken <= 0) {
       return NULL;
     }
   }
+}
+
+enum client_news client_wait_line(struct client *client, int timeout_ms, int wake_fd,
+                                  const char **line) {
+  size_t searched = 0;
+  while ((*line = take_line(client, &searched)) == NULL) {
+    struct pollfd fds[2] = {{.fd = client->fd, .events = POLLIN},
+                            {.fd = wake_fd, .events = POLLIN}};
+    int rc = poll(fds, 2, timeout_ms);
+    if (rc == 0) {
+      return CLIENT_QUIET;
+    }
+    if (rc > 0 && fds[1].revents != 0) {
+      return CLIENT_WOKEN;
+    }
+    if (rc > 0 && receive(client) <= 0) {
+      return CLIENT_GONE;
+    }
+  }
+  return CLIENT_LINE;
+}
+
+bool client_has_line(const struct client *client) {
+  return client->size > 0 && memchr(client->input + client->start, '\n', client->size) != NULL;
+}
+
+long client_server_pid(const struct client *client) {
+  return client->server_pid;
 }

@@ -18,6 +18,20 @@ bool client_send(struct client *client, const char *const *words, size_t count);
  * allows. NULL after saying on stderr why there is none. */
 const char *client_read_line(struct client *client);
 
+enum client_news {
+  CLIENT_LINE,
+  CLIENT_QUIET, /* nothing came in time */
+  CLIENT_WOKEN,
+  CLIENT_GONE, /* the server hung up; nothing was said of it yet */
+};
+/* For a stream, which has no end: the next line, waited for until `timeout_ms` have passed (negative:
+ * as long as it takes) or `wake_fd` can be read. With CLIENT_LINE, *line is as above. */
+enum client_news client_wait_line(struct client *client, int timeout_ms, int wake_fd,
+                                  const char **line);
+/* Whether the next line is there already. */
+bool client_has_line(const struct client *client);
+long client_server_pid(const struct client *client);
+
 /* Says a fault on stderr, in the name of the program; what would act on a terminal is shown as
  * \xNN. */
 void client_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

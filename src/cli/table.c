@@ -17,9 +17,11 @@ enum {
   SHUTDOWN = 1u << 9,
   HEALTH = 1u << 10,
   DOCTOR = 1u << 11,
-  SCRIPTS = SERVE | CHECK | DOCTOR,                             /* what loads scripts */
-  LUA = SCRIPTS | RUN,                                          /* what runs Lua */
-  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH, /* what talks to a server */
+  TRACE = 1u << 12,
+  SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
+  LUA = SCRIPTS | RUN,              /* what runs Lua */
+  /* What talks to a server. */
+  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
 };
 
@@ -67,6 +69,13 @@ const struct command command_rows[] = {
         .words_max = SIZE_MAX,
         .summary = "list its connections, such as those with peer=10.0.*",
         .run = conns_command,
+    },
+    {
+        .name = "trace",
+        .bit = TRACE,
+        .words = "",
+        .summary = "show what a running server's sockets and scripts do, while it happens",
+        .run = trace_command,
     },
     {
         .name = "kick",
@@ -223,6 +232,71 @@ const struct option_row option_rows[] = {
         .help = "print the server's answer as it is, one JSON object a line",
         .commands = CLIENTS,
         .kind = OPTION_FLAG,
+    },
+    {
+        .name = "conn",
+        .argument = "ID",
+        .help = "of this connection only",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "event",
+        .argument = "NAME,...",
+        .help = "these events only, as docs/events.md names them",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "script",
+        .argument = "PATTERN",
+        .help = "of scripts whose file name matches only",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "peer",
+        .argument = "PATTERN",
+        .help = "of connections whose peer matches only, with its port or without",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "bytes",
+        .argument = "N",
+        .help = "show so many bytes of each event in hexadecimal, or all",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "diagram",
+        .help =
+            "draw one connection, the next one or --conn, as arrows between peer, kernel, script",
+        .commands = TRACE,
+        .kind = OPTION_FLAG,
+    },
+    {
+        .name = "record",
+        .argument = "FILE",
+        .help = "write the events, with all their bytes, to a file as well",
+        .commands = TRACE,
+        .kind = OPTION_STRING,
+    },
+    {
+        .name = "count",
+        .argument = "N",
+        .help = "end after so many events",
+        .commands = TRACE,
+        .kind = OPTION_INT,
+        .min = 1,
+        .max = INT64_MAX,
+    },
+    {
+        .name = "for",
+        .argument = "SECONDS",
+        .help = "end after so long",
+        .commands = TRACE,
+        .kind = OPTION_SECONDS,
     },
     {
         .name = "log-level",

@@ -27,6 +27,7 @@ int conns_command(const struct command_call *call);
 int kick_command(const struct command_call *call);
 int reload_command(const struct command_call *call);
 int shutdown_command(const struct command_call *call);
+int trace_command(const struct command_call *call);
 int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int help_command(const struct command_call *call);

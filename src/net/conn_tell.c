@@ -170,8 +170,23 @@ void conn_tell_drain(struct conn *conn) {
   conn_tell(conn, &event);
 }
 
+/* Whether the kernel has given the connection up: then nothing is sent any more, not even FIN. */
+static bool is_dead(const struct conn *conn) {
+  struct net_tcp_info info;
+  return net_tcp_info_read(conn_descriptor(conn), &info) == 0 && strcmp(info.state, "closed") == 0;
+}
+
+/* libuv reports an end of file also when RST came right behind the last bytes. Without a FIN of
+ * ours, only RST brings the kernel's state there. */
 void conn_tell_eof(struct conn *conn) {
-  if (conn_is_told(conn, EVENT_EOF)) conn_tell_plain(conn, EVENT_EOF);
+  bool was_reset = !(conn->flags & CONN_FIN_SENT) && is_dead(conn);
+  if (was_reset && conn_is_told(conn, EVENT_RESET)) {
+    struct event event = {.kind = EVENT_RESET, .source = EVENT_INFERRED};
+    event.of.reset.by = "peer";
+    conn_tell(conn, &event);
+  } else if (!was_reset && conn_is_told(conn, EVENT_EOF)) {
+    conn_tell_plain(conn, EVENT_EOF);
+  }
   tell_tcp(conn, "eof");
 }
 
@@ -192,6 +207,7 @@ void conn_tell_failed(struct conn *conn, int rc) {
 /* What close(2) makes the kernel send, which depends on what was read. */
 static void tell_implied_end(struct conn *conn) {
   struct event event = {.source = EVENT_INFERRED};
+  if (is_dead(conn)) return;
   uint64_t unread = waiting_bytes(conn, SIOCINQ);
   if (conn->io.handle.type == UV_TCP && unread > 0) {
     event.kind = EVENT_RESET;

@@ -92,8 +92,12 @@ static bool peer_is_gone(const struct conn *conn) {
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
 }
 
+/* Who has closed, and not only finished, reads no stream any more. */
 static void on_eof(struct conn *conn) {
-  control_client_finished(conn_owner(conn));
+  struct control_client *client = conn_owner(conn);
+  control_client_finished(client);
+  bool streams = client->has_job && !client->job.step;
+  if (streams && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
 }
 
 static void on_drain(struct conn *conn, bool crossed) {
@@ -101,7 +105,7 @@ static void on_drain(struct conn *conn, bool crossed) {
   control_client_go_on(conn_owner(conn));
 }
 
-/* One that sent FIN may still read a stream; that it has gone altogether shows only here, or when
+/* One that sent FIN may still read a stream; that it has gone since then shows only here, or when
  * something is sent to it. */
 static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   (void)kind;

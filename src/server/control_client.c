@@ -38,6 +38,10 @@ uint64_t control_uptime_ms(const struct control_client *client) {
   return net_loop_now_ms(client->control->loop) - client->control->opened_ms;
 }
 
+bool control_is_open(const struct control_client *client) {
+  return !conn_is_closing(client->conn);
+}
+
 size_t control_queue_bytes(const struct control_client *client) {
   return conn_queue_bytes(client->conn);
 }

@@ -20,6 +20,9 @@ struct log *control_log(const struct control_client *client);
 struct net_loop *control_loop(const struct control_client *client);
 uint64_t control_uptime_ms(const struct control_client *client);
 
+/* False: its connection has ended, and what is put goes nowhere. */
+bool control_is_open(const struct control_client *client);
+
 /* One line of the answer. Takes over `object`; NULL means that memory is out, and costs the client
  * its connection, as it cannot be answered. */
 void control_put(struct control_client *client, json_t *object);

@@ -61,8 +61,9 @@ static bool refuse_kind(const char *name, size_t size, char *error) {
   for (int i = 0; i < EVENT_KIND_COUNT; i++) names[i] = event_kinds[i].name;
   snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1), name);
   const char *nearest = text_nearest(word, names, EVENT_KIND_COUNT);
-  return refuse(error, "there is no event \"%s\": %s%s", word, nearest ? "did you mean " : "",
-                nearest ? nearest : "docs/events.md lists them, such as data, send, handler");
+  if (nearest) return refuse(error, "there is no event \"%s\": did you mean %s?", word, nearest);
+  return refuse(error, "there is no event \"%s\": docs/events.md lists them, such as data or send",
+                word);
 }
 
 static bool read_kinds(struct event_filter *filter, const char *value, char *error) {

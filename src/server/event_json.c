@@ -42,6 +42,18 @@ static char *put_name(char *end, const char *name) {
   return end;
 }
 
+/* One character that is not plain. Most readers of JSON take no NUL in a text. */
+static char *put_unit(char *end, const char *text, size_t size, size_t *taken) {
+  static const char nul[] = "\\\\x00";
+  char unit[ESCAPE_SIZE_MAX];
+  if (*text == '\0') {
+    *taken = 1;
+    return put(end, nul, sizeof nul - 1);
+  }
+  size_t unit_size = escape_one(true, text, size, taken, unit);
+  return put(end, unit, unit_size);
+}
+
 static char *put_text(char *end, const char *text, size_t size) {
   *end++ = '"';
   while (size > 0) {
@@ -49,9 +61,7 @@ static char *put_text(char *end, const char *text, size_t size) {
     if (taken > 0) {
       end = put(end, text, taken);
     } else {
-      char unit[ESCAPE_SIZE_MAX];
-      size_t unit_size = escape_one(true, text, size, &taken, unit);
-      end = put(end, unit, unit_size);
+      end = put_unit(end, text, size, &taken);
     }
     text += taken;
     size -= taken;

@@ -55,8 +55,9 @@ static void wake_later(struct watch *watch) {
   if (!watch->timer) watch->timer = net_timer_open(watch->loop, 1, 0, on_fire, watch);
 }
 
+/* While there is none, on_room() will come. */
 static bool has_room(const struct watch *watch) {
-  return control_queue_bytes(watch->client) < CONTROL_QUEUE_BYTES_HIGH;
+  return control_queue_bytes(watch->client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
 /* Tells some of what is in the ring. */
@@ -76,8 +77,8 @@ static void on_fire(void *owner) {
   net_timer_close(watch->timer);
   watch->timer = NULL;
   tell_some(watch);
-  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
   net_loop_flush(watch->loop);
+  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
 }
 
 static void on_room(void *state) {
@@ -94,9 +95,18 @@ static void on_event(struct tap_watcher *watcher, const struct event *event) {
 
 /* --- Beginning and ending -------------------------------------------------------------------- */
 
+/* When it is the server that ends: why is what a watcher wants to know most. */
+static void tell_last(struct watch *watch) {
+  while (control_is_open(watch->client) && has_room(watch) && !event_ring_empty(watch->ring)) {
+    tell_some(watch);
+  }
+  net_loop_flush(watch->loop);
+}
+
 static void end_watch(void *state) {
   struct watch *watch = state;
   tap_remove(watch->tap, &watch->watcher);
+  tell_last(watch);
   if (watch->timer) net_timer_close(watch->timer);
   event_filter_deinit(&watch->filter);
   event_ring_free(watch->ring);
@@ -116,7 +126,8 @@ static struct watch *watch_new(struct control_client *client) {
   event_filter_init(&watch->filter);
   watch->ring = event_ring_new(RING_BYTES);
   if (watch->ring) return watch;
-  end_watch(watch);
+  event_filter_deinit(&watch->filter);
+  free(watch);
   return NULL;
 }
 

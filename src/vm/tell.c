@@ -60,11 +60,15 @@ static void tell_handled(struct vm_task *task, const char *outcome) {
   task->told = NULL;
 }
 
+void vm_tell_returned(lua_State *L) {
+  struct vm_task *task = vm_of(L)->running;
+  if (task->told) vm_tell_left(task, "done");
+}
+
 void vm_tell_handler(lua_State *L, const char *name, int index) {
   struct vm_task *task = vm_of(L)->running;
   lua_Debug debug;
-  /* One task may call several, one after the other: a message each. */
-  if (task->told) vm_tell_left(task, "done");
+  vm_tell_returned(L);
   lua_pushvalue(L, index);
   lua_getinfo(L, ">S", &debug);
   struct event_place place = place_of(&debug, debug.linedefined);

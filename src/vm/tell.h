@@ -16,6 +16,10 @@ void vm_set_tap(struct vm *vm, struct tap *tap, const char *script);
  * and its end follow. `name` is static text. To be called in the task, when it is wanted. */
 void vm_tell_handler(lua_State *L, const char *name, int index);
 
+/* The handler that the running task called last has returned, if it is told of. Also follows from the
+ * next call, and from the task's end. */
+void vm_tell_returned(lua_State *L);
+
 /* Where the Lua function that called the running C function is; nothing when none did. The file is
  * valid as long as that function. */
 struct event_place vm_caller_place(lua_State *L);

@@ -139,9 +139,9 @@ static const char *render(const struct event *event, bool exact) {
 static void renders_numbers_and_texts(void) {
   struct event event = {.kind = EVENT_SEND, .sequence = 3, .time_ns = UINT64_MAX, .conn = 7};
   event.script = "echo.lua";
-  event.bytes = "a\"\\\n\x01\xff\xc3\xa9";
+  event.bytes = "a\"\\\n\x01\xff\xc3\xa9\0";
   event.size = 100;
-  event.kept = 8;
+  event.kept = 9;
   event.of.send.by = "script";
   event.of.send.file = "scripts/echo.lua";
   event.of.send.line = 6;
@@ -149,8 +149,8 @@ static void renders_numbers_and_texts(void) {
              "{\"seq\":3,\"time_ns\":18446744073709551615,\"event\":\"send\","
              "\"source\":\"observed\",\"conn\":7,\"script\":\"echo.lua\",\"by\":\"script\","
              "\"file\":\"scripts/echo.lua\",\"line\":6,\"size\":100,"
-             "\"text\":\"a\\\"\\\\\\n\\u0001\\\\xff\xc3\xa9\"}\n");
-  CHECK_CONTAINS(render(&event, true), ",\"base64\":\"YSJcCgH/w6k=\"}\n");
+             "\"text\":\"a\\\"\\\\\\n\\u0001\\\\xff\xc3\xa9\\\\x00\"}\n");
+  CHECK_CONTAINS(render(&event, true), ",\"base64\":\"YSJcCgH/w6kA\"}\n");
 }
 
 static void leaves_out_what_is_not_there(void) {
