@@ -13,13 +13,10 @@ static const char anchors_key = 0;
 
 void runtime_open_modules(lua_State *L) {
   static const luaL_Reg modules[] = {
-      {"moonport.log", api_open_log},
-      {"moonport.timer", api_open_timer},
-      {"moonport.server", api_open_server},
-      {"moonport.frame", api_open_frame},
-      {"moonport.task", api_open_task},
-      {"moonport.socket.core", api_open_socket},
-      {NULL, NULL},
+      {"moonport.log", api_open_log},           {"moonport.timer", api_open_timer},
+      {"moonport.server", api_open_server},     {"moonport.frame", api_open_frame},
+      {"moonport.task", api_open_task},         {"moonport.socket.core", api_open_socket},
+      {"moonport.test.core", api_open_testing}, {NULL, NULL},
   };
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);

@@ -4,6 +4,7 @@
 
 #include "base/frame.h"
 
+#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,5 +49,11 @@ bool service_load(struct runtime *runtime, const char *path, struct service *ser
 /* Gives back the references and the memory; for an empty service too. */
 void service_deinit(struct runtime *runtime, struct service *service);
 bool service_has(const struct service *service, enum handler handler);
+
+/* What the rules in lua/moonport/service.lua ask of C.
+ * nearest(word, list) -> the word of the list that was probably meant, or nil */
+int service_nearest(lua_State *L);
+/* frame_fault(frame) -> what is wrong with it, or nil */
+int service_frame_fault(lua_State *L);
 
 #endif
