@@ -32,7 +32,7 @@ function test.cut(bytes, how) end
 ---@field time? number seconds since 1970 at which the script's time begins; 2000-01-01 00:00:00 UTC
 ---@field env? table<string, string|false> what os.getenv gives; false hides a variable
 ---@field modules? table<string, any> what require gives in place of the modules of these names
----@field listen? string in place of the service's own listen
+---@field listen? string|string[] in place of the service's own listen
 ---@field errors? "raise"|"keep" what handlers raise is raised in the test too (the default), or not
 
 ---A script that a test loaded.

@@ -2,6 +2,7 @@
  *
  * moonport.test, in Lua, judges scripts by the same rules, reads addresses in the same way and cuts
  * messages with the same splitter as the server does. */
+#include "api/event_line.h"
 #include "api/frame.h"
 #include "api/modules.h"
 #include "api/service.h"
@@ -95,6 +96,7 @@ int api_open_testing(lua_State *L) {
       {"address", l_address},
       {"nearest", service_nearest},
       {"frame_fault", service_frame_fault},
+      {"read_event", api_read_event},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

@@ -47,6 +47,7 @@ local function handle(self, data, from)
   if self.handling >= WAITING_MAX then return end
   local function done() self.handling = self.handling - 1 end
   local how = runtime.tasks:enter({
+    name = "on_datagram", f = runtime.service.handlers.on_datagram,
     on_fail = function(message, traceback) runtime:failed(message, traceback) end,
     on_end = done, on_cancel = done,
   }, runtime.service.handlers.on_datagram, self, data, from)

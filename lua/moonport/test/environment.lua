@@ -31,7 +31,7 @@ end
 
 local function fake_os(os_library, runtime, options)
   local library = copy(os_library)
-  local function now() return options.time + runtime.loop.now_ms // 1000 end
+  local function now() return math.floor(options.time + runtime.loop.now_ms / 1000) end
   function library.exit() error(EXIT, 2) end
   function library.time(date)
     if date ~= nil then return os_library.time(date) end
@@ -142,7 +142,7 @@ end
 
 ---@param runtime moonport.test.Runtime
 ---@param directory string of the script, where its own modules are
----@param options { time: integer, env: table, modules: table }
+---@param options { time: number, env: table, modules: table }
 ---@return table env the globals
 return function(runtime, directory, options)
   local env = copy(_G, GLOBALS)

@@ -62,7 +62,7 @@ local function enter(runtime, self, handler, body, ...)
   assert(not self.busy, "two handlers of one connection never overlap")
   self.handler, self.keep = handler, false
   local how = runtime.tasks:enter({
-    conn_id = self.id,
+    conn_id = self.id, name = handler, f = runtime.service.handlers[handler],
     on_done = function(keep) self.keep = keep and true or false end,
     on_fail = function(message, traceback) on_fail(runtime, self, message, traceback) end,
     on_end = function(failed)

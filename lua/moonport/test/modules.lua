@@ -52,6 +52,7 @@ local function start(runtime, name, seconds, f, repeats)
     self.busy = true
     local function done() self.busy = false end
     local how = runtime.tasks:enter({
+      name = "timer", f = f,
       on_fail = function(message, traceback) runtime:failed(message, traceback) end,
       on_end = done, on_cancel = done,
     }, f)
@@ -131,7 +132,7 @@ local function begin(self)
   if self.cancelled then return finish(self, "cancelled") end
   self.status = "running"
   local how, task = self.runtime.tasks:enter({
-    self = self,
+    self = self, name = "task", f = self.f,
     on_done = function(...) self.results = table.pack(...) end,
     on_fail = function(message, traceback)
       self.message = message

@@ -23,14 +23,14 @@ Script.__name = "moonport.test.Script"
 local DEFAULT_TIME = 946684800
 
 local OPTIONS = { time = "number", env = "table", modules = "table", errors = "string",
-  listen = "string" }
+  listen = "string or table" }
 
 local function check_options(given)
   for name, value in pairs(given) do
     if not OPTIONS[name] then
       error(("unknown option '%s' (known: env, errors, listen, modules, time)"):format(name), 0)
     end
-    if type(value) ~= OPTIONS[name] then
+    if not OPTIONS[name]:find(type(value), 1, true) then
       error(("option '%s' is a %s: write a %s"):format(name, type(value), OPTIONS[name]), 0)
     end
   end
@@ -96,7 +96,8 @@ function Script.load(path, text, options)
   runtime.tasks.cpu_ms = service.cpu_ms
   Wire.apply_limits(runtime.group, service)
   Wire.apply_limits(runtime.sequential, service)
-  listen(runtime, given.listen and { given.listen } or service.listen)
+  local texts = given.listen or service.listen
+  listen(runtime, type(texts) == "table" and texts or { texts })
   runtime:act() -- tasks that it spawned while it was loaded
   return setmetatable({ runtime = runtime, log = runtime.log, errors = runtime.errors, env = env },
     Script)

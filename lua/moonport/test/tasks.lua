@@ -85,9 +85,9 @@ local function run(self, task, ...)
 end
 
 ---Runs `f` with the arguments in a task.
----@param owner { conn_id: integer?, on_done: function?, on_fail: function?, on_end: function?,
----on_cancel: function? } on_done is told what `f` returned; on_end and on_cancel are told only of a
----task that has waited
+---@param owner { name: string, f: function, conn_id: integer?, on_done: function?,
+---on_fail: function?, on_end: function?, on_cancel: function? } the handler's name and function;
+---on_done is told what `f` returned; on_end and on_cancel are told only of a task that has waited
 ---@return "done"|"waiting"|"failed" how
 ---@return table task
 function Tasks:enter(owner, f, ...)
