@@ -8,47 +8,51 @@ local tells = [[
   end
 ]]
 
+-- With small buffers in the kernel, so that little fills them.
+local SLOW = { receive_buffer = 65536 }
+
 return {
   {
     name = "a peer stops reading and goes on",
     script = tells .. [[
-      local piece = ("x"):rep(2000000)
+      local piece = ("x"):rep(100000)
       return {
-        limits = { write_queue = "64M" },
+        limits = { write_queue = "1M" },
         on_data = function(conn, data)
-          for _ = 1, 16 do conn:send(piece) end
+          conn:setoption("sndbuf", 65536)
+          for _ = 1, 8 do conn:send(piece) end
           conn:send("end")
         end,
-        on_drain = function(conn) tell("drain", conn:stats().queue < 8 * 2 ^ 20) end,
+        on_drain = function(conn) tell("drain", conn:stats().queue < 2 ^ 17) end,
       }
     ]],
-    steps = { { "open", "a" }, { "pause", "a" }, { "send", "a", "x" },
-      { "resume", "a" } },
+    steps = { { "open", "a", SLOW }, { "pause", "a" }, { "send", "a", "x" }, { "resume", "a" } },
   },
   {
     name = "a handler waits until its peer reads",
     script = tells .. [[
-      local piece = ("y"):rep(16000000)
+      local piece = ("y"):rep(900000)
       return {
-        limits = { write_queue = "8M" },
+        limits = { write_queue = "1M" },
         on_data = function(conn, data)
+          conn:setoption("sndbuf", 65536)
           conn:send(piece)
-          tell("queued", conn:stats().queue > 2 ^ 20)
+          tell("queued", conn:stats().queue > 2 ^ 18)
           tell(conn:drain())
-          tell("drained", conn:stats().queue < 2 ^ 20)
+          tell("drained", conn:stats().queue < 2 ^ 17)
         end,
       }
     ]],
-    steps = { { "open", "a" }, { "pause", "a" }, { "send", "a", "x" },
-      { "resume", "a" } },
+    steps = { { "open", "a", SLOW }, { "pause", "a" }, { "send", "a", "x" }, { "resume", "a" } },
   },
   {
     name = "a queue grows beyond its limit",
     script = tells .. [[
-      local piece = ("z"):rep(16000000)
+      local piece = ("z"):rep(900000)
       return {
-        limits = { write_queue = "1M" },
+        limits = { write_queue = "256K" },
         on_data = function(conn, data)
+          conn:setoption("sndbuf", 65536)
           tell(conn:send(piece))
           tell(conn:send("more"))
           tell(conn:send("even more"))
@@ -56,22 +60,24 @@ return {
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "pause", "a" }, { "send", "a", "x" } },
+    steps = { { "open", "a", SLOW }, { "pause", "a" }, { "send", "a", "x" } },
     -- How much the kernel had taken before, and how the reset shows to a peer that does not read.
     ignores_peers = true,
   },
   {
     name = "a peer takes nothing for longer than timeouts.write",
     script = tells .. [[
-      local piece = ("w"):rep(16000000)
+      local piece = ("w"):rep(900000)
       return {
         timeouts = { write = 0.2 },
-        on_data = function(conn) conn:send(piece) end,
+        on_data = function(conn)
+          conn:setoption("sndbuf", 65536)
+          conn:send(piece)
+        end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "pause", "a" }, { "send", "a", "x" },
-      { "wait", 0.5 } },
+    steps = { { "open", "a", SLOW }, { "pause", "a" }, { "send", "a", "x" }, { "wait", 0.5 } },
     ignores_peers = true,
   },
   {
