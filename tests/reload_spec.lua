@@ -219,6 +219,22 @@ describe("a reload", function()
       assert.equal("b2", ask(server:connect(), "2"))
     end)
 
+    -- A version looked at the one before it only, so whoever was pinned twice stayed for good.
+    it("\"close\" or \"drain\", also those go that earlier versions pinned", function()
+      for _, policy in ipairs({ "close", "drain" }) do
+        local server = start(answering("a"), { env = { MOONPORT_DRAIN = "0.2" } })
+        local oldest = server:connect()
+        assert.equal("a1", ask(oldest, "1"))
+        reload(server, answering("b", [[reload = "pin",]]), 2)
+        local old = server:connect()
+        assert.equal("b2", ask(old, "2"))
+        reload(server, answering("c", ("reload = %q,"):format(policy)), 3)
+        assert.equal("", oldest:receive_all())
+        assert.equal("", old:receive_all())
+        server:stop()
+      end
+    end)
+
     it("nothing said, main pins: what runs goes on", function()
       local script = [[return { main = function(conn)
         for line in function() return conn:recv_line() end do conn:send("%s" .. line .. "\n") end
