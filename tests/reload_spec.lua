@@ -181,6 +181,7 @@ describe("a reload", function()
     ]]
     local server = start(answering("a", nil, "PORT = 0\n" .. script))
     server:wait_told(1)
+    server.sockets_at_start = server:sockets() -- the script's own among them
     local port = server:told()[1]:match(":(%d+)$")
     reload(server, answering("b", nil, "PORT = " .. port .. "\n" .. script), 2)
     server:wait_told(2)
