@@ -3,6 +3,7 @@
 
 #include "api/modules.h"
 #include "api/tell.h"
+#include "net/defer.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
@@ -85,6 +86,8 @@ bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket) {
 
 void runtime_cancel(struct runtime *runtime, struct vm_task *task) {
   vm_cancel(task);
+  runtime->cancelled = true;
+  net_defer_ask(runtime->defer);
   settle(runtime);
 }
 
