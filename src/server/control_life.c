@@ -2,11 +2,6 @@
 #include "server/control_commands.h"
 #include "server/server.h"
 
-static const char *const outcomes[] = {
-    [RELOAD_UNCHANGED] = "unchanged", [RELOAD_RELOADED] = "reloaded", [RELOAD_FAILED] = "failed",
-    [RELOAD_ADDED] = "added",         [RELOAD_REMOVED] = "removed",
-};
-
 struct reload_tally {
   struct control_client *client;
   unsigned count;
@@ -16,7 +11,7 @@ struct reload_tally {
 static void tell_result(void *context, const struct reload_result *result) {
   struct reload_tally *tally = context;
   json_t *line = json_pack("{s:o, s:s, s:I}", "script", control_text(result->path), "outcome",
-                           outcomes[result->outcome], "version", (json_int_t)result->version);
+                           reload_outcome_name(result->outcome), "version", (json_int_t)result->version);
   if (line && result->outcome == RELOAD_FAILED) {
     tally->failed++;
     json_object_set_new(line, "error", control_text(result->error));

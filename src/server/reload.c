@@ -4,6 +4,7 @@
  * directory listens no more; it goes when its connections have. */
 #include "server/server_state.h"
 
+#include "api/tell.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "server/paths.h"
@@ -16,10 +17,21 @@ struct report {
   void *context;
 };
 
-static void tell(const struct report *report, const struct script *script,
-                 enum reload_outcome outcome) {
+const char *reload_outcome_name(enum reload_outcome outcome) {
+  static const char *const names[] = {
+      [RELOAD_UNCHANGED] = "unchanged", [RELOAD_RELOADED] = "reloaded", [RELOAD_FAILED] = "failed",
+      [RELOAD_ADDED] = "added",         [RELOAD_REMOVED] = "removed",
+  };
+  return names[outcome];
+}
+
+static void tell_watchers(const struct runtime *runtime, const struct reload_result *result) {
+  if (result->outcome == RELOAD_UNCHANGED || !api_is_told(runtime, EVENT_RELOAD)) return;
+  api_tell_reload(runtime, reload_outcome_name(result->outcome), result->version, result->error);
+}
+
+static void tell(const struct report *report, struct script *script, enum reload_outcome outcome) {
   struct script_status status;
-  if (!report->each) return;
   script_status(script, &status);
   const struct reload_result result = {
       .path = status.path,
@@ -27,7 +39,8 @@ static void tell(const struct report *report, const struct script *script,
       .version = status.version,
       .error = outcome == RELOAD_FAILED ? status.reload_error : NULL,
   };
-  report->each(report->context, &result);
+  tell_watchers(script_runtime(script), &result);
+  if (report->each) report->each(report->context, &result);
 }
 
 static struct script *find(const struct server *server, const char *path) {

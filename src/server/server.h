@@ -60,6 +60,9 @@ struct reload_result {
   const char *error; /* of RELOAD_FAILED */
 };
 
+/* "unchanged", "reloaded", …; static text. */
+const char *reload_outcome_name(enum reload_outcome outcome);
+
 /* Loads every script anew, and takes on what came to or left the served directories, between two
  * events; tells each(context, result) of each, unless it is NULL. */
 void server_reload(struct server *server,
