@@ -160,14 +160,15 @@ return {
         main = function(conn)
           conn:send("hello " .. conn:recv_line() .. "\n")
           tell(conn:forward(conn))
-          require("moonport.timer").sleep(0.05)
+          local timer = require "moonport.timer"
+          while conn:stats().bytes_in < #"me\nand the rest too" do timer.sleep(0.01) end
           tell("main ends")
         end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
     steps = { { "open", "a" }, { "send", "a", "me\nand the rest" }, { "send", "a", " too" },
-      { "wait", 0.06 } },
+      { "wait", 0.02 } },
   },
   {
     name = "a pool keeps connections",

@@ -8,6 +8,15 @@ local tells = [[
   end
 ]]
 
+-- As tells, with sleep(), which ends once a peer has sent "wake": what is compared between two steps
+-- must not depend on how quickly a busy machine gets from one to the other.
+local sleeps = tells .. [[
+  local awake, timer = false, require "moonport.timer"
+  local function sleep()
+    while not awake do timer.sleep(0.01) end
+  end
+]]
+
 return {
   {
     name = "main reads lines",
@@ -98,59 +107,66 @@ return {
   },
   {
     name = "a handler sleeps while bytes and FIN come",
-    script = tells .. [[
-      local timer = require "moonport.timer"
+    script = sleeps .. [[
       return {
         on_open = function(conn)
+          if conn.id > 1 then return end
           conn:send("early ")
-          timer.sleep(0.05)
+          sleep()
           conn:send("late ")
         end,
-        on_data = function(conn, data) tell("data", data) conn:send(data) end,
+        on_data = function(conn, data)
+          awake = data == "wake"
+          tell("data", data)
+          conn:send(data)
+        end,
         on_eof = function(conn) tell("eof") conn:close() end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "x" }, { "fin", "a" }, { "wait", 0.06 } },
+    steps = { { "open", "a" }, { "send", "a", "x" }, { "fin", "a" }, { "open", "b" },
+      { "send", "b", "wake" }, { "wait", 0.02 } },
   },
   {
     name = "one handler sleeps and others go on",
-    script = tells .. [[
-      local timer = require "moonport.timer"
+    script = sleeps .. [[
       return {
         on_data = function(conn, data)
-          if data == "sleep" then timer.sleep(0.05) end
+          awake = data == "wake"
+          if data == "sleep" then sleep() end
           conn:send(data)
           tell(conn.id, data)
         end,
       }
     ]],
     steps = { { "open", "a" }, { "open", "b" }, { "send", "a", "sleep" }, { "send", "b", "quick" },
-      { "wait", 0.06 } },
+      { "send", "b", "wake" }, { "wait", 0.02 } },
   },
   {
     name = "a connection closes while its handler sleeps",
-    script = tells .. [[
-      local timer = require "moonport.timer"
+    script = sleeps .. [[
       local other
       return {
         on_open = function(conn) other = other or conn end,
         on_data = function(conn, data)
+          awake = data == "wake"
+          if awake then return end
           if data == "kill" then return other:close() end
-          timer.sleep(0.05)
+          sleep()
           tell("awake", conn.state, conn:send("x"))
         end,
         on_close = function(conn, reason) tell("close", conn.id, reason) end,
       }
     ]],
     steps = { { "open", "a" }, { "open", "b" }, { "send", "a", "x" }, { "send", "b", "kill" },
-      { "wait", 0.06 } },
+      { "send", "b", "wake" }, { "wait", 0.02 } },
   },
   {
     name = "a limit of settimeout passes",
     script = tells .. [[
       return {
         main = function(conn)
+          tell(conn:recv_exactly(2))
           tell(conn:settimeout(0.05))
           tell(conn:recv_line())
           tell(conn:recv_line())
@@ -159,19 +175,19 @@ return {
         end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "part" }, { "wait", 0.06 }, { "wait", 0.06 },
+    steps = { { "open", "a" }, { "send", "a", "part" }, { "wait", 0.2 },
       { "send", "a", "ial\n" } },
   },
   {
     name = "the idle timeout passes",
     script = tells .. [[
       return {
-        timeouts = { idle = 0.1 },
+        timeouts = { idle = 2 },
         on_data = function(conn, data) conn:send(data) end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "x" }, { "wait", 0.3 } },
+    steps = { { "open", "a" }, { "send", "a", "x" }, { "wait", 3 } },
   },
   {
     name = "on_timeout keeps a connection once",
@@ -193,16 +209,16 @@ return {
     script = tells .. [[
       local timer = require "moonport.timer"
       return {
-        timeouts = { idle = 0.1 },
+        timeouts = { idle = 2 },
         main = function(conn)
           tell(conn:recv_line())
-          timer.sleep(0.25)
+          timer.sleep(2.5)
           tell("slept", conn.state)
         end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "ab" }, { "wait", 0.6 } },
+    steps = { { "open", "a" }, { "send", "a", "ab" }, { "wait", 6 } },
   },
   {
     name = "no wait is possible",
@@ -281,12 +297,12 @@ return {
           end)
           do local closed <close> = timer.after(0.01, function() tell("closed") end) end
           local before = timer.now()
-          timer.sleep(0.5)
-          tell("slept", timer.now() - before >= 0.5, getmetatable(never))
+          timer.sleep(2)
+          tell("slept", timer.now() - before >= 2, getmetatable(never))
         end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "x" }, { "wait", 0.6 } },
+    steps = { { "open", "a" }, { "send", "a", "x" }, { "wait", 2.2 } },
   },
   {
     name = "tasks are spawned, joined and cancelled",
