@@ -8,8 +8,8 @@ local tells = [[
   end
 ]]
 
--- As tells, with sleep(), which ends once a peer has sent "wake": what is compared between two steps
--- must not depend on how quickly a busy machine gets from one to the other.
+-- As tells, with sleep(), which ends once a peer has sent "wake": what is compared between two
+-- steps must not depend on how quickly a busy machine gets from one to the other.
 local sleeps = tells .. [[
   local awake, timer = false, require "moonport.timer"
   local function sleep()
