@@ -66,7 +66,9 @@ int service_nearest(lua_State *L) {
 
 int service_frame_fault(lua_State *L) {
   struct frame_format format;
-  lua_pushstring(L, api_parse_frame(L, 1, FRAME_MESSAGE_BYTES_MAX, &format));
+  lua_Integer message_max = luaL_optinteger(L, 2, FRAME_MESSAGE_BYTES_MAX);
+  if (message_max > (lua_Integer)FRAME_MESSAGE_BYTES_MAX) message_max = FRAME_MESSAGE_BYTES_MAX;
+  lua_pushstring(L, api_parse_frame(L, 1, (size_t)message_max, &format));
   return 1;
 }
 

@@ -65,7 +65,7 @@ const char *service_handler_name(enum handler handler);
 /* What the rules in lua/moonport/service.lua ask of C.
  * nearest(word, list) -> the word of the list that was probably meant, or nil */
 int service_nearest(lua_State *L);
-/* frame_fault(frame) -> what is wrong with it, or nil */
+/* frame_fault(frame [, message_bytes_max]) -> what is wrong with it, or nil */
 int service_frame_fault(lua_State *L);
 
 #endif
