@@ -1,5 +1,5 @@
--- reload_load_spec.lua — reloads under load: no byte is lost or altered, no connection is refused — not
--- how long anything takes (bench/).
+-- reload_load_spec.lua — reloads under load: no byte is lost or altered, no connection is refused —
+-- not how long anything takes (bench/).
 
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"

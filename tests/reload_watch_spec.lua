@@ -1,5 +1,5 @@
--- reload_watch_spec.lua — a script that is saved, in whatever way, answers anew; a client sees it, and
--- its connection stays — not what a reload does to a version.
+-- reload_watch_spec.lua — a script that is saved, in whatever way, answers anew; a client sees it,
+-- and its connection stays — not what a reload does to a version.
 
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
@@ -516,7 +516,8 @@ describe("a script that is watched", function()
     assert.equal(1, result.code)
     assert.matches(a .. ": removed", result.stdout, 1, true)
     assert.matches(b .. ": failed, version 2 is in force: ", result.stdout, 1, true)
-    assert.matches(folder:join("c.lua") .. ": added, version 1 is in force\n", result.stdout, 1, true)
+    assert.matches(folder:join("c.lua") .. ": added, version 1 is in force\n", result.stdout, 1,
+      true)
     assert.equal("one", ask(peer))
   end)
 
