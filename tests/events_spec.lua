@@ -1,4 +1,4 @@
--- events_spec.lua — the command events: what happens, in order, with the line of script that did it.
+-- events_spec.lua — the command events: what happens, in order, with the line that did it.
 
 local control = require "tests.support.control"
 local events = require "tests.support.events"

@@ -10,8 +10,9 @@ struct reload_tally {
 
 static void tell_result(void *context, const struct reload_result *result) {
   struct reload_tally *tally = context;
-  json_t *line = json_pack("{s:o, s:s, s:I}", "script", control_text(result->path), "outcome",
-                           reload_outcome_name(result->outcome), "version", (json_int_t)result->version);
+  json_t *line =
+      json_pack("{s:o, s:s, s:I}", "script", control_text(result->path), "outcome",
+                reload_outcome_name(result->outcome), "version", (json_int_t)result->version);
   if (line && result->outcome == RELOAD_FAILED) {
     tally->failed++;
     json_object_set_new(line, "error", control_text(result->error));
