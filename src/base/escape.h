@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Longest form of one character: four bytes as \\xNN, and snprintf's NUL. */
+/* Longest form of one character: four bytes as \\xNN. */
 enum { ESCAPE_SIZE_MAX = 24 };
 
 /* Renders the first character of `text` (`size` >= 1); *taken is its length there. What leaves is

@@ -42,6 +42,14 @@ static char *put_name(char *end, const char *name) {
   return end;
 }
 
+/* One of our own, which has nothing to escape. */
+static char *put_word(char *end, const char *word) {
+  *end++ = '"';
+  end = put(end, word, strlen(word));
+  *end++ = '"';
+  return end;
+}
+
 /* One character that is not plain. Most readers of JSON take no NUL in a text. */
 static char *put_unit(char *end, const char *text, size_t size, size_t *taken) {
   static const char nul[] = "\\\\x00";
@@ -98,9 +106,8 @@ size_t event_json_render(const struct event *event, bool exact, char out[EVENT_J
   const struct event_kind_row *kind = &event_kinds[event->kind];
   char *end = put_number(put(out, head, sizeof head - 1), event->sequence);
   end = put_number(put_name(end, "time_ns"), event->time_ns);
-  end = put_text(put_name(end, "event"), kind->name, strlen(kind->name));
-  const char *source = event_source_name(event->source);
-  end = put_text(put_name(end, "source"), source, strlen(source));
+  end = put_word(put_name(end, "event"), kind->name);
+  end = put_word(put_name(end, "source"), event_source_name(event->source));
   if (event->conn) end = put_number(put_name(end, "conn"), event->conn);
   if (event->script) {
     end = put_text(put_name(end, "script"), event->script, strnlen(event->script, TEXT_BYTES_MAX));

@@ -2,8 +2,8 @@
  *
  * What the filter wants goes into a ring, in the middle of whatever happens, and out of it as JSON
  * in the next turn of the loop, as fast as the client reads. A client that does not read costs
- * events, which the ring counts, and nothing else. Rendering takes a bounded share of the time: a
- * server that is busy goes on serving, and drops events. */
+ * events, which the ring counts, and nothing else. Telling takes a bounded share of the processor
+ * time that the server uses: one that is busy goes on serving, and drops events. */
 #include "base/event_ring.h"
 #include "base/tap.h"
 #include "base/version.h"
@@ -22,9 +22,13 @@
 
 enum {
   RING_BYTES = 2 * 1024 * 1024,
-  STEP_NS_MAX = 500 * 1000, /* of rendering, at most every other millisecond */
-  EVENTS_PER_LOOK = 16,     /* at the clock */
-  FORMAT = 1,               /* of the lines; another one when an old client would misread them */
+  EVENTS_PER_LOOK = 16, /* at the clock */
+  /* Processor time for telling: so much in each step, and a share of what all else used since the
+   * one before. What is left over is kept, up to a bound. */
+  STEP_NS = 20 * 1000,
+  SHARE = 16,
+  CREDIT_NS_MAX = 2 * 1000 * 1000,
+  FORMAT = 1, /* of the lines; another one when an old client would misread them */
 };
 
 /* One stream. */
@@ -36,6 +40,8 @@ struct watch {
   struct event_filter filter;
   struct event_ring *ring;
   struct net_timer *timer; /* runs while there is something to tell; NULL: nothing is */
+  int64_t credit_ns;       /* of processor time; negative after a step that took too long */
+  int64_t used_ns;         /* by this thread, when the last step ended */
   char line[EVENT_JSON_BYTES_MAX];
 };
 
@@ -43,6 +49,10 @@ static uint64_t now_ns(clockid_t clock) {
   struct timespec now = {0};
   (void)clock_gettime(clock, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int64_t thread_ns(void) {
+  return (int64_t)now_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* --- Telling --------------------------------------------------------------------------------- */
@@ -60,24 +70,30 @@ static bool has_room(const struct watch *watch) {
   return control_queue_bytes(watch->client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
-/* Tells some of what is in the ring. */
-static void tell_some(struct watch *watch) {
-  const uint64_t until_ns = now_ns(CLOCK_MONOTONIC) + STEP_NS_MAX;
+/* Tells what is in the ring, for so long at most. By the clock on the wall, which is read in no
+ * time, unlike the thread's own. */
+static void tell_some(struct watch *watch, int64_t time_ns) {
+  const int64_t until_ns = (int64_t)now_ns(CLOCK_MONOTONIC) + time_ns;
   const struct event *event = NULL;
   for (unsigned count = 1; has_room(watch) && (event = event_ring_first(watch->ring)); count++) {
     size_t size = event_json_render(event, watch->filter.exact, watch->line);
     control_put_text(watch->client, watch->line, size - 1);
     event_ring_take(watch->ring);
-    if (count % EVENTS_PER_LOOK == 0 && now_ns(CLOCK_MONOTONIC) > until_ns) return;
+    if (count % EVENTS_PER_LOOK == 0 && (int64_t)now_ns(CLOCK_MONOTONIC) > until_ns) return;
   }
 }
 
 static void on_fire(void *owner) {
   struct watch *watch = owner;
+  int64_t begun_ns = thread_ns();
   net_timer_close(watch->timer);
   watch->timer = NULL;
-  tell_some(watch);
+  watch->credit_ns += (begun_ns - watch->used_ns) / SHARE + STEP_NS;
+  if (watch->credit_ns > CREDIT_NS_MAX) watch->credit_ns = CREDIT_NS_MAX;
+  if (watch->credit_ns > 0) tell_some(watch, watch->credit_ns);
   net_loop_flush(watch->loop);
+  watch->used_ns = thread_ns();
+  watch->credit_ns -= watch->used_ns - begun_ns;
   if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
 }
 
@@ -98,7 +114,7 @@ static void on_event(struct tap_watcher *watcher, const struct event *event) {
 /* When it is the server that ends: why is what a watcher wants to know most. */
 static void tell_last(struct watch *watch) {
   while (control_is_open(watch->client) && has_room(watch) && !event_ring_empty(watch->ring)) {
-    tell_some(watch);
+    tell_some(watch, CREDIT_NS_MAX);
   }
   net_loop_flush(watch->loop);
 }
@@ -121,6 +137,8 @@ static struct watch *watch_new(struct control_client *client) {
   watch->loop = control_loop(client);
   watch->tap = net_loop_tap(watch->loop);
   watch->timer = NULL;
+  watch->credit_ns = 0;
+  watch->used_ns = thread_ns();
   watch->watcher = (struct tap_watcher){.on_event = on_event};
   list_init(&watch->watcher.link);
   event_filter_init(&watch->filter);

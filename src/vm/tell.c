@@ -78,7 +78,7 @@ void vm_tell_handler(lua_State *L, const char *name, int index) {
   event.of.handler.line = place.line;
   tell(task, &event);
   task->told = name;
-  task->told_ns = task->entered_ns = now_ns();
+  task->told_ns = task->entered_ns = event.time_ns ? event.time_ns : now_ns();
   task->lua_ns = task->waits = 0;
 }
 
