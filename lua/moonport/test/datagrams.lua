@@ -25,7 +25,7 @@ local Socket = { __name = "moonport.udp", __index = {} }
 
 local function send(self, data, peer)
   if #data > DATAGRAM_BYTES_MAX then return nil, "EMSGSIZE", peer .. ": message too long" end
-  local runtime, from = self.runtime, self.text
+  local runtime, from = self.runtime, self.reached_at
   runtime.loop:defer(function()
     local there = runtime.endpoints["udp://" .. peer]
     if there then there:deliver(data, from) end
@@ -101,7 +101,7 @@ end
 function Socket.__index:close()
   if self.closed then return nil, "closed" end
   self.closed = true
-  self.runtime.endpoints["udp://" .. self.text] = nil
+  self.runtime.endpoints["udp://" .. self.reached_at] = nil
   self.receiver:wake_later()
   return true
 end
@@ -110,9 +110,10 @@ Socket.__close = Socket.__index.close
 local function new(runtime, where, serves)
   if where.port == 0 then where.port = runtime:take_port() end
   local self = setmetatable({ runtime = runtime, text = address.text(where), serves = serves,
+    reached_at = address.text(where, address.reached_at(where.host)),
     waiting = {}, options = {}, handling = 0,
     receiver = Wait.new(runtime.loop, runtime.tasks) }, Socket)
-  runtime.endpoints["udp://" .. self.text] = self
+  runtime.endpoints["udp://" .. self.reached_at] = self
   return self
 end
 
@@ -121,7 +122,8 @@ function datagrams.open(runtime, text)
   runtime:check_alive()
   local bound = text ~= nil and check_peer(1, "udp", text) or "127.0.0.1:0"
   local where = address.parse(bound)
-  if where.port ~= 0 and runtime.endpoints["udp://" .. bound] then
+  local name = "udp://" .. address.text(where, address.reached_at(where.host))
+  if where.port ~= 0 and runtime.endpoints[name] then
     return nil, "EADDRINUSE", bound .. ": address already in use"
   end
   return new(runtime, where, false)
