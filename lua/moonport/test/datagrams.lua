@@ -45,12 +45,13 @@ end
 local function handle(self, data, from)
   local runtime = self.runtime
   if self.handling >= WAITING_MAX then return end
+  local on_datagram = runtime.version.service.handlers.on_datagram
   local function done() self.handling = self.handling - 1 end
   local how = runtime.tasks:enter({
-    name = "on_datagram", f = runtime.service.handlers.on_datagram,
+    name = "on_datagram", f = on_datagram, version = runtime.version,
     on_fail = function(message, traceback) runtime:failed(message, traceback) end,
     on_end = done, on_cancel = done,
-  }, runtime.service.handlers.on_datagram, self, data, from)
+  }, on_datagram, self, data, from)
   if how == "waiting" then self.handling = self.handling + 1 end
 end
 
@@ -101,6 +102,7 @@ end
 function Socket.__index:close()
   if self.closed then return nil, "closed" end
   self.closed = true
+  if self.owned then self.version:disown(self.owned) end
   self.runtime.endpoints["udp://" .. self.reached_at] = nil
   self.receiver:wake_later()
   return true
@@ -126,7 +128,10 @@ function datagrams.open(runtime, text)
   if where.port ~= 0 and runtime.endpoints[name] then
     return nil, "EADDRINUSE", bound .. ": address already in use"
   end
-  return new(runtime, where, false)
+  local self = new(runtime, where, false)
+  self.version = runtime:version_running()
+  self.owned = self.version:own(runtime.tasks:conn_id(), function() self:close() end)
+  return self
 end
 
 ---The socket of a service that listens there.

@@ -133,6 +133,7 @@ end
 function Bound.__index:close()
   if self.closed then return nil, "closed" end
   self.closed = true
+  self.version:disown(self.owned)
   self.runtime.endpoints[self.name] = nil
   self.acceptor:wake_later()
   return true
@@ -162,7 +163,9 @@ local function bind(runtime, text)
   local name = address.name(where, address.reached_at(where.host))
   if runtime.endpoints[name] then return failure("EADDRINUSE", text) end
   local bound = setmetatable({ runtime = runtime, where = where, name = name, waiting = {},
-    options = {}, acceptor = Wait.new(runtime.loop, runtime.tasks) }, Bound)
+    options = {}, acceptor = Wait.new(runtime.loop, runtime.tasks),
+    version = runtime:version_running() }, Bound)
+  bound.owned = bound.version:own(runtime.tasks:conn_id(), function() bound:close() end)
   runtime.endpoints[name] = bound
   return bound
 end
