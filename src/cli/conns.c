@@ -4,6 +4,8 @@
 #include "cli/columns.h"
 #include "cli/table.h"
 
+#include <string.h>
+
 #include <stdlib.h>
 
 static const struct column columns[] = {
@@ -18,6 +20,16 @@ static void add_bytes(struct columns *table, const json_t *conn, const char *nam
   columns_add(table, text);
 }
 
+/* "open", and what somebody at a console did to it. */
+static void add_state(struct columns *table, const json_t *conn) {
+  char text[160];
+  const char *fault = answer_text(conn, "fault");
+  bool is_paused = strcmp(answer_text(conn, "held_by"), "console") == 0;
+  (void)snprintf(text, sizeof text, "%.40s%s%s%.80s", answer_text(conn, "state"),
+                 is_paused ? ", paused" : "", *fault != '\0' ? ", " : "", fault);
+  columns_add(table, text);
+}
+
 static void add_conn(struct columns *table, const json_t *conn) {
   char text[TEXT_UNITS_SIZE_MAX];
   bool accepted = json_is_string(json_object_get(conn, "listener"));
@@ -26,7 +38,7 @@ static void add_conn(struct columns *table, const json_t *conn) {
   columns_add(table, answer_text(conn, "script"));
   columns_add(table, answer_text(conn, "peer"));
   columns_add(table, accepted ? answer_text(conn, "listener") : "(outgoing)");
-  columns_add(table, answer_text(conn, "state"));
+  add_state(table, conn);
   text_format_seconds(answer_seconds(conn, "age_s"), text);
   columns_add(table, text);
   add_bytes(table, conn, "bytes_in");
