@@ -191,12 +191,14 @@ describe("tcp", function()
 
   it("says that a Unix socket has none", function()
     local path = moonport:directory():join("s.sock")
-    local server = moonport:start(telling, { control = true, args = { "--listen", "unix://" .. path } })
+    local args = { "--listen", "unix://" .. path }
+    local server = moonport:start(telling, { control = true, args = args })
     server:connect()
-    loop.eventually("an answer", function()
-      local _, last = control.ask_once(server, "tcp 2")
-      return last.error:find("Unix socket", 1, true)
+    local conn = loop.eventually("the connection to be listed", function()
+      return control.ask_once(server, "conns")[1]
     end)
+    local _, last = control.ask_once(server, "tcp " .. conn.id)
+    assert_refused(last, "a Unix socket")
   end)
 end)
 
