@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/columns.h"
+#include "cli/prints.h"
 #include "cli/table.h"
 
 #include <string.h>
@@ -46,7 +47,7 @@ static void add_conn(struct columns *table, const json_t *conn) {
   add_bytes(table, conn, "queue_bytes");
 }
 
-static void print_conns(const struct answer *answer) {
+void print_conns(const struct answer *answer) {
   size_t i = 0;
   const json_t *conn = NULL;
   struct columns *table = columns_new(columns, sizeof columns / sizeof columns[0]);

@@ -17,9 +17,11 @@ enum {
   SHUTDOWN = 1u << 9,
   HEALTH = 1u << 10,
   DOCTOR = 1u << 11,
-  SCRIPTS = SERVE | CHECK | DOCTOR,                             /* what loads scripts */
-  LUA = SCRIPTS | RUN,                                          /* what runs Lua */
-  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH, /* what talks to a server */
+  CONSOLE = 1u << 12,
+  SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
+  LUA = SCRIPTS | RUN,              /* what runs Lua */
+  CLIENTS =
+      STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | CONSOLE, /* what talks to a server */
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
 };
 
@@ -97,6 +99,13 @@ const struct command command_rows[] = {
         .words = "",
         .summary = "exit with 0 when it answers; for HEALTHCHECK and probes",
         .run = health_command,
+    },
+    {
+        .name = "console",
+        .bit = CONSOLE,
+        .words = "",
+        .summary = "watch its connections, pause and step them, run Lua in its scripts",
+        .run = console_command,
     },
     {
         .name = "doctor",

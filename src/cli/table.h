@@ -28,6 +28,7 @@ int kick_command(const struct command_call *call);
 int reload_command(const struct command_call *call);
 int shutdown_command(const struct command_call *call);
 int health_command(const struct command_call *call);
+int console_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int help_command(const struct command_call *call);
 int completions_command(const struct command_call *call);

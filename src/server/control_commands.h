@@ -9,7 +9,7 @@ enum { CONTROL_WORDS_MAX = 64 }; /* of one line, the command's name included */
 
 struct control_call {
   struct control_client *client;
-  const char *name; /* of the command */
+  const char *name;         /* of the command */
   const struct word *words; /* what follows the name */
   size_t word_count;
 };

@@ -100,8 +100,8 @@ static void fail_to_send(const struct control_call *call, const struct conn *con
   if (rc == UV_EPIPE) {
     control_fail(call->client, "nothing can be sent on connection %llu any more: FIN was", id);
   } else if (rc == UV_ENOBUFS) {
-    control_fail(call->client, "connection %llu ends: its peer reads too little (limits.write_queue)",
-                 id);
+    control_fail(call->client,
+                 "connection %llu ends: its peer reads too little (limits.write_queue)", id);
   } else {
     control_fail(call->client, "not enough memory: connection %llu ends", id);
   }
@@ -154,10 +154,9 @@ static json_t *tcp_fields(const struct conn *conn, const struct net_tcp_info *in
   int fd = conn_descriptor(conn);
   return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
                    (json_int_t)conn_id(conn), "state", info->state, "rtt_us",
-                   (json_int_t)info->rtt_us, "rtt_variation_us",
-                   (json_int_t)info->rtt_variation_us, "retransmits",
-                   (json_int_t)info->retransmits, "unacked", (json_int_t)info->unacked, "lost",
-                   (json_int_t)info->lost, "congestion_window",
+                   (json_int_t)info->rtt_us, "rtt_variation_us", (json_int_t)info->rtt_variation_us,
+                   "retransmits", (json_int_t)info->retransmits, "unacked",
+                   (json_int_t)info->unacked, "lost", (json_int_t)info->lost, "congestion_window",
                    (json_int_t)info->congestion_window, "send_mss", (json_int_t)info->send_mss,
                    "receive_space", (json_int_t)info->receive_space, "unread",
                    (json_int_t)net_unread_bytes(fd), "unsent", (json_int_t)net_unsent_bytes(fd));
@@ -171,7 +170,7 @@ void control_tcp(const struct control_call *call) {
   if (rc < 0) {
     control_fail(call->client, "connection %llu: %s", (unsigned long long)conn_id(conn),
                  rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"
-                                     : uv_strerror(rc));
+                                  : uv_strerror(rc));
     return;
   }
   control_ok_with(call->client, tcp_fields(conn, &info));

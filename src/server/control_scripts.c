@@ -6,11 +6,11 @@
 static void tell_script(struct control_client *client, const struct script *script) {
   struct script_status status;
   script_status(script, &status);
-  control_put(client, json_pack("{s:o, s:o, s:s, s:I, s:I}", "name",
-                                control_text(control_script_name(script)), "script",
-                                control_text(status.path), "state", status.state, "version",
-                                (json_int_t)status.version, "connections",
-                                (json_int_t)status.connections));
+  control_put(client,
+              json_pack("{s:o, s:o, s:s, s:I, s:I}", "name",
+                        control_text(control_script_name(script)), "script",
+                        control_text(status.path), "state", status.state, "version",
+                        (json_int_t)status.version, "connections", (json_int_t)status.connections));
 }
 
 void control_scripts(const struct control_call *call) {
