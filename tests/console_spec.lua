@@ -154,7 +154,7 @@ describe("moonport console on a pipe", function()
     result = run("= error('broken')\n")
     assert.equal(1, result.code)
     assert.equal("console:1: broken\n  stack traceback:\n    [C]: in function 'error'\n" ..
-      "    console:1: in main chunk\n    [C]: in ?\n", result.stderr:gsub("^(.-)\n", "%1\n  ", 1))
+      "    console:1: in main chunk\n    [C]: in ?\n", result.stderr)
     assert.equal(1, run("=\n").code)
   end)
 

@@ -244,7 +244,7 @@ static void print_failure(const struct answer *answer) {
   shown_print_lines(stderr, answer_text(answer->last, "error"));
   colours_put(stderr, COLOUR_OFF);
   if (*answer_text(answer->last, "traceback") != '\0') {
-    (void)fputc('\n', stderr);
+    (void)fputs("\n  ", stderr);
     shown_print_lines(stderr, answer_text(answer->last, "traceback"));
   }
   (void)fputc('\n', stderr);

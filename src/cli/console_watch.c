@@ -190,8 +190,7 @@ static int begin(const struct watching *watching, struct client *client) {
 }
 
 int console_watch(const struct command_call *call, const char *command, unsigned long long id) {
-  struct watching watching = {
-      .call = call, .as_it_is = !answer_is_for_people(call), .id = id};
+  struct watching watching = {.call = call, .as_it_is = !answer_is_for_people(call), .id = id};
   struct client *client = NULL;
   int code = client_open(call, &client);
   if (code != EXIT_DONE) {
