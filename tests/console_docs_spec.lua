@@ -19,7 +19,9 @@ local function blocks_of(page)
   file:close()
   local blocks = {}
   for info, body in text:gmatch("\n```(%l+)\n(.-)\n```") do
-    if info == "console" or info == "peer" then blocks[#blocks + 1] = { info = info, text = body } end
+    if info == "console" or info == "peer" then
+      blocks[#blocks + 1] = { info = info, text = body }
+    end
   end
   return blocks
 end

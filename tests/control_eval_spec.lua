@@ -81,7 +81,8 @@ describe("eval", function()
     local server, eval = start(moonport)
     assert.matches("limits.cpu_ms", select(2, eval("while true do end")).error, 1, true)
     assert.matches("not enough memory",
-      select(2, eval("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end")).error, 1, true)
+      select(2, eval("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end")).error, 1,
+      true)
     assert_serves(server)
   end)
 
@@ -107,8 +108,8 @@ describe("eval", function()
   it("ends with the client that asked", function()
     local server, eval = start(moonport)
     local other = control.connect(server)
-    other:send([[eval "local c <close> = setmetatable({}, { __close = function() gone = true end }) ]] ..
-      [[began = true require 'moonport.timer'.sleep(3600)"]] .. "\n")
+    other:send([[eval "local c <close> = setmetatable({}, { __close = function() gone = true end })]]
+      .. [[ began = true require 'moonport.timer'.sleep(3600)"]] .. "\n")
     loop.eventually("it to begin", function() return eval("began")[1] == "true" end)
     other:close()
     loop.eventually("it to end", function() return eval("gone")[1] == "true" end)
@@ -137,8 +138,8 @@ describe("eval", function()
     directory:write("two.lua", "name = 'two' return { listen = 0, on_data = print }")
     local server = moonport:serve({ directory.path }, { control = true, listeners = 2 })
     local _, last = control.ask_once(server, "eval name")
-    assert.equal("there are 2 scripts: write eval SCRIPT CODE, or in the console first use SCRIPT, " ..
-      "with one of one.lua, two.lua", last.error)
+    assert.equal("there are 2 scripts: write eval SCRIPT CODE, or in the console first use " ..
+      "SCRIPT, with one of one.lua, two.lua", last.error)
     assert.equal("two", control.ask_once(server, "eval two.lua name")[1].result)
     _, last = control.ask_once(server, "eval three.lua name")
     assert.equal("there is no script \"three.lua\": there are one.lua, two.lua", last.error)
@@ -150,24 +151,25 @@ describe("scripts and versions", function()
 
   it("list what there is", function()
     local directory = moonport:directory()
-    local path = directory:write("pin.lua", "v = 1 return { listen = 0, on_data = print, reload = 'pin' }")
+    local pinned = "v = %d return { listen = 0, on_data = print, reload = 'pin' }"
+    local path = directory:write("pin.lua", pinned:format(1))
     local server = moonport:serve({ "--no-watch", path }, { control = true })
     local lines, last = control.ask_once(server, "scripts")
     assert.equal(1, last.scripts)
-    assert.same({ name = "pin.lua", script = path, state = "serving", version = 1, connections = 0 },
-      lines[1])
+    assert.same({ name = "pin.lua", script = path, state = "serving", version = 1,
+      connections = 0 }, lines[1])
     server:connect()
     loop.eventually("a connection", function()
       return control.ask_once(server, "scripts")[1].connections == 1
     end)
-    directory:write("pin.lua", "v = 2 return { listen = 0, on_data = print, reload = 'pin' }")
+    directory:write("pin.lua", pinned:format(2))
     assert.is_true(select(2, control.ask_once(server, "reload")).ok)
     lines, last = control.ask_once(server, "versions pin.lua")
     assert.equal(2, last.versions)
-    assert.same({ script = path, version = 1, in_force = false, connections = 1, tasks = 0, files = 1 },
-      lines[1])
-    assert.same({ script = path, version = 2, in_force = true, connections = 0, tasks = 0, files = 1 },
-      lines[2])
+    assert.same({ script = path, version = 1, in_force = false, connections = 1, tasks = 0,
+      files = 1 }, lines[1])
+    assert.same({ script = path, version = 2, in_force = true, connections = 0, tasks = 0,
+      files = 1 }, lines[2])
     assert.equal("2", control.ask_once(server, "eval v")[1].result)
     assert.is_false(select(2, control.ask_once(server, "versions other.lua")).ok)
   end)

@@ -14,7 +14,7 @@
 #define PATH_SIZE_MAX 4096
 #define LINES_MAX 1000
 /* Beyond it the file is cut down to its last LINES_MAX lines. */
-#define FILE_BYTES_MAX (256 * 1024)
+#define FILE_BYTES_MAX 262144
 
 /* False: there is no place for it. */
 static bool find_path(char path[PATH_SIZE_MAX]) {

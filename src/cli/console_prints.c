@@ -19,33 +19,34 @@ static long long id_of(const struct answer *answer) {
   return (long long)answer_number(answer->last, "id");
 }
 
+#define BYTES_SIZE_MAX (TEXT_UNITS_SIZE_MAX + 8)
+
 /* "5 bytes", "1 byte", "1.5 KiB". */
-static const char *bytes_text(const json_t *object, const char *name,
-                              char text[TEXT_UNITS_SIZE_MAX + 8]) {
+static const char *bytes_text(const json_t *object, const char *name, char text[BYTES_SIZE_MAX]) {
+  char number[TEXT_UNITS_SIZE_MAX];
   json_int_t bytes = answer_number(object, name);
-  text_format_bytes((uint64_t)bytes, text);
-  if (bytes < 1024) {
-    (void)strcat(text, bytes == 1 ? " byte" : " bytes");
-  }
+  text_format_bytes((uint64_t)bytes, number);
+  (void)snprintf(text, BYTES_SIZE_MAX, "%s%s", number,
+                 bytes >= 1024 ? "" : (bytes == 1 ? " byte" : " bytes"));
   return text;
 }
 
 /* --- One connection ---------------------------------------------------------------------------- */
 
 static void print_pause(const struct answer *answer) {
-  char text[TEXT_UNITS_SIZE_MAX + 8];
+  char text[BYTES_SIZE_MAX];
   (void)printf("#%lld is not read any more; %s wait in the kernel\n", id_of(answer),
                bytes_text(answer->last, "unread_bytes", text));
 }
 
 static void print_resume(const struct answer *answer) {
-  char text[TEXT_UNITS_SIZE_MAX + 8];
+  char text[BYTES_SIZE_MAX];
   (void)printf("#%lld is read again; %s waited in the kernel\n", id_of(answer),
                bytes_text(answer->last, "unread_bytes", text));
 }
 
 static void print_step(const struct answer *answer) {
-  char text[TEXT_UNITS_SIZE_MAX + 8];
+  char text[BYTES_SIZE_MAX];
   if (answer_number(answer->last, "unread_bytes") == 0) {
     (void)printf("#%lld: nothing waits; the next chunk that comes goes to its handler\n",
                  id_of(answer));
@@ -56,8 +57,8 @@ static void print_step(const struct answer *answer) {
 }
 
 static void print_send(const struct answer *answer) {
-  char size[TEXT_UNITS_SIZE_MAX + 8];
-  char queue[TEXT_UNITS_SIZE_MAX + 8];
+  char size[BYTES_SIZE_MAX];
+  char queue[BYTES_SIZE_MAX];
   (void)printf("#%lld: %s sent", id_of(answer), bytes_text(answer->last, "size", size));
   if (answer_number(answer->last, "queue_bytes") > 0) {
     (void)printf("; %s are queued, for the peer does not read",
@@ -79,7 +80,7 @@ static void print_finish(const struct answer *answer) {
 }
 
 static void print_fault(const struct answer *answer) {
-  char text[TEXT_UNITS_SIZE_MAX + 8];
+  char text[BYTES_SIZE_MAX];
   long long delay_ms = (long long)answer_number(answer->last, "delay_ms");
   bool is_cut = answer_number(answer->last, "split_bytes") > 0;
   if (!is_cut && delay_ms == 0) {
