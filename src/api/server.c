@@ -18,7 +18,7 @@ static void append_conn(struct conn *conn, void *context) {
 }
 
 /* server.connections() -> list of the open connections, oldest first */
-static int l_connections(lua_State *L) {
+int api_connections(lua_State *L) {
   struct runtime *runtime = runtime_of(L);
   lua_settop(L, 0);
   lua_createtable(L, (int)runtime_conn_count(runtime), 0);
@@ -93,7 +93,7 @@ static int l_stats(lua_State *L) {
 
 int api_open_server(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"connections", l_connections},
+      {"connections", api_connections},
       {"broadcast", l_broadcast},
       {"stats", l_stats},
       {NULL, NULL},

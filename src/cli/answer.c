@@ -36,6 +36,18 @@ static bool read_answer(struct client *client, bool as_it_is, struct answer *ans
   return true;
 }
 
+/* Reads the answer to what was sent, and closes the client. */
+static int finish(struct client *client, bool sent, bool as_it_is, struct answer *out) {
+  *out = (struct answer){.lines = json_array(), .server_pid = client_server_pid(client)};
+  bool answered = sent && read_answer(client, as_it_is, out);
+  client_close(client);
+  if (answered) {
+    return EXIT_DONE;
+  }
+  answer_free(out);
+  return EXIT_AT_FAULT;
+}
+
 int answer_ask(const struct command_call *call, const char *const *words, size_t count,
                struct answer *out) {
   struct client *client = NULL;
@@ -43,16 +55,23 @@ int answer_ask(const struct command_call *call, const char *const *words, size_t
   if (code != EXIT_DONE) {
     return code;
   }
-  *out = (struct answer){.lines = json_array()};
-  bool answered =
-      client_send(client, words, count) && read_answer(client, !answer_is_for_people(call), out);
-  client_close(client);
-  if (answered) {
-    return EXIT_DONE;
+  bool sent = client_send(client, words, count);
+  return finish(client, sent, !answer_is_for_people(call), out);
+}
+
+int answer_ask_line(const struct command_call *call, const char *line, bool as_it_is,
+                    struct answer *out) {
+  struct client *client = NULL;
+  int code = client_open(call, &client);
+  if (code != EXIT_DONE) {
+    return code;
   }
-  json_decref(out->lines);
-  json_decref(out->last);
-  return EXIT_AT_FAULT;
+  return finish(client, client_send_line(client, line), as_it_is, out);
+}
+
+void answer_free(struct answer *answer) {
+  json_decref(answer->lines);
+  json_decref(answer->last);
 }
 
 bool answer_is_for_people(const struct command_call *call) {
@@ -64,8 +83,7 @@ int answer_end(const struct command_call *call, struct answer *answer) {
   if (!ok && answer_is_for_people(call)) {
     client_complain("%s", answer_text(answer->last, "error"));
   }
-  json_decref(answer->lines);
-  json_decref(answer->last);
+  answer_free(answer);
   return ok ? EXIT_DONE : EXIT_AT_FAULT;
 }
 

@@ -22,6 +22,7 @@
 
 struct client {
   int fd;
+  bool is_quiet; /* what is wrong is nobody's business */
   int64_t timeout_ms;
   long server_pid;
   struct control_address address;
@@ -42,7 +43,11 @@ void client_complain(const char *format, ...) {
   (void)fputc('\n', stderr);
 }
 
-static void complain_of_connecting(const char *path, int error) {
+static void complain_of_connecting(const struct client *client, int error) {
+  const char *path = client->address.text;
+  if (client->is_quiet) {
+    return;
+  }
   switch (error) {
     case ENOENT:
       client_complain("no server at %s: start one, or say where its control socket is with "
@@ -80,16 +85,20 @@ static bool is_trusted(struct client *client, bool named) {
   struct ucred peer;
   socklen_t size = sizeof peer;
   if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    client_complain("cannot tell whose socket %s is: %s", client->address.text, strerror(errno));
+    if (!client->is_quiet) {
+      client_complain("cannot tell whose socket %s is: %s", client->address.text, strerror(errno));
+    }
     return false;
   }
   client->server_pid = (long)peer.pid;
   if (peer.uid == geteuid() || peer.uid == 0 || (geteuid() == 0 && named)) {
     return true;
   }
-  client_complain("at %s answers a process of user %ld: ask as that user, or name the socket of "
-                  "your own server with --control",
-                  client->address.text, (long)peer.uid);
+  if (!client->is_quiet) {
+    client_complain("at %s answers a process of user %ld: ask as that user, or name the socket of "
+                    "your own server with --control",
+                    client->address.text, (long)peer.uid);
+  }
   return false;
 }
 
@@ -101,7 +110,7 @@ static bool client_connect(struct client *client, bool named) {
   }
   if (connect(client->fd, (const struct sockaddr *)&client->address.sockaddr,
               client->address.size) != 0) {
-    complain_of_connecting(client->address.text, errno);
+    complain_of_connecting(client, errno);
     return false;
   }
   return is_trusted(client, named);
@@ -121,7 +130,8 @@ static int open_socket(struct client *client, const struct command_call *call) {
   return client_connect(client, named) ? EXIT_DONE : EXIT_AT_FAULT;
 }
 
-int client_open(const struct command_call *call, struct client **out) {
+static int open_client(const struct command_call *call, int64_t timeout_ms, bool is_quiet,
+                       struct client **out) {
   struct client *client = calloc(1, sizeof *client);
   *out = client;
   if (client == NULL) {
@@ -129,13 +139,36 @@ int client_open(const struct command_call *call, struct client **out) {
     return EXIT_AT_FAULT;
   }
   client->fd = -1;
-  client->timeout_ms = options_number(call->options, "timeout");
+  client->timeout_ms = timeout_ms;
+  client->is_quiet = is_quiet;
   int code = open_socket(client, call);
   if (code != EXIT_DONE) {
     client_close(client);
     *out = NULL;
   }
   return code;
+}
+
+int client_open(const struct command_call *call, struct client **out) {
+  return open_client(call, options_number(call->options, "timeout"), false, out);
+}
+
+struct client *client_open_quietly(const struct command_call *call, int64_t timeout_ms) {
+  struct client *client = NULL;
+  (void)open_client(call, timeout_ms, true, &client);
+  return client;
+}
+
+long client_server_pid(const struct client *client) {
+  return client->server_pid;
+}
+
+int client_descriptor(const struct client *client) {
+  return client->fd;
+}
+
+bool client_has_line(const struct client *client) {
+  return client->size > 0 && memchr(client->input + client->start, '\n', client->size) != NULL;
 }
 
 void client_close(struct client *client) {
@@ -147,6 +180,9 @@ void client_close(struct client *client) {
 }
 
 static void complain_of_silence(const struct client *client, int error) {
+  if (client->is_quiet) {
+    return;
+  }
   if (error == EAGAIN) {
     client_complain("the server (pid %ld) did not answer within %.3g s: a handler may keep it "
                     "busy; --timeout waits longer",
@@ -174,6 +210,24 @@ static char *make_line(const char *const *words, size_t count, size_t *size) {
   return line;
 }
 
+/* False after saying what is wrong. */
+static bool send_all(const struct client *client, const char *bytes, size_t size) {
+  size_t sent = 0;
+  while (sent < size) {
+    ssize_t taken = send(client->fd, bytes + sent, size - sent, MSG_NOSIGNAL);
+    /* A server that refuses us says why before it hangs up: that is to be read. */
+    if (taken < 0 && errno == EPIPE) {
+      return true;
+    }
+    if (taken < 0 && errno != EINTR) {
+      complain_of_silence(client, errno);
+      return false;
+    }
+    sent += taken > 0 ? (size_t)taken : 0;
+  }
+  return true;
+}
+
 bool client_send(struct client *client, const char *const *words, size_t count) {
   size_t size = 0;
   char *line = make_line(words, count, &size);
@@ -181,22 +235,13 @@ bool client_send(struct client *client, const char *const *words, size_t count) 
     client_complain("out of memory");
     return false;
   }
-  size_t sent = 0;
-  while (sent < size) {
-    ssize_t taken = send(client->fd, line + sent, size - sent, MSG_NOSIGNAL);
-    /* A server that refuses us says why before it hangs up: that is to be read. */
-    if (taken < 0 && errno == EPIPE) {
-      break;
-    }
-    if (taken < 0 && errno != EINTR) {
-      complain_of_silence(client, errno);
-      free(line);
-      return false;
-    }
-    sent += taken > 0 ? (size_t)taken : 0;
-  }
+  bool sent = send_all(client, line, size);
   free(line);
-  return true;
+  return sent;
+}
+
+bool client_send_line(struct client *client, const char *line) {
+  return send_all(client, line, strlen(line)) && send_all(client, "\n", 1);
 }
 
 /* Makes room for some more. False: out of memory. */
@@ -260,7 +305,7 @@ const char *client_read_line(struct client *client) {
       return line;
     }
     ssize_t taken = receive(client);
-    if (taken == 0) {
+    if (taken == 0 && !client->is_quiet) {
       client_complain("the server (pid %ld) hung up before it had answered", client->server_pid);
     } else if (taken == -ENOMEM) {
       client_complain("out of memory");
@@ -291,12 +336,4 @@ enum client_news client_wait_line(struct client *client, int timeout_ms, int wak
     }
   }
   return CLIENT_LINE;
-}
-
-bool client_has_line(const struct client *client) {
-  return client->size > 0 && memchr(client->input + client->start, '\n', client->size) != NULL;
-}
-
-long client_server_pid(const struct client *client) {
-  return client->server_pid;
 }

@@ -2,7 +2,10 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/columns.h"
+#include "cli/prints.h"
 #include "cli/table.h"
+
+#include <string.h>
 
 #include <stdlib.h>
 
@@ -18,6 +21,16 @@ static void add_bytes(struct columns *table, const json_t *conn, const char *nam
   columns_add(table, text);
 }
 
+/* "open", and what somebody at a console did to it. */
+static void add_state(struct columns *table, const json_t *conn) {
+  char text[160];
+  const char *fault = answer_text(conn, "fault");
+  bool is_paused = strcmp(answer_text(conn, "held_by"), "console") == 0;
+  (void)snprintf(text, sizeof text, "%.40s%s%s%.80s", answer_text(conn, "state"),
+                 is_paused ? ", paused" : "", *fault != '\0' ? ", " : "", fault);
+  columns_add(table, text);
+}
+
 static void add_conn(struct columns *table, const json_t *conn) {
   char text[TEXT_UNITS_SIZE_MAX];
   bool accepted = json_is_string(json_object_get(conn, "listener"));
@@ -26,7 +39,7 @@ static void add_conn(struct columns *table, const json_t *conn) {
   columns_add(table, answer_text(conn, "script"));
   columns_add(table, answer_text(conn, "peer"));
   columns_add(table, accepted ? answer_text(conn, "listener") : "(outgoing)");
-  columns_add(table, answer_text(conn, "state"));
+  add_state(table, conn);
   text_format_seconds(answer_seconds(conn, "age_s"), text);
   columns_add(table, text);
   add_bytes(table, conn, "bytes_in");
@@ -34,7 +47,7 @@ static void add_conn(struct columns *table, const json_t *conn) {
   add_bytes(table, conn, "queue_bytes");
 }
 
-static void print_conns(const struct answer *answer) {
+void print_conns(const struct answer *answer) {
   size_t i = 0;
   const json_t *conn = NULL;
   struct columns *table = columns_new(columns, sizeof columns / sizeof columns[0]);

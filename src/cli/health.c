@@ -1,6 +1,7 @@
 /* cli/health.c — `moonport health [--ready]`: an exit code for HEALTHCHECK and probes. */
 #include "cli/answer.h"
 #include "cli/client.h"
+#include "cli/prints.h"
 #include "cli/shown.h"
 #include "cli/table.h"
 
@@ -13,6 +14,12 @@ static void complain_of(const json_t *obstacles) {
       client_complain("not ready: %s", json_string_value(obstacle));
     }
   }
+}
+
+void print_health(const struct answer *answer) {
+  (void)printf("%s, ", answer_flag(answer->last, "ready") ? "ready" : "alive");
+  shown_print(stdout, answer_text(answer->last, "phase"));
+  (void)putchar('\n');
 }
 
 int health_command(const struct command_call *call) {
@@ -28,9 +35,7 @@ int health_command(const struct command_call *call) {
   if (refused) {
     complain_of(json_object_get(answer.last, "obstacles"));
   } else if (answered && answer_is_for_people(call)) {
-    (void)printf("%s, ", ready ? "ready" : "alive");
-    shown_print(stdout, answer_text(answer.last, "phase"));
-    (void)putchar('\n');
+    print_health(&answer);
   }
   code = answer_end(call, &answer);
   return refused ? EXIT_AT_FAULT : code;

@@ -1,6 +1,7 @@
 /* cli/reload.c — `moonport reload`: lets a running server take on what changed, and says what became
  * of each script. The exit code is 1 when one failed. */
 #include "cli/answer.h"
+#include "cli/prints.h"
 #include "cli/shown.h"
 #include "cli/table.h"
 
@@ -20,6 +21,14 @@ static void print_result(const json_t *result) {
   (void)putchar('\n');
 }
 
+void print_reload(const struct answer *answer) {
+  size_t i = 0;
+  const json_t *result = NULL;
+  json_array_foreach(answer->lines, i, result) {
+    print_result(result);
+  }
+}
+
 int reload_command(const struct command_call *call) {
   const char *const words[] = {"reload"};
   struct answer answer;
@@ -28,11 +37,7 @@ int reload_command(const struct command_call *call) {
     return code;
   }
   if (answer_is_for_people(call)) {
-    size_t i = 0;
-    const json_t *result = NULL;
-    json_array_foreach(answer.lines, i, result) {
-      print_result(result);
-    }
+    print_reload(&answer);
     (void)fflush(stdout); /* before what answer_end() may say on stderr */
   }
   return answer_end(call, &answer);

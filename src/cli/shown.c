@@ -31,7 +31,8 @@ void shown_print(FILE *out, const char *text) {
   }
 }
 
-void shown_print_lines(FILE *out, const char *text) {
+/* `newline` and `tab` stand for those. */
+static void print_lines(FILE *out, const char *text, const char *newline, const char *tab) {
   for (;;) {
     size_t length = strcspn(text, "\n\t");
     char *piece = strndup(text, length);
@@ -42,9 +43,17 @@ void shown_print_lines(FILE *out, const char *text) {
     if (text[length] == '\0') {
       return;
     }
-    (void)fputs(text[length] == '\n' ? "\n  " : "  ", out);
+    (void)fputs(text[length] == '\n' ? newline : tab, out);
     text += length + 1;
   }
+}
+
+void shown_print_lines(FILE *out, const char *text) {
+  print_lines(out, text, "\n  ", "  ");
+}
+
+void shown_print_text(FILE *out, const char *text) {
+  print_lines(out, text, "\n", "\t");
 }
 
 size_t shown_width(const char *text) {

@@ -9,6 +9,8 @@
 void shown_print(FILE *out, const char *text);
 /* The same for an error with its traceback, as indented lines. */
 void shown_print_lines(FILE *out, const char *text);
+/* The same for text of several lines, as they are. */
+void shown_print_text(FILE *out, const char *text);
 /* How many columns shown_print() takes. */
 size_t shown_width(const char *text);
 

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/columns.h"
+#include "cli/prints.h"
 #include "cli/shown.h"
 #include "cli/table.h"
 
@@ -68,7 +69,7 @@ static void print_reload_error(const json_t *script) {
   (void)putchar('\n');
 }
 
-static void print_status(const struct answer *answer) {
+void print_status(const struct answer *answer) {
   size_t i = 0;
   const json_t *script = NULL;
   struct columns *table = columns_new(columns, sizeof columns / sizeof columns[0]);

@@ -19,10 +19,11 @@ enum {
   DOCTOR = 1u << 11,
   TRACE = 1u << 12,
   REPLAY = 1u << 13,
+  CONSOLE = 1u << 14,
   SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,     /* what runs Lua */
   /* What talks to a server. */
-  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE,
+  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE | CONSOLE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
 };
 
@@ -107,6 +108,13 @@ const struct command command_rows[] = {
         .words = "",
         .summary = "exit with 0 when it answers; for HEALTHCHECK and probes",
         .run = health_command,
+    },
+    {
+        .name = "console",
+        .bit = CONSOLE,
+        .words = "",
+        .summary = "watch its connections, pause and step them, run Lua in its scripts",
+        .run = console_command,
     },
     {
         .name = "doctor",

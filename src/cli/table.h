@@ -32,6 +32,7 @@ int reload_command(const struct command_call *call);
 int shutdown_command(const struct command_call *call);
 int trace_command(const struct command_call *call);
 int health_command(const struct command_call *call);
+int console_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int replay_command(const struct command_call *call);
 int help_command(const struct command_call *call);

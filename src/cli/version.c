@@ -6,6 +6,9 @@
 
 #include "base/version.h"
 
+#ifdef MOONPORT_LIBEDIT
+#include <histedit.h>
+#endif
 #include <lua.h>
 #include <string.h>
 #include <uv.h>
@@ -35,4 +38,9 @@ void version_print(FILE *out) {
   print_library(out, "Lua", lua_running,
                 LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
   print_library(out, "libuv", uv_version_string(), uv_compiled);
+#ifdef MOONPORT_LIBEDIT
+  (void)fprintf(out, "libedit %d.%d\n", LIBEDIT_MAJOR, LIBEDIT_MINOR);
+#else
+  (void)fputs("no libedit: the console edits no lines\n", out);
+#endif
 }

@@ -143,14 +143,34 @@ void conn_update_reading(struct conn *conn) {
 }
 
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {
+  if (hold == CONN_HOLD_CONSOLE) conn->flags &= ~(uint32_t)CONN_STEPPING;
   conn->holds = (uint8_t)(on ? conn->holds | hold : conn->holds & ~hold);
   conn_update_reading(conn);
+}
+
+void conn_step(struct conn *conn) {
+  conn_hold(conn, CONN_HOLD_CONSOLE, false);
+  conn->flags |= CONN_STEPPING;
+}
+
+bool conn_is_paused(const struct conn *conn) {
+  return (conn->holds & CONN_HOLD_CONSOLE) || (conn->flags & CONN_STEPPING);
+}
+
+const char *conn_held_by(const struct conn *conn) {
+  if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED)) return NULL;
+  return conn->holds & CONN_HOLD_CONSOLE   ? "console"
+         : conn->holds & CONN_HOLD_SCRIPT  ? "script"
+         : conn->holds & CONN_HOLD_OUTPUT  ? "output"
+         : conn->holds & CONN_HOLD_FORWARD ? "forward"
+                                           : "handler";
 }
 
 void conn_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
+  if (conn->flags & CONN_STEPPING) conn_hold(conn, CONN_HOLD_CONSOLE, true);
   if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
@@ -227,6 +247,7 @@ static void on_closed(uv_handle_t *handle) {
   assert(!conn->writing);
   if (conn->output) output_give_back(&loop->pool, conn->output);
   if (conn->forwarding) conn_forward_end(conn);
+  if (conn->transport->end) conn->transport->end(conn);
   list_remove(&conn->group_link);
   group->count--;
   group->events->on_close(conn, (enum reason)conn->reason);

@@ -96,8 +96,16 @@ enum conn_hold {
   CONN_HOLD_HANDLER = 1 << 1, /* a handler waits for something else */
   CONN_HOLD_OUTPUT = 1 << 2,  /* its own queue is above the high-water mark */
   CONN_HOLD_FORWARD = 1 << 3, /* the queue of the one it is forwarded to is */
+  CONN_HOLD_CONSOLE = 1 << 4, /* somebody who watches asked for it */
 };
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on);
+/* Of one that CONN_HOLD_CONSOLE holds: reads once, which is one chunk or the peer's FIN, and holds it
+ * again. When nothing is there yet, it is the next that comes. */
+void conn_step(struct conn *conn);
+/* Whether CONN_HOLD_CONSOLE holds it; also while a step is under way. */
+bool conn_is_paused(const struct conn *conn);
+/* Who keeps it from being read, as the event `pause` names it; NULL: it is read, or has ended. */
+const char *conn_held_by(const struct conn *conn);
 
 /* The next two take effect at the next net_loop_flush(), which follows every event.
  *
@@ -142,7 +150,7 @@ int conn_descriptor(const struct conn *conn); /* for getsockopt(); negative when
 
 /* For who watches: fills in whose connection it is, and emits. To be called when it is wanted. */
 void conn_tell(struct conn *conn, struct event *event);
-/* The same for the `size` bytes that were queued last. `by` is "script" or "forward". */
+/* The same for the `size` bytes that were queued last. `by` is "script", "forward" or "console". */
 void conn_tell_send(struct conn *conn, size_t size, const char *by,
                     const struct event_place *place);
 /* For a watcher that has just come: that the connection is there. */

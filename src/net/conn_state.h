@@ -21,7 +21,8 @@ enum conn_flags {
   CONN_DRAIN_WANTED = 1 << 6, /* somebody waits for the low-water mark */
   CONN_DIRTY = 1 << 7,        /* in the loop's dirty list */
   CONN_READING = 1 << 8,
-  CONN_PAUSED = 1 << 9, /* it was read, and then held */
+  CONN_PAUSED = 1 << 9,    /* it was read, and then held */
+  CONN_STEPPING = 1 << 10, /* CONN_HOLD_CONSOLE comes back after one read */
 };
 
 /* A write that the kernel did not take at once; exists while the peer is slower than the script. */

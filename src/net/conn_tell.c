@@ -8,10 +8,8 @@
 #include "base/address.h"
 #include "net/tcp_info.h"
 
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 void conn_tell(struct conn *conn, struct event *event) {
   if (!conn->group->script) return;
@@ -36,12 +34,6 @@ static void read_ends(const struct conn *conn, struct ends *out) {
   address_from_sockaddr((struct sockaddr *)&address, size, out->local, sizeof out->local);
 }
 
-/* Bytes that wait in the kernel: SIOCINQ or SIOCOUTQ of tcp(7). */
-static uint64_t waiting_bytes(const struct conn *conn, unsigned long which) {
-  int bytes = 0;
-  return ioctl(conn_descriptor(conn), which, &bytes) < 0 ? 0 : (uint64_t)bytes;
-}
-
 /* Nothing on a Unix socket, of which the kernel tells nothing. */
 static void tell_tcp(struct conn *conn, const char *at) {
   struct net_tcp_info info;
@@ -58,8 +50,8 @@ static void tell_tcp(struct conn *conn, const char *at) {
   event.of.tcp.congestion_window = info.congestion_window;
   event.of.tcp.send_mss = info.send_mss;
   event.of.tcp.receive_space = info.receive_space;
-  event.of.tcp.unread = waiting_bytes(conn, SIOCINQ);
-  event.of.tcp.unsent = waiting_bytes(conn, SIOCOUTQ);
+  event.of.tcp.unread = net_unread_bytes(conn_descriptor(conn));
+  event.of.tcp.unsent = net_unsent_bytes(conn_descriptor(conn));
   conn_tell(conn, &event);
 }
 
@@ -138,10 +130,7 @@ void conn_tell_flush(struct conn *conn, size_t taken, bool waited) {
 
 static void tell_pause(struct conn *conn) {
   struct event event = {.kind = EVENT_PAUSE};
-  event.of.pause.by = conn->holds & CONN_HOLD_SCRIPT    ? "script"
-                      : conn->holds & CONN_HOLD_OUTPUT  ? "output"
-                      : conn->holds & CONN_HOLD_FORWARD ? "forward"
-                                                        : "handler";
+  event.of.pause.by = conn_held_by(conn);
   conn_tell(conn, &event);
 }
 
@@ -157,6 +146,13 @@ void conn_tell_reading(struct conn *conn) {
   } else {
     tell_pause(conn);
   }
+}
+
+void conn_tell_fault(struct conn *conn, const char *fault, const char *detail) {
+  struct event event = {.kind = EVENT_FAULT};
+  event.of.fault.fault = fault;
+  event.of.fault.detail = detail;
+  conn_tell(conn, &event);
 }
 
 void conn_tell_forward(struct conn *from, const struct conn *to) {
@@ -209,7 +205,7 @@ void conn_tell_failed(struct conn *conn, int rc) {
 static void tell_implied_end(struct conn *conn) {
   struct event event = {.source = EVENT_INFERRED};
   if (is_dead(conn)) return;
-  uint64_t unread = waiting_bytes(conn, SIOCINQ);
+  uint64_t unread = net_unread_bytes(conn_descriptor(conn));
   if (conn->io.handle.type == UV_TCP && unread > 0) {
     event.kind = EVENT_RESET;
     event.of.reset.by = "us";

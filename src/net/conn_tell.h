@@ -27,6 +27,8 @@ void conn_tell_timeout(struct conn *conn, const char *timer);
 void conn_tell_failed(struct conn *conn, int rc);
 void conn_tell_forward(struct conn *from, const struct conn *to);
 void conn_tell_drain(struct conn *conn);
+/* Somebody asked for `fault`, "split=1" or "off", and that is what it does. */
+void conn_tell_fault(struct conn *conn, const char *fault, const char *detail);
 /* Reading stopped for a hold, or goes on after one. */
 void conn_tell_reading(struct conn *conn);
 /* Right before the descriptor is closed. `with_rst`: we send RST. */

@@ -1,10 +1,12 @@
-/* net/tcp_info.c — what the kernel knows of a TCP connection: TCP_INFO of tcp(7). */
+/* net/tcp_info.c — what the kernel knows of a connection: TCP_INFO and the queues of tcp(7). */
 #include "net/tcp_info.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -43,4 +45,17 @@ int net_tcp_info_read(int fd, struct net_tcp_info *out) {
       .receive_space = info.tcpi_rcv_space,
   };
   return 0;
+}
+
+static uint64_t waiting_bytes(int fd, unsigned long which) {
+  int bytes = 0;
+  return ioctl(fd, which, &bytes) < 0 ? 0 : (uint64_t)bytes;
+}
+
+uint64_t net_unread_bytes(int fd) {
+  return waiting_bytes(fd, SIOCINQ);
+}
+
+uint64_t net_unsent_bytes(int fd) {
+  return waiting_bytes(fd, SIOCOUTQ);
 }

@@ -1,4 +1,4 @@
-/* net/tcp_info.h — what the kernel knows of a TCP connection: TCP_INFO of tcp(7). */
+/* net/tcp_info.h — what the kernel knows of a connection: TCP_INFO and the queues of tcp(7). */
 #ifndef MOONPORT_NET_TCP_INFO_H
 #define MOONPORT_NET_TCP_INFO_H
 
@@ -16,7 +16,12 @@ struct net_tcp_info {
   uint32_t receive_space;     /* bytes the kernel offers the peer, about */
 };
 
-/* 0, or a negative UV_E*: UV_EOPNOTSUPP on a Unix socket. */
+/* 0, or a negative UV_E*: UV_ENOTSUP on a Unix socket. */
 int net_tcp_info_read(int fd, struct net_tcp_info *out);
+
+/* Bytes that arrived, and that nobody has read yet (SIOCINQ); 0 where the kernel does not tell. */
+uint64_t net_unread_bytes(int fd);
+/* Bytes that the kernel took, and the peer has not acknowledged (SIOCOUTQ); 0 likewise. */
+uint64_t net_unsent_bytes(int fd);
 
 #endif

@@ -24,6 +24,8 @@ struct transport {
   void (*send_fin)(struct conn *conn);
   /* Bytes handed over that the peer has not acknowledged, as far as that can be known. */
   size_t (*unacknowledged)(const struct conn *conn);
+  /* The connection is closed: frees what the transport keeps for it. NULL: nothing. */
+  void (*end)(struct conn *conn);
 };
 
 extern const struct transport transport_plain;

@@ -131,7 +131,11 @@ void control_client_end_job(struct control_client *client) {
 }
 
 static bool is_stream(const struct control_client *client) {
-  return client->has_job && !client->job.step;
+  return client->has_job && !client->job.step && !client->job.answers_later;
+}
+
+static bool is_waited_for(const struct control_client *client) {
+  return client->has_job && client->job.answers_later;
 }
 
 /* --- Lines ----------------------------------------------------------------------------------- */
@@ -221,7 +225,7 @@ static size_t skip(struct control_client *client, const char *bytes, size_t size
 /* --- Turns ----------------------------------------------------------------------------------- */
 
 static bool has_more(const struct control_client *client) {
-  return client->has_job ? !is_stream(client) : line_size(client) >= 0;
+  return client->has_job ? client->job.step != NULL : line_size(client) >= 0;
 }
 
 /* What follows from what was done: go on, wait until the client reads, or part. */
@@ -229,7 +233,7 @@ static void settle(struct control_client *client) {
   struct conn *conn = client->conn;
   if (is_stream(client)) drop_input(client);
   bool more = has_more(client);
-  conn_hold(conn, CONN_HOLD_HANDLER, more);
+  conn_hold(conn, CONN_HOLD_HANDLER, more || is_waited_for(client));
   if (more) {
     if (!conn_await_drain(conn) && !conn_is_closing(conn)) net_defer_ask(client->control->defer);
   } else if (client->finished && !client->has_job) {
@@ -245,6 +249,11 @@ void control_client_go_on(struct control_client *client) {
   } else {
     take_line(client);
   }
+  settle(client);
+}
+
+void control_end(struct control_client *client) {
+  control_client_end_job(client);
   settle(client);
 }
 

@@ -49,13 +49,17 @@ enum { CONTROL_QUEUE_BYTES_HIGH = 256 * 1024, CONTROL_QUEUE_BYTES_MAX = 4 * 1024
 struct control_job {
   /* Some more of the answer; called once a turn of the loop while less than
    * CONTROL_QUEUE_BYTES_HIGH is queued. False: the answer is complete.
-   * NULL: a stream, which sends when it has something to say, and ends when the client goes. */
+   * NULL: a stream, which sends when it has something to say, and ends when the client goes; or,
+   * with `answers_later`, an answer that control_end() says is complete. */
   bool (*step)(struct control_client *client, void *state);
   /* Of a stream: less than CONTROL_QUEUE_BYTES_HIGH is queued again. NULL: it does not care. */
   void (*on_room)(void *state);
   void (*end)(void *state); /* always, and last: frees the state */
   void *state;
+  bool answers_later;
 };
 void control_begin(struct control_client *client, const struct control_job *job);
+/* The last line of an answer that came later was put: goes on with what the client sent since. */
+void control_end(struct control_client *client);
 
 #endif

@@ -20,10 +20,26 @@ const struct control_command control_commands[] = {
      control_conns},
     {"events", "[conn=ID] [event=NAME,...] [script=PATTERN] [peer=PATTERN] [bytes=N|all]",
      "tell what the sockets and the scripts do, until the client goes", 0, 16, control_events},
+    {"pause", "ID", "read a connection no more: the kernel's buffers fill, then its window closes",
+     1, 1, control_pause},
+    {"resume", "ID", "read it again", 1, 1, control_resume},
+    {"step", "ID", "hand one chunk of a paused connection to its handler", 1, 1, control_step},
+    {"send", "ID TEXT", "send these bytes to the peer, as the script would", 2, 2, control_send},
+    {"reset", "ID", "drop what is queued, send RST and close", 1, 1, control_reset},
     {"kick", "ID", "close a connection in peace; once more, at once", 1, 1, control_kick},
+    {"tcp", "ID", "tell what the kernel knows of a TCP connection", 1, 1, control_tcp},
+    {"fault", "ID [split=BYTES] [delay=TIME] | off",
+     "cut what comes into pieces, and delay each, as a network may do", 2, 3, control_fault},
+    {"scripts", "", "list the scripts by the names that eval and versions take", 0, 0,
+     control_scripts},
+    {"versions", "[SCRIPT]", "list the versions that are in use", 0, 1, control_versions},
+    {"eval", "[SCRIPT] CODE", "run Lua in a script's state, and tell what it returns", 1, 2,
+     control_eval},
     {"reload", "", "take on what changed of the scripts, and tell what became of each", 0, 0,
      control_reload},
-    {"shutdown", "", "drain and end, as SIGTERM does", 0, 0, control_shutdown},
+    {"shutdown", "[ID]",
+     "drain and end, as SIGTERM does; with an ID, only send FIN on that connection", 0, 1,
+     control_shutdown},
 };
 const size_t control_command_count = sizeof control_commands / sizeof control_commands[0];
 
@@ -56,7 +72,7 @@ static void refuse_name(struct control_client *client, const struct word *name) 
 
 void control_run(struct control_client *client, const struct word *words, size_t count) {
   const struct control_command *command = find(&words[0]);
-  const struct control_call call = {client, words + 1, count - 1};
+  const struct control_call call = {client, command ? command->name : NULL, words + 1, count - 1};
   if (!command) {
     refuse_name(client, &words[0]);
   } else if (call.word_count < command->words_min || call.word_count > command->words_max) {

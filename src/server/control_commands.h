@@ -9,6 +9,7 @@ enum { CONTROL_WORDS_MAX = 64 }; /* of one line, the command's name included */
 
 struct control_call {
   struct control_client *client;
+  const char *name;         /* of the command */
   const struct word *words; /* what follows the name */
   size_t word_count;
 };
@@ -34,7 +35,22 @@ void control_status(const struct control_call *call);
 void control_health(const struct control_call *call);
 /* control_conns.c */
 void control_conns(const struct control_call *call);
+/* control_one.c */
 void control_kick(const struct control_call *call);
+void control_pause(const struct control_call *call);
+void control_resume(const struct control_call *call);
+void control_step(const struct control_call *call);
+void control_send(const struct control_call *call);
+void control_finish(const struct control_call *call);
+void control_reset(const struct control_call *call);
+void control_tcp(const struct control_call *call);
+/* control_fault.c */
+void control_fault(const struct control_call *call);
+/* control_scripts.c */
+void control_scripts(const struct control_call *call);
+void control_versions(const struct control_call *call);
+/* control_eval.c */
+void control_eval(const struct control_call *call);
 /* taps.c */
 void control_events(const struct control_call *call);
 /* control_life.c */

@@ -1,13 +1,12 @@
-/* server/control_conns.c — the commands about connections: conns lists them, kick closes one. */
+/* server/control_conns.c — the command conns: which connections there are. */
 #include "base/address.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "net/conn.h"
+#include "net/conn_fault.h"
 #include "server/control_commands.h"
 #include "server/script.h"
 #include "server/server.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,15 +152,29 @@ static bool matches(const struct row *row, const struct listing *listing) {
   return true;
 }
 
+/* Null where `text` has nothing to say. */
+static json_t *text_or_null(const char *text) {
+  return text && *text ? control_text(text) : json_null();
+}
+
+static json_t *fault_of(const struct conn *conn) {
+  char text[CONN_FAULT_TEXT_MAX];
+  struct conn_fault fault;
+  conn_fault_of(conn, &fault);
+  if (fault.split_bytes == 0 && fault.delay_ms == 0) return json_null();
+  conn_fault_text(&fault, text);
+  return json_string(text);
+}
+
 static void tell(struct control_client *client, const struct row *row, const struct conn *conn) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
   control_put(client,
-              json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:f, s:I, s:I, s:I}", "id",
+              json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:f, s:I, s:I, s:I}", "id",
                         (json_int_t)conn_id(conn), "script", control_text(row->script), "peer",
-                        control_text(row->peer), "listener",
-                        *row->listener ? control_text(row->listener) : json_null(), "direction",
-                        row->direction, "state", row->state, "age_s",
+                        control_text(row->peer), "listener", text_or_null(row->listener),
+                        "direction", row->direction, "state", row->state, "held_by",
+                        text_or_null(conn_held_by(conn)), "fault", fault_of(conn), "age_s",
                         (double)counters.age_ms / 1000, "bytes_in", (json_int_t)counters.bytes_in,
                         "bytes_out", (json_int_t)counters.bytes_out, "queue_bytes",
                         (json_int_t)conn_queue_bytes(conn)));
@@ -213,52 +226,4 @@ void control_conns(const struct control_call *call) {
   if (!listing) return;
   const struct control_job job = {.step = tell_some, .end = end_listing, .state = listing};
   control_begin(call->client, &job);
-}
-
-/* --- Closing one ----------------------------------------------------------------------------- */
-
-static struct conn *find_conn(const struct server *server, uint64_t id) {
-  for (size_t i = 0; i < server_script_count(server); i++) {
-    struct conn_group *group;
-    for (size_t k = 0; (group = script_conn_group(server_script(server, i), k)); k++) {
-      struct conn *conn = NULL;
-      while ((conn = conn_group_next(group, conn))) {
-        if (conn_id(conn) == id) return conn;
-      }
-    }
-  }
-  return NULL;
-}
-
-static bool read_id(const char *text, uint64_t *out) {
-  char *end;
-  if (*text == '#') text++; /* as the log writes it */
-  if (*text < '0' || *text > '9') return false;
-  errno = 0;
-  *out = strtoull(text, &end, 10);
-  return errno == 0 && *end == '\0';
-}
-
-void control_kick(const struct control_call *call) {
-  uint64_t id;
-  if (!read_id(call->words[0].text, &id)) {
-    control_fail(call->client, "\"%.60s\" is no connection: write its number, as in kick 12",
-                 call->words[0].text);
-    return;
-  }
-  struct conn *conn = find_conn(control_server(call->client), id);
-  if (!conn) {
-    control_fail(call->client, "there is no connection %llu (any more): conns lists them",
-                 (unsigned long long)id);
-    return;
-  }
-  bool at_once = conn_is_closing(conn);
-  log_printf(control_log(call->client), LOG_INFO, "command kick: closing #%llu%s",
-             (unsigned long long)id, at_once ? " at once" : "");
-  if (at_once) {
-    conn_reset(conn, REASON_KICKED);
-  } else {
-    conn_close(conn, REASON_KICKED);
-  }
-  control_ok_with(call->client, json_pack("{s:I, s:b}", "id", (json_int_t)id, "at_once", at_once));
 }

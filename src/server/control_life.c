@@ -40,6 +40,10 @@ void control_reload(const struct control_call *call) {
 }
 
 void control_shutdown(const struct control_call *call) {
+  if (call->word_count > 0) {
+    control_finish(call);
+    return;
+  }
   struct server *server = control_server(call->client);
   server_drain(server, "command shutdown");
   control_ok_with(call->client, json_pack("{s:s}", "phase", server_phase_name(server)));

@@ -89,6 +89,18 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
+/* One of the versions that are in use. */
+struct script_version {
+  unsigned number;
+  bool is_in_force;
+  size_t connections;
+  size_t tasks; /* that it spawned and that have not ended */
+  size_t files; /* it was read from */
+};
+/* Oldest first. */
+void script_each_version(const struct script *script,
+                         void (*visit)(void *context, const struct script_version *version),
+                         void *context);
 /* Calls `visit` for each file whose change concerns the script, as it was read last. */
 typedef void (*source_visitor)(void *context, const struct source *source);
 void script_each_source(const struct script *script, source_visitor visit, void *context);

@@ -171,6 +171,37 @@ void script_status(const struct script *script, struct script_status *out) {
   };
 }
 
+static size_t count_read(const struct version *version) {
+  size_t count = 0;
+  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
+  return count;
+}
+
+static size_t count_tasks(const struct version *version) {
+  size_t count = 0;
+  for (const struct list *link = version->tasks.next; link != &version->tasks; link = link->next) {
+    count++;
+  }
+  return count;
+}
+
+void script_each_version(const struct script *script,
+                         void (*visit)(void *context, const struct script_version *version),
+                         void *context) {
+  const struct list *versions = &script->runtime.versions;
+  for (const struct list *link = versions->next; link != versions; link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const struct script_version told = {
+        .number = version->number,
+        .is_in_force = version == script->runtime.current,
+        .connections = version->cohort ? version->cohort->group.count : 0,
+        .tasks = count_tasks(version),
+        .files = count_read(version),
+    };
+    visit(context, &told);
+  }
+}
+
 const char *const *script_addresses(const struct script *script, size_t *count) {
   const struct service *service = &script->loaded->service;
   *count = service->listen_count;

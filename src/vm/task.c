@@ -120,8 +120,12 @@ static int describe(lua_State *L) {
   return 2;
 }
 
+static void watch(struct vm *vm, lua_State *L, unsigned cpu_ms_max) {
+  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, cpu_ms_max);
+}
+
 void vm_watch_begin(struct vm *vm, lua_State *L) {
-  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, vm->budget.cpu_ms_max);
+  watch(vm, L, vm->budget.cpu_ms_max);
 }
 
 bool vm_watch_end(struct vm *vm) {
@@ -175,7 +179,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   vm->running = task;
   vm->frame = &frame;
   if (task->told) vm_tell_wake(task);
-  vm_watch_begin(vm, task->L);
+  watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->L, argument_count, &result_count);
   bool overdue = vm_watch_end(vm);
@@ -208,6 +212,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   }
   task->owner = owner->self;
   task->conn_id = owner->conn_id;
+  task->cpu_ms_max = owner->cpu_ms_max;
   task->world = owner->world;
   vm_world_ref(task->world);
   task->on_fail = owner->on_fail;

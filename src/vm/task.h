@@ -35,6 +35,7 @@ struct vm_owner {
   void *self;
   uint64_t conn_id;       /* whose work this is, for the log; 0: nobody's */
   struct vm_world *world; /* whose code runs: the task keeps it alive */
+  unsigned cpu_ms_max;    /* per entry, instead of the state's; 0: the state's */
   /* It raised. Comes before on_end, or before vm_enter() returns VM_FAILED. */
   void (*on_fail)(void *self, const struct vm_failure *failure);
   /* It ended after having waited. */

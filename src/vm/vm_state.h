@@ -45,6 +45,7 @@ struct vm_task {
   struct vm_world *world; /* whose code it runs; a reference of it */
   void *owner;
   uint64_t conn_id;
+  unsigned cpu_ms_max; /* 0: that of the state's budget */
   void (*on_fail)(void *owner, const struct vm_failure *failure);
   void (*on_end)(void *owner, bool failed);
   void (*on_cancel)(void *owner);

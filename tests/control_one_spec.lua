@@ -1,0 +1,282 @@
+-- control_one_spec.lua — pause, step, send, fault and their like: one connection, interfered with.
+
+local cjson = require "cjson"
+local control = require "tests.support.control"
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+local uv = require "luv"
+
+local telling = [[
+  return {
+    on_data = function(conn, data) print("> " .. data) conn:send("<" .. data .. ">") end,
+    on_eof = function(conn) print("> eof") conn:close() end,
+    on_close = function(conn, reason) print("> closed: " .. reason) end,
+    timeouts = { linger = 1 },
+  }
+]]
+
+-- A server, a function that asks it and returns the last line, and a connected client.
+local function start(moonport, script, options)
+  local server = moonport:start(script or telling, { control = true })
+  local client = control.connect(server)
+  local function ask(command) return select(2, control.ask(client, command)) end
+  ask("ping") -- so that this one is connection 1, and the next one 2
+  local peer = server:connect(options)
+  loop.eventually("the connection to be listed", function()
+    return ask("conns").connections == 1
+  end)
+  return server, ask, peer
+end
+
+-- Waits until so much of what the client sent waits in the server's kernel.
+local function wait_unread(ask, bytes)
+  loop.eventually(bytes .. " unread bytes", function() return ask("tcp 2").unread == bytes end)
+end
+
+local function assert_refused(answer, message)
+  assert.is_false(answer.ok)
+  assert.matches(message, answer.error, 1, true)
+end
+
+describe("pause", function()
+  local moonport = rig.new()
+
+  it("leaves what comes in the kernel, and resume hands it on", function()
+    local server, ask, peer = start(moonport)
+    assert.same({ ok = true, id = 2, unread_bytes = 0 }, ask("pause 2"))
+    peer:send("hello")
+    wait_unread(ask, 5)
+    assert.same({}, server:told())
+    assert.same({ ok = true, id = 2, unread_bytes = 5 }, ask("resume 2"))
+    assert.equal("<hello>", peer:receive(7))
+    assert_refused(ask("resume 2"), "connection 2 is not paused: write pause 2 first")
+  end)
+
+  it("closes the kernel's window in the end", function()
+    local _, ask, peer = start(moonport, nil, { send_buffer = 4096 })
+    ask("pause 2")
+    local sent
+    peer:offer(("x"):rep(16 * 1024 * 1024))
+    -- The kernels on both sides take what they have room for, and then no more.
+    loop.eventually("the window to close", function()
+      local before = sent
+      sent = peer:unsent()
+      return before == sent and ask("tcp 2").unread > 0 and sent > 0
+    end)
+    ask("kick 2")
+    peer:reset()
+  end)
+
+  it("is told by conns, which names who holds a connection", function()
+    local server, ask, peer = start(moonport)
+    ask("pause 2")
+    local lines = control.ask_once(server, "conns")
+    assert.equal("console", lines[1].held_by)
+    local result = moonport:run({ "conns", "--control", server.control })
+    assert.matches("open, paused", result.stdout, 1, true)
+    ask("resume 2")
+    peer:send("x")
+    peer:receive(3)
+    assert.equal(cjson.null, control.ask_once(server, "conns")[1].held_by)
+  end)
+
+  it("does not keep a connection from being kicked or reset", function()
+    local server, ask, peer = start(moonport)
+    ask("pause 2")
+    peer:send("unread")
+    ask("kick 2")
+    server:wait_told("closed: kicked")
+    assert_refused(ask("pause 2"), "no connection 2 (any more)")
+    local second = server:connect()
+    loop.eventually("it to be listed", function() return ask("conns").connections == 1 end)
+    ask("pause 3")
+    assert.same({ ok = true, id = 3 }, ask("reset 3"))
+    assert.equal("ECONNRESET", second:receive_end())
+  end)
+end)
+
+describe("step", function()
+  local moonport = rig.new()
+
+  it("hands one chunk to the handler, and holds the rest", function()
+    local server, ask, peer = start(moonport)
+    ask("pause 2")
+    ask("fault 2 split=2")
+    peer:send("abcdef")
+    wait_unread(ask, 6)
+    assert.same({ ok = true, id = 2, unread_bytes = 6 }, ask("step 2"))
+    server:wait_told("ab")
+    wait_unread(ask, 4)
+    ask("step 2")
+    assert.same({ "ab", "cd" }, server:wait_told(2))
+    ask("resume 2")
+    assert.equal("<ab><cd><ef>", peer:receive(12))
+  end)
+
+  it("waits for what is not there yet", function()
+    local server, ask, peer = start(moonport)
+    ask("pause 2")
+    assert.equal(0, ask("step 2").unread_bytes)
+    peer:send("one")
+    server:wait_told("one")
+    peer:send("two")
+    wait_unread(ask, 3)
+    assert.same({ "one" }, server:told())
+    ask("resume 2")
+    peer:receive(10)
+  end)
+
+  it("takes the peer's FIN for a chunk, and then there is nothing more", function()
+    local server, ask, peer = start(moonport, [[
+      return { on_data = print, on_eof = function(conn) print("> eof") end }
+    ]])
+    ask("pause 2")
+    peer:finish()
+    assert.same({}, server:told())
+    ask("step 2")
+    server:wait_told("eof")
+    assert_refused(ask("step 2"), "brings nothing more")
+    ask("shutdown 2")
+    assert.equal("", peer:receive_all())
+  end)
+
+  it("outlives a connection that is reset meanwhile", function()
+    local server, ask, peer = start(moonport)
+    ask("pause 2")
+    ask("step 2")
+    peer:reset()
+    server:wait_told("closed: reset")
+    assert_refused(ask("step 2"), "no connection 2")
+  end)
+
+  it("is refused while nothing is paused", function()
+    local _, ask = start(moonport)
+    assert_refused(ask("step 2"), "not paused")
+    assert_refused(ask("step x"), "write its number, as in step 12")
+  end)
+end)
+
+describe("send", function()
+  local moonport = rig.new()
+
+  it("sends the bytes of its word to the peer", function()
+    local _, ask, peer = start(moonport)
+    assert.same({ ok = true, id = 2, size = 7, queue_bytes = 0 }, ask('send 2 "hi \\x00you"'))
+    assert.equal("hi \0you", peer:receive(7))
+    assert.is_true(ask('send 2 ""').ok)
+    assert_refused(ask("send 2 two words"), 'fewer words: write send ID TEXT')
+  end)
+
+  it("is refused when FIN was sent", function()
+    local server, ask, peer = start(moonport)
+    assert.same({ ok = true, id = 2 }, ask("shutdown 2"))
+    assert.equal("", peer:receive_all())
+    assert_refused(ask("send 2 x"), "FIN was")
+    assert_refused(ask("shutdown 2"), "has sent FIN already")
+    peer:send("still read")
+    server:wait_told("still read")
+  end)
+end)
+
+describe("tcp", function()
+  local moonport = rig.new()
+
+  it("tells what the kernel knows", function()
+    local _, ask = start(moonport)
+    local told = ask("tcp 2")
+    assert.equal("established", told.state)
+    assert.is_true(told.send_mss > 0 and told.congestion_window > 0)
+    assert.equal(0, told.unread)
+  end)
+
+  it("says that a Unix socket has none", function()
+    local path = moonport:directory():join("s.sock")
+    local args = { "--listen", "unix://" .. path }
+    local server = moonport:start(telling, { control = true, args = args })
+    server:connect()
+    local conn = loop.eventually("the connection to be listed", function()
+      return control.ask_once(server, "conns")[1]
+    end)
+    local _, last = control.ask_once(server, "tcp " .. conn.id)
+    assert_refused(last, "a Unix socket")
+  end)
+end)
+
+describe("fault", function()
+  local moonport = rig.new()
+
+  it("cuts what comes into pieces, and each comes later", function()
+    local server, ask, peer = start(moonport)
+    assert.same({ ok = true, id = 2, fault = "split=1 delay=20ms", split_bytes = 1, delay_ms = 20 },
+      ask("fault 2 split=1 delay=20ms"))
+    local before = uv.hrtime()
+    peer:send("hello")
+    assert.equal("<h><e><l><l><o>", peer:receive(15))
+    assert.is_true(uv.hrtime() - before >= 5 * 20 * 1000000)
+    assert.same({ "h", "e", "l", "l", "o" }, server:told())
+    assert.equal("off", ask("fault 2 off").fault)
+    peer:send("hello")
+    assert.equal("<hello>", peer:receive(7))
+  end)
+
+  it("keeps the order of bytes and FIN, and every byte", function()
+    local server, ask, peer = start(moonport, [[
+      local sum = 0
+      return {
+        on_data = function(conn, data) sum = sum + #data end,
+        on_eof = function(conn) print("> " .. sum) conn:close() end,
+      }
+    ]])
+    ask("fault 2 split=100")
+    peer:send(("x"):rep(100001))
+    peer:finish()
+    server:wait_told("100001")
+  end)
+
+  it("holds nothing up when the connection ends while a piece waits", function()
+    local server, ask, peer = start(moonport)
+    ask("fault 2 delay=60s")
+    peer:send("never read")
+    wait_unread(ask, 10)
+    ask("reset 2")
+    server:wait_told("closed: kicked")
+    assert.equal("ECONNRESET", peer:receive_end())
+  end)
+
+  it("says what is wrong with its words", function()
+    local _, ask = start(moonport)
+    assert_refused(ask("fault 2 split=0"), "1 to 65536 bytes, as in split=1")
+    assert_refused(ask("fault 2 delay=2m"), "at most 60 s, as in delay=50ms")
+    assert_refused(ask("fault 2 lag=1"), "split=BYTES and delay=TIME, or off")
+    assert_refused(ask("fault 2"), "more words")
+  end)
+end)
+
+describe("What the console does to a connection", function()
+  local moonport = rig.new()
+
+  it("is among its events", function()
+    local server, ask, peer = start(moonport)
+    local watcher = control.connect(server)
+    watcher:send("events conn=2 event=pause,resume,fault,send,data\n")
+    assert.is_true(select(2, control.receive(watcher)).ok)
+    local function event() return control.decode(watcher:receive_line()) end
+    ask("pause 2")
+    local paused = event()
+    assert.same({ "pause", "console" }, { paused.event, paused.by })
+    ask("step 2")
+    assert.equal("resume", event().event)
+    peer:send("x")
+    assert.equal("data", event().event)
+    assert.equal("pause", event().event)
+    assert.equal("script", event().by)
+    ask("send 2 hello")
+    local sent = event()
+    assert.same({ "send", "console", "hello" }, { sent.event, sent.by, sent.text })
+    ask("fault 2 split=3")
+    local fault = event()
+    assert.same({ "fault", "split=3" }, { fault.event, fault.fault })
+    assert.matches("pieces of at most 3 bytes", fault.detail, 1, true)
+    ask("resume 2")
+  end)
+end)
