@@ -1,18 +1,23 @@
 -- kv.lua — a key-value server that the clients of Redis can talk to; it forgets all when it ends.
 -- Shows: a service in several files; requests in a row, which the network cuts anywhere: the
--- handler waits for the rest of one as if it read a file; answers no faster than they are taken.
+-- handler waits for the rest of one as if it read a file; answers no faster than they are taken;
+-- data that outlive a change of the script.
 -- Try it:  moonport scripts/kv.lua          and in another terminal
 --          redis-cli -p 6380 set moon full       then get moon; also del, exists, incr, echo
 --          redis-benchmark -p 6380 -t set,get -q -P 16
 
 local resp = require "kv.resp" -- kv/resp.lua, beside this file
-local answer = require "kv.commands"
+local commands = require "kv.commands"
 
 local DRAIN_BYTES = 256 * 1024
+local answer = commands.answer
 local words = {} -- of the request at hand, which is read and answered without a wait in between
 
 return {
   listen = 6380,
+
+  on_load = function(previous) commands.take(previous and previous.state or {}) end,
+  on_unload = commands.give,
 
   on_data = function(conn, data)
     local at, queued = 1, 0

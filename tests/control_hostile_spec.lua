@@ -111,7 +111,9 @@ describe("A client that does not read its answers", function()
     local server = moonport:start(echo, controlled)
     for _ = 1, 200 do server:connect() end
     local reader = control.connect(server)
-    assert.is_true(select(2, control.ask(reader, "conns")).ok)
+    loop.eventually("all of them to be accepted", function()
+      return #control.ask(reader, "conns") == 200
+    end)
     local before = server:rss()
     local flooder = control.connect(server)
     local count = 2000
@@ -126,7 +128,7 @@ describe("A client that does not read its answers", function()
     assert.is_true(server:rss() - before < 32 * 1024 * 1024)
     for _ = 1, 20 do
       local lines, last = control.receive(flooder)
-      assert.equal(200, #lines)
+      assert.is_true(#lines >= 200) -- there may be one of assert_serves() among them
       assert.is_true(last.ok)
     end
     flooder:close()
@@ -143,7 +145,9 @@ describe("A client that does not read its answers", function()
       peer:close()
     end
     assert_serves(server)
-    assert.equal(300, #control.ask_once(server, "conns"))
+    loop.eventually("300 connections to be left", function()
+      return #control.ask_once(server, "conns") == 300
+    end)
   end)
 end)
 

@@ -104,7 +104,7 @@ describe("a directory", function()
     local result = moonport:run({ place.path })
     assert.equal(1, result.code)
     assert.matches("same%.sock", result.stderr)
-    assert.matches("a%.lua does already", result.stderr)
+    assert.matches("a%.lua already does", result.stderr)
   end)
 end)
 

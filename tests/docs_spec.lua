@@ -120,6 +120,26 @@ describe("The README's first example", function()
   end)
 end)
 
+-- Saved as editors do, by putting a new file in its place: the server has to find the change.
+describe("The change in the README", function()
+  local moonport = rig.new()
+
+  it("is what the next line of an open connection meets", function()
+    local folder = moonport:directory()
+    local path = folder:write("echo.lua", blocks_of("README.md")[1].text)
+    local server = moonport:serve({ "--listen", "127.0.0.1:0", path })
+    local peer = server:connect()
+    peer:send("a line\n")
+    assert.equal("a line\n", peer:receive(7))
+    local _, change, shown = table.unpack(blocks_of("README.md"))
+    assert.matches("data:upper", change.text)
+    assert(os.rename(folder:write("echo.lua.new", change.text), path))
+    server:wait_for(assert(shown.text:match("reloaded: [^\n]+")))
+    peer:send("the next\n")
+    assert.equal("THE NEXT\n", peer:receive(9))
+  end)
+end)
+
 describe("The conversation in the README", function()
   local moonport = rig.new()
 
@@ -132,6 +152,33 @@ describe("The conversation in the README", function()
     assert.equal("What is your name? ", peer:receive(19))
     peer:send("Ada\n")
     assert.equal("Hello, Ada!\n", peer:receive_all())
+  end)
+end)
+
+describe("The lines that docs/scripting.md counts", function()
+  local moonport = rig.new()
+
+  it("are counted on by the next version, also where the one before kept text", function()
+    local counting
+    for _, block in ipairs(blocks_of("docs/scripting.md")) do
+      if block.text:find("on_reload", 1, true) then counting = block.text end
+    end
+    local folder = moonport:directory()
+    local path = folder:write("counting.lua", [[return {
+      on_unload = function() return 41 end,
+      on_data = function(conn) conn.count = "7" conn:send("ready\n") end,
+    }]])
+    local server = moonport:serve({ "--no-watch", "--listen", "127.0.0.1:0", path })
+    local peer, silent = server:connect(), server:connect()
+    peer:send("x")
+    assert.equal("ready", peer:receive_line())
+    folder:write("counting.lua", assert(counting))
+    server:signal("sighup")
+    server:wait_for("version 2 is in force")
+    peer:send("x\n")
+    assert.equal("line 8 of 42", peer:receive_line())
+    silent:send("x\n")
+    assert.equal("line 1 of 43", silent:receive_line())
   end)
 end)
 

@@ -1,6 +1,7 @@
 -- doctor_spec.lua — moonport doctor, and what serve says of loopback inside a container.
 
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 local function script_on(listen, more)
   return ("return { listen = %q, on_data = print, %s }"):format(listen, more or "")
@@ -165,6 +166,35 @@ describe("moonport doctor", function()
       print((pcall(compiled, 1)))
     ]] }).stdout
     assert.equal(fact == "false\n", told:find("t[x > 0]", 1, true) ~= nil)
+  end)
+
+  -- Needs mounts of its own, which not every machine lets one make.
+  local can_mount = shell.run(shell.words(shell.unshare("m"), "mount", "-t", "tmpfs", "none",
+    "/mnt")).code == 0
+  local it_with_mounts = can_mount and it or pending
+
+  it_with_mounts("tells a file that is a mount of its own, and one that was replaced", function()
+    local made = moonport:directory()
+    local path, outside = made:join("served.lua"), made:join("outside.lua")
+    -- On a tmpfs, for what the tests run on may have advice of its own.
+    local prepare = ([[
+      mount -t tmpfs none "%s" &&
+      echo 'return { listen = "127.0.0.1:0", on_data = print }' >"%s" && cp "%s" "%s" &&
+    ]]):format(made.path, outside, outside, path)
+    local bind = ('mount --bind "%s" "%s" &&'):format(outside, path)
+    local function doctor_after(commands)
+      local prepared = { "sh", "-c", prepare .. commands .. ' exec "$0" "$@"' }
+      return doctor({ path }, { prefix = shell.words(shell.unshare("m"), prepared) })
+    end
+    local result = doctor_after("")
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    has(result.stdout, "ok     " .. path .. ": they will be seen at once")
+    result = doctor_after(bind)
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    has(result.stdout, "note   " .. path .. " is a mount of its own")
+    result = doctor_after(bind .. (' rm "%s" &&'):format(outside))
+    assert.equal(1, result.code, result.stderr)
+    has(result.stdout, "FAULT  " .. path .. " is a mount of its own, and outside")
   end)
 
   it("needs no script, and takes no option that is not its own", function()

@@ -42,6 +42,11 @@ local faults = {
     script = "return { limits = { conections = 5 } }",
     told = "chat%.lua.*conections.*connections",
   },
+  ["a frame whose messages are longer than limits.message"] = {
+    script = "return {\n  frame = { fixed = 2000 },\n  limits = { message = 1000 },\n" ..
+      "  on_message = print,\n}",
+    told = "chat%.lua:2: .*no more than limits%.message",
+  },
   ["a misspelt timeout"] = {
     script = "return { timeouts = { idel = 5 } }",
     told = "chat%.lua.*idel.*idle",

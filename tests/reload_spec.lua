@@ -15,6 +15,8 @@ local function answering(name, fields, more)
   ]]):format(more or "", fields or "", name)
 end
 
+local telling_close = [[on_close = function(_, reason) print("> " .. reason) end,]]
+
 describe("a reload", function()
   local moonport = rig.new()
   local folder
@@ -60,14 +62,17 @@ describe("a reload", function()
     assert.equal("bnew", ask(server:connect(), "new"))
   end)
 
-  it("keeps what a script keeps in its connections, and converts it once with on_reload", function()
+  it("keeps what a script keeps in its connections, and converts it once", function()
     local server = start(answering("a", [[on_open = function(conn) conn.count = 1 end,]]))
     local old, silent = server:connect(), server:connect()
     assert.equal("a1", ask(old, "1"))
     assert.equal("a1", ask(silent, "1"))
     reload(server, [[
       return {
-        on_reload = function(conn) print("> reload " .. conn.count) conn.count = conn.count + 10 end,
+        on_reload = function(conn)
+          print("> reload " .. conn.count)
+          conn.count = conn.count + 10
+        end,
         on_data = function(conn) conn:send(tostring(conn.count)) end,
       }
     ]], 2)
@@ -149,7 +154,8 @@ describe("a reload", function()
       local timer, task = require "moonport.timer", require "moonport.task"
       timer.every(0.001, function() print("> old tick") end)
       task.spawn(function()
-        local ended <close> = setmetatable({}, { __close = function() print("> old task ended") end })
+        local function tell() print("> old task ended") end
+        local ended <close> = setmetatable({}, { __close = tell })
         while true do timer.sleep(3600) end
       end)
     ]]))
@@ -181,6 +187,7 @@ describe("a reload", function()
     ]]
     local server = start(answering("a", nil, "PORT = 0\n" .. script))
     server:wait_told(1)
+    server.sockets_at_start = server:sockets() -- the script's own among them
     local port = server:told()[1]:match(":(%d+)$")
     reload(server, answering("b", nil, "PORT = " .. port .. "\n" .. script), 2)
     server:wait_told(2)
@@ -200,7 +207,7 @@ describe("a reload", function()
     end)
 
     it("\"drain\" gives them until the deadline", function()
-      local server = start(answering("a", [[on_close = function(_, reason) print("> " .. reason) end,]]),
+      local server = start(answering("a", telling_close),
         { env = { MOONPORT_DRAIN = "0.2" } })
       local old = server:connect()
       assert.equal("a1", ask(old, "1"))
@@ -210,13 +217,29 @@ describe("a reload", function()
     end)
 
     it("\"close\" closes them in peace", function()
-      local server = start(answering("a", [[on_close = function(_, reason) print("> " .. reason) end,]]))
+      local server = start(answering("a", telling_close))
       local old = server:connect()
       assert.equal("a1", ask(old, "1"))
       reload(server, answering("b", [[reload = "close",]]), 2)
       assert.equal("", old:receive_all())
       assert.same({ "reload" }, server:wait_told(1))
       assert.equal("b2", ask(server:connect(), "2"))
+    end)
+
+    -- A version looked at the one before it only, so whoever was pinned twice stayed for good.
+    it("\"close\" or \"drain\", also those go that earlier versions pinned", function()
+      for _, policy in ipairs({ "close", "drain" }) do
+        local server = start(answering("a"), { env = { MOONPORT_DRAIN = "0.2" } })
+        local oldest = server:connect()
+        assert.equal("a1", ask(oldest, "1"))
+        reload(server, answering("b", [[reload = "pin",]]), 2)
+        local old = server:connect()
+        assert.equal("b2", ask(old, "2"))
+        reload(server, answering("c", ("reload = %q,"):format(policy)), 3)
+        assert.equal("", oldest:receive_all())
+        assert.equal("", old:receive_all())
+        server:stop()
+      end
     end)
 
     it("nothing said, main pins: what runs goes on", function()
@@ -242,7 +265,8 @@ describe("a reload", function()
       { "for an endless loop while it loads", "while true do end", "processor time" },
       { "for an unknown field", "return { on_dta = print }", "did you mean on_data" },
       { "for a module that is not there", "require 'nowhere'", "module 'nowhere' not found" },
-      { "for too much memory", "local t = {} for i = 1, 1e9 do t[i] = {} end", "not enough memory" },
+      { "for too much memory", "local t = {} for i = 1, 1e9 do t[i] = {} end",
+        "not enough memory" },
     }
     for _, case in ipairs(failures) do
       it(case[1] .. " leaves the version before in force", function()

@@ -36,6 +36,25 @@ describe("a service that asks another", function()
     assert.equal("2", redis.ask(port, "get", "hits"))
   end)
 
+  it("closes a connection that nothing refers to any more", function()
+    local backend = moonport:start("return { on_close = function() print('> closed') end }")
+    local server = moonport:start(([[
+      local socket, task = require "moonport.socket", require "moonport.task"
+      return {
+        on_data = function(conn)
+          do assert(socket.connect("%s")):send("forgotten") end
+          collectgarbage()
+          collectgarbage()
+          conn:send("done")
+        end,
+      }
+    ]]):format(backend:address():match("//(.*)$")))
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("done", peer:receive(4))
+    assert.same({ "closed" }, backend:wait_told("closed"))
+  end)
+
   it("goes on with the others while one waits for its answer", function()
     local port = redis.start(moonport)
     local server = moonport:start(asks_redis:format("127.0.0.1:" .. port))

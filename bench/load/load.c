@@ -19,6 +19,7 @@
 enum {
   OPENING_MAX = 128, /* handshakes at once: well below any backlog, so no SYN is dropped */
   RETRY_MS = 1,      /* until a full Unix backlog is tried again */
+  PACE_MS = 1,       /* until it is looked whether a message is due */
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
@@ -48,7 +49,9 @@ struct load {
   uint64_t unasked;    /* messages that may still be sent */
   uint64_t unanswered; /* messages in flight over all connections */
   uint64_t deadline_ns;
-  bool finishing; /* connections end and none is opened any more */
+  uint64_t due_ns;    /* with an interval: when the next message is to be sent */
+  uint32_t due_index; /* and on which connection */
+  bool finishing;     /* connections end and none is opened any more */
   bool backlog_full;
   unsigned char buffer[PATTERN_SLICE_MAX];
 };
@@ -134,11 +137,17 @@ static void conn_write(struct load *load, struct conn *conn) {
 /* What is due after an event: more messages, or the end. */
 static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) {
   if (conn->state != CONN_OPEN || load->result.started_ns == 0 || failed(load)) return;
-  conn_ask(load, conn, now_ns);
+  if (load->plan.interval_ns == 0) conn_ask(load, conn, now_ns);
   conn_write(load, conn);
   bool idle = conn->asked == conn->answered;
   if (idle && (load->finishing || conn->asked == load->plan.per_connection_max))
     conn_end(load, conn);
+}
+
+/* Where pauses are looked for, a connection's first message is none: it may have waited to be
+ * accepted, or the kernel sent it twice because the backlog was full. */
+static bool is_warm_up(const struct load *load, const struct conn *conn) {
+  return load->plan.interval_ns > 0 && conn->answered == 0;
 }
 
 /* Checks bytes against the stream and counts the messages that they complete. */
@@ -160,8 +169,11 @@ static void conn_check(struct load *load, struct conn *conn, size_t size, uint64
   }
   conn->received_bytes += size;
   while (conn->received_bytes >= (conn->answered + 1) * plan->message_bytes) {
-    result_answered(&load->result, plan->message_bytes,
-                    conn->asked_at_ns[conn->answered % plan->depth], now_ns);
+    if (is_warm_up(load, conn))
+      result_untimed(&load->result, plan->message_bytes, now_ns);
+    else
+      result_answered(&load->result, plan->message_bytes,
+                      conn->asked_at_ns[conn->answered % plan->depth], now_ns);
     conn->answered++;
     load->unanswered--;
   }
@@ -230,11 +242,36 @@ static void open_more(struct load *load) {
 static void start_when_open(struct load *load) {
   if (load->result.started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load))
     return;
-  load->result.started_ns = clock_ns();
+  load->result.started_ns = load->due_ns = clock_ns();
   if (load->plan.duration_ns != LOAD_UNLIMITED)
     load->deadline_ns = load->result.started_ns + load->plan.duration_ns;
   for (uint32_t i = 0; i < load->plan.connections; i++)
     conn_advance(load, &load->conns[i], clock_ns());
+}
+
+/* With an interval, connections take turns, so that there is always one whose message is under way:
+ * a pause of the server is found by those that fall into it. A message is timed from when it is
+ * sent, which is not held up by answers to others; what this side is late does not count. */
+static void ask_due(struct load *load) {
+  const struct load_plan *plan = &load->plan;
+  uint64_t now_ns = clock_ns();
+  if (plan->interval_ns == 0 || load->result.started_ns == 0) return;
+  if (now_ns >= load->deadline_ns) load->unasked = 0;
+  while (load->unasked > 0 && load->due_ns <= now_ns && !failed(load)) {
+    struct conn *conn = &load->conns[load->due_index];
+    conn_ask(load, conn, clock_ns());
+    conn_write(load, conn);
+    load->due_index = (load->due_index + 1) % plan->connections;
+    load->due_ns += plan->interval_ns / plan->connections;
+  }
+}
+
+/* How long to wait for events. With an interval, silence is found once nothing more is sent. */
+static int patience_ms(const struct load *load) {
+  if (load->finishing) return SILENCE_MS;
+  if (load->backlog_full) return RETRY_MS;
+  bool paced = load->plan.interval_ns > 0 && load->result.started_ns != 0 && load->unasked > 0;
+  return paced ? PACE_MS : SILENCE_MS;
 }
 
 /* One pass over what happened. Returns true when the descriptor without a connection (load_hold's)
@@ -242,9 +279,8 @@ static void start_when_open(struct load *load) {
 static bool turn(struct load *load, int timeout_ms) {
   struct epoll_event events[EVENTS_MAX];
   bool other = false;
-  int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX,
-                         load->backlog_full && !load->finishing ? RETRY_MS : timeout_ms);
-  if (count == 0 && !load->backlog_full)
+  int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX, timeout_ms);
+  if (count == 0 && timeout_ms == SILENCE_MS)
     result_fail(&load->result,
                 "no answer for %d s: %" PRIu64 " messages in flight, %u connections not yet open",
                 SILENCE_MS / 1000, load->unanswered, load->to_open_count + load->opening);
@@ -263,8 +299,9 @@ int load_run(struct load *load) {
          (load->result.started_ns == 0 || load->unasked > 0 || load->unanswered > 0)) {
     open_more(load);
     start_when_open(load);
+    ask_due(load);
     if (load->result.started_ns == 0 || load->unanswered > 0 || load->unasked > 0)
-      turn(load, SILENCE_MS);
+      turn(load, patience_ms(load));
   }
   return failed(load) ? -1 : 0;
 }
@@ -286,7 +323,7 @@ int load_finish(struct load *load) {
   load->finishing = true;
   for (uint32_t i = 0; i < load->plan.connections; i++)
     conn_advance(load, &load->conns[i], clock_ns());
-  while (load->live > 0 && !failed(load)) turn(load, SILENCE_MS);
+  while (load->live > 0 && !failed(load)) turn(load, patience_ms(load));
   return failed(load) ? -1 : 0;
 }
 

@@ -19,6 +19,7 @@ struct load_plan {
   uint64_t messages_max;       /* over all connections */
   uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */
   uint64_t duration_ns;        /* no message is sent later than this; LOAD_UNLIMITED for no end */
+  uint64_t interval_ns;        /* between a connection's messages; 0: as soon as it was answered */
 };
 
 struct load;

@@ -15,7 +15,7 @@
 
 enum { EXIT_LOAD = 1, EXIT_USAGE = 2 };
 enum { SPARE_DESCRIPTORS = 16, CONNECTIONS_MAX = 1000000, DEPTH_MAX = 4096 };
-enum { MESSAGE_BYTES_MAX = 16 * 1024 * 1024 };
+enum { MESSAGE_BYTES_MAX = 16 * 1024 * 1024, INTERVAL_MS_MAX = 60 * 60 * 1000 };
 
 static const char usage[] =
     "usage: load MODE ADDRESS [option...]\n"
@@ -32,6 +32,8 @@ static const char usage[] =
     "  --depth N         1\n"
     "  --messages N      ends after N messages over all connections\n"
     "  --seconds S       ends after S seconds (2, when --messages is not given)\n"
+    "  --every MS        echo, lines: a message on each connection so often, in turn, rather than\n"
+    "                    as soon as it was answered; max_us is then the longest pause\n"
     "  --touch           idle: one message on each connection before holding\n"
     "\n"
     "ADDRESS is 127.0.0.1:7000, [::1]:7000 or the path of a Unix socket. Every byte is compared.\n"
@@ -73,6 +75,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
                                         {"depth", required_argument, NULL, 'd'},
                                         {"messages", required_argument, NULL, 'm'},
                                         {"seconds", required_argument, NULL, 't'},
+                                        {"every", required_argument, NULL, 'e'},
                                         {"touch", no_argument, NULL, 'k'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
@@ -95,6 +98,10 @@ static void parse_options(int argc, char **argv, struct options *out) {
         plan->messages_max = parse_count("--messages is out of range", optarg, 0, UINT64_MAX - 1);
         break;
       case 't': plan->duration_ns = parse_seconds_ns(optarg); break;
+      case 'e':
+        plan->interval_ns =
+            parse_count("--every is out of range", optarg, 1, INTERVAL_MS_MAX) * 1000000;
+        break;
       case 'k': out->touch = true; break;
       case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
       default: fputs(usage, stderr); exit(EXIT_USAGE);
@@ -127,6 +134,8 @@ static void parse_mode(struct options *options) {
   if (churn) plan->per_connection_max = 1;
   if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
   if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);
+  if (plan->interval_ns > 0 && (churn || options->hold || options->datagrams))
+    refuse("--every is for echo and lines", mode);
 }
 
 /* Fills in what the mode implies and what the command line left open. */

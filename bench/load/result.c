@@ -13,6 +13,10 @@ uint64_t clock_ns(void) {
 
 void result_answered(struct load_result *result, size_t size, uint64_t asked_ns, uint64_t now_ns) {
   latency_add(&result->latency, now_ns - asked_ns);
+  result_untimed(result, size, now_ns);
+}
+
+void result_untimed(struct load_result *result, size_t size, uint64_t now_ns) {
   result->messages++;
   result->bytes += size;
   result->seconds = (double)(now_ns - result->started_ns) / 1e9;

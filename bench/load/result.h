@@ -29,6 +29,9 @@ uint64_t clock_ns(void); /* monotonic */
 /* Counts a message of `size` bytes, sent at `asked_ns`, that came back right at `now_ns`. */
 void result_answered(struct load_result *result, size_t size, uint64_t asked_ns, uint64_t now_ns);
 
+/* The same, and how long it took is not to be known. */
+void result_untimed(struct load_result *result, size_t size, uint64_t now_ns);
+
 /* Keeps the first reason; the others are only counted. */
 __attribute__((format(printf, 2, 3))) void result_fail(struct load_result *result,
                                                        const char *format, ...);

@@ -3,7 +3,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 
-from . import clients, others
+from . import clients, others, reloads
 from .failure import BenchError, Skipped
 from .machine import descriptor_count, private_bytes, settled_cpu_ns
 from .rounds import Bench, Row, Side, cpu_row, rate_row, timed
@@ -156,7 +156,7 @@ def measure_startup(case, bench):
     with case.sides(bench.programs, bench.machine) as specs:
         samples = bench.in_turn(specs, lambda process:
                                 (process.listening_at - process.started_at) * 1e3)
-        return [Row(case.what, "ms", specs[0].name, *samples, case.target)]
+        return [Row(case.what, "ms", specs[0].name, *samples, case.target, best=True)]
 
 
 def _rate_rows(case, theirs, ours, unit, target=None):
@@ -233,6 +233,8 @@ CASES = [
          figure_at_most(512, "bytes"), echo_sides),
     Case("startup", "from exec to listening", measure_startup, 20, 20, figure_at_most(10, "ms"),
          echo_sides),
+    Case("reload", f"{reloads.RELOADS} reloads", reloads.measure, 5, 2, no_target(),
+         per_round=5, per_round_quick=4),
     Case("http", "HTTP, wrk -c50", measure_http, 7, 3, ratio_at_least(1.0),
          per_round=2, per_round_quick=1),
     Case("kv", "key-value, redis-benchmark -c50 -P1", measure_key_value, 7, 3,

@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 
-from .stats import ratios, spread
+from .stats import differences, ratios, spread
 
 BUSY_DISTURBED = 0.5  # load average above which the figures deserve a warning
 
@@ -62,12 +62,9 @@ class Report:
         lines = [f"| case | unit | yardstick | {ours_name} | ratio: median (min–max) | target | |",
                  "|---|---|---|---|---|---|---|"]
         for _, row in self._rows:
-            theirs, ours = spread(row.theirs), spread(row.ours)
-            ratio = ratios(row.ours, row.theirs)
-            judged = round(ratio.median, 2) if row.target.of == "ratio" else ours.median
-            lines.append(f"| {row.name} | {row.unit} | {row.yardstick} {_number(theirs.median)} | "
-                         f"{_figure(row, ours)} | {ratio.text()} | {row.target.text()} | "
-                         f"{row.target.verdict(judged)} |")
+            lines.append(f"| {row.name} | {row.unit} | {_yardstick(row)} | {_figure(row)} | "
+                         f"{_compared(row)} | {row.target.text()} | "
+                         f"{row.target.verdict(row.ours, row.theirs)} |")
         return "\n".join(lines)
 
     def _latency_table(self):
@@ -122,12 +119,28 @@ def _count_lines(yardstick, theirs, ours):
 
 
 def _number(value):
+    if value == 0:
+        return "0"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _figure(row, ours):
+def _yardstick(row):
+    return f"{row.yardstick} {_number(spread(row.theirs).median)}" if row.theirs else "–"
+
+
+def _figure(row):
     """For start-up the best of all is worth knowing too: it is what the program itself needs."""
-    best = f" (best {_number(ours.low)})" if row.unit == "ms" else ""
-    return _number(ours.median) + best
+    ours = spread(row.ours)
+    best = f" (best {_number(ours.low)})" if row.best else ""
+    worst = f" (worst {_number(ours.high)})" if row.target.of == "worst" else ""
+    return _number(ours.median) + best + worst
+
+
+def _compared(row):
+    if not row.theirs:
+        return "–"
+    if row.target.of == "difference":
+        return differences(row.ours, row.theirs).text(signed=True)
+    return ratios(row.ours, row.theirs).text()

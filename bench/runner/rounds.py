@@ -14,7 +14,7 @@ from .stats import Target
 
 @dataclass
 class Row:
-    """One line of the table: a figure for both sides in each round."""
+    """One line of the table: a figure for both sides in each round; `theirs` may be empty."""
     name: str
     unit: str
     yardstick: str
@@ -24,6 +24,7 @@ class Row:
     latency: dict = field(default_factory=dict)  # side -> [Served]
     busy: list = None    # for both sides: the share of the time in which the server ran
     waited: list = None  # and in which something else had its processor
+    best: bool = False   # the best of ours is told as well
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Sample:
     cpu_us: float   # of the server, per unit
     busy: float     # share of the client's time in which the server ran
     waited: float   # and in which the server could not, because something else did
+    beside: Served = None  # what a second client got at the same time
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,18 @@ class Side:
         return statistics.median(getattr(sample, key) for sample in self.samples)
 
 
+def seen(theirs, ours):
+    """A row's part for the second table."""
+    sides = (theirs, ours)
+    return {"latency": {side.name: [sample.served for sample in side.samples] for side in sides},
+            "busy": [side.middle("busy") for side in sides],
+            "waited": [side.middle("waited") for side in sides]}
+
+
 def cpu_row(name, unit, theirs, ours, target, scale=1.0):
     """`scale`: how many of what load counts make up one of the unit."""
     return Row(name, unit, theirs.name, theirs.cpu_us(scale), ours.cpu_us(scale), target,
-               {side.name: [sample.served for sample in side.samples] for side in (theirs, ours)},
-               [side.middle("busy") for side in (theirs, ours)],
-               [side.middle("waited") for side in (theirs, ours)])
+               **seen(theirs, ours))
 
 
 def rate_row(name, theirs, ours, target):

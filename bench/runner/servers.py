@@ -99,7 +99,8 @@ class Process:
             self._popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                            bufsize=0,
-                                           env={**os.environ, **(environment or {})})
+                                           env={**os.environ, "MOONPORT_CONTROL": "off",
+                                                **(environment or {})})
         self.pid = self._popen.pid
         self.listening_at = None
 

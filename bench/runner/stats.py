@@ -9,8 +9,9 @@ class Spread:
     low: float
     high: float
 
-    def text(self, digits=2):
-        return f"{self.median:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
+    def text(self, digits=2, signed=False):
+        form = f"{'+' if signed else ''}.{digits}f"
+        return f"{self.median:{form}} ({self.low:{form}}–{self.high:{form}})"
 
 
 def spread(values):
@@ -22,25 +23,40 @@ def ratios(ours, theirs):
     return spread([a / b for a, b in zip(ours, theirs)])
 
 
+def differences(ours, theirs):
+    """The same, for what a reload adds to what is there anyway."""
+    return spread([a - b for a, b in zip(ours, theirs)])
+
+
 @dataclass(frozen=True)
 class Target:
-    """A bound on the ratio (`of` is "ratio") or on moonport's own figure (`of` is "figure")."""
-    of: str
+    """A bound on the ratio, on the difference, on moonport's own figure, or on the worst of them."""
+    of: str        # "ratio", "difference", "figure" or "worst"
     relation: str  # "≤" or "≥"; "" when there is no bound
     bound: float
     unit: str = ""
 
-    def verdict(self, value):
+    def verdict(self, ours, theirs):
+        """Of both sides' figures, one a round; `theirs` may be empty, but not for all kinds."""
         if not self.relation:
             return ""
+        value = self._judged(ours, theirs)
         met = value <= self.bound if self.relation == "≤" else value >= self.bound
         return "met" if met else "missed"
+
+    def _judged(self, ours, theirs):
+        if self.of == "ratio":
+            return round(ratios(ours, theirs).median, 2)
+        if self.of == "difference":
+            return differences(ours, theirs).median
+        return spread(ours).high if self.of == "worst" else spread(ours).median
 
     def text(self):
         if not self.relation:
             return "–"
         number = f"{self.bound:.2f}" if self.of == "ratio" else f"{self.bound:g}"
-        return f"{self.relation} {number}{' ' + self.unit if self.unit else ''}"
+        more = "+" if self.of == "difference" else ""
+        return f"{self.relation} {more}{number}{' ' + self.unit if self.unit else ''}"
 
 
 def ratio_at_most(bound):
@@ -53,6 +69,14 @@ def ratio_at_least(bound):
 
 def figure_at_most(bound, unit):
     return Target("figure", "≤", bound, unit)
+
+
+def worst_at_most(bound, unit):
+    return Target("worst", "≤", bound, unit)
+
+
+def difference_at_most(bound, unit):
+    return Target("difference", "≤", bound, unit)
 
 
 def no_target():

@@ -221,7 +221,7 @@ end
 -- on_message takes the place of on_data, and only a frame says what a message is.
 local function check_frame(report, service, result, frame_fault)
   local frame = service.frame
-  local wrong = frame ~= nil and frame_fault(frame)
+  local wrong = frame ~= nil and frame_fault(frame, result.message)
   if wrong then fault(report, "frame", frame, "frame is %s: %s", shown(frame), wrong) end
   result.frame = frame
   if service.on_message ~= nil and frame == nil then
@@ -271,7 +271,7 @@ local M = {}
 ---@param service any what the script returned
 ---@param path string the script's file, as its chunk is named
 ---@param nearest fun(word: string, known: string[]): string?
----@param frame_fault fun(frame: any): string?
+---@param frame_fault fun(frame: any, message_max: integer?): string?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] faults one line each
 function M.read(service, path, nearest, frame_fault)
@@ -297,10 +297,10 @@ function M.read(service, path, nearest, frame_fault)
     fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted)
   end
   check_handlers(report, service, result)
-  check_frame(report, service, result, frame_fault)
   check_datagrams(report, service, result)
   check_reload(report, service, result)
   check_group(report, service, result, "limits", nearest)
+  check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "timeouts", nearest)
   if #report.faults > 0 then return nil, report.faults end
   return result, report.faults

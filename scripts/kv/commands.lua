@@ -3,21 +3,13 @@
 local resp = require "kv.resp"
 
 local ANY = math.huge
-local store = {} -- from key to value, both with their lengths in front: "$4\r\nmoon\r\n"
+local store -- from key to value, both with their lengths in front: "$4\r\nmoon\r\n"
 
-local function delete(words, count)
+local function count_found(words, count, removes)
   local found = 0
   for index = 2, count do
     if store[words[index]] then found = found + 1 end
-    store[words[index]] = nil
-  end
-  return ":" .. found .. "\r\n"
-end
-
-local function exists(words, count)
-  local found = 0
-  for index = 2, count do
-    if store[words[index]] then found = found + 1 end
+    if removes then store[words[index]] = nil end
   end
   return ":" .. found .. "\r\n"
 end
@@ -40,8 +32,8 @@ for name, command in pairs {
   ECHO = { 2, 2, function(words) return words[2] end },
   SET = { 3, 3, function(words) store[words[2]] = words[3] return "+OK\r\n" end },
   GET = { 2, 2, function(words) return store[words[2]] or "$-1\r\n" end },
-  DEL = { 2, ANY, delete },
-  EXISTS = { 2, ANY, exists },
+  DEL = { 2, ANY, function(words, count) return count_found(words, count, true) end },
+  EXISTS = { 2, ANY, count_found },
   INCR = { 2, 2, increment },
   QUIT = { 1, 1, function() return "+OK\r\n", true end },
   -- What redis-cli and redis-benchmark ask when they start: we have no hints and no settings.
@@ -49,11 +41,19 @@ for name, command in pairs {
   CONFIG = { 3, 3, function(words) return "*2\r\n" .. words[3] .. "$0\r\n\r\n" end },
 } do commands[resp.bulk(name)] = command end
 
+local M = {}
+
 -- Returns the answer to a request, and true when it is to be the last.
-return function(words, count)
+function M.answer(words, count)
   local word = words[1]
   local command = commands[word] or commands[word:upper()]
   if not command then return resp.failure("unknown command '" .. resp.text(word) .. "'") end
   if count >= command[1] and count <= command[2] then return command[3](words, count) end
   return resp.failure("wrong number of arguments for '" .. resp.text(word):lower() .. "' command")
 end
+
+-- For the version of the script that follows.
+function M.give() return store end
+function M.take(given) store = given end
+
+return M

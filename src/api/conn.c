@@ -19,6 +19,8 @@ static const char type_name[] = "moonport.conn";
 static const char metatable_key = 0;
 /* The same of connections that a script has for its own. */
 static const char own_metatable_key = 0;
+/* Registry key of those connections' objects by their address, weak: see api_hold_conn(). */
+static const char own_conns_key = 0;
 
 /* NULL for a connection without handlers. */
 static struct cohort *cohort_of(const struct conn *conn) {
@@ -76,8 +78,24 @@ void api_give_conn(lua_State *L, struct conn *conn) {
   api_push_conn(L, self);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
   lua_setmetatable(L, -2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_conns_key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, self);
+  lua_pop(L, 1);
   luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
+}
+
+int api_hold_conn(const struct api_conn *self) {
+  lua_State *L = vm_state(self->runtime->vm);
+  int held = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_conns_key);
+  lua_rawgetp(L, -1, self); /* nil while it is not the script's own yet, or is collected already */
+  return held;
+}
+
+void api_let_go_conn(struct runtime *runtime, int held) {
+  lua_settop(vm_state(runtime->vm), held);
 }
 
 /* Nobody can use it any more. What it forwards goes on until it ends by itself. */
@@ -156,6 +174,15 @@ void api_conn_forget(struct api_conn *self) {
   self->past = NULL;
 }
 
+static void make_own_conns(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &own_conns_key);
+}
+
 /* A copy of the metatable at the top, with a finalizer. */
 static void make_own_metatable(lua_State *L) {
   lua_newtable(L);
@@ -185,5 +212,6 @@ void api_open_conn(lua_State *L) {
   api_set_conn_fields(L);
   lua_pop(L, 1);
   make_own_metatable(L);
+  make_own_conns(L);
   lua_pop(L, 1);
 }

@@ -58,6 +58,10 @@ void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Pushes the object of a connection that the script made itself, and leaves it to the script: once
  * nothing refers to it any more, the connection is closed in peace. Raises. */
 void api_give_conn(lua_State *L, struct conn *conn);
+/* Keeps such an object from being collected while C code works on it: whoever is woken meanwhile
+ * may have been the last to know it. Not while Lua runs. The result is for api_let_go_conn(). */
+int api_hold_conn(const struct api_conn *self);
+void api_let_go_conn(struct runtime *runtime, int held);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */

@@ -9,6 +9,7 @@
 #include "api/inbox.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "vm/world.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -34,10 +35,11 @@ static int next_message(lua_State *L, int status, lua_KContext context);
 /* Handles messages until the bytes are used up; the object is at index 1. */
 static int handle_all(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
-  const struct version *version = version_of(L);
-  const struct service *service = &version->service;
-  /* After a reload during a wait, the rest is for the version that has the connection now. */
-  while (self->conn && !conn_is_closing(self->conn) && self->cohort->version == version) {
+  const struct vm_world *world = vm_world_in_force(self->runtime->vm);
+  const struct service *service = &version_of(L)->service;
+  /* After a reload during a wait, the rest is for the version that has the connection now. The one
+   * whose code runs here may be freed already: its world is not. */
+  while (self->conn && !conn_is_closing(self->conn) && self->cohort->version->world == world) {
     const char *bytes;
     struct frame_slice slice;
     enum frame_result result = api_next_message(self->inbox, &service->frame, &bytes, &slice);

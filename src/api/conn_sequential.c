@@ -16,7 +16,11 @@ static void on_open(struct conn *conn) {
 
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
-  if (!self || !api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+  if (!self) return; /* nobody can read it any more, and it is closing */
+  struct runtime *runtime = self->runtime;
+  int held = api_hold_conn(self);
+  if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+  api_let_go_conn(runtime, held);
 }
 
 static void on_eof(struct conn *conn) {
@@ -34,23 +38,34 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct api_conn *self = conn_owner(conn);
   if (kind == CONN_TIMEOUT_WRITE) {
     conn_reset(conn, REASON_WRITE_TIMEOUT);
-  } else if (!self || !self->inbox || !api_wait_time_out(&self->inbox->reader)) {
-    conn_close(conn, REASON_IDLE);
-  } else {
-    api_conn_update_hold(self);
+    return;
   }
+  if (!self || !self->inbox) {
+    conn_close(conn, REASON_IDLE);
+    return;
+  }
+  struct runtime *runtime = self->runtime;
+  int held = api_hold_conn(self);
+  if (!api_wait_time_out(&self->inbox->reader)) conn_close(conn, REASON_IDLE);
+  api_conn_update_hold(self);
+  api_let_go_conn(runtime, held);
+}
+
+static void tell_closed(struct api_conn *self, const struct conn *conn, enum reason reason) {
+  struct runtime *runtime = self->runtime;
+  int held = api_hold_conn(self);
+  self->past = api_conn_remember(conn, reason);
+  self->conn = NULL;
+  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  if (self->inbox) api_wait_wake(&self->inbox->drainer);
+  api_conn_release(runtime, self);
+  api_let_go_conn(runtime, held);
 }
 
 static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = conn_group_of(conn)->owner;
   struct api_conn *self = conn_owner(conn);
-  if (self) {
-    self->past = api_conn_remember(conn, reason);
-    self->conn = NULL;
-    if (self->inbox) api_wait_wake(&self->inbox->reader);
-    if (self->inbox) api_wait_wake(&self->inbox->drainer);
-    api_conn_release(runtime, self);
-  }
+  if (self) tell_closed(self, conn, reason);
   runtime->on_room(runtime->context);
 }
 

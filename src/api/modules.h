@@ -16,5 +16,6 @@ int api_open_log(lua_State *L);       /* moonport.log */
 int api_print(lua_State *L);          /* print() of a service: api/log.c */
 int api_open_timer(lua_State *L);     /* moonport.timer */
 int api_open_server(lua_State *L);    /* moonport.server */
+int api_open_testing(lua_State *L);   /* moonport.test.core: what moonport/test.lua stands on */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "api/modules.h"
 #include "api/tell.h"
+#include "net/defer.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
@@ -23,13 +24,10 @@ int runtime_prepare(lua_State *L) {
 
 int runtime_furnish(lua_State *L) {
   static const luaL_Reg modules[] = {
-      {"moonport.log", api_open_log},
-      {"moonport.timer", api_open_timer},
-      {"moonport.server", api_open_server},
-      {"moonport.frame", api_open_frame},
-      {"moonport.task", api_open_task},
-      {"moonport.socket.core", api_open_socket},
-      {NULL, NULL},
+      {"moonport.log", api_open_log},           {"moonport.timer", api_open_timer},
+      {"moonport.server", api_open_server},     {"moonport.frame", api_open_frame},
+      {"moonport.task", api_open_task},         {"moonport.socket.core", api_open_socket},
+      {"moonport.test.core", api_open_testing}, {NULL, NULL},
   };
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
@@ -88,6 +86,8 @@ bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket) {
 
 void runtime_cancel(struct runtime *runtime, struct vm_task *task) {
   vm_cancel(task);
+  runtime->cancelled = true;
+  net_defer_ask(runtime->defer);
   settle(runtime);
 }
 

@@ -32,6 +32,7 @@ struct runtime {
   struct list waits_due;          /* those to be woken in the next turn */
   struct list tasks_due;          /* to be started or cancelled in the next turn */
   struct net_defer *defer;        /* that turn */
+  bool cancelled;                 /* something was, since the last turn */
   size_t task_count;              /* spawned and not ended */
   int collector_cycles;           /* to go through, because a version was freed */
   bool is_program;                /* of moonport run: print writes to standard output */

@@ -52,8 +52,7 @@ void service_deinit(struct runtime *runtime, struct service *service) {
   service_init(service);
 }
 
-/* nearest(word, list) -> the word of the list that was probably meant, or nil */
-static int l_nearest(lua_State *L) {
+int service_nearest(lua_State *L) {
   const char *known[64];
   const char *word = luaL_checkstring(L, 1);
   size_t count = 0;
@@ -65,10 +64,11 @@ static int l_nearest(lua_State *L) {
   return 1;
 }
 
-/* frame_fault(frame) -> what is wrong with it, or nil */
-static int l_frame_fault(lua_State *L) {
+int service_frame_fault(lua_State *L) {
   struct frame_format format;
-  lua_pushstring(L, api_parse_frame(L, 1, FRAME_MESSAGE_BYTES_MAX, &format));
+  lua_Integer message_max = luaL_optinteger(L, 2, FRAME_MESSAGE_BYTES_MAX);
+  if (message_max > (lua_Integer)FRAME_MESSAGE_BYTES_MAX) message_max = FRAME_MESSAGE_BYTES_MAX;
+  lua_pushstring(L, api_parse_frame(L, 1, (size_t)message_max, &format));
   return 1;
 }
 
@@ -152,8 +152,8 @@ static int load(lua_State *L) {
   lua_getfield(L, 1, "read");
   lua_pushvalue(L, 2);
   lua_pushstring(L, loading->path);
-  lua_pushcfunction(L, l_nearest);
-  lua_pushcfunction(L, l_frame_fault);
+  lua_pushcfunction(L, service_nearest);
+  lua_pushcfunction(L, service_frame_fault);
   lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
   /* The rules are not needed again, and what lives is marked at every collection. */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

@@ -4,6 +4,7 @@
 
 #include "base/frame.h"
 
+#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,5 +61,11 @@ void service_deinit(struct runtime *runtime, struct service *service);
 bool service_has(const struct service *service, enum handler handler);
 /* "on_data", … as a script names it. Static text. */
 const char *service_handler_name(enum handler handler);
+
+/* What the rules in lua/moonport/service.lua ask of C.
+ * nearest(word, list) -> the word of the list that was probably meant, or nil */
+int service_nearest(lua_State *L);
+/* frame_fault(frame [, message_bytes_max]) -> what is wrong with it, or nil */
+int service_frame_fault(lua_State *L);
 
 #endif

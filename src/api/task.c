@@ -7,6 +7,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/timer.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "vm/world.h"
@@ -154,6 +155,9 @@ void api_run_due(void *context) {
       cancel(object);
     }
   }
+  if (!runtime->cancelled) return;
+  runtime->cancelled = false;
+  api_drop_cancelled_sleeps(runtime);
 }
 
 void api_end_tasks(struct version *version, bool all) {

@@ -185,6 +185,15 @@ void api_end_sleeps(struct runtime *runtime) {
   while (!list_empty(&sleeps)) sleeper_close(LIST_ELEMENT(sleeps.next, struct sleeper, link));
 }
 
+void api_drop_cancelled_sleeps(struct runtime *runtime) {
+  struct list *link = runtime->sleeps.next;
+  while (link != &runtime->sleeps) {
+    struct sleeper *sleeper = LIST_ELEMENT(link, struct sleeper, link);
+    link = link->next;
+    if (!vm_ticket_is_live(sleeper->ticket)) sleeper_close(sleeper);
+  }
+}
+
 static void on_slept(void *owner) {
   struct sleeper *sleeper = owner;
   struct runtime *runtime = sleeper->runtime;

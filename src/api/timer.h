@@ -10,6 +10,8 @@ struct version;
 /* Ends the timers that the version began by itself, or with `all` also those that it began for a
  * connection; a function that waits is cancelled. */
 void api_end_timers(struct version *version, bool all);
+/* Ends the sleep() of those that were cancelled in it: nobody is left to be woken. */
+void api_drop_cancelled_sleeps(struct runtime *runtime);
 /* Nobody is woken from sleep() any more. */
 void api_end_sleeps(struct runtime *runtime);
 

@@ -32,6 +32,7 @@ struct udp_object {
   uint64_t conn_id; /* whose handler opened it; 0: nobody's */
   int reference;    /* registry; of a service's socket */
   int waiting;      /* handlers that wait */
+  bool given_up;    /* a service's, by the service: the reference goes with the last of those */
   struct api_wait receiver;
   const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
   size_t fresh_size;
@@ -72,10 +73,17 @@ static void on_fail(void *self, const struct vm_failure *failure) {
   runtime_log_failure(object->runtime, 0, failure);
 }
 
+static void release_unless_needed(struct udp_object *object) {
+  if (!object->given_up || object->waiting > 0) return;
+  luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
+  object->reference = LUA_NOREF;
+}
+
 static void on_end(void *self, bool failed) {
   (void)failed;
   struct udp_object *object = self;
   if (object->waiting-- == WAITING_MAX && object->udp) udp_receive(object->udp, true);
+  release_unless_needed(object);
 }
 
 static void on_cancel(void *self) {
@@ -179,8 +187,8 @@ static void close_socket(struct udp_object *object) {
 
 void api_close_udp(struct udp_object *object) {
   close_socket(object);
-  luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
-  object->reference = LUA_NOREF;
+  object->given_up = true;
+  release_unless_needed(object);
 }
 
 void api_end_udp(struct version *version, bool all) {

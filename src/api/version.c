@@ -170,8 +170,13 @@ static void follow(struct version *version, struct version *before, uint64_t dra
   /* What runs in `main` has no next event to find new handlers at. */
   bool runs_main = service_has(&before->service, HANDLER_MAIN);
   if (policy == RELOAD_ADOPT && !runs_main) adopt(version, before);
-  if (policy == RELOAD_DRAIN) let_drain(before, drain_ms);
-  if (policy == RELOAD_CLOSE) close_cohort(before);
+  if (policy != RELOAD_DRAIN && policy != RELOAD_CLOSE) return;
+  /* Those that were pinned to still older versions, too. */
+  for (struct list *link = &before->link; link != &version->runtime->versions; link = link->prev) {
+    struct version *old = LIST_ELEMENT(link, struct version, link);
+    if (old->cohort && policy == RELOAD_DRAIN) let_drain(old, drain_ms);
+    if (old->cohort && policy == RELOAD_CLOSE) close_cohort(old);
+  }
 }
 
 void version_put_in_force(struct version *version, uint64_t drain_ms) {

@@ -31,7 +31,7 @@ const char *frame_format_fault(const struct frame_format *format) {
     case FRAME_BY_LENGTH: return length_fault(format);
     case FRAME_BY_SIZE:
       if (format->fixed_size == 0 || format->fixed_size > format->message_bytes_max) {
-        return "fixed must be 1 byte or more, and no more than the longest message";
+        return "fixed must be 1 byte or more, and no more than limits.message";
       }
       return NULL;
   }

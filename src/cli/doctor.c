@@ -34,6 +34,7 @@ int doctor_command(const struct command_call *call) {
   struct doctor doctor = {.call = call};
   if (call->word_count > 0) {
     doctor_look_at_scripts(&doctor);
+    doctor_look_at_mounts(&doctor);
   }
   doctor_look_at_machine(&doctor);
   doctor_look_at_libraries(&doctor);

@@ -25,6 +25,8 @@ void doctor_head(struct doctor *doctor, const char *title);
 
 /* doctor_scripts.c: whether the scripts load, where they would listen, and who could connect. */
 void doctor_look_at_scripts(struct doctor *doctor);
+/* doctor_mounts.c: whether changes of their files will be seen. */
+void doctor_look_at_mounts(struct doctor *doctor);
 /* doctor_machine.c: limits and settings of this machine, or container. */
 void doctor_look_at_machine(struct doctor *doctor);
 /* doctor_libraries.c: what is known of the versions of Lua and libuv. */

@@ -81,8 +81,9 @@ static void print_options(FILE *out, const struct command *command, const char *
 
 static void print_command(FILE *out, const struct command *command) {
   bool may_be_left_out = command == command_default();
-  (void)fprintf(out, "usage: moonport %s%s%s [OPTION...] %s\n\n%s\n", may_be_left_out ? "[" : "",
-                command->name, may_be_left_out ? "]" : "", command->words, command->summary);
+  (void)fprintf(out, "usage: moonport %s%s%s [OPTION...]%s%s\n\n%s\n", may_be_left_out ? "[" : "",
+                command->name, may_be_left_out ? "]" : "", *command->words != '\0' ? " " : "",
+                command->words, command->summary);
   print_options(out, command, "options", true);
   print_options(out, command, "environment", false);
 }

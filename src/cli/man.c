@@ -114,6 +114,11 @@ static void print_environment(FILE *out) {
     (void)fputc('\n', out);
     print_line(out, row->help);
   }
+  (void)fputs(
+      ".TP\n\\fBRUNTIME_DIRECTORY\\fR, \\fBXDG_RUNTIME_DIR\\fR\nwhere the control socket is, "
+      "control.sock or moonport.sock, unless \\-\\-control says otherwise\n"
+      ".TP\n\\fBcontainer\\fR\nwhat this is a container of; empty: it is none\n",
+      out);
   (void)fputs(".TP\n\\fBNO_COLOR\\fR\nno colours in the log, when set and not empty\n"
               ".TP\n\\fBLUA_PATH\\fR, \\fBLUA_CPATH\\fR\nwhere scripts find modules, behind the "
               "script's own directory\n",

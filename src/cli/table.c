@@ -18,8 +18,9 @@ enum {
   HEALTH = 1u << 10,
   DOCTOR = 1u << 11,
   TRACE = 1u << 12,
+  REPLAY = 1u << 13,
   SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
-  LUA = SCRIPTS | RUN,              /* what runs Lua */
+  LUA = SCRIPTS | RUN | REPLAY,     /* what runs Lua */
   /* What talks to a server. */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
@@ -117,6 +118,15 @@ const struct command command_rows[] = {
         .run = doctor_command,
     },
     {
+        .name = "replay",
+        .bit = REPLAY,
+        .words = "RECORDING SCRIPT",
+        .words_min = 2,
+        .words_max = 2,
+        .summary = "play a recording against a script and compare what it answers",
+        .run = replay_command,
+    },
+    {
         .name = "help",
         .bit = HELP,
         .words = "[COMMAND]",
@@ -141,6 +151,8 @@ const size_t command_count = sizeof command_rows / sizeof command_rows[0];
 /* In the order of enum log_level and enum log_format. */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "json", NULL};
+
+const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
 
 const struct option_row option_rows[] = {
     {
@@ -209,8 +221,7 @@ const struct option_row option_rows[] = {
         .argument = "PATH",
         .env = "MOONPORT_CONTROL",
         .help = "where the server takes commands: a path, @NAME, or for serve off",
-        .fallback_note = "control.sock in $RUNTIME_DIRECTORY, moonport.sock in $XDG_RUNTIME_DIR, "
-                         "or /tmp/moonport-UID.sock",
+        .fallback_note = "$XDG_RUNTIME_DIR/moonport.sock or /tmp/moonport-UID.sock",
         .commands = SERVE | CLIENTS | DOCTOR,
         .kind = OPTION_STRING,
     },
@@ -333,6 +344,24 @@ const struct option_row option_rows[] = {
         .help = "run this instead of a file",
         .commands = RUN,
         .kind = OPTION_STRING,
+    },
+    {
+        .name = "cut",
+        .argument = "HOW",
+        .help = "cut the recorded bytes otherwise, and name the handlers that mind",
+        .fallback = "recorded",
+        .commands = REPLAY,
+        .kind = OPTION_CHOICE,
+        .choices = replay_cuts,
+    },
+    {
+        .name = "seed",
+        .argument = "N",
+        .help = "with --cut random: only these cuts, not those of the first hundred seeds",
+        .commands = REPLAY,
+        .kind = OPTION_INT,
+        .min = 1,
+        .max = INT32_MAX,
     },
     {
         .argument = "DIR",

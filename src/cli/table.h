@@ -12,6 +12,9 @@ extern const size_t command_count;
 extern const struct option_row option_rows[];
 extern const size_t option_count;
 
+extern const char
+    *const replay_cuts[]; /* the choices of --cut, as moonport.test.replay knows them */
+
 /* The row of a name, or NULL. */
 const struct command *command_find(const char *name);
 
@@ -30,6 +33,7 @@ int shutdown_command(const struct command_call *call);
 int trace_command(const struct command_call *call);
 int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
+int replay_command(const struct command_call *call);
 int help_command(const struct command_call *call);
 int completions_command(const struct command_call *call);
 

@@ -133,7 +133,7 @@ void *conn_owner(const struct conn *conn);
 struct conn_group *conn_group_of(const struct conn *conn);
 uint64_t conn_id(const struct conn *conn);
 unsigned conn_listener_index(const struct conn *conn);
-uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came or went */
+uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came or went, or on_timeout */
 void conn_touch(struct conn *conn);               /* as if one had */
 /* The peer's address as it was at accept: valid as long as the connection. */
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);

@@ -57,11 +57,13 @@ static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
   return 0;
 }
 
-/* The next time at which `kind` has to be looked at, after telling when it is due. 0: never. */
-static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t since_ms,
+/* The next time at which `kind` has to be looked at, after telling when it is due: then its time
+ * begins anew. 0: never. */
+static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t *since_ms,
                          uint64_t timeout_ms, uint64_t now_ms) {
   if (timeout_ms == 0) return 0;
-  if (since_ms + timeout_ms > now_ms) return since_ms + timeout_ms;
+  if (*since_ms + timeout_ms > now_ms) return *since_ms + timeout_ms;
+  *since_ms = now_ms;
   if (conn_is_told(conn, EVENT_TIMEOUT)) {
     conn_tell_timeout(conn, kind == CONN_TIMEOUT_IDLE ? "idle" : "write");
   }
@@ -76,12 +78,12 @@ uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
   uint64_t next = 0;
   if (conn->writing && group->write_ms) {
-    uint64_t since_ms = write_progress_ms(conn, now_ms);
-    next = due_kind(conn, CONN_TIMEOUT_WRITE, since_ms, group->write_ms, now_ms);
+    write_progress_ms(conn, now_ms);
+    next = due_kind(conn, CONN_TIMEOUT_WRITE, &conn->writing->progress_ms, group->write_ms, now_ms);
     next = sooner(next, now_ms + WRITE_LOOK_MS(group->write_ms));
   }
   if (!(conn->flags & (CONN_CLOSING | CONN_CLOSED))) {
-    uint64_t idle = due_kind(conn, CONN_TIMEOUT_IDLE, conn->active_ms, group->idle_ms, now_ms);
+    uint64_t idle = due_kind(conn, CONN_TIMEOUT_IDLE, &conn->active_ms, group->idle_ms, now_ms);
     next = sooner(next, idle);
   }
   if (conn->flags & CONN_CLOSED) return 0;

@@ -23,6 +23,12 @@ static void tell_result(void *context, const struct reload_result *result) {
 
 void control_reload(const struct control_call *call) {
   struct reload_tally tally = {.client = call->client};
+  const struct server *server = control_server(call->client);
+  if (!server_is_serving(server)) {
+    control_fail(call->client, "the server is %s: it takes on no changes any more",
+                 server_phase_name(server));
+    return;
+  }
   server_reload(control_server(call->client), tell_result, &tally);
   if (tally.failed > 0) {
     control_fail(call->client,

@@ -164,8 +164,8 @@ static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) 
   const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
   if (other) {
     runtime_fault(set->runtime,
-                  "cannot listen on %s: %s does already; give one of them another port", name,
-                  other);
+                  "cannot listen on %s (%s): %s already does; give one of them another port", name,
+                  uv_strerror(rc), other);
     return rc;
   }
   runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),

@@ -86,11 +86,11 @@ static int find(struct script_paths *paths, const char *given, bool may_be_empty
 }
 
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      const char *welcome, struct log *log) {
+                      const char *welcome, bool may_be_empty, struct log *log) {
   int rc = 0;
   *paths = (struct script_paths){0};
   for (size_t i = 0; i < given_count; i++) {
-    if (find(paths, given[i], welcome != NULL, log) < 0) rc = -1;
+    if (find(paths, given[i], welcome || may_be_empty, log) < 0) rc = -1;
   }
   if (rc == 0 && paths->count == 0 && welcome) rc = append(paths, strdup(welcome), log);
   return rc;

@@ -12,11 +12,11 @@ struct script_paths {
   size_t count;
 };
 
-/* Directories without any script give the one script `welcome`, unless that is NULL.
- * 0, or -1 after each fault was logged, unless `log` is NULL. In both cases script_paths_deinit() is
- * due. */
+/* Directories without any script give the one script `welcome`; when that is NULL, each of them is a
+ * fault, unless they `may_be_empty`. 0, or -1 after each fault was logged, unless `log` is NULL. In
+ * both cases script_paths_deinit() is due. */
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
-                      const char *welcome, struct log *log);
+                      const char *welcome, bool may_be_empty, struct log *log);
 void script_paths_deinit(struct script_paths *paths);
 
 /* Whether a file of that name in a served directory is a script: NAME.lua, but no hidden one, for

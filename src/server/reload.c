@@ -51,13 +51,31 @@ static struct script *find(const struct server *server, const char *path) {
   return NULL;
 }
 
-static void reload(struct server *server, struct script *script, const struct report *report) {
+/* True when it is in force. */
+static bool reload(struct server *server, struct script *script, const struct report *report) {
   server_sources_changed(server);
-  tell(report, script, script_reload(script) == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  bool done = script_reload(script) == 0;
+  tell(report, script, done ? RELOAD_RELOADED : RELOAD_FAILED);
+  return done;
+}
+
+static size_t count_staying(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (!script_is_leaving(server->scripts[i])) count++;
+  }
+  return count;
 }
 
 static void add(struct server *server, const char *path, const struct report *report) {
-  struct script *script = script_new_later(path, &server->script_options);
+  const char *listen = server->options.listen;
+  if (listen && count_staying(server) > 0) {
+    log_printf(server->options.log, LOG_ERROR,
+               "%s is not served: --listen is for a single script: set listen in each script",
+               path);
+    return;
+  }
+  struct script *script = script_new_later(path, &server->script_options, listen);
   if (!script || server_append_script(server, script) < 0) {
     log_printf(server->options.log, LOG_ERROR, "%s: not enough memory for it", path);
     if (script) script_free(script);
@@ -81,22 +99,63 @@ static bool is_given(const struct server *server, const char *path) {
   return false;
 }
 
-/* Compares the served directories with what is served. One that cannot be listed loses nothing. */
-static void rescan(struct server *server, const struct report *report) {
-  struct script_paths paths;
-  int rc = script_paths_find(&paths, server->options.paths, server->options.path_count,
-                             server->options.welcome, NULL);
-  for (size_t i = 0; i < server->script_count && rc == 0; i++) {
+/* Lets those go that are not in the served directories any more; true when there were any. */
+static bool let_go(struct server *server, const struct script_paths *paths,
+                   const struct report *report) {
+  bool any = false;
+  for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     const char *path = script_path(script);
-    if (script_is_leaving(script) || is_given(server, path) || is_among(&paths, path)) continue;
+    if (script_is_leaving(script) || is_given(server, path) || is_among(paths, path)) continue;
     script_leave(script);
     server_sources_changed(server);
     tell(report, script, RELOAD_REMOVED);
+    any = true;
   }
+  return any;
+}
+
+/* Which scripts to load anew. */
+struct selection {
+  bool (*is_concerned)(const struct script *script, const void *context); /* NULL: every one */
+  const void *context;
+};
+
+/* True when one of them is in force: it may have given up an address. */
+static bool reload_selected(struct server *server, const struct selection *selection,
+                            const struct report *report) {
+  bool any = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    bool concerned =
+        !selection->is_concerned || selection->is_concerned(script, selection->context);
+    if (concerned && !script_is_leaving(script) && reload(server, script, report)) any = true;
+  }
+  return any;
+}
+
+/* Whoever could not listen may be able to now. */
+static void retry(struct server *server, const struct report *report) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script_is_leaving(script) && script_lacks_address(script)) reload(server, script, report);
+  }
+}
+
+/* In this order an address that one script gives up is free for the next. A directory that cannot
+ * be listed loses nothing. */
+static void take_on(struct server *server, const struct selection *selection, bool rescans,
+                    const struct report *report) {
+  struct script_paths paths = {0};
+  bool is_complete =
+      rescans && script_paths_find(&paths, server->options.paths, server->options.path_count,
+                                   server->options.welcome, true, NULL) == 0;
+  bool changed = is_complete && let_go(server, &paths, report);
+  if (reload_selected(server, selection, report)) changed = true;
   for (size_t i = 0; i < paths.count; i++) {
     if (!find(server, paths.files[i])) add(server, paths.files[i], report);
   }
+  if (changed) retry(server, report);
   script_paths_deinit(&paths);
   server_free_left(server);
 }
@@ -104,13 +163,9 @@ static void rescan(struct server *server, const struct report *report) {
 void server_reload(struct server *server,
                    void (*each)(void *context, const struct reload_result *result), void *context) {
   const struct report report = {.each = each, .context = context};
-  size_t count = server->script_count; /* those that the rescan adds are new anyway */
+  const struct selection everyone = {0};
   notify_reloading(&server->notify);
-  rescan(server, &report);
-  for (size_t i = 0; i < count; i++) {
-    struct script *script = server->scripts[i];
-    if (!script_is_leaving(script)) reload(server, script, &report);
-  }
+  take_on(server, &everyone, true, &report);
   notify_ready(&server->notify);
 }
 
@@ -118,13 +173,8 @@ void server_reload_where(struct server *server,
                          bool (*is_concerned)(const struct script *script, const void *context),
                          const void *context, bool rescans) {
   const struct report nobody = {0};
-  size_t count = server->script_count;
-  if (rescans) rescan(server, &nobody);
-  for (size_t i = 0; i < count; i++) {
-    struct script *script = server->scripts[i];
-    if (script_is_leaving(script) || !is_concerned(script, context)) continue;
-    reload(server, script, &nobody);
-  }
+  const struct selection selection = {is_concerned, context};
+  take_on(server, &selection, rescans, &nobody);
 }
 
 void server_free_left(struct server *server) {

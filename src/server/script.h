@@ -41,13 +41,17 @@ struct script_options {
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);
-/* One that is not loaded yet: script_reload() does. NULL when memory is out. */
-struct script *script_new_later(const char *path, const struct script_options *options);
+/* One that is not loaded yet: script_reload() does. `listen` is kept, and replaces what the script
+ * says, unless it is NULL. NULL when memory is out. */
+struct script *script_new_later(const char *path, const struct script_options *options,
+                                const char *listen);
 /* Listens where the loaded script says, or at `listen` unless that is NULL (and kept), and puts it in
  * force. 0, or -1 after each fault was logged: it can only be freed then. */
 int script_start(struct script *script, const char *listen);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged: nothing has changed then. */
 int script_reload(struct script *script);
+/* The last change of it was not taken on because it could not listen. */
+bool script_lacks_address(const struct script *script);
 /* The same for a program of moonport run: nothing is loaded, nothing is limited. */
 struct script *script_new_program(const char *path, const struct script_options *options);
 struct runtime *script_runtime(struct script *script);

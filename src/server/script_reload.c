@@ -13,6 +13,7 @@
 void script_forget_failure(struct script *script) {
   free(script->error);
   script->error = NULL;
+  script->lacks_address = false;
   sources_free(script->failed_sources, script->failed_source_count);
   script->failed_sources = NULL;
   script->failed_source_count = 0;
@@ -79,8 +80,11 @@ struct script *script_load(const char *path, const struct script_options *option
   return NULL;
 }
 
-struct script *script_new_later(const char *path, const struct script_options *options) {
-  return script_new(path, options, false);
+struct script *script_new_later(const char *path, const struct script_options *options,
+                                const char *listen) {
+  struct script *script = script_new(path, options, false);
+  if (script) script->listen = listen;
+  return script;
 }
 
 int script_start(struct script *script, const char *listen) {
@@ -95,6 +99,7 @@ int script_reload(struct script *script) {
   struct version *version = load(script);
   if (version && prepare_listeners(script, version) < 0) {
     remember_failure(script, version);
+    script->lacks_address = true;
     version = NULL;
   }
   const struct version *before = script->runtime.current;
@@ -120,6 +125,10 @@ void script_leave(struct script *script) {
   script->runtime.draining = true;
   script_stop_listening(script);
   versions_drain(&script->runtime, script->options->drain_ms);
+}
+
+bool script_lacks_address(const struct script *script) {
+  return script->lacks_address;
 }
 
 bool script_is_leaving(const struct script *script) {

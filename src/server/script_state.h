@@ -22,6 +22,7 @@ struct script {
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */
   time_t error_time;
+  bool lacks_address;            /* it could not listen */
   struct source *failed_sources; /* files that it had read, or looked for */
   size_t failed_source_count;
 };

@@ -238,7 +238,7 @@ static int server_load(const struct server_options *options, struct server **out
       .context = server,
   };
   struct script_paths paths;
-  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
+  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome, false,
                              options->log);
   if (load_scripts(server, &paths) < 0) rc = -1;
   script_paths_deinit(&paths);

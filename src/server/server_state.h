@@ -46,7 +46,7 @@ struct server {
 int server_append_script(struct server *server, struct script *script);
 
 /* server/server.c: what was put off to the next turn. */
-void server_on_turn(void *server);
+void server_on_turn(void *context); /* a struct server */
 
 /* server/reload.c */
 /* Loads anew each script for which is_concerned(script, context); then adds what came to the served
@@ -63,7 +63,7 @@ void server_free_left(struct server *server);
 void server_follow_open(struct server *server);
 void server_follow_close(struct server *server);
 /* The scripts, or what they consist of, are others now. */
-void server_sources_changed(void *server);
+void server_sources_changed(void *context); /* a struct server */
 void server_follow_update(struct server *server);
 
 #endif

@@ -45,15 +45,20 @@ static int search_library(lua_State *L) {
   return 2;
 }
 
-/* A module that is not there: the script may work once it is, in its own folder. */
-static void note_missing(lua_State *L, const char *name) {
+/* A module that is not in the script's own folder, or not at its first place there: once it is, the
+ * script is another. `found` is what was read instead; NULL: nothing was. */
+static void note_missing(lua_State *L, const char *name, const char *found) {
+  static const char *const formats[] = {"%s/%s.lua", "%s/%s/init.lua"};
   const char *dir = vm_of(L)->options.script_dir;
   char path[PATH_BYTES];
   if (!dir) return;
-  luaL_gsub(L, name, ".", LUA_DIRSEP);
-  snprintf(path, sizeof path, "%s/%s.lua", dir, lua_tostring(L, -1));
+  const char *inside = luaL_gsub(L, name, ".", LUA_DIRSEP);
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    snprintf(path, sizeof path, formats[i], dir, inside);
+    if (found && strcmp(found, path) == 0) break;
+    loader_note_source(L, path, NULL, 0);
+  }
   lua_pop(L, 1);
-  loader_note_source(L, path, NULL, 0);
 }
 
 /* Searcher: package.path, as Lua's own, by moonport's loader. */
@@ -65,11 +70,12 @@ static int search_path(lua_State *L) {
   lua_getfield(L, -3, "path");
   lua_call(L, 2, 2);
   if (lua_isnil(L, -2)) {
-    note_missing(L, name);
+    note_missing(L, name, NULL);
     return 1; /* where it looked */
   }
   lua_pop(L, 1);
   const char *file = lua_tostring(L, -1);
+  note_missing(L, name, file);
   if (loader_load(L, file) != LUA_OK) {
     return luaL_error(L, "error loading module '%s':\n\t%s", name, lua_tostring(L, -1));
   }

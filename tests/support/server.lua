@@ -77,6 +77,7 @@ function server.start(args, options)
     self:wait_for("control socket")
   end
   self.sockets_at_start = self:sockets()
+  self.listeners_at_start = wanted
   return self
 end
 
@@ -91,17 +92,27 @@ function Server:log_text()
   return self.process:stderr()
 end
 
---- Every address it listens on, in the order of the log.
+--- Every address it listens on, or did, in the order of the log.
 function Server:addresses()
   local list = {}
   for _, record in ipairs(self.log) do
-    list[#list + 1] = record.message:match("listening on (%S+)$")
+    local gave_up = record.message:find("no longer listening", 1, true)
+    list[#list + 1] = not gave_up and record.message:match("listening on (%S+)$") or nil
   end
   return list
 end
 
 function Server:address(index) return self:addresses()[index or 1] end
 function Server:port(index) return tonumber(self:address(index):match(":(%d+)$")) end
+
+--- Waits until it has begun to listen on `count` addresses in all; one that it gave up counts too.
+function Server:wait_addresses(count)
+  loop.wait_until(function()
+    return ("%d addresses; the log is:\n%s"):format(count, log_tail(self))
+  end, function() return #self:addresses() >= count end)
+  self.sockets_at_start = self.sockets_at_start + count - self.listeners_at_start
+  self.listeners_at_start = count
+end
 
 --- A new client of the server; it is closed with the server at the latest.
 function Server:connect(options)

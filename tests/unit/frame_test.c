@@ -510,7 +510,7 @@ static void names_what_is_wrong_with_a_format(void) {
   CHECK_CONTAINS(frame_format_fault(&format), "u32le");
   format = by_size(80);
   format.message_bytes_max = 79;
-  CHECK_CONTAINS(frame_format_fault(&format), "no more than the longest message");
+  CHECK_CONTAINS(frame_format_fault(&format), "no more than limits.message");
 }
 
 static void knows_the_names_of_lengths(void) {

@@ -1,0 +1,37 @@
+-- moonport.test — tests of a script without a socket: peers that send what a test says, cut as it
+-- says, in time that passes when it says so.
+--
+-- The script runs as under the server: judged by the same rules, its messages cut by the same
+-- splitter, its handlers called in the same order; test/*.lua follow the files of src/ whose names
+-- they bear, and tests/test_conformance_spec.lua runs both side by side.
+
+local has_core = pcall(require, "moonport.test.core")
+if not has_core then
+  error("moonport.test needs the program itself, whose rules it tests by. Run the spec in it:\n" ..
+    "  moonport run \"$(command -v busted)\" SPEC.lua\n" ..
+    "or begin the spec with  require \"busted.runner\"()  and then:  moonport run SPEC.lua", 0)
+end
+
+local Script = require "moonport.test.script"
+
+local M = {}
+
+---Loads a script from its file, as the server would. Raises what the server would log.
+---@param path string
+---@param options moonport.test.Options?
+---@return moonport.test.Script
+function M.load(path, options)
+  return Script.load(path, nil, options)
+end
+
+---Loads a script from its text.
+---@param text string
+---@param options moonport.test.Options?
+---@return moonport.test.Script
+function M.load_text(text, options)
+  return Script.load("(text)", text, options)
+end
+
+M.cut = require "moonport.test.cut"
+
+return M

@@ -1,0 +1,52 @@
+-- moonport.test.address — addresses as the server reads and writes them — resolves no name.
+
+local core = require "moonport.test.core"
+
+local address = {}
+
+local function with_port(host, port)
+  return (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
+end
+
+---@class moonport.test.Address
+---@field kind "tcp"|"udp"|"tls"|"unix"
+---@field host string or the path of a Unix socket
+---@field port integer?
+
+---@param text string
+---@return moonport.test.Address?
+---@return string? fault
+function address.parse(text)
+  local kind, host, port = core.address(text)
+  if not kind then return nil, host end
+  return { kind = kind, host = host, port = port }
+end
+
+function address.is_numeric(host) return host:find(":", 1, true) or host:find("^[%d.]+$") end
+
+---"127.0.0.1:80", "[::1]:80", "unix:/run/x.sock": as connections name their ends.
+function address.text(where, host)
+  if where.kind == "unix" then return "unix:" .. where.host end
+  return with_port(host or where.host, where.port)
+end
+
+---"tcp://127.0.0.1:80", "unix:///run/x.sock": as listeners are named.
+function address.name(where, host)
+  if where.kind == "unix" then return "unix://" .. where.host end
+  return where.kind .. "://" .. with_port(host or where.host, where.port)
+end
+
+---The fields of a connection from `peer` ("127.0.0.1:5000"; nil on a Unix socket) to `where`.
+function address.ends(peer, where, host)
+  if where.kind == "unix" then
+    return { peer = "unix:", sock = address.text(where), listener = address.name(where) }
+  end
+  local numeric = host == "0.0.0.0" and "127.0.0.1" or host == "::" and "::1" or host
+  local ip, port = peer:match("^%[?([^%]]-)%]?:(%d+)$")
+  return {
+    peer = peer, peer_ip = ip, peer_port = math.tointeger(tonumber(port)),
+    sock = with_port(numeric, where.port), listener = address.name(where, host),
+  }
+end
+
+return address

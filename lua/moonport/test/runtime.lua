@@ -1,0 +1,153 @@
+-- moonport.test.runtime — one script at work without a server: what its connections, modules and
+-- log have in common — knows no test.
+
+local handlers = require "moonport.test.handlers"
+local Loop = require "moonport.test.loop"
+local Peer = require "moonport.test.peer"
+local Tasks = require "moonport.test.tasks"
+local Wire = require "moonport.test.wire"
+
+local FIRST_PORT = 50000 -- of peers, and of listeners that take a free one
+
+---@class moonport.test.Runtime
+---@field loop moonport.test.Loop
+---@field tasks moonport.test.Tasks
+---@field service table? as lua/moonport/service.lua read it
+---@field group moonport.test.Group connections with handlers
+---@field sequential moonport.test.Group those that the script made itself
+---@field places table[] where the script listens, for its handlers
+---@field log table[] { level, message, conn?, traceback? }
+---@field errors table[] { message, traceback, conn? }
+local Runtime = {}
+Runtime.__index = Runtime
+
+---@param path string
+---@param raises boolean whether a test is told of errors by raising them
+function Runtime.new(path, raises)
+  local loop = Loop.new()
+  local self = setmetatable({ path = path, raises = raises, loop = loop, places = {}, log = {},
+    errors = {}, backlog = {}, id_last = 0, port_last = FIRST_PORT, endpoints = {},
+    listeners = {}, hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
+  self.tasks = Tasks.new(function() loop:flush() end)
+  self.group = Wire.new_group(loop, handlers.events_of(self))
+  self.sequential = Wire.new_group(loop, handlers.sequential_events_of(self))
+  return self
+end
+
+function Runtime:write_log(level, message, conn, traceback)
+  table.insert(self.log, { level = level, message = message, conn = conn, traceback = traceback })
+end
+
+---An error of the script's: logged, and raised in the test unless on_error was told of it.
+function Runtime:failed(message, traceback, conn, told)
+  self:write_log("error", message, conn, traceback)
+  table.insert(self.errors, { message = message, traceback = traceback, conn = conn })
+  if self.raises and not told and not self.unraised then
+    self.unraised = message .. "\n" .. traceback
+  end
+end
+
+---Lets everything happen that follows from what the test just did, and raises what the script
+---raised.
+function Runtime:act()
+  if self.loop.settling then return end
+  self.loop:settle()
+  self:raise()
+end
+
+function Runtime:raise()
+  local failure = self.unraised
+  self.unraised = nil
+  if failure then error(failure, 0) end
+end
+
+function Runtime:take_id()
+  self.id_last = self.id_last + 1
+  return self.id_last
+end
+
+function Runtime:take_port()
+  self.port_last = self.port_last + 1
+  return self.port_last
+end
+
+-- A connection that somebody made to where the script listens.
+local function open(self, peer, names)
+  local wire = Wire.open(self.group, self:take_id(), peer, names)
+  peer.object = wire.owner.object
+end
+
+local TELL_AGAIN_MS = 10000
+
+local function tell_full(self)
+  local now_ms = self.loop.now_ms
+  if self.told_full_ms and now_ms - self.told_full_ms < TELL_AGAIN_MS then return end
+  self.told_full_ms = now_ms
+  self:write_log("warn", ("limits.connections = %d reached: new ones wait until one closes")
+    :format(self.service.connections))
+end
+
+---Accepts what waits in the backlog, as far as limits.connections goes.
+function Runtime:on_room()
+  while not self.draining and #self.group.list < self.service.connections and self.backlog[1] do
+    local waiting = table.remove(self.backlog, 1)
+    open(self, waiting.peer, waiting.names)
+    if #self.group.list == self.service.connections then tell_full(self) end
+  end
+  if self.draining then self:end_when_drained() end
+end
+
+---A peer connects to where the script listens for its handlers.
+---@return moonport.test.Peer
+function Runtime:connect(names, stays)
+  local peer = Peer.new(self, stays)
+  if self.draining then
+    peer.has_rst = true -- nobody listens any more
+  else
+    table.insert(self.backlog, { peer = peer, names = names })
+    self:on_room()
+  end
+  return peer
+end
+
+-- --- The end -------------------------------------------------------------------------------
+
+local CLOSING_MS = 1000 -- as in src/server/server.c: for FIN and the last bytes
+
+local function close_all(self, at_once)
+  for _, wire in ipairs(table.move(self.group.list, 1, #self.group.list, 1, {})) do
+    if at_once then wire:reset("shutdown") else wire:close("shutdown") end
+  end
+  self.loop:flush()
+end
+
+---As SIGTERM: no new connections; the others may go on for so long. A second one ends at once.
+function Runtime:drain(ms)
+  if self.draining then return close_all(self, true) end
+  self.draining, self.backlog = true, {}
+  self.loop:start_timer(ms, nil, function()
+    close_all(self, false)
+    self.loop:start_timer(CLOSING_MS, nil, function() close_all(self, true) end)
+  end)
+  self:end_when_drained()
+end
+
+function Runtime:end_when_drained()
+  if #self.group.list > 0 or self.ended then return end
+  self.ended = true
+  for _, wire in ipairs(table.move(self.sequential.list, 1, #self.sequential.list, 1, {})) do
+    wire:reset("shutdown")
+  end
+  self.loop:defer(function()
+    self.ending = true
+    self.tasks:cancel_all("the server is ending")
+    self.loop:stop_all_timers()
+  end)
+end
+
+---Raises where nothing can be begun any more.
+function Runtime:check_alive()
+  if self.ending then error("the server is ending: nothing can be begun any more", 3) end
+end
+
+return Runtime

@@ -1,0 +1,3 @@
+-- conformance_frames_spec.lua — moonport.test and a server: bytes as messages.
+
+require "tests.conformance.agree" "frames"

@@ -1,0 +1,3 @@
+-- conformance_network_spec.lua — moonport.test and a server: queues, connections out, datagrams.
+
+require "tests.conformance.agree" "network"

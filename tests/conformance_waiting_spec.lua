@@ -1,0 +1,3 @@
+-- conformance_waiting_spec.lua — moonport.test and a server: handlers that wait.
+
+require "tests.conformance.agree" "waiting"

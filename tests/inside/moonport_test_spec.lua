@@ -1,0 +1,344 @@
+-- moonport_test_spec.lua — what moonport.test offers to tests: loading, cuts, time, errors. That it
+-- behaves like a server is for the conformance_*_spec.lua to show.
+
+local test = require "moonport.test"
+
+local ECHO = "return { on_data = function(conn, data) conn:send(data) end }"
+
+describe("Loading", function()
+  it("raises in the words of the server, with file and line", function()
+    local function refusal(text) return select(2, pcall(test.load_text, text)) end
+    assert.equal("(text):2: unknown field 'on_dta' (did you mean on_data?)",
+      refusal("\nreturn { on_dta = function() end }"))
+    assert.matches("^%(text%):1: ", refusal("return {"))
+    assert.matches("^%(text%):1: attempt to concatenate.*\nstack traceback:\n",
+      refusal("local x = nil .. 1"))
+    assert.matches("^cannot open no/such.lua", select(2, pcall(test.load, "no/such.lua")))
+  end)
+
+  it("refuses options that it does not know", function()
+    assert.error_matches(function() test.load_text(ECHO, { tiem = 1 }) end,
+      "unknown option 'tiem' %(known: env, errors, listen, modules, time%)")
+    assert.error_matches(function() test.load_text(ECHO, { time = "now" }) end,
+      "option 'time' is a string: write a number")
+    assert.error_matches(function() test.load_text(ECHO, { errors = "drop" }) end,
+      'option \'errors\' is drop: write "raise" or "keep"')
+  end)
+
+  it("gives each script globals and modules of its own", function()
+    local one = test.load_text("count = 1 table.concat = nil " .. ECHO)
+    local two = test.load_text("assert(count == nil and table.concat and not describe) " .. ECHO)
+    assert.equal(1, one.env.count)
+    assert.is_nil(two.env.count)
+    assert.is_nil(count) -- luacheck: globals count
+    assert.equal("a", table.concat({ "a" }))
+  end)
+
+  it("gives modules and variables that the test made up", function()
+    local script = test.load_text([[
+      local clock, home = require "clock", os.getenv("HOME")
+      return { on_open = function(conn) conn:send(clock.now() .. tostring(home)) end }
+    ]], { modules = { clock = { now = function() return "noon " end } }, env = { HOME = false } })
+    assert.equal("noon nil", script:connect():read())
+  end)
+
+  it("runs what is spawned and set while it is loaded", function()
+    local script = test.load_text([[
+      require("moonport.task").spawn(function() print("spawned") end)
+      require("moonport.timer").after(5, function() print("five") end)
+      return { on_data = print }
+    ]])
+    assert.is_truthy(script:logged("^spawned$"))
+    assert.is_nil(script:logged("^five$"))
+    script:advance(5)
+    assert.is_truthy(script:logged("^five$"))
+  end)
+end)
+
+describe("Bytes", function()
+  -- The sizes of the reads that a script sees.
+  local function sizes(bytes, how)
+    local script = test.load_text([[
+      sizes = {}
+      return { on_data = function(conn, data) table.insert(sizes, #data) end }
+    ]])
+    script:connect():send(bytes, how)
+    return script.env.sizes
+  end
+
+  it("are read as they are cut", function()
+    assert.same({ 6 }, sizes("abcdef"))
+    assert.same({ 1, 1, 1, 1, 1, 1 }, sizes("abcdef", "every"))
+    assert.same({ 4, 2 }, sizes("abcdef", 4))
+    assert.same({ 1, 4, 1 }, sizes("abcdef", { 1, 5 }))
+    assert.same({ 65536, 4464 }, sizes(("x"):rep(70000)))
+    assert.same({ 65536, 4464 }, sizes(("x"):rep(70000), 70000))
+    assert.same({}, sizes(""))
+  end)
+
+  it("are cut alike for one seed, and otherwise for another", function()
+    local bytes = ("0123456789"):rep(30)
+    assert.same(test.cut(bytes, { seed = 1 }), test.cut(bytes, { seed = 1 }))
+    assert.is_false(#test.cut(bytes, { seed = 1 }) == #bytes)
+    local different = false
+    for seed = 2, 9 do
+      local pieces = test.cut(bytes, { seed = seed })
+      assert.equal(bytes, table.concat(pieces))
+      different = different or #pieces ~= #test.cut(bytes, { seed = 1 })
+    end
+    assert.is_true(different)
+  end)
+
+  it("are not cut in ways that are none", function()
+    for _, how in ipairs({ "some", 0, -1, 1.5, { 3, 2 }, { 0 }, { seed = "x" } }) do
+      assert.error_matches(function() test.cut("abcdef", how) end, "cut")
+    end
+  end)
+
+  it("that come after the script closed go nowhere", function()
+    local script = test.load_text("return { on_data = function(conn) conn:close() end }")
+    local peer = script:connect({ stays = true })
+    assert.is_true(peer:send("a"))
+    assert.is_true(peer:send("read off"))
+    peer:shutdown()
+    assert.equal("closed", peer:reason())
+    local other = script:connect()
+    assert.same({ nil, "closed" }, { other:send("abc", "every") })
+    assert.has_error(function()
+      local third = script:connect()
+      third:shutdown()
+      third:send("x")
+    end, "this peer has sent FIN, and can send nothing more")
+  end)
+
+  it("are read by lines, messages and sizes", function()
+    local script = test.load_text([[
+      return { frame = "netstring", on_message = function(conn, message)
+        conn:send_message(message)
+        conn:send("one\r\ntwo\nrest")
+      end }
+    ]])
+    local peer = script:connect()
+    peer:send_message("hello", nil, "every")
+    assert.equal("hello", peer:read_message())
+    assert.equal("one", peer:read_line())
+    assert.equal("two", peer:read_line())
+    assert.is_nil(peer:read_line())
+    assert.equal("re", peer:read(2))
+    assert.equal("st", peer:read())
+    assert.equal("5:hello,one\r\ntwo\nrest", peer:received())
+  end)
+end)
+
+describe("What a handler raises", function()
+  local RAISES = "return {\n on_data = function(conn) conn.none.x = 1 end,\n%s}"
+
+  it("is raised in the test, where nobody else is told", function()
+    local script = test.load_text(RAISES:format(""))
+    local peer = script:connect()
+    assert.matches("^%(text%):2: attempt to index a nil value.*\nstack traceback:.*%(text%):2:",
+      select(2, pcall(peer.send, peer, "x")))
+    assert.equal("error", peer:reason())
+    assert.equal(1, #script.errors)
+  end)
+
+  it("is for the script, where it has an on_error", function()
+    local script = test.load_text(RAISES:format("on_error = function(conn) conn:send('sorry') end"))
+    local peer = script:connect()
+    peer:send("x")
+    assert.equal("sorry", peer:read())
+    assert.equal("error", peer:reason())
+    assert.matches("%(text%):2", script.errors[1].traceback)
+    assert.equal("error", script:logged("nil value").level)
+  end)
+
+  it("is kept for the test to look at, if it says so", function()
+    local script = test.load_text(RAISES:format(""), { errors = "keep" })
+    local peer = script:connect()
+    peer:send("x")
+    assert.equal(peer:conn().id, script.errors[1].conn)
+    assert.matches("nil value", script.errors[1].message)
+  end)
+
+  it("is raised of timers too", function()
+    local script = test.load_text([[
+      require("moonport.timer").after(1, function() error("tick") end)
+      return { on_data = print }
+    ]])
+    assert.error_matches(function() script:advance(1) end, "tick")
+  end)
+
+  it("is raised of a script that goes round in circles", function()
+    local script = test.load_text([[
+      local task = require "moonport.task"
+      local function again() task.spawn(again) end
+      return { on_data = again }
+    ]])
+    local peer = script:connect()
+    assert.error_matches(function() peer:send("x") end, "the script does not come to rest")
+  end)
+end)
+
+describe("Time", function()
+  it("stands still until the test moves it", function()
+    local script = test.load_text([[
+      local timer = require "moonport.timer"
+      return { on_data = function(conn)
+        local before, clock = timer.now(), os.time()
+        timer.sleep(90)
+        conn:send(timer.now() - before .. " " .. os.time() - clock .. os.date(" !%H:%M"))
+      end }
+    ]], { time = 0 })
+    local peer = script:connect()
+    peer:send("x")
+    script:advance(89.999)
+    assert.equal("", peer:read())
+    script:advance(0.001)
+    assert.matches("^90%.0 90 !%d%d:01$", peer:read())
+    assert.equal(90.0, script:now())
+    assert.has_error(function() script:advance(-1) end, "advance() takes seconds, 0 or more")
+  end)
+
+  it("passes for a handler between its timeouts in their order", function()
+    local script = test.load_text([[
+      return {
+        timeouts = { idle = 10 },
+        on_timeout = function(conn) conn:send("still there? ") return true end,
+      }
+    ]])
+    local peer = script:connect()
+    script:advance(35)
+    assert.equal("still there? still there? still there? ", peer:read())
+  end)
+end)
+
+describe("The network", function()
+  it("connects from and to where a test says", function()
+    local script = test.load_text([[
+      return {
+        listen = { 7000, "unix:/run/x.sock", "[::1]:7001" },
+        on_open = function(conn)
+          conn:send(("%s %s %s"):format(conn.peer, conn.listener, conn.sock))
+        end,
+      }
+    ]])
+    assert.equal("192.0.2.1:9 tcp://127.0.0.1:7000 127.0.0.1:7000",
+      script:connect({ from = "192.0.2.1:9" }):read())
+    assert.equal("unix: unix:///run/x.sock unix:/run/x.sock", script:connect({ to = 2 }):read())
+    assert.equal("[::2]:9 tcp://[::1]:7001 [::1]:7001",
+      script:connect({ from = "[::2]:9", to = "[::1]:7001" }):read())
+    assert.error_matches(function() script:connect({ to = 9000 }) end, "listens on no address 9000")
+    assert.error_matches(function() script:connect({ to = "127.0.0.1:9000" }) end,
+      "does not listen on tcp://127.0.0.1:9000")
+  end)
+
+  it("knows the names that a test made known", function()
+    local script = test.load_text([[
+      local socket = require "moonport.socket"
+      return { on_data = function(conn, name)
+        local found, code, detail = socket.resolve(name)
+        conn:send(found and table.concat(found, " ") or code .. " " .. detail)
+        conn:send("; " .. (select(2, socket.connect(name .. ":80")) or "connected"))
+      end }
+    ]])
+    script:name("db.example", "192.0.2.1", "192.0.2.2")
+    script:listen("192.0.2.2:80")
+    local peer = script:connect()
+    peer:send("DB.example")
+    assert.equal("192.0.2.1 192.0.2.2; connected", peer:read())
+    peer:send("no.example")
+    assert.equal("EAI_NONAME no.example: unknown node or service; EAI_NONAME", peer:read())
+  end)
+
+  it("reaches what a script listens on by itself", function()
+    local script = test.load_text([[
+      local socket, task = require "moonport.socket", require "moonport.task"
+      local admin = socket.tcp()
+      assert(admin:bind("127.0.0.1", 9000) and admin:listen())
+      task.spawn(function()
+        while true do
+          local conn, peer = admin:accept()
+          conn:send(peer .. " says " .. conn:recv_line())
+          conn:close()
+        end
+      end)
+      return { on_data = print }
+    ]])
+    for number = 1, 2 do
+      local peer = script:connect({ to = "127.0.0.1:9000", from = "127.0.0.1:" .. number })
+      peer:send("hello\n", "every")
+      assert.equal(("127.0.0.1:%d says hello"):format(number), peer:read())
+      assert.equal("closed", peer:reason())
+    end
+  end)
+
+  it("carries datagrams to and from a script's own socket", function()
+    local script = test.load_text([[
+      local socket = require "moonport.socket"
+      return { on_data = function(conn, data)
+        local udp <close> = socket.udp()
+        udp:settimeout(2)
+        udp:sendto(data, "192.0.2.1", 53)
+        local answer, from = udp:recvfrom()
+        conn:send(tostring(answer) .. " from " .. from)
+      end }
+    ]])
+    local peer, server = script:connect(), script:sender("192.0.2.1:53")
+    peer:send("question")
+    local data, from = server:read()
+    assert.equal("question", data)
+    server:send("answer", from)
+    assert.equal("answer from 192.0.2.1:53", peer:read())
+    peer:send("lost")
+    script:advance(2)
+    assert.equal("nil from timeout", peer:read())
+  end)
+end)
+
+describe("Stopping", function()
+  it("lets connections finish, and closes the rest at the deadline", function()
+    local script = test.load_text(ECHO)
+    local one, two = script:connect(), script:connect()
+    script:stop(3)
+    one:send("x")
+    assert.equal("x", one:read())
+    one:shutdown()
+    assert.equal("eof", one:reason())
+    assert.is_false(script:has_ended())
+    assert.is_true(script:connect():got_reset())
+    script:advance(3)
+    assert.equal("shutdown", two:reason())
+    assert.is_true(script:has_ended())
+  end)
+end)
+
+describe("The definitions for editors", function()
+  -- What the files of moonport.test call among themselves.
+  local internal = { take = true, finish = true, break_off = true, deliver = true, new = true,
+    load = true }
+
+  local function defined_in(class)
+    local names = {}
+    for line in io.lines("lua/meta/test.lua") do
+      local name = line:match("^function " .. class .. ":([%w_]+)%(")
+      if name then names[name] = true end
+    end
+    return names
+  end
+
+  it("name the methods that there are", function()
+    local script = test.load_text([[
+      return { listen = "udp://:1", on_datagram = print, on_data = print }
+    ]], { listen = "127.0.0.1:1" })
+    local objects = { Script = script, Peer = script:connect(), Sender = script:sender(),
+      Listener = script:listen("127.0.0.1:2") }
+    for class, object in pairs(objects) do
+      local real = {}
+      for name, value in pairs(getmetatable(object)) do
+        local is_public = type(value) == "function" and not name:find("^__") and not internal[name]
+        if is_public then real[name] = true end
+      end
+      assert.same(real, defined_in(class), class)
+    end
+  end)
+end)
