@@ -7,7 +7,7 @@ local rig = require "tests.support.rig"
 
 local ask = reloading.ask
 
-describe("the next version and", function()
+describe("the next version", function()
   local moonport = rig.new()
   local run, server, folder, asked
 
@@ -71,10 +71,11 @@ describe("the next version and", function()
 
     it("bytes that recv() did not take, and a frame afterwards", function()
       start([[return { on_data = function(conn, data)
+        conn:send("w")
         conn:send("a" .. data .. conn:recv_exactly(2))
       end }]])
       local peer = server:connect()
-      ask(peer, "1", "")
+      ask(peer, "1", "w")
       reload(framed("b", [["line"]]))
       peer:send("23left")
       assert.equal("a123", peer:receive(4))

@@ -39,7 +39,7 @@ function test.cut(bytes, how) end
 ---@class moonport.test.Script
 ---@field log moonport.test.LogRecord[] what was logged, oldest first
 ---@field errors moonport.test.Failure[] what handlers, timers and tasks raised, oldest first
----@field env table its globals
+---@field env table the globals of the version in force
 local Script = {}
 
 ---@class moonport.test.LogRecord
@@ -82,6 +82,12 @@ function Script:name(name, ...) end
 ---@param from? string its address: "192.0.2.1:5000"
 ---@return moonport.test.Sender
 function Script:sender(from) end
+
+---Loads the script anew, as the server does when it was saved: what a version leaves to the next,
+---and what becomes of open connections. Raises what the server would log; the version before then
+---stays in force.
+---@param text? string the changed script; nil: what its file has now
+function Script:reload(text) end
 
 ---Lets time pass: timers fire and timeouts pass, in their order.
 ---@param seconds number

@@ -3,7 +3,7 @@
 --
 -- The script runs as under the server: judged by the same rules, its messages cut by the same
 -- splitter, its handlers called in the same order; test/*.lua follow the files of src/ whose names
--- they bear, and tests/test_conformance_spec.lua runs both side by side.
+-- they bear, and tests/conformance_*_spec.lua run both side by side.
 
 local has_core = pcall(require, "moonport.test.core")
 if not has_core then

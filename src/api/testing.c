@@ -71,13 +71,14 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
-/* address(text) -> kind, host, port | "unix", path | nil, fault */
+/* address(text [, default host]) -> kind, host, port | "unix", path | nil, fault */
 static int l_address(lua_State *L) {
   static const char *const kinds[] = {
       [ADDRESS_TCP] = "tcp", [ADDRESS_UDP] = "udp", [ADDRESS_TLS] = "tls", [ADDRESS_UNIX] = "unix"};
   struct address address;
   char error[512];
-  if (address_parse(luaL_checkstring(L, 1), "127.0.0.1", &address, error, sizeof error) < 0) {
+  if (address_parse(luaL_checkstring(L, 1), luaL_optstring(L, 2, "127.0.0.1"), &address, error,
+                    sizeof error) < 0) {
     luaL_pushfail(L);
     lua_pushstring(L, error);
     return 2;

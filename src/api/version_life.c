@@ -8,6 +8,7 @@
 #include "api/version.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 /* Registry key of what on_unload returned. */
 static const char handed_over_key = 0;
@@ -56,8 +57,11 @@ static int forget_state(lua_State *L) {
 
 static void on_fail(void *self, const struct vm_failure *failure) {
   const struct version *version = self;
+  char fault[512];
+  snprintf(fault, sizeof fault, "version %u is in force, but its on_load raised: %s",
+           version->number, failure->message);
   runtime_log_failure(version->runtime, 0, failure);
-  runtime_note_fault(version->runtime, failure->message);
+  if (version == version->runtime->current) runtime_note_fault(version->runtime, fault);
 }
 
 static bool tell(struct version *version, lua_CFunction body, unsigned other) {

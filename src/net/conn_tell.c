@@ -108,7 +108,7 @@ static void tell_sent_part(struct conn *conn, struct event *event, size_t offset
   if (event->kept > 0) output_read(conn->output, offset, event->kept, bytes);
   event->bytes = bytes;
   conn_tell(conn, event);
-  event->bytes = NULL; /* whoever was told has read them */
+  event->bytes = NULL;
   if (bytes != few) free(bytes);
 }
 

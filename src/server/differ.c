@@ -76,11 +76,20 @@ void differ_forget_gone(struct scan *scan) {
   }
 }
 
+/* What could not be read, as was told: to be missed by another load is no news. */
+static const struct scan_file *find_unread(const struct scan *scan, const char *path) {
+  const struct scan_file *file = scan_find(scan, path, NULL);
+  bool is_unread =
+      file && (file->known.state == FILE_ABSENT || file->known.state == FILE_UNREADABLE);
+  return is_unread ? file : NULL;
+}
+
 static void inherit_files(struct scan *scan, const struct scan *from) {
   for (size_t i = 0; i < scan->file_count; i++) {
     struct scan_file *file = &scan->files[i];
     bool unsaid = file->loaded.state == FILE_UNKNOWN;
     const struct scan_file *old = scan_find(from, file->path, unsaid ? NULL : &file->loaded);
+    if (!old && file->loaded.state == FILE_ABSENT) old = find_unread(from, file->path);
     if (!old) continue;
     file->known = old->known;
     file->missing_since_ms = old->missing_since_ms;

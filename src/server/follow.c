@@ -33,6 +33,7 @@ static void append_file(void *context, const struct source *source) {
   list->files[list->count++] = (struct watch_file){
       .path = source->path,
       .loaded = source->was_read ? &source->digest : NULL,
+      .missed = !source->was_read,
   };
 }
 

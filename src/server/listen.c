@@ -1,37 +1,21 @@
-/* server/listen.c — the sockets a script listens on: from its addresses to accepted connections. */
-#include "server/listen.h"
+/* server/listen.c — the sockets a script listens on, and the connections that they accept. How they
+ * are opened is in listen_open.c. */
+#include "server/listen_state.h"
 
 #include "api/runtime.h"
-#include "api/service.h"
 #include "api/tell.h"
 #include "api/udp.h"
-#include "base/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/activation.h"
 #include "server/script.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 enum {
-  SOCKETS_PER_ADDRESS_MAX = 16, /* of a name with many addresses, the first ones */
-  TELL_AGAIN_MS = 10000,        /* a state that comes and goes is not logged each time */
-};
-
-/* One listening socket. */
-struct listen_entry {
-  struct listen_set *set;
-  struct listener *listener;    /* NULL once closed, and of a datagram socket */
-  struct udp_object *udp;       /* NULL once closed, and of any other */
-  struct handed_socket *handed; /* NULL: a socket of our own */
-  char *given;                  /* the address as the script wrote it */
-  unsigned index;
-  uint16_t port;
-  bool wanted; /* by the version that is being put in force */
-  bool fresh;  /* opened for it */
+  TELL_AGAIN_MS = 10000, /* a state that comes and goes is not logged each time */
 };
 
 void listen_set_init(struct listen_set *set, struct runtime *runtime,
@@ -91,38 +75,7 @@ static void on_starved(void *owner, int rc) {
                advice);
 }
 
-static const struct listener_events events = {.on_accept = on_accept, .on_starved = on_starved};
-
-/* What to do about a socket that cannot be opened. */
-static const char *advice_for(int rc, bool is_unix) {
-  switch (rc) {
-    case UV_EADDRINUSE:
-      return is_unix ? "a live process listens there: stop it, or choose another path"
-                     : "another socket listens there: stop it, or choose another port (0 picks a "
-                       "free one)";
-    case UV_EADDRNOTAVAIL:
-      return "no interface of this machine has that address: use 127.0.0.1, or 0.0.0.0 for all";
-    case UV_EACCES:
-      return is_unix ? "this user may not write in that directory"
-                     : "low ports need privileges: use one from 1024 on, or grant "
-                       "CAP_NET_BIND_SERVICE";
-    case UV_ENOENT: return "the directory does not exist: create it";
-    case UV_EEXIST: return "there is a file that is no socket: remove it, or choose another path";
-    case UV_EAFNOSUPPORT: return "this machine has no IPv6: use an IPv4 address";
-    default: return "see the system's message";
-  }
-}
-
-static void name_of(const struct sockaddr *address, socklen_t size, const struct address *as_given,
-                    char *out, size_t out_size) {
-  char text[ADDRESS_TEXT_MAX];
-  if (as_given->kind == ADDRESS_UNIX) {
-    address_format(as_given, out, out_size);
-    return;
-  }
-  address_from_sockaddr(address, size, text, sizeof text);
-  snprintf(out, out_size, "%s://%s", as_given->kind == ADDRESS_UDP ? "udp" : "tcp", text);
-}
+const struct listener_events listen_events = {.on_accept = on_accept, .on_starved = on_starved};
 
 /* Makes room for one more socket. NULL when memory is out. */
 static struct listen_entry *append_entry(struct listen_set *set) {
@@ -145,102 +98,17 @@ static struct listen_entry *append_entry(struct listen_set *set) {
   return entry;
 }
 
-static bool is_open(const struct listen_entry *entry) {
+bool listen_entry_is_open(const struct listen_entry *entry) {
   return entry->listener || entry->udp;
 }
 
-/* The place of a socket of that name that was closed: its connections, if any are left, call it by
- * that name too. Or a new place; NULL when memory is out. */
-static struct listen_entry *place_for(struct listen_set *set, const char *name) {
+struct listen_entry *listen_set_place(struct listen_set *set, const char *name) {
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
-    if (!is_open(entry) && set->names[i] && strcmp(set->names[i], name) == 0) return entry;
+    if (!listen_entry_is_open(entry) && set->names[i] && strcmp(set->names[i], name) == 0)
+      return entry;
   }
   return append_entry(set);
-}
-
-static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
-  const struct script_options *options = set->options;
-  const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
-  if (other) {
-    runtime_fault(set->runtime,
-                  "cannot listen on %s (%s): %s already does; give one of them another port", name,
-                  uv_strerror(rc), other);
-    return rc;
-  }
-  runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
-                advice_for(rc, is_unix));
-  return rc;
-}
-
-/* An address to listen on, on the way to its socket. */
-struct target {
-  const char *given;
-  struct address as_given;
-  struct sockaddr_storage address;
-  socklen_t size;
-};
-
-static struct sockaddr *any(struct target *target) {
-  return (struct sockaddr *)&target->address;
-}
-
-/* The open socket that already is what `target` asks for, or NULL. One that was opened for port 0
- * keeps the port that it got, as long as the script writes the same. */
-static struct listen_entry *find_open(struct listen_set *set, struct target *target) {
-  char name[ADDRESS_TEXT_MAX];
-  for (size_t i = 0; i < set->count; i++) {
-    struct listen_entry *entry = set->entries[i];
-    bool picked = target->as_given.port == 0 && target->as_given.kind != ADDRESS_UNIX;
-    if (!is_open(entry) || entry->wanted) continue; /* each serves one address */
-    if (picked && strcmp(entry->given, target->given) != 0) continue;
-    struct sockaddr_storage address = target->address;
-    if (picked) address_set_port((struct sockaddr *)&address, entry->port);
-    name_of((struct sockaddr *)&address, target->size, &target->as_given, name, sizeof name);
-    if (strcmp(set->names[i], name) == 0) return entry;
-  }
-  return NULL;
-}
-
-/* The port may be taken by a socket that this very change gives up. */
-static int bind_in_place(struct listen_entry *entry, struct target *target) {
-  struct listen_set *set = entry->set;
-  for (size_t i = 0; i < set->count; i++) {
-    const struct listen_entry *old = set->entries[i];
-    if (!old->listener || old->wanted || old->port != target->as_given.port) continue;
-    int rc = listener_bind_beside(old->listener, any(target), target->size, &events, entry,
-                                  &entry->listener);
-    if (rc != UV_EADDRINUSE) return rc;
-  }
-  return UV_EADDRINUSE;
-}
-
-/* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
-static int handed_descriptor(struct listen_entry *entry, struct target *target, int type) {
-  entry->handed = activation_take(entry->set->options->activation, any(target), target->size, type);
-  return entry->handed ? handed_socket_open(entry->handed) : 0;
-}
-
-static int open_stream(struct listen_entry *entry, struct target *target) {
-  const struct listen_set *set = entry->set;
-  struct net_loop *loop = set->runtime->loop;
-  int rc = handed_descriptor(entry, target, SOCK_STREAM);
-  if (rc > 0) {
-    rc = listener_adopt(loop, rc, &events, entry, &entry->listener);
-  } else if (rc == 0) {
-    rc = listener_bind(loop, any(target), target->size, &events, entry, &entry->listener);
-  }
-  if (rc == UV_EADDRINUSE && target->as_given.port > 0) rc = bind_in_place(entry, target);
-  /* Connections wait in the backlog until the change is complete. */
-  if (rc == 0) listener_pause(entry->listener, true);
-  if (rc == 0) rc = listener_listen(entry->listener, set->options->backlog);
-  return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
-}
-
-static int open_datagrams(struct listen_entry *entry, struct target *target) {
-  int fd = handed_descriptor(entry, target, SOCK_DGRAM);
-  int rc = fd < 0 ? fd : api_serve_udp(entry->set->runtime, any(target), fd, &entry->udp);
-  return rc < 0 ? rc : api_udp_address(entry->udp, &target->address, &target->size);
 }
 
 static void tell(const struct listen_entry *entry, enum event_kind kind) {
@@ -249,8 +117,8 @@ static void tell(const struct listen_entry *entry, enum event_kind kind) {
   api_tell_listen(runtime, kind, entry->set->names[entry->index]);
 }
 
-static void close_entry(struct listen_entry *entry) {
-  if (is_open(entry) && !entry->fresh) tell(entry, EVENT_UNLISTEN);
+void listen_entry_close(struct listen_entry *entry) {
+  if (listen_entry_is_open(entry) && !entry->fresh) tell(entry, EVENT_UNLISTEN);
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
@@ -260,136 +128,12 @@ static void close_entry(struct listen_entry *entry) {
   entry->fresh = entry->wanted = false;
 }
 
-/* Opens one socket, and tells its port in `target`. 0 or UV_E*; nothing is logged. */
-static int open_target(struct listen_set *set, struct target *target, const char *name) {
-  struct listen_entry *entry = place_for(set, name);
-  if (!entry) return UV_ENOMEM;
-  entry->fresh = entry->wanted = true;
-  bool is_udp = target->as_given.kind == ADDRESS_UDP;
-  int rc = is_udp ? open_datagrams(entry, target) : open_stream(entry, target);
-  char bound[ADDRESS_TEXT_MAX];
-  name_of(any(target), target->size, &target->as_given, bound, sizeof bound);
-  free(entry->given);
-  free(set->names[entry->index]);
-  entry->given = strdup(target->given);
-  set->names[entry->index] = strdup(bound);
-  entry->port = (uint16_t)address_port(any(target));
-  if (rc == 0 && (!entry->given || !set->names[entry->index])) rc = UV_ENOMEM;
-  if (rc < 0) close_entry(entry);
-  return rc;
-}
-
-/* A name may stand for addresses that this machine lacks (::1 without IPv6): one that works will
- * do. They share the port that the first one got. */
-static int open_each(struct listen_set *set, struct target *targets, int count) {
-  int opened = 0;
-  int port = 0;
-  for (int i = 0; i < count; i++) {
-    struct target *target = &targets[i];
-    char name[ADDRESS_TEXT_MAX];
-    struct listen_entry *entry = find_open(set, target);
-    if (entry) {
-      entry->wanted = true;
-      opened++;
-      continue;
-    }
-    if (target->as_given.port == 0 && port > 0) address_set_port(any(target), (uint16_t)port);
-    name_of(any(target), target->size, &target->as_given, name, sizeof name);
-    int rc = open_target(set, target, name);
-    bool optional = count > 1 && (rc == UV_EADDRNOTAVAIL || rc == UV_EAFNOSUPPORT);
-    if (rc < 0 && (!optional || (opened == 0 && i == count - 1))) {
-      return fail(set, name, rc, target->as_given.kind == ADDRESS_UNIX);
-    }
-    if (rc < 0) continue;
-    opened++;
-    port = address_port(any(target));
-  }
-  return 0;
-}
-
-/* What `service` can do with an address of that kind; -1 after a log line. */
-static int check_kind(struct listen_set *set, const struct service *service, const char *text,
-                      enum address_kind kind) {
-  bool datagrams = service_has(service, HANDLER_ON_DATAGRAM);
-  bool streams = service_has(service, HANDLER_ON_DATA) || service_has(service, HANDLER_ON_OPEN) ||
-                 service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
-  if (kind == ADDRESS_UDP && !datagrams) {
-    runtime_fault(set->runtime, "%s: the script has no on_datagram for it", text);
-    return -1;
-  }
-  if (kind != ADDRESS_UDP && datagrams && !streams) {
-    runtime_fault(set->runtime, "%s: the script has on_datagram only: write udp://", text);
-    return -1;
-  }
-  if (kind != ADDRESS_TLS) return 0;
-  runtime_fault(set->runtime, "%s: this version has no TLS: put a proxy that has it in front",
-                text);
-  return -1;
-}
-
-/* Reads `text`; -1 after a log line when it is no address that can be listened on. */
-static int read_address(struct listen_set *set, const struct service *service, const char *text,
-                        struct address *address) {
-  char error[512];
-  if (address_parse(text, set->options->host, address, error, sizeof error) < 0) {
-    runtime_fault(set->runtime, "%s", error);
-    return -1;
-  }
-  return check_kind(set, service, text, address->kind);
-}
-
-int listen_set_check(struct listen_set *set, const struct service *service,
-                     const char *const *addresses, size_t count) {
-  int rc = 0;
-  for (size_t i = 0; i < count; i++) {
-    struct address address;
-    if (read_address(set, service, addresses[i], &address) < 0) rc = -1;
-  }
-  return rc;
-}
-
-static int open_address(struct listen_set *set, const struct service *service, const char *text) {
-  struct address address;
-  struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
-  socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
-  struct target targets[SOCKETS_PER_ADDRESS_MAX];
-  char error[512];
-  if (read_address(set, service, text, &address) < 0) return -1;
-  int count =
-      activation_find(set->options->activation, &address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
-  if (count == 0) {
-    count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
-  }
-  if (count < 0) {
-    runtime_fault(set->runtime, "cannot listen on %s: %s", text, error);
-    return -1;
-  }
-  for (int i = 0; i < count; i++) {
-    targets[i] =
-        (struct target){.given = text, .as_given = address, .address = found[i], .size = sizes[i]};
-  }
-  return open_each(set, targets, count);
-}
-
-int listen_set_prepare(struct listen_set *set, const struct service *service,
-                       const char *const *addresses, size_t count) {
-  int rc = 0;
-  for (size_t i = 0; i < set->count; i++) set->entries[i]->wanted = false;
-  for (size_t i = 0; i < count; i++) {
-    if (open_address(set, service, addresses[i]) < 0) rc = -1;
-  }
-  for (size_t i = 0; i < set->count && rc < 0; i++) {
-    if (set->entries[i]->fresh) close_entry(set->entries[i]);
-  }
-  return rc;
-}
-
 static void give_up(struct listen_entry *entry) {
-  if (!is_open(entry)) return;
+  if (!listen_entry_is_open(entry)) return;
   if (entry->listener) listener_accept_waiting(entry->listener);
   runtime_logf(entry->set->runtime, LOG_INFO, "no longer listening on %s",
                entry->set->names[entry->index]);
-  close_entry(entry);
+  listen_entry_close(entry);
 }
 
 void listen_set_commit(struct listen_set *set, size_t connections_max) {
@@ -410,7 +154,7 @@ void listen_set_commit(struct listen_set *set, size_t connections_max) {
 
 void listen_set_close(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
-    close_entry(set->entries[i]);
+    listen_entry_close(set->entries[i]);
   }
 }
 
@@ -435,6 +179,6 @@ void listen_set_deinit(struct listen_set *set) {
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context) {
   for (size_t i = 0; i < set->count; i++) {
-    if (is_open(set->entries[i])) visit(context, set->names[i]);
+    if (listen_entry_is_open(set->entries[i])) visit(context, set->names[i]);
   }
 }

@@ -109,7 +109,8 @@ int script_reload(struct script *script) {
   }
   if (!version) return -1;
   script_forget_failure(script);
-  swap(script, version);
+  /* It is in force all the same; whoever asks for the status learns of it. */
+  if (!swap(script, version)) remember_failure(script, NULL);
   if (before) {
     runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
   }

@@ -149,6 +149,8 @@ static struct scan *make_scan(const struct watch_file *files, size_t file_count,
   for (size_t i = 0; i < file_count && complete; i++) {
     struct scan_file *file = scan_add_file(scan, files[i].path);
     complete = file != NULL;
+    if (file && files[i].missed)
+      file->known = file->loaded = (struct file_print){.state = FILE_ABSENT};
     if (!file || !files[i].loaded) continue;
     file->loaded = (struct file_print){.state = FILE_READ, .digest = *files[i].loaded};
     file->known = file->loaded;

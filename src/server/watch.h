@@ -38,6 +38,7 @@ struct watch_file {
    * value again, as after a reload that failed, brings nothing that was told already. NULL: the
    * change is from whatever is found there at first. */
   const struct digest *loaded;
+  bool missed; /* it was looked for, and could not be read: once it can be, that is told */
 };
 
 enum watch_kind {

@@ -21,6 +21,14 @@ function steps.pause(play, name) play.peers[name]:pause() end
 function steps.resume(play, name) play.peers[name]:resume() end
 function steps.wait(play, seconds) play.script:advance(seconds) end
 
+-- What cannot be loaded is told in the log.
+function steps.reload(play, text)
+  local script = assert(io.open(play.path, "w"))
+  script:write(text)
+  script:close()
+  pcall(play.script.reload, play.script)
+end
+
 function steps.stop(play)
   if not play.stopped then play.script:stop() end -- a second one ends at once
   play.stopped = true
@@ -98,8 +106,8 @@ end
 local function play_scenario(scenario, path)
   local ok, script = pcall(test.load, path, { errors = "keep", env = scenario.env })
   if not ok then return { refused = script } end
-  local play = { script = script, env = scenario.env, peers = {}, order = {}, listeners = {},
-    senders = {} }
+  local play = { path = path, script = script, env = scenario.env, peers = {}, order = {},
+    listeners = {}, senders = {} }
   local shown = {}
   local function step(name, ...)
     steps[name](play, ...)

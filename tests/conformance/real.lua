@@ -95,6 +95,25 @@ function steps.hangup(play, name)
   if peer.ended == "no" then finish(peer) else peer.close() end
 end
 
+local function write_file(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+function steps.reload(play, text)
+  write_file(play.path, text)
+  play.reloads = (play.reloads or 0) + 1
+  play.server:signal("sighup")
+  loop.wait_until("the end of reload " .. play.reloads, function()
+    local ended = 0
+    for _, record in ipairs(play.server.log) do
+      if record.message:find("reloaded: version", 1, true) then ended = ended + 1 end
+    end
+    return ended == play.reloads
+  end)
+end
+
 function steps.stop(play)
   if not play.server.ending then play.server:signal("sigterm") end -- a second one ends at once
 end
@@ -203,13 +222,15 @@ end
 ---@param shown table[] what the fake showed after each step
 function real.play(moonport, scenario, path, shown)
   local directory = path:match("^(.*)/")
-  local play = { peers = {}, order = {}, senders = {}, waiting = {}, listeners = {}, stays = {} }
+  local play = { path = path, peers = {}, order = {}, senders = {}, waiting = {}, listeners = {},
+    stays = {} }
   local env = {}
   for name, value in pairs(scenario.env or {}) do env[name] = value end
   open_listeners(play, scenario, env)
+  write_file(path, scenario.script) -- the fake may have reloaded another
   function play.scrub(seen) return scrub(seen, directory, scenario) end
   local address = scenario.udp and "udp://127.0.0.1:0" or "127.0.0.1:0"
-  play.server = moonport:serve({ "--listen", address, path }, { env = env })
+  play.server = moonport:serve({ "--no-watch", "--listen", address, path }, { env = env })
   play.server:allow_log(".")
   local ok, failure = pcall(play_steps, play, scenario, shown)
   release(play)

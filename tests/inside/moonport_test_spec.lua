@@ -55,6 +55,89 @@ describe("Loading", function()
   end)
 end)
 
+describe("The life of a script", function()
+  local COUNTS = [[
+    local total = 0
+    return {
+      on_load = function(previous) total = previous and previous.state or 0 end,
+      on_unload = function(following) print(following and "next" or "end", total) return total end,
+      on_data = function(conn) total = total + 1 conn:send(%s) end,
+    }
+  ]]
+
+  it("begins with on_load and ends with on_unload, when stop() has come to its end", function()
+    local script = test.load_text(COUNTS:format("total"))
+    local peer = script:connect()
+    script:stop()
+    assert.is_nil(script:logged("^end"))
+    peer:send("x", "every")
+    peer:shutdown()
+    assert.is_truthy(script:logged("^end\t1$"))
+    assert.error_matches(function() script:reload("return { on_data = print }") end, "is ending")
+  end)
+
+  it("does not begin when on_load raises", function()
+    local text = "return { on_load = function() error('no table', 0) end, on_data = print }"
+    local _, told = pcall(test.load_text, text, { errors = "keep" })
+    assert.matches("^no table\nstack traceback:", told)
+  end)
+
+  it("goes on with the text that it was changed to", function()
+    local script = test.load_text(COUNTS:format("total"))
+    local peer = script:connect()
+    peer:send("x")
+    script:reload(COUNTS:format("'number ' .. total"))
+    peer:send("y")
+    assert.equal("1number 2", peer:read())
+    assert.is_truthy(script:logged("^next\t1$"))
+    assert.is_truthy(script:logged("^reloaded: version 2 is in force$"))
+    assert.error_matches(function() script:reload() end, "takes the new one")
+  end)
+
+  it("stays as it is when the change is a mistake", function()
+    local script = test.load_text(ECHO)
+    local peer = script:connect()
+    local function refusal(text) return select(2, pcall(script.reload, script, text)) end
+    assert.matches("^%(text%):1: ", refusal("return {"))
+    assert.matches("^cannot listen on %[::1: ", refusal("return { listen = '[::1', main = print }"))
+    peer:send("x")
+    assert.equal("x", peer:read())
+    assert.is_truthy(script:logged("not reloaded: version 1 stays in force"))
+  end)
+
+  it("moves to other addresses with the change", function()
+    local function listening(address)
+      return ([[return {
+        listen = { %s }, on_data = function(conn) conn:send(conn.sock) end,
+        on_datagram = function(sock, data, peer) sock:send(data, peer) end,
+      }]]):format(address)
+    end
+    local script = test.load_text(listening("7000, 'udp://:7001'"))
+    local early, sender = script:connect(), script:sender()
+    script:reload(listening("'127.0.0.1:8000', 'udp://:8001'"))
+    early:send("x")
+    assert.equal("127.0.0.1:7000", early:read())
+    local late = script:connect()
+    late:send("x")
+    assert.equal("127.0.0.1:8000", late:read())
+    sender:send("to nobody")
+    assert.is_nil(sender:read())
+    local other = script:sender()
+    other:send("x")
+    assert.same({ "x", "127.0.0.1:8001" }, { other:read() })
+  end)
+
+  it("gives what is drained ten seconds", function()
+    local script = test.load_text(ECHO)
+    local peer = script:connect()
+    script:reload((ECHO:gsub("{", "{ reload = 'drain',")))
+    script:advance(9.9)
+    assert.is_false(peer:got_fin())
+    script:advance(0.1)
+    assert.equal("reload", peer:reason())
+  end)
+end)
+
 describe("Bytes", function()
   -- The sizes of the reads that a script sees.
   local function sizes(bytes, how)

@@ -144,7 +144,7 @@ static void check_nothing_told(void) {
 }
 
 static void set_files(const char *first, const struct digest *loaded) {
-  struct watch_file files[] = {{at(first), loaded}, {at("last.lua"), NULL}};
+  struct watch_file files[] = {{.path = at(first), .loaded = loaded}, {.path = at("last.lua")}};
   CHECK_NUMBER(watch_set(watch, files, 2, NULL, 0), 0);
 }
 
@@ -152,7 +152,7 @@ static void set_files(const char *first, const struct digest *loaded) {
  * loaded with what it never held, shows when that was seen. */
 static void watch_files(const char *first) {
   struct digest never = digest_empty();
-  struct watch_file files[] = {{at(first), NULL}, {at("last.lua"), &never}};
+  struct watch_file files[] = {{.path = at(first)}, {.path = at("last.lua"), .loaded = &never}};
   write_file("last.lua", "-- first");
   CHECK_NUMBER(watch_set(watch, files, 2, NULL, 0), 0);
   CHECK_TOLD("changed last.lua\n");
@@ -160,7 +160,7 @@ static void watch_files(const char *first) {
 
 static void watch_directory(void) {
   const char *directory = at("served");
-  struct watch_file files[] = {{at("last.lua"), NULL}};
+  struct watch_file files[] = {{.path = at("last.lua")}};
   write_file("last.lua", "-- first");
   CHECK_NUMBER(watch_set(watch, files, 1, &directory, 1), 0);
   write_file("served/first.lua", "return 1");
@@ -450,16 +450,30 @@ static void tells_what_changed_before_it_watched(void) {
   end();
 }
 
+/* It appeared between the load that missed it and the first look: what was found then counted as
+ * known, and the script that waits for it was not loaded again until it changed once more. */
+static void tells_of_a_file_that_was_missed_and_is_there(void) {
+  begin();
+  write_file("a.lua", "return 1");
+  write_file("last.lua", "-- first");
+  struct watch_file files[] = {{.path = at("a.lua"), .missed = true}, {.path = at("last.lua")}};
+  CHECK_NUMBER(watch_set(watch, files, 2, NULL, 0), 0);
+  CHECK_TOLD("appeared a.lua\n");
+  CHECK_NUMBER(watch_set(watch, files, 2, NULL, 0), 0);
+  check_nothing_told();
+  end();
+}
+
 static void tells_once_of_a_file_that_two_scripts_share(void) {
   begin();
   struct digest before = digest_of("return 1");
   struct digest after = digest_of("return 2");
   write_file("last.lua", "-- first");
   write_file("lib.lua", "return 3");
-  struct watch_file files[] = {{at("lib.lua"), &before},
-                               {at("last.lua"), NULL},
-                               {at("lib.lua"), &after},
-                               {at("lib.lua"), &after}};
+  struct watch_file files[] = {{.path = at("lib.lua"), .loaded = &before},
+                               {.path = at("last.lua")},
+                               {.path = at("lib.lua"), .loaded = &after},
+                               {.path = at("lib.lua"), .loaded = &after}};
   CHECK_NUMBER(watch_set(watch, files, 4, NULL, 0), 0);
   CHECK_TOLD("changed lib.lua\n");
   check_nothing_told();
@@ -585,6 +599,8 @@ static const struct check_case cases[] = {
     {"pipes, devices, loops and huge files hold nothing up", is_not_held_up_by_what_is_no_file},
     {"what may not be read is told, and that it may again", tells_of_what_may_not_be_read},
     {"a change between loading and watching is told", tells_what_changed_before_it_watched},
+    {"a file that was missed, and is there, is told of",
+     tells_of_a_file_that_was_missed_and_is_there},
     {"a file that two scripts share is told of once", tells_once_of_a_file_that_two_scripts_share},
     {"what is watched can change at any time", takes_other_files_at_any_time},
     {"with nothing to watch there is no work", does_nothing_when_nothing_is_watched},

@@ -14,15 +14,21 @@ end
 ---@field port integer?
 
 ---@param text string
+---@param default_host string? 127.0.0.1
 ---@return moonport.test.Address?
 ---@return string? fault
-function address.parse(text)
-  local kind, host, port = core.address(text)
+function address.parse(text, default_host)
+  local kind, host, port = core.address(text, default_host)
   if not kind then return nil, host end
   return { kind = kind, host = host, port = port }
 end
 
 function address.is_numeric(host) return host:find(":", 1, true) or host:find("^[%d.]+$") end
+
+---Where a peer on this machine reaches what is bound to `host`.
+function address.reached_at(host)
+  return host == "0.0.0.0" and "127.0.0.1" or host == "::" and "::1" or host
+end
 
 ---"127.0.0.1:80", "[::1]:80", "unix:/run/x.sock": as connections name their ends.
 function address.text(where, host)
@@ -41,11 +47,10 @@ function address.ends(peer, where, host)
   if where.kind == "unix" then
     return { peer = "unix:", sock = address.text(where), listener = address.name(where) }
   end
-  local numeric = host == "0.0.0.0" and "127.0.0.1" or host == "::" and "::1" or host
   local ip, port = peer:match("^%[?([^%]]-)%]?:(%d+)$")
   return {
     peer = peer, peer_ip = ip, peer_port = math.tointeger(tonumber(port)),
-    sock = with_port(numeric, where.port), listener = address.name(where, host),
+    sock = with_port(address.reached_at(host), where.port), listener = address.name(where, host),
   }
 end
 

@@ -11,6 +11,7 @@ local receive = require "moonport.test.receive"
 ---@class moonport.test.Conn what is behind the object that the script holds
 ---@field object table the script's `conn`
 ---@field wire moonport.test.Wire? nil once closed
+---@field group moonport.test.Group whose version has its handlers
 ---@field inbox moonport.test.Inbox? until a handler reads by itself
 ---@field past table? from the close until on_close has run
 ---@field pending table<string, boolean> what is still to be told
@@ -62,7 +63,8 @@ function metatable.__close(object) methods.close(object) end
 function Conn.of(runtime, wire)
   if wire.owner then return wire.owner end
   local self = setmetatable({ runtime = runtime, wire = wire, id = wire.id, names = wire.names,
-    pending = {}, own = {}, busy = false, sequential = false }, Conn)
+    pending = {}, own = {}, busy = false, sequential = false,
+    group = wire.group }, Conn)
   self.object = setmetatable({}, metatable)
   states[self.object] = self
   wire.owner = self

@@ -25,7 +25,7 @@ local Socket = { __name = "moonport.udp", __index = {} }
 
 local function send(self, data, peer)
   if #data > DATAGRAM_BYTES_MAX then return nil, "EMSGSIZE", peer .. ": message too long" end
-  local runtime, from = self.runtime, self.text
+  local runtime, from = self.runtime, self.reached_at
   runtime.loop:defer(function()
     local there = runtime.endpoints["udp://" .. peer]
     if there then there:deliver(data, from) end
@@ -45,12 +45,13 @@ end
 local function handle(self, data, from)
   local runtime = self.runtime
   if self.handling >= WAITING_MAX then return end
+  local on_datagram = runtime.version.service.handlers.on_datagram
   local function done() self.handling = self.handling - 1 end
   local how = runtime.tasks:enter({
-    name = "on_datagram", f = runtime.service.handlers.on_datagram,
+    name = "on_datagram", f = on_datagram, version = runtime.version,
     on_fail = function(message, traceback) runtime:failed(message, traceback) end,
     on_end = done, on_cancel = done,
-  }, runtime.service.handlers.on_datagram, self, data, from)
+  }, on_datagram, self, data, from)
   if how == "waiting" then self.handling = self.handling + 1 end
 end
 
@@ -101,7 +102,8 @@ end
 function Socket.__index:close()
   if self.closed then return nil, "closed" end
   self.closed = true
-  self.runtime.endpoints["udp://" .. self.text] = nil
+  if self.owned then self.version:disown(self.owned) end
+  self.runtime.endpoints["udp://" .. self.reached_at] = nil
   self.receiver:wake_later()
   return true
 end
@@ -110,9 +112,10 @@ Socket.__close = Socket.__index.close
 local function new(runtime, where, serves)
   if where.port == 0 then where.port = runtime:take_port() end
   local self = setmetatable({ runtime = runtime, text = address.text(where), serves = serves,
+    reached_at = address.text(where, address.reached_at(where.host)),
     waiting = {}, options = {}, handling = 0,
     receiver = Wait.new(runtime.loop, runtime.tasks) }, Socket)
-  runtime.endpoints["udp://" .. self.text] = self
+  runtime.endpoints["udp://" .. self.reached_at] = self
   return self
 end
 
@@ -121,10 +124,14 @@ function datagrams.open(runtime, text)
   runtime:check_alive()
   local bound = text ~= nil and check_peer(1, "udp", text) or "127.0.0.1:0"
   local where = address.parse(bound)
-  if where.port ~= 0 and runtime.endpoints["udp://" .. bound] then
+  local name = "udp://" .. address.text(where, address.reached_at(where.host))
+  if where.port ~= 0 and runtime.endpoints[name] then
     return nil, "EADDRINUSE", bound .. ": address already in use"
   end
-  return new(runtime, where, false)
+  local self = new(runtime, where, false)
+  self.version = runtime:version_running()
+  self.owned = self.version:own(runtime.tasks:conn_id(), function() self:close() end)
+  return self
 end
 
 ---The socket of a service that listens there.

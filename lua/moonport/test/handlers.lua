@@ -6,17 +6,26 @@ local messages = require "moonport.test.messages"
 
 local DATA_BYTES_MAX = 65536 -- what one on_data is given at most
 
-local function has(runtime, handler) return runtime.service.handlers[handler] ~= nil end
+local function service_of(self) return self.group.version.service end
+
+local function has(self, handler) return service_of(self).handlers[handler] ~= nil end
 
 local function end_for_timeout(wire, kind)
   if kind == "idle" then wire:close("idle") else wire:reset("write_timeout") end
+end
+
+-- It was told that it is closed: its version may have no other connection.
+local function release(runtime, self)
+  self:release()
+  self.group.closing = self.group.closing - 1
+  runtime:versions_changed()
 end
 
 local deliver_pending, run_handler
 
 -- What follows from a handler that came to its end.
 local function finish(runtime, self)
-  if self.handler == "on_close" then return self:release() end
+  if self.handler == "on_close" then return release(runtime, self) end
   local wire = self.wire
   if not wire then return end
   if self.handler == "on_eof" then
@@ -24,7 +33,7 @@ local function finish(runtime, self)
   elseif self.handler == "on_timeout" then
     if not self.keep then end_for_timeout(wire, self.timeout) end
   elseif self.handler == "on_error" then
-    if not self.keep or has(runtime, "main") then wire:close("error") end
+    if not self.keep or has(self, "main") then wire:close("error") end
   elseif self.handler == "main" then
     wire:close(wire.eof_seen and "eof" or "closed")
   end
@@ -33,10 +42,10 @@ end
 -- A handler raised. on_error may say a last word, or that the connection goes on.
 local function on_fail(runtime, self, message, traceback)
   local failed = self.handler
-  local told = failed ~= "on_error" and failed ~= "on_close" and has(runtime, "on_error")
+  local told = failed ~= "on_error" and failed ~= "on_close" and has(self, "on_error")
   self.busy = false
   runtime:failed(message, traceback, self.id, told)
-  if failed == "on_close" then return self:release() end
+  if failed == "on_close" then return release(runtime, self) end
   if told then
     run_handler(runtime, self, "on_error", message, traceback)
   elseif self.wire then
@@ -51,7 +60,7 @@ local function on_cancel(runtime, self)
     self.inbox.drainer:forget()
   end
   if self.handler == "on_close" then
-    self:release()
+    release(runtime, self)
   else
     deliver_pending(runtime, self)
   end
@@ -62,7 +71,8 @@ local function enter(runtime, self, handler, body, ...)
   assert(not self.busy, "two handlers of one connection never overlap")
   self.handler, self.keep = handler, false
   local how = runtime.tasks:enter({
-    conn_id = self.id, name = handler, f = runtime.service.handlers[handler],
+    conn_id = self.id, version = self.group.version,
+    name = handler, f = service_of(self).handlers[handler],
     on_done = function(keep) self.keep = keep and true or false end,
     on_fail = function(message, traceback) on_fail(runtime, self, message, traceback) end,
     on_end = function(failed)
@@ -83,21 +93,21 @@ local function enter(runtime, self, handler, body, ...)
 end
 
 function run_handler(runtime, self, handler, ...)
-  enter(runtime, self, handler, runtime.service.handlers[handler], self.object, ...)
+  enter(runtime, self, handler, service_of(self).handlers[handler], self.object, ...)
 end
 
 -- Bytes that a handler received but did not read go to on_data, as if they came now.
 local function deliver_leftover(runtime, self)
-  local inbox = self.inbox
+  local inbox, service = self.inbox, service_of(self)
   if not inbox then return false end
-  if runtime.service.frame ~= nil then
-    if not has(runtime, "on_message") or not messages.ready(runtime, inbox) then return false end
+  if service.frame ~= nil then
+    if not has(self, "on_message") or not messages.ready(service, inbox) then return false end
     enter(runtime, self, "on_message", messages.handle, runtime, self)
     return true
   end
   if inbox:size() == 0 then return false end
   local bytes = inbox:take(math.min(inbox:size(), DATA_BYTES_MAX))
-  if has(runtime, "on_data") then run_handler(runtime, self, "on_data", bytes) end
+  if has(self, "on_data") then run_handler(runtime, self, "on_data", bytes) end
   return true
 end
 
@@ -108,7 +118,7 @@ local function take_pending(self, kind)
 end
 
 local function tell(runtime, self, handler)
-  if has(runtime, handler) then
+  if has(self, handler) then
     run_handler(runtime, self, handler)
   elseif handler == "on_eof" then
     self.wire:close("eof")
@@ -116,12 +126,16 @@ local function tell(runtime, self, handler)
 end
 
 local function tell_closed(runtime, self)
-  if not has(runtime, "on_close") then return self:release() end
+  if not has(self, "on_close") then return release(runtime, self) end
   run_handler(runtime, self, "on_close", self.past.reason)
 end
 
 -- Tells one thing that is due; false when there is nothing more to tell.
 local function deliver_one(runtime, self)
+  if take_pending(self, "reload") then
+    tell(runtime, self, "on_reload")
+    return true
+  end
   if self.wire and not self.wire:is_closing() then
     if take_pending(self, "main") then
       tell(runtime, self, "main")
@@ -150,6 +164,22 @@ local function wake(self, who)
   if self.inbox then self.inbox[who]:wake() end
 end
 
+---Tells the connections of a group what they are to be told.
+---@param group moonport.test.Group
+local function deliver_all(runtime, group)
+  for _, wire in ipairs(table.move(group.list, 1, #group.list, 1, {})) do
+    if not wire:is_closing() then deliver_pending(runtime, wire.owner) end
+  end
+end
+
+-- Whether bytes cannot go to a handler now, and are kept.
+local function must_keep(self)
+  local inbox = self.inbox
+  if self.busy or inbox and inbox.reader:pending() then return true end
+  -- What an earlier version of the script left of a message comes first.
+  return inbox ~= nil and inbox:size() > 0 and not has(self, "on_message")
+end
+
 ---The events of connections with handlers.
 ---@param runtime moonport.test.Runtime
 local function events_of(runtime)
@@ -157,21 +187,26 @@ local function events_of(runtime)
 
   function events.on_open(wire)
     local self = Conn.of(runtime, wire)
-    if has(runtime, "main") then self.pending.main = true end
-    if has(runtime, "on_open") then tell(runtime, self, "on_open") end
+    if has(self, "main") then self.pending.main = true end
+    if has(self, "on_open") then tell(runtime, self, "on_open") end
     deliver_pending(runtime, self)
   end
 
   function events.on_data(wire, bytes)
     local self = wire.owner
-    if self.busy or self.inbox and self.inbox.reader:pending() then
+    if must_keep(self) then
       self:feed(bytes)
       return deliver_pending(runtime, self)
     end
-    if has(runtime, "on_message") then
+    if self.pending.reload then -- adopted: it hears of that first, and may wait then
+      deliver_pending(runtime, self)
+      if not wire:is_closing() then events.on_data(wire, bytes) end
+      return
+    end
+    if has(self, "on_message") then
       self:need_inbox():append(bytes)
       enter(runtime, self, "on_message", messages.handle, runtime, self)
-    elseif has(runtime, "on_data") then
+    elseif has(self, "on_data") then
       run_handler(runtime, self, "on_data", bytes)
     end
     deliver_pending(runtime, self)
@@ -186,14 +221,14 @@ local function events_of(runtime)
 
   function events.on_drain(wire, crossed)
     local self = wire.owner
-    if crossed and has(runtime, "on_drain") then self.pending.drain = true end
+    if crossed and has(self, "on_drain") then self.pending.drain = true end
     wake(self, "drainer")
     deliver_pending(runtime, self)
   end
 
   function events.on_timeout(wire, kind)
-    local self, asks = wire.owner, has(runtime, "on_timeout")
-    local inbox = self.inbox
+    local self = wire.owner
+    local inbox, asks = self.inbox, has(self, "on_timeout")
     -- A handler that waits for these very bytes is told by what it called.
     if inbox and kind == "idle" and inbox.reader:time_out() then return self:update_hold() end
     if inbox and kind == "write" and asks and inbox.drainer:time_out() then
@@ -202,6 +237,8 @@ local function events_of(runtime)
     -- A handler that waits for something else is why nothing moves; it is asked again later.
     if self.busy and (asks or kind == "idle") then return end
     if not asks then return end_for_timeout(wire, kind) end
+    deliver_pending(runtime, self)
+    if self.busy or wire:is_closing() then return end
     self.timeout = kind
     run_handler(runtime, self, "on_timeout", kind)
     deliver_pending(runtime, self)
@@ -209,11 +246,13 @@ local function events_of(runtime)
 
   function events.on_close(wire, reason)
     local self = wire.owner
+    self.group.closing = self.group.closing + 1
     self:remember(reason)
     wake(self, "reader")
     wake(self, "drainer")
-    self.pending = { close = true }
+    self.pending = { close = true, reload = self.pending.reload }
     deliver_pending(runtime, self)
+    runtime:versions_changed()
     runtime:on_room()
   end
 
@@ -257,4 +296,6 @@ local function sequential_events_of(runtime)
   return events
 end
 
-return { events_of = events_of, sequential_events_of = sequential_events_of }
+return {
+  events_of = events_of, deliver_all = deliver_all, sequential_events_of = sequential_events_of,
+}

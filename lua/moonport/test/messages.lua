@@ -10,9 +10,8 @@ local function next_message(inbox, format, max)
 end
 
 ---Whether a message, or what is none, has come.
-function messages.ready(runtime, inbox)
+function messages.ready(service, inbox)
   if inbox:size() == 0 then return false end
-  local service = runtime.service
   local message, code = next_message(inbox, service.frame, service.message)
   return message ~= nil or code ~= "more"
 end
@@ -20,10 +19,12 @@ end
 -- A tail call, so that a traceback names the handler by its place, as that of the server does.
 local function call(handler, ...) return handler(...) end
 
----Handles messages until the bytes are used up. Runs in the handler's task.
+---Handles messages until the bytes are used up. Runs in the handler's task. After a reload during a
+---wait, the rest is for the version that has the connection now.
 function messages.handle(runtime, self)
-  local service, inbox = runtime.service, self.inbox
-  while self.wire and not self.wire:is_closing() do
+  local version, inbox = self.group.version, self.inbox
+  local service = version.service
+  while self.wire and not self.wire:is_closing() and self.group.version == version do
     local message, next_at, prefix = next_message(inbox, service.frame, service.message)
     if not message then
       if next_at == "more" then break end
@@ -54,7 +55,7 @@ end
 ---The format that a caller gave, or without one the service's. Raises in the script's line.
 function messages.format_of(runtime, index, name, given)
   local format = given
-  if format == nil then format = runtime.service.frame end
+  if format == nil then format = runtime:version_running().service.frame end
   local fault = format == nil and 'the service has no frame: give one, such as "line"'
     or given ~= nil and core.frame_fault(given)
   if fault then error(("bad argument #%d to '%s' (%s)"):format(index, name, fault), 3) end

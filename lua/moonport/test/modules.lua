@@ -29,34 +29,53 @@ local Timer = { __name = "moonport.timer", __metatable = "moonport.timer" }
 Timer.__index = {}
 local timers = setmetatable({}, { __mode = "k" }) -- object -> { runtime, active }
 
-function Timer.__index.cancel(object)
-  local self = timers[object]
+local function disown_unless_needed(self)
+  if not self.active and not self.busy then self.version:disown(self.owned) end
+end
+
+local function stop(self)
   local active = self.active
   if active then self.runtime.loop:stop_timer(active) end
   self.active = nil
+  disown_unless_needed(self)
   return active ~= nil
 end
+
+function Timer.__index.cancel(object) return stop(timers[object]) end
 Timer.__close = Timer.__index.cancel
 
 local DELAY_MS_MIN = 1
+
+local function fire(self, f)
+  local runtime = self.runtime
+  local function done()
+    self.busy, self.task = false, nil
+    disown_unless_needed(self)
+  end
+  self.busy = true
+  local how, task = runtime.tasks:enter({
+    name = "timer", f = f, conn_id = self.conn_id, version = self.version,
+    on_fail = function(message, traceback) runtime:failed(message, traceback, self.conn_id) end,
+    on_end = done, on_cancel = done,
+  }, f)
+  if how == "waiting" then self.task = task else done() end
+end
 
 -- Called as a tail call, which leaves no level behind between it and the script's line.
 local function start(runtime, name, seconds, f, repeats)
   runtime:check_alive()
   local delay_ms = check.milliseconds(1, name, seconds, DELAY_MS_MIN)
   check.callable(2, name, f)
-  local self = { runtime = runtime }
+  local self = { runtime = runtime, conn_id = runtime.tasks:conn_id(),
+    version = runtime:version_running() }
   self.active = runtime.loop:start_timer(delay_ms, repeats and delay_ms or nil, function()
     if self.busy then return end -- its function still waits: this tick is left out
     if not repeats then self.active = nil end
-    self.busy = true
-    local function done() self.busy = false end
-    local how = runtime.tasks:enter({
-      name = "timer", f = f,
-      on_fail = function(message, traceback) runtime:failed(message, traceback) end,
-      on_end = done, on_cancel = done,
-    }, f)
-    if how ~= "waiting" then done() end
+    fire(self, f)
+  end)
+  self.owned = self.version:own(self.conn_id, function()
+    stop(self)
+    if self.task then runtime.tasks:cancel(self.task) end
   end)
   local object = setmetatable({}, Timer)
   timers[object] = self
@@ -81,10 +100,10 @@ end
 
 ---@param runtime moonport.test.Runtime
 function modules.server(runtime)
-  local server, group = {}, runtime.group
+  local server = {}
   function server.connections()
     local list = {}
-    for _, wire in ipairs(group.list) do
+    for _, wire in ipairs(runtime:wires()) do
       if not wire:is_closing() then list[#list + 1] = Conn.of(runtime, wire).object end
     end
     return list
@@ -93,16 +112,17 @@ function modules.server(runtime)
     local bytes = check.data(1, "broadcast", data, "string")
     local skipped = except ~= nil and Conn.state_of(except, 2, "broadcast").wire
     local receivers = 0
-    for _, wire in ipairs(group.list) do
+    for _, wire in ipairs(runtime:wires()) do
       if wire ~= skipped and wire:send(bytes) then receivers = receivers + 1 end
     end
     return receivers
   end
   function server.stats()
+    local totals = runtime.totals
     return {
-      connections = #group.list, accepted = group.accepted, bytes_in = group.bytes_in,
-      bytes_out = group.bytes_out, memory = math.floor(collectgarbage("count") * 1024),
-      draining = runtime.draining or false,
+      connections = #runtime:wires(), accepted = totals.accepted, bytes_in = totals.bytes_in,
+      bytes_out = totals.bytes_out, memory = math.floor(collectgarbage("count") * 1024),
+      version = runtime:version_running().number, draining = runtime.draining or false,
     }
   end
   return server
@@ -124,19 +144,21 @@ end
 
 local function finish(self, status)
   self.status, self.task = status, nil
+  self.version:disown(self.owned)
   self.runtime.task_count = self.runtime.task_count - 1
   self.joiner:wake()
 end
 
 local function begin(self)
+  if self.status ~= "ready" then return end -- its version ended before
   if self.cancelled then return finish(self, "cancelled") end
   self.status = "running"
   local how, task = self.runtime.tasks:enter({
-    self = self, name = "task", f = self.f,
+    self = self, name = "task", f = self.f, conn_id = self.conn_id, version = self.version,
     on_done = function(...) self.results = table.pack(...) end,
     on_fail = function(message, traceback)
       self.message = message
-      self.runtime:failed(message, traceback)
+      self.runtime:failed(message, traceback, self.conn_id)
     end,
     on_end = function(failed) finish(self, failed and "failed" or "done") end,
     on_cancel = function() finish(self, "cancelled") end,
@@ -149,6 +171,16 @@ local function begin(self)
 end
 
 local function has_ended(self) return self.status ~= "ready" and self.status ~= "running" end
+
+-- Not while the script runs.
+local function stop_task(self)
+  if self.status == "ready" then
+    self.cancelled = true
+    finish(self, "cancelled")
+  elseif self.task then
+    self.runtime.tasks:cancel(self.task)
+  end
+end
 
 function Task.__index.join(object, seconds)
   local self = task_of(object, "join")
@@ -188,9 +220,11 @@ function modules.task(runtime)
     runtime:check_alive()
     check.callable(1, "spawn", f)
     local self = { runtime = runtime, f = f, arguments = table.pack(...), status = "ready",
-      joiner = Wait.new(runtime.loop, runtime.tasks) }
+      joiner = Wait.new(runtime.loop, runtime.tasks), conn_id = runtime.tasks:conn_id(),
+      version = runtime:version_running() }
     local object = setmetatable({}, Task)
     tasks[object] = self
+    self.owned = self.version:own(self.conn_id, function() stop_task(self) end)
     runtime.task_count = runtime.task_count + 1
     runtime.loop:defer(function() begin(self) end)
     return object

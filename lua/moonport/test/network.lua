@@ -10,7 +10,7 @@ local Wire = require "moonport.test.wire"
 
 -- libuv's words for its codes.
 local DETAILS = {
-  ECONNREFUSED = "connection refused", ETIMEDOUT = "connection timed out",
+  ECONNREFUSED = "connection refused", timeout = "no answer in time",
   EAI_NONAME = "unknown node or service", EADDRINUSE = "address already in use",
 }
 
@@ -75,7 +75,7 @@ local function connect(runtime, text, seconds)
   local listener, host = find_listener(runtime, where, hosts or {})
   local answers = not (listener and listener.silent)
   if not wait_for(runtime, timeout_ms, answers, "connect()") then
-    return failure("ETIMEDOUT", text)
+    return failure("timeout", text)
   end
   if not hosts then return failure("EAI_NONAME", text) end
   if not listener then return failure("ECONNREFUSED", text) end
@@ -88,6 +88,20 @@ local function resolve(runtime, name, seconds)
   wait_for(runtime, timeout_ms, true, "resolve()")
   if not hosts then return failure("EAI_NONAME", name) end
   return table.move(hosts, 1, #hosts, 1, {})
+end
+
+-- The address in numbers: of a name's several an IPv4 one, unless IPv6 is asked for.
+local function lookup(runtime, text, default_host, ip6_first, seconds)
+  local where, fault = address.parse(check.text(1, "lookup", text), default_host)
+  if not where then return nil, "EINVAL", fault end
+  if where.kind == "unix" or address.is_numeric(where.host) then return address.text(where) end
+  local hosts, code, detail = resolve(runtime, where.host, seconds)
+  if not hosts then return nil, code, detail end
+  local chosen, wants_ip6 = hosts[1], ip6_first or false
+  for index = #hosts, 1, -1 do
+    if (hosts[index]:find(":", 1, true) ~= nil) == wants_ip6 then chosen = hosts[index] end
+  end
+  return address.text(where, chosen)
 end
 
 -- --- Listeners of the script's own ---------------------------------------------------------
@@ -119,6 +133,7 @@ end
 function Bound.__index:close()
   if self.closed then return nil, "closed" end
   self.closed = true
+  self.version:disown(self.owned)
   self.runtime.endpoints[self.name] = nil
   self.acceptor:wake_later()
   return true
@@ -144,14 +159,13 @@ local function bind(runtime, text)
   local where, fault = address.parse(check.text(1, "bind", text))
   if not where then return nil, "EINVAL", fault end
   runtime:check_alive()
-  if where.kind ~= "unix" then
-    where.host = (numbers_of(runtime, where.host) or { where.host })[1]
-    if where.port == 0 then where.port = runtime:take_port() end
-  end
-  local name = address.name(where)
+  if where.kind ~= "unix" and where.port == 0 then where.port = runtime:take_port() end
+  local name = address.name(where, address.reached_at(where.host))
   if runtime.endpoints[name] then return failure("EADDRINUSE", text) end
   local bound = setmetatable({ runtime = runtime, where = where, name = name, waiting = {},
-    options = {}, acceptor = Wait.new(runtime.loop, runtime.tasks) }, Bound)
+    options = {}, acceptor = Wait.new(runtime.loop, runtime.tasks),
+    version = runtime:version_running() }, Bound)
+  bound.owned = bound.version:own(runtime.tasks:conn_id(), function() bound:close() end)
   runtime.endpoints[name] = bound
   return bound
 end
@@ -165,6 +179,7 @@ function network.core(runtime, datagrams)
   return {
     connect = function(text, seconds) return connect(runtime, text, seconds) end,
     resolve = function(name, seconds) return resolve(runtime, name, seconds) end,
+    lookup = function(...) return lookup(runtime, ...) end,
     bind = function(text) return bind(runtime, text) end,
     udp = function(text) return datagrams.open(runtime, text) end,
   }
@@ -189,7 +204,7 @@ end
 ---A peer of the test's for a socket that the script bound by itself; nil when there is none.
 ---@return moonport.test.Peer?
 function network.connect(runtime, where, from, stays)
-  local bound = runtime.endpoints[address.name(where)]
+  local bound = runtime.endpoints[address.name(where, address.reached_at(where.host))]
   if not bound or not bound.listens then return nil end
   local peer = Peer.new(runtime, stays)
   local ends = address.ends(from, where, where.host)

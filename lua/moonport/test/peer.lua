@@ -7,6 +7,7 @@ local cut = require "moonport.test.cut"
 ---@class moonport.test.Peer
 ---@field package runtime moonport.test.Runtime
 ---@field package wire moonport.test.Wire? while the script's side is there
+---@field package group moonport.test.Group? where the script accepted it
 ---@field package outgoing ({ bytes: string }|"fin"|"rst")[] sent, and not yet read
 ---@field package room number bytes that it still takes
 local Peer = {}
@@ -70,6 +71,12 @@ function Peer:send(bytes, how)
   return true
 end
 
+-- Of the version that its connection has, or else of the one in force.
+local function service_of(self)
+  local group = self.group
+  return (group and group.version or self.runtime.version).service
+end
+
 ---Sends a message in the frame of the service.
 ---@param message string
 ---@param prefix string?
@@ -77,7 +84,7 @@ end
 ---@return true? sent
 ---@return "closed"? code
 function Peer:send_message(message, prefix, how)
-  local frame = self.runtime.service.frame
+  local frame = service_of(self).frame
   if frame == nil then error("the service has no frame: send bytes", 2) end
   local bytes, fault = core.wrap(frame, message, prefix or "")
   if not bytes then error("the message " .. fault, 2) end
@@ -133,7 +140,7 @@ end
 ---@return string? message
 ---@return string? prefix
 function Peer:read_message()
-  local service = self.runtime.service
+  local service = service_of(self)
   if service.frame == nil then error("the service has no frame: read bytes", 2) end
   local unread = unread_of(self)
   local message, next_at, prefix =

@@ -64,9 +64,11 @@ local function take_until(inbox, separator, trims, max)
   return bytes
 end
 
+local function message_max(self) return self.runtime:version_running().service.message end
+
 local function limit_of(self, index, name, given)
   local max = given
-  if max == nil then max = self.runtime.service.message end
+  if max == nil then max = message_max(self) end
   if max <= 0 then
     error(("bad argument #%d to '%s' (must be 1 or more bytes)"):format(index, name), SCRIPT + 1)
   end
@@ -84,7 +86,7 @@ end
 
 function takers.recv_exactly(self, size)
   local wanted = check.integer(1, "recv_exactly", size)
-  if wanted < 0 or wanted > self.runtime.service.message then
+  if wanted < 0 or wanted > message_max(self) then
     error(("bad argument #1 to 'recv_exactly' (%s)"):format(
       wanted < 0 and "must be 0 or more bytes" or "is more than limits.message"), SCRIPT)
   end
@@ -94,7 +96,7 @@ function takers.recv_exactly(self, size)
 end
 
 function takers.recv_line(self, max)
-  local default = self.runtime.service.message
+  local default = message_max(self)
   local most = limit_of(self, 1, "recv_line", check.integer(1, "recv_line", max, default))
   return receive(self, function(inbox) return take_until(inbox, "\n", true, most) end)
 end
@@ -102,7 +104,7 @@ end
 function takers.recv_until(self, separator, max)
   local text = check.text(1, "recv_until", separator)
   if text == "" then error("bad argument #1 to 'recv_until' (must not be empty)", SCRIPT) end
-  local default = self.runtime.service.message
+  local default = message_max(self)
   local most = limit_of(self, 2, "recv_until", check.integer(2, "recv_until", max, default))
   return receive(self, function(inbox) return take_until(inbox, text, false, most) end)
 end
@@ -110,7 +112,7 @@ end
 function takers.recv_message(self, frame)
   local format = messages.format_of(self.runtime, 1, "recv_message", frame)
   return receive(self, function(inbox)
-    return messages.take(inbox, format, self.runtime.service.message)
+    return messages.take(inbox, format, message_max(self))
   end)
 end
 

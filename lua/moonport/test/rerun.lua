@@ -36,7 +36,7 @@ local function watch_sends(play, answers)
     list[#list + 1] = { bytes = bytes, by = task and describe(task.owner) or "forward",
       after = wire.bytes_in }
   end
-  runtime.group.on_send, runtime.sequential.on_send = on_send, on_send
+  runtime.version.group.on_send, runtime.sequential.on_send = on_send, on_send
 end
 
 -- --- Connections that the script makes -----------------------------------------------------

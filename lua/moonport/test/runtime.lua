@@ -12,8 +12,9 @@ local FIRST_PORT = 50000 -- of peers, and of listeners that take a free one
 ---@class moonport.test.Runtime
 ---@field loop moonport.test.Loop
 ---@field tasks moonport.test.Tasks
----@field service table? as lua/moonport/service.lua read it
----@field group moonport.test.Group connections with handlers
+---@field version moonport.test.Version? the one in force
+---@field versions moonport.test.Version[] that are in use, oldest first
+---@field totals table what connections with handlers count
 ---@field sequential moonport.test.Group those that the script made itself
 ---@field places table[] where the script listens, for its handlers
 ---@field log table[] { level, message, conn?, traceback? }
@@ -21,16 +22,18 @@ local FIRST_PORT = 50000 -- of peers, and of listeners that take a free one
 local Runtime = {}
 Runtime.__index = Runtime
 
+local function new_totals() return { accepted = 0, bytes_in = 0, bytes_out = 0 } end
+
 ---@param path string
 ---@param raises boolean whether a test is told of errors by raising them
 function Runtime.new(path, raises)
   local loop = Loop.new()
   local self = setmetatable({ path = path, raises = raises, loop = loop, places = {}, log = {},
     errors = {}, backlog = {}, id_last = 0, port_last = FIRST_PORT, endpoints = {},
-    listeners = {}, hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
+    versions = {}, version_last = 0, totals = new_totals(), listeners = {},
+    hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
   self.tasks = Tasks.new(function() loop:flush() end)
-  self.group = Wire.new_group(loop, handlers.events_of(self))
-  self.sequential = Wire.new_group(loop, handlers.sequential_events_of(self))
+  self.sequential = Wire.new_group(loop, handlers.sequential_events_of(self), new_totals())
   return self
 end
 
@@ -73,7 +76,7 @@ end
 
 -- A connection that somebody made to where the script listens.
 local function open(self, peer, names)
-  local wire = Wire.open(self.group, self:take_id(), peer, names)
+  local wire = Wire.open(self.version.group, self:take_id(), peer, names)
   peer.object = wire.owner.object
 end
 
@@ -84,15 +87,16 @@ local function tell_full(self)
   if self.told_full_ms and now_ms - self.told_full_ms < TELL_AGAIN_MS then return end
   self.told_full_ms = now_ms
   self:write_log("warn", ("limits.connections = %d reached: new ones wait until one closes")
-    :format(self.service.connections))
+    :format(self.version.service.connections))
 end
 
 ---Accepts what waits in the backlog, as far as limits.connections goes.
 function Runtime:on_room()
-  while not self.draining and #self.group.list < self.service.connections and self.backlog[1] do
+  local most = self.version.service.connections
+  while not self.draining and #self:wires() < most and self.backlog[1] do
     local waiting = table.remove(self.backlog, 1)
     open(self, waiting.peer, waiting.names)
-    if #self.group.list == self.service.connections then tell_full(self) end
+    if #self:wires() == most then tell_full(self) end
   end
   if self.draining then self:end_when_drained() end
 end
@@ -110,12 +114,43 @@ function Runtime:connect(names, stays)
   return peer
 end
 
+-- --- Versions ------------------------------------------------------------------------------
+
+---The connections with handlers, of all versions; a list of its own.
+---@return moonport.test.Wire[]
+function Runtime:wires()
+  local wires = {}
+  for _, version in ipairs(self.versions) do
+    local list = version.group and version.group.list or {}
+    table.move(list, 1, #list, #wires + 1, wires)
+  end
+  return wires
+end
+
+---The version whose code runs.
+---@return moonport.test.Version
+function Runtime:version_running()
+  local task = self.tasks:running()
+  local version = task and task.owner.version
+  return version and not version.freed and version or self.version
+end
+
+---Frees the versions that nothing uses any more, in the next turn.
+function Runtime:versions_changed()
+  if #self.versions < 2 then return end
+  self.loop:defer(function()
+    for index = #self.versions, 1, -1 do
+      if not self.versions[index]:is_used() then table.remove(self.versions, index):free() end
+    end
+  end)
+end
+
 -- --- The end -------------------------------------------------------------------------------
 
 local CLOSING_MS = 1000 -- as in src/server/server.c: for FIN and the last bytes
 
 local function close_all(self, at_once)
-  for _, wire in ipairs(table.move(self.group.list, 1, #self.group.list, 1, {})) do
+  for _, wire in ipairs(self:wires()) do
     if at_once then wire:reset("shutdown") else wire:close("shutdown") end
   end
   self.loop:flush()
@@ -133,12 +168,13 @@ function Runtime:drain(ms)
 end
 
 function Runtime:end_when_drained()
-  if #self.group.list > 0 or self.ended then return end
+  if #self:wires() > 0 or self.ended then return end
   self.ended = true
   for _, wire in ipairs(table.move(self.sequential.list, 1, #self.sequential.list, 1, {})) do
     wire:reset("shutdown")
   end
   self.loop:defer(function()
+    self.version:tell_unloaded(nil)
     self.ending = true
     self.tasks:cancel_all("the server is ending")
     self.loop:stop_all_timers()

@@ -2,18 +2,15 @@
 -- handler itself.
 
 local address = require "moonport.test.address"
-local core = require "moonport.test.core"
 local datagrams = require "moonport.test.datagrams"
-local environment = require "moonport.test.environment"
+local loading = require "moonport.test.loading"
 local network = require "moonport.test.network"
 local Runtime = require "moonport.test.runtime"
-local rules = require "moonport.service"
-local Wire = require "moonport.test.wire"
 
 ---@class moonport.test.Script
 ---@field log table[] what it logged: { level, message, conn?, traceback? }
 ---@field errors table[] what its handlers raised: { message, traceback, conn? }
----@field env table its globals
+---@field env table the globals of the version in force
 ---@field package runtime moonport.test.Runtime
 local Script = {}
 Script.__index = Script
@@ -39,45 +36,21 @@ local function check_options(given)
   end
 end
 
--- The text of a file, without what Lua's own loader skips; or nil and why.
-local function compile(path, text, env)
-  if text then return load(text, "@" .. path, "t", env) end
-  return loadfile(path, "t", env)
+-- The service listens where the test says, else where it says itself.
+local function places_of(self, version)
+  return loading.places(self.runtime, self.options.listen or version.service.listen)
 end
 
-local LOADING_CPU_MS = 1000 -- until the script has said what it needs
-
--- Runs the script in a task, in which nothing may wait. Raises what the server would log.
-local function run(runtime, path, text, env)
-  local chunk, fault = compile(path, text, env)
-  if not chunk then error(fault, 0) end
-  local checked, faults
-  runtime.tasks.cpu_ms = LOADING_CPU_MS
-  runtime.tasks.why_not = "the script is being loaded; wait in a handler or a timer"
-  runtime.tasks:enter({
-    on_fail = function(message, traceback)
-      local named = message:sub(1, #path) == path and message or path .. ": " .. message
-      faults = { named .. "\n" .. traceback }
-    end,
-  }, function()
-    checked, faults = rules.read(chunk(), path, core.nearest, core.frame_fault)
-  end)
-  runtime.tasks.why_not = nil
-  if not checked then error(table.concat(faults, "\n"), 0) end
-  return checked
-end
-
--- Where the service listens: datagrams have a socket of their own.
-local function listen(runtime, texts)
-  for _, text in ipairs(texts) do
-    local where, fault = address.parse(text)
-    if not where then error(("cannot listen on %s: %s"):format(text, fault), 0) end
-    if where.kind ~= "unix" and where.port == 0 then where.port = runtime:take_port() end
-    local hosts = where.kind ~= "unix" and runtime.hosts[where.host]
-    if hosts then where.host = hosts[1] end
-    if where.kind == "udp" then datagrams.serve(runtime, where) end
-    table.insert(runtime.places, where)
-  end
+-- Loads the text, or the file, as the next version, and finds where it listens; nil and what is
+-- wrong.
+local function load_version(self, text)
+  local version, faults = loading.version(self.runtime, self.path, text, self.options)
+  if not version then return nil, faults end
+  local places
+  places, faults = places_of(self, version)
+  if places then return version, places end
+  version:free()
+  return nil, faults
 end
 
 ---@param path string
@@ -88,19 +61,48 @@ function Script.load(path, text, options)
   local given = options or {}
   check_options(given)
   local runtime = Runtime.new(path, given.errors ~= "keep")
-  local env = environment(runtime, path:match("^(.*)/[^/]*$") or ".", {
-    time = given.time or DEFAULT_TIME, env = given.env or {}, modules = given.modules or {},
-  })
-  local service = run(runtime, path, text, env)
-  runtime.service = service
-  runtime.tasks.cpu_ms = service.cpu_ms
-  Wire.apply_limits(runtime.group, service)
-  Wire.apply_limits(runtime.sequential, service)
-  local texts = given.listen or service.listen
-  listen(runtime, type(texts) == "table" and texts or { texts })
+  local self = setmetatable({ runtime = runtime, path = path, text = text,
+    log = runtime.log, errors = runtime.errors, options = {
+      time = given.time or DEFAULT_TIME, env = given.env or {}, modules = given.modules or {},
+      listen = given.listen,
+    } }, Script)
+  local version, places = load_version(self, text)
+  if not version then error(loading.text(places), 0) end
+  self.env = version.env
+  version:put_in_force()
+  loading.listen(runtime, places)
+  if not version:tell_loaded(nil) then
+    error(loading.text({ self.errors[#self.errors] }), 0) -- it keeps a server from starting
+  end
   runtime:act() -- tasks that it spawned while it was loaded
-  return setmetatable({ runtime = runtime, log = runtime.log, errors = runtime.errors, env = env },
-    Script)
+  return self
+end
+
+---Loads the script anew, as the server does when it was saved. Raises what the server would log
+---when that fails; the version before then stays in force.
+---@param text string? the changed script; nil: what its file has now
+function Script:reload(text)
+  local runtime, before = self.runtime, self.runtime.version
+  if runtime.draining then error("the script is ending: it is not reloaded any more", 2) end
+  if not text and self.text then
+    error("the script is a text: reload(text) takes the new one", 2)
+  end
+  local version, places = load_version(self, text)
+  if not version then
+    for _, fault in ipairs(places) do
+      runtime:write_log("error", fault.message, nil, fault.traceback)
+    end
+    runtime:write_log("error", ("not reloaded: version %d stays in force"):format(before.number))
+    error(loading.text(places), 0)
+  end
+  self.env = version.env
+  local state = before:tell_unloaded({ version = version.number })
+  version:put_in_force()
+  loading.listen(runtime, places)
+  version:tell_loaded({ version = before.number, state = state })
+  runtime:write_log("info", ("reloaded: version %d is in force"):format(version.number))
+  runtime:on_room()
+  runtime:act()
 end
 
 -- --- Peers ---------------------------------------------------------------------------------
@@ -161,7 +163,9 @@ function Script:name(name, ...) self.runtime.hosts[name:lower()] = { ... } end
 function Script:sender(from)
   local default
   for _, where in ipairs(self.runtime.places) do
-    if where.kind == "udp" then default = default or address.text(where) end
+    if where.kind == "udp" then
+      default = default or address.text(where, address.reached_at(where.host))
+    end
   end
   return datagrams.sender(self.runtime, from, default)
 end
@@ -193,7 +197,7 @@ end
 
 ---How many connections it has.
 ---@return integer
-function Script:connections() return #self.runtime.group.list end
+function Script:connections() return #self.runtime:wires() end
 
 ---The first record of the log whose message matches.
 ---@param pattern string

@@ -11,9 +11,9 @@ local READ_BYTES_MAX = 65536 -- one read of the loop's buffer
 ---@field loop moonport.test.Loop
 ---@field events table<string, function>
 ---@field list moonport.test.Wire[] oldest first
----@field accepted integer
----@field bytes_in integer
----@field bytes_out integer
+---@field totals { accepted: integer, bytes_in: integer, bytes_out: integer }
+---@field closing integer closed, and not yet told so, for a handler waits
+---@field version moonport.test.Version? whose handlers they have
 ---@field on_send fun(wire: moonport.test.Wire, bytes: string)? is told of what is queued
 
 ---@class moonport.test.Wire
@@ -23,9 +23,10 @@ local READ_BYTES_MAX = 65536 -- one read of the loop's buffer
 local Wire = {}
 Wire.__index = Wire
 
+---@param totals table where it counts; several groups may share it
 ---@return moonport.test.Group
-function Wire.new_group(loop, events)
-  return { loop = loop, events = events, list = {}, accepted = 0, bytes_in = 0, bytes_out = 0 }
+function Wire.new_group(loop, events, totals)
+  return { loop = loop, events = events, totals = totals, list = {}, closing = 0 }
 end
 
 ---Puts the limits of a checked service in force.
@@ -47,10 +48,10 @@ function Wire.open(group, id, far, names)
     output = {}, output_size = 0, bytes_in = 0, bytes_out = 0, messages_in = 0, messages_out = 0,
     opened_ms = loop.now_ms, active_ms = loop.now_ms, asked_ms = {},
   }, Wire)
-  far.wire = self
+  far.wire, far.group = self, group
   table.insert(group.list, self)
   loop:add(self)
-  group.accepted = group.accepted + 1
+  group.totals.accepted = group.totals.accepted + 1
   group.events.on_open(self)
   loop:flush()
   return self
@@ -67,7 +68,8 @@ end
 
 local function received(self, bytes)
   self.bytes_in = self.bytes_in + #bytes
-  self.group.bytes_in = self.group.bytes_in + #bytes
+  local totals = self.group.totals
+  totals.bytes_in = totals.bytes_in + #bytes
   if self.closing then return end -- read off, so that closing sends no RST
   self.active_ms = self.loop.now_ms
   self.messages_in = self.messages_in + 1
@@ -147,7 +149,8 @@ local function write(self)
   self.output_size = #rest
   self.far.room = self.far.room - size
   self.bytes_out = self.bytes_out + size
-  self.group.bytes_out = self.group.bytes_out + size
+  local totals = self.group.totals
+  totals.bytes_out = totals.bytes_out + size
   self.active_ms, self.progress_ms = self.loop.now_ms, self.loop.now_ms
   self.far:take(bytes:sub(1, size))
 end
