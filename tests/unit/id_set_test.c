@@ -14,7 +14,8 @@ static void holds_what_was_added(void) {
   for (uint64_t id = 1; id <= IDS; id++) CHECK(id_set_add(&set, id * 3));
   CHECK(id_set_add(&set, 3));
   CHECK_NUMBER(set.count, IDS);
-  for (uint64_t id = 1; id <= 3 * IDS; id++) CHECK_NUMBER(id_set_has(&set, id), id % 3 == 0);
+  for (uint64_t id = 1; id / 3 <= IDS; id++)
+    CHECK_NUMBER(id_set_has(&set, id), id % 3 == 0 && id / 3 <= IDS);
   id_set_deinit(&set);
 }
 
