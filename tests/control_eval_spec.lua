@@ -108,7 +108,8 @@ describe("eval", function()
   it("ends with the client that asked", function()
     local server, eval = start(moonport)
     local other = control.connect(server)
-    other:send([[eval "local c <close> = setmetatable({}, { __close = function() gone = true end })]]
+    other:send([[eval "local c <close> = ]]
+      .. [[setmetatable({}, { __close = function() gone = true end })]]
       .. [[ began = true require 'moonport.timer'.sleep(3600)"]] .. "\n")
     loop.eventually("it to begin", function() return eval("began")[1] == "true" end)
     other:close()

@@ -50,6 +50,14 @@ def main_sides(programs, _machine):
 
 
 @contextlib.contextmanager
+def trace_sides(programs, _machine):
+    if programs.noise:
+        raise Skipped("it compares moonport with itself")
+    yield [programs.moonport("scripts/echo.lua", "moonport, unwatched"),
+           programs.watched("scripts/echo.lua", "moonport, traced")]
+
+
+@contextlib.contextmanager
 def line_sides(programs, _machine):
     in_lua = [] if programs.noise else [
         programs.moonport("bench/scripts/lines_by_hand.lua", "splitter in Lua"),
@@ -104,6 +112,12 @@ def _loaded(case, bench):
 def measure_cpu(case, bench):
     theirs, ours = _loaded(case, bench)
     return [cpu_row(case.what, case.unit, theirs, ours, case.target)]
+
+
+def measure_traced(case, bench):
+    theirs, ours = _loaded(case, bench)
+    return [rate_row(case.what, theirs, ours, case.target),
+            cpu_row(case.what, case.unit, theirs, ours, no_target())]
 
 
 def measure_lines(case, bench):
@@ -218,6 +232,9 @@ CASES = [
     Case("main", "echo, 64 B, 50 connections, sequential", measure_cpu, 11, 7,
          ratio_at_most(1.10), main_sides, ("echo", "--connections", "50", "--size", "64"),
          0.6, 0.2, counted=20_000),
+    Case("trace", "echo, 64 B, 50 connections, traced", measure_traced, 11, 7,
+         ratio_at_least(0.8), trace_sides, ("echo", "--connections", "50", "--size", "64"),
+         0.6, 0.2),
     Case("lines", "lines, 64 B, 50 connections, 16 in flight", measure_lines, 11, 7,
          ratio_at_least(0.6), line_sides,
          ("lines", "--connections", "50", "--size", "64", "--depth", "16"), 0.6, 0.2,

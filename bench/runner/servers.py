@@ -44,6 +44,10 @@ class Programs:
             raise Skipped(f"{script} is not there")
         return Spec(name, (self.binary, "serve", "--listen", listen, path), environment or {})
 
+    def watched(self, script, name):
+        """The same with a trace attached."""
+        return WatchedSpec(name, self.moonport(script), self.binary)
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -64,6 +68,39 @@ class Spec:
             process.check_alive()
         finally:
             process.stop()
+
+
+@dataclass(frozen=True)
+class WatchedSpec:
+    """A moonport with a trace attached, which gets every event and runs beside the client."""
+    name: str
+    spec: Spec
+    binary: str
+
+    @contextlib.contextmanager
+    def started(self, machine, prefix=(), start_max_s=START_MAX_S):
+        with tempfile.TemporaryDirectory(prefix="moonport-bench-") as directory:
+            control = os.path.join(directory, "control.sock")
+            spec = Spec(self.name, self.spec.argv, {"MOONPORT_CONTROL": control})
+            with spec.started(machine, prefix, start_max_s) as process, \
+                 open(os.path.join(directory, "events"), "wb") as events:
+                trace = subprocess.Popen([self.binary, "trace", "--json", "--control", control],
+                                         stdin=subprocess.DEVNULL, stdout=events)
+                try:
+                    _wait_written(events.name, trace)
+                    yield process
+                finally:
+                    trace.terminate()
+                    trace.wait()
+
+
+def _wait_written(path, writer):
+    """The first event is told at once: that the server listens."""
+    deadline = time.monotonic() + START_MAX_S
+    while os.path.getsize(path) == 0:
+        if writer.poll() is not None or time.monotonic() > deadline:
+            raise BenchError("moonport trace told no event")
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
