@@ -12,7 +12,8 @@ Terminal.__index = Terminal
 local environment = { LC_ALL = "C.UTF-8", TERM = "screen", TMUX = false, NO_COLOR = false }
 
 local function tmux(self, ...)
-  return shell.run(shell.words("tmux", "-u", "-S", self.socket, ...), { env = environment })
+  -- -N: no server of its own, which would outlive us, while ours is still starting.
+  return shell.run(shell.words("tmux", "-N", "-u", "-S", self.socket, ...), { env = environment })
 end
 
 --- Starts `command` (a list) on a terminal of 120 columns. It ends with the test.
