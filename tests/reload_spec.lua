@@ -194,6 +194,31 @@ describe("a reload", function()
     assert.same("bound 127.0.0.1:" .. port, server:told()[2])
   end)
 
+  -- The timer was put into the list of a version that was freed a moment later.
+  it("ends what a cancelled task begins on its way out, when its version is freed", function()
+    local server = start([[
+      local timer, task = require "moonport.timer", require "moonport.task"
+      return { on_data = function(conn, data)
+        task.spawn(function()
+          local last <close> = setmetatable({}, { __close = function()
+            print("> ended")
+            timer.every(0.01, function() print("> never") end)
+          end })
+          timer.sleep(3600)
+        end)
+        conn:send("a" .. data)
+      end }
+    ]])
+    local old = server:connect()
+    assert.equal("a1", ask(old, "1"))
+    reload(server, answering("b", [[reload = "pin",]]), 2)
+    old:close()
+    server:wait_told("ended")
+    reload(server, answering("c"), 3)
+    assert.equal("c2", ask(server:connect(), "2"))
+    assert.same({ "ended" }, server:told())
+  end)
+
   describe("with reload =", function()
     it("\"pin\" lets connections finish on the version that they have", function()
       local server = start(answering("a"))

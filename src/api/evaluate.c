@@ -8,6 +8,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "net/timer.h"
 
 #include <lauxlib.h>
@@ -32,15 +33,7 @@ struct evaluation {
 static int l_print(lua_State *L) {
   struct evaluation **printer = lua_touserdata(L, lua_upvalueindex(1));
   if (!*printer || !(*printer)->events) return api_print(L);
-  luaL_Buffer line;
-  int count = lua_gettop(L);
-  luaL_buffinit(L, &line);
-  for (int i = 1; i <= count; i++) {
-    if (i > 1) luaL_addchar(&line, '\t');
-    luaL_tolstring(L, i, NULL);
-    luaL_addvalue(&line);
-  }
-  luaL_pushresult(&line);
+  api_push_line(L);
   size_t size;
   const char *text = lua_tolstring(L, -1, &size);
   (*printer)->events->on_print((*printer)->owner, text, size);

@@ -26,9 +26,8 @@ struct listener_object {
   struct runtime *runtime;
   struct api_wait acceptor;
   bool listens;
-  struct conn *accepted; /* until the coroutine has it */
-  struct list link;      /* in its version's list of listeners to close at its end */
-  uint64_t conn_id;      /* whose handler opened it; 0: nobody's */
+  struct conn *accepted;      /* until the coroutine has it */
+  struct belonging belonging; /* to its version, while it is open */
 };
 
 /* The task that accepted may have been cancelled. */
@@ -76,22 +75,17 @@ static void tell_listen(const struct listener_object *object, enum event_kind ki
 static void close_listener(struct listener_object *object) {
   if (!object->listener) return;
   api_wait_wake_later(&object->acceptor);
-  list_remove(&object->link);
+  list_remove(&object->belonging.link);
   if (object->listens) tell_listen(object, EVENT_UNLISTEN);
   listener_close(object->listener);
   object->listener = NULL;
 }
 
-void api_end_listeners(struct version *version, bool all) {
-  struct list listeners;
-  list_take(&listeners, &version->listeners);
-  while (!list_empty(&listeners)) {
-    struct listener_object *object = LIST_ELEMENT(listeners.next, struct listener_object, link);
-    list_remove(&object->link);
-    list_append(&version->listeners, &object->link);
-    if (all || object->conn_id == 0) close_listener(object);
-  }
+static void end(struct belonging *belonging) {
+  close_listener(LIST_ELEMENT(belonging, struct listener_object, belonging));
 }
+
+static const struct belonging_kind kind = {.name = "listener", .end = end};
 
 /* core.bind(address) -> listener | nil, code, detail. Raises for a name: core.lookup() comes before. */
 int api_bind(lua_State *L) {
@@ -106,14 +100,13 @@ int api_bind(lua_State *L) {
   runtime_check_alive(L);
   struct runtime *runtime = runtime_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
-  *object =
-      (struct listener_object){.runtime = runtime, .conn_id = vm_running_conn_id(runtime->vm)};
-  list_init(&object->link);
+  *object = (struct listener_object){.runtime = runtime};
+  list_init(&object->belonging.link);
   luaL_setmetatable(L, type_name);
   int rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
                          &object->listener);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  list_append(&version_of(L)->listeners, &object->link);
+  version_own(L, &object->belonging, &kind);
   return 1;
 }
 

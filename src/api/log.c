@@ -1,6 +1,7 @@
 /* api/log.c — moonport.log, and print: lines in the script's name, with the connection's id. */
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -31,15 +32,7 @@ static int l_level(lua_State *L) {
 
 /* print(...): as in Lua, but into the log */
 int api_print(lua_State *L) {
-  luaL_Buffer line;
-  int count = lua_gettop(L);
-  luaL_buffinit(L, &line);
-  for (int i = 1; i <= count; i++) {
-    if (i > 1) luaL_addchar(&line, '\t');
-    luaL_tolstring(L, i, NULL);
-    luaL_addvalue(&line);
-  }
-  luaL_pushresult(&line);
+  api_push_line(L);
   write_line(L, LOG_INFO, -1);
   return 0;
 }

@@ -22,10 +22,9 @@ enum task_state { READY, RUNNING, ENDED };
  * the packed results; 2: the message it failed with. */
 struct task_object {
   struct runtime *runtime;
-  struct list link;         /* in the runtime's list of tasks to start or to cancel */
-  struct list version_link; /* in its version's list until it has ended */
+  struct list link;           /* in the runtime's list of tasks to start or to cancel */
+  struct belonging belonging; /* to its version, until it has ended */
   struct vm_world *world;
-  uint64_t conn_id;     /* whose handler spawned it; 0: nobody's */
   struct vm_task *task; /* while it waits */
   int reference;        /* registry; until it has ended */
   enum task_state state;
@@ -74,7 +73,7 @@ static void end(struct task_object *object) {
   object->state = ENDED;
   object->task = NULL;
   list_remove(&object->link);
-  list_remove(&object->version_link);
+  list_remove(&object->belonging.link);
   vm_world_unref(object->world);
   api_wait_wake(&object->joiner);
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, object->reference);
@@ -105,7 +104,7 @@ static void on_fail(void *self, const struct vm_failure *failure) {
   struct task_object *object = self;
   struct failure_note note = {object, failure};
   char error[1];
-  runtime_log_failure(object->runtime, object->conn_id, failure);
+  runtime_log_failure(object->runtime, object->belonging.conn_id, failure);
   vm_protect(object->runtime->vm, note_failure, &note, error, sizeof error);
 }
 
@@ -118,7 +117,7 @@ static void on_cancel(void *self) {
 static void start(struct task_object *object) {
   const struct vm_owner owner = {
       .self = object,
-      .conn_id = object->conn_id,
+      .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,
       .on_end = on_end,
@@ -160,16 +159,11 @@ void api_run_due(void *context) {
   api_drop_cancelled_sleeps(runtime);
 }
 
-void api_end_tasks(struct version *version, bool all) {
-  struct list tasks;
-  list_take(&tasks, &version->tasks);
-  while (!list_empty(&tasks)) {
-    struct task_object *object = LIST_ELEMENT(tasks.next, struct task_object, version_link);
-    list_remove(&object->version_link);
-    list_append(&version->tasks, &object->version_link);
-    if (all || object->conn_id == 0) cancel(object);
-  }
+static void end_belonging(struct belonging *belonging) {
+  cancel(LIST_ELEMENT(belonging, struct task_object, belonging));
 }
+
+static const struct belonging_kind kind = {.name = "task", .end = end_belonging};
 
 static void make_due(struct task_object *object) {
   struct runtime *runtime = object->runtime;
@@ -187,9 +181,8 @@ static int l_spawn(lua_State *L) {
   struct task_object *object = lua_newuserdatauv(L, sizeof *object, 2);
   *object = (struct task_object){.runtime = runtime, .reference = LUA_NOREF, .state = READY};
   object->world = vm_world_in_force(runtime->vm);
-  object->conn_id = vm_running_conn_id(runtime->vm);
   list_init(&object->link);
-  list_init(&object->version_link);
+  list_init(&object->belonging.link);
   luaL_setmetatable(L, type_name);
   lua_insert(L, 1);
   lua_createtable(L, count, 1);
@@ -201,7 +194,7 @@ static int l_spawn(lua_State *L) {
   lua_pushvalue(L, 1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
-  list_append(&version_of(L)->tasks, &object->version_link);
+  version_own(L, &object->belonging, &kind);
   runtime->task_count++;
   make_due(object);
   return 1;

@@ -22,10 +22,9 @@ static const lua_Number seconds_max = 1e9;
 struct timer_object {
   struct net_timer *timer; /* NULL once cancelled, or fired for the last time */
   struct runtime *runtime;
-  struct list link; /* in its version's list while it may fire or its function runs */
+  struct belonging belonging; /* to its version, while it may fire or its function runs */
   struct vm_world *world;
   struct vm_task *task; /* the function, while it waits */
-  uint64_t conn_id;     /* whose handler began it; 0: nobody's */
   int reference;        /* registry; keeps the object as long as it is in the list */
   bool repeats;
   bool busy; /* the function runs or waits: the ticks meanwhile are left out */
@@ -54,7 +53,7 @@ static void stop(struct timer_object *object) {
 
 static void release_unless_needed(struct timer_object *object) {
   if (object->timer || object->busy || object->reference == LUA_NOREF) return;
-  list_remove(&object->link);
+  list_remove(&object->belonging.link);
   vm_world_unref(object->world);
   luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
   object->reference = LUA_NOREF;
@@ -73,7 +72,7 @@ static int call_function(lua_State *L) {
 
 static void on_fail(void *self, const struct vm_failure *failure) {
   const struct timer_object *object = self;
-  runtime_log_failure(object->runtime, object->conn_id, failure);
+  runtime_log_failure(object->runtime, object->belonging.conn_id, failure);
 }
 
 static void on_end(void *self, bool failed) {
@@ -94,7 +93,7 @@ static void on_fire(void *owner) {
   if (!object->repeats) stop(object);
   const struct vm_owner task_owner = {
       .self = object,
-      .conn_id = object->conn_id,
+      .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,
       .on_end = on_end,
@@ -106,6 +105,18 @@ static void on_fire(void *owner) {
   if (status != VM_WAITING) on_end(object, false);
 }
 
+static void end(struct belonging *belonging) {
+  struct timer_object *object = LIST_ELEMENT(belonging, struct timer_object, belonging);
+  stop(object);
+  if (object->task) {
+    runtime_cancel(object->runtime, object->task); /* on_cancel() releases it */
+  } else {
+    release_unless_needed(object);
+  }
+}
+
+static const struct belonging_kind kind = {.name = "timer", .end = end};
+
 static int start(lua_State *L, bool repeats) {
   uint64_t delay_ms = check_delay_ms(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -114,7 +125,6 @@ static int start(lua_State *L, bool repeats) {
   *object = (struct timer_object){
       .runtime = runtime,
       .world = vm_world_in_force(runtime->vm),
-      .conn_id = vm_running_conn_id(runtime->vm),
       .reference = LUA_NOREF,
       .repeats = repeats,
   };
@@ -124,7 +134,7 @@ static int start(lua_State *L, bool repeats) {
   lua_pushvalue(L, -1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
-  list_append(&version_of(L)->timers, &object->link);
+  version_own(L, &object->belonging, &kind);
   object->timer = net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, on_fire, object);
   if (object->timer) return 1;
   release_unless_needed(object);
@@ -148,29 +158,6 @@ static int l_cancel(lua_State *L) {
   stop(object);
   release_unless_needed(object);
   return 1;
-}
-
-static void end(struct timer_object *object) {
-  stop(object);
-  if (object->task) {
-    runtime_cancel(object->runtime, object->task); /* on_cancel() releases it */
-  } else {
-    release_unless_needed(object);
-  }
-}
-
-void api_end_timers(struct version *version, bool all) {
-  struct list timers;
-  list_take(&timers, &version->timers);
-  while (!list_empty(&timers)) {
-    struct timer_object *object = LIST_ELEMENT(timers.next, struct timer_object, link);
-    list_remove(&object->link);
-    if (all || object->conn_id == 0) {
-      end(object);
-    } else {
-      list_append(&version->timers, &object->link);
-    }
-  }
 }
 
 static void sleeper_close(struct sleeper *sleeper) {

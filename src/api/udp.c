@@ -28,11 +28,10 @@ enum { WAITING_MAX = 1024, PEER_TEXT_BYTES = 64 };
 struct udp_object {
   struct udp *udp; /* NULL once closed */
   struct runtime *runtime;
-  struct list link; /* in its version's list, to be closed at its end; in none for a service's */
-  uint64_t conn_id; /* whose handler opened it; 0: nobody's */
-  int reference;    /* registry; of a service's socket */
-  int waiting;      /* handlers that wait */
-  bool given_up;    /* a service's, by the service: the reference goes with the last of those */
+  struct belonging belonging; /* to its version, while it is open; a service's belongs to none */
+  int reference;              /* registry; of a service's socket */
+  int waiting;                /* handlers that wait */
+  bool given_up; /* a service's, by the service: the reference goes with the last of those */
   struct api_wait receiver;
   const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
   size_t fresh_size;
@@ -137,7 +136,7 @@ static struct udp_object *push_object(lua_State *L) {
   memset(object, 0, sizeof *object);
   object->runtime = runtime_of(L);
   object->reference = LUA_NOREF;
-  list_init(&object->link);
+  list_init(&object->belonging.link);
   luaL_setmetatable(L, type_name);
   return object;
 }
@@ -180,7 +179,7 @@ int api_udp_address(const struct udp_object *object, struct sockaddr_storage *ou
 
 static void close_socket(struct udp_object *object) {
   if (!object->udp) return;
-  list_remove(&object->link);
+  list_remove(&object->belonging.link);
   udp_close(object->udp);
   object->udp = NULL;
 }
@@ -191,16 +190,11 @@ void api_close_udp(struct udp_object *object) {
   release_unless_needed(object);
 }
 
-void api_end_udp(struct version *version, bool all) {
-  struct list sockets;
-  list_take(&sockets, &version->udp);
-  while (!list_empty(&sockets)) {
-    struct udp_object *object = LIST_ELEMENT(sockets.next, struct udp_object, link);
-    list_remove(&object->link);
-    list_append(&version->udp, &object->link);
-    if (all || object->conn_id == 0) close_socket(object);
-  }
+static void end(struct belonging *belonging) {
+  close_socket(LIST_ELEMENT(belonging, struct udp_object, belonging));
 }
+
+static const struct belonging_kind kind = {.name = "udp", .end = end};
 
 /* --- What a script calls ------------------------------------------------------------------- */
 
@@ -298,8 +292,7 @@ int api_new_udp(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  object->conn_id = vm_running_conn_id(object->runtime->vm);
-  list_append(&version_of(L)->udp, &object->link);
+  version_own(L, &object->belonging, &kind);
   return 1;
 }
 

@@ -2,11 +2,9 @@
 #ifndef MOONPORT_API_UDP_H
 #define MOONPORT_API_UDP_H
 
-#include <stdbool.h>
 #include <sys/socket.h>
 
 struct runtime;
-struct version;
 struct udp_object; /* the payload of a userdata "moonport.udp" */
 
 /* A socket bound to `address` whose datagrams go to on_datagram; `descriptor` is one that is bound
@@ -16,8 +14,5 @@ int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int d
                   struct udp_object **out);
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out, socklen_t *size);
 void api_close_udp(struct udp_object *object);
-/* Closes those that a version opened by itself, or with `all` also those that it opened for a
- * connection. */
-void api_end_udp(struct version *version, bool all);
 
 #endif

@@ -9,6 +9,18 @@ void api_set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
+void api_push_line(lua_State *L) {
+  luaL_Buffer line;
+  int count = lua_gettop(L);
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&line);
+  }
+  luaL_pushresult(&line);
+}
+
 void api_open_socket_type(lua_State *L, const char *name, const luaL_Reg *methods,
                           lua_CFunction finalizer) {
   luaL_newmetatable(L, name);

@@ -11,6 +11,9 @@ struct address;
 /* t[name] = value, of the table on top. Raises. */
 void api_set_integer(lua_State *L, const char *name, uint64_t value);
 
+/* Pushes the arguments as print() writes them, in one line. Raises. */
+void api_push_line(lua_State *L);
+
 /* The type of a socket's userdata: its methods, of which `close` also ends a to-be-closed variable,
  * and its finalizer. Pushes nothing. Raises. */
 void api_open_socket_type(lua_State *L, const char *name, const luaL_Reg *methods,

@@ -10,10 +10,6 @@
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
-#include "api/task.h"
-#include "api/timer.h"
-#include "api/udp.h"
-#include "api/wait.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -54,10 +50,7 @@ struct version *version_new(struct runtime *runtime) {
   version->number = runtime->version_last + 1;
   service_init(&version->service);
   list_init(&version->link);
-  list_init(&version->timers);
-  list_init(&version->tasks);
-  list_init(&version->listeners);
-  list_init(&version->udp);
+  list_init(&version->belongings);
   version->world = vm_world_new(runtime->vm, runtime_furnish, version);
   if (version->world) return version;
   free(version);
@@ -71,13 +64,40 @@ bool version_load(struct version *version, const char *path) {
   return version->cohort != NULL;
 }
 
-/* What it began for itself ends; with `all`, also what it began for one of its connections, or its
- * connections' cohort is not there any more. */
-static void end(struct version *version, bool all) {
-  api_end_timers(version, all);
-  api_end_tasks(version, all);
-  api_end_listeners(version, all);
-  api_end_udp(version, all);
+void version_own(lua_State *L, struct belonging *belonging, const struct belonging_kind *kind) {
+  list_append(&version_of(L)->belongings, &belonging->link);
+  belonging->kind = kind;
+  belonging->conn_id = vm_running_conn_id(vm_of(L));
+}
+
+size_t version_count_owned(const struct version *version, const char *kind_name) {
+  size_t count = 0;
+  const struct list *head = &version->belongings;
+  for (const struct list *link = head->next; link != head; link = link->next) {
+    if (strcmp(LIST_ELEMENT(link, struct belonging, link)->kind->name, kind_name) == 0) count++;
+  }
+  return count;
+}
+
+/* What it began by itself ends; what it began for a connection goes on. */
+static void end_own(struct version *version) {
+  struct list belongings;
+  list_take(&belongings, &version->belongings);
+  while (!list_empty(&belongings)) {
+    struct belonging *belonging = LIST_ELEMENT(belongings.next, struct belonging, link);
+    list_remove(&belonging->link);
+    list_append(&version->belongings, &belonging->link);
+    if (belonging->conn_id == 0) belonging->kind->end(belonging);
+  }
+}
+
+/* Also what a to-be-closed variable of a cancelled task begins meanwhile. */
+static void end_all(struct version *version) {
+  while (!list_empty(&version->belongings)) {
+    struct belonging *belonging = LIST_ELEMENT(version->belongings.next, struct belonging, link);
+    list_remove(&belonging->link);
+    belonging->kind->end(belonging);
+  }
 }
 
 static void cohort_free(struct runtime *runtime, struct cohort *cohort) {
@@ -90,7 +110,7 @@ static void cohort_free(struct runtime *runtime, struct cohort *cohort) {
 void version_free(struct version *version) {
   struct runtime *runtime = version->runtime;
   if (runtime->current == version) runtime->current = NULL;
-  end(version, true);
+  end_all(version);
   if (version->drain) net_timer_close(version->drain);
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
@@ -190,7 +210,7 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   if (before) follow(version, before, drain_ms);
   if (version->cohort) apply_limits(&version->cohort->group, &version->service);
   apply_limits(&runtime->sequential, &version->service);
-  if (before) end(before, false);
+  if (before) end_own(before);
   versions_changed(runtime);
 }
 

@@ -35,6 +35,19 @@ struct source {
   struct digest digest; /* of what was read */
 };
 
+struct belonging;
+struct belonging_kind {
+  const char *name;
+  void (*end)(struct belonging *belonging); /* never called while Lua runs */
+};
+
+/* What a version began, and what ends with it: part of a timer, a task or a socket. */
+struct belonging {
+  struct list link; /* in its version's list */
+  const struct belonging_kind *kind;
+  uint64_t conn_id; /* whose handler began it; 0: the version did by itself */
+};
+
 struct version {
   struct runtime *runtime;
   struct list link; /* in runtime->versions, newest last */
@@ -43,10 +56,7 @@ struct version {
   struct vm_world *world;
   struct cohort *cohort;   /* NULL once the next version has adopted it */
   struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */
-  struct list timers;      /* after() and every(): to be ended with it */
-  struct list tasks;       /* spawned and not ended */
-  struct list listeners;   /* sockets that it opened itself */
-  struct list udp;
+  struct list belongings;
   struct source *sources; /* its own file and what it required */
   size_t source_count;
 };
@@ -66,6 +76,11 @@ void version_put_in_force(struct version *version, uint64_t drain_ms);
 void versions_drain(struct runtime *runtime, uint64_t drain_ms);
 /* Ends what it began for itself and frees it. No connection may be left in its cohort. */
 void version_free(struct version *version);
+
+/* From now on it belongs to the version of the code that runs, until it is taken out of that list.
+ * Raises as version_of() does. */
+void version_own(lua_State *L, struct belonging *belonging, const struct belonging_kind *kind);
+size_t version_count_owned(const struct version *version, const char *kind_name);
 
 /* Adds a file, unless memory is out; `bytes` is NULL when it could not be read. */
 void version_note_source(struct version *version, const char *path, const char *bytes, size_t size);

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 struct runtime;
-struct version;
 
 /* Zeroed: nobody waits. Whoever frees the memory around it calls api_wait_forget() first. */
 struct api_wait {
@@ -38,10 +37,6 @@ void api_wait_forget(struct api_wait *wait);
 
 /* Nobody in the script is woken any more: it is about to be freed. */
 void api_forget_waits(struct runtime *runtime);
-
-/* Closes the listening sockets that a version opened by itself, or with `all` also those that it
- * opened for a connection: api/listener.c. */
-void api_end_listeners(struct version *version, bool all);
 
 /* An argument in seconds as ms: nil and 0 are "no limit" (0). Raises. */
 uint64_t api_check_timeout_ms(lua_State *L, int index);

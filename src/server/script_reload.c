@@ -177,14 +177,6 @@ static size_t count_read(const struct version *version) {
   return count;
 }
 
-static size_t count_tasks(const struct version *version) {
-  size_t count = 0;
-  for (const struct list *link = version->tasks.next; link != &version->tasks; link = link->next) {
-    count++;
-  }
-  return count;
-}
-
 void script_each_version(const struct script *script,
                          void (*visit)(void *context, const struct script_version *version),
                          void *context) {
@@ -195,7 +187,7 @@ void script_each_version(const struct script *script,
         .number = version->number,
         .is_in_force = version == script->runtime.current,
         .connections = version->cohort ? version->cohort->group.count : 0,
-        .tasks = count_tasks(version),
+        .tasks = version_count_owned(version, "task"),
         .files = count_read(version),
     };
     visit(context, &told);
