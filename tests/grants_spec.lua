@@ -52,7 +52,8 @@ describe("With --allow", function()
     made:write("data", "text")
     local told = told_by_check({ "none" }, [[
       try("time", os.time) try("date", os.date) try("clock", os.clock)
-      try("write", io.write, "") try("module", require, "module") try("log", require, "moonport.log")
+      try("write", io.write, "") try("module", require, "module")
+      try("log", require, "moonport.log")
       try("own", io.open, "test.lua") try("own lines", io.lines, here .. "/scripts/test.lua")
       try("own load", loadfile, "module.lua") try("own do", dofile, "module.lua")
       try("own write", io.open, "test.lua", "a") try("own plus", io.open, "test.lua", "r+")
@@ -86,7 +87,8 @@ describe("With --allow", function()
       popen = refusal("io.popen", "run"),
       searchpath = refusal("package.searchpath", "io=/"),
     }
-    assert.matches("C modules are not allowed here: start with --allow cmodules", told.cjson, 1, true)
+    assert.matches("C modules are not allowed here: start with --allow cmodules", told.cjson, 1,
+      true)
     told.cjson = nil
     for _, name in ipairs({ "time", "date", "clock", "write", "module", "log", "own", "own lines",
       "own load", "own do" }) do
@@ -109,12 +111,14 @@ describe("With --allow", function()
     assert(uv.fs_symlink("data", made:join("alias")))
     local told = told_by_check({ "io=" .. made:join("alias") }, [[
       try("read", io.open, here .. "/data/a") try("alias", io.open, here .. "/alias/a")
-      try("new", io.open, here .. "/data/new", "w") try("deep", io.open, here .. "/data/deep/x", "w")
+      try("new", io.open, here .. "/data/new", "w")
+      try("deep", io.open, here .. "/data/deep/x", "w")
       try("dots in", io.open, here .. "/database/../data/a") try("relative", io.open, "../data/a")
       try("self", io.open, "/proc/self/root" .. here .. "/data/a")
       try("rename", os.rename, here .. "/data/new", here .. "/data/newer")
       try("remove", os.remove, here .. "/data/newer") try("load", loadfile, here .. "/data/deep/x")
-      try("neighbour", io.open, here .. "/database/b") try("dots out", io.open, here .. "/data/../database/b")
+      try("neighbour", io.open, here .. "/database/b")
+      try("dots out", io.open, here .. "/data/../database/b")
       try("link", io.open, here .. "/data/link") try("folder", io.open, here .. "/data/folder/b")
       try("dangling", io.open, here .. "/data/dangling", "w") try("root", io.open, "/")
       try("rename out", os.rename, here .. "/data/a", here .. "/database/a")
@@ -168,7 +172,8 @@ describe("With --allow", function()
     end)
 
   it("a path in the script's own folder, its faults name their lines", function()
-    local path = moonport:directory():write("test.lua", "return {\n  limits = { conections = 5 },\n}")
+    local faulty = "return {\n  limits = { conections = 5 },\n}"
+    local path = moonport:directory():write("test.lua", faulty)
     local result = moonport:run({ "check", "--allow", "none", path })
     assert.equal(1, result.code)
     assert.matches("test.lua:2:", result.stderr, 1, true)

@@ -75,7 +75,7 @@ describe("The control socket of its own server", function()
     end)
   end
 
-  it("is out of a script's reach at an abstract name, for which addresses have no spelling", function()
+  it("is out of reach at an abstract name, for which addresses have no spelling", function()
     local name = "@moonport-sandbox-" .. math.tointeger(uv.os_getpid())
     local path = moonport:directory():write("escape.lua", asks:format(([[
       local code

@@ -1,4 +1,4 @@
--- sandbox_spec.lua — a script does not get out of its sandbox — knows no way that is not tried here.
+-- sandbox_spec.lua — a script does not get out of its sandbox — by no way that is known here.
 
 local escapes = require "tests.support.escapes"
 local rig = require "tests.support.rig"
