@@ -251,6 +251,7 @@ static int server_load(const struct server_options *options, struct server **out
       .drain_ms = options->drain_ms,
       .activation = server->activation,
       .unsafe = options->unsafe,
+      .grants = options->grants,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
       .who_listens = who_listens,
@@ -333,6 +334,14 @@ size_t server_script_count(const struct server *server) {
 
 struct script *server_script(const struct server *server, size_t index) {
   return server->scripts[index];
+}
+
+bool server_is_unsafe(const struct server *server) {
+  return server->options.unsafe;
+}
+
+const struct grants *server_grants(const struct server *server) {
+  return server->options.grants;
 }
 
 void server_drain(struct server *server, const char *cause) {
