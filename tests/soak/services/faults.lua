@@ -2,7 +2,9 @@
 
 local faults = {}
 
-function faults.raise() error({ "provoked" }) end
+local value = setmetatable({}, { __tostring = function() return "provoked" end })
+
+function faults.raise() error(value) end
 function faults.loop() while true do end end
 function faults.hog(conn)
   local text = "provoked"

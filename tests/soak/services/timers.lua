@@ -17,7 +17,7 @@ end)
 
 return {
   listen = 1,
-  on_load = function(before) ticks = before or ticks end,
+  on_load = function(previous) ticks = previous and previous.state or ticks end,
   on_unload = function() return ticks end,
   on_data = function(conn) conn:send(ticks .. "\n") end,
 }

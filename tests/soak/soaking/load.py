@@ -15,7 +15,7 @@ BEHAVED = {
 }
 HOSTILE = {
     hostile.reset: (4, 0.05), hostile.garbage: (3, 0.2), hostile.stall: (4, 1),
-    hostile.silent: (10, 1), hostile.script_fault: (1, 0.5),
+    hostile.silent: (10, 1), hostile.script_fault: (1, 2),
 }
 KV_PEERS = 3
 CONTROL_PEERS = 4

@@ -1,14 +1,14 @@
 """verdict — what drifts: the first third of the samples against the last. Knows no server."""
 from statistics import mean, median
 
-WARM_UP_S = 30  # caches, pools and arenas fill first
+WARM_UP_S = 30  # at least, and a tenth of the whole: caches, pools and arenas fill first
 
 # figure: how the samples of a third become one number, how far the last may be above the first as
 # a part of it, and by how much in any case. Garbage comes and goes, hence the room for memory.
 DRIFT_MAX = {
     "rss_kib": (mean, 0.05, 2048), "pss_kib": (mean, 0.05, 2048),
     "descriptors": (mean, 0.05, 20), "threads": (max, 0, 0),
-    "p50_ms": (median, 0.25, 0.5), "p99_ms": (median, 0.5, 5),
+    "p50_ms": (median, 0.25, 0.5), "p99_ms": (median, 0.5, 10),
 }
 LUA_DRIFT_MAX = (mean, 0.10, 256)
 
@@ -24,7 +24,8 @@ def _rows(samples):
 
 def slopes(samples):
     """Rows of (figure, first third, last third, largest, whether it is flat)."""
-    warm = [sample for sample in samples if sample["at_s"] >= WARM_UP_S]
+    from_s = max(WARM_UP_S, samples[-1]["at_s"] / 10)
+    warm = [sample for sample in samples if sample["at_s"] >= from_s]
     rows = []
     for name, values, (combine, part, least) in _rows(warm):
         third = len(values) // 3
