@@ -85,8 +85,8 @@ describe("out of descriptors", function()
     return server
   end
 
-  -- The state of the process is not that of a file: what nobody changed is not loaded again, however
-  -- often the looks for changes fail meanwhile.
+  -- The state of the process is not that of a file: what nobody changed is not loaded again,
+  -- however often the looks for changes fail meanwhile.
   local function assert_version_1(server)
     local lines = control.ask_once(server, "status")
     assert.equal(1, lines[1].version)

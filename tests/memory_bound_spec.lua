@@ -26,7 +26,8 @@ local hogs = {
   ["tables in tables"] = "kept = { kept }",
   ["keys"] = "kept['key' .. #kept .. tostring(kept) .. math.random()] = true",
   ["closures"] = "local old = kept kept = function() return old end",
-  ["coroutines"] = "local old = kept kept = coroutine.wrap(function() coroutine.yield(old) end) kept()",
+  ["coroutines"] =
+    "local old = kept kept = coroutine.wrap(function() coroutine.yield(old) end) kept()",
   ["a list that is joined"] = "kept[#kept + 1] = table.concat(kept) .. 'text'",
   ["a pattern's results"] = "kept[#kept + 1] = (('x'):rep(5000):gsub('x', 'yy'))",
   ["fields of the connection"] = "conn['field' .. math.random()] = ('x'):rep(1000)",

@@ -6,10 +6,9 @@ local value = setmetatable({}, { __tostring = function() return "provoked" end }
 
 function faults.raise() error(value) end
 function faults.loop() while true do end end
-function faults.hog(conn)
+function faults.hog()
   local text = "provoked"
   while true do text = text .. text end
-  return conn
 end
 function faults.deep(conn)
   local function down(level) return 1 + down(level + 1) end

@@ -1,4 +1,4 @@
--- stalls.lua — gives more than a peer takes that does not read: deadlines and the queue's limit end it.
+-- stalls.lua — gives more than a peer takes that does not read: deadlines end it.
 
 local block = {}
 for index = 1, 1024 do block[index] = ("%07d\n"):format(index) end

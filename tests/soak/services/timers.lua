@@ -1,4 +1,4 @@
--- timers.lua — timers that come and go, tasks that end or are left, and a count that outlives reloads.
+-- timers.lua — timers that come and go, tasks that are left, a count that outlives reloads.
 
 local task = require "moonport.task"
 local timer = require "moonport.timer"
