@@ -28,7 +28,8 @@ local script = [[
           local began = timer.now()
           local _, code = socket.connect("name" .. index .. ".test:80", { timeout = 0.3 })
           ended = ended + 1
-          print(("> %%d %%s %%s"):format(ended, code, timer.now() - began < 15 and "soon" or "late"))
+          local soon = timer.now() - began < 15 and "soon" or "late"
+          print(("> %%d %%s %%s"):format(ended, code, soon))
         end)
       end
       conn:send("asked")
@@ -39,8 +40,8 @@ local script = [[
 describe("a hundred names that nobody resolves", function()
   local moonport = rig.new()
 
-  -- Starts it, has it asked for them all, and gives the server, the peer that did, the script's text
-  -- and its file; nothing where there can be no such network.
+  -- Starts it and has it asked for them all. Gives the server, the peer that asked, what saves the
+  -- script and its text; nothing where there can be no such network.
   local function start()
     local folder = moonport:directory()
     local prefix = shell.words(shell.unshare("nm"), "sh", "-c", network,
