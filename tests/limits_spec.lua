@@ -82,6 +82,7 @@ describe("out of descriptors", function()
     local server = moonport:start(counting:format(""),
       { prefix = { "prlimit", "--nofile=64" }, control = true })
     server:allow_log("open files")
+    server:allow_log("limits%.connections of all scripts")
     return server
   end
 
