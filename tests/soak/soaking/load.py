@@ -73,6 +73,9 @@ class Load:
 
     async def end(self):
         self._ending = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        # wait_for() swallows a cancellation that meets its result (Python before 3.12): once more.
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=1)

@@ -74,5 +74,6 @@ class Reloads:
         self._task = asyncio.ensure_future(self._go_on())
 
     async def end(self):
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1)
