@@ -61,6 +61,7 @@ static void stop_when_drained(struct server *server) {
 
 static void on_conn_closed(void *context) {
   struct server *server = context;
+  if (server->freeing) return; /* a task that ends with its script, when others are gone already */
   stop_when_drained(server);
   server_free_left(server);
 }
@@ -304,6 +305,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  server->freeing = true;
   server_follow_close(server);
   if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
