@@ -201,8 +201,8 @@ describe("a child of a script", function()
       assert(bound:bind("127.0.0.1", 0))
       assert(bound:listen())
       local datagrams = assert(socket.udp())
-      return outgoing, bound, datagrams
-    ]]):format(listen)
+      return outgoing, bound, datagrams, assert(io.open(%q)), io.popen("cat <&-")
+    ]]):format(listen, place:write("kept.txt", "a file of the script's own"))
     local server = moonport:start(([[
       return {
         listen = { %q, "udp://127.0.0.1:0" },
@@ -234,6 +234,7 @@ describe("a child of a script", function()
       assert.is_nil(link:find("^socket:"), answer)
       assert.is_nil(link:find("^anon_inode:"), answer)
       assert.is_nil(link:find("control.sock", 1, true), answer)
+      assert.is_nil(link:find("kept.txt", 1, true), answer)
     end
     assert.is_true(count >= 8, answer)
     local _, epolls = table.concat(server.process:descriptors(), " "):gsub("eventpoll", "")

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/grants.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -66,12 +67,20 @@ static int fail(lua_State *L) {
   return 2;
 }
 
+/* The file that a call of io returned is not for the programs that scripts start. */
+static int keep_from_children(lua_State *L, int count) {
+  const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -count, LUA_FILEHANDLE) : NULL;
+  if (stream && stream->closef) fcntl(fileno(stream->f), F_SETFD, FD_CLOEXEC);
+  return count;
+}
+
 /* io.open(name [, mode]) */
 static int l_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const char *mode = luaL_optstring(L, 2, "r");
   bool writes = *mode != 'r' || strchr(mode, '+');
-  return vm_may_open(L, "io.open", path, writes) ? vm_standard(L, STANDARD_OPEN) : fail(L);
+  if (!vm_may_open(L, "io.open", path, writes)) return fail(L);
+  return keep_from_children(L, vm_standard(L, STANDARD_OPEN));
 }
 
 /* A call that takes a path, or a file, or nothing; raises when the path is refused. */
@@ -94,7 +103,8 @@ static int l_output(lua_State *L) {
 }
 
 static int l_popen(lua_State *L) {
-  return has(L, GRANT_RUN) ? vm_standard(L, STANDARD_POPEN) : lacks(L, "io.popen", "run");
+  if (!has(L, GRANT_RUN)) return lacks(L, "io.popen", "run");
+  return keep_from_children(L, vm_standard(L, STANDARD_POPEN));
 }
 
 static int l_execute(lua_State *L) {
@@ -111,7 +121,8 @@ static bool has_tmp(lua_State *L) {
 }
 
 static int l_tmpfile(lua_State *L) {
-  return has_tmp(L) ? vm_standard(L, STANDARD_TMPFILE) : lacks(L, "io.tmpfile", "io=/tmp");
+  if (!has_tmp(L)) return lacks(L, "io.tmpfile", "io=/tmp");
+  return keep_from_children(L, vm_standard(L, STANDARD_TMPFILE));
 }
 
 static int l_tmpname(lua_State *L) {
