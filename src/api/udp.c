@@ -283,6 +283,7 @@ static int l_recvfrom(lua_State *L) {
 /* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
+  struct version *version = version_of(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
   struct udp_options options = {
@@ -292,7 +293,7 @@ int api_new_udp(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  version_own(L, &object->belonging, &kind);
+  version_own(version, &object->belonging, &kind);
   return 1;
 }
 

@@ -63,6 +63,9 @@ void vm_tune_collector(struct vm *vm) {
   vm->collected = false;
 }
 
+/* Registry key of a string that must never have to be made. */
+static const char last_message_key = 0;
+
 static void watch_collections(lua_State *L);
 
 /* The finalizer of an object that is dead at every collection, and makes its successor. The
@@ -83,9 +86,17 @@ static void watch_collections(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Lua makes this string when an error cannot be handled, outside of any protection (luaD_seterrorobj
+ * in ldo.c): as long as it exists already, that takes no memory. */
+static void keep_last_message(lua_State *L) {
+  lua_pushliteral(L, "error in error handling");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_message_key);
+}
+
 static int prepare(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_settop(L, 0);
+  keep_last_message(L);
   vm_prepare_coroutines(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
   watch_collections(L);
