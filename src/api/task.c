@@ -117,6 +117,7 @@ static void on_cancel(void *self) {
 static void start(struct task_object *object) {
   const struct vm_owner owner = {
       .self = object,
+      .name = "task",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,

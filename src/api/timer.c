@@ -93,6 +93,7 @@ static void on_fire(void *owner) {
   if (!object->repeats) stop(object);
   const struct vm_owner task_owner = {
       .self = object,
+      .name = "timer",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,

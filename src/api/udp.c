@@ -94,6 +94,7 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   const struct vm_owner task_owner = {
       .self = object,
+      .name = "on_datagram",
       .world = object->runtime->current->world,
       .on_fail = on_fail,
       .on_end = on_end,

@@ -5,6 +5,7 @@
 #include "server/notify.h"
 #include "server/script.h"
 #include "server/server.h"
+#include "server/signals.h"
 
 #include <uv.h>
 
@@ -14,7 +15,7 @@ struct net_defer;
 struct watch;
 struct watch_change;
 
-enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING };
+enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING, CLOSED };
 
 struct server {
   struct server_options options;
@@ -30,11 +31,12 @@ struct server {
   size_t script_count;
   enum phase phase;
   bool handles_open;
+  uint64_t stalls;          /* how often a script held the loop up */
+  unsigned stall_ms_max;    /* the longest of them */
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
-  bool sources_changed; /* since the watch was last told which files there are */
-  uv_signal_t on_term;
-  uv_signal_t on_int;
+  bool sources_changed;   /* since the watch was last told which files there are */
+  struct signals signals; /* SIGTERM and SIGINT */
   uv_signal_t on_hup;
   uv_timer_t deadline;
   uv_prepare_t

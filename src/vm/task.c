@@ -214,6 +214,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     return VM_FAILED;
   }
   task->owner = owner->self;
+  task->name = owner->name;
   task->conn_id = owner->conn_id;
   task->cpu_ms_max = owner->cpu_ms_max;
   task->world = owner->world;

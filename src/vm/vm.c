@@ -103,6 +103,13 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
+/* lua_close() frees the state itself last: nobody is to look at it from there on. */
+static void *allocate_closing(void *context, void *block, size_t old_size, size_t new_size) {
+  struct vm *vm = context;
+  if (new_size == 0 && block == lua_getextraspace(vm->L)) vm_watch_end(vm);
+  return allocate(context, block, old_size, new_size);
+}
+
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget) {
   struct vm *vm = calloc(1, sizeof *vm);
   if (!vm) return NULL;
@@ -128,9 +135,9 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
 void vm_free(struct vm *vm) {
   vm_cancel_all(vm, "the script is being unloaded");
   vm->closing = true;
+  lua_setallocf(vm->L, allocate_closing, vm);
   vm_watch_begin(vm, vm->L);
   lua_close(vm->L);
-  vm_watch_end(vm);
   vm_free_tasks(vm);
   free(vm);
 }
