@@ -9,13 +9,16 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct call {
   int (*body)(void *argument);
   void *argument;
   int result;
+  pid_t pid;
   sigset_t signals; /* as they were blocked before */
 };
 
@@ -37,6 +40,8 @@ static void *run(void *context) {
   struct call *call = context;
   (void)pthread_sigmask(SIG_SETMASK, &call->signals, NULL);
   call->result = call->body(call->argument);
+  if (getpid() != call->pid)
+    exit(call->result); /* a child of fork(): nobody joins its only thread */
   return NULL;
 }
 
@@ -58,7 +63,7 @@ static int run_in_thread(struct call *call) {
 }
 
 int stack_call(int (*body)(void *argument), void *argument) {
-  struct call call = {.body = body, .argument = argument};
+  struct call call = {.body = body, .argument = argument, .pid = getpid()};
   if (raise_limit()) return body(argument);
   int rc = run_in_thread(&call);
   if (rc == 0) return call.result;

@@ -81,7 +81,7 @@ static struct log_record record_of(const struct vm_hold *hold, enum log_level le
 static void on_holding(void *context, const struct vm_hold *hold) {
   const struct server *server = context;
   struct text text = {0};
-  signals_retake();
+  end_signals_retake();
   add(&text, "the loop is held up for ");
   add_seconds(&text, hold->ms);
   add_place(&text, hold);

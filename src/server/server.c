@@ -6,6 +6,7 @@
  * (the loop has ended; the scripts' last code runs). */
 #include "server/server_state.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -15,6 +16,7 @@
 #include "server/loopback.h"
 #include "server/notify.h"
 #include "server/paths.h"
+#include "server/signals.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -96,10 +98,19 @@ static void start_leaving(struct server *server, const char *cause) {
   uv_timer_start(&server->deadline, on_grace_over, (uint64_t)server->options.grace_ms, 0);
 }
 
+static const char *signal_name(int number) {
+  switch (number) {
+    case SIGTERM: return "SIGTERM";
+    case SIGINT: return "SIGINT";
+    case SIGQUIT: return "SIGQUIT";
+    default: return "SIGHUP: the terminal was closed";
+  }
+}
+
 static void on_signal(void *context, int number) {
   struct server *server = context;
   if (server->phase == SERVING) {
-    start_leaving(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    start_leaving(server, signal_name(number));
   } else {
     if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;
@@ -111,8 +122,12 @@ static void on_signal(void *context, int number) {
 }
 
 static void on_hangup(uv_signal_t *handle, int number) {
-  (void)number;
   struct server *server = handle->data;
+  if (signals_lost_terminal(&server->signals)) {
+    /* Shells and the kernel may both send it: the second one must not end it at once. */
+    if (server->phase == SERVING) on_signal(server, number);
+    return;
+  }
   if (server->phase != SERVING) return;
   log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
   server_reload(server, NULL, NULL);
@@ -139,18 +154,18 @@ static int open_handles(struct server *server) {
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
   uv_prepare_start(&server->log_check, on_log_check);
-  /* A peer that is gone shows as EPIPE. */
-  signal(SIGPIPE, SIG_IGN);
-  server->signals =
-      (struct signals){.on_signal = on_signal, .on_repeated = held_up_end_soon, .context = server};
-  int rc = signals_open(&server->signals, uv);
+  int rc = signals_open(&server->signals, uv, server->options.log);
+  server->end_signals = (struct end_signals){
+      .on_signal = on_signal, .on_repeated = held_up_end_soon, .context = server};
+  if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
 }
 
 static void close_handles(struct server *server) {
   if (!server->handles_open) return;
-  signals_close(&server->signals);
+  end_signals_close(&server->end_signals);
   uv_close((uv_handle_t *)&server->on_hup, NULL);
+  signals_close(&server->signals);
   uv_close((uv_handle_t *)&server->deadline, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
   uv_close((uv_handle_t *)&server->log_check, NULL);
@@ -201,6 +216,7 @@ static int server_load(const struct server_options *options, struct server **out
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) return -1;
   server->options = *options;
+  (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);
   server->activation = activation_new(options->log);
   server->loop = net_loop_new();
@@ -252,6 +268,7 @@ static int listen_all(struct server *server) {
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
@@ -327,10 +344,21 @@ int server_examine(const struct server_options *options,
   return rc;
 }
 
+struct description {
+  FILE *out;
+  size_t connections_max;
+};
+
 static int describe(void *context, struct script *script) {
-  return script_describe(script, context);
+  struct description *description = context;
+  description->connections_max += script_connections_max(script);
+  return script_describe(script, description->out);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  return server_examine(options, describe, out);
+  struct description description = {.out = out};
+  int rc = server_examine(options, describe, &description);
+  size_t descriptors = descriptors_raise(description.connections_max);
+  capacity_tell(options->log, description.connections_max, descriptors);
+  return rc;
 }

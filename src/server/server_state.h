@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "server/end_signals.h"
 #include "server/notify.h"
 #include "server/script.h"
 #include "server/server.h"
@@ -35,9 +36,11 @@ struct server {
   unsigned stall_ms_max;    /* the longest of them */
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
+  size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
   bool sources_changed;   /* since the watch was last told which files there are */
-  struct signals signals; /* SIGTERM and SIGINT */
+  struct end_signals end_signals;
   uv_signal_t on_hup;
+  struct signals signals;
   uv_timer_t deadline;
   uv_prepare_t
       log_check; /* before the loop sleeps: is there a log line that could not be written? */
@@ -49,6 +52,12 @@ int server_append_script(struct server *server, struct script *script);
 
 /* server/server.c: what was put off to the next turn. */
 void server_on_turn(void *context); /* a struct server */
+
+/* server/capacity.c: makes room for what limits.connections add up to now; told when there is not
+ * enough. */
+void server_fit_descriptors(struct server *server);
+/* What the log is told when that many connections do not fit into the limit. */
+void capacity_tell(struct log *log, size_t connections_max, size_t descriptors);
 
 /* server/reload.c */
 /* Loads anew each script for which is_concerned(script, context); then adds what came to the served

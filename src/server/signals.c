@@ -1,59 +1,52 @@
-/* server/signals.c — SIGTERM and SIGINT, taken where one can always act — does not know what they end.
- *
- * libuv tells a signal in a turn of the loop, and a loop that a script holds up has none. So the
- * handler is our own: it counts, wakes the loop, and from the second signal on calls who can act
- * without it. */
+/* server/signals.c — the signals of a server that are neither its end nor a reload. */
 #include "server/signals.h"
 
-#include <errno.h>
-#include <string.h>
+#include "base/log.h"
+#include "base/signals.h"
 
-/* Whom the signals are for. A handler has no argument to find it by. */
-static struct signals *_Atomic taker;
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
 
-static void on_signal(int number) {
-  struct signals *signals = atomic_load(&taker);
-  int saved_errno = errno;
-  if (!signals) return;
-  unsigned before = atomic_fetch_add(&signals->count, 1);
-  atomic_store(&signals->numbers[before > 0], number);
-  if (before > 0) signals->on_repeated(signals->context);
-  uv_async_send(&signals->turn); /* async-signal-safe, says its documentation */
-  errno = saved_errno;
+/* Whether this process has a terminal that controls it; one that was hung up is none any more. */
+static bool has_terminal(void) {
+  int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
 }
 
-static void on_turn(uv_async_t *turn) {
-  struct signals *signals = turn->data;
-  while (signals->told < atomic_load(&signals->count)) {
-    int number = atomic_load(&signals->numbers[signals->told > 0]);
-    signals->told++;
-    signals->on_signal(signals->context, number);
+static bool ignores_hangup(void) {
+  struct sigaction action;
+  return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static void on_user(uv_signal_t *handle, int number) {
+  const struct signals *signals = handle->data;
+  /* Elsewhere it reopens the log: here that is standard error, which somebody else has opened. */
+  log_printf(signals->log, LOG_INFO,
+             "%s: ignored; SIGHUP reloads, SIGTERM ends, and the log goes to standard error, which "
+             "is not reopened",
+             number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2");
+}
+
+int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log) {
+  *signals = (struct signals){.log = log, .on_terminal = has_terminal() && !ignores_hangup()};
+  const int numbers[] = {SIGUSR1, SIGUSR2};
+  int rc = 0;
+  signals_serve();
+  for (size_t i = 0; i < 2; i++) {
+    uv_signal_init(uv, &signals->user[i]);
+    uv_unref((uv_handle_t *)&signals->user[i]);
+    signals->user[i].data = signals;
+    if (rc == 0) rc = uv_signal_start(&signals->user[i], on_user, numbers[i]);
   }
-}
-
-static int set_handler(void (*handler)(int number)) {
-  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-  sigemptyset(&action.sa_mask);
-  sigaddset(&action.sa_mask, SIGTERM);
-  sigaddset(&action.sa_mask, SIGINT);
-  if (sigaction(SIGTERM, &action, NULL) < 0) return UV_EINVAL;
-  return sigaction(SIGINT, &action, NULL) < 0 ? UV_EINVAL : 0;
-}
-
-int signals_open(struct signals *signals, uv_loop_t *uv) {
-  int rc = uv_async_init(uv, &signals->turn, on_turn);
-  if (rc < 0) return rc;
-  signals->turn.data = signals;
-  atomic_store(&taker, signals);
-  return set_handler(on_signal);
-}
-
-void signals_retake(void) {
-  if (atomic_load(&taker)) (void)set_handler(on_signal);
+  return rc;
 }
 
 void signals_close(struct signals *signals) {
-  (void)set_handler(SIG_IGN);
-  atomic_store(&taker, NULL);
-  uv_close((uv_handle_t *)&signals->turn, NULL);
+  for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals->user[i], NULL);
+}
+
+bool signals_lost_terminal(const struct signals *signals) {
+  return signals->on_terminal && !has_terminal();
 }

@@ -1,31 +1,24 @@
-/* server/signals.h — SIGTERM and SIGINT, taken where one can always act — does not know what they end. */
+/* server/signals.h — the signals of a server that are neither its end nor a reload. */
 #ifndef MOONPORT_SERVER_SIGNALS_H
 #define MOONPORT_SERVER_SIGNALS_H
 
-#include <signal.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <uv.h>
 
-/* Part of its owner's memory, until the loop has closed its handle. */
+struct log;
+
 struct signals {
-  /* Each of them, in a turn of the loop. */
-  void (*on_signal)(void *context, int number);
-  /* From the second one on, at once: in the signal handler. */
-  void (*on_repeated)(void *context);
-  void *context;
-  /* Private. */
-  uv_async_t turn;
-  atomic_int numbers[2]; /* the first one and the last one */
-  atomic_uint count;
-  unsigned told;
+  struct log *log;
+  uv_signal_t user[2]; /* SIGUSR1, SIGUSR2: told, and nothing else */
+  bool on_terminal;    /* started on one, and not by nohup(1) */
 };
 
-/* Takes both signals of the process; one struct at a time can. 0 or UV_E*. */
-int signals_open(struct signals *signals, uv_loop_t *uv);
-/* After code that is not ours may have changed what they do: system(3), and so os.execute(), ignores
- * SIGINT until its child has ended. For a signal handler. */
-void signals_retake(void);
-/* From here on both are ignored: the process is at its end. */
+/* To be called before any other handler of signals is set. 0 or UV_E*; the handles are open in
+ * either case. */
+int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log);
 void signals_close(struct signals *signals);
+/* Whether the terminal that the server was started on is gone: a SIGHUP then means that, and not a
+ * reload. */
+bool signals_lost_terminal(const struct signals *signals);
 
 #endif
