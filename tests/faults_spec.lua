@@ -460,3 +460,31 @@ describe("a limit of memory", function()
     end
   end)
 end)
+
+-- Row 44. Lua goes 200 C calls deep, and some of its functions take much of the C stack for each:
+-- with `ulimit -s 256` a recursive string.gsub was a SIGSEGV.
+describe("a small C stack", function()
+  local moonport = rig.new()
+
+  local nested = [[
+    local function gsub() return (("x"):gsub("x", gsub)) end
+    local function sort() table.sort({ 1, 2, 3 }, sort) end
+    local function text() return tostring(setmetatable({}, { __tostring = text })) end
+    local function resume() return coroutine.wrap(resume)() end
+    local function catch() return xpcall(error, catch) end
+    for _, f in ipairs { gsub, sort, text, resume } do
+      local ok, message = pcall(f)
+      assert(not ok and message:find("C stack overflow"), message)
+    end
+    catch()
+    assert(not load("return " .. ("("):rep(1000)))
+    print("whole")
+  ]]
+  for _, kind in ipairs { "-S -s 256", "-s 256", "-s 512", "-s unlimited" } do
+    it("is no end of a script that recurses: ulimit " .. kind, function()
+      local result = moonport:run({ "run", "-e", nested },
+        { prefix = { "sh", "-c", "ulimit " .. kind .. ' && exec "$@"', "sh" } })
+      assert.same({ 0, "whole\n", "" }, { result.code, result.stdout, result.stderr })
+    end)
+  end
+end)

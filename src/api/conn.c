@@ -76,14 +76,19 @@ void api_push_conn(lua_State *L, const struct api_conn *self) {
 void api_give_conn(lua_State *L, struct conn *conn) {
   struct api_conn *self = api_make_conn(L, conn);
   api_push_conn(L, self);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
-  lua_setmetatable(L, -2);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &own_conns_key);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, self);
   lua_pop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
+  lua_setmetatable(L, -2);
   luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
+}
+
+void api_close_unless_given(struct conn *conn) {
+  const struct api_conn *self = conn_owner(conn);
+  if (self && self->reference != LUA_NOREF) conn_close(conn, REASON_CLOSED);
 }
 
 int api_hold_conn(const struct api_conn *self) {

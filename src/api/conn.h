@@ -56,8 +56,12 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 /* Pushes the object. */
 void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Pushes the object of a connection that the script made itself, and leaves it to the script: once
- * nothing refers to it any more, the connection is closed in peace. Raises. */
+ * nothing refers to it any more, the connection is closed in peace. Raises; then it is still the
+ * caller's. */
 void api_give_conn(lua_State *L, struct conn *conn);
+/* When the coroutine that was to get it has run: closes it if it was not given to it, for nobody
+ * else knows it. In the same turn of the loop, in which no connection is freed. */
+void api_close_unless_given(struct conn *conn);
 /* Keeps such an object from being collected while C code works on it: whoever is woken meanwhile
  * may have been the last to know it. Not while Lua runs. The result is for api_let_go_conn(). */
 int api_hold_conn(const struct api_conn *self);

@@ -172,6 +172,7 @@ static void enter(struct runtime *runtime, struct api_conn *self, enum handler h
                   lua_CFunction body, void *argument) {
   const struct vm_owner owner = {
       .self = self,
+      .name = service_handler_name(handler),
       .conn_id = self->id,
       .world = self->cohort->version->world,
       .on_fail = on_fail,

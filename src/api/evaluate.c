@@ -139,6 +139,7 @@ static struct evaluation *start(struct evaluation *evaluation) {
   struct runtime *runtime = evaluation->runtime;
   const struct vm_owner owner = {
       .self = evaluation,
+      .name = "console",
       .world = runtime->current->world,
       .cpu_ms_max = cpu_ms_max(runtime),
       .on_fail = on_fail,

@@ -42,10 +42,11 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct conn_group *group = &object->runtime->sequential;
   if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
   listener_pause(object->listener, true);
-  object->accepted = conn_group_newest(group);
+  struct conn *conn = object->accepted = conn_group_newest(group);
   bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */
   assert(woken);
   (void)woken;
+  api_close_unless_given(conn);
 }
 
 static void on_starved(void *owner, int rc) {
@@ -102,6 +103,7 @@ int api_bind(lua_State *L) {
   failed = api_permit(L, "bind", &address);
   if (failed) return failed;
   struct runtime *runtime = runtime_of(L);
+  struct version *version = version_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   *object = (struct listener_object){.runtime = runtime};
   list_init(&object->belonging.link);
@@ -109,7 +111,7 @@ int api_bind(lua_State *L) {
   int rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
                          &object->listener);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  version_own(L, &object->belonging, &kind);
+  version_own(version, &object->belonging, &kind);
   return 1;
 }
 

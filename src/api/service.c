@@ -192,7 +192,8 @@ static void on_fail(void *self, const struct vm_failure *failure) {
 bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,
                   struct service *service) {
   struct loading loading = {.runtime = runtime, .path = path, .service = service};
-  const struct vm_owner owner = {.self = &loading, .world = world, .on_fail = on_fail};
+  const struct vm_owner owner = {
+      .self = &loading, .name = "load", .world = world, .on_fail = on_fail};
   service_init(service);
   vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
   enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);

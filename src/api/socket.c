@@ -44,9 +44,11 @@ static void stop(struct attempt *attempt) {
   attempt->connecting = NULL;
 }
 
+/* The attempt may be collected when the coroutine has run. */
 static void done(struct attempt *attempt) {
-  bool heard = api_wait_wake(&attempt->wait);
-  if (!heard && attempt->conn) conn_close(attempt->conn, REASON_CLOSED); /* nobody wants it now */
+  struct conn *conn = attempt->conn;
+  api_wait_wake(&attempt->wait);
+  if (conn) api_close_unless_given(conn);
 }
 
 static void on_connected(void *owner, struct conn *conn, int rc) {

@@ -117,6 +117,7 @@ static void on_cancel(void *self) {
 static void start(struct task_object *object) {
   const struct vm_owner owner = {
       .self = object,
+      .name = "task",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,
@@ -178,6 +179,7 @@ static int l_spawn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
   struct runtime *runtime = runtime_of(L);
+  struct version *version = version_of(L);
   struct task_object *object = lua_newuserdatauv(L, sizeof *object, 2);
   *object = (struct task_object){.runtime = runtime, .reference = LUA_NOREF, .state = READY};
   object->world = vm_world_in_force(runtime->vm);
@@ -194,7 +196,7 @@ static int l_spawn(lua_State *L) {
   lua_pushvalue(L, 1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
-  version_own(L, &object->belonging, &kind);
+  version_own(version, &object->belonging, &kind);
   runtime->task_count++;
   make_due(object);
   return 1;

@@ -93,6 +93,7 @@ static void on_fire(void *owner) {
   if (!object->repeats) stop(object);
   const struct vm_owner task_owner = {
       .self = object,
+      .name = "timer",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
       .on_fail = on_fail,
@@ -121,6 +122,7 @@ static int start(lua_State *L, bool repeats) {
   uint64_t delay_ms = check_delay_ms(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct runtime *runtime = runtime_of(L);
+  struct version *version = version_of(L);
   struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 1);
   *object = (struct timer_object){
       .runtime = runtime,
@@ -134,7 +136,7 @@ static int start(lua_State *L, bool repeats) {
   lua_pushvalue(L, -1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
-  version_own(L, &object->belonging, &kind);
+  version_own(version, &object->belonging, &kind);
   object->timer = net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, on_fire, object);
   if (object->timer) return 1;
   release_unless_needed(object);

@@ -97,6 +97,7 @@ static void on_served(void *owner, const char *bytes, size_t size, const struct 
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   const struct vm_owner task_owner = {
       .self = object,
+      .name = "on_datagram",
       .world = object->runtime->current->world,
       .on_fail = on_fail,
       .on_end = on_end,
@@ -296,6 +297,7 @@ static int permit_bind(lua_State *L, const struct sockaddr *address) {
 /* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
+  struct version *version = version_of(L);
   struct sockaddr_storage scratch;
   struct udp_object *object = push_object(L);
   struct udp_options options = {
@@ -307,7 +309,7 @@ int api_new_udp(lua_State *L) {
   if (failed) return failed;
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
-  version_own(L, &object->belonging, &kind);
+  version_own(version, &object->belonging, &kind);
   return 1;
 }
 

@@ -64,10 +64,11 @@ bool version_load(struct version *version, const char *path) {
   return version->cohort != NULL;
 }
 
-void version_own(lua_State *L, struct belonging *belonging, const struct belonging_kind *kind) {
-  list_append(&version_of(L)->belongings, &belonging->link);
+void version_own(struct version *version, struct belonging *belonging,
+                 const struct belonging_kind *kind) {
+  list_append(&version->belongings, &belonging->link);
   belonging->kind = kind;
-  belonging->conn_id = vm_running_conn_id(vm_of(L));
+  belonging->conn_id = vm_running_conn_id(version->runtime->vm);
 }
 
 size_t version_count_owned(const struct version *version, const char *kind_name) {

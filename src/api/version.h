@@ -77,9 +77,10 @@ void versions_drain(struct runtime *runtime, uint64_t drain_ms);
 /* Ends what it began for itself and frees it. No connection may be left in its cohort. */
 void version_free(struct version *version);
 
-/* From now on it belongs to the version of the code that runs, until it is taken out of that list.
- * Raises as version_of() does. */
-void version_own(lua_State *L, struct belonging *belonging, const struct belonging_kind *kind);
+/* From now on it belongs to `version`, that of the code that runs, until it is taken out of that
+ * list. Ask version_of() for it first, which may raise: this does not. */
+void version_own(struct version *version, struct belonging *belonging,
+                 const struct belonging_kind *kind);
 size_t version_count_owned(const struct version *version, const char *kind_name);
 
 /* Adds a file, unless memory is out; `bytes` is NULL when it could not be read. */

@@ -39,6 +39,7 @@ enum event_kind {
   EVENT_TCP,
   EVENT_ERROR,
   EVENT_LOG,
+  EVENT_STALL,
   EVENT_RELOAD,
   EVENT_FAULT,
   EVENT_DROPPED,
@@ -152,6 +153,10 @@ struct event {
     struct {
       const char *level, *message;
     } log;
+    struct {
+      const char *handler, *call, *file;
+      uint64_t line, took_ms;
+    } stall;
     struct {
       const char *outcome, *error;
       uint64_t version;

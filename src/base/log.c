@@ -11,6 +11,7 @@
 #include "base/log_sink.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +23,17 @@
  * that lines of several processes on one pipe do not cut each other. */
 #define WRITE_SIZE_MAX 4096
 
+/* How long a signal handler waits for a slow reader. */
+#define SIGNAL_WAIT_MS 100
+
 struct log {
   struct log_sink sink;
   struct log_style style;
   enum log_level level_min;
-  uint64_t dropped; /* records lost since the last notice */
-  size_t head;      /* first queued byte */
-  size_t tail;      /* behind the last queued byte; head == tail: empty */
+  uint64_t dropped;           /* records lost since the last notice */
+  volatile sig_atomic_t busy; /* the queue is being changed */
+  size_t head;                /* first queued byte */
+  size_t tail;                /* behind the last queued byte; head == tail: empty */
   char queue[LOG_QUEUE_SIZE_MAX];
 };
 
@@ -39,6 +44,11 @@ static bool wants_color(int fd) {
          (term == NULL || strcmp(term, "dumb") != 0);
 }
 
+static long utc_offset_s(time_t at) {
+  struct tm local;
+  return localtime_r(&at, &local) != NULL ? local.tm_gmtoff : 0;
+}
+
 struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   /* Not calloc: pages of the queue that are never used are never touched. */
   struct log *log = malloc(sizeof *log);
@@ -47,6 +57,8 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   }
   bool json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
   log->style = (struct log_style){.json = json, .color = !json && wants_color(fd)};
+  if (!json) log->style.utc_offset_s = utc_offset_s(time(NULL));
+  log->busy = 0;
   log->level_min = level_min;
   log->dropped = 0;
   log->head = 0;
@@ -94,6 +106,7 @@ static bool append(struct log *log, const struct log_record *record) {
   char line[LOG_LINE_SIZE_MAX];
   struct timespec now;
   (void)clock_gettime(CLOCK_REALTIME, &now);
+  if (!log->style.json) log->style.utc_offset_s = utc_offset_s(now.tv_sec);
   size_t size = log_render(&log->style, &now, record, line);
   if (size > sizeof log->queue - queued(log)) {
     return false;
@@ -132,7 +145,10 @@ static int flush(struct log *log) {
 }
 
 bool log_flush(struct log *log) {
-  return flush(log) == 0;
+  log->busy = 1;
+  bool done = flush(log) == 0;
+  log->busy = 0;
+  return done;
 }
 
 bool log_enabled(const struct log *log, enum log_level level) {
@@ -144,6 +160,7 @@ void log_write(struct log *log, const struct log_record *record) {
     return;
   }
   int saved_errno = errno;
+  log->busy = 1;
   if (queued(log) > 0 || log->dropped > 0) {
     (void)flush(log);
   }
@@ -151,6 +168,32 @@ void log_write(struct log *log, const struct log_record *record) {
     log->dropped++;
   }
   (void)drain(log);
+  log->busy = 0;
+  errno = saved_errno;
+}
+
+/* What is queued goes first, unless the signal came while that was being written: then this line may
+ * stand in the middle of another one. */
+void log_write_from_signal(struct log *log, const struct log_record *record) {
+  char line[LOG_LINE_SIZE_MAX];
+  struct timespec now;
+  if (!log_enabled(log, record->level)) {
+    return;
+  }
+  int saved_errno = errno;
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  size_t size = log_render(&log->style, &now, record, line);
+  if (!log->busy) {
+    (void)drain(log);
+  }
+  for (size_t sent = 0; sent < size;) {
+    ssize_t n = log_sink_write(&log->sink, line + sent, size - sent);
+    if (n > 0) {
+      sent += (size_t)n;
+    } else if (n == 0 || (errno != EINTR && !log_sink_wait(&log->sink, SIGNAL_WAIT_MS))) {
+      break;
+    }
+  }
   errno = saved_errno;
 }
 

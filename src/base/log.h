@@ -49,6 +49,10 @@ void log_write(struct log *log, const struct log_record *record);
 void log_printf(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for a signal handler: nothing in it takes a lock or memory. It waits a moment for a slow
+ * reader, for what it has to say is mostly the last word. */
+void log_write_from_signal(struct log *log, const struct log_record *record);
+
 /* Tries again to write what a stalled reader left queued. True when nothing is left. */
 bool log_flush(struct log *log);
 

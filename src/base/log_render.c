@@ -8,7 +8,6 @@
 #include "base/escape.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #define CUT_MARK " [cut]"
@@ -72,28 +71,62 @@ static unsigned milliseconds(const struct timespec *now) {
   return (unsigned)(now->tv_nsec / 1000000) % 1000;
 }
 
-static void put_conn(struct line *line, const char *format, uint64_t conn) {
-  char number[32];
-  (void)snprintf(number, sizeof number, format, (unsigned long long)conn);
-  put_string(line, number);
+/* In at least `digits_min` digits. By hand, as the date below: snprintf(), strftime() and localtime_r()
+ * may take locks, which in a signal handler is for ever. */
+static void put_number(struct line *line, uint64_t number, int digits_min) {
+  char digits[20];
+  int count = 0;
+  do {
+    digits[count++] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0 || count < digits_min);
+  while (count > 0) put(line, &digits[--count], 1);
+}
+
+/* "2026-11-22", a separator, "16:40:01.123". The date is civil_from_days() of
+ * https://howardhinnant.github.io/date_algorithms.html for years from 1970 on. */
+static void put_time(struct line *line, const struct timespec *now, long offset_s,
+                     const char *separator) {
+  uint64_t seconds = (uint64_t)(now->tv_sec + offset_s);
+  uint64_t of_day = seconds % 86400;
+  uint64_t days = seconds / 86400 + 719468; /* since 0000-03-01 */
+  uint64_t era = days / 146097;
+  uint64_t day_of_era = days % 146097;
+  uint64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  uint64_t month_from_march = (5 * day_of_year + 2) / 153;
+  uint64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  put_number(line, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
+  put_string(line, "-");
+  put_number(line, month, 2);
+  put_string(line, "-");
+  put_number(line, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+  put_string(line, separator);
+  put_number(line, of_day / 3600, 2);
+  put_string(line, ":");
+  put_number(line, of_day / 60 % 60, 2);
+  put_string(line, ":");
+  put_number(line, of_day % 60, 2);
+  put_string(line, ".");
+  put_number(line, milliseconds(now), 3);
 }
 
 static void render_json(struct line *line, const struct timespec *now,
                         const struct log_record *record) {
-  struct tm utc;
-  char head[96];
-  (void)gmtime_r(&now->tv_sec, &utc);
-  size_t size = strftime(head, sizeof head, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &utc);
-  (void)snprintf(head + size, sizeof head - size, ".%03uZ\",\"level\":\"%s\"", milliseconds(now),
-                 level_names[record->level]);
-  put_string(line, head);
+  put_string(line, "{\"time\":\"");
+  put_time(line, now, 0, "T");
+  put_string(line, "Z\",\"level\":\"");
+  put_string(line, level_names[record->level]);
+  put_string(line, "\"");
   if (record->script != NULL) {
     put_string(line, ",\"script\":\"");
     (void)put_text(line, true, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, "\"");
   }
   if (record->conn != 0) {
-    put_conn(line, ",\"conn\":%llu", record->conn);
+    put_string(line, ",\"conn\":");
+    put_number(line, record->conn, 1);
   }
   put_string(line, ",\"message\":\"");
   (void)put_text(line, true, record->message, record->message_size, message_room(line, record));
@@ -109,12 +142,8 @@ static void render_json(struct line *line, const struct timespec *now,
 /* "2026-11-22 16:40:01.123 info  chat.lua #12: " */
 static void put_text_head(struct line *line, const struct log_style *style,
                           const struct timespec *now, const struct log_record *record) {
-  struct tm local;
-  char head[64];
-  (void)localtime_r(&now->tv_sec, &local);
-  size_t size = strftime(head, sizeof head, "%Y-%m-%d %H:%M:%S", &local);
-  (void)snprintf(head + size, sizeof head - size, ".%03u ", milliseconds(now));
-  put_string(line, head);
+  put_time(line, now, style->utc_offset_s, " ");
+  put_string(line, " ");
   const char *level = level_names[record->level];
   if (style->color) {
     put_string(line, level_colors[record->level]);
@@ -129,7 +158,9 @@ static void put_text_head(struct line *line, const struct log_style *style,
     put_string(line, record->conn != 0 ? " " : ": ");
   }
   if (record->conn != 0) {
-    put_conn(line, "#%llu: ", record->conn);
+    put_string(line, "#");
+    put_number(line, record->conn, 1);
+    put_string(line, ": ");
   }
 }
 

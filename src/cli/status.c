@@ -20,6 +20,14 @@ static void print_descriptors(const json_t *server) {
   }
 }
 
+static void print_stalls(const json_t *server) {
+  long long count = (long long)answer_number(server, "stalls");
+  if (count > 0) {
+    (void)printf("\nthe loop was held up %lld time%s, for %.1f s at most: see the log", count,
+                 count == 1 ? "" : "s", answer_seconds(server, "stall_max_s"));
+  }
+}
+
 static void print_server(const json_t *server) {
   char uptime[TEXT_UNITS_SIZE_MAX];
   text_format_seconds(answer_seconds(server, "uptime_s"), uptime);
@@ -34,6 +42,7 @@ static void print_server(const json_t *server) {
     (void)printf("\nscripts may only: ");
     shown_print(stdout, allow);
   }
+  print_stalls(server);
   (void)printf("\n\n");
 }
 

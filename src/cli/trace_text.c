@@ -278,6 +278,17 @@ static void add_fault(struct trace_text *out, const json_t *event) {
   add_field(out, event, "detail");
 }
 
+static void add_stall(struct trace_text *out, const json_t *event) {
+  trace_text_add(out, "the loop was held up for ");
+  trace_text_add_time(out, (uint64_t)number(event, "took_ms") * 1000000);
+  trace_text_add(out, " in ");
+  trace_text_add(out, "%s", has(event, "handler") ? answer_text(event, "handler") : "a finalizer");
+  if (has(event, "call")) {
+    trace_text_add(out, ", in ");
+    add_field(out, event, "call");
+  }
+}
+
 static void add_dropped(struct trace_text *out, const json_t *event) {
   add_count(out, number(event, "count"), "event");
   trace_text_add(out, " missing: more happened than was taken in time");
@@ -296,7 +307,7 @@ static const struct {
     {"flush", add_flush},     {"pause", add_pause},       {"drain", add_drain},
     {"forward", add_forward}, {"reset", add_reset},       {"timeout", add_timeout},
     {"close", add_close},     {"tcp", add_tcp},           {"reload", add_reload},
-    {"fault", add_fault},     {"dropped", add_dropped},
+    {"fault", add_fault},     {"dropped", add_dropped},   {"stall", add_stall},
 };
 
 void trace_text_add_detail(struct trace_text *out, const json_t *event) {

@@ -76,12 +76,15 @@ void control_status(const struct control_call *call) {
   for (size_t i = 0; i < server_script_count(server); i++) {
     tell_script(call->client, server_script(server, i));
   }
-  control_ok_with(call->client,
-                  json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:o}", "version", MOONPORT_VERSION,
-                            "phase", server_phase_name(server), "pid", (json_int_t)getpid(),
-                            "uptime_s", (double)control_uptime_ms(call->client) / 1000,
-                            "descriptors", count_descriptors(), "descriptors_max",
-                            descriptor_limit(), "allow", grants_of(server)));
+  unsigned stall_ms_max = 0;
+  uint64_t stalls = server_stalls(server, &stall_ms_max);
+  control_ok_with(
+      call->client,
+      json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:f, s:o}", "version", MOONPORT_VERSION,
+                "phase", server_phase_name(server), "pid", (json_int_t)getpid(), "uptime_s",
+                (double)control_uptime_ms(call->client) / 1000, "descriptors", count_descriptors(),
+                "descriptors_max", descriptor_limit(), "stalls", (json_int_t)stalls, "stall_max_s",
+                (double)stall_ms_max / 1000, "allow", grants_of(server)));
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is

@@ -2,7 +2,8 @@
  *
  * serving -> leaving (SIGTERM or SIGINT: not ready any more, but for the grace time new connections
  * are still accepted) -> draining (no new connections) -> closing (the deadline has passed: every
- * connection is closed in peace) -> ending (a second signal, or a second later: at once). */
+ * connection is closed in peace) -> ending (a second signal, or a second later: at once) -> closed
+ * (the loop has ended; the scripts' last code runs). */
 #include "server/server_state.h"
 
 #include "base/descriptors.h"
@@ -11,31 +12,20 @@
 #include "net/loop.h"
 #include "server/activation.h"
 #include "server/control.h"
+#include "server/held_up.h"
 #include "server/loopback.h"
 #include "server/notify.h"
 #include "server/paths.h"
 #include "server/signals.h"
-#include "vm/watchdog.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
   CLOSING_MS = 1000,  /* for FIN and the last queued bytes, when the drain deadline has passed */
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
 };
-
-/* On the watchdog's thread, while the loop's is stuck: nothing of the server can be used. */
-static void on_stuck(void *context, unsigned ms) {
-  (void)context;
-  dprintf(STDERR_FILENO,
-          "moonport: a handler used %u ms of processor time in a C function that cannot be "
-          "interrupted (a pathological pattern?): ending the process\n",
-          ms);
-  abort();
-}
 
 static size_t conn_count(const struct server *server) {
   size_t count = 0;
@@ -118,8 +108,8 @@ static const char *signal_name(int number) {
   }
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
-  struct server *server = handle->data;
+static void on_signal(void *context, int number) {
+  struct server *server = context;
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
   } else {
@@ -136,7 +126,7 @@ static void on_hangup(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (signals_lost_terminal(&server->signals)) {
     /* Shells and the kernel may both send it: the second one must not end it at once. */
-    if (server->phase == SERVING) on_signal(handle, number);
+    if (server->phase == SERVING) on_signal(server, number);
     return;
   }
   if (server->phase != SERVING) return;
@@ -157,30 +147,24 @@ static void on_log_check(uv_prepare_t *prepare) {
 
 static int open_handles(struct server *server) {
   uv_loop_t *uv = net_loop_uv(server->loop);
-  uv_signal_init(uv, &server->on_term);
-  uv_signal_init(uv, &server->on_int);
-  uv_signal_init(uv, &server->on_quit);
   uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   uv_prepare_init(uv, &server->log_check);
-  server->on_term.data = server->on_int.data = server;
-  server->on_quit.data = server->on_hup.data = server;
+  server->on_hup.data = server;
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
   uv_prepare_start(&server->log_check, on_log_check);
   int rc = signals_open(&server->signals, uv, server->options.log);
-  if (rc == 0) rc = uv_signal_start(&server->on_term, on_signal, SIGTERM);
-  if (rc == 0) rc = uv_signal_start(&server->on_int, on_signal, SIGINT);
-  if (rc == 0) rc = uv_signal_start(&server->on_quit, on_signal, SIGQUIT);
+  server->end_signals = (struct end_signals){
+      .on_signal = on_signal, .on_repeated = held_up_end_soon, .context = server};
+  if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
 }
 
 static void close_handles(struct server *server) {
   if (!server->handles_open) return;
-  uv_close((uv_handle_t *)&server->on_term, NULL);
-  uv_close((uv_handle_t *)&server->on_int, NULL);
-  uv_close((uv_handle_t *)&server->on_quit, NULL);
+  end_signals_close(&server->end_signals);
   uv_close((uv_handle_t *)&server->on_hup, NULL);
   signals_close(&server->signals);
   uv_close((uv_handle_t *)&server->deadline, NULL);
@@ -237,7 +221,7 @@ static int server_load(const struct server_options *options, struct server **out
   notify_init(&server->notify, options->log);
   server->activation = activation_new(options->log);
   server->loop = net_loop_new();
-  server->watchdog = vm_watchdog_new(on_stuck, server);
+  server->watchdog = vm_watchdog_new(&held_up_events, server);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (!server->turn || !server->watchdog || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
@@ -301,6 +285,7 @@ int server_open(const struct server_options *options, struct server **out) {
 int server_run(struct server *server) {
   notify_ready(&server->notify);
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
+  held_up_bound_closing(server);
   return 0;
 }
 
@@ -322,12 +307,18 @@ void server_free(struct server *server) {
 }
 
 const char *server_phase_name(const struct server *server) {
-  static const char *const names[] = {"serving", "leaving", "draining", "closing", "ending"};
+  static const char *const names[] = {"serving", "leaving", "draining",
+                                      "closing", "ending",  "closed"};
   return names[server->phase];
 }
 
 bool server_is_serving(const struct server *server) {
   return server->phase == SERVING;
+}
+
+uint64_t server_stalls(const struct server *server, unsigned *ms_max) {
+  *ms_max = server->stall_ms_max;
+  return server->stalls;
 }
 
 size_t server_script_count(const struct server *server) {

@@ -13,6 +13,9 @@ struct log;
 struct script;
 struct server; /* opaque; everything hangs off it */
 
+/* The process's exit code when code of a script could not be ended. */
+enum { SERVER_EXIT_STUCK = 3 };
+
 struct server_options {
   struct log *log;
   const char *const *paths; /* scripts, or directories of *.lua */
@@ -41,6 +44,8 @@ void server_free(struct server *server);
 /* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
+/* How often a script held the loop up for longer than half a second, and how long at most. */
+uint64_t server_stalls(const struct server *server, unsigned *ms_max);
 size_t server_script_count(const struct server *server);
 struct script *server_script(const struct server *server, size_t index);
 /* What scripts may do here: server_options has the words. */

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "server/end_signals.h"
 #include "server/notify.h"
 #include "server/script.h"
 #include "server/server.h"
@@ -15,7 +16,7 @@ struct net_defer;
 struct watch;
 struct watch_change;
 
-enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING };
+enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING, CLOSED };
 
 struct server {
   struct server_options options;
@@ -32,13 +33,13 @@ struct server {
   size_t script_count;
   enum phase phase;
   bool handles_open;
+  uint64_t stalls;          /* how often a script held the loop up */
+  unsigned stall_ms_max;    /* the longest of them */
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
   size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
   bool sources_changed;   /* since the watch was last told which files there are */
-  uv_signal_t on_term;
-  uv_signal_t on_int;
-  uv_signal_t on_quit;
+  struct end_signals end_signals;
   uv_signal_t on_hup;
   struct signals signals;
   uv_timer_t deadline;

@@ -26,6 +26,25 @@ static void mark_waiting(lua_State *L, lua_State *co, bool on) {
   lua_pop(L, 1);
 }
 
+static int l_mark(lua_State *L) {
+  mark_waiting(L, lua_touserdata(L, 1), true);
+  return 0;
+}
+
+/* Before the wait of `co` goes on to its caller. When memory is out the wait is over: whoever would
+ * wake it holds a ticket of an earlier turn from here on. */
+static void mark_or_give_up(lua_State *L, lua_State *co) {
+  struct vm *vm = vm_of(L);
+  lua_pushcfunction(L, l_mark);
+  lua_pushlightuserdata(L, co);
+  vm->waiting = false; /* a finalizer may run in between */
+  bool marked = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  vm->waiting = marked;
+  if (marked) return;
+  vm->running->turn++;
+  lua_error(L);
+}
+
 void vm_reserve_coroutine(lua_State *L, lua_State *co) {
   mark_waiting(L, co, true);
 }
@@ -128,9 +147,7 @@ static int resume_any(lua_State *L, lua_State *co, int argument_count, resume_re
   int result_count = 0;
   enum resume_outcome outcome = resume_once(L, co, argument_count, &result_count);
   if (outcome != RESUME_WAITS) return finish(L, co, outcome, result_count);
-  vm_of(L)->waiting = false; /* mark_waiting() may raise */
-  mark_waiting(L, co, true);
-  vm_of(L)->waiting = true;
+  mark_or_give_up(L, co);
   lua_KFunction go_on = finish == resume_return_status ? go_on_status : go_on_raise;
   return lua_yieldk(L, 0, (lua_KContext)co, go_on); /* vm_wait() saw to it that L can yield */
 }

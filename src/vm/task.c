@@ -16,11 +16,14 @@
 
 enum { IDLE_MAX = 256 }; /* about 1 KiB each */
 
+/* The task has its coroutine once nothing can raise any more: one that memory ran out for half-way is
+ * garbage. */
 static int new_coroutine(lua_State *L) {
   struct vm_task *task = lua_touserdata(L, 1);
-  task->L = lua_newthread(L);
-  vm_reserve_coroutine(L, task->L);
+  lua_State *co = lua_newthread(L);
+  vm_reserve_coroutine(L, co);
   task->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  task->L = co;
   return 0;
 }
 
@@ -211,6 +214,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     return VM_FAILED;
   }
   task->owner = owner->self;
+  task->name = owner->name;
   task->conn_id = owner->conn_id;
   task->cpu_ms_max = owner->cpu_ms_max;
   task->world = owner->world;

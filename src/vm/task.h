@@ -33,6 +33,7 @@ enum vm_status { VM_DONE, VM_WAITING, VM_FAILED };
 /* Who is told how a task ends. */
 struct vm_owner {
   void *self;
+  const char *name;       /* of what runs, for people: "on_data", "timer" */
   uint64_t conn_id;       /* whose work this is, for the log; 0: nobody's */
   struct vm_world *world; /* whose code runs: the task keeps it alive */
   unsigned cpu_ms_max;    /* per entry, instead of the state's; 0: the state's */

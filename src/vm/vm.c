@@ -63,6 +63,9 @@ void vm_tune_collector(struct vm *vm) {
   vm->collected = false;
 }
 
+/* Registry key of a string that must never have to be made. */
+static const char last_message_key = 0;
+
 static void watch_collections(lua_State *L);
 
 /* The finalizer of an object that is dead at every collection, and makes its successor. The
@@ -83,13 +86,28 @@ static void watch_collections(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Lua makes this string when an error cannot be handled, outside of any protection (luaD_seterrorobj
+ * in ldo.c): as long as it exists already, that takes no memory. */
+static void keep_last_message(lua_State *L) {
+  lua_pushliteral(L, "error in error handling");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_message_key);
+}
+
 static int prepare(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_settop(L, 0);
+  keep_last_message(L);
   vm_prepare_coroutines(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
   watch_collections(L);
   return 0;
+}
+
+/* lua_close() frees the state itself last: nobody is to look at it from there on. */
+static void *allocate_closing(void *context, void *block, size_t old_size, size_t new_size) {
+  struct vm *vm = context;
+  if (new_size == 0 && block == lua_getextraspace(vm->L)) vm_watch_end(vm);
+  return allocate(context, block, old_size, new_size);
 }
 
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget) {
@@ -117,9 +135,9 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
 void vm_free(struct vm *vm) {
   vm_cancel_all(vm, "the script is being unloaded");
   vm->closing = true;
+  lua_setallocf(vm->L, allocate_closing, vm);
   vm_watch_begin(vm, vm->L);
   lua_close(vm->L);
-  vm_watch_end(vm);
   vm_free_tasks(vm);
   free(vm);
 }

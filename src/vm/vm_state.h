@@ -67,6 +67,7 @@ struct vm_task {
   struct vm_task *idle_next;
   struct vm_world *world; /* whose code it runs; a reference of it */
   void *owner;
+  const char *name; /* of what runs, for people */
   uint64_t conn_id;
   unsigned cpu_ms_max; /* 0: that of the state's budget */
   void (*on_fail)(void *owner, const struct vm_failure *failure);

@@ -1,220 +1,322 @@
-/* vm/watchdog.c — ends handlers that outlive their CPU budget. Knows Lua's hooks, not libuv.
+/* vm/watchdog.c — ends handlers that outlive their CPU budget, tells of those that hold the loop up.
+ * Knows Lua's hooks, not libuv.
  *
- * An entry costs the watched thread a few stores and no clock: entries are numbered, and the
- * watchdog itself notes when it first saw a number. An overdue one is condemned: a signal to the
- * watched thread sets a hook on the coroutine that runs (lua_sethook may be called from a signal
- * handler, as lua.c does), and the hook raises at the next instruction. A script that catches the
- * error meets it again, as long as the entry lasts. */
+ * An entry costs a few stores and no clock: entries are numbered, and the look, which comes every
+ * 20 ms while there are entries, notes when it first saw a number. An overdue entry is condemned:
+ * the look sets a hook on the coroutine that runs (lua_sethook may be called from a signal handler,
+ * as lua.c does), and the hook raises at the next instruction. A script that catches the error meets
+ * it again, as long as the entry lasts.
+ *
+ * Lua turns hooks off while a finalizer runs, and leaves them off in the message handler of an error
+ * that a hook raised. A look that finds nothing raised since the one before turns them on again
+ * (allow_hooks). So what is left that cannot be ended are C functions that do not return. */
 #include "vm/watchdog.h"
+
+#include "vm/vm_state.h"
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef sigev_notify_thread_id /* glibc has the field, but no name for it */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 enum {
   SIGNAL = SIGURG, /* ignored by default, so that a late one does no harm */
   LOOK_MS = 20,
-  PARK_AFTER_LOOKS = 50, /* with nothing running: sleep until the next entry */
+  PARK_AFTER_LOOKS = 25, /* with nothing running: no more looks until the next entry */
 };
 
+/* What the looks found of the entry that runs. */
+enum {
+  CONDEMNED = 1 << 0, /* its time is up */
+  HOLDS = 1 << 1,     /* it holds the loop up */
+  TOLD = 1 << 2,      /* that was told */
+};
+
+/* One thread only: what is volatile is shared with the signal handler that interrupts it. */
 struct vm_watchdog {
-  _Atomic uint64_t entry;     /* number of the entry; odd while one runs */
-  _Atomic uint64_t condemned; /* the entry whose time is up */
-  lua_State *_Atomic running; /* the coroutine that runs */
-  _Atomic unsigned cpu_ms_max;
-  atomic_bool parked;
-  pthread_t watched;
-  clockid_t watched_clock;
-  void (*on_stuck)(void *context, unsigned ms);
+  volatile uint64_t entry; /* number of the entry; odd while one runs */
+  volatile unsigned marks;
+  lua_State *volatile running; /* the coroutine that runs */
+  volatile unsigned cpu_ms_max;
+  volatile bool parked;           /* the timer is off */
+  volatile uint64_t end_ns;       /* on_stuck() comes then; 0: never. CLOCK_MONOTONIC */
+  volatile uint64_t raised;       /* how often the hook did */
+  volatile bool stubborn;         /* hooks had to be turned on: they stay on */
+  volatile uint64_t seen_entry;   /* by the last look */
+  volatile uint64_t seen_raised;  /* the same */
+  volatile uint64_t since_ns;     /* when `seen_entry` was first seen */
+  volatile uint64_t since_cpu_ns; /* the thread's processor time then */
+  volatile unsigned idle_looks;
+  bool reaches_hooks; /* allow_hooks() works with this Lua */
+  timer_t timer;
+  struct place place;
+  struct place_names *names;
+  const struct vm_watchdog_events *events;
   void *context;
-  pthread_t thread;
-  pthread_mutex_t mutex;
-  pthread_cond_t wake;
-  bool ending; /* under the mutex */
 };
 
-static bool is_condemned(struct vm_watchdog *watchdog) {
-  return atomic_load(&watchdog->entry) == atomic_load(&watchdog->condemned);
+/* --- Clocks and the timer ------------------------------------------------------------------ */
+
+static uint64_t clock_ns(clockid_t clock) {
+  struct timespec now = {0};
+  (void)clock_gettime(clock, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The watchdog of a state is found through its registry: a hook has no argument of its own. */
-static const char registry_key = 0;
+static unsigned ms_between(uint64_t since_ns, uint64_t now_ns) {
+  return (unsigned)((now_ns - since_ns) / 1000000);
+}
+
+/* timer_settime() is async-signal-safe (POSIX.1, 2.4.3). */
+static void set_timer(struct vm_watchdog *watchdog, long ms) {
+  const struct timespec interval = {.tv_nsec = ms * 1000000};
+  const struct itimerspec each = {.it_interval = interval, .it_value = interval};
+  watchdog->parked = ms == 0;
+  (void)timer_settime(watchdog->timer, 0, &each, NULL);
+}
+
+/* --- Hooks --------------------------------------------------------------------------------- */
+
+/* lua_State.allowhook, which follows the header of a collectable object and the status, in all of
+ * Lua 5.4. vm_watchdog_attach() makes sure. */
+static volatile unsigned char *allowhook_of(lua_State *L) {
+  return (unsigned char *)L + sizeof(void *) + 3;
+}
+
+static void allow_hooks(const struct vm_watchdog *watchdog, lua_State *L) {
+  if (watchdog->reaches_hooks) *allowhook_of(L) = 1;
+}
+
+static struct vm_watchdog *watchdog_of(lua_State *L) {
+  return vm_of(L)->options.watchdog;
+}
+
+static void describe(const struct vm_watchdog *watchdog, struct vm_hold *out) {
+  *out = (struct vm_hold){0};
+  if (!watchdog->running) return;
+  const struct vm *vm = vm_of(watchdog->running);
+  out->script = vm->script;
+  out->handler = vm->running ? vm->running->name : NULL;
+  out->conn_id = vm->running ? vm->running->conn_id : 0;
+  out->ms = ms_between(watchdog->since_ns, clock_ns(CLOCK_MONOTONIC));
+  out->place = watchdog->place;
+}
+
+static void tell_holding(struct vm_watchdog *watchdog) {
+  struct vm_hold hold;
+  watchdog->marks |= TOLD;
+  describe(watchdog, &hold);
+  watchdog->events->on_holding(watchdog->context, &hold);
+}
+
+static void raise_overdue(struct vm_watchdog *watchdog, lua_State *L) {
+  watchdog->raised++;
+  if (watchdog->stubborn) allow_hooks(watchdog, L);
+  luaL_where(L, 0);
+  lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
+                  (int)watchdog->cpu_ms_max);
+  lua_concat(L, 2);
+  lua_error(L);
+}
 
 static void on_hook(lua_State *L, lua_Debug *activation) {
   (void)activation;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
-  struct vm_watchdog *watchdog = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  if (!watchdog || !is_condemned(watchdog)) {
-    lua_sethook(L, NULL, 0, 0); /* a coroutine that was condemned in an earlier entry */
-    return;
-  }
-  luaL_where(L, 0);
-  lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
-                  (int)atomic_load(&watchdog->cpu_ms_max));
-  lua_concat(L, 2);
-  lua_error(L);
+  struct vm_watchdog *watchdog = watchdog_of(L);
+  if (watchdog->marks & CONDEMNED) raise_overdue(watchdog, L);
+  lua_sethook(L, NULL, 0, 0);
+  if (!(watchdog->marks & HOLDS) || (watchdog->marks & TOLD)) return;
+  place_read(L, watchdog->names, &watchdog->place);
+  tell_holding(watchdog);
 }
 
 static void set_hook(lua_State *L) {
   lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+/* --- The look ------------------------------------------------------------------------------ */
+
+/* It does not come back from here. */
+static void stuck(struct vm_watchdog *watchdog, enum vm_stuck why) {
+  struct vm_hold hold;
+  lua_State *L = watchdog->entry & 1 ? watchdog->running : NULL;
+  if (L) place_read_from_signal(L, watchdog->names, &watchdog->place);
+  describe(watchdog, &hold);
+  if (why == STUCK_BUDGET) {
+    hold.ms = ms_between(watchdog->since_cpu_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+  }
+  watchdog->events->on_stuck(watchdog->context, &hold, why);
+}
+
+/* Lua code says itself where it is, from a hook. What a hook has not reached until the next look but
+ * one is a C function, which is looked at from here. */
+static void look_at_hold(struct vm_watchdog *watchdog, lua_State *L) {
+  enum { NOTICED_MS = WATCHDOG_HELD_UP_MS - LOOK_MS, READ_MS = WATCHDOG_HELD_UP_MS + 2 * LOOK_MS };
+  unsigned ms = ms_between(watchdog->since_ns, clock_ns(CLOCK_MONOTONIC));
+  if ((watchdog->marks & TOLD) || ms < NOTICED_MS) return;
+  if (!(watchdog->marks & HOLDS)) {
+    watchdog->marks |= HOLDS;
+    watchdog->place = (struct place){0};
+    if (!lua_gethook(L)) set_hook(L);
+  } else if (ms >= READ_MS) {
+    place_read_from_signal(L, watchdog->names, &watchdog->place);
+    tell_holding(watchdog);
+  }
+}
+
+static void look_at_budget(struct vm_watchdog *watchdog, lua_State *L) {
+  unsigned max = watchdog->cpu_ms_max;
+  unsigned used = ms_between(watchdog->since_cpu_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+  if (max == 0 || used < max) return;
+  if (!(watchdog->marks & CONDEMNED)) {
+    watchdog->marks |= CONDEMNED;
+    watchdog->stubborn = false;
+  } else if (watchdog->raised == watchdog->seen_raised) {
+    watchdog->stubborn = true;
+    allow_hooks(watchdog, L);
+  }
+  watchdog->seen_raised = watchdog->raised;
+  /* Setting it goes through all of a deep stack, so it is done once. */
+  if (lua_gethook(L) != on_hook) set_hook(L);
+  if (used / WATCHDOG_HARD_FACTOR >= max && used >= WATCHDOG_HARD_MS_MIN) {
+    stuck(watchdog, STUCK_BUDGET);
+  }
+}
+
+static void look(struct vm_watchdog *watchdog) {
+  uint64_t entry = watchdog->entry;
+  uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+  if (watchdog->end_ns > 0 && now_ns >= watchdog->end_ns) stuck(watchdog, STUCK_END);
+  if (!(entry & 1)) {
+    watchdog->idle_looks = watchdog->idle_looks + 1;
+    if (watchdog->idle_looks >= PARK_AFTER_LOOKS && watchdog->end_ns == 0) set_timer(watchdog, 0);
+    return;
+  }
+  watchdog->idle_looks = 0;
+  if (entry != watchdog->seen_entry) {
+    watchdog->seen_entry = entry;
+    watchdog->since_ns = now_ns;
+    watchdog->since_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    return;
+  }
+  look_at_hold(watchdog, watchdog->running);
+  look_at_budget(watchdog, watchdog->running);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)context;
-  /* Anybody may send this signal; only our own carries a pointer. */
-  if (info->si_code != SI_QUEUE || info->si_pid != getpid()) return;
-  struct vm_watchdog *watchdog = info->si_value.sival_ptr;
-  lua_State *L = atomic_load(&watchdog->running);
-  if (!L || !is_condemned(watchdog)) return;
-  set_hook(L);
+  /* Anybody may send this signal; only our own timer's carries a pointer. */
+  if (info->si_code != SI_TIMER) return;
+  int saved_errno = errno;
+  look(info->si_value.sival_ptr);
+  errno = saved_errno;
 }
 
-static int64_t cpu_ms(struct vm_watchdog *watchdog) {
-  struct timespec time;
-  if (clock_gettime(watchdog->watched_clock, &time) < 0) return 0;
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+/* --- Its life ------------------------------------------------------------------------------ */
+
+static int open_timer(struct vm_watchdog *watchdog) {
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL};
+  sigemptyset(&action.sa_mask);
+  event.sigev_value.sival_ptr = watchdog;
+  event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+  if (sigaction(SIGNAL, &action, NULL) < 0) return -1;
+  return timer_create(CLOCK_MONOTONIC, &event, &watchdog->timer);
 }
 
-/* What the watchdog saw last. */
-struct sighting {
-  uint64_t entry;
-  int64_t since_cpu_ms;
-  int idle_looks;
-};
-
-static void look(struct vm_watchdog *watchdog, struct sighting *last) {
-  uint64_t entry = atomic_load(&watchdog->entry);
-  bool running = entry & 1;
-  last->idle_looks = running ? 0 : last->idle_looks + 1;
-  if (!running) return;
-  int64_t now = cpu_ms(watchdog);
-  if (entry != last->entry) {
-    last->entry = entry;
-    last->since_cpu_ms = now;
-    return;
-  }
-  unsigned max = atomic_load(&watchdog->cpu_ms_max);
-  int64_t used = now - last->since_cpu_ms;
-  if (max == 0 || used < (int64_t)max) return;
-  atomic_store(&watchdog->condemned, entry);
-  union sigval value = {.sival_ptr = watchdog};
-  pthread_sigqueue(watchdog->watched, SIGNAL, value);
-  if (used >= (int64_t)max * WATCHDOG_HARD_FACTOR && used >= WATCHDOG_HARD_MS_MIN) {
-    watchdog->on_stuck(watchdog->context, (unsigned)used);
-  }
-}
-
-static void wait_for_next_look(struct vm_watchdog *watchdog, struct sighting *last) {
-  if (last->idle_looks >= PARK_AFTER_LOOKS) {
-    atomic_store(&watchdog->parked, true);
-    /* An entry between the look and the store has not seen `parked`. */
-    if (!(atomic_load(&watchdog->entry) & 1)) pthread_cond_wait(&watchdog->wake, &watchdog->mutex);
-    atomic_store(&watchdog->parked, false);
-    last->idle_looks = 0;
-    return;
-  }
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += LOOK_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
-  pthread_cond_timedwait(&watchdog->wake, &watchdog->mutex, &until);
-}
-
-static void *watch(void *argument) {
-  struct vm_watchdog *watchdog = argument;
-  struct sighting last = {0};
-  pthread_mutex_lock(&watchdog->mutex);
-  while (!watchdog->ending) {
-    wait_for_next_look(watchdog, &last);
-    look(watchdog, &last);
-  }
-  pthread_mutex_unlock(&watchdog->mutex);
-  return NULL;
-}
-
-static int start_thread(struct vm_watchdog *watchdog) {
-  sigset_t all, before;
-  sigfillset(&all); /* signals are for the thread that runs the loop */
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int rc = pthread_create(&watchdog->thread, NULL, watch, watchdog);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return rc;
-}
-
-struct vm_watchdog *vm_watchdog_new(void (*on_stuck)(void *context, unsigned ms), void *context) {
+struct vm_watchdog *vm_watchdog_new(const struct vm_watchdog_events *events, void *context) {
   struct vm_watchdog *watchdog = calloc(1, sizeof *watchdog);
   if (!watchdog) return NULL;
-  watchdog->watched = pthread_self();
-  watchdog->on_stuck = on_stuck;
+  watchdog->events = events;
   watchdog->context = context;
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&watchdog->wake, &attributes);
-  pthread_condattr_destroy(&attributes);
-  pthread_mutex_init(&watchdog->mutex, NULL);
-  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
-  sigemptyset(&action.sa_mask);
-  bool ready = pthread_getcpuclockid(watchdog->watched, &watchdog->watched_clock) == 0 &&
-               sigaction(SIGNAL, &action, NULL) == 0 && start_thread(watchdog) == 0;
-  if (ready) return watchdog;
-  pthread_mutex_destroy(&watchdog->mutex);
-  pthread_cond_destroy(&watchdog->wake);
+  watchdog->parked = true;
+  watchdog->names = place_names_new();
+  if (watchdog->names && open_timer(watchdog) == 0) return watchdog;
+  place_names_free(watchdog->names);
   free(watchdog);
   return NULL;
 }
 
 void vm_watchdog_free(struct vm_watchdog *watchdog) {
-  pthread_mutex_lock(&watchdog->mutex);
-  watchdog->ending = true;
-  pthread_cond_signal(&watchdog->wake);
-  pthread_mutex_unlock(&watchdog->mutex);
-  pthread_join(watchdog->thread, NULL);
+  timer_delete(watchdog->timer);
   signal(SIGNAL, SIG_IGN); /* one that is still under way would find no watchdog */
-  pthread_mutex_destroy(&watchdog->mutex);
-  pthread_cond_destroy(&watchdog->wake);
+  place_names_free(watchdog->names);
   free(watchdog);
 }
 
-void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L) {
-  lua_pushlightuserdata(L, watchdog);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+void vm_watchdog_end_within(struct vm_watchdog *watchdog, unsigned ms) {
+  uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000;
+  if (watchdog->end_ns == 0 || end_ns < watchdog->end_ns) watchdog->end_ns = end_ns;
+  set_timer(watchdog, LOOK_MS);
 }
 
+static void on_probe(lua_State *L, lua_Debug *activation) {
+  (void)activation;
+  watchdog_of(L)->reaches_hooks = *allowhook_of(L) == 0;
+}
+
+static int l_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Inside a hook, hooks are off; before and after they are on. */
+void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L) {
+  watchdog->reaches_hooks = false;
+  bool was_on = *allowhook_of(L) == 1;
+  lua_sethook(L, on_probe, LUA_MASKCALL, 0);
+  lua_pushcfunction(L, l_nothing);
+  lua_call(L, 0, 0);
+  lua_sethook(L, NULL, 0, 0);
+  if (!was_on || *allowhook_of(L) != 1) watchdog->reaches_hooks = false;
+}
+
+void vm_watchdog_learn(struct vm_watchdog *watchdog, lua_State *L) {
+  place_names_learn(watchdog->names, L);
+}
+
+/* --- Entries ------------------------------------------------------------------------------- */
+
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max) {
-  atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
-  atomic_store_explicit(&watchdog->cpu_ms_max, cpu_ms_max, memory_order_relaxed);
-  uint64_t entry = atomic_load_explicit(&watchdog->entry, memory_order_relaxed);
-  atomic_store(&watchdog->entry, entry + 1); /* ordered before the look at `parked` */
-  if (!atomic_load_explicit(&watchdog->parked, memory_order_relaxed)) return;
-  pthread_mutex_lock(&watchdog->mutex);
-  pthread_cond_signal(&watchdog->wake);
-  pthread_mutex_unlock(&watchdog->mutex);
+  watchdog->running = L;
+  watchdog->cpu_ms_max = cpu_ms_max;
+  watchdog->entry = watchdog->entry + 1;
+  if (watchdog->parked) {
+    watchdog->idle_looks = 0;
+    set_timer(watchdog, LOOK_MS);
+  }
+}
+
+/* What the looks noted of the entry that has just ended. */
+static bool settle(struct vm_watchdog *watchdog, unsigned marks) {
+  watchdog->marks = 0;
+  if (marks & HOLDS) {
+    struct vm_hold hold;
+    describe(watchdog, &hold);
+    watchdog->events->on_held(watchdog->context, &hold);
+  }
+  return marks & CONDEMNED;
 }
 
 bool vm_watchdog_leave(struct vm_watchdog *watchdog) {
-  bool overdue = is_condemned(watchdog);
-  uint64_t entry = atomic_load_explicit(&watchdog->entry, memory_order_relaxed);
-  atomic_store_explicit(&watchdog->entry, entry + 1, memory_order_release);
-  atomic_store_explicit(&watchdog->running, NULL, memory_order_relaxed);
+  watchdog->entry = watchdog->entry + 1; /* no look marks anything from here on */
+  unsigned marks = watchdog->marks;
+  bool overdue = marks != 0 && settle(watchdog, marks);
+  watchdog->running = NULL;
   return overdue;
 }
 
 lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L) {
-  lua_State *before = atomic_load_explicit(&watchdog->running, memory_order_relaxed);
-  atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
+  lua_State *before = watchdog->running;
+  watchdog->running = L;
   /* The coroutine that the signal met may have ended by its error; the loop may be in this one. */
-  if (is_condemned(watchdog)) set_hook(L);
+  if (watchdog->marks & CONDEMNED) set_hook(L);
   return before;
 }

@@ -1,26 +1,65 @@
-/* vm/watchdog.h — ends handlers that outlive their CPU budget. Knows Lua's hooks, not libuv.
+/* vm/watchdog.h — ends handlers that outlive their CPU budget, tells of those that hold the loop up.
+ * Knows Lua's hooks, not libuv.
  *
- * The thread that runs Lua writes down what it enters; a thread of the watchdog's own looks now and
- * then, and signals the first one when the same entry has used up its time. */
+ * The thread that runs Lua writes down what it enters. A timer of the kernel interrupts it now and
+ * then, and the signal's handler looks: there is no second thread. */
 #ifndef MOONPORT_VM_WATCHDOG_H
 #define MOONPORT_VM_WATCHDOG_H
+
+#include "vm/place.h"
 
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct vm_watchdog; /* opaque; one per thread that runs Lua */
 
-/* Past this many budgets in one entry (and at least 10 s of CPU) nothing but a C function can be
- * holding the loop: `on_stuck` is called, on the watchdog's thread. It must not return. */
-enum { WATCHDOG_HARD_FACTOR = 10, WATCHDOG_HARD_MS_MIN = 10000 };
+enum {
+  /* Past this many budgets in one entry (and at least 10 s of CPU) nothing but a C function can be
+   * holding the loop: on_stuck() is called. */
+  WATCHDOG_HARD_FACTOR = 10,
+  WATCHDOG_HARD_MS_MIN = 10000,
+  /* An entry that takes longer by the clock on the wall is told. */
+  WATCHDOG_HELD_UP_MS = 500,
+};
 
-/* Watches the calling thread. NULL when a thread or memory cannot be had. */
-struct vm_watchdog *vm_watchdog_new(void (*on_stuck)(void *context, unsigned ms), void *context);
+/* What holds the loop up. */
+struct vm_hold {
+  const char *script;  /* NULL: none; it is not Lua that does */
+  const char *handler; /* "on_data", "timer"; NULL: a finalizer, or the like */
+  uint64_t conn_id;    /* 0: none */
+  unsigned ms;         /* for so long, as far as is known */
+  struct place place;
+};
+
+enum vm_stuck {
+  STUCK_BUDGET, /* processor time: `ms` */
+  STUCK_END,    /* what vm_watchdog_end_within() gave has passed */
+};
+
+struct vm_watchdog_events {
+  /* An entry has taken longer than WATCHDOG_HELD_UP_MS and has not ended. Mostly from a signal
+   * handler. */
+  void (*on_holding)(void *context, const struct vm_hold *hold);
+  /* It has ended. In an ordinary place, but for Lua, which is not to be entered. */
+  void (*on_held)(void *context, const struct vm_hold *hold);
+  /* What runs cannot be ended. From a signal handler; must not return. */
+  void (*on_stuck)(void *context, const struct vm_hold *hold, enum vm_stuck why);
+};
+
+/* Watches the calling thread. NULL when a timer or memory cannot be had. */
+struct vm_watchdog *vm_watchdog_new(const struct vm_watchdog_events *events, void *context);
 void vm_watchdog_free(struct vm_watchdog *watchdog);
+
+/* on_stuck() comes after `ms` on the wall clock, unless an earlier one was given, or the watchdog is
+ * freed before. A signal handler may call it, of any thread. */
+void vm_watchdog_end_within(struct vm_watchdog *watchdog, unsigned ms);
 
 /* Once per state, before it is entered. Raises. */
 void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L);
+/* When the libraries of the first world are open. Raises. */
+void vm_watchdog_learn(struct vm_watchdog *watchdog, lua_State *L);
 /* Around each entry into Lua. `L` is the coroutine that runs. */
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max);
 bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */

@@ -2,6 +2,7 @@
 #include "vm/world.h"
 
 #include "vm/vm_state.h"
+#include "vm/watchdog.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static int build(lua_State *L) {
   vm_open_libraries(L);
   vm_open_coroutine(L);
   vm_open_searchers(L);
+  if (world->vm->options.watchdog) vm_watchdog_learn(world->vm->options.watchdog, L);
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, world->string_metatable);

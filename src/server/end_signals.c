@@ -1,0 +1,64 @@
+/* server/end_signals.c — SIGTERM, SIGINT and SIGQUIT, taken where one can always act — does not know what they end.
+ *
+ * libuv tells a signal in a turn of the loop, and a loop that a script holds up has none. So the
+ * handler is our own: it counts, wakes the loop, and from the second signal on calls who can act
+ * without it. */
+#include "server/end_signals.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Whom the signals are for. A handler has no argument to find it by. */
+static struct end_signals *_Atomic taker;
+
+static void on_signal(int number) {
+  struct end_signals *signals = atomic_load(&taker);
+  int saved_errno = errno;
+  if (!signals) return;
+  unsigned before = atomic_fetch_add(&signals->count, 1);
+  atomic_store(&signals->numbers[before > 0], number);
+  if (before > 0) signals->on_repeated(signals->context);
+  uv_async_send(&signals->turn); /* async-signal-safe, says its documentation */
+  errno = saved_errno;
+}
+
+static void on_turn(uv_async_t *turn) {
+  struct end_signals *signals = turn->data;
+  while (signals->told < atomic_load(&signals->count)) {
+    int number = atomic_load(&signals->numbers[signals->told > 0]);
+    signals->told++;
+    signals->on_signal(signals->context, number);
+  }
+}
+
+static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT};
+
+static int set_handler(void (*handler)(int number)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+  const size_t count = sizeof numbers / sizeof *numbers;
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < count; i++) sigaddset(&action.sa_mask, numbers[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (sigaction(numbers[i], &action, NULL) < 0) return UV_EINVAL;
+  }
+  return 0;
+}
+
+int end_signals_open(struct end_signals *signals, uv_loop_t *uv) {
+  int rc = uv_async_init(uv, &signals->turn, on_turn);
+  if (rc < 0) return rc;
+  signals->turn.data = signals;
+  atomic_store(&taker, signals);
+  return set_handler(on_signal);
+}
+
+void end_signals_retake(void) {
+  if (atomic_load(&taker)) (void)set_handler(on_signal);
+}
+
+void end_signals_close(struct end_signals *signals) {
+  if (!signals->turn.data) return; /* it could not be opened */
+  (void)set_handler(SIG_IGN);
+  atomic_store(&taker, NULL);
+  uv_close((uv_handle_t *)&signals->turn, NULL);
+}

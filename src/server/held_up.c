@@ -1,0 +1,160 @@
+/* server/held_up.c — a loop that a script holds up: what is said of it, and how it ends.
+ *
+ * Most of it runs in a signal handler, in the middle of anything: texts are put together by hand,
+ * for what stdio may lock or allocate, and nothing of the server is changed. */
+#include "server/held_up.h"
+
+#include "base/log.h"
+#include "base/tap.h"
+#include "net/loop.h"
+#include "server/server_state.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  SECOND_SIGNAL_MS = 800, /* it ends within a second, and says so first */
+  CLOSING_MS = 5000,      /* for on_unload, to-be-closed variables and finalizers of all scripts */
+};
+
+struct text {
+  size_t size;
+  char bytes[400];
+};
+
+static void add(struct text *text, const char *piece) {
+  size_t size = strlen(piece);
+  size_t room = sizeof text->bytes - text->size;
+  if (size > room) size = room;
+  memcpy(text->bytes + text->size, piece, size);
+  text->size += size;
+}
+
+static void add_number(struct text *text, unsigned number) {
+  char digits[12];
+  size_t start = sizeof digits - 1;
+  digits[start] = 0;
+  do {
+    digits[--start] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  add(text, digits + start);
+}
+
+/* "0.5 s" */
+static void add_seconds(struct text *text, unsigned ms) {
+  add_number(text, ms / 1000);
+  add(text, ".");
+  add_number(text, ms / 100 % 10);
+  add(text, " s");
+}
+
+/* " in on_data (x.lua:3), in os.execute" */
+static void add_place(struct text *text, const struct vm_hold *hold) {
+  const struct place *place = &hold->place;
+  add(text, " in ");
+  add(text, hold->handler ? hold->handler : "a finalizer");
+  if (place->file[0]) {
+    add(text, " (");
+    add(text, place->file);
+    add(text, ":");
+    add_number(text, (unsigned)(place->line > 0 ? place->line : 0));
+    add(text, ")");
+  }
+  if (place->call[0]) {
+    add(text, ", in ");
+    add(text, place->call);
+  }
+}
+
+static struct log_record record_of(const struct vm_hold *hold, enum log_level level,
+                                   const struct text *text) {
+  return (struct log_record){
+      .level = level,
+      .script = hold->script,
+      .conn = hold->conn_id,
+      .message = text->bytes,
+      .message_size = text->size,
+  };
+}
+
+static void on_holding(void *context, const struct vm_hold *hold) {
+  const struct server *server = context;
+  struct text text = {0};
+  end_signals_retake();
+  add(&text, "the loop is held up for ");
+  add_seconds(&text, hold->ms);
+  add_place(&text, hold);
+  struct log_record record = record_of(hold, LOG_WARN, &text);
+  log_write_from_signal(server->options.log, &record);
+}
+
+static void tell_event(const struct server *server, const struct vm_hold *hold) {
+  struct tap *tap = net_loop_tap(server->loop);
+  struct event event = {.kind = EVENT_STALL, .conn = hold->conn_id, .script = hold->script};
+  if (!tap_wants(tap, EVENT_STALL)) return;
+  event.of.stall.handler = hold->handler;
+  event.of.stall.call = hold->place.call[0] ? hold->place.call : NULL;
+  event.of.stall.file = hold->place.file[0] ? hold->place.file : NULL;
+  event.of.stall.line = hold->place.line > 0 ? (uint64_t)hold->place.line : 0;
+  event.of.stall.took_ms = hold->ms;
+  tap_emit(tap, &event);
+}
+
+static void on_held(void *context, const struct vm_hold *hold) {
+  struct server *server = context;
+  struct text text = {0};
+  server->stalls++;
+  if (hold->ms > server->stall_ms_max) server->stall_ms_max = hold->ms;
+  add(&text, "the loop was held up for ");
+  add_seconds(&text, hold->ms);
+  add_place(&text, hold);
+  struct log_record record = record_of(hold, LOG_WARN, &text);
+  log_write(server->options.log, &record);
+  tell_event(server, hold);
+}
+
+static void end_process(const struct server *server, const struct vm_hold *hold,
+                        enum log_level level, const struct text *text, int code) {
+  struct log_record record = record_of(hold, level, text);
+  log_write_from_signal(server->options.log, &record);
+  _exit(code);
+}
+
+static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+  const struct server *server = context;
+  struct text text = {0};
+  if (why == STUCK_BUDGET) {
+    add_seconds(&text, hold->ms);
+    add(&text, " of processor time");
+    add_place(&text, hold);
+    add(&text, ", which cannot be interrupted: ending the process");
+    end_process(server, hold, LOG_ERROR, &text, SERVER_EXIT_STUCK);
+  }
+  bool closing = server->phase == CLOSED;
+  add(&text, closing ? "the scripts could not be closed in time" : "second signal: the loop is");
+  if (hold->script) {
+    add(&text, closing ? ": stuck" : " stuck");
+    add_place(&text, hold);
+  } else if (!closing) {
+    add(&text, " busy");
+  }
+  add(&text, closing ? ": ending without" : ": ending the process");
+  end_process(server, hold, closing ? LOG_WARN : LOG_ERROR, &text, closing ? 0 : SERVER_EXIT_STUCK);
+}
+
+const struct vm_watchdog_events held_up_events = {
+    .on_holding = on_holding,
+    .on_held = on_held,
+    .on_stuck = on_stuck,
+};
+
+void held_up_end_soon(void *context) {
+  const struct server *server = context;
+  vm_watchdog_end_within(server->watchdog, SECOND_SIGNAL_MS);
+}
+
+void held_up_bound_closing(struct server *server) {
+  server->phase = CLOSED;
+  vm_watchdog_end_within(server->watchdog, CLOSING_MS);
+}

@@ -1,0 +1,17 @@
+/* server/held_up.h — a loop that a script holds up: what is said of it, and how it ends. */
+#ifndef MOONPORT_SERVER_HELD_UP_H
+#define MOONPORT_SERVER_HELD_UP_H
+
+#include "vm/watchdog.h"
+
+struct server;
+
+/* Their context is a struct server. */
+extern const struct vm_watchdog_events held_up_events;
+
+/* The second signal came: the loop has so long to end by itself. For a signal handler. */
+void held_up_end_soon(void *server);
+/* The same for closing the scripts, when everything else has ended. */
+void held_up_bound_closing(struct server *server);
+
+#endif

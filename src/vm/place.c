@@ -1,0 +1,141 @@
+/* vm/place.c — where a state is, read without touching it — does not know who asks, or why.
+ *
+ * lua_getstack() and lua_getinfo("Sln") only read: they follow the list of calls and look into the
+ * bytecode, push nothing and allocate nothing. A signal handler asks when a C function has run for
+ * long; that function's call, and those below it, then stand still. It may yet meet the interpreter
+ * between two stores of one call, and find a pointer that is not set yet: what faults then is caught
+ * and leaves the place empty. */
+#include "vm/place.h"
+
+#include <lauxlib.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 256, LEVELS_MAX = 20 };
+
+struct named {
+  lua_CFunction function;
+  char name[sizeof(((struct place *)0)->call)];
+};
+
+struct place_names {
+  size_t count;
+  bool reads_functions; /* function_of() works with this Lua */
+  struct named rows[NAMES_MAX];
+};
+
+/* The C function of a call, without pushing it, which would write to the stack. A CallInfo of Lua 5.4
+ * begins with the function's slot, a slot is a value and a tag, and 0x16 is the tag of a C function
+ * without upvalues. place_names_learn() makes sure. */
+static lua_CFunction function_of(const lua_Debug *activation) {
+  struct slot {
+    lua_CFunction function;
+    unsigned char tag;
+  };
+  enum { TAG_LIGHT_C_FUNCTION = 0x16 };
+  struct slot *slot;
+  memcpy(&slot, (const void *)activation->i_ci, sizeof slot);
+  return slot->tag == TAG_LIGHT_C_FUNCTION ? slot->function : NULL;
+}
+
+static int l_probe(lua_State *L) {
+  lua_Debug activation;
+  struct place_names *names = lua_touserdata(L, 1);
+  names->reads_functions = lua_getstack(L, 0, &activation) && function_of(&activation) == l_probe;
+  return 0;
+}
+
+struct place_names *place_names_new(void) {
+  return calloc(1, sizeof(struct place_names));
+}
+
+void place_names_free(struct place_names *names) {
+  free(names);
+}
+
+/* Adds the C functions of the table on top, "prefix.key". */
+static void add_functions(struct place_names *names, lua_State *L, const char *prefix,
+                          const char *separator) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_CFunction function = lua_tocfunction(L, -1);
+    if (function && lua_type(L, -2) == LUA_TSTRING && names->count < NAMES_MAX) {
+      struct named *row = &names->rows[names->count++];
+      const char *name = lua_pushfstring(L, "%s%s%s", prefix, separator, lua_tostring(L, -2));
+      row->function = function;
+      strncpy(row->name, name, sizeof row->name - 1);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+void place_names_learn(struct place_names *names, lua_State *L) {
+  static const char *const libraries[] = {"os",        "io",   "string", "table",
+                                          "coroutine", "utf8", "debug",  "math"};
+  if (names->count > 0) return;
+  lua_pushcfunction(L, l_probe);
+  lua_pushlightuserdata(L, names);
+  lua_call(L, 1, 0);
+  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+    if (lua_getglobal(L, libraries[i]) == LUA_TTABLE) add_functions(names, L, libraries[i], ".");
+    lua_pop(L, 1);
+  }
+  if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
+    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) add_functions(names, L, "file", ":");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_pushglobaltable(L);
+  add_functions(names, L, "", "");
+  lua_pop(L, 1);
+}
+
+static const char *name_of(const struct place_names *names, const lua_Debug *activation) {
+  lua_CFunction function = names && names->reads_functions ? function_of(activation) : NULL;
+  for (size_t i = 0; function && i < names->count; i++) {
+    if (names->rows[i].function == function) return names->rows[i].name;
+  }
+  return activation->name ? activation->name : "a C function";
+}
+
+void place_read(lua_State *L, const struct place_names *names, struct place *out) {
+  lua_Debug activation;
+  *out = (struct place){0};
+  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
+    if (!lua_getinfo(L, "Sln", &activation)) return;
+    bool is_c = *activation.what == 'C';
+    if (is_c && level == 0) {
+      strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);
+    }
+    if (is_c) continue;
+    strncpy(out->file, activation.short_src, sizeof out->file - 1);
+    out->line = activation.currentline;
+    return;
+  }
+}
+
+/* Where on_fault() goes. Written and read by one thread: a signal handler has no other place. */
+static sigjmp_buf fault_exit;
+
+static void on_fault(int number) {
+  (void)number;
+  siglongjmp(fault_exit, 1);
+}
+
+void place_read_from_signal(lua_State *L, const struct place_names *names, struct place *out) {
+  struct sigaction caught = {.sa_handler = on_fault}, before_segv, before_bus;
+  struct place read;
+  *out = (struct place){0};
+  sigemptyset(&caught.sa_mask);
+  sigaction(SIGSEGV, &caught, &before_segv);
+  sigaction(SIGBUS, &caught, &before_bus);
+  if (sigsetjmp(fault_exit, 1) == 0) {
+    place_read(L, names, &read);
+    *out = read;
+  }
+  sigaction(SIGSEGV, &before_segv, NULL);
+  sigaction(SIGBUS, &before_bus, NULL);
+}

@@ -1,0 +1,96 @@
+-- budget_spec.lua — limits.cpu_ms against what hooks do not reach by themselves.
+--
+-- Rows 5, 6, 7 and 43 of the project's catalogue of faults; plain loops are in faults_spec.lua.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+-- "?" asks whether the server still serves; what else comes is a line of Lua.
+local obeying = [[
+  return {
+    limits = { cpu_ms = %d },
+    timeouts = { linger = 1 },
+    on_data = function(conn, data)
+      if data == "?" then return conn:send("!") end
+      assert(load(data, "=told"))()
+      conn:send("done")
+    end,
+  }
+]]
+
+local function assert_serves(server)
+  local peer = server:connect()
+  peer:send("?")
+  assert.equal("!", peer:receive(1))
+  peer:close()
+end
+
+local function start(moonport, cpu_ms, options)
+  return moonport:start(obeying:format(cpu_ms or 1000), options)
+end
+
+-- A finalizer runs with hooks off, and so does the message handler of an error that the budget's
+-- own hook raised; on a deep stack the signal came again before its hook was set. All of them ended
+-- the whole server.
+describe("the processor budget", function()
+  local moonport = rig.new()
+
+  local stubborn = {
+    ["a deep stack"] = "local function f() f() end while true do pcall(f) end",
+    ["a loop in a message handler"] =
+      "xpcall(function() while true do end end, function() while true do end end)",
+    ["message handlers that loop, again and again"] =
+      "while true do xpcall(error, function() while true do end end) end",
+    ["a message handler that calls xpcall"] = [[
+      local function h() xpcall(error, h) while true do end end
+      while true do xpcall(error, h) end]],
+    ["a loop in a finalizer"] =
+      "setmetatable({}, { __gc = function() while true do end end }) collectgarbage()",
+    ["a loop in a finalizer in a coroutine"] = [[
+      coroutine.wrap(function()
+        setmetatable({}, { __gc = function() while true do end end }) collectgarbage()
+      end)()]],
+  }
+  for name, body in pairs(stubborn) do
+    it("ends " .. name .. " as often as it comes, and the server goes on", function()
+      local server = start(moonport, 100)
+      server:allow_log(".")
+      for _ = 1, 3 do
+        local peer = server:connect()
+        peer:send(body)
+        assert.equal("", peer:receive_all())
+        peer:close()
+        assert_serves(server)
+      end
+      server:wait_for("used more than limits%.cpu_ms = 100")
+    end)
+  end
+
+  it("lets a message handler that comes to its end have its say", function()
+    local server = start(moonport, 100)
+    server:allow_log("limits%.cpu_ms")
+    local peer = server:connect()
+    peer:send([[
+      xpcall(function() while true do end end, function(m) print("> " .. debug.traceback(m)) end)
+    ]])
+    assert.equal("", peer:receive_all())
+    server:wait_for("^> told:1: used more than limits%.cpu_ms.*traceback")
+  end)
+
+  -- on_stuck() in server/held_up.c. Ten budgets and at least ten seconds of processor time.
+  it("ends the process for a C function that does not end, and names it", function()
+    local server = start(moonport, 100)
+    server:allow_log(".")
+    server:connect():send("table.move({}, 1, 1 << 60, 2)")
+    local patience = loop.deadline_seconds
+    loop.deadline_seconds = 100 -- for ten seconds of processor time on a busy machine
+    local code, signal = server:wait()
+    loop.deadline_seconds = patience
+    assert.same({ 3, 0 }, { code, signal })
+    local last = server.log[#server.log]
+    assert.matches("^1%d%.%d s of processor time in on_data %(told:1%), in table%.move, " ..
+      "which cannot be interrupted: ending the process$", last.message)
+    assert.same({ "error", "test.lua", 1 }, { last.level, last.script, last.conn })
+    server.expected_code = 3
+  end)
+end)

@@ -1,0 +1,111 @@
+-- held_up_spec.lua — a script that holds the loop up: it is told while it lasts and afterwards.
+--
+-- Row 55 of the project's catalogue of faults.
+
+local control = require "tests.support.control"
+local events = require "tests.support.events"
+local rig = require "tests.support.rig"
+
+-- "?" asks whether the server still serves; what else comes is a line of Lua.
+local obeying = [[
+  return {
+    limits = { cpu_ms = %d },
+    timeouts = { linger = 1 },
+    on_data = function(conn, data)
+      if data == "?" then return conn:send("!") end
+      assert(load(data, "=told"))()
+      conn:send("done")
+    end,
+  }
+]]
+
+local function assert_serves(server)
+  local peer = server:connect()
+  peer:send("?")
+  assert.equal("!", peer:receive(1))
+  peer:close()
+end
+
+local function start(moonport, cpu_ms, options)
+  return moonport:start(obeying:format(cpu_ms or 1000), options)
+end
+
+local sleep = "os.execute('exec sleep %s')"
+
+describe("a loop that is held up", function()
+  local moonport = rig.new()
+
+  -- What blocks uses no processor time, so no budget ends it; everybody else waits meanwhile.
+  local blocking = {
+    ["os.execute"] = { "os.execute('exec sleep 0.8')", "os%.execute" },
+    ["file:close"] = { "io.popen('exec sleep 0.8'):close()", "file:close" },
+    ["file:read"] = { "local f = io.popen('exec sleep 0.8') f:read('a') f:close()", "file:read" },
+  }
+  for name, case in pairs(blocking) do
+    it("is told while it lasts and afterwards, with its place: " .. name, function()
+      local server = start(moonport)
+      local peer = server:connect()
+      peer:send(case[1])
+      local place = " in on_data %(told:1%), in " .. case[2] .. "$"
+      local during = server:wait_for("^the loop is held up for %d+%.%d s" .. place)
+      local after = server:wait_for("^the loop was held up for %d+%.%d s" .. place)
+      assert.equal("done", peer:receive(4))
+      for _, record in ipairs({ during, after }) do
+        assert.same({ "warn", "test.lua", 1 }, { record.level, record.script, record.conn })
+      end
+      assert.is_true(tonumber(after.message:match("for ([%d.]+) s")) >= 0.7)
+      assert_serves(server)
+    end)
+  end
+
+  it("by Lua code is told with the line", function()
+    local server = start(moonport, 5000)
+    server:connect():send("local t = os.clock() + 0.9\nwhile os.clock() < t do\nend")
+    server:wait_for("^the loop is held up for .* in on_data %(told:[23]%)")
+    server:wait_for("^the loop was held up for .* in on_data %(told:[23]%)")
+    assert_serves(server)
+  end)
+
+  it("is told of timers, tasks, finalizers and the load of a script", function()
+    local server = moonport:start([[
+      local timer, task = require "moonport.timer", require "moonport.task"
+      os.execute("exec sleep 0.7")
+      timer.after(0, function()
+        os.execute("exec sleep 0.7")
+        task.spawn(function()
+          coroutine.wrap(function() os.execute("exec sleep 0.7") end)()
+          setmetatable({}, { __gc = function() os.execute("exec sleep 0.7") end })
+          timer.after(0, function() collectgarbage() end)
+        end)
+      end)
+      return { on_data = print }
+    ]])
+    local places = { "load %(.*:2%)", "timer %(.*:4%)", "task %(.*:6%)", "timer %(.*:7%)" }
+    for _, where in ipairs(places) do
+      server:wait_for("was held up for .* in " .. where .. ", in os%.execute$")
+    end
+  end)
+
+  it("is counted in status, and is an event", function()
+    local server = start(moonport, 1000, { control = true })
+    local watch = events.watch(server)
+    assert.equal(0, select(2, control.ask_once(server, "status")).stalls)
+    local peer = server:connect()
+    peer:send(sleep:format("0.8"))
+    assert.equal("done", peer:receive(4))
+    local event = watch:wait({ event = "stall" })
+    assert.same({ "on_data", "os.execute", "told", 1, "test.lua" },
+      { event.handler, event.call, event.file, event.line, event.script })
+    assert.is_true(event.took_ms >= 700)
+    local _, status = control.ask_once(server, "status")
+    assert.equal(1, status.stalls)
+    assert.is_true(status.stall_max_s >= 0.7)
+  end)
+
+  it("by nothing is not told", function()
+    local server = start(moonport)
+    for _ = 1, 50 do assert_serves(server) end
+    local _, count = server:log_text():gsub("the loop was held up", "")
+    assert.is_true(count < 5, server:log_text()) -- a busy machine may hold one up
+  end)
+end)
