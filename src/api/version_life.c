@@ -83,5 +83,6 @@ bool version_tell_loaded(struct version *version, unsigned before) {
 }
 
 void version_tell_unloaded(struct version *version, unsigned next) {
-  if (service_has(&version->service, HANDLER_ON_UNLOAD)) tell(version, call_on_unload, next);
+  if (!service_has(&version->service, HANDLER_ON_UNLOAD)) return;
+  if (runtime_has_time(version->runtime)) tell(version, call_on_unload, next);
 }

@@ -23,3 +23,16 @@ int file_open_regular(const char *path, long long size_max, struct stat *status)
   close(fd);
   return rc;
 }
+
+bool file_error_is_passing(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EINTR:
+    case EAGAIN:
+    case EIO:
+    case ETIMEDOUT: return true;
+    default: return false;
+  }
+}

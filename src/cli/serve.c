@@ -21,6 +21,7 @@ int serve_command(const struct command_call *call) {
   options.grace_ms = options_number(call->options, "grace");
   options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
+  options.trial_ms = options_number(call->options, "trial");
   options.control = controlled ? &control : NULL;
   struct server *server = NULL;
   int rc = server_open(&options, &server);

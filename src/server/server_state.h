@@ -3,6 +3,7 @@
 #define MOONPORT_SERVER_SERVER_STATE_H
 
 #include "server/notify.h"
+#include "server/reload_state.h"
 #include "server/script.h"
 #include "server/server.h"
 
@@ -32,6 +33,7 @@ struct server {
   bool handles_open;
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
+  struct reload_round round;
   bool sources_changed; /* since the watch was last told which files there are */
   uv_signal_t on_term;
   uv_signal_t on_int;
@@ -63,7 +65,7 @@ void server_free_left(struct server *server);
 void server_follow_open(struct server *server);
 void server_follow_close(struct server *server);
 /* The scripts, or what they consist of, are others now. */
-void server_sources_changed(void *context); /* a struct server */
+void server_sources_changed(struct server *server);
 void server_follow_update(struct server *server);
 
 #endif

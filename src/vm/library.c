@@ -4,13 +4,17 @@
  * Lua's symbols for them. */
 #include "vm/library.h"
 
+#include "base/file.h"
 #include "vm/loader.h"
 #include "vm/vm_state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
 
@@ -61,6 +65,14 @@ static void note_missing(lua_State *L, const char *name, const char *found) {
   lua_pop(L, 1);
 }
 
+/* package.searchpath() does not tell why it found nothing: 0, or the errno of opening any file. */
+static int shortage(void) {
+  int fd = open("/", O_PATH | O_CLOEXEC);
+  if (fd < 0) return errno;
+  close(fd);
+  return 0;
+}
+
 /* Searcher: package.path, as Lua's own, by moonport's loader. */
 static int search_path(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -70,7 +82,12 @@ static int search_path(lua_State *L) {
   lua_getfield(L, -3, "path");
   lua_call(L, 2, 2);
   if (lua_isnil(L, -2)) {
-    note_missing(L, name, NULL);
+    int error = shortage();
+    if (file_error_is_passing(error)) {
+      loader_note_shortage(L, error);
+    } else {
+      note_missing(L, name, NULL);
+    }
     return 1; /* where it looked */
   }
   lua_pop(L, 1);

@@ -218,3 +218,7 @@ lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L) {
   if (is_condemned(watchdog)) set_hook(L);
   return before;
 }
+
+lua_State *vm_watchdog_running(struct vm_watchdog *watchdog) {
+  return atomic_load_explicit(&watchdog->running, memory_order_relaxed);
+}
