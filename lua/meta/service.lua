@@ -83,6 +83,7 @@
 
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
+---@field versions? integer versions of the script in use at once; 16. Beyond it the oldest one drains
 ---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it
 ---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"
 ---@field cpu_ms? integer processor time of a handler up to its next wait; 1000. 0: no limit

@@ -128,6 +128,7 @@ local GROUPS = {
     memory = { size, "256M", "memory" },
     cpu_ms = { integer_from(0, 3600000), 1000, "cpu_ms" },
     message = { size, "1M", "message" },
+    versions = { integer_from(1, 1000), 16, "versions" },
   },
   timeouts = {
     idle = { seconds, 300, "idle_ms" },

@@ -151,6 +151,7 @@ static void on_end(void *owner, bool failed) {
     finish(runtime, self);
   }
   deliver_pending(runtime, self);
+  runtime->on_room(runtime->context); /* one that has closed counts until its handlers have ended */
 }
 
 static void on_cancel(void *owner) {
@@ -165,6 +166,7 @@ static void on_cancel(void *owner) {
   } else {
     deliver_pending(self->runtime, self);
   }
+  self->runtime->on_room(self->runtime->context);
 }
 
 /* Enters Lua for a handler of `self` and sees to what follows. */
@@ -235,7 +237,7 @@ static void tell(struct runtime *runtime, struct api_conn *self, enum handler ha
 
 static void tell_closed(struct runtime *runtime, struct api_conn *self) {
   const char *word = reason_name(self->past ? self->past->reason : REASON_NONE);
-  if (!service_has(service_of(self), HANDLER_ON_CLOSE)) {
+  if (!service_has(service_of(self), HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
     api_conn_release(runtime, self);
     return;
   }

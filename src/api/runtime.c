@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 /* Registry key of the list of strings that outputs borrow. */
 static const char anchors_key = 0;
@@ -91,6 +92,19 @@ void runtime_cancel(struct runtime *runtime, struct vm_task *task) {
   settle(runtime);
 }
 
+void runtime_cancel_world(struct runtime *runtime, const struct vm_world *world) {
+  vm_cancel_world(runtime->vm, world);
+  runtime->cancelled = true;
+  net_defer_ask(runtime->defer);
+  settle(runtime);
+}
+
+bool runtime_has_time(struct runtime *runtime) {
+  if (runtime->ends_at_ms == 0 || uv_hrtime() / 1000000 < runtime->ends_at_ms) return true;
+  runtime->cut_off++;
+  return false;
+}
+
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size) {
   if (runtime->tap && api_is_told(runtime, EVENT_LOG)) {
@@ -133,6 +147,7 @@ void runtime_fault(struct runtime *runtime, const char *format, ...) {
 
 void runtime_forget_fault(struct runtime *runtime) {
   runtime->fault[0] = 0;
+  runtime->shortage = 0;
 }
 
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,

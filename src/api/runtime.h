@@ -40,8 +40,11 @@ struct runtime {
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
-  char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
-  int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
+  uint64_t ends_at_ms; /* of uv_hrtime(); no handler is called any more then; 0: it is not known */
+  size_t cut_off;      /* handlers that were not called for it */
+  char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
+  int shortage;        /* an errno for which the script is not to blame, since then; 0: none */
+  int anchor_count;    /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
   void (*on_room)(void *context);
   void *context;
@@ -58,6 +61,9 @@ struct runtime *runtime_of(lua_State *L);
 enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,
                              const struct vm_owner *owner, struct vm_task **task);
 void runtime_cancel(struct runtime *runtime, struct vm_task *task);
+void runtime_cancel_world(struct runtime *runtime, const struct vm_world *world);
+/* False, and counts it in `cut_off`, when the server must have ended by now: no Lua any more. */
+bool runtime_has_time(struct runtime *runtime);
 bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket);
 
 /* Raises when the script is about to be freed, and may begin nothing any more. */

@@ -126,6 +126,7 @@ static void take_service(lua_State *L, int table, struct service *service) {
   service->message_bytes_max = (size_t)integer_field(L, table, "message");
   service->memory_bytes_max = (size_t)integer_field(L, table, "memory");
   service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
+  service->versions_max = (size_t)integer_field(L, table, "versions");
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");

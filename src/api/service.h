@@ -45,7 +45,8 @@ struct service {
   size_t message_bytes_max;
   size_t memory_bytes_max;
   unsigned cpu_ms_max;
-  uint64_t idle_ms; /* the times: 0 is off */
+  size_t versions_max; /* alive at once, of the script; beyond that the oldest drain */
+  uint64_t idle_ms;    /* the times: 0 is off */
   uint64_t write_ms;
   uint64_t linger_ms;
 };

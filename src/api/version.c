@@ -21,6 +21,7 @@
 
 enum {
   SWEEP_CONNS = 256,    /* told on_reload in one turn */
+  UNWIND_MS = 5000,     /* for handlers of connections that a drain has closed */
   COLLECTOR_CYCLES = 2, /* the first finds what is dead and runs finalizers, the second frees it */
   SOURCES_MAX = 10000,  /* a script that reads more files than that is not followed further */
 };
@@ -124,6 +125,12 @@ void version_free(struct version *version) {
   free(version);
 }
 
+static bool is_used(const struct version *version) {
+  const struct cohort *cohort = version->cohort;
+  if (version == version->runtime->current) return true;
+  return cohort && (cohort->group.count > 0 || cohort->closing > 0);
+}
+
 /* --- Coming into force --------------------------------------------------------------------- */
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
@@ -169,13 +176,21 @@ static void close_cohort(struct version *version) {
   net_loop_flush(version->runtime->loop);
 }
 
+/* Closes the connections; handlers that still wait a while later will never end by themselves. */
 static void on_drain_deadline(void *owner) {
-  close_cohort(owner);
+  struct version *version = owner;
+  if (!version->was_closed) {
+    version->was_closed = true;
+    close_cohort(version);
+  } else if (version->cohort && version->cohort->closing > 0 && version->cohort->group.count == 0) {
+    runtime_cancel_world(version->runtime, version->world);
+  }
 }
 
 static void let_drain(struct version *before, uint64_t drain_ms) {
   if (before->drain) return;
-  before->drain = net_timer_open(before->runtime->loop, drain_ms, 0, on_drain_deadline, before);
+  before->drain =
+      net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, on_drain_deadline, before);
   if (!before->drain) close_cohort(before); /* no memory to wait with */
 }
 
@@ -200,6 +215,22 @@ static void follow(struct version *version, struct version *before, uint64_t dra
   }
 }
 
+/* A version whose connections never end would be there for ever, and each change leaves one more. */
+static void bound_versions(struct runtime *runtime, size_t versions_max, uint64_t drain_ms) {
+  size_t staying = 0;
+  for (struct list *link = runtime->versions.prev; link != &runtime->versions; link = link->prev) {
+    struct version *version = LIST_ELEMENT(link, struct version, link);
+    if (!is_used(version) || version->is_outdated || ++staying <= versions_max) continue;
+    version->is_outdated = true;
+    runtime_logf(runtime, LOG_WARN,
+                 "limits.versions = %zu reached: version %u is let go; its %zu connections may go "
+                 "on for %.3g s",
+                 versions_max, version->number, version->cohort->group.count,
+                 (double)drain_ms / 1000);
+    let_drain(version, drain_ms);
+  }
+}
+
 void version_put_in_force(struct version *version, uint64_t drain_ms) {
   struct runtime *runtime = version->runtime;
   struct version *before = runtime->current;
@@ -209,6 +240,7 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   list_append(&runtime->versions, &version->link);
   vm_set_budget(runtime->vm, &budget);
   if (before) follow(version, before, drain_ms);
+  if (before) bound_versions(runtime, version->service.versions_max, drain_ms);
   if (version->cohort) apply_limits(&version->cohort->group, &version->service);
   apply_limits(&runtime->sequential, &version->service);
   if (before) end_own(before);
@@ -216,12 +248,6 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
 }
 
 /* --- What uses it ----------------------------------------------------------------------------- */
-
-static bool is_used(const struct version *version) {
-  const struct cohort *cohort = version->cohort;
-  if (version == version->runtime->current) return true;
-  return cohort && (cohort->group.count > 0 || cohort->closing > 0);
-}
 
 static void free_unused(struct runtime *runtime) {
   struct list *link = runtime->versions.next;
@@ -280,6 +306,16 @@ void versions_changed(struct runtime *runtime) {
 
 /* --- Over all versions --------------------------------------------------------------------- */
 
+size_t runtime_conn_burden(const struct runtime *runtime) {
+  size_t count = 0;
+  const struct list *versions = &runtime->versions;
+  for (const struct list *link = versions->next; link != versions; link = link->next) {
+    const struct cohort *cohort = LIST_ELEMENT(link, struct version, link)->cohort;
+    if (cohort) count += cohort->group.count + cohort->closing;
+  }
+  return count;
+}
+
 size_t runtime_conn_count(const struct runtime *runtime) {
   return (size_t)runtime_totals(runtime).open;
 }
@@ -326,14 +362,15 @@ static struct source *append_source(struct version *version, const char *path) {
   return source;
 }
 
-void version_note_source(struct version *version, const char *path, const char *bytes,
-                         size_t size) {
+const struct source *version_note_source(struct version *version, const char *path,
+                                         const char *bytes, size_t size) {
   struct source *source = find_source(version, path);
   if (!source) source = append_source(version, path);
-  if (!source) return;
+  if (!source) return NULL;
   source->was_read = bytes != NULL;
   source->digest = digest_empty();
   if (bytes) digest_add(&source->digest, bytes, size);
+  return source;
 }
 
 void sources_free(struct source *sources, size_t count) {

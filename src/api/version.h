@@ -55,6 +55,8 @@ struct version {
   struct service service;
   struct vm_world *world;
   struct cohort *cohort;   /* NULL once the next version has adopted it */
+  bool was_closed;         /* the drain's deadline has passed */
+  bool is_outdated;        /* limits.versions was reached: its connections are to end */
   struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */
   struct list belongings;
   struct source *sources; /* its own file and what it required */
@@ -83,8 +85,10 @@ void version_own(struct version *version, struct belonging *belonging,
                  const struct belonging_kind *kind);
 size_t version_count_owned(const struct version *version, const char *kind_name);
 
-/* Adds a file, unless memory is out; `bytes` is NULL when it could not be read. */
-void version_note_source(struct version *version, const char *path, const char *bytes, size_t size);
+/* Adds a file; `bytes` is NULL when it could not be read. NULL: memory is out. The result is valid
+ * until the next call. */
+const struct source *version_note_source(struct version *version, const char *path,
+                                         const char *bytes, size_t size);
 void sources_free(struct source *sources, size_t count);
 /* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
 void versions_settle(struct runtime *runtime);
@@ -93,6 +97,8 @@ void versions_changed(struct runtime *runtime);
 
 /* Over all versions. */
 size_t runtime_conn_count(const struct runtime *runtime);
+/* With those that have closed and whose handlers still wait. */
+size_t runtime_conn_burden(const struct runtime *runtime);
 void runtime_conn_each(struct runtime *runtime, void (*visit)(struct conn *conn, void *context),
                        void *context);
 struct conn_totals {

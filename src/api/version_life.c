@@ -88,6 +88,8 @@ bool version_tell_loaded(struct version *version, unsigned before) {
 }
 
 void version_tell_unloaded(struct version *version, unsigned next) {
-  if (service_has(&version->service, HANDLER_ON_UNLOAD))
+  if (!service_has(&version->service, HANDLER_ON_UNLOAD)) return;
+  if (runtime_has_time(version->runtime)) {
     tell(version, HANDLER_ON_UNLOAD, call_on_unload, next);
+  }
 }

@@ -86,3 +86,16 @@ bool file_is_below(const char *real_path, const char *directory) {
   size_t size = strcmp(real, "/") == 0 ? 0 : strlen(real);
   return strncmp(real_path, real, size) == 0 && (real_path[size] == '/' || !real_path[size]);
 }
+
+bool file_error_is_passing(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EINTR:
+    case EAGAIN:
+    case EIO:
+    case ETIMEDOUT: return true;
+    default: return false;
+  }
+}

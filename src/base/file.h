@@ -25,4 +25,8 @@ int file_find(const char *path, bool follows, struct file_place *out);
 /* Whether the real path is `directory`'s, or of something in it. */
 bool file_is_below(const char *real_path, const char *directory);
 
+/* Whether this errno of a call on a path tells nothing of what is there: descriptors or memory are
+ * out, or the medium failed. What was known of the path before still holds. */
+bool file_error_is_passing(int error);
+
 #endif

@@ -19,6 +19,7 @@ static int serve(const struct command_call *call, const struct control_address *
   options.grace_ms = options_number(call->options, "grace");
   options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
+  options.trial_ms = options_number(call->options, "trial");
   options.control = control;
   struct server *server = NULL;
   int rc = server_open(&options, &server);

@@ -20,8 +20,9 @@ enum {
   TRACE = 1u << 12,
   REPLAY = 1u << 13,
   CONSOLE = 1u << 14,
-  SCRIPTS = SERVE | CHECK | DOCTOR, /* what loads scripts */
-  LUA = SCRIPTS | RUN | REPLAY,     /* what runs Lua */
+  TRIAL = 1u << 15,
+  SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
+  LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE | CONSOLE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
@@ -153,6 +154,17 @@ const struct command command_rows[] = {
         .hidden = true,
         .run = completions_command,
     },
+    {
+        .name = "trial",
+        .bit = TRIAL,
+        .words = "PATH...",
+        .words_kind = WORDS_SCRIPTS,
+        .words_min = 1,
+        .words_max = SIZE_MAX,
+        .summary = "load scripts as a server does before it takes on a change of them",
+        .hidden = true,
+        .run = trial_command,
+    },
 };
 const size_t command_count = sizeof command_rows / sizeof command_rows[0];
 
@@ -215,6 +227,15 @@ const struct option_row option_rows[] = {
         .help = "reload only when told to: SIGHUP, moonport reload",
         .commands = SERVE,
         .kind = OPTION_FLAG,
+    },
+    {
+        .name = "trial",
+        .argument = "SECONDS",
+        .env = "MOONPORT_TRIAL",
+        .help = "how long loading a changed script may take, in a process of its own; 0: no trial",
+        .fallback = "5",
+        .commands = SERVE,
+        .kind = OPTION_SECONDS,
     },
     {
         .name = "welcome",

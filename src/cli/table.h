@@ -24,6 +24,7 @@ const struct command *command_default(void);
 /* One file each. */
 int serve_command(const struct command_call *call);
 int check_command(const struct command_call *call);
+int trial_command(const struct command_call *call);
 int run_command(const struct command_call *call);
 int status_command(const struct command_call *call);
 int conns_command(const struct command_call *call);

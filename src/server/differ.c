@@ -19,6 +19,7 @@ static bool is_gone(const struct scan *scan, struct scan_file *file, uint64_t no
 
 /* Whether there is something to tell of the file. */
 static bool file_differs(const struct scan *scan, struct scan_file *file, uint64_t now_ms) {
+  if (file->now.state == FILE_UNKNOWN) return false; /* nothing could be told of it yet */
   if (file->now.state != FILE_ABSENT) file->missing_since_ms = 0;
   if (file->known.state == FILE_UNKNOWN && !file->listed) file->known = file->now;
   if (file_print_equal(file->now, file->known)) return false;

@@ -55,8 +55,7 @@ void server_follow_update(struct server *server) {
   free(list.files);
 }
 
-void server_sources_changed(void *context) {
-  struct server *server = context;
+void server_sources_changed(struct server *server) {
   server->sources_changed = true;
   net_defer_ask(server->turn);
 }

@@ -39,7 +39,7 @@ static bool is_news(struct listen_set *set, uint64_t *told_ms) {
 
 static void check_full(struct listen_set *set) {
   struct runtime *runtime = set->runtime;
-  if (set->full || runtime_conn_count(runtime) < set->connections_max) return;
+  if (set->full || runtime_conn_burden(runtime) < set->connections_max) return;
   set->full = true;
   pause_all(set, true);
   if (!is_news(set, &set->told_full_ms)) return;
@@ -49,7 +49,7 @@ static void check_full(struct listen_set *set) {
 }
 
 void listen_set_room(struct listen_set *set) {
-  if (!set->full || runtime_conn_count(set->runtime) >= set->connections_max) return;
+  if (!set->full || runtime_conn_burden(set->runtime) >= set->connections_max) return;
   set->full = false;
   pause_all(set, false);
 }

@@ -8,6 +8,7 @@
 #include "api/service.h"
 #include "api/udp.h"
 #include "base/address.h"
+#include "base/file.h"
 #include "net/listener.h"
 #include "server/activation.h"
 #include "server/script.h"
@@ -52,6 +53,7 @@ static void name_of(const struct sockaddr *address, socklen_t size, const struct
 
 static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
   const struct script_options *options = set->options;
+  if (file_error_is_passing(-rc)) set->runtime->shortage = -rc;
   const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
   if (other) {
     runtime_fault(set->runtime,

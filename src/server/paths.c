@@ -1,6 +1,7 @@
 /* server/paths.c — from the command line's paths to script files. Knows the file system only. */
 #include "server/paths.h"
 
+#include "base/file.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -56,6 +57,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   struct dirent **entries;
   int count = scandir(directory, &entries, is_script, alphasort);
   if (count < 0) {
+    if (file_error_is_passing(errno)) paths->shortage = errno;
     complain(log, "%s: cannot be read: %s", directory, strerror(errno));
     return -1;
   }
@@ -75,6 +77,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
 static int find(struct script_paths *paths, const char *given, bool may_be_empty, struct log *log) {
   struct stat status;
   if (stat(given, &status) < 0) {
+    if (file_error_is_passing(errno)) paths->shortage = errno;
     const char *advice = errno == ENOENT ? ": check the path" : "";
     complain(log, "%s: %s%s", given, strerror(errno), advice);
     return -1;

@@ -10,6 +10,7 @@ struct log;
 struct script_paths {
   char **files; /* as given, or DIRECTORY/NAME.lua; in order, a directory's by name */
   size_t count;
+  int shortage; /* an errno that tells nothing of what is there (base/file.h), met on the way; or 0 */
 };
 
 /* Directories without any script give the one script `welcome`; when that is NULL, each of them is a

@@ -1,6 +1,9 @@
 /* server/places.c — entries of directories that matter, grouped by directory. */
 #include "server/places.h"
 
+#include "base/file.h"
+
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,16 +34,18 @@ static int compare(const void *left, const void *right) {
   return strcmp(a->name, b->name);
 }
 
-static void identify(struct place *place) {
+static bool identify(struct place *place) {
   struct stat status;
-  if (stat(place->directory, &status) < 0) return;
+  if (stat(place->directory, &status) < 0) return !file_error_is_passing(errno);
   place->dev = status.st_dev;
   place->inode = status.st_ino;
+  return true;
 }
 
-void places_settle(struct places *places) {
+bool places_settle(struct places *places) {
   size_t kept = 0;
-  if (places->count == 0) return;
+  bool known = true;
+  if (places->count == 0) return true;
   qsort(places->list, places->count, sizeof *places->list, compare);
   for (size_t i = 0; i < places->count; i++) {
     struct place *place = &places->list[i];
@@ -54,11 +59,12 @@ void places_settle(struct places *places) {
       place->dev = before->dev;
       place->inode = before->inode;
     } else {
-      identify(place);
+      known = identify(place) && known;
     }
     places->list[kept++] = *place;
   }
   places->count = kept;
+  return known;
 }
 
 size_t places_in_directory(const struct places *places, size_t first) {

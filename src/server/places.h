@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_PLACES_H
 #define MOONPORT_SERVER_PLACES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,8 +21,9 @@ struct places {
 
 /* Both texts are copied. Without memory for it a place is left out: it is then found by polling. */
 void places_add(struct places *places, const char *directory, const char *name);
-/* Sorts, drops what is there twice, and notes what each directory is now. */
-void places_settle(struct places *places);
+/* Sorts, drops what is there twice, and notes what each directory is now. False: of one that could
+ * not be told, for a reason that is not its own (base/file.h). */
+bool places_settle(struct places *places);
 /* How many places from `first` on are in the same directory. */
 size_t places_in_directory(const struct places *places, size_t first);
 void places_clear(struct places *places); /* ready for use again, or for the end */

@@ -1,7 +1,9 @@
 /* server/reload.c — which scripts to load anew, add and let go, when files change or somebody asks.
  *
- * All of it happens between two events of the loop. A script that was removed from a served
+ * When what changed has been tried (server/reload_round.c), all of it happens between two events of
+ * the loop. A script that was removed from a served
  * directory listens no more; it goes when its connections have. */
+#include "server/reload_state.h"
 #include "server/server_state.h"
 
 #include "api/tell.h"
@@ -11,12 +13,6 @@
 #include "server/paths.h"
 
 #include <string.h>
-
-/* Who hears what became of each script. */
-struct report {
-  void (*each)(void *context, const struct reload_result *result);
-  void *context;
-};
 
 const char *reload_outcome_name(enum reload_outcome outcome) {
   static const char *const names[] = {
@@ -31,7 +27,7 @@ static void tell_watchers(const struct runtime *runtime, const struct reload_res
   api_tell_reload(runtime, reload_outcome_name(result->outcome), result->version, result->error);
 }
 
-static void tell(const struct report *report, struct script *script, enum reload_outcome outcome) {
+static void tell(struct server *server, struct script *script, enum reload_outcome outcome) {
   struct script_status status;
   script_status(script, &status);
   const struct reload_result result = {
@@ -41,7 +37,11 @@ static void tell(const struct report *report, struct script *script, enum reload
       .error = outcome == RELOAD_FAILED ? status.reload_error : NULL,
   };
   tell_watchers(script_runtime(script), &result);
-  if (report->each) report->each(report->context, &result);
+  const struct list *waiters = &server->round.waiters;
+  for (const struct list *link = waiters->next; link != waiters; link = link->next) {
+    const struct reload_waiter *waiter = LIST_ELEMENT(link, struct reload_waiter, link);
+    waiter->each(waiter->context, &result);
+  }
 }
 
 static struct script *find(const struct server *server, const char *path) {
@@ -52,11 +52,22 @@ static struct script *find(const struct server *server, const char *path) {
   return NULL;
 }
 
+/* As its trial says: what is refused may be mended in any file that it read. */
+static bool load(struct server *server, struct script *script) {
+  const struct candidate *candidate = reload_round_find(server, script_path(script));
+  if (!candidate || !candidate->refusal) return script_reload(script) == 0;
+  struct source *sources = NULL;
+  size_t count = 0;
+  reload_round_take_sources(server, script_path(script), &sources, &count);
+  script_refuse(script, candidate->refusal, candidate->error, sources, count);
+  return false;
+}
+
 /* True when it is in force. */
-static bool reload(struct server *server, struct script *script, const struct report *report) {
+static bool reload(struct server *server, struct script *script) {
   server_sources_changed(server);
-  bool done = script_reload(script) == 0;
-  tell(report, script, done ? RELOAD_RELOADED : RELOAD_FAILED);
+  bool done = load(server, script);
+  tell(server, script, done ? RELOAD_RELOADED : RELOAD_FAILED);
   return done;
 }
 
@@ -68,7 +79,7 @@ static size_t count_staying(const struct server *server) {
   return count;
 }
 
-static void add(struct server *server, const char *path, const struct report *report) {
+static void add(struct server *server, const char *path) {
   const char *listen = server->options.listen;
   if (listen && count_staying(server) > 0) {
     log_printf(server->options.log, LOG_ERROR,
@@ -83,7 +94,7 @@ static void add(struct server *server, const char *path, const struct report *re
     return;
   }
   server_sources_changed(server);
-  tell(report, script, script_reload(script) == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+  tell(server, script, load(server, script) ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
 static bool is_among(const struct script_paths *paths, const char *path) {
@@ -101,8 +112,7 @@ static bool is_given(const struct server *server, const char *path) {
 }
 
 /* Lets those go that are not in the served directories any more; true when there were any. */
-static bool let_go(struct server *server, const struct script_paths *paths,
-                   const struct report *report) {
+static bool let_go(struct server *server, const struct script_paths *paths) {
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
@@ -110,75 +120,71 @@ static bool let_go(struct server *server, const struct script_paths *paths,
     if (script_is_leaving(script) || is_given(server, path) || is_among(paths, path)) continue;
     script_leave(script);
     server_sources_changed(server);
-    tell(report, script, RELOAD_REMOVED);
+    tell(server, script, RELOAD_REMOVED);
     any = true;
   }
   return any;
 }
 
-/* Which scripts to load anew. */
-struct selection {
-  bool (*is_concerned)(const struct script *script, const void *context); /* NULL: every one */
-  const void *context;
-};
-
 /* True when one of them is in force: it may have given up an address. */
-static bool reload_selected(struct server *server, const struct selection *selection,
-                            const struct report *report) {
+static bool reload_candidates(struct server *server) {
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    bool concerned =
-        !selection->is_concerned || selection->is_concerned(script, selection->context);
-    if (concerned && !script_is_leaving(script) && reload(server, script, report)) any = true;
+    bool concerned = reload_round_find(server, script_path(script)) != NULL;
+    if (concerned && !script_is_leaving(script) && reload(server, script)) any = true;
   }
   return any;
 }
 
 /* Whoever could not listen may be able to now. */
-static void retry(struct server *server, const struct report *report) {
+static void retry(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_leaving(script) && script_lacks_address(script)) reload(server, script, report);
+    if (!script_is_leaving(script) && script_lacks_address(script)) reload(server, script);
   }
 }
 
 /* In this order an address that one script gives up is free for the next. A directory that cannot
  * be listed loses nothing. */
-static void take_on(struct server *server, const struct selection *selection, bool rescans,
-                    const struct report *report) {
-  struct script_paths paths = {0};
-  bool is_complete =
-      rescans && script_paths_find(&paths, server->options.paths, server->options.path_count,
-                                   server->options.welcome, true, NULL) == 0;
-  bool changed = is_complete && let_go(server, &paths, report);
-  if (reload_selected(server, selection, report)) changed = true;
-  for (size_t i = 0; i < paths.count; i++) {
-    if (!find(server, paths.files[i])) add(server, paths.files[i], report);
+void reload_apply(struct server *server) {
+  const struct script_paths *paths = &server->round.found;
+  bool changed = server->round.is_complete && let_go(server, paths);
+  if (reload_candidates(server)) changed = true;
+  for (size_t i = 0; i < paths->count; i++) {
+    if (!find(server, paths->files[i])) add(server, paths->files[i]);
   }
-  if (changed) retry(server, report);
-  script_paths_deinit(&paths);
+  if (changed) retry(server);
   server_fit_descriptors(server);
   server_free_left(server);
-}
-
-void server_reload(struct server *server,
-                   void (*each)(void *context, const struct reload_result *result), void *context) {
-  const struct report report = {.each = each, .context = context};
-  const struct selection everyone = {0};
-  notify_reloading(&server->notify);
-  net_loop_lend_spares(server->loop);
-  take_on(server, &everyone, true, &report);
-  (void)net_loop_refill_spares(server->loop);
-  notify_ready(&server->notify);
 }
 
 void server_reload_where(struct server *server,
                          bool (*is_concerned)(const struct script *script, const void *context),
                          const void *context, bool rescans) {
-  const struct report nobody = {0};
-  const struct selection selection = {is_concerned, context};
-  take_on(server, &selection, rescans, &nobody);
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (is_concerned(script, context)) script_set_due(script, true);
+  }
+  if (rescans) server->round.rescans_next = true;
+  if (!server->round.is_open) reload_round_go_on(server);
+}
+
+static bool is_any(const struct script *script, const void *context) {
+  (void)script;
+  (void)context;
+  return true;
+}
+
+void server_reload(struct server *server, struct reload_waiter *waiter) {
+  if (waiter) list_append(&server->round.waiters, &waiter->link);
+  if (!server->round.is_told) notify_reloading(&server->notify);
+  server->round.is_told = true;
+  server_reload_where(server, is_any, NULL, true);
+}
+
+void server_reload_forget(struct reload_waiter *waiter) {
+  list_remove(&waiter->link);
 }
 
 void server_free_left(struct server *server) {

@@ -20,7 +20,9 @@ enum {
 };
 
 struct scan *scan_new(void) {
-  return calloc(1, sizeof(struct scan));
+  struct scan *scan = calloc(1, sizeof *scan);
+  if (scan) scan->places_known = true; /* there are none */
+  return scan;
 }
 
 void scan_free(struct scan *scan) {
@@ -136,33 +138,45 @@ static struct file_mark mark_of(const struct stat *status) {
                             .changed = status->st_ctim};
 }
 
-static struct file_print print_of_error(int error) {
+/* What tells nothing of the file leaves what was known of it. */
+static struct file_print print_of_error(int error, struct file_print before) {
+  if (file_error_is_passing(error)) return before;
   if (error == ENOENT || error == ENOTDIR) return (struct file_print){.state = FILE_ABSENT};
   return (struct file_print){.state = FILE_UNREADABLE, .digest = {.hash = (uint64_t)error}};
 }
 
-static struct file_print read_print(int fd) {
+static struct file_print read_print(int fd, struct file_print before) {
   char bytes[READ_BYTES];
   struct file_print print = {.state = FILE_READ, .digest = digest_empty()};
   while (print.digest.size <= LOADER_BYTES_MAX) {
     ssize_t got = read(fd, bytes, sizeof bytes);
     if (got == 0) return print;
     if (got > 0) digest_add(&print.digest, bytes, (size_t)got);
-    if (got < 0 && errno != EINTR) return print_of_error(errno);
+    if (got < 0 && errno != EINTR) return print_of_error(errno, before);
   }
-  return print_of_error(EFBIG); /* it grew */
+  return print_of_error(EFBIG, before); /* it grew */
 }
 
 static void read_file(struct scan_file *file) {
   struct stat status;
   int fd = file_open_regular(file->path, LOADER_BYTES_MAX, &status);
   if (fd < 0) {
-    file->now = print_of_error(-fd);
+    file->now = print_of_error(-fd, file->now);
     return;
   }
-  file->mark = mark_of(&status); /* of before: what is written from here on makes it differ */
-  file->now = read_print(fd);
+  /* Of before: what is written from here on makes it differ. */
+  struct file_mark mark = mark_of(&status);
+  struct file_print print = read_print(fd, (struct file_print){0});
   close(fd);
+  if (print.state == FILE_UNKNOWN) return;
+  file->now = print;
+  file->mark = mark;
+}
+
+struct file_print scan_look(const char *path) {
+  struct scan_file file = {.path = (char *)(uintptr_t)path};
+  read_file(&file);
+  return file.now;
 }
 
 static void look_at(struct scan_file *file) {
@@ -192,6 +206,7 @@ static int is_script(const struct dirent *entry) {
 static void list(struct scan *scan, struct scan_directory *directory) {
   struct dirent **entries;
   int count = scandir(directory->path, &entries, is_script, NULL);
+  if (count < 0 && file_error_is_passing(errno)) return;
   directory->error = count < 0 ? errno : 0;
   if (count < 0) return;
   for (int i = 0; i < count; i++) {
@@ -210,15 +225,16 @@ static void on_place(void *context, const char *directory, const char *name) {
 }
 
 static void find_places(struct scan *scan) {
+  bool known = true;
   places_clear(&scan->places);
   for (size_t i = 0; i < scan->directory_count; i++) {
-    trail_follow(scan->directories[i].path, on_place, &scan->places);
+    known = trail_follow(scan->directories[i].path, on_place, &scan->places) && known;
     places_add(&scan->places, scan->directories[i].path, NULL);
   }
   for (size_t i = 0; i < scan->file_count && !scan->stop; i++) {
-    trail_follow(scan->files[i].path, on_place, &scan->places);
+    known = trail_follow(scan->files[i].path, on_place, &scan->places) && known;
   }
-  places_settle(&scan->places);
+  scan->places_known = places_settle(&scan->places) && known;
 }
 
 void scan_run(struct scan *scan, size_t rehash_bytes_max) {

@@ -36,7 +36,7 @@ struct file_mark {
 struct scan_file {
   char *path;
   bool listed;               /* found in a directory rather than asked for */
-  struct file_print now;     /* as of the last pass */
+  struct file_print now;     /* as of the last pass that could tell; until then FILE_UNKNOWN */
   struct file_mark mark;     /* when it was read */
   struct file_print loaded;  /* the owner's: what was in force when it was set */
   struct file_print known;   /* the owner's: what it was told of last */
@@ -57,6 +57,7 @@ struct scan {
   struct scan_directory *directories;
   size_t directory_count;
   struct places places; /* whose changes matter, as of the last pass */
+  bool places_known;    /* false: memory was out, or the like, and they are not all */
   size_t rehash_next;   /* the file that is read again next */
   atomic_bool stop;     /* set from any thread: the pass ends after the file that it is at */
 };
@@ -81,6 +82,8 @@ const struct scan_directory *scan_directory_of(const struct scan *scan, const ch
  * `rehash_bytes_max`: a clock may lie. */
 void scan_run(struct scan *scan, size_t rehash_bytes_max);
 
+/* What is at `path` now. */
+struct file_print scan_look(const char *path);
 bool file_print_equal(struct file_print a, struct file_print b);
 
 #endif

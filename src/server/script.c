@@ -16,6 +16,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 /* Until the script has said what it needs. */
 static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 * 1024 * 1024,
@@ -47,10 +48,15 @@ static void on_source(void *context, const char *path, const char *bytes, size_t
   struct version *version = world ? vm_world_owner(world) : NULL;
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
-  version_note_source(version, path, bytes, size);
-  if (script->options->on_sources) {
-    script->options->on_sources(script->options->context);
+  const struct source *source = version_note_source(version, path, bytes, size);
+  if (source && script->options->on_source) {
+    script->options->on_source(script->options->context, source);
   }
+}
+
+static void on_shortage(void *context, int error) {
+  struct runtime *runtime = context;
+  runtime->shortage = error;
 }
 
 static bool open_vm(struct script *script) {
@@ -62,6 +68,7 @@ static bool open_vm(struct script *script) {
       .unsafe = script->options->unsafe,
       .grants = script->options->grants,
       .on_source = on_source,
+      .on_shortage = on_shortage,
       .warn = on_warning,
       .exit = script->options->exit ? on_exit_called : NULL,
       .context = runtime,
@@ -193,6 +200,14 @@ void script_close_sequential(struct script *script) {
 void script_close_conns(struct script *script, bool at_once) {
   runtime_conn_each(&script->runtime, at_once ? reset_conn : close_conn, NULL);
   net_loop_flush(script->runtime.loop);
+}
+
+void script_end_in(struct script *script, uint64_t ms) {
+  script->runtime.ends_at_ms = uv_hrtime() / 1000000 + ms;
+}
+
+size_t script_cut_off(struct script *script) {
+  return script->runtime.cut_off;
 }
 
 void script_set_draining(struct script *script) {

@@ -36,7 +36,8 @@ struct script_options {
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
   /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
   const char *(*who_listens)(void *context, const char *name);
-  void (*on_sources)(void *context);     /* a script has read another file */
+  /* A script has read another file, or looked for it in vain; NULL: nobody cares. */
+  void (*on_source)(void *context, const struct source *source);
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
 };
@@ -52,8 +53,17 @@ struct script *script_new_later(const char *path, const struct script_options *o
 int script_start(struct script *script, const char *listen);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged: nothing has changed then. */
 int script_reload(struct script *script);
+/* Does not load what is there now, and says why (`reason` follows its path). What it would read are
+ * `count` sources, which are taken over. `error` is the errno when the script is not to blame. */
+void script_refuse(struct script *script, const char *reason, int error, struct source *sources,
+                   size_t count);
 /* The last change of it was not taken on because it could not listen. */
 bool script_lacks_address(const struct script *script);
+/* The same because descriptors or memory were out: it is to be tried again. */
+bool script_is_starved(const struct script *script);
+/* Whether it is to be loaded anew; for who decides that. */
+void script_set_due(struct script *script, bool is_due);
+bool script_is_due(const struct script *script);
 /* The same for a program of moonport run: nothing is loaded, nothing is limited. */
 struct script *script_new_program(const char *path, const struct script_options *options);
 struct runtime *script_runtime(struct script *script);
@@ -68,6 +78,10 @@ void script_close_conns(struct script *script, bool at_once);
 size_t script_drop_sequential(struct script *script);
 /* Closes them in peace instead. */
 void script_close_sequential(struct script *script);
+/* From so long from now on no handler of it is called any more, whatever is left to be told. */
+void script_end_in(struct script *script, uint64_t ms);
+/* How many were not called for that. */
+size_t script_cut_off(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
 /* Its file is gone: it listens no more, and its connections have drain_ms to come to their end. */

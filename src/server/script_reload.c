@@ -13,7 +13,7 @@
 void script_forget_failure(struct script *script) {
   free(script->error);
   script->error = NULL;
-  script->lacks_address = false;
+  script->lacks_address = script->is_starved = false;
   sources_free(script->failed_sources, script->failed_source_count);
   script->failed_sources = NULL;
   script->failed_source_count = 0;
@@ -24,6 +24,7 @@ static void remember_failure(struct script *script, struct version *version) {
   script_forget_failure(script);
   script->error = strdup(script->runtime.fault);
   script->error_time = time(NULL);
+  script->is_starved = script->runtime.shortage != 0;
   if (!version) return;
   script->failed_sources = version->sources;
   script->failed_source_count = version->source_count;
@@ -95,6 +96,26 @@ int script_start(struct script *script, const char *listen) {
   return swap(script, version) ? 0 : -1;
 }
 
+static void say_what_stays(struct script *script) {
+  const struct version *current = script->runtime.current;
+  const char *again = script->is_starved ? "; it is tried again every second" : "";
+  if (!current) return;
+  runtime_logf(&script->runtime, LOG_ERROR, "not reloaded: version %u stays in force%s",
+               current->number, again);
+}
+
+void script_refuse(struct script *script, const char *reason, int error, struct source *sources,
+                   size_t count) {
+  struct runtime *runtime = &script->runtime;
+  runtime_forget_fault(runtime);
+  runtime->shortage = error;
+  runtime_fault(runtime, "%s: %s", script->path, reason);
+  remember_failure(script, NULL);
+  script->failed_sources = sources;
+  script->failed_source_count = count;
+  say_what_stays(script);
+}
+
 int script_reload(struct script *script) {
   struct version *version = load(script);
   if (version && prepare_listeners(script, version) < 0) {
@@ -103,11 +124,10 @@ int script_reload(struct script *script) {
     version = NULL;
   }
   const struct version *before = script->runtime.current;
-  if (!version && before) {
-    runtime_logf(&script->runtime, LOG_ERROR, "not reloaded: version %u stays in force",
-                 before->number);
+  if (!version) {
+    say_what_stays(script);
+    return -1;
   }
-  if (!version) return -1;
   script_forget_failure(script);
   /* It is in force all the same; whoever asks for the status learns of it. */
   if (!swap(script, version)) remember_failure(script, NULL);
@@ -130,6 +150,18 @@ void script_leave(struct script *script) {
 
 bool script_lacks_address(const struct script *script) {
   return script->lacks_address;
+}
+
+bool script_is_starved(const struct script *script) {
+  return script->is_starved;
+}
+
+void script_set_due(struct script *script, bool is_due) {
+  script->is_due = is_due;
+}
+
+bool script_is_due(const struct script *script) {
+  return script->is_due;
 }
 
 bool script_is_leaving(const struct script *script) {

@@ -17,12 +17,14 @@ struct script {
   struct version *loaded; /* and not in force yet; NULL once it is */
   const char *listen;     /* instead of what the script says; NULL: as it says */
   bool started;           /* a version is in force, and was told so */
+  bool is_due;            /* it is to be loaded anew */
   bool is_leaving;        /* it listens no more, and goes when its connections have */
   time_t loaded_time;     /* when the version in force came */
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */
   time_t error_time;
   bool lacks_address;            /* it could not listen */
+  bool is_starved;               /* descriptors or memory were out, which is not its fault */
   struct source *failed_sources; /* files that it had read, or looked for */
   size_t failed_source_count;
 };

@@ -66,6 +66,11 @@ static void on_deadline(uv_timer_t *timer) {
   if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
 }
 
+/* Handlers that are told of the end have until then; each of them may use its whole budget. */
+static void end_in(struct server *server, uint64_t ms) {
+  for (size_t i = 0; i < server->script_count; i++) script_end_in(server->scripts[i], ms);
+}
+
 static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
   log_printf(server->options.log, LOG_INFO,
@@ -74,6 +79,7 @@ static void start_draining(struct server *server, const char *cause) {
   for (size_t i = 0; i < server->script_count; i++) {
     script_stop_listening(server->scripts[i]);
   }
+  end_in(server, (uint64_t)server->options.drain_ms + 2 * CLOSING_MS);
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
@@ -85,13 +91,14 @@ static void on_grace_over(uv_timer_t *timer) {
 
 /* SIGTERM comes before the last balancer knows that nobody should be sent here any more. */
 static void start_leaving(struct server *server, const char *cause) {
+  server->phase = LEAVING;
+  reload_round_stop(server);
   notify_stopping(&server->notify);
   for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);
   if (server->options.grace_ms == 0) {
     start_draining(server, cause);
     return;
   }
-  server->phase = LEAVING;
   log_printf(server->options.log, LOG_INFO,
              "%s: not ready any more; connections are accepted for another %.3g s (another signal "
              "ends at once)",
@@ -117,6 +124,7 @@ static void on_signal(void *context, int number) {
     server->phase = ENDING;
     log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
                conn_count(server));
+    end_in(server, CLOSING_MS);
     for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], true);
   }
   stop_when_drained(server);
@@ -131,7 +139,7 @@ static void on_hangup(uv_signal_t *handle, int number) {
   }
   if (server->phase != SERVING) return;
   log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
-  server_reload(server, NULL, NULL);
+  server_reload(server, NULL);
 }
 
 static void on_log_retry(uv_timer_t *timer) {
@@ -151,6 +159,7 @@ static int open_handles(struct server *server) {
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   uv_prepare_init(uv, &server->log_check);
+  reload_round_init(server);
   server->on_hup.data = server;
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
@@ -164,6 +173,7 @@ static int open_handles(struct server *server) {
 
 static void close_handles(struct server *server) {
   if (!server->handles_open) return;
+  reload_round_close(server);
   end_signals_close(&server->end_signals);
   uv_close((uv_handle_t *)&server->on_hup, NULL);
   signals_close(&server->signals);
@@ -211,6 +221,11 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
   return rc;
 }
 
+static void on_source(void *context, const struct source *source) {
+  (void)source;
+  server_sources_changed(context);
+}
+
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
@@ -240,7 +255,7 @@ static int server_load(const struct server_options *options, struct server **out
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
       .who_listens = who_listens,
-      .on_sources = server_sources_changed,
+      .on_source = on_source,
       .context = server,
   };
   struct script_paths paths;
@@ -286,7 +301,14 @@ int server_run(struct server *server) {
   notify_ready(&server->notify);
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   held_up_bound_closing(server);
-  return 0;
+  size_t cut_off = 0;
+  for (size_t i = 0; i < server->script_count; i++) cut_off += script_cut_off(server->scripts[i]);
+  if (cut_off == 0) return 0;
+  log_printf(server->options.log, LOG_ERROR,
+             "the deadline has passed: on_close was not called for %zu connections, for the "
+             "handlers before used up the time: raise --drain, or do less in on_close",
+             cut_off);
+  return 1;
 }
 
 void server_free(struct server *server) {

@@ -2,6 +2,8 @@
 #ifndef MOONPORT_SERVER_SERVER_H
 #define MOONPORT_SERVER_SERVER_H
 
+#include "base/list.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,7 @@ struct server_options {
   int backlog;        /* of each listening socket */
   int64_t grace_ms;   /* after SIGTERM, until new connections are refused */
   int64_t drain_ms;   /* how long connections may go on then */
+  int64_t trial_ms;   /* how long loading a changed script may take; 0: it is loaded untried */
   bool no_watch;      /* files are looked at only when somebody asks for it */
   bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
   const struct grants *grants; /* what else scripts have; NULL: everything */
@@ -37,7 +40,8 @@ struct server_options {
 /* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or
  * an address is at fault, -2 when the options do not go together. */
 int server_open(const struct server_options *options, struct server **out);
-/* Serves until SIGTERM or SIGINT, and until what is connected then has finished. */
+/* Serves until SIGTERM or SIGINT, and until what is connected then has finished. 0, or 1 when the
+ * time was too short for all that scripts had to be told, which was logged. */
 int server_run(struct server *server);
 void server_free(struct server *server);
 
@@ -73,10 +77,20 @@ struct reload_result {
 /* "unchanged", "reloaded", …; static text. */
 const char *reload_outcome_name(enum reload_outcome outcome);
 
-/* Loads every script anew, and takes on what came to or left the served directories, between two
- * events; tells each(context, result) of each, unless it is NULL. */
-void server_reload(struct server *server,
-                   void (*each)(void *context, const struct reload_result *result), void *context);
+/* Who hears what became of each script, and that this was all. Lives until done(), or until it is
+ * forgotten. */
+struct reload_waiter {
+  struct list link;
+  void (*each)(void *context, const struct reload_result *result);
+  void (*done)(void *context); /* when the server began to drain first, without a result */
+  void *context;
+};
+
+/* Loads every script anew, and takes on what came to or left the served directories: first in a
+ * process of their own, to see whether they come to an end, then here, between two events. May be
+ * done before it returns. `waiter` may be NULL. */
+void server_reload(struct server *server, struct reload_waiter *waiter);
+void server_reload_forget(struct reload_waiter *waiter);
 
 /* Loads every script without listening, and shows each to `visit`, which tells by -1 that something
  * is wrong with it. 0, or -1 when there were faults, with a script or in loading, which were logged. */

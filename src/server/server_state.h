@@ -4,6 +4,7 @@
 
 #include "server/end_signals.h"
 #include "server/notify.h"
+#include "server/reload_state.h"
 #include "server/script.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -39,6 +40,7 @@ struct server {
   size_t directory_count;
   size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
   bool sources_changed;   /* since the watch was last told which files there are */
+  struct reload_round round;
   struct end_signals end_signals;
   uv_signal_t on_hup;
   struct signals signals;
@@ -75,7 +77,7 @@ void server_free_left(struct server *server);
 void server_follow_open(struct server *server);
 void server_follow_close(struct server *server);
 /* The scripts, or what they consist of, are others now. */
-void server_sources_changed(void *context); /* a struct server */
+void server_sources_changed(struct server *server);
 void server_follow_update(struct server *server);
 
 #endif

@@ -5,6 +5,9 @@
  * not tell. */
 #include "server/trail.h"
 
+#include "base/file.h"
+
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +20,7 @@ struct trail {
   char rest[PATH_MAX]; /* what is still to go */
   char name[NAME_MAX + 1];
   int links;
+  bool is_cut; /* a call failed for a reason that is not the path's (base/file.h) */
 };
 
 static const char *directory_of(const struct trail *trail) {
@@ -72,6 +76,7 @@ static bool follow_link(struct trail *trail, const char *link) {
   char target[PATH_MAX];
   char rest[PATH_MAX];
   ssize_t size = readlink(link, target, sizeof target - 1);
+  if (size < 0 && file_error_is_passing(errno)) trail->is_cut = true;
   if (size <= 0 || trail->links++ >= TRAIL_LINKS_MAX) return false;
   target[size] = '\0';
   int length = snprintf(rest, sizeof rest, "%s/%s", target, trail->rest);
@@ -91,18 +96,20 @@ static bool step(struct trail *trail, void (*each)(void *, const char *, const c
   if (strcmp(trail->name, "..") == 0) return enter_parent(trail);
   if (!join(trail, path, sizeof path)) return false;
   bool known = lstat(path, &status) == 0;
+  if (!known && file_error_is_passing(errno)) trail->is_cut = true;
   if (known && S_ISDIR(status.st_mode) && !is_last(trail)) return enter(trail);
   each(context, directory_of(trail), trail->name);
   return known && S_ISLNK(status.st_mode) && follow_link(trail, path);
 }
 
-void trail_follow(const char *path, void (*each)(void *, const char *, const char *),
+bool trail_follow(const char *path, void (*each)(void *, const char *, const char *),
                   void *context) {
   struct trail trail = {0};
   size_t size = strlen(path);
-  if (size >= sizeof trail.rest) return;
+  if (size >= sizeof trail.rest) return true;
   memcpy(trail.rest, path, size + 1);
   if (path[0] == '/') memcpy(trail.at, "/", 2);
   while (step(&trail, each, context)) {
   }
+  return !trail.is_cut;
 }

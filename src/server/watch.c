@@ -90,6 +90,7 @@ static void say_failure(struct watch *watch, int failure) {
 
 static void follow_places(struct watch *watch) {
   int failure;
+  if (!watch->scan->places_known) return; /* those of before are still watched */
   size_t opened = dir_events_set(watch->events, &watch->scan->places, &failure);
   if (failure < 0) say_failure(watch, failure);
   if (opened > 0) settle(watch); /* for what changed before it was watched */

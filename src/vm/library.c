@@ -4,14 +4,18 @@
  * Lua's symbols for them. */
 #include "vm/library.h"
 
+#include "base/file.h"
 #include "base/grants.h"
 #include "vm/loader.h"
 #include "vm/vm_state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
 
@@ -82,6 +86,14 @@ static void check_place(lua_State *L, const char *name, const char *file) {
   lua_pop(L, 2);
 }
 
+/* package.searchpath() does not tell why it found nothing: 0, or the errno of opening any file. */
+static int shortage(void) {
+  int fd = open("/", O_PATH | O_CLOEXEC);
+  if (fd < 0) return errno;
+  close(fd);
+  return 0;
+}
+
 /* Searcher: package.path, as Lua's own, by moonport's loader. Upvalue 1 is what the path was before
  * the script could change it. */
 static int search_path(lua_State *L) {
@@ -90,7 +102,12 @@ static int search_path(lua_State *L) {
   lua_getfield(L, -1, "path");
   search_for(L, name);
   if (lua_isnil(L, -2)) {
-    note_missing(L, name, NULL);
+    int error = shortage();
+    if (file_error_is_passing(error)) {
+      loader_note_shortage(L, error);
+    } else {
+      note_missing(L, name, NULL);
+    }
     return 1; /* where it looked */
   }
   lua_pop(L, 1);

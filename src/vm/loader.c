@@ -26,19 +26,17 @@ static void say_refusal(int rc, char *error, size_t error_size) {
   }
 }
 
-/* The whole file; the caller frees it. NULL with the reason in `error`. */
-static char *read_whole(int fd, size_t capacity, size_t *size, char *error, size_t error_size) {
+/* The whole file; the caller frees it. NULL, and the reason as a negative errno in *rc. */
+static char *read_whole(int fd, size_t capacity, size_t *size, int *rc) {
   char *bytes = malloc(capacity + 1);
-  if (!bytes) {
-    snprintf(error, error_size, "cannot be read: not enough memory");
-    return NULL;
-  }
+  *rc = -ENOMEM;
+  if (!bytes) return NULL;
   *size = 0;
   while (*size < capacity) {
     ssize_t got = read(fd, bytes + *size, capacity - *size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      snprintf(error, error_size, "cannot be read: %s", strerror(errno));
+      *rc = -errno;
       free(bytes);
       return NULL;
     }
@@ -66,28 +64,39 @@ void loader_note_source(lua_State *L, const char *path, const char *bytes, size_
   if (options->on_source) options->on_source(options->context, path, bytes, size);
 }
 
+void loader_note_shortage(lua_State *L, int error) {
+  const struct vm_options *options = &vm_of(L)->options;
+  if (options->on_shortage) options->on_shortage(options->context, error);
+}
+
 int loader_load(lua_State *L, const char *path) {
   char error[200];
+  int rc = 0; /* a negative errno */
   struct stat status = {0};
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
   int fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
   char *bytes = NULL;
   size_t size = 0;
-  if (fd < 0) {
-    say_refusal(fd, error, sizeof error);
-  } else {
-    bytes = read_whole(fd, (size_t)status.st_size, &size, error, sizeof error);
+  if (fd >= 0) {
+    bytes = read_whole(fd, (size_t)status.st_size, &size, &rc);
     close(fd);
+  } else {
+    rc = fd;
   }
-  loader_note_source(L, path, bytes, size);
+  if (bytes || !file_error_is_passing(-rc)) {
+    loader_note_source(L, path, bytes, size);
+  } else {
+    loader_note_shortage(L, -rc);
+  }
   if (!bytes) {
+    say_refusal(rc, error, sizeof error);
     lua_pushfstring(L, "%s %s", path, error);
     lua_remove(L, -2);
     return LUA_ERRFILE;
   }
   const char *source = skip_prologue(bytes, &size);
   const char *mode = vm_of(L)->options.unsafe ? "bt" : "t";
-  int rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), mode);
+  rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), mode);
   free(bytes);
   lua_remove(L, -2);
   return rc;

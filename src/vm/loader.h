@@ -14,5 +14,8 @@ int loader_load(lua_State *L, const char *path);
 /* Tells whoever follows the script's sources (vm_options.on_source) that this is one of them.
  * `bytes` is NULL for a file that could not be read. */
 void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size);
+/* Tells whoever follows the sources that looking for one came to nothing for want of descriptors, or
+ * the like. */
+void loader_note_shortage(lua_State *L, int error);
 
 #endif

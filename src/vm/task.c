@@ -260,6 +260,12 @@ void vm_cancel(struct vm_task *task) {
   if (on_cancel) on_cancel(owner);
 }
 
+void vm_cancel_world(struct vm *vm, const struct vm_world *world) {
+  for (struct vm_task *task = vm->all; task; task = task->all_next) {
+    if (task->waiting && task->world == world) vm_cancel(task);
+  }
+}
+
 void vm_cancel_all(struct vm *vm, const char *why_not) {
   vm->no_wait_why = why_not;
   for (struct vm_task *task = vm->all; task; task = task->all_next) {

@@ -18,6 +18,8 @@ struct vm_options {
   const struct grants *grants;  /* what of the machine the script has; NULL: everything */
   /* A file of Lua source was read, or (`bytes` is NULL) could not be; NULL: nobody cares. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
+  /* One could not be read for a reason that is not the file's (file_error_is_passing()), an errno. */
+  void (*on_shortage)(void *context, int error);
   /* lua_warning, and errors in finalizers: one whole line. */
   void (*warn)(void *context, const char *text, size_t size);
   /* os.exit(code), which must not return; NULL: a script may not. */

@@ -320,3 +320,7 @@ lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L) {
   if (watchdog->marks & CONDEMNED) set_hook(L);
   return before;
 }
+
+lua_State *vm_watchdog_running(struct vm_watchdog *watchdog) {
+  return watchdog->running;
+}

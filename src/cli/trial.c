@@ -1,0 +1,24 @@
+/* cli/trial.c — `moonport trial PATH...`: what a server runs to try changed scripts before it loads
+ * them. Not for people: it says nothing on the terminal. */
+#include "base/grants.h"
+#include "cli/settings.h"
+#include "cli/table.h"
+#include "server/trial_child.h"
+
+int trial_command(const struct command_call *call) {
+  struct grants *grants = NULL;
+  int code = settings_read_grants(call, &grants);
+  if (code != EXIT_DONE) {
+    return code;
+  }
+  struct log *log = settings_log_new(call->options);
+  if (log == NULL) {
+    grants_free(grants);
+    return EXIT_AT_FAULT;
+  }
+  const struct server_options options = settings_read(call, grants, log);
+  trial_child_run(&options); /* returns when it could not begin */
+  log_free(log);
+  grants_free(grants);
+  return EXIT_AT_FAULT;
+}

@@ -1,0 +1,176 @@
+/* server/trial.c — loads scripts in a child process, to see whether that comes to an end. Knows
+ * libuv, no Lua.
+ *
+ * One child tries them all in turn. If it does not come to its end with one of them, the verdict is
+ * on that one, and another child goes on with the next. */
+#include "server/trial.h"
+
+#include "api/version.h"
+#include "base/grants.h"
+#include "net/loop.h"
+#include "server/trial_process.h"
+#include "server/trial_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+  START_MS = 10000, /* for the program to start, on a machine that is very busy */
+  FIXED_WORDS = 10, /* of its command line, at most, and NULL */
+  PLACE_BYTES_MAX = 256,
+  REFUSAL_BYTES_MAX = 640,
+};
+
+struct trial {
+  struct net_loop *loop;
+  struct trial_options options;
+  const char *const *paths;
+  size_t count;
+  const struct trial_events *events;
+  void *context;
+  struct trial_process *process; /* NULL: it has ended */
+  size_t next;                   /* the first without a verdict */
+  bool has_begun;                /* the child is at that one */
+  bool has_ended;                /* the child came to its end with the last one */
+  char place[PLACE_BYTES_MAX];   /* where the child says that it is; "" when it does not */
+  struct source *sources;        /* that it read for that one */
+  size_t source_count;
+};
+
+static void tell(struct trial *trial, const char *refusal) {
+  struct trial_verdict verdict = {refusal, trial->sources, trial->source_count};
+  size_t index = trial->next++;
+  trial->sources = NULL;
+  trial->source_count = 0;
+  trial->has_begun = false;
+  trial->place[0] = '\0';
+  trial->events->on_verdict(trial->context, index, &verdict);
+}
+
+/* --- What the child says --------------------------------------------------------------------- */
+
+static void note_source(struct trial *trial, const char *record) {
+  struct source source = {0};
+  int was_read;
+  int path_at = 0;
+  sscanf(record, "%d %" SCNu64 " %" SCNu64 " %n", &was_read, &source.digest.hash,
+         &source.digest.size, &path_at);
+  if (path_at == 0) return;
+  source.was_read = was_read == 1;
+  struct source *sources =
+      realloc(trial->sources, (trial->source_count + 1) * sizeof *trial->sources);
+  if (!sources) return;
+  trial->sources = sources;
+  source.path = strdup(record + path_at);
+  if (source.path) sources[trial->source_count++] = source;
+}
+
+static void on_record(void *context, const char *record) {
+  struct trial *trial = context;
+  if (record[0] == 'W') snprintf(trial->place, sizeof trial->place, "%s", record + 2);
+  if (record[0] == 'S' && trial->has_begun) note_source(trial, record + 2);
+  if (record[0] != 'B' && record[0] != 'E') return;
+  if (trial->has_begun) tell(trial, NULL);
+  trial->has_begun = record[0] == 'B' && trial->next < trial->count;
+  trial->has_ended = record[0] == 'E';
+  if (trial->has_begun) trial_process_extend(trial->process, trial->options.limit_ms);
+}
+
+/* --- How it ends ----------------------------------------------------------------------------- */
+
+static void describe(const struct trial *trial, const struct trial_exit *exit,
+                     char out[REFUSAL_BYTES_MAX]) {
+  const char *words = trial->place[0] ? trial->place : exit->last_words;
+  const char *before = !words[0] ? "" : trial->place[0] ? "; it was at " : ": ";
+  if (exit->timed_out) {
+    snprintf(out, REFUSAL_BYTES_MAX,
+             "loading it takes longer than --trial %.3g s allows%s%s; what waits or runs for long "
+             "belongs in a handler, a timer or a task",
+             (double)trial->options.limit_ms / 1000, before, words);
+  } else if (exit->signal > 0) {
+    snprintf(out, REFUSAL_BYTES_MAX,
+             "loading it ended the process that tried it by signal %d (%s)%s%s", exit->signal,
+             strsignal(exit->signal), before, words);
+  } else {
+    snprintf(out, REFUSAL_BYTES_MAX,
+             "loading it ended the process that tried it (exit code %d)%s%s", exit->code, before,
+             words);
+  }
+}
+
+static void finish(struct trial *trial, bool was_possible) {
+  void (*on_end)(void *, bool) = trial->events->on_end;
+  void *context = trial->context;
+  sources_free(trial->sources, trial->source_count);
+  free(trial);
+  on_end(context, was_possible);
+}
+
+static int start(struct trial *trial);
+
+static void on_exit_of(void *context, const struct trial_exit *exit) {
+  struct trial *trial = context;
+  trial->process = NULL;
+  bool was_possible = trial->has_ended || trial->has_begun;
+  if (trial->has_begun) {
+    char refusal[REFUSAL_BYTES_MAX];
+    describe(trial, exit, refusal);
+    tell(trial, refusal);
+  }
+  if (was_possible && trial->next < trial->count && start(trial) == 0) return;
+  finish(trial, was_possible && trial->next == trial->count);
+}
+
+static int start(struct trial *trial) {
+  static const struct trial_process_events events = {on_record, on_exit_of};
+  const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
+  size_t count = 0;
+  if (!words) return UV_ENOMEM;
+  words[count++] = "moonport";
+  words[count++] = "trial";
+  words[count++] = "--log-level=error";
+  words[count++] = "--log-format=text";
+  words[count++] = "--host";
+  words[count++] = trial->options.host;
+  if (trial->options.unsafe) words[count++] = "--unsafe";
+  if (trial->options.grants) {
+    words[count++] = "--allow";
+    words[count++] = grants_text(trial->options.grants);
+  }
+  words[count++] = "--";
+  for (size_t i = trial->next; i < trial->count; i++) words[count++] = trial->paths[i];
+  trial->has_begun = trial->has_ended = false;
+  int rc = trial_process_start(trial->loop, words, trial->options.limit_ms + START_MS, &events,
+                               trial, &trial->process);
+  free(words);
+  return rc;
+}
+
+int trial_begin(struct net_loop *loop, const struct trial_options *options,
+                const char *const *paths, size_t count, const struct trial_events *events,
+                void *context, struct trial **out) {
+  struct trial *trial = calloc(1, sizeof *trial);
+  if (!trial) return UV_ENOMEM;
+  *trial = (struct trial){.loop = loop,
+                          .options = *options,
+                          .paths = paths,
+                          .count = count,
+                          .events = events,
+                          .context = context};
+  int rc = start(trial);
+  if (rc < 0) {
+    free(trial);
+    return rc;
+  }
+  *out = trial;
+  return 0;
+}
+
+void trial_end(struct trial *trial) {
+  if (trial->process) trial_process_kill(trial->process);
+  sources_free(trial->sources, trial->source_count);
+  free(trial);
+}

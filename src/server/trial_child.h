@@ -1,0 +1,11 @@
+/* server/trial_child.h — the child's side of a trial: loads scripts, says how far it is. Knows no
+ * server. */
+#ifndef MOONPORT_SERVER_TRIAL_CHILD_H
+#define MOONPORT_SERVER_TRIAL_CHILD_H
+
+struct server_options;
+
+/* Loads each script of the options and ends the process. -1 when it could not begin. */
+int trial_child_run(const struct server_options *options);
+
+#endif

@@ -1,0 +1,91 @@
+-- shortage_spec.lua — descriptors that run out change no script: what could not be looked at is as it
+-- was, and a change waits until there are some — not what happens to connections (limits_spec).
+
+local control = require "tests.support.control"
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+
+local function counting(name)
+  return ([[
+    local helper = require "helper"
+    local count = 0
+    return { listen = "127.0.0.1:0", on_data = function(conn)
+      count = count + 1
+      conn:send(%q .. count .. helper)
+    end }
+  ]]):format(name)
+end
+
+describe("without descriptors", function()
+  local moonport = rig.new()
+
+  local function start(options)
+    local script = moonport:directory()
+    script:write("helper.lua", "return '!'")
+    local path = script:write("test.lua", counting("a"))
+    options = options or {}
+    options.control = true
+    local server = moonport:serve({ path }, options)
+    server:allow_log("cannot accept")
+    server:allow_log("changes of files are found once a second only")
+    return server, script
+  end
+
+  local function ask(peer)
+    peer:send("?")
+    return peer:receive(3)
+  end
+
+  it("an unchanged script is not reloaded, and a change is taken on when there are some", function()
+    local server, folder = start { prefix = { "prlimit", "--nofile=80:80" } }
+    local asked = control.connect(server)
+    server.clients[#server.clients + 1] = asked
+    local peer = server:connect()
+    assert.equal("a1!", ask(peer))
+    local crowd = {}
+    for index = 1, 100 do crowd[index] = server:connect() end
+    server:wait_for("cannot accept")
+    -- Two looks of the clock: everything is stat()ed, and something read again.
+    local start_at = os.time()
+    loop.eventually("two looks", function() return os.time() - start_at >= 3 end)
+    assert.equal("a2!", ask(peer))
+    assert.equal(1, control.ask(asked, "status")[1].version)
+    for _, record in ipairs(server.log) do
+      assert.falsy(record.message:find("reloaded", 1, true), record.message)
+    end
+    server:allow_log("cannot be tried before it is loaded")
+    server:allow_log("not reloaded: version 1 stays in force; it is tried again")
+    folder:write("test.lua", counting("b"))
+    local lines, last = control.ask(asked, "reload")
+    assert.is_false(last.ok)
+    assert.truthy(lines[1].error:find("too many open files", 1, true), lines[1].error)
+    assert.equal("a3!", ask(peer))
+    for _, one in ipairs(crowd) do one:close() end
+    server:wait_for("reloaded: version 2 is in force")
+    assert.equal("b1!", ask(peer))
+    loop.eventually("no fault to be left", function()
+      return control.ask(asked, "status")[1].reload_error == require("cjson").null
+    end)
+  end)
+
+  for _, fault in ipairs { "openat:error=EMFILE", "newfstatat:error=ENOMEM" } do
+    local call = fault:match("^%w+")
+    it("a scan that meets it tells of no change: " .. fault, function()
+      local server = start { env = { ASAN_OPTIONS = "detect_leaks=0" } }
+      local peer = server:connect()
+      assert.equal("a1!", ask(peer))
+      local command = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" .. call, "-e",
+        "inject=" .. fault, "-p", tostring(server.process.pid) }
+      local tracer = moonport:spawn(command)
+      local start_at = os.time()
+      loop.eventually("some looks", function() return os.time() - start_at >= 4 end)
+      tracer:release()
+      start_at = os.time()
+      loop.eventually("some more", function() return os.time() - start_at >= 2 end)
+      assert.equal("a2!", ask(peer))
+      for _, record in ipairs(server.log) do
+        assert.falsy(record.message:find("reloaded", 1, true), record.message)
+      end
+    end)
+  end
+end)
