@@ -208,7 +208,73 @@ describe("backpressure", function()
     local peer = server:connect()
     server:wait_told("open")
     peer:reset()
-    server:wait_for("> close")
+    assert.same({ "open", "close reset" }, server:wait_told(2))
     server:wait_idle()
+  end)
+
+  -- Nothing else looks at a connection that is not read: it stayed until its idle time had passed.
+  local holds = {
+    ["pause()"] = "on_open = function(conn) conn:pause() print('> open') end",
+    ["a handler that waits"] =
+      "on_open = function(conn) print('> open') repeat timer.sleep(0.05) until conn.state == 'closed' end",
+    ["main that does not read"] =
+      "main = function(conn) print('> open') repeat timer.sleep(0.05) until conn.state == 'closed' end",
+    ["a queue above the high-water mark"] =
+      "on_open = function(conn) conn:send(('x'):rep(1024):rep(16 * 1024)) print('> open') end",
+    ["the other end of a forward"] = [[
+      on_open = function(conn)
+        other = other or conn
+        if conn == other then return end
+        conn:forward(other)
+        other:send(("x"):rep(1024):rep(16 * 1024))
+        print("> open")
+      end]],
+    ["the end of what the peer says"] = [[
+      on_eof = function(conn)
+        conn:send("so far")
+        print("> open")
+        repeat timer.sleep(0.05) until conn.state == "closed"
+      end]],
+  }
+  for name, handler in pairs(holds) do
+    it("ends for a reset at once while it is not read because of " .. name, function()
+      local server = moonport:start(([[
+        local timer = require "moonport.timer"
+        local other
+        return {
+          limits = { write_queue = "64M" },
+          timeouts = { idle = 0, write = 0, first = 0 },
+          on_close = function(conn, reason) print("> close " .. conn.id .. " " .. reason) end,
+          %s,
+        }
+      ]]):format(handler))
+      local is_forward = name:find("forward")
+      local first = is_forward and server:connect({ receive_buffer = 8192 })
+      local peer = server:connect({ receive_buffer = 8192 })
+      if name:find("says") then peer:finish() end
+      server:wait_told("open")
+      peer:reset()
+      server:wait_told("close " .. (is_forward and 2 or 1) .. " reset")
+      if first then first:close() end
+      server:wait_idle()
+    end)
+  end
+
+  -- An eighth of less than 8 bytes is 0, and no queue is below that.
+  it("reads on after a queue was full whose limit is a few bytes", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = 4 },
+        on_data = function(conn, data)
+          if data ~= "?" then return conn:send(("x"):rep(1024):rep(16 * 1024)) end
+          conn:send("still here")
+        end,
+      }
+    ]])
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("!")
+    peer:receive(16 * mebibyte)
+    peer:send("?")
+    assert.equal("still here", peer:receive(10))
   end)
 end)

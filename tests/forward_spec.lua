@@ -133,6 +133,44 @@ describe("a proxy of two forwards", function()
     proxy:wait_idle()
   end)
 
+  -- The old target's queue was why the source was not read, and nobody took that back.
+  it("flows again when it is led from a full target to one that takes", function()
+    local server = moonport:start([[
+      local conns = {}
+      return {
+        limits = { write_queue = "64K" },
+        timeouts = { write = 0 },
+        on_open = function(conn) conns[#conns + 1] = conn end,
+        on_data = function(conn, data)
+          if conn == conns[1] then conn:forward(conns[2]) end
+          if conn == conns[4] then conns[1]:forward(conns[3]) end
+          conn:send("ok")
+        end,
+      }
+    ]])
+    local source = server:connect({ send_buffer = 65536 })
+    local slow = server:connect({ receive_buffer = 8192 })
+    local fast, asker = server:connect(), server:connect()
+    source:send("go")
+    assert.equal("ok", source:receive(2))
+    local sent = pattern("led elsewhere "):rep(2)
+    source:offer(sent)
+    local unsent = -1
+    loop.eventually("the source to be held", function()
+      local stalled = source:unsent() == unsent
+      unsent = source:unsent()
+      return stalled
+    end)
+    asker:send("go")
+    assert.equal("ok", asker:receive(2))
+    -- What the slow one did not get comes to the fast one: the end of what was sent, in order.
+    source.handle:shutdown(function() end) -- behind what is still to be sent
+    local rest = fast:receive_all()
+    assert.is_true(#rest > 0 and rest == sent:sub(-#rest))
+    local begun = slow:receive(#sent - #rest)
+    assert.is_true(begun == sent:sub(1, #sent - #rest))
+  end)
+
   it("closes the client, and says why, when nobody listens upstream", function()
     local upstream = moonport:start(upstream_script)
     local port = upstream:port()

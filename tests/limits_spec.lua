@@ -1,8 +1,11 @@
 -- limits_spec.lua — limits.connections and the process's descriptors: accepting stops and resumes.
 
+local client = require "tests.support.client"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local server = require "tests.support.server"
+local shell = require "tests.support.shell"
 
 -- An echo that also tells how many connections it has accepted.
 local counting = [[
@@ -70,6 +73,98 @@ describe("limits.connections", function()
     first:finish()
     first:receive_all()
     assert.equal("second", second:receive_line())
+  end)
+end)
+
+describe("limits.per_address", function()
+  local moonport = rig.new()
+
+  local text = [[
+    return {
+      listen = 0,
+      limits = { per_address = %d },
+      on_data = function(conn, data) conn:send(data) end,
+      on_close = function(_, reason) print("> close " .. reason) end,
+    }
+  ]]
+
+  local function assert_served(peer)
+    peer:send("here")
+    assert.equal("here", peer:receive(4))
+  end
+
+  local function assert_refused(started)
+    local peer, ending = client.try_connect(started:address())
+    if peer then ending = peer:receive_end() peer:close() end -- it may have come to connect already
+    assert.equal("ECONNRESET", ending)
+  end
+
+  local function start(most, options)
+    local started = moonport:start(text:format(most), options)
+    started:allow_log("limits.per_address = %d reached by 127.0.0.1")
+    return started
+  end
+
+  it("resets what is beyond it at once, and takes the next one when one has gone", function()
+    local started = start(2, { control = true })
+    local first, second = started:connect(), started:connect()
+    assert_served(first)
+    assert_served(second)
+    for _ = 1, 10 do assert_refused(started) end
+    assert_served(first)
+    first:finish()
+    first:receive_all()
+    started:wait_told("close eof")
+    assert_served(started:connect())
+    assert_refused(started)
+    local status = control.ask_once(started, "status")[1]
+    assert.equal(11, status.refused)
+    local count = 0
+    for _, record in ipairs(started.log) do
+      if record.message:find("per_address", 1, true) then count = count + 1 end
+    end
+    assert.equal(1, count, "it is told at most each ten seconds")
+  end)
+
+  it("counts each address for itself, and no Unix socket", function()
+    local path = moonport:directory():join("peers.sock")
+    local started = start(1, { args = {} , control = true })
+    assert_served(started:connect())
+    assert_refused(started)
+    local script = text:format(1):gsub("listen = 0", ("listen = %q"):format("unix://" .. path))
+    local local_one = moonport:start(script, { args = {} })
+    for _ = 1, 3 do assert_served(local_one:connect()) end
+    local other = shell.run({ server.program, "run", "-e", [[
+      local socket = require "moonport.socket"
+      local conn = socket.tcp()
+      conn:connect(arg[1])
+      conn:send("here")
+      print(conn:recv())
+    ]], "127.0.0.1:" .. started:port() })
+    assert.matches("^nil\t", other.stdout)
+  end)
+
+  it("holds from the reload on that brings it, and counts who was there before", function()
+    local started = start(0, { name = "reloaded.lua" })
+    local peers = { started:connect(), started:connect(), started:connect() }
+    for _, peer in ipairs(peers) do assert_served(peer) end
+    local path = moonport.directories[1]:join("reloaded.lua")
+    local function save(most)
+      local before = #started.log
+      local file = assert(io.open(path, "w"))
+      file:write((text:format(most)))
+      file:close()
+      loop.wait_until("a reload", function()
+        for index = before + 1, #started.log do
+          if started.log[index].message:find("reloaded", 1, true) then return true end
+        end
+      end)
+    end
+    save(3)
+    assert_refused(started)
+    for _, peer in ipairs(peers) do assert_served(peer) end
+    save(0)
+    assert_served(started:connect())
   end)
 end)
 

@@ -550,6 +550,34 @@ describe("an option", function()
     ]]))
   end)
 
+  -- close(2) of such a socket waited for its peer, and every script with it.
+  it("linger is refused in a service, in the caller's line, whatever the socket", function()
+    local server = moonport:start([[
+      local socket = require "moonport.socket"
+      local listener, udp = socket.tcp(), socket.udp()
+      listener:bind("127.0.0.1", 0)
+      udp:bind("127.0.0.1", 0)
+      local function tell(...) print("> " .. tostring(select(2, ...))) end
+      return { on_data = function(conn)
+        for _, each in ipairs { conn, listener, udp, socket.tcp(), socket.udp() } do
+          tell(pcall(function() each:setoption("linger", 8) return "set" end))
+          tell(pcall(function() each:setoption("linger", 0) return "set" end))
+          tell(pcall(function() each:setoption("linger", false) return "off" end))
+        end
+        conn:send("done")
+      end }
+    ]])
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("done", peer:receive(4))
+    local told = server:wait_told(15)
+    for index = 1, 15, 3 do
+      assert.matches("test.lua:8: socket option 'linger' is refused: .*timeouts.linger", told[index])
+      assert.matches("test.lua:9: socket option 'linger' is refused: .*conn:reset", told[index + 1])
+      assert.equal("off", told[index + 2])
+    end
+  end)
+
   -- ip(7): groups are for datagrams; a stream is refused by the kernel, and an address by us.
   it("join or leave of a stream is nil and a code", function()
     assert.same({ "join\tnil\tEPROTO", "join\tnil\tEINVAL", "leave\tnil\tEPROTO",

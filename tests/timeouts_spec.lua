@@ -2,6 +2,7 @@
 
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local uv = require "luv"
 
 -- A service that tells of timeouts and closes; `fields` come first.
 local function telling(fields)
@@ -190,4 +191,72 @@ describe("the write timeout", function()
     server:wait_for("> close")
     server:wait_idle()
   end)
+end)
+
+describe("the time for the first message", function()
+  local moonport = rig.new()
+
+  local silent = {
+    ["says nothing"] = { "on_data = function() end", "" },
+    ["begins a message and goes on and on"] = {
+      'frame = "line", on_message = function() end', "x" },
+    ["begins what main asks for"] = {
+      "main = function(conn) print('> main ' .. select(2, conn:recv_line())) end", "x" },
+    ["begins what on_data waits for"] = {
+      "on_data = function(conn) repeat until not conn:recv() print('> waited') end", "x" },
+  }
+  for name, case in pairs(silent) do
+    it("ends a connection that " .. name, function()
+      local server = moonport:start(telling(
+        "timeouts = { first = 0.5, idle = 60, linger = 0.2 }, on_timeout = nil, " .. case[1]))
+      local peer = server:connect()
+      local clock = uv.new_timer()
+      if case[2] ~= "" then
+        clock:start(0, 50, function() peer:offer(case[2]) end)
+      end
+      loop.wait_until("the end", function()
+        return server:told()[#server:told()] == "close idle"
+      end)
+      clock:close()
+      if name:find("main") then assert.equal("main timeout", server:told()[1]) end
+      if name:find("on_data") then assert.equal("waited", server:told()[1]) end
+    end)
+  end
+
+  it("is told to on_timeout, which may keep the connection", function()
+    local server = moonport:start([[
+      local count = 0
+      return {
+        timeouts = { first = 0.2, idle = 60 },
+        on_data = function() end,
+        on_timeout = function(_, kind)
+          count = count + 1
+          print("> " .. kind)
+          return count < 3
+        end,
+        on_close = function(_, reason) print("> close " .. reason) end,
+      }
+    ]])
+    server:connect()
+    assert.same({ "first", "first", "first", "close idle" }, server:wait_told(4))
+  end)
+
+  local greeted = {
+    ["on_data"] = { "on_data = function(conn, data) conn:send(data) end", "x" },
+    ["on_message"] = { 'frame = "line", on_message = function(conn, m) conn:send(m) end', "x\n" },
+    ["main"] = { "main = function(conn) conn:send(conn:recv_line()) conn:recv() end", "x\n" },
+    ["a handler that reads on and answers"] = {
+      "on_data = function(conn, data) repeat conn:send(data) data = conn:recv() until not data end",
+      "x" },
+  }
+  for name, case in pairs(greeted) do
+    it("is over once the first message came to " .. name, function()
+      local server = moonport:start(telling("timeouts = { first = 0.3, idle = 1 }, " .. case[1]))
+      local peer = server:connect()
+      peer:send(case[2])
+      assert.equal("x", peer:receive(1))
+      local told = server:wait_told(1)
+      assert.is_true(told[1] == "timeout idle" or told[1] == "close closed", told[1])
+    end)
+  end
 end)

@@ -110,7 +110,7 @@ function conn:getoption(name) end
 ---| "sndbuf" # bytes
 ---| "ttl"
 ---| "multicast_ttl"
----| "linger" # seconds, or false
+---| "linger" # seconds, in programs of moonport run; a service may only set false
 
 ---Stops reading: the kernel's buffer fills, then the peer feels it. Timeouts go on.
 ---@return true? paused

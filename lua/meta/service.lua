@@ -23,9 +23,9 @@
 ---| "eof" # the peer sent FIN and the service had nothing more to say
 ---| "reset" # the peer sent RST, or the network gave up
 ---| "closed" # the script called close or reset, or main returned
----| "idle" # timeouts.idle passed
+---| "idle" # timeouts.idle or timeouts.first passed
 ---| "write_timeout" # timeouts.write passed
----| "write_queue" # more than limits.write_queue was unsent
+---| "write_queue" # more than limits.write_queue was unsent, or limits.output and it had most
 ---| "limit" # a message was longer than limits.message
 ---| "error" # a handler raised, or the memory for the connection ran out
 ---| "reload" # the script changed
@@ -33,7 +33,7 @@
 ---| "kicked" # the operator closed it
 
 ---Without it, or unless it returns true, the connection ends.
----@alias moonport.TimeoutHandler fun(conn: moonport.Conn, kind: "idle"|"write"): boolean?
+---@alias moonport.TimeoutHandler fun(conn: moonport.Conn, kind: "idle"|"first"|"write"): boolean?
 
 ---A handler raised. Without this one, or unless it returns true, the connection closes.
 ---@alias moonport.ErrorHandler fun(conn: moonport.Conn, message: string, trace: string): boolean?
@@ -84,12 +84,15 @@
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
 ---@field versions? integer versions of the script in use at once; 16. Beyond it the oldest one drains
+---@field per_address? integer open connections of one IP address (IPv6: /64); 0: no limit, the default
+---@field output? moonport.Size unsent bytes of all connections; "64M". More reset the longest queue
 ---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it
 ---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"
 ---@field cpu_ms? integer processor time of a handler up to its next wait; 1000. 0: no limit
 ---@field message? moonport.Size what recv_exactly, recv_line and recv_until take at most; "1M"
 
 ---@class moonport.Timeouts
----@field idle? moonport.Seconds no byte came or went; 300
----@field write? moonport.Seconds the peer took nothing of what waits for it; 30
+---@field idle? moonport.Seconds no byte came from the peer; 300
+---@field first? moonport.Seconds the first message did not come; 300
+---@field write? moonport.Seconds the peer acknowledged nothing of what was sent to it; 30
 ---@field linger? moonport.Seconds after close(): what the peer still sends is read this long; 5

@@ -124,7 +124,9 @@ end
 local GROUPS = {
   limits = {
     connections = { integer_from(1, 10000000), 10000, "connections" },
+    per_address = { integer_from(0, 10000000), 0, "per_address" },
     write_queue = { size, "1M", "write_queue" },
+    output = { size, "64M", "output" },
     memory = { size, "256M", "memory" },
     cpu_ms = { integer_from(0, 3600000), 1000, "cpu_ms" },
     message = { size, "1M", "message" },
@@ -132,6 +134,7 @@ local GROUPS = {
   },
   timeouts = {
     idle = { seconds, 300, "idle_ms" },
+    first = { seconds, 300, "first_ms" },
     write = { seconds, 30, "write_ms" },
     linger = { seconds, 5, "linger_ms" },
   },

@@ -26,14 +26,23 @@ local function check_type(value, index, name, ...)
   error(("bad argument #%d to '%s' (%s expected, got %s)"):format(index, name, expected, given), 3)
 end
 
+-- By name: the type of the value.
 local OPTIONS = {
-  nodelay = true, keepalive = true, reuseaddr = true, broadcast = true, rcvbuf = true,
-  sndbuf = true, ttl = true, multicast_ttl = true, multicast_loop = true, linger = true,
-  join = true, leave = true,
+  nodelay = "boolean", keepalive = "boolean", reuseaddr = "boolean", broadcast = "boolean",
+  multicast_loop = "boolean", rcvbuf = "integer", sndbuf = "integer", ttl = "integer",
+  multicast_ttl = "integer", linger = "integer", join = "string", leave = "string",
 }
 
-local function check_option(name)
-  if not OPTIONS[name] then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
+-- Checked at once, also where there is nothing yet to set it on: later it would be nobody's line.
+local function check_option(name, value)
+  local expected = OPTIONS[name]
+  if not expected then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
+  local refused = core.refused_option(name, value)
+  if refused then error(refused, 3) end
+  if name == "linger" and value == false then return end
+  if math.type(value) == expected or type(value) == expected then return end
+  error(("bad argument #2 to 'setoption' (%s expected, got %s)"):format(
+    expected == "integer" and "number" or expected, value == nil and "no value" or type(value)), 3)
 end
 
 -- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
@@ -154,7 +163,7 @@ end
 ---@return string? code
 ---@return string? detail
 function Socket:setoption(name, value)
-  check_option(name)
+  check_option(name, value)
   local open = self.conn or self.listener
   if open then return open:setoption(name, value) end
   self.options[name] = value
@@ -322,7 +331,7 @@ function Datagrams:settimeout(seconds) self.timeout = seconds end
 ---@return string? code
 ---@return string? detail
 function Datagrams:setoption(name, value)
-  check_option(name)
+  check_option(name, value)
   if self.udp then return self.udp:setoption(name, value) end
   self.options[name] = value
   return true

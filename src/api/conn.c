@@ -114,8 +114,7 @@ static int l_collected(lua_State *L) {
   self->conn = NULL;
   api_conn_forget(self);
   if (!conn) return 0;
-  conn_set_owner(conn, NULL);
-  if (!conn_is_forwarding(conn) && !conn_is_forwarded_to(conn)) conn_close(conn, REASON_CLOSED);
+  conn_abandon(conn);
   return 0;
 }
 

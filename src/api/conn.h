@@ -33,6 +33,8 @@ struct api_conn {
   uint8_t handler; /* enum handler: the one that runs or waits */
   uint8_t timeout; /* enum conn_timeout: what on_timeout was called for */
   bool busy;       /* a handler waits */
+  bool was_reset;  /* of one that is closed */
+  bool is_late;    /* timeouts.first has passed */
   bool sequential; /* no handlers: read only while somebody waits in recv() */
   bool keep;       /* what on_timeout or on_error returned */
 };

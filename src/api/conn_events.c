@@ -84,10 +84,10 @@ static void deliver_pending(struct runtime *runtime, struct api_conn *self);
 static void run_handler(struct runtime *runtime, const struct call *call);
 
 static void end_for_timeout(struct conn *conn, enum conn_timeout kind) {
-  if (kind == CONN_TIMEOUT_IDLE) {
-    conn_close(conn, REASON_IDLE);
-  } else {
+  if (kind == CONN_TIMEOUT_WRITE) {
     conn_reset(conn, REASON_WRITE_TIMEOUT); /* what is queued will not be taken */
+  } else {
+    conn_close(conn, REASON_IDLE);
   }
 }
 
@@ -111,7 +111,9 @@ static void finish(struct runtime *runtime, struct api_conn *self) {
         conn_close(conn, REASON_ERROR);
       break;
     case HANDLER_MAIN:
-      conn_close(conn, conn_peer_finished(conn) ? REASON_EOF : REASON_CLOSED);
+      conn_close(conn, self->is_late              ? REASON_IDLE
+                       : conn_peer_finished(conn) ? REASON_EOF
+                                                  : REASON_CLOSED);
       break;
     default: break;
   }
@@ -151,7 +153,8 @@ static void on_end(void *owner, bool failed) {
     finish(runtime, self);
   }
   deliver_pending(runtime, self);
-  runtime->on_room(runtime->context); /* one that has closed counts until its handlers have ended */
+  runtime->on_room(runtime->context,
+                   NULL); /* one that has closed counts until its handlers have ended */
 }
 
 static void on_cancel(void *owner) {
@@ -166,7 +169,7 @@ static void on_cancel(void *owner) {
   } else {
     deliver_pending(self->runtime, self);
   }
-  self->runtime->on_room(self->runtime->context);
+  self->runtime->on_room(self->runtime->context, NULL);
 }
 
 /* Enters Lua for a handler of `self` and sees to what follows. */
@@ -367,10 +370,40 @@ static void on_drain(struct conn *conn, bool crossed) {
   deliver_pending(runtime, self);
 }
 
+static bool reads(const struct api_conn *self) {
+  return self && self->inbox && api_wait_pending(&self->inbox->reader);
+}
+
+/* Whether a connection without a frame and without `main` has got as far as its script asks: bytes
+ * came, and the handler that got them has ended, or has answered. One that goes on reading does not
+ * have all of its first message yet. */
+static bool has_greeted(const struct conn *conn) {
+  struct conn_counters counters;
+  conn_counters(conn, &counters);
+  if (conn_group_of(conn)->greets_itself || counters.bytes_in == 0) return false;
+  return counters.messages_out > 0 || !reads(conn_owner(conn));
+}
+
+/* Nothing whole came in time. Who waits for the rest may say so to the peer, before it closes. */
+static void end_for_first(struct conn *conn) {
+  struct api_conn *self = conn_owner(conn);
+  self->is_late = true;
+  api_wait_time_out(&self->inbox->reader);
+  conn_close(conn, REASON_IDLE);
+}
+
 static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool has_handler = service_has(service_for(conn), HANDLER_ON_TIMEOUT);
+  if (kind == CONN_TIMEOUT_FIRST && has_greeted(conn)) {
+    conn_greeted(conn);
+    return;
+  }
+  if (kind == CONN_TIMEOUT_FIRST && reads(self)) {
+    end_for_first(conn);
+    return;
+  }
   /* A handler that waits for these very bytes is told by what it called. */
   if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
     api_conn_update_hold(self);
@@ -382,7 +415,7 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
     return;
   }
   /* A handler that waits for something else is why nothing moves; it is asked again later. */
-  if (self && self->busy && (has_handler || kind == CONN_TIMEOUT_IDLE)) return;
+  if (self && self->busy && (has_handler || kind != CONN_TIMEOUT_WRITE)) return;
   if (!has_handler) {
     end_for_timeout(conn, kind);
     return;
@@ -392,7 +425,7 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   deliver_pending(runtime, self);
   if (self->busy || conn_is_closing(conn)) return;
   self->timeout = (uint8_t)kind;
-  const char *word = kind == CONN_TIMEOUT_IDLE ? "idle" : "write";
+  const char *word = conn_timeout_name(kind);
   run_handler(runtime, &(struct call){.self = self,
                                       .handler = HANDLER_ON_TIMEOUT,
                                       .bytes = word,
@@ -418,7 +451,7 @@ static void on_close(struct conn *conn, enum reason reason) {
     deliver_pending(runtime, self);
   }
   versions_changed(runtime);
-  runtime->on_room(runtime->context);
+  runtime->on_room(runtime->context, conn);
 }
 
 const struct conn_events api_conn_events = {

@@ -39,6 +39,7 @@ static int handle_all(lua_State *L) {
   const struct service *service = &version_of(L)->service;
   /* After a reload during a wait, the rest is for the version that has the connection now. The one
    * whose code runs here may be freed already: its world is not. */
+  bool first = true;
   while (self->conn && !conn_is_closing(self->conn) && self->cohort->version->world == world) {
     const char *bytes;
     struct frame_slice slice;
@@ -48,6 +49,8 @@ static int handle_all(lua_State *L) {
       refuse(self, result, &slice);
       break;
     }
+    if (first) conn_greeted(self->conn);
+    first = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_MESSAGE]);
     lua_pushvalue(L, 1);
     int count = api_push_message(L, &service->frame, bytes, &slice);

@@ -126,6 +126,8 @@ static int give_up(lua_State *L, struct inbox *inbox, const char *code, const ch
   return count + take(L, inbox, bytes, size, size);
 }
 
+enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
+
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
 
 static int go_on(lua_State *L, int status, lua_KContext kind) {
@@ -143,6 +145,8 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   int count = takers[kind](L, inbox, bytes, size);
   if (count > 0) {
     bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
+    /* Any bytes are no whole message where on_data got the ones before. */
+    if (got && (kind != SOME || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
     if (got && api_is_told(self->runtime, EVENT_RECV)) {
       api_tell_recv(L, self->conn, taker_names[kind], -count);
     }
@@ -157,7 +161,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
 
 static int receive(lua_State *L, lua_KContext kind) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn && !self->inbox) return push_failure(L, "closed");
+  if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
@@ -167,8 +171,6 @@ static int receive(lua_State *L, lua_KContext kind) {
   self->inbox->scanned = 0;
   return attempt(L, self, kind);
 }
-
-enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
 
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {

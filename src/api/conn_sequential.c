@@ -55,6 +55,7 @@ static void tell_closed(struct api_conn *self, const struct conn *conn, enum rea
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
   self->past = api_conn_remember(conn, reason);
+  self->was_reset = reason == REASON_RESET;
   self->conn = NULL;
   if (self->inbox) api_wait_wake(&self->inbox->reader);
   if (self->inbox) api_wait_wake(&self->inbox->drainer);
@@ -66,7 +67,7 @@ static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = conn_group_of(conn)->owner;
   struct api_conn *self = conn_owner(conn);
   if (self) tell_closed(self, conn, reason);
-  runtime->on_room(runtime->context);
+  runtime->on_room(runtime->context, conn);
 }
 
 const struct conn_events api_sequential_events = {

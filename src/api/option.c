@@ -2,6 +2,7 @@
 #include "api/option.h"
 
 #include "api/errors.h"
+#include "api/runtime.h"
 #include "net/option.h"
 
 #include <lauxlib.h>
@@ -20,6 +21,25 @@ static const struct net_option *check_option(lua_State *L) {
   luaL_pushresult(&known);
   luaL_error(L, "unknown socket option '%s' (known: %s, join, leave)", name, lua_tostring(L, -1));
   return NULL;
+}
+
+/* Why a service may not set an option to the value at 3, or NULL. What is closed is the core's affair,
+ * and the kernel's own lingering would hold up every script. A program has nobody but itself. */
+static const char *refusal(lua_State *L, const struct net_option *option) {
+  bool is_off = lua_isboolean(L, 3) && !lua_toboolean(L, 3);
+  if (option->kind != NET_OPTION_SECONDS || is_off || runtime_of(L)->is_program) return NULL;
+  return "socket option 'linger' is refused: closing would stop every script for so long, or with "
+         "0 "
+         "lose what was sent; close() lingers by itself (timeouts.linger), conn:reset() sends RST";
+}
+
+int api_refused_option(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushnil(L); /* in place of a socket, so that they are where setoption() has them */
+  lua_insert(L, 1);
+  const struct net_option *option = net_option_find(luaL_checkstring(L, 2));
+  lua_pushstring(L, option ? refusal(L, option) : NULL); /* nil for NULL */
+  return 1;
 }
 
 static int check_value(lua_State *L, const struct net_option *option) {
@@ -46,6 +66,8 @@ int api_setoption(lua_State *L, int fd) {
     return finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
   }
   const struct net_option *option = check_option(L);
+  const char *refused = refusal(L, option);
+  if (refused) return luaL_error(L, "%s", refused);
   return finish(L, net_option_set(fd, option, check_value(L, option)));
 }
 

@@ -3,14 +3,18 @@
 
 #include "api/modules.h"
 #include "api/tell.h"
+#include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
+
+enum { TELL_AGAIN_MS = 10000 }; /* what may happen often is not logged each time */
 
 /* Registry key of the list of strings that outputs borrow. */
 static const char anchors_key = 0;
@@ -65,6 +69,26 @@ static void release_anchors(struct runtime *runtime) {
     lua_rawseti(L, -2, runtime->anchor_count--);
   }
   lua_pop(L, 1);
+}
+
+static void on_excess(void *owner, const struct conn *conn, bool of_loop) {
+  struct runtime *runtime = owner;
+  uint64_t now_ms = net_loop_now_ms(runtime->loop);
+  char bytes[TEXT_UNITS_SIZE_MAX];
+  if (runtime->told_output_ms && now_ms - runtime->told_output_ms < TELL_AGAIN_MS) return;
+  runtime->told_output_ms = now_ms;
+  text_format_bytes(conn_queue_bytes(conn), bytes);
+  runtime_logf(
+      runtime, LOG_WARN,
+      "%s is full with what peers do not take: closing the longest queue, connection #%" PRIu64
+      " with %s (write_queue); so far %" PRIu64 " were closed for it",
+      of_loop ? "--output-max" : "limits.output", conn_id(conn), bytes, runtime->output.closed);
+}
+
+void runtime_init_output(struct runtime *runtime) {
+  runtime->output.account.above = net_loop_output(runtime->loop);
+  runtime->output.on_excess = on_excess;
+  runtime->output.owner = runtime;
 }
 
 static void settle(struct runtime *runtime) {

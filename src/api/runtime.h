@@ -24,6 +24,8 @@ struct runtime {
   struct list versions;           /* `current` and those before it that are still used */
   unsigned version_last;          /* number of the last one that came into force */
   struct conn_totals past;        /* of connections whose cohort is gone */
+  struct conn_budget output;      /* what all its connections have queued */
+  uint64_t told_output_ms;        /* when the log last said that they were too much; 0: never */
   struct conn_group sequential;   /* connections it made itself, without handlers */
   struct list sleeps;             /* coroutines in timer.sleep() */
   const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
@@ -46,9 +48,12 @@ struct runtime {
   int shortage;        /* an errno for which the script is not to blame, since then; 0: none */
   int anchor_count;    /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
-  void (*on_room)(void *context);
+  void (*on_room)(void *context, const struct conn *gone);
   void *context;
 };
+
+/* Counts and bounds what its connections have queued. */
+void runtime_init_output(struct runtime *runtime);
 
 /* Prepares the state itself, once. Raises. */
 int runtime_prepare(lua_State *L);

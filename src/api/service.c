@@ -122,12 +122,15 @@ static void take_handlers(lua_State *L, int table, struct service *service) {
 /* Takes over the checked table at `table`. */
 static void take_service(lua_State *L, int table, struct service *service) {
   service->connections_max = (size_t)integer_field(L, table, "connections");
+  service->per_address_max = (size_t)integer_field(L, table, "per_address");
+  service->output_bytes_max = (size_t)integer_field(L, table, "output");
   service->write_queue_bytes_max = (size_t)integer_field(L, table, "write_queue");
   service->message_bytes_max = (size_t)integer_field(L, table, "message");
   service->memory_bytes_max = (size_t)integer_field(L, table, "memory");
   service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
   service->versions_max = (size_t)integer_field(L, table, "versions");
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
+  service->first_ms = (uint64_t)integer_field(L, table, "first_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
   service->reload = (enum reload_policy)integer_field(L, table, "reload");

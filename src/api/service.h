@@ -41,12 +41,15 @@ struct service {
   size_t listen_count;
   enum reload_policy reload; /* of the connections that are there when this version comes */
   size_t connections_max;
+  size_t per_address_max; /* 0: no bound */
+  size_t output_bytes_max;
   size_t write_queue_bytes_max;
   size_t message_bytes_max;
   size_t memory_bytes_max;
   unsigned cpu_ms_max;
   size_t versions_max; /* alive at once, of the script; beyond that the oldest drain */
   uint64_t idle_ms;    /* the times: 0 is off */
+  uint64_t first_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
 };

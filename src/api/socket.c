@@ -5,6 +5,7 @@
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
+#include "api/option.h"
 #include "api/permit.h"
 #include "api/runtime.h"
 #include "api/values.h"
@@ -212,9 +213,13 @@ static int l_lookup(lua_State *L) {
 }
 
 int api_open_socket(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", l_connect}, {"resolve", l_resolve},
-                                       {"lookup", l_lookup},   {"bind", api_bind},
-                                       {"udp", api_new_udp},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", l_connect},
+                                       {"resolve", l_resolve},
+                                       {"lookup", l_lookup},
+                                       {"bind", api_bind},
+                                       {"udp", api_new_udp},
+                                       {"refused_option", api_refused_option},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, type_name);
   lua_pushcfunction(L, l_attempt_gc);
   lua_setfield(L, -2, "__gc");

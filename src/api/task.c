@@ -78,7 +78,7 @@ static void end(struct task_object *object) {
   api_wait_wake(&object->joiner);
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, object->reference);
   runtime->task_count--;
-  runtime->on_room(runtime->context);
+  runtime->on_room(runtime->context, NULL);
 }
 
 static void on_end(void *self, bool failed) {

@@ -41,6 +41,7 @@ static struct cohort *cohort_new(struct version *version) {
   cohort->version = version;
   conn_group_init(&cohort->group, version->runtime->loop, &api_conn_events, cohort);
   cohort->group.script = version->runtime->script;
+  cohort->group.budget = &version->runtime->output;
   return cohort;
 }
 
@@ -134,13 +135,17 @@ static bool is_used(const struct version *version) {
 /* --- Coming into force --------------------------------------------------------------------- */
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
-  bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms;
+  bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms ||
+                group->first_ms != service->first_ms;
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
-  group->queue_low = group->queue_high / 2;
+  group->queue_low = group->queue_high / 2 + 1; /* not 0: no queue would ever be below it */
   group->idle_ms = service->idle_ms;
+  group->first_ms = service->first_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
+  group->greets_itself =
+      service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
   if (sooner) conn_group_reschedule(group);
 }
 
@@ -243,6 +248,8 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   if (before) bound_versions(runtime, version->service.versions_max, drain_ms);
   if (version->cohort) apply_limits(&version->cohort->group, &version->service);
   apply_limits(&runtime->sequential, &version->service);
+  runtime->sequential.first_ms = 0; /* whom the script accepts itself, it asks itself */
+  runtime->output.bytes_max = version->service.output_bytes_max;
   if (before) end_own(before);
   versions_changed(runtime);
 }

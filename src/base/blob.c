@@ -9,6 +9,7 @@ struct blob *blob_new(size_t capacity) {
   if (!blob) return NULL;
   blob->references = 1;
   blob->capacity = capacity;
+  blob->account = NULL;
   return blob;
 }
 
@@ -21,5 +22,21 @@ struct blob *blob_ref(struct blob *blob) {
 void blob_unref(struct blob *blob) {
   if (!blob) return;
   assert(blob->references > 0);
-  if (--blob->references == 0) free(blob);
+  if (--blob->references > 0) return;
+  if (blob->account) blob_uncharge(blob);
+  free(blob);
+}
+
+void blob_charge(struct blob *blob, struct blob_account *account) {
+  if (blob->account) return;
+  blob->account = account;
+  for (; account; account = account->above) account->bytes += blob->capacity;
+}
+
+void blob_uncharge(struct blob *blob) {
+  for (struct blob_account *each = blob->account; each; each = each->above) {
+    assert(each->bytes >= blob->capacity);
+    each->bytes -= blob->capacity;
+  }
+  blob->account = NULL;
 }

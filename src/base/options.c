@@ -80,6 +80,15 @@ static bool parse_choice(const struct option_row *row, const char *text, int64_t
   return true;
 }
 
+static bool parse_size(const char *text, int64_t *out) {
+  size_t bytes;
+  if (text_parse_size(text, &bytes) != 0 || bytes > INT64_MAX) {
+    return false;
+  }
+  *out = (int64_t)bytes;
+  return true;
+}
+
 /* Adds `text` to a list. */
 static bool append(struct value *value, const char *text) {
   char *joined = NULL;
@@ -97,6 +106,7 @@ static bool value_parse(struct value *value, const struct option_row *row, const
   switch (row->kind) {
     case OPTION_FLAG: return parse_flag(text, &value->number);
     case OPTION_SECONDS: return text_parse_seconds(text, &value->number) == 0;
+    case OPTION_SIZE: return parse_size(text, &value->number);
     case OPTION_INT: return parse_int(row, text, &value->number);
     case OPTION_CHOICE: return parse_choice(row, text, &value->number);
     case OPTION_LIST: return append(value, text);
@@ -115,6 +125,7 @@ void option_describe(const struct option_row *row, char *out, size_t size) {
     case OPTION_LIST:
     case OPTION_STRING: (void)snprintf(out, size, "some %s", row->argument); return;
     case OPTION_SECONDS: (void)snprintf(out, size, "seconds, as in 10, 0.5, 150ms or 5m"); return;
+    case OPTION_SIZE: (void)snprintf(out, size, "bytes, as in 512, 64K, 256M or 1G"); return;
     case OPTION_INT:
       (void)snprintf(out, size, "a whole number from %lld to %lld", (long long)row->min,
                      (long long)row->max);
@@ -335,13 +346,12 @@ int options_read_environment(struct options *options, char *error, size_t error_
   return 0;
 }
 
-/* The value of a row that the caller knows to be there; a typing error of ours ends the program. */
-static const struct value *find(const struct options *options, const char *name,
-                                enum option_kind kind, enum option_kind other_kind) {
+/* The value of a row, of one of `kinds` (bits), that the caller knows to be there; a typing error of ours ends the program. */
+static const struct value *find(const struct options *options, const char *name, unsigned kinds) {
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
     const char *row_name = row->name != NULL ? row->name : row->env;
-    if ((row->kind == kind || row->kind == other_kind) && strcmp(row_name, name) == 0) {
+    if ((kinds & 1u << row->kind) && strcmp(row_name, name) == 0) {
       return &options->values[i];
     }
   }
@@ -350,23 +360,23 @@ static const struct value *find(const struct options *options, const char *name,
 }
 
 bool options_flag(const struct options *options, const char *name) {
-  return find(options, name, OPTION_FLAG, OPTION_FLAG)->number != 0;
+  return find(options, name, 1u << OPTION_FLAG)->number != 0;
 }
 
 const char *options_string(const struct options *options, const char *name) {
-  return find(options, name, OPTION_STRING, OPTION_LIST)->string;
+  return find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->string;
 }
 
 bool options_given(const struct options *options, const char *name) {
-  return find(options, name, OPTION_STRING, OPTION_LIST)->given;
+  return find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->given;
 }
 
 int64_t options_number(const struct options *options, const char *name) {
-  return find(options, name, OPTION_SECONDS, OPTION_INT)->number;
+  return find(options, name, 1u << OPTION_SECONDS | 1u << OPTION_SIZE | 1u << OPTION_INT)->number;
 }
 
 int options_choice(const struct options *options, const char *name) {
-  return (int)find(options, name, OPTION_CHOICE, OPTION_CHOICE)->number;
+  return (int)find(options, name, 1u << OPTION_CHOICE)->number;
 }
 
 const char *const *options_paths(const struct options *options, size_t *count) {

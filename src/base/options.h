@@ -11,6 +11,7 @@ enum option_kind {
   OPTION_FLAG,    /* nothing on the command line; 1 or 0 in the environment. options_flag() */
   OPTION_STRING,  /* any text but an empty one. options_string() */
   OPTION_SECONDS, /* as text_parse_seconds() reads it. options_number(), in milliseconds */
+  OPTION_SIZE,    /* as text_parse_size() reads it. options_number(), in bytes */
   OPTION_INT,     /* a whole number from `min` to `max`. options_number() */
   OPTION_CHOICE,  /* one of `choices`. options_choice(), its index */
   OPTION_LIST,    /* any text, more than once: joined by commas. options_string() */

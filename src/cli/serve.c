@@ -16,6 +16,7 @@ static int serve(const struct command_call *call, const struct control_address *
   options.listen = options_string(call->options, "listen");
   options.welcome = options_string(call->options, "welcome");
   options.backlog = (int)options_number(call->options, "backlog");
+  options.output_bytes_max = (size_t)options_number(call->options, "output-max");
   options.grace_ms = options_number(call->options, "grace");
   options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");

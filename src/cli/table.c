@@ -222,6 +222,15 @@ const struct option_row option_rows[] = {
         .max = 65535,
     },
     {
+        .name = "output-max",
+        .argument = "BYTES",
+        .env = "MOONPORT_OUTPUT_MAX",
+        .help = "what all connections together may have queued unsent; 0: limits.output alone",
+        .fallback = "0",
+        .commands = SERVE,
+        .kind = OPTION_SIZE,
+    },
+    {
         .name = "no-watch",
         .env = "MOONPORT_NO_WATCH",
         .help = "reload only when told to: SIGHUP, moonport reload",

@@ -82,11 +82,14 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   list_append(&group->conns, &conn->group_link);
   group->count++;
   group->accepted++;
-  if (group->idle_ms) conn_schedule(conn, group->idle_ms);
+  conn->first_ms = (uint32_t)conn->opened_ms;
+  if (connected) conn->flags |= CONN_GREETED;
+  conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
   group->events->on_open(conn);
   net_loop_flush(group->loop);
   conn_update_reading(conn);
+  if (!(conn->flags & CONN_READING)) conn_schedule(conn, HELD_LOOK_MS);
 }
 
 static void on_unused_closed(uv_handle_t *handle) {
@@ -118,7 +121,8 @@ int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
 
 static bool wants_reading(const struct conn *conn) {
   if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN)) return false;
-  return (conn->flags & CONN_CLOSING) || conn->holds == 0;
+  if (conn->flags & CONN_CLOSING) return true;
+  return conn->holds == 0 && !(conn->flags & CONN_ABOVE_HIGH) && !conn_forward_is_full(conn);
 }
 
 /* The end of reading is no pause, and its begin no going on. */
@@ -136,6 +140,7 @@ void conn_update_reading(struct conn *conn) {
   tell_hold(conn);
   if (!wanted) {
     conn->transport->read_stop(conn);
+    conn_schedule(conn, HELD_LOOK_MS);
     return;
   }
   int rc = conn->transport->read_start(conn);
@@ -159,11 +164,11 @@ bool conn_is_paused(const struct conn *conn) {
 
 const char *conn_held_by(const struct conn *conn) {
   if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED)) return NULL;
-  return conn->holds & CONN_HOLD_CONSOLE   ? "console"
-         : conn->holds & CONN_HOLD_SCRIPT  ? "script"
-         : conn->holds & CONN_HOLD_OUTPUT  ? "output"
-         : conn->holds & CONN_HOLD_FORWARD ? "forward"
-                                           : "handler";
+  return conn->holds & CONN_HOLD_CONSOLE  ? "console"
+         : conn->holds & CONN_HOLD_SCRIPT ? "script"
+         : conn->flags & CONN_ABOVE_HIGH  ? "output"
+         : conn_forward_is_full(conn)     ? "forward"
+                                          : "handler";
 }
 
 void conn_received(struct conn *conn, const char *bytes, size_t size) {
@@ -245,7 +250,7 @@ static void on_closed(uv_handle_t *handle) {
   struct net_loop *loop = group->loop;
   assert(!(conn->flags & CONN_DIRTY));
   assert(!conn->writing);
-  if (conn->output) output_give_back(&loop->pool, conn->output);
+  assert(!conn->output);
   if (conn->forwarding) conn_forward_end(conn);
   if (conn->transport->end) conn->transport->end(conn);
   list_remove(&conn->group_link);
@@ -256,11 +261,17 @@ static void on_closed(uv_handle_t *handle) {
   net_loop_descriptor_freed(loop);
 }
 
+/* What is queued will never be sent; libuv gives back the request that is under way unread. */
+static void mark_closed(struct conn *conn) {
+  conn->flags |= CONN_CLOSED;
+  wheel_cancel(&conn->wheel);
+  conn_drop_output(conn);
+}
+
 void conn_destroy(struct conn *conn) {
   if (conn->flags & CONN_CLOSED) return;
   if (conn_is_watched(conn)) conn_tell_close(conn, false);
-  conn->flags |= CONN_CLOSED;
-  wheel_cancel(&conn->wheel);
+  mark_closed(conn);
   uv_close(&conn->io.handle, on_closed);
 }
 
@@ -269,8 +280,7 @@ void conn_reset(struct conn *conn, enum reason reason) {
   bool is_tcp = conn->io.handle.type == UV_TCP;
   conn->reason = (uint8_t)reason;
   if (conn_is_watched(conn)) conn_tell_close(conn, is_tcp);
-  conn->flags |= CONN_CLOSED;
-  wheel_cancel(&conn->wheel);
+  mark_closed(conn);
   if (!is_tcp || uv_tcp_close_reset(&conn->io.tcp, on_closed) < 0) {
     uv_close(&conn->io.handle, on_closed);
   }
@@ -328,9 +338,16 @@ uint64_t conn_active_ms(const struct conn *conn) {
   return conn->active_ms;
 }
 
-void conn_touch(struct conn *conn) {
-  conn->active_ms = net_loop_now_ms(conn->group->loop);
-  if (conn->writing) conn->writing->progress_ms = conn->active_ms;
+void conn_greeted(struct conn *conn) {
+  conn->flags |= CONN_GREETED;
+}
+
+void conn_abandon(struct conn *conn) {
+  conn->owner = NULL;
+  conn->flags |= CONN_ORPHAN;
+  conn->holds &= CONN_HOLD_CONSOLE;
+  conn_update_reading(conn);
+  if (!conn_is_forwarding(conn) && !conn_is_forwarded_to(conn)) conn_close(conn, REASON_CLOSED);
 }
 
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_NET_CONN_H
 #define MOONPORT_NET_CONN_H
 
+#include "base/blob.h"
 #include "base/list.h"
 #include "base/reason.h"
 
@@ -18,7 +19,8 @@ struct tap_watcher;
 struct uv_stream_s;
 struct conn; /* opaque; frees itself right after events->on_close */
 
-enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE };
+enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE, CONN_TIMEOUT_FIRST };
+const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "first"; static text */
 
 /* Called on the loop's thread, from the loop, never from inside a conn_*() call. Any conn_*()
  * function may be called from inside them. */
@@ -33,12 +35,25 @@ struct conn_events {
   void (*on_close)(struct conn *conn, enum reason reason); /* always the last call, exactly once */
 };
 
+/* What several groups may have queued together, in memory that they really take: of what many share,
+ * one copy. Filled in by its owner. Beyond it, or beyond that of the whole loop, the connection ends
+ * whose queue is the longest, with REASON_WRITE_QUEUE; so it is never one whose peer keeps up. */
+struct conn_budget {
+  struct blob_account account; /* above it that of the loop: net_loop_output() */
+  size_t bytes_max;            /* limits.output; 0: no bound of its own */
+  uint64_t closed;             /* connections that ended so, so far */
+  /* `of_loop`: it is the loop's bound that was passed. The connection still has its queue. */
+  void (*on_excess)(void *owner, const struct conn *conn, bool of_loop);
+  void *owner;
+};
+
 /* What the connections of one service have in common. Filled in by its owner, who keeps it until
  * `count` is 0. A time of 0 is off. */
 struct conn_group {
   struct net_loop *loop;
   const struct conn_events *events;
-  void *owner;            /* for the receiver of the events */
+  void *owner;                /* for the receiver of the events */
+  struct conn_budget *budget; /* NULL: what they queue is counted nowhere */
   const char *script;     /* whose they are, for who watches; NULL: they are not to be watched */
   size_t queue_bytes_max; /* limits.write_queue: beyond it the connection ends */
   size_t queue_high;      /* above it the connection is not read */
@@ -46,7 +61,10 @@ struct conn_group {
   uint64_t idle_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
-  struct list conns; /* newest last */
+  uint64_t first_ms;  /* of accepted ones, until conn_greeted() */
+  bool greets_itself; /* bytes alone are no greeting: the owner calls conn_greeted() in any case */
+  bool keeps_unread;  /* what came before a reset is for its owner, however late it is read */
+  struct list conns;  /* newest last */
   size_t count;
   uint64_t accepted; /* totals over closed and open connections */
   uint64_t bytes_in;
@@ -90,13 +108,13 @@ void conn_flush(struct conn *conn);
 bool conn_await_drain(struct conn *conn);
 size_t conn_queue_bytes(const struct conn *conn);
 
-/* Who wants this connection not to be read. It is read while nobody does. */
+/* Who wants this connection not to be read. It is read while nobody does, and while neither its own
+ * queue nor that of the one it is forwarded to is above the high-water mark: that is no hold which
+ * somebody could forget, but asked of the queues each time. */
 enum conn_hold {
   CONN_HOLD_SCRIPT = 1 << 0,  /* conn:pause() */
   CONN_HOLD_HANDLER = 1 << 1, /* a handler waits for something else */
-  CONN_HOLD_OUTPUT = 1 << 2,  /* its own queue is above the high-water mark */
-  CONN_HOLD_FORWARD = 1 << 3, /* the queue of the one it is forwarded to is */
-  CONN_HOLD_CONSOLE = 1 << 4, /* somebody who watches asked for it */
+  CONN_HOLD_CONSOLE = 1 << 2, /* somebody who watches asked for it */
 };
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on);
 /* Of one that CONN_HOLD_CONSOLE holds: reads once, which is one chunk or the peer's FIN, and holds it
@@ -141,8 +159,12 @@ void *conn_owner(const struct conn *conn);
 struct conn_group *conn_group_of(const struct conn *conn);
 uint64_t conn_id(const struct conn *conn);
 unsigned conn_listener_index(const struct conn *conn);
-uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came or went, or on_timeout */
-void conn_touch(struct conn *conn);               /* as if one had */
+uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came, or on_timeout */
+/* What timeouts.first waits for has come. */
+void conn_greeted(struct conn *conn);
+/* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part
+ * of a forward. */
+void conn_abandon(struct conn *conn);
 /* The peer's address as it was at accept: valid as long as the connection. */
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);
 int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);

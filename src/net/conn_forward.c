@@ -31,13 +31,21 @@ bool conn_is_forwarded_to(const struct conn *conn) {
   return source_of(conn) != NULL;
 }
 
+/* Nobody is left who could do something with it. */
+static void end_orphan(struct conn *conn) {
+  bool is_part = target_of(conn) || source_of(conn);
+  if ((conn->flags & CONN_ORPHAN) && !is_part) conn_close(conn, REASON_CLOSED);
+}
+
 int conn_forward(struct conn *from, struct conn *to) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
   if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
   if (source_of(to) && source_of(to) != from) return UV_EBUSY;
-  if (target_of(from)) target_of(from)->forwarding->from = NULL;
+  struct conn *before = target_of(from);
+  if (before) before->forwarding->from = NULL;
   from->forwarding->to = to;
   to->forwarding->from = from;
+  if (before && before != to) end_orphan(before);
   if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
@@ -54,12 +62,24 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
   if (conn_send_borrowed(to, bytes, size) < 0) return;
   if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   conn_flush(to);
-  if (to->flags & CONN_ABOVE_HIGH) conn_hold(from, CONN_HOLD_FORWARD, true);
 }
 
-void conn_forward_drained(struct conn *to) {
+bool conn_forward_is_full(const struct conn *from) {
+  const struct conn *to = target_of(from);
+  return to && (to->flags & CONN_ABOVE_HIGH);
+}
+
+void conn_forward_changed(struct conn *to) {
   struct conn *from = source_of(to);
-  if (from) conn_hold(from, CONN_HOLD_FORWARD, false);
+  if (from) conn_update_reading(from);
+}
+
+uint64_t conn_forward_active_ms(const struct conn *conn) {
+  const struct conn *to = target_of(conn);
+  const struct conn *from = source_of(conn);
+  uint64_t to_ms = to ? to->active_ms : 0;
+  uint64_t from_ms = from ? from->active_ms : 0;
+  return to_ms > from_ms ? to_ms : from_ms;
 }
 
 bool conn_forward_eof(struct conn *from) {

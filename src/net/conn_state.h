@@ -23,19 +23,25 @@ enum conn_flags {
   CONN_READING = 1 << 8,
   CONN_PAUSED = 1 << 9,    /* it was read, and then held */
   CONN_STEPPING = 1 << 10, /* CONN_HOLD_CONSOLE comes back after one read */
+  CONN_UNACKED = 1 << 11,  /* something was sent that may not be acknowledged yet */
+  CONN_GREETED = 1 << 12,  /* timeouts.first is met, or does not apply */
+  CONN_ORPHAN = 1 << 13,   /* no owner will ever ask for it again */
+  /* The highest ones are TURN_BULK and TURN_ODD of net/turn.h. */
 };
 
 /* A write that the kernel did not take at once; exists while the peer is slower than the script. */
 struct writing {
   uv_write_t request;
-  size_t size;           /* bytes handed to libuv */
-  size_t unacknowledged; /* bytes, when last looked at */
-  uint64_t progress_ms;  /* when the peer was last seen to have taken something */
+  struct list link; /* in loop->waiting, unless the connection is closed */
+  struct conn *conn;
+  size_t size; /* bytes handed to libuv */
 };
 
-/* How often a write that waits is looked at: a slow peer takes from the kernel's buffer for long
- * before the kernel asks for more. */
+/* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
+ * peer that has vanished, so that it took them means nothing. */
 #define WRITE_LOOK_MS(write_ms) ((write_ms) / 4 + 1)
+/* How often one that is not read is asked whether its peer has reset it. */
+enum { HELD_LOOK_MS = 500 };
 
 /* Who gets what this connection receives, and whose bytes it gets; conn_forward.c. */
 struct forwarding {
@@ -57,7 +63,7 @@ struct conn {
   uint64_t bytes_in;
   uint64_t bytes_out;
   uint64_t opened_ms;
-  uint64_t active_ms; /* when a byte last came or went; while lingering: when FIN was sent */
+  uint64_t active_ms; /* when the peer last said something; while lingering: when FIN was sent */
   uint32_t messages_in;
   uint32_t messages_out;
   uint32_t flags;
@@ -69,6 +75,10 @@ struct conn {
     struct sockaddr_in ip4;
     struct sockaddr_in6 ip6;
   } peer;
+  /* The low bits of a clock and of a count: only differences are taken. */
+  uint32_t acked;    /* bytes that the peer had acknowledged when last looked at */
+  uint32_t acked_ms; /* when that was last seen to grow */
+  uint32_t first_ms; /* since when timeouts.first is waited for */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   union {
     uv_handle_t handle;
@@ -92,14 +102,25 @@ void conn_discard(struct conn *conn);
 void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
-void conn_forward_drained(struct conn *to); /* its queue is below the low-water mark */
+uint64_t conn_forward_active_ms(const struct conn *conn); /* of those at its other ends; or 0 */
+/* Whether that which it is forwarded to takes no more now. */
+bool conn_forward_is_full(const struct conn *from);
+/* The queue of `to` crossed a water mark: that decides on reading what is forwarded to it. */
+void conn_forward_changed(struct conn *to);
 /* Passes the FIN on. False when the owner has to be told as usual. */
 bool conn_forward_eof(struct conn *from);
 void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
+/* Ends connections until what all have queued is within the bounds: conn_budget.c. */
+void conn_keep_budget(struct conn *conn);
+void conn_drop_output(struct conn *conn);
 void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
 void conn_destroy(struct conn *conn);     /* to uv_close() */
 void conn_failed(struct conn *conn, int rc);
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
+/* Bytes are about to be sent, and nothing before them waits to be acknowledged: from now on it is
+ * looked whether the peer acknowledges any. */
+void conn_await_ack(struct conn *conn);
 void conn_schedule(struct conn *conn, uint64_t delay_ms);
+void conn_schedule_first(struct conn *conn); /* for one that begins */
 
 #endif

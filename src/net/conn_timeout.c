@@ -1,38 +1,80 @@
-/* net/conn_timeout.c — a connection's deadlines: idle, write, linger — not what follows from them. */
+/* net/conn_timeout.c — a connection's deadlines: idle, first, write, linger — not what follows from
+ * them. */
 #include "net/conn_state.h"
 
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
+#include "net/tcp_info.h"
 #include "net/transport.h"
 
 void conn_schedule(struct conn *conn, uint64_t delay_ms) {
   struct net_loop *loop = conn->group->loop;
+  if (conn->flags & CONN_CLOSED) return;
   wheel_schedule(loop->wheel, &conn->wheel, net_loop_now_ms(loop) + delay_ms);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b) {
+  if (a == 0 || b == 0) return a + b;
+  return a < b ? a : b;
+}
+
+void conn_schedule_first(struct conn *conn) {
+  const struct conn_group *group = conn->group;
+  uint64_t delay_ms = sooner(group->idle_ms, conn->flags & CONN_GREETED ? 0 : group->first_ms);
+  /* Mostly something is sent soon, and then the entry is in its place already. */
+  if (group->write_ms) delay_ms = sooner(delay_ms, WRITE_LOOK_MS(group->write_ms));
+  if (delay_ms) conn_schedule(conn, delay_ms);
+}
+
+void conn_await_ack(struct conn *conn) {
+  conn->flags |= CONN_UNACKED;
+  conn->acked = (uint32_t)conn->bytes_out;
+  conn->acked_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
+  if (conn->group->write_ms) conn_schedule(conn, WRITE_LOOK_MS(conn->group->write_ms));
 }
 
 static void look_again(struct conn *conn, void *context) {
   (void)context;
-  if (!(conn->flags & CONN_CLOSED)) conn_schedule(conn, 0);
+  conn_schedule(conn, 0);
 }
 
 void conn_group_reschedule(struct conn_group *group) {
   conn_group_each(group, look_again, NULL);
 }
 
-/* When the peer last took something of what waits to be written. */
-static uint64_t write_progress_ms(struct conn *conn, uint64_t now_ms) {
-  struct writing *writing = conn->writing;
-  size_t unacknowledged = conn->transport->unacknowledged(conn);
-  if (unacknowledged < writing->unacknowledged) {
-    if (writing->unacknowledged != SIZE_MAX) writing->progress_ms = now_ms;
-    writing->unacknowledged = unacknowledged;
-  }
-  return writing->progress_ms;
+/* A clock of which only the low bits were kept. */
+static uint64_t whole_ms(uint32_t low_ms, uint64_t now_ms) {
+  int32_t age_ms = (int32_t)((uint32_t)now_ms - low_ms);
+  return age_ms > 0 ? now_ms - (uint64_t)age_ms : now_ms;
 }
 
-static uint64_t sooner(uint64_t a, uint64_t b) {
-  if (a == 0 || b == 0) return a + b;
-  return a < b ? a : b;
+/* Nobody else hears of a reset while the connection is not read and nothing waits to be written.
+ * True when it has ended. */
+static bool was_reset(struct conn *conn) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  int fd = conn_descriptor(conn);
+  if (conn->flags & (CONN_READING | CONN_CLOSED)) return false;
+  /* What came before the reset is still to be read by somebody, who then learns of it. */
+  if (conn->group->keeps_unread && net_unread_bytes(fd) > 0) return false;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error == 0) return false;
+  conn_failed(conn, uv_translate_sys_error(error));
+  return true;
+}
+
+/* Looks at what the peer acknowledged. False when nothing that was sent waits for that. */
+static bool awaits_ack(struct conn *conn, uint64_t now_ms) {
+  if (!(conn->flags & CONN_UNACKED)) return false;
+  size_t left = conn->transport->unacknowledged(conn);
+  if (left == 0 && !conn->writing) {
+    conn->flags &= ~(uint32_t)CONN_UNACKED;
+    return false;
+  }
+  uint64_t handed_over = conn->bytes_out + (conn->writing ? conn->writing->size : 0);
+  uint32_t acked = (uint32_t)(handed_over - left);
+  if (acked != conn->acked) conn->acked_ms = (uint32_t)now_ms;
+  conn->acked = acked;
+  return true;
 }
 
 /* A closing connection has nobody to ask: it ends when its deadline has passed. */
@@ -42,7 +84,8 @@ static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
   if (conn->flags & CONN_FIN_SENT) {
     deadline = conn->active_ms + group->linger_ms;
   } else if (conn->writing && group->write_ms) {
-    deadline = write_progress_ms(conn, now_ms) + group->write_ms;
+    awaits_ack(conn, now_ms);
+    deadline = whole_ms(conn->acked_ms, now_ms) + group->write_ms;
     if (deadline > now_ms) return sooner(deadline, now_ms + WRITE_LOOK_MS(group->write_ms));
   }
   if (deadline == 0 || deadline > now_ms) return deadline;
@@ -57,37 +100,69 @@ static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
   return 0;
 }
 
+const char *conn_timeout_name(enum conn_timeout kind) {
+  static const char *const names[] = {
+      [CONN_TIMEOUT_IDLE] = "idle", [CONN_TIMEOUT_WRITE] = "write", [CONN_TIMEOUT_FIRST] = "first"};
+  return names[kind];
+}
+
+static void begin_anew(struct conn *conn, enum conn_timeout kind, uint64_t now_ms) {
+  switch (kind) {
+    case CONN_TIMEOUT_IDLE: conn->active_ms = now_ms; break;
+    case CONN_TIMEOUT_WRITE: conn->acked_ms = (uint32_t)now_ms; break;
+    case CONN_TIMEOUT_FIRST: conn->first_ms = (uint32_t)now_ms; break;
+  }
+}
+
 /* The next time at which `kind` has to be looked at, after telling when it is due: then its time
  * begins anew. 0: never. */
-static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t *since_ms,
+static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t since_ms,
                          uint64_t timeout_ms, uint64_t now_ms) {
-  if (timeout_ms == 0) return 0;
-  if (*since_ms + timeout_ms > now_ms) return *since_ms + timeout_ms;
-  *since_ms = now_ms;
-  if (conn_is_told(conn, EVENT_TIMEOUT)) {
-    conn_tell_timeout(conn, kind == CONN_TIMEOUT_IDLE ? "idle" : "write");
-  }
+  if (timeout_ms == 0 || (conn->flags & (CONN_CLOSING | CONN_CLOSED))) return 0;
+  if (since_ms + timeout_ms > now_ms) return since_ms + timeout_ms;
+  begin_anew(conn, kind, now_ms);
+  if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, conn_timeout_name(kind));
   conn->group->events->on_timeout(conn, kind);
   net_loop_flush(conn->group->loop);
   return now_ms + timeout_ms;
 }
 
+static uint64_t due_write(struct conn *conn, uint64_t now_ms) {
+  uint64_t write_ms = conn->group->write_ms;
+  if (write_ms == 0 || !awaits_ack(conn, now_ms)) return 0;
+  uint64_t since_ms = whole_ms(conn->acked_ms, now_ms);
+  uint64_t next = due_kind(conn, CONN_TIMEOUT_WRITE, since_ms, write_ms, now_ms);
+  return sooner(next, now_ms + WRITE_LOOK_MS(write_ms));
+}
+
+static uint64_t later(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
+  uint64_t since_ms = conn->active_ms;
+  /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
+   * the other. What the kernel took for a peer is no sign of it. */
+  if (conn->writing) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
+  if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
+  return due_kind(conn, CONN_TIMEOUT_IDLE, since_ms, conn->group->idle_ms, now_ms);
+}
+
+static uint64_t due_first(struct conn *conn, uint64_t now_ms) {
+  if (conn->flags & CONN_GREETED) return 0;
+  return due_kind(conn, CONN_TIMEOUT_FIRST, whole_ms(conn->first_ms, now_ms), conn->group->first_ms,
+                  now_ms);
+}
+
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   struct conn *conn = LIST_ELEMENT(entry, struct conn, wheel);
-  const struct conn_group *group = conn->group;
+  if (was_reset(conn)) return 0;
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
-  uint64_t next = 0;
-  if (conn->writing && group->write_ms) {
-    write_progress_ms(conn, now_ms);
-    next = due_kind(conn, CONN_TIMEOUT_WRITE, &conn->writing->progress_ms, group->write_ms, now_ms);
-    next = sooner(next, now_ms + WRITE_LOOK_MS(group->write_ms));
-  }
-  if (!(conn->flags & (CONN_CLOSING | CONN_CLOSED))) {
-    uint64_t idle = due_kind(conn, CONN_TIMEOUT_IDLE, &conn->active_ms, group->idle_ms, now_ms);
-    next = sooner(next, idle);
-  }
+  uint64_t next = due_write(conn, now_ms);
+  next = sooner(next, due_first(conn, now_ms));
+  next = sooner(next, due_idle(conn, now_ms));
   if (conn->flags & CONN_CLOSED) return 0;
   /* on_timeout() may have begun to close it, with deadlines of its own. */
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
-  return next;
+  return conn->flags & CONN_READING ? next : sooner(next, now_ms + HELD_LOOK_MS);
 }

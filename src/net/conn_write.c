@@ -16,8 +16,10 @@
 enum {
   SHARE_BYTES_MIN = 256, /* below it the note of who shares costs as much as a copy */
   WRITE_BUFS_MAX = 64,
-  /* One request's bytes: the write deadline sees progress only between requests. */
+  /* One request's bytes: drain and the water marks see progress only between requests. */
   WRITE_BYTES_MAX = 256 * 1024,
+  /* What one handler makes connections copy before it is tried to send, and is counted. */
+  LOOSE_BYTES_MAX = 4 * 1024 * 1024,
 };
 
 void conn_mark_dirty(struct conn *conn) {
@@ -32,12 +34,14 @@ int conn_send_begin(struct conn *conn) {
   if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return UV_EPIPE;
   /* A handler that sends much does not pile it up here while the kernel has room. */
   if (conn->output && output_size(conn->output) > conn->group->queue_high) conn_flush(conn);
+  struct net_loop *loop = conn->group->loop;
+  if (loop->pool.loose_bytes > LOOSE_BYTES_MAX) net_loop_flush(loop);
   if (conn->flags & CONN_CLOSED) return UV_EPIPE;
   if (conn_queue_bytes(conn) > conn->group->queue_bytes_max) {
     conn_reset(conn, REASON_WRITE_QUEUE);
     return UV_ENOBUFS;
   }
-  if (!conn->output) conn->output = output_take(&conn->group->loop->pool);
+  if (!conn->output) conn->output = output_take(&loop->pool);
   if (!conn->output) return UV_ENOMEM;
   conn->messages_out++;
   conn_mark_dirty(conn);
@@ -69,9 +73,9 @@ size_t conn_queue_bytes(const struct conn *conn) {
 
 static void consumed(struct conn *conn, size_t size) {
   output_consume(conn->output, size);
+  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
   conn->bytes_out += size;
   conn->group->bytes_out += size;
-  conn->active_ms = net_loop_now_ms(conn->group->loop);
 }
 
 /* Compares the queue with the water marks. Events come only from the loop, so a drain that a
@@ -79,7 +83,8 @@ static void consumed(struct conn *conn, size_t size) {
 static void check_high(struct conn *conn) {
   if (conn_queue_bytes(conn) <= conn->group->queue_high) return;
   conn->flags |= CONN_ABOVE_HIGH;
-  conn_hold(conn, CONN_HOLD_OUTPUT, true);
+  conn_update_reading(conn);
+  if (conn->forwarding) conn_forward_changed(conn);
 }
 
 static void check_low(struct conn *conn) {
@@ -87,8 +92,8 @@ static void check_low(struct conn *conn) {
   if (conn_queue_bytes(conn) >= conn->group->queue_low) return;
   bool crossed = conn->flags & CONN_ABOVE_HIGH;
   conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED);
-  conn_hold(conn, CONN_HOLD_OUTPUT, false);
-  if (conn->forwarding) conn_forward_drained(conn);
+  conn_update_reading(conn);
+  if (conn->forwarding) conn_forward_changed(conn);
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
   if (conn_is_told(conn, EVENT_DRAIN)) conn_tell_drain(conn);
   conn->group->events->on_drain(conn, crossed);
@@ -97,9 +102,10 @@ static void check_low(struct conn *conn) {
 
 static void on_written(uv_write_t *request, int status) {
   struct writing *writing = LIST_ELEMENT(request, struct writing, request);
-  struct conn *conn = request->data;
+  struct conn *conn = writing->conn;
   size_t size = writing->size;
   conn->writing = NULL;
+  list_remove(&writing->link);
   free(writing);
   if (conn->flags & CONN_CLOSED) return;
   if (status < 0) {
@@ -107,31 +113,37 @@ static void on_written(uv_write_t *request, int status) {
     return;
   }
   consumed(conn, size);
+  conn->active_ms = net_loop_now_ms(conn->group->loop); /* the peer made room for it */
   if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return;
   check_low(conn);
 }
 
+static bool own_output(struct conn *conn) {
+  struct conn_budget *budget = conn->group->budget;
+  return output_own(conn->output, budget ? &budget->account : NULL);
+}
+
 /* Hands the next bytes to libuv, to be written when the peer takes them. 0 or UV_E*. */
 static int write_later(struct conn *conn) {
-  if (!output_own(conn->output)) return UV_ENOMEM;
+  if (!own_output(conn)) return UV_ENOMEM;
   struct writing *writing = malloc(sizeof *writing);
   if (!writing) return UV_ENOMEM;
   uv_buf_t bufs[WRITE_BUFS_MAX];
   unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, WRITE_BYTES_MAX);
   writing->size = 0;
   for (unsigned i = 0; i < count; i++) writing->size += bufs[i].len;
-  writing->progress_ms = net_loop_now_ms(conn->group->loop);
-  writing->request.data = conn;
+  writing->conn = conn;
+  list_init(&writing->link);
   int rc = conn->transport->write(conn, &writing->request, bufs, count, on_written);
   if (rc < 0) {
     free(writing);
     return rc;
   }
   conn->writing = writing;
-  writing->unacknowledged = SIZE_MAX;
-  if (conn->group->write_ms) conn_schedule(conn, WRITE_LOOK_MS(conn->group->write_ms));
+  list_append(&conn->group->loop->waiting, &writing->link);
+  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
   return 0;
 }
 
@@ -154,11 +166,18 @@ static int write_now(struct conn *conn) {
 /* Behind a write that is under way nothing can be written, but what is borrowed must be copied
  * before the handler's strings go. */
 static void wait_behind(struct conn *conn) {
-  if (conn->output && !output_own(conn->output)) {
+  if (conn->output && !own_output(conn)) {
     conn_failed(conn, UV_ENOMEM);
     return;
   }
   check_high(conn);
+  conn_keep_budget(conn);
+}
+
+void conn_drop_output(struct conn *conn) {
+  if (conn->writing) list_remove(&conn->writing->link);
+  if (conn->output) output_give_back(&conn->group->loop->pool, conn->output);
+  conn->output = NULL;
 }
 
 void conn_flush(struct conn *conn) {
@@ -175,6 +194,7 @@ void conn_flush(struct conn *conn) {
     }
     if (output_size(conn->output) > 0) {
       check_high(conn);
+      conn_keep_budget(conn);
       return;
     }
     output_give_back(&conn->group->loop->pool, conn->output);

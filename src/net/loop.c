@@ -22,6 +22,10 @@ struct net_loop *net_loop_new(void) {
   tap_init(&loop->tap);
   uv_timer_init(&loop->uv, &loop->starved_timer);
   uv_unref((uv_handle_t *)&loop->starved_timer);
+  turn_init(&loop->turn, &loop->uv);
+  list_init(&loop->waiting);
+  uv_timer_init(&loop->uv, &loop->trim_timer);
+  uv_unref((uv_handle_t *)&loop->trim_timer);
   return loop;
 
 close_loop:
@@ -37,6 +41,8 @@ void net_loop_free(struct net_loop *loop) {
   net_loop_close_spares(loop);
   wheel_close(loop->wheel);
   uv_close((uv_handle_t *)&loop->starved_timer, NULL);
+  uv_close((uv_handle_t *)&loop->trim_timer, NULL);
+  turn_close(&loop->turn);
   /* More than once: a uv_stop() of late ends a run at once. */
   do {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -63,12 +69,14 @@ struct tap *net_loop_tap(struct net_loop *loop) {
 }
 
 void net_loop_flush(struct net_loop *loop) {
+  if (!loop->dirty) return;
   while (loop->dirty) {
     struct conn *conn = loop->dirty;
     loop->dirty = conn->dirty_next;
     conn->flags &= ~(uint32_t)CONN_DIRTY;
     conn_flush(conn);
   }
+  loop->pool.loose_bytes = 0;
 }
 
 void net_loop_descriptor_freed(struct net_loop *loop) {

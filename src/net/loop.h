@@ -3,8 +3,10 @@
 #define MOONPORT_NET_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct blob_account;
 struct tap;
 struct uv_loop_s;
 struct net_loop; /* opaque; one per process today, one per worker later */
@@ -20,6 +22,11 @@ uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this 
 
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);
+
+/* Where the memory of all output queues that are counted is. */
+struct blob_account *net_loop_output(struct net_loop *loop);
+/* Beyond it the longest queue ends; 0: no bound. */
+void net_loop_bound_output(struct net_loop *loop, size_t bytes_max);
 
 /* Writes what the handler that just ended or began to wait has queued, on every connection it
  * queued on: one write each. Also carries out the closes it asked for. */

@@ -2,10 +2,12 @@
 #ifndef MOONPORT_NET_LOOP_STATE_H
 #define MOONPORT_NET_LOOP_STATE_H
 
+#include "base/blob.h"
 #include "base/list.h"
 #include "base/tap.h"
 #include "net/loop.h"
 #include "net/output.h"
+#include "net/turn.h"
 
 #include <uv.h>
 
@@ -16,15 +18,20 @@ enum {
 
 struct net_loop {
   uv_loop_t uv;
-  char *read_buffer;        /* READ_BUFFER_BYTES; valid for the length of one read callback */
-  char *batch_buffer;       /* for datagrams; NULL until a socket needs it */
-  struct tap tap;           /* who watches what happens here */
-  unsigned resolving;       /* lookups under way in libuv's threads */
-  struct wheel *wheel;      /* idle, write and linger deadlines of every connection */
-  struct output_pool pool;  /* outputs between two uses */
-  struct conn *dirty;       /* connections to flush when the handler ends, newest first */
-  uint64_t conn_id_last;    /* ids are never used twice in a process */
-  size_t reading_bytes;     /* what one connection read without a pause; see conn_alloc() */
+  char *read_buffer;          /* READ_BUFFER_BYTES; valid for the length of one read callback */
+  char *batch_buffer;         /* for datagrams; NULL until a socket needs it */
+  struct tap tap;             /* who watches what happens here */
+  unsigned resolving;         /* lookups under way in libuv's threads */
+  struct wheel *wheel;        /* idle, write and linger deadlines of every connection */
+  struct output_pool pool;    /* outputs between two uses */
+  struct conn *dirty;         /* connections to flush when the handler ends, newest first */
+  uint64_t conn_id_last;      /* ids are never used twice in a process */
+  struct turn turn;           /* who may read how much before the others */
+  struct blob_account output; /* what all connections have queued that are counted */
+  size_t output_max;          /* bytes of it, beyond which the longest queue ends; 0: no bound */
+  size_t output_peak;         /* since memory was last given back to the system */
+  struct list waiting;      /* struct writing of each connection whose peer has something to take */
+  uv_timer_t trim_timer;    /* while it is to be given back some time */
   struct list starved;      /* listeners that stopped for want of descriptors or memory */
   uv_timer_t starved_timer; /* tries those again */
   int spares[SPARES];       /* descriptors kept back; see net_loop_keep_spares() */

@@ -35,8 +35,10 @@ struct output {
   size_t count;       /* of ranges not yet consumed */
   size_t size;        /* their bytes */
   size_t borrowed;    /* of them, ranges that nobody here keeps alive */
+  size_t counted;     /* of them, the first ones, whose memory is in an account */
   struct blob *arena; /* where the next small send is copied to */
   size_t arena_used;
+  struct output_pool *pool;
   struct output *pool_next;
 };
 
@@ -61,7 +63,11 @@ void output_pool_deinit(struct output_pool *pool) {
 
 struct output *output_take(struct output_pool *pool) {
   struct output *output = pool->free_list;
-  if (!output) return calloc(1, sizeof *output);
+  if (!output) {
+    output = calloc(1, sizeof *output);
+    if (output) output->pool = pool;
+    return output;
+  }
   pool->free_list = output->pool_next;
   pool->free_count--;
   return output;
@@ -75,6 +81,7 @@ void output_give_back(struct output_pool *pool, struct output *output) {
     output_free(output);
     return;
   }
+  if (output->arena && output->arena->account) blob_uncharge(output->arena);
   output->pool_next = pool->free_list;
   pool->free_list = output;
   pool->free_count++;
@@ -115,6 +122,7 @@ static bool arena_reserve(struct output *output, size_t size) {
   if (capacity < size) capacity = size;
   struct blob *arena = blob_new(capacity);
   if (!arena) return false;
+  if (capacity > ARENA_BYTES) output->pool->loose_bytes += capacity;
   blob_unref(output->arena);
   output->arena = arena;
   output->arena_used = 0;
@@ -154,7 +162,13 @@ bool output_share(struct output *output, struct blob *blob, size_t size) {
   return true;
 }
 
-bool output_own(struct output *output) {
+static void count(struct output *output, struct blob_account *account) {
+  for (; output->counted < output->count; output->counted++) {
+    blob_charge(output->ranges[output->first + output->counted].holder, account);
+  }
+}
+
+bool output_own(struct output *output, struct blob_account *account) {
   /* The borrowed ones are the last. */
   for (size_t i = output->count; i-- > 0 && output->borrowed > 0;) {
     struct range *range = &output->ranges[output->first + i];
@@ -166,6 +180,7 @@ bool output_own(struct output *output) {
     range->holder = copy;
     output->borrowed--;
   }
+  if (account) count(output, account);
   return true;
 }
 
@@ -214,6 +229,7 @@ void output_consume(struct output *output, size_t size) {
     size -= range->size;
     blob_unref(range->holder);
     if (!range->holder) output->borrowed--;
+    if (output->counted > 0) output->counted--;
     output->first++;
     output->count--;
   }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 struct blob;
+struct blob_account;
 struct uv_buf_t;
 
 /* A queue of byte ranges. Opaque; lent to a connection only while it has something to write, so an
@@ -16,6 +17,8 @@ struct output;
 struct output_pool {
   struct output *free_list;
   size_t free_count;
+  size_t
+      loose_bytes; /* taken for copies since somebody set it to 0, and counted in no account yet */
 };
 
 void output_pool_init(struct output_pool *pool);
@@ -33,8 +36,10 @@ bool output_copy(struct output *output, const char *bytes, size_t size);
 bool output_borrow(struct output *output, const char *bytes, size_t size);
 bool output_share(struct output *output, struct blob *blob, size_t size);
 
-/* Copies what is still borrowed. False when memory is out; the queue is then unchanged. */
-bool output_own(struct output *output);
+/* What is queued will wait: copies what is still borrowed, and counts the memory behind all of it in
+ * `account`, a blob that several outputs share once. False when memory is out; the queue is then
+ * unchanged. */
+bool output_own(struct output *output, struct blob_account *account);
 
 size_t output_size(const struct output *output); /* bytes */
 

@@ -8,23 +8,24 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* One connection may read this much before the others get their turn. libuv would go on 32 times. */
-enum { READ_TURN_BYTES = 4 * READ_BUFFER_BYTES };
-
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
+  const struct conn *conn = handle->data;
   struct net_loop *loop = handle->loop->data;
   /* An empty buffer makes libuv leave its read loop, at no system call: the descriptor is still
    * readable and comes up again in the next turn, behind the others. */
-  bool turn_over = loop->reading_bytes >= READ_TURN_BYTES;
-  *buf = uv_buf_init(loop->read_buffer, turn_over ? 0 : READ_BUFFER_BYTES);
+  bool may_read = !(conn->flags & TURN_BULK) || turn_may_read(&loop->turn, conn->flags);
+  *buf = uv_buf_init(loop->read_buffer, may_read ? READ_BUFFER_BYTES : 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   struct conn *conn = stream->data;
-  struct net_loop *loop = stream->loop->data;
-  /* libuv reads on at once only after a full buffer. */
-  loop->reading_bytes = nread == READ_BUFFER_BYTES ? loop->reading_bytes + (size_t)nread : 0;
+  if (nread == READ_BUFFER_BYTES) {
+    struct net_loop *loop = stream->loop->data;
+    turn_count(&loop->turn, &conn->flags, (size_t)nread);
+  } else if (nread > 0) {
+    conn->flags &= ~(uint32_t)TURN_BULK;
+  }
   if (nread > 0) {
     conn_received(conn, buf->base, (size_t)nread);
   } else if (nread < 0 && nread != UV_ENOBUFS) {

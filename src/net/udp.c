@@ -10,6 +10,7 @@
 enum {
   DATAGRAM_BYTES_MAX = 65536, /* one slot of a batch, as libuv cuts its buffer */
   BATCH_SLOTS = 20,           /* libuv takes no more at once */
+  DATAGRAM_COST_BYTES = 2048, /* so that a turn is no more than 32 small ones of one socket */
 };
 
 struct udp {
@@ -17,6 +18,8 @@ struct udp {
   const struct udp_events *events;
   void *owner;
   const char *script;
+  uint32_t flags;    /* of net/turn.h */
+  size_t read_bytes; /* since it was last empty, or had its share */
   bool batch;
   bool in_batch; /* libuv is walking through one: closing has to wait for its end */
   bool close_wanted;
@@ -35,6 +38,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   char *batch = udp->batch ? batch_buffer(loop) : NULL;
   if (udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) {
     *buf = uv_buf_init(NULL, 0); /* nothing is read, and on_receive() gets UV_ENOBUFS */
+  } else if ((udp->flags & TURN_BULK) && !turn_may_read(&loop->turn, udp->flags)) {
+    *buf = uv_buf_init(loop->read_buffer, 0); /* the same, but only until the next turn */
   } else if (batch) {
     *buf = uv_buf_init(batch, BATCH_SLOTS * DATAGRAM_BYTES_MAX);
   } else {
@@ -61,6 +66,15 @@ static void tell_datagram(struct udp *udp, const char *bytes, size_t size,
   tap_emit(&loop->tap, &event);
 }
 
+/* What a flood may take of a turn. A datagram costs something, however small it is. */
+static void count_share(struct udp *udp, size_t size) {
+  struct net_loop *loop = udp->uv.loop->data;
+  udp->read_bytes += size + DATAGRAM_COST_BYTES;
+  if (udp->read_bytes < TURN_SHARE_BYTES) return;
+  turn_count(&loop->turn, &udp->flags, udp->read_bytes);
+  udp->read_bytes = 0;
+}
+
 static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
                        const struct sockaddr *peer, unsigned flags) {
   struct udp *udp = uv->data;
@@ -74,9 +88,15 @@ static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
   if (udp->close_wanted) return;
   if (nread < 0 && !buf->base) {
     uv_udp_recv_stop(uv);
+  } else if (nread == UV_ENOBUFS) {
+    return; /* it is not its turn */
   } else if (nread < 0 && udp->events->on_error) {
     udp->events->on_error(udp->owner, (int)nread);
-  } else if (nread >= 0 && peer) { /* without one there is nothing to read now */
+  } else if (nread >= 0 && !peer) { /* there is nothing to read now */
+    udp->flags &= ~(uint32_t)TURN_BULK;
+    udp->read_bytes = 0;
+  } else if (nread >= 0) {
+    count_share(udp, (size_t)nread);
     if (tap_wants(&loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, buf->base, (size_t)nread, peer);
     udp->events->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
   }

@@ -5,13 +5,17 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/udp.h"
+#include "base/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/activation.h"
 #include "server/script.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum {
@@ -48,16 +52,55 @@ static void check_full(struct listen_set *set) {
                set->connections_max);
 }
 
-void listen_set_room(struct listen_set *set) {
+void listen_set_room(struct listen_set *set, const struct conn *gone) {
+  socklen_t size;
+  if (set->per_address_max && gone && conn_listener_index(gone) != CONN_NO_LISTENER) {
+    peer_counts_remove(&set->peers, conn_peer(gone, &size));
+  }
   if (!set->full || runtime_conn_burden(set->runtime) >= set->connections_max) return;
   set->full = false;
   pause_all(set, false);
 }
 
+/* Accepted, for in the backlog it would keep others waiting; and reset, for a close in peace would
+ * leave our end of it in the kernel. */
+static void refuse(struct listen_set *set, int fd, const struct sockaddr *peer) {
+  const struct linger at_once = {.l_onoff = 1};
+  char ip[ADDRESS_TEXT_MAX];
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(fd);
+  set->refused++;
+  if (!is_news(set, &set->told_refused_ms)) return;
+  if (address_ip(peer, ip, sizeof ip) < 0) return;
+  runtime_logf(set->runtime, LOG_WARN,
+               "limits.per_address = %zu reached by %s: its further connections are reset (limit); "
+               "so far %" PRIu64 " were",
+               set->per_address_max, ip, set->refused);
+}
+
+static void count_peer(struct conn *conn, void *context) {
+  struct listen_set *set = context;
+  socklen_t size;
+  peer_counts_add(&set->peers, conn_peer(conn, &size));
+}
+
+/* Who counts nothing while there is no bound has to begin with those that are there. */
+static void bound_addresses(struct listen_set *set, size_t per_address_max) {
+  bool counted = set->per_address_max > 0;
+  set->per_address_max = per_address_max;
+  if (per_address_max == 0) peer_counts_deinit(&set->peers);
+  if (per_address_max > 0 && !counted) runtime_conn_each(set->runtime, count_peer, set);
+}
+
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
+  if (set->per_address_max && peer_counts_of(&set->peers, peer) >= set->per_address_max) {
+    refuse(set, fd, peer);
+    return;
+  }
   int rc = conn_accept(&set->runtime->current->cohort->group, fd, peer, entry->index);
+  if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
   if (rc < 0) {
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be taken on: %s", uv_strerror(rc));
   }
@@ -136,8 +179,9 @@ static void give_up(struct listen_entry *entry) {
   listen_entry_close(entry);
 }
 
-void listen_set_commit(struct listen_set *set, size_t connections_max) {
-  set->connections_max = connections_max;
+void listen_set_commit(struct listen_set *set, const struct service *service) {
+  set->connections_max = service->connections_max;
+  bound_addresses(set, service->per_address_max);
   set->full = false;
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
@@ -174,6 +218,7 @@ void listen_set_deinit(struct listen_set *set) {
   }
   free(set->entries);
   free(set->names);
+  peer_counts_deinit(&set->peers);
 }
 
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),

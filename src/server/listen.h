@@ -2,10 +2,13 @@
 #ifndef MOONPORT_SERVER_LISTEN_H
 #define MOONPORT_SERVER_LISTEN_H
 
+#include "server/peer_counts.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct conn;
 struct runtime;
 struct script_options;
 struct service;
@@ -17,9 +20,13 @@ struct listen_set {
   char **names;                  /* "tcp://127.0.0.1:12345", of the same index */
   size_t count;
   size_t connections_max;
+  size_t per_address_max; /* limits.per_address; 0: no bound, and nobody counts */
+  struct peer_counts peers;
+  uint64_t refused;         /* connections beyond it, so far */
   bool full;                /* paused at connections_max */
   uint64_t told_full_ms;    /* when the log last said so; 0: never */
   uint64_t told_starved_ms; /* the same for running out of descriptors */
+  uint64_t told_refused_ms; /* the same for limits.per_address */
 };
 
 void listen_set_init(struct listen_set *set, struct runtime *runtime,
@@ -33,10 +40,10 @@ int listen_set_check(struct listen_set *set, const struct service *service,
  * has changed. */
 int listen_set_prepare(struct listen_set *set, const struct service *service,
                        const char *const *addresses, size_t count);
-/* From now on only those are listened on. */
-void listen_set_commit(struct listen_set *set, size_t connections_max);
-/* A connection has closed: accepts again if that was the limit. */
-void listen_set_room(struct listen_set *set);
+/* From now on only those are listened on, within the limits of `service`. */
+void listen_set_commit(struct listen_set *set, const struct service *service);
+/* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */
+void listen_set_room(struct listen_set *set, const struct conn *gone);
 /* Stops accepting, after those that already connected were accepted. */
 void listen_set_drain(struct listen_set *set);
 /* Closes every socket; the names stay. */

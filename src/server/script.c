@@ -35,9 +35,9 @@ static void on_exit_called(void *context, int code) {
   script->options->exit(script->options->context, code);
 }
 
-static void on_room(void *context) {
+static void on_room(void *context, const struct conn *gone) {
   struct script *script = context;
-  listen_set_room(&script->listeners);
+  listen_set_room(&script->listeners, gone);
   script->options->on_conn_closed(script->options->context);
 }
 
@@ -104,6 +104,9 @@ struct script *script_new(const char *path, const struct script_options *options
   list_init(&runtime->tasks_due);
   runtime->defer = net_defer_new(options->loop, api_run_due, runtime);
   conn_group_init(&runtime->sequential, options->loop, &api_sequential_events, runtime);
+  runtime->sequential.keeps_unread = true;
+  runtime->sequential.budget = &runtime->output;
+  runtime_init_output(runtime);
   listen_set_init(&script->listeners, runtime, options);
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');

@@ -63,7 +63,7 @@ static bool swap(struct script *script, struct version *version) {
   unsigned number_before = before ? before->number : 0;
   if (before) version_tell_unloaded(before, version->number);
   version_put_in_force(version, script->options->drain_ms);
-  listen_set_commit(&script->listeners, version->service.connections_max);
+  listen_set_commit(&script->listeners, &version->service);
   script->loaded_time = time(NULL);
   script->started = true;
   return version_tell_loaded(version, number_before);
@@ -198,6 +198,9 @@ void script_status(const struct script *script, struct script_status *out) {
       .outgoing = runtime->sequential.count,
       .bytes_in = totals.bytes_in + runtime->sequential.bytes_in,
       .bytes_out = totals.bytes_out + runtime->sequential.bytes_out,
+      .output_bytes = runtime->output.account.bytes,
+      .output_closed = runtime->output.closed,
+      .refused = script->listeners.refused,
       .reload_error = script->error,
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };

@@ -236,6 +236,7 @@ static int server_load(const struct server_options *options, struct server **out
   notify_init(&server->notify, options->log);
   server->activation = activation_new(options->log);
   server->loop = net_loop_new();
+  if (server->loop) net_loop_bound_output(server->loop, options->output_bytes_max);
   server->watchdog = vm_watchdog_new(&held_up_events, server);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (!server->turn || !server->watchdog || open_handles(server) < 0) {

@@ -27,11 +27,13 @@ struct server_options {
   const char *listen; /* replaces what the one script says; NULL: as it says */
   const char *host;   /* where an address names none */
   int backlog;        /* of each listening socket */
-  int64_t grace_ms;   /* after SIGTERM, until new connections are refused */
-  int64_t drain_ms;   /* how long connections may go on then */
-  int64_t trial_ms;   /* how long loading a changed script may take; 0: it is loaded untried */
-  bool no_watch;      /* files are looked at only when somebody asks for it */
-  bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
+  size_t
+      output_bytes_max; /* of all connections, queued unsent; 0: as the scripts' limits have it */
+  int64_t grace_ms;     /* after SIGTERM, until new connections are refused */
+  int64_t drain_ms;     /* how long connections may go on then */
+  int64_t trial_ms;     /* how long loading a changed script may take; 0: it is loaded untried */
+  bool no_watch;        /* files are looked at only when somebody asks for it */
+  bool unsafe;          /* scripts get debug.sethook, binary chunks, package.loadlib */
   const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */

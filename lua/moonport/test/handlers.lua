@@ -11,7 +11,14 @@ local function service_of(self) return self.group.version.service end
 local function has(self, handler) return service_of(self).handlers[handler] ~= nil end
 
 local function end_for_timeout(wire, kind)
-  if kind == "idle" then wire:close("idle") else wire:reset("write_timeout") end
+  if kind == "write" then wire:reset("write_timeout") else wire:close("idle") end
+end
+
+-- Whether one without a frame and without `main` got as far as its script asks: bytes came, and the
+-- handler that got them has ended, or has answered.
+local function has_greeted(self, wire)
+  if wire.group.greets_itself or wire.bytes_in == 0 then return false end
+  return wire.messages_out > 0 or not (self.inbox and self.inbox.reader:pending())
 end
 
 -- It was told that it is closed: its version may have no other connection.
@@ -229,13 +236,20 @@ local function events_of(runtime)
   function events.on_timeout(wire, kind)
     local self = wire.owner
     local inbox, asks = self.inbox, has(self, "on_timeout")
+    if kind == "first" then
+      if has_greeted(self, wire) then return wire:greet() end
+      if inbox and inbox.reader:pending() then
+        inbox.reader:time_out() -- who waits for the rest may say so to the peer, before it closes
+        return wire:close("idle")
+      end
+    end
     -- A handler that waits for these very bytes is told by what it called.
     if inbox and kind == "idle" and inbox.reader:time_out() then return self:update_hold() end
     if inbox and kind == "write" and asks and inbox.drainer:time_out() then
       return self:update_hold()
     end
     -- A handler that waits for something else is why nothing moves; it is asked again later.
-    if self.busy and (asks or kind == "idle") then return end
+    if self.busy and (asks or kind ~= "write") then return end
     if not asks then return end_for_timeout(wire, kind) end
     deliver_pending(runtime, self)
     if self.busy or wire:is_closing() then return end
@@ -288,6 +302,7 @@ local function sequential_events_of(runtime)
   function events.on_close(wire, reason)
     local self = wire.owner
     self:remember(reason)
+    self.was_reset = reason == "reset"
     wake(self, "reader")
     wake(self, "drainer")
     self:release()

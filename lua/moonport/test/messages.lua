@@ -32,6 +32,7 @@ function messages.handle(runtime, self)
       self.wire:close(next_at == "limit" and "limit" or "error")
       break
     end
+    self.wire:greet()
     inbox:consume(next_at - inbox.at)
     if prefix then
       call(service.handlers.on_message, self.object, message, prefix)

@@ -181,6 +181,7 @@ function network.core(runtime, datagrams)
     resolve = function(name, seconds) return resolve(runtime, name, seconds) end,
     lookup = function(...) return lookup(runtime, ...) end,
     bind = function(text) return bind(runtime, text) end,
+    refused_option = options.refused,
     udp = function(text) return datagrams.open(runtime, text) end,
   }
 end

@@ -13,6 +13,10 @@ local DEFAULTS = {
   sndbuf = 2626560, ttl = 64, multicast_ttl = 1, multicast_loop = true, linger = false,
 }
 
+local LINGER_REFUSED = "socket option 'linger' is refused: closing would stop every script for so " ..
+  "long, or with 0 lose what was sent; close() lingers by itself (timeouts.linger), conn:reset() " ..
+  "sends RST"
+
 -- Level for error(): the methods call set() and get() as tail calls, which leave no level behind.
 local SCRIPT = 2
 
@@ -24,6 +28,13 @@ end
 
 local options = {}
 
+---Why a service may not set it, or nil.
+---@param name string
+---@return string?
+function options.refused(name, value)
+  return name == "linger" and value ~= false and LINGER_REFUSED or nil
+end
+
 ---@param set table<string, any> what was set so far
 ---@param name string
 ---@return true ok
@@ -33,14 +44,14 @@ function options.set(set, name, value)
     return true
   end
   check_name(name)
+  local refused = options.refused(name, value)
+  if refused then error(refused, SCRIPT) end
   local is_switch = type(DEFAULTS[name]) == "boolean" and name ~= "linger"
   if is_switch and type(value) ~= "boolean" then
     error(("bad argument #2 to 'setoption' (boolean expected, got %s)"):format(
       value == nil and "no value" or type(value)), SCRIPT)
   end
-  if not is_switch and not (name == "linger" and value == false) then
-    value = check.integer(2, "setoption", value)
-  end
+  if not is_switch and name ~= "linger" then value = check.integer(2, "setoption", value) end
   set[name] = value
   return true
 end

@@ -22,8 +22,8 @@ local function end_code(self)
 end
 
 -- Calls `take`, which returns the results, or nothing for "not enough yet", until there are some.
-local function receive(self, take)
-  if not self.wire and not self.inbox then return nil, "closed" end
+local function receive(self, take, any)
+  if not self.wire and not self.inbox then return nil, self.was_reset and "reset" or "closed" end
   local inbox = self:need_inbox()
   local reader = inbox.reader
   if reader:pending() then
@@ -33,6 +33,9 @@ local function receive(self, take)
   reader.timed_out = false
   while true do
     local results = table.pack(take(inbox))
+    -- Any bytes are no whole message where on_data got the ones before.
+    local greets = results[1] ~= nil and not (any and self.handler == "on_data")
+    if greets and self.wire then self.wire:greet() end
     if results.n > 0 then return table.unpack(results, 1, results.n) end
     local code = end_code(self)
     if code then
@@ -81,7 +84,7 @@ function takers.recv(self, max)
   local most = limit_of(self, 1, "recv", check.integer(1, "recv", max, RECV_BYTES_DEFAULT))
   return receive(self, function(inbox)
     if inbox:size() > 0 then return inbox:take(math.min(inbox:size(), most)) end
-  end)
+  end, true)
 end
 
 function takers.recv_exactly(self, size)

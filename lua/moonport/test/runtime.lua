@@ -34,6 +34,7 @@ function Runtime.new(path, raises)
     hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
   self.tasks = Tasks.new(function() loop:flush() end)
   self.sequential = Wire.new_group(loop, handlers.sequential_events_of(self), new_totals())
+  self.sequential.keeps_unread = true
   return self
 end
 

@@ -24,6 +24,7 @@ function Version.new(runtime)
   local self = setmetatable({ runtime = runtime, number = runtime.version_last + 1, owned = {},
     owned_last = 0 }, Version)
   self.group = Wire.new_group(runtime.loop, handlers.events_of(runtime), runtime.totals)
+  self.group.greets = true
   self.group.version = self
   return self
 end

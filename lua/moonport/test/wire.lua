@@ -6,6 +6,7 @@
 -- the peer still takes (far.room).
 
 local READ_BYTES_MAX = 65536 -- one read of the loop's buffer
+local HELD_LOOK_MS = 500     -- how often one that is not read is asked whether it was reset
 
 ---@class moonport.test.Group connections with the same limits and the same events
 ---@field loop moonport.test.Loop
@@ -33,9 +34,10 @@ end
 function Wire.apply_limits(group, service)
   group.queue_max = service.write_queue
   group.queue_high = service.write_queue // 4
-  group.queue_low = group.queue_high // 2
+  group.queue_low = group.queue_high // 2 + 1 -- not 0: no queue would ever be below it
   group.idle_ms, group.write_ms = service.idle_ms, service.write_ms
-  group.linger_ms = service.linger_ms
+  group.linger_ms, group.first_ms = service.linger_ms, service.first_ms
+  group.greets_itself = service.handlers.on_message ~= nil or service.handlers.main ~= nil
 end
 
 ---@param far moonport.test.Peer
@@ -46,7 +48,7 @@ function Wire.open(group, id, far, names)
   local self = setmetatable({
     group = group, loop = loop, id = id, far = far, names = names, holds = {},
     output = {}, output_size = 0, bytes_in = 0, bytes_out = 0, messages_in = 0, messages_out = 0,
-    opened_ms = loop.now_ms, active_ms = loop.now_ms, asked_ms = {},
+    opened_ms = loop.now_ms, active_ms = loop.now_ms, first_ms = loop.now_ms, asked_ms = {},
   }, Wire)
   far.wire, far.group = self, group
   table.insert(group.list, self)
@@ -63,8 +65,12 @@ function Wire:hold(what, on) self.holds[what] = on or nil end
 
 local function wants_reading(self)
   if self.closed or self.eof_seen then return false end
-  return self.closing or next(self.holds) == nil
+  if self.closing then return true end
+  return next(self.holds) == nil and not self.above_high and not (self.to and self.to.above_high)
 end
+
+---What timeouts.first waits for has come.
+function Wire:greet() self.greeted = true end
 
 local function received(self, bytes)
   self.bytes_in = self.bytes_in + #bytes
@@ -151,14 +157,13 @@ local function write(self)
   self.bytes_out = self.bytes_out + size
   local totals = self.group.totals
   totals.bytes_out = totals.bytes_out + size
-  self.active_ms, self.progress_ms = self.loop.now_ms, self.loop.now_ms
+  self.progress_ms = self.loop.now_ms
   self.far:take(bytes:sub(1, size))
 end
 
 local function check_high(self)
   if self.output_size <= self.group.queue_high then return end
   self.above_high = true
-  self:hold("output", true)
 end
 
 local function check_low(self)
@@ -166,8 +171,6 @@ local function check_low(self)
   if self.output_size >= self.group.queue_low then return end
   local crossed = self.above_high
   self.above_high, self.drain_wanted = nil, nil
-  self:hold("output", false)
-  if self.from then self.from:hold("forward", false) end
   if self.closing or self.closed then return end
   self.group.events.on_drain(self, crossed)
   self.loop:flush()
@@ -177,6 +180,7 @@ end
 function Wire:on_written()
   if self.far.sent_rst then return self:failed() end
   self.writing = false
+  self.active_ms = self.loop.now_ms -- the peer made room for it
   self:flush()
   if not self.closed then check_low(self) end
 end
@@ -286,6 +290,26 @@ local function due(self, kind, since_ms, timeout_ms)
   return math.max(since_ms, self.asked_ms[kind] or 0) + timeout_ms
 end
 
+-- What counts as a sign of life: what the peer sent, that it takes what waits for it, and in a
+-- forward what comes from the other end.
+local function alive_ms(self)
+  return math.max(self.active_ms, self.writing and self.progress_ms or 0,
+    self.to and self.to.active_ms or 0, self.from and self.from.active_ms or 0)
+end
+
+local function due_first(self)
+  local group = self.group
+  if self.greeted or not group.greets then return math.huge end
+  return due(self, "first", self.first_ms, group.first_ms)
+end
+
+-- When a reset of one that is not read is noticed.
+local function reset_ms(self)
+  local is_held = self.far.sent_rst and not wants_reading(self) and not self.group.keeps_unread
+  self.held_reset_ms = is_held and (self.held_reset_ms or self.loop.now_ms) or nil
+  return is_held and self.held_reset_ms + HELD_LOOK_MS or math.huge
+end
+
 ---@return integer? ms
 function Wire:due_ms()
   local group = self.group
@@ -295,7 +319,8 @@ function Wire:due_ms()
     if self.fin_sent then return self.active_ms + group.linger_ms end
     return write_ms or nil
   end
-  return math.min(write_ms or math.huge, due(self, "idle", self.active_ms, group.idle_ms))
+  return math.min(write_ms or math.huge, due(self, "idle", alive_ms(self), group.idle_ms),
+    due_first(self), reset_ms(self))
 end
 
 local function ask(self, kind)
@@ -306,6 +331,7 @@ end
 
 function Wire:on_due()
   local now_ms, group = self.loop.now_ms, self.group
+  if not self.closing and reset_ms(self) <= now_ms then return self:failed() end
   if self.closing then
     -- Without RST the kernel would keep the unsent bytes of a peer that takes none.
     if self.writing then self:reset(self.reason) else self:destroy() end
@@ -314,7 +340,8 @@ function Wire:on_due()
   if self.writing and due(self, "write", self.progress_ms, group.write_ms) <= now_ms then
     ask(self, "write")
   end
-  if not self:is_closing() and due(self, "idle", self.active_ms, group.idle_ms) <= now_ms then
+  if not self:is_closing() and due_first(self) <= now_ms then ask(self, "first") end
+  if not self:is_closing() and due(self, "idle", alive_ms(self), group.idle_ms) <= now_ms then
     ask(self, "idle")
   end
 end
@@ -335,7 +362,6 @@ function Wire:forward_bytes(bytes)
   local to = self.to
   if not to:send(bytes) then return self:close("closed") end -- its other end takes no more
   to:flush()
-  if to.above_high then self:hold("forward", true) end
 end
 
 ---Passes the FIN on. False when the owner has to be told as usual.

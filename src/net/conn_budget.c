@@ -1,0 +1,76 @@
+/* net/conn_budget.c — bounds what connections have queued together. Knows no owner.
+ *
+ * Above a connection's own limit there is that of its script, and that of the loop. When one is
+ * passed, the longest queue goes: its peer is the one that takes least, whoever it was that sent
+ * last. A broadcast counts once, however many wait for it. */
+#include "net/conn_state.h"
+#include "net/loop_state.h"
+
+#include <stdlib.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+enum {
+  TRIM_BYTES_MIN = 1024 * 1024, /* what is worth to be given back to the system */
+  TRIM_LOOK_MS = 500,
+};
+
+/* The longest queue of `budget`, or with NULL of all; NULL when nothing waits. */
+static struct conn *longest_queue(const struct net_loop *loop, const struct conn_budget *budget) {
+  struct conn *longest = NULL;
+  const struct list *head = &loop->waiting;
+  for (const struct list *link = head->next; link != head; link = link->next) {
+    struct conn *conn = LIST_ELEMENT(link, struct writing, link)->conn;
+    const struct conn_budget *its = conn->group->budget;
+    if (!its || (budget && its != budget)) continue;
+    if (!longest || conn_queue_bytes(conn) > conn_queue_bytes(longest)) longest = conn;
+  }
+  return longest;
+}
+
+static void end_longest(struct net_loop *loop, const struct conn_budget *budget) {
+  struct conn *conn = longest_queue(loop, budget);
+  if (!conn) return;
+  struct conn_budget *its = conn->group->budget;
+  its->closed++;
+  if (its->on_excess) its->on_excess(its->owner, conn, budget == NULL);
+  conn_reset(conn, REASON_WRITE_QUEUE);
+}
+
+static void on_trim(uv_timer_t *timer) {
+  struct net_loop *loop = timer->loop->data;
+  size_t bytes = loop->output.bytes;
+  if (bytes <= loop->output_peak / 8) {
+    loop->output_peak = bytes;
+#ifdef __GLIBC__
+    malloc_trim(0); /* else it would keep what a crowd of slow peers took, for ever */
+#endif
+  }
+  if (loop->output_peak < TRIM_BYTES_MIN) uv_timer_stop(timer);
+}
+
+static void note_peak(struct net_loop *loop) {
+  if (loop->output.bytes <= loop->output_peak) return;
+  loop->output_peak = loop->output.bytes;
+  if (loop->output_peak < TRIM_BYTES_MIN || uv_is_active((uv_handle_t *)&loop->trim_timer)) return;
+  uv_timer_start(&loop->trim_timer, on_trim, TRIM_LOOK_MS, TRIM_LOOK_MS);
+}
+
+void conn_keep_budget(struct conn *conn) {
+  struct net_loop *loop = conn->group->loop;
+  const struct conn_budget *budget = conn->group->budget;
+  if (!budget) return;
+  note_peak(loop);
+  if (budget->bytes_max && budget->account.bytes > budget->bytes_max) end_longest(loop, budget);
+  if (loop->output_max && loop->output.bytes > loop->output_max) end_longest(loop, NULL);
+}
+
+struct blob_account *net_loop_output(struct net_loop *loop) {
+  return &loop->output;
+}
+
+void net_loop_bound_output(struct net_loop *loop, size_t bytes_max) {
+  loop->output_max = bytes_max;
+}

@@ -1,0 +1,46 @@
+/* net/turn.c — what may be read in one turn of the loop, so that nobody waits long.
+ *
+ * libuv would read a socket up to 32 times in a row. Here one that fills the buffer is not read again
+ * in the same round, and a round ends with the first turn in which nobody was left out. The kernel
+ * names ready descriptors in the same order each time, so without rounds the last ones would never
+ * be read. */
+#include "net/turn.h"
+
+static void on_turn_end(uv_check_t *check) {
+  struct turn *turn = check->data;
+  if (!turn->is_used) uv_check_stop(check);
+  if (!turn->is_short) turn->is_odd = !turn->is_odd;
+  turn->is_used = turn->is_short = false;
+  turn->bytes = 0;
+}
+
+static void use(struct turn *turn) {
+  if (turn->is_used) return;
+  turn->is_used = true;
+  uv_check_start(&turn->check, on_turn_end); /* always 0; does nothing when it runs */
+}
+
+void turn_init(struct turn *turn, uv_loop_t *loop) {
+  *turn = (struct turn){0};
+  uv_check_init(loop, &turn->check); /* always 0 */
+  uv_unref((uv_handle_t *)&turn->check);
+  turn->check.data = turn;
+}
+
+void turn_close(struct turn *turn) {
+  uv_close((uv_handle_t *)&turn->check, NULL);
+}
+
+bool turn_may_read(struct turn *turn, uint32_t flags) {
+  use(turn);
+  if (!!(flags & TURN_ODD) == turn->is_odd) return false; /* it had its share of this round */
+  if (turn->bytes < TURN_BYTES_MAX) return true;
+  turn->is_short = true;
+  return false;
+}
+
+void turn_count(struct turn *turn, uint32_t *flags, size_t bytes) {
+  use(turn);
+  turn->bytes += bytes;
+  *flags = (*flags & ~(uint32_t)TURN_ODD) | TURN_BULK | (turn->is_odd ? TURN_ODD : 0);
+}

@@ -1,0 +1,38 @@
+/* net/turn.h — what may be read in one turn of the loop, so that nobody waits long. For net/ only. */
+#ifndef MOONPORT_NET_TURN_H
+#define MOONPORT_NET_TURN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Those who have much to be read share the turns: each gets a buffer's worth in a round, and all of
+ * them TURN_BYTES_MAX in a turn, so that a round may take several. Who has little is read at once. */
+struct turn {
+  uv_check_t check; /* runs only while somebody has much */
+  size_t bytes;     /* that those with much got in this turn */
+  bool is_odd;      /* the round */
+  bool is_used;     /* somebody had much in this turn */
+  bool is_short;    /* somebody has to wait for the next turn, so the round goes on */
+};
+
+/* Two of a reader's flags; others are its own. */
+enum {
+  TURN_BULK = 1 << 30, /* it has much: its last read filled the buffer */
+  TURN_ODD = 1 << 29,  /* the round in which it read last */
+};
+
+enum {
+  TURN_SHARE_BYTES = 64 * 1024,   /* of one reader in a round */
+  TURN_BYTES_MAX = 4 * 64 * 1024, /* of all with much in a turn */
+};
+
+void turn_init(struct turn *turn, uv_loop_t *loop);
+void turn_close(struct turn *turn);
+/* Whether a reader with TURN_BULK may read now. If not, it is asked again in the next turn. */
+bool turn_may_read(struct turn *turn, uint32_t flags);
+/* It has read its share: it has TURN_BULK from here on. */
+void turn_count(struct turn *turn, uint32_t *flags, size_t bytes);
+
+#endif
