@@ -179,6 +179,11 @@ int address_parse(const char *text, const char *default_host, struct address *ou
                   size_t error_size) {
   const struct parse parse = {text, default_host, out, error, error_size};
   *out = (struct address){.kind = ADDRESS_TCP};
+  /* First, because "://" may stand in a path, too. */
+  if (strncasecmp(text, "unix:", 5) == 0) {
+    out->kind = ADDRESS_UNIX;
+    return parse_path(&parse, strncmp(text + 5, "//", 2) == 0 ? text + 7 : text + 5);
+  }
   const char *rest = text;
   const char *separator = strstr(text, "://");
   if (separator != NULL) {
@@ -193,11 +198,8 @@ int address_parse(const char *text, const char *default_host, struct address *ou
     }
     out->kind = (enum address_kind)kind;
     rest = separator + 3;
-  } else if (strncasecmp(text, "unix:", 5) == 0) {
-    out->kind = ADDRESS_UNIX;
-    rest = text + 5;
   }
-  return out->kind == ADDRESS_UNIX ? parse_path(&parse, rest) : parse_host_port(&parse, rest);
+  return parse_host_port(&parse, rest);
 }
 
 void address_format(const struct address *address, char *out, size_t size) {
@@ -304,7 +306,9 @@ static void format_unix(const struct sockaddr_un *sa, socklen_t size, char *out,
     (void)snprintf(out, out_size, "unix:@%.*s", (int)path_size - 1, sa->sun_path + 1);
     return;
   }
-  (void)snprintf(out, out_size, "unix:%.*s", (int)path_size, sa->sun_path);
+  /* Two slashes of a path's own need the two of "unix://" before them, to be read back. */
+  const char *slashes = path_size > 1 && memcmp(sa->sun_path, "//", 2) == 0 ? "//" : "";
+  (void)snprintf(out, out_size, "unix:%s%.*s", slashes, (int)path_size, sa->sun_path);
 }
 
 void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size) {
