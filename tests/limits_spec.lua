@@ -80,6 +80,7 @@ describe("out of descriptors", function()
   local function start_small()
     local server = moonport:start(counting:format(""), { prefix = { "prlimit", "--nofile=64" } })
     server:allow_log("open files")
+    server:allow_log("limits%.connections of all scripts")
     return server
   end
 

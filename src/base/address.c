@@ -179,14 +179,13 @@ int address_parse(const char *text, const char *default_host, struct address *ou
                   size_t error_size) {
   const struct parse parse = {text, default_host, out, error, error_size};
   *out = (struct address){.kind = ADDRESS_TCP};
-  /* First, because "://" may stand in a path, too. */
-  if (strncasecmp(text, "unix:", 5) == 0) {
-    out->kind = ADDRESS_UNIX;
-    return parse_path(&parse, strncmp(text + 5, "//", 2) == 0 ? text + 7 : text + 5);
-  }
   const char *rest = text;
   const char *separator = strstr(text, "://");
-  if (separator != NULL) {
+  if (strncasecmp(text, "unix:", 5) == 0) {
+    /* First: a relative path may hold "://" as well. */
+    out->kind = ADDRESS_UNIX;
+    rest = text + (strncmp(text + 5, "//", 2) == 0 ? 7 : 5);
+  } else if (separator != NULL) {
     size_t size = (size_t)(separator - text);
     size_t kind = 0;
     while (kind < SCHEME_COUNT && (strlen(scheme_names[kind]) != size ||
@@ -199,7 +198,7 @@ int address_parse(const char *text, const char *default_host, struct address *ou
     out->kind = (enum address_kind)kind;
     rest = separator + 3;
   }
-  return parse_host_port(&parse, rest);
+  return out->kind == ADDRESS_UNIX ? parse_path(&parse, rest) : parse_host_port(&parse, rest);
 }
 
 void address_format(const struct address *address, char *out, size_t size) {
@@ -299,15 +298,25 @@ int address_resolve(const struct address *address, struct sockaddr_storage *out,
   return count;
 }
 
+/* An abstract name is any bytes, NUL too: two names must not read as one. */
+static void format_abstract(const char *name, size_t size, char *out, size_t out_size) {
+  size_t used = (size_t)snprintf(out, out_size, "unix:@");
+  for (size_t i = 0; i < size && used + sizeof "\\x00" <= out_size; i++) {
+    const unsigned char byte = (unsigned char)name[i];
+    const char *form = byte <= ' ' || byte >= 0x7f || byte == '\\' ? "\\x%02x" : "%c";
+    used += (size_t)snprintf(out + used, out_size - used, form, byte);
+  }
+}
+
 static void format_unix(const struct sockaddr_un *sa, socklen_t size, char *out, size_t out_size) {
   const size_t offset = offsetof(struct sockaddr_un, sun_path);
   size_t path_size = size > offset ? size - offset : 0;
   if (path_size > 1 && sa->sun_path[0] == '\0') {
-    (void)snprintf(out, out_size, "unix:@%.*s", (int)path_size - 1, sa->sun_path + 1);
+    format_abstract(sa->sun_path + 1, path_size - 1, out, out_size);
     return;
   }
-  /* Two slashes of a path's own need the two of "unix://" before them, to be read back. */
-  const char *slashes = path_size > 1 && memcmp(sa->sun_path, "//", 2) == 0 ? "//" : "";
+  /* As address_format() has it: "unix:" and "//x" would read as "unix://" and "x". */
+  const char *slashes = path_size > 1 && strncmp(sa->sun_path, "//", 2) == 0 ? "//" : "";
   (void)snprintf(out, out_size, "unix:%s%.*s", slashes, (int)path_size, sa->sun_path);
 }
 

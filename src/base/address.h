@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* Room for what address_format() and address_from_sockaddr() write, the final NUL included. */
-#define ADDRESS_TEXT_MAX 300
+/* Room for what address_format() and address_from_sockaddr() write, the final NUL included: an
+ * abstract name of 107 bytes, each as \xNN. */
+#define ADDRESS_TEXT_MAX 448
 /* Longest path of a Unix socket and longest host, each with its NUL: sun_path, and RFC 1035. */
 #define ADDRESS_PATH_MAX 108
 #define ADDRESS_HOST_MAX 256

@@ -1,5 +1,6 @@
 /* cli/doctor_machine.c — limits and settings of this machine, or container, that matter. */
 #include "base/control_address.h"
+#include "base/descriptors.h"
 #include "base/reach.h"
 #include "cli/doctor.h"
 #include "cli/settings.h"
@@ -10,12 +11,9 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Beside connections: listeners, the loop's own, files that scripts open. */
-#define OTHER_DESCRIPTORS 50
 #define SOMAXCONN_PATH "/proc/sys/net/core/somaxconn"
 
 static void look_at_container(struct doctor *doctor) {
@@ -52,15 +50,12 @@ static void look_at_networks(struct doctor *doctor) {
 }
 
 static void look_at_descriptors(struct doctor *doctor) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    return;
-  }
-  const unsigned long long have = limit.rlim_cur;
-  const unsigned long long needed = doctor->connections_max + OTHER_DESCRIPTORS;
+  /* As serve does, so that it is compared with what a server gets. */
+  const unsigned long long have = descriptors_raise(doctor->connections_max);
+  const unsigned long long needed = doctor->connections_max + DESCRIPTORS_RESERVE;
   if (doctor->scripts == 0) {
     doctor_say(doctor, FINDING_OK, "a process may have %llu descriptors, one a connection", have);
-  } else if (limit.rlim_cur == RLIM_INFINITY || have >= needed) {
+  } else if (have >= needed) {
     doctor_say(doctor, FINDING_OK, "%llu descriptors are enough for limits.connections = %zu", have,
                doctor->connections_max);
   } else {

@@ -1,4 +1,5 @@
 /* cli/run.c — `moonport run FILE [ARG...]`: a plain Lua program on the loop. */
+#include "base/init.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 #include "server/program.h"
@@ -9,6 +10,7 @@ int run_command(const struct command_call *call) {
     return command_refuse(call->command,
                           "run what? Write moonport run FILE, or moonport run -e CODE");
   }
+  init_be_reaper();
   struct log *log = settings_log_new(call->options);
   if (log == NULL) {
     return EXIT_AT_FAULT;

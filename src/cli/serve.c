@@ -1,5 +1,6 @@
 /* cli/serve.c — `moonport serve PATH...`: runs a server until it has drained. */
 #include "base/control_address.h"
+#include "base/init.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 
@@ -10,6 +11,7 @@ int serve_command(const struct command_call *call) {
   if (code != EXIT_DONE) {
     return code;
   }
+  init_be_reaper();
   struct log *log = settings_log_new(call->options);
   if (log == NULL) {
     return EXIT_AT_FAULT;

@@ -52,6 +52,7 @@ void listener_pause(struct listener *listener, bool on) {
 
 void listener_retry_starved(struct net_loop *loop) {
   struct list starved;
+  (void)net_loop_refill_spares(loop);
   list_take(&starved, &loop->starved);
   while (!list_empty(&starved)) {
     struct listener *listener = LIST_ELEMENT(starved.next, struct listener, starved_link);
@@ -75,14 +76,31 @@ static void starve(struct listener *listener, int rc) {
   listener->events->on_starved(listener->owner, rc);
 }
 
+static bool lacks_descriptor(int error) {
+  return error == EMFILE || error == ENFILE;
+}
+
+static int accept_descriptor(struct listener *listener, struct sockaddr *peer, socklen_t size) {
+  struct net_loop *loop = listener->loop;
+  socklen_t taken = size;
+  int fd = accept4(listener->bound.fd, peer, &taken, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0 || !listener->events->uses_spares || !lacks_descriptor(errno)) return fd;
+  if (!net_loop_lend_spare(loop)) return fd; /* errno is still accept4's */
+  taken = size;
+  fd = accept4(listener->bound.fd, peer, &taken, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int error = errno;
+  if (fd < 0) (void)net_loop_refill_spares(loop); /* the kernel asks for one before it looks */
+  errno = error;
+  return fd;
+}
+
 /* Accepts one; false when there is nothing more to accept now. */
 static bool accept_one(struct listener *listener) {
   union {
     struct sockaddr any;
     struct sockaddr_storage storage;
   } peer;
-  socklen_t size = sizeof peer;
-  int fd = accept4(listener->bound.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int fd = accept_descriptor(listener, &peer.any, sizeof peer);
   if (fd >= 0) {
     listener->failures = 0;
     listener->events->on_accept(listener->owner, fd, &peer.any);

@@ -17,6 +17,8 @@ struct listener_events {
   void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
   void (*on_starved)(void *owner, int rc);
+  bool
+      uses_spares; /* accepts with the descriptors that the loop keeps back, when there are no others */
 };
 
 /* A socket bound to `address`; it does not listen yet. A Unix socket that nobody listens on any more

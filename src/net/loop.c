@@ -34,6 +34,7 @@ free_loop:
 }
 
 void net_loop_free(struct net_loop *loop) {
+  net_loop_close_spares(loop);
   wheel_close(loop->wheel);
   uv_close((uv_handle_t *)&loop->starved_timer, NULL);
   /* More than once: a uv_stop() of late ends a run at once. */
@@ -71,5 +72,6 @@ void net_loop_flush(struct net_loop *loop) {
 }
 
 void net_loop_descriptor_freed(struct net_loop *loop) {
+  if (loop->spare_count < loop->spares_wanted) (void)net_loop_refill_spares(loop);
   if (!list_empty(&loop->starved)) listener_retry_starved(loop);
 }

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_NET_LOOP_H
 #define MOONPORT_NET_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct tap;
@@ -23,5 +24,13 @@ struct tap *net_loop_tap(struct net_loop *loop);
 /* Writes what the handler that just ended or began to wait has queued, on every connection it
  * queued on: one write each. Also carries out the closes it asked for. */
 void net_loop_flush(struct net_loop *loop);
+
+/* Keeps some descriptors back from now on, for listeners that `uses_spares`: they accept although
+ * the process has none left. What closes makes up for what was lent before others get it. */
+void net_loop_keep_spares(struct net_loop *loop);
+/* False while some are lent, and none is to be had in their place. */
+bool net_loop_refill_spares(struct net_loop *loop);
+/* Lets go half of them, for what opens some and closes them soon; net_loop_refill_spares() follows. */
+void net_loop_lend_spares(struct net_loop *loop);
 
 #endif

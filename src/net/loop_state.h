@@ -9,7 +9,10 @@
 
 #include <uv.h>
 
-enum { READ_BUFFER_BYTES = 65536 };
+enum {
+  READ_BUFFER_BYTES = 65536,
+  SPARES = 8, /* descriptors: some commands at a time, and a reload that reads files */
+};
 
 struct net_loop {
   uv_loop_t uv;
@@ -24,9 +27,16 @@ struct net_loop {
   size_t reading_bytes;     /* what one connection read without a pause; see conn_alloc() */
   struct list starved;      /* listeners that stopped for want of descriptors or memory */
   uv_timer_t starved_timer; /* tries those again */
+  int spares[SPARES];       /* descriptors kept back; see net_loop_keep_spares() */
+  unsigned spare_count;
+  unsigned spares_wanted; /* SPARES, or 0: none are kept */
 };
 
 /* A descriptor was closed: listeners that had none to accept with try again. */
 void net_loop_descriptor_freed(struct net_loop *loop);
+
+/* Closes one, so that the next call that needs a descriptor has it; false: there is none. */
+bool net_loop_lend_spare(struct net_loop *loop);
+void net_loop_close_spares(struct net_loop *loop);
 
 #endif

@@ -21,8 +21,10 @@
 
 enum {
   CLIENTS_MAX = 32,
+  STREAMS_MAX = 24, /* of them; the rest is for questions, which are short */
   BACKLOG = 64,
-  LOOK_MS = 5000, /* how often it is looked whether a silent peer is still there */
+  SILENT_MS = 1000, /* from then on a client makes room for a new one */
+  LOOK_MS = 1000,   /* how often it is looked whether a silent peer is still there */
   LINGER_MS = 1000,
 };
 
@@ -38,17 +40,62 @@ static int64_t peer_uid(const struct conn *conn) {
   return rc == 0 ? (int64_t)peer.uid : -1;
 }
 
-/* A new client is let in before one that has been silent for long, but for streams, which are
- * meant to be. */
+/* A new client is let in before one that has been silent for long, rather one that wants nothing
+ * than one that has an answer to come or does not read it. Streams are meant to be silent: they stay,
+ * and there are fewer of them than places. */
+static bool comes_before(const struct control_client *a, const struct control_client *b) {
+  if (a->has_job != b->has_job) return !a->has_job;
+  return a->heard_ms < b->heard_ms;
+}
+
 static struct control_client *longest_silent(struct control *control) {
+  const uint64_t now = net_loop_now_ms(control->loop);
   struct control_client *found = NULL;
   struct conn *conn = NULL;
   while ((conn = conn_group_next(&control->clients, conn))) {
     struct control_client *client = conn_owner(conn);
-    if (!client || client->has_job || conn_is_closing(conn)) continue;
-    if (!found || conn_active_ms(conn) < conn_active_ms(found->conn)) found = client;
+    if (!client || control_client_streams(client) || conn_is_closing(conn)) continue;
+    if (now - client->heard_ms < SILENT_MS) continue;
+    if (!found || comes_before(client, found)) found = client;
   }
   return found;
+}
+
+static void make_room(struct control *control) {
+  struct control_client *silent = longest_silent(control);
+  if (silent) conn_reset(silent->conn, REASON_LIMIT);
+}
+
+/* Who finds no place waits in the backlog, for a second at most: those who ask are done soon. */
+static bool has_place(void *owner) {
+  struct control *control = owner;
+  return control->clients.count < CLIENTS_MAX || longest_silent(control);
+}
+
+static void accept_again(struct control *control) {
+  if (control->listener) listener_pause(control->listener, false);
+}
+
+bool control_admit_stream(struct control_client *client) {
+  struct control *control = client->control;
+  struct conn *conn = NULL;
+  size_t count = 0;
+  while ((conn = conn_group_next(&control->clients, conn))) {
+    const struct control_client *other = conn_owner(conn);
+    if (other && control_client_streams(other)) count++;
+  }
+  if (count >= STREAMS_MAX) {
+    control_fail(client,
+                 "%zu traces and consoles watch already, which is the most: end one of them first",
+                 count);
+    return false;
+  }
+  if (!net_loop_refill_spares(control->loop)) {
+    control_fail(client, "the process has no descriptors left, and a watcher would keep one of the "
+                         "last: raise its limit (ulimit -n), or kick a connection");
+    return false;
+  }
+  return true;
 }
 
 /* Whether the new client may stay; it is told why not. */
@@ -60,14 +107,7 @@ static void admit(struct control *control, struct control_client *client) {
     conn_close(client->conn, REASON_CLOSED);
     return;
   }
-  if (control->clients.count <= CLIENTS_MAX) return;
-  struct control_client *silent = longest_silent(control);
-  if (silent && silent != client) {
-    conn_reset(silent->conn, REASON_LIMIT);
-    return;
-  }
-  control_fail(client, "%d clients are watching already: end one of them first", CLIENTS_MAX);
-  conn_close(client->conn, REASON_LIMIT);
+  if (control->clients.count > CLIENTS_MAX) make_room(control);
 }
 
 static void on_open(struct conn *conn) {
@@ -79,12 +119,15 @@ static void on_open(struct conn *conn) {
   }
   client->control = control;
   client->conn = conn;
+  client->heard_ms = net_loop_now_ms(control->loop);
   conn_set_owner(conn, client);
   admit(control, client);
 }
 
 static void on_data(struct conn *conn, const char *bytes, size_t size) {
-  control_client_received(conn_owner(conn), bytes, size);
+  struct control_client *client = conn_owner(conn);
+  client->heard_ms = net_loop_now_ms(client->control->loop);
+  control_client_received(client, bytes, size);
 }
 
 static bool peer_is_gone(const struct conn *conn) {
@@ -111,11 +154,13 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   (void)kind;
   const struct control_client *client = conn_owner(conn);
   if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
+  accept_again(control_of(conn)); /* this one may have been silent for long enough now */
 }
 
 static void on_close(struct conn *conn, enum reason reason) {
   (void)reason;
   struct control_client *client = conn_owner(conn);
+  accept_again(control_of(conn));
   if (!client) return;
   control_client_end_job(client);
   free(client->input);
@@ -149,12 +194,12 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
 }
 
 static void on_starved(void *owner, int rc) {
-  (void)owner;
-  (void)rc; /* the scripts' listeners are short of the same thing, and say so */
+  /* The scripts' listeners are short of the same thing, and say so. */
+  if (rc < 0) make_room(owner);
 }
 
-static const struct listener_events listener_events = {.on_accept = on_accept,
-                                                       .on_starved = on_starved};
+static const struct listener_events listener_events = {
+    .is_wanted = has_place, .on_accept = on_accept, .on_starved = on_starved, .uses_spares = true};
 
 static const char *advice_for(int rc) {
   switch (rc) {
@@ -199,6 +244,7 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   control->defer = net_defer_new(loop, on_turn, control);
   int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;
   if (rc == 0) {
+    net_loop_keep_spares(loop);
     log_printf(log, LOG_INFO, "control socket: %s", address->text);
     return control;
   }

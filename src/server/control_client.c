@@ -151,7 +151,7 @@ void control_client_end_job(struct control_client *client) {
   client->job.end(client->job.state);
 }
 
-static bool is_stream(const struct control_client *client) {
+bool control_client_streams(const struct control_client *client) {
   return client->has_job && !client->job.step && !client->job.answers_later;
 }
 
@@ -252,7 +252,7 @@ static bool has_more(const struct control_client *client) {
 /* What follows from what was done: go on, wait until the client reads, or part. */
 static void settle(struct control_client *client) {
   struct conn *conn = client->conn;
-  if (is_stream(client)) drop_input(client);
+  if (control_client_streams(client)) drop_input(client);
   bool more = has_more(client);
   conn_hold(conn, CONN_HOLD_HANDLER, more || is_waited_for(client));
   if (more) {
@@ -263,7 +263,7 @@ static void settle(struct control_client *client) {
 }
 
 void control_client_go_on(struct control_client *client) {
-  if (is_stream(client) && client->job.on_room) client->job.on_room(client->job.state);
+  if (control_client_streams(client) && client->job.on_room) client->job.on_room(client->job.state);
   if (!has_more(client)) return;
   if (client->has_job) {
     if (!client->job.step(client, client->job.state)) control_client_end_job(client);
@@ -279,7 +279,7 @@ void control_end(struct control_client *client) {
 }
 
 void control_client_received(struct control_client *client, const char *bytes, size_t size) {
-  if (is_stream(client)) return;
+  if (control_client_streams(client)) return;
   size_t skipped = skip(client, bytes, size);
   if (skipped == size) return;
   if (!append_input(client, bytes + skipped, size - skipped)) {

@@ -59,6 +59,8 @@ struct control_job {
   bool answers_later;
 };
 void control_begin(struct control_client *client, const struct control_job *job);
+/* Whether it may begin a stream; otherwise it has been told why not. To be asked before. */
+bool control_admit_stream(struct control_client *client);
 /* The last line of an answer that came later was put: goes on with what the client sent since. */
 void control_end(struct control_client *client);
 

@@ -23,8 +23,9 @@ struct control {
 struct control_client {
   struct control *control;
   struct conn *conn;
-  char *input;  /* bytes that are no command yet; NULL when there are none */
-  size_t start; /* where they begin */
+  uint64_t heard_ms; /* when it last said something; a timeout of the connection leaves it alone */
+  char *input;       /* bytes that are no command yet; NULL when there are none */
+  size_t start;      /* where they begin */
   size_t size;
   size_t capacity;
   bool skipping; /* the rest of a line that is too long */
@@ -38,6 +39,8 @@ void control_client_received(struct control_client *client, const char *bytes, s
 void control_client_finished(struct control_client *client);
 /* Does what there is to do next: one command, or one step of a job. */
 void control_client_go_on(struct control_client *client);
+/* Whether its job is one that ends when the client goes. */
+bool control_client_streams(const struct control_client *client);
 /* Ends its job, if there is one. */
 void control_client_end_job(struct control_client *client);
 

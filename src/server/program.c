@@ -7,6 +7,7 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/tell.h"
+#include "base/signals.h"
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "server/script.h"
@@ -14,7 +15,6 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +148,7 @@ static void run_to_end(struct program *program) {
 
 int program_run(const struct program_options *options) {
   struct program program = {.options = options};
-  signal(SIGPIPE, SIG_IGN);
+  signals_run();
   setvbuf(stdout, NULL, _IOLBF, 0); /* what a program prints shows when it happens */
   program.loop = net_loop_new();
   const struct script_options script_options = {

@@ -7,6 +7,7 @@
 #include "api/tell.h"
 #include "base/log.h"
 #include "net/defer.h"
+#include "net/loop.h"
 #include "server/paths.h"
 
 #include <string.h>
@@ -157,6 +158,7 @@ static void take_on(struct server *server, const struct selection *selection, bo
   }
   if (changed) retry(server, report);
   script_paths_deinit(&paths);
+  server_fit_descriptors(server);
   server_free_left(server);
 }
 
@@ -165,7 +167,9 @@ void server_reload(struct server *server,
   const struct report report = {.each = each, .context = context};
   const struct selection everyone = {0};
   notify_reloading(&server->notify);
+  net_loop_lend_spares(server->loop);
   take_on(server, &everyone, true, &report);
+  (void)net_loop_refill_spares(server->loop);
   notify_ready(&server->notify);
 }
 

@@ -106,7 +106,8 @@ typedef void (*source_visitor)(void *context, const struct source *source);
 void script_each_source(const struct script *script, source_visitor visit, void *context);
 /* Where it wants to listen, as written: `count` addresses. */
 const char *const *script_addresses(const struct script *script, size_t *count);
-size_t script_connections_max(const struct script *script); /* limits.connections */
+/* limits.connections; 0: no version was ever in force */
+size_t script_connections_max(const struct script *script);
 /* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
 void script_each_listener(const struct script *script,
                           void (*visit)(void *context, const char *name), void *context);

@@ -201,7 +201,8 @@ const char *const *script_addresses(const struct script *script, size_t *count) 
 }
 
 size_t script_connections_max(const struct script *script) {
-  return script->loaded->service.connections_max;
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  return version ? version->service.connections_max : 0;
 }
 
 int script_describe(struct script *script, FILE *out) {

@@ -5,6 +5,7 @@
  * connection is closed in peace) -> ending (a second signal, or a second later: at once). */
 #include "server/server_state.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -13,6 +14,7 @@
 #include "server/loopback.h"
 #include "server/notify.h"
 #include "server/paths.h"
+#include "server/signals.h"
 #include "vm/watchdog.h"
 
 #include <signal.h>
@@ -106,10 +108,19 @@ static void start_leaving(struct server *server, const char *cause) {
   uv_timer_start(&server->deadline, on_grace_over, (uint64_t)server->options.grace_ms, 0);
 }
 
+static const char *signal_name(int number) {
+  switch (number) {
+    case SIGTERM: return "SIGTERM";
+    case SIGINT: return "SIGINT";
+    case SIGQUIT: return "SIGQUIT";
+    default: return "SIGHUP: the terminal was closed";
+  }
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (server->phase == SERVING) {
-    start_leaving(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    start_leaving(server, signal_name(number));
   } else {
     if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;
@@ -121,8 +132,12 @@ static void on_signal(uv_signal_t *handle, int number) {
 }
 
 static void on_hangup(uv_signal_t *handle, int number) {
-  (void)number;
   struct server *server = handle->data;
+  if (signals_lost_terminal(&server->signals)) {
+    /* Shells and the kernel may both send it: the second one must not end it at once. */
+    if (server->phase == SERVING) on_signal(handle, number);
+    return;
+  }
   if (server->phase != SERVING) return;
   log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
   server_reload(server, NULL, NULL);
@@ -143,18 +158,20 @@ static int open_handles(struct server *server) {
   uv_loop_t *uv = net_loop_uv(server->loop);
   uv_signal_init(uv, &server->on_term);
   uv_signal_init(uv, &server->on_int);
+  uv_signal_init(uv, &server->on_quit);
   uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   uv_prepare_init(uv, &server->log_check);
-  server->on_term.data = server->on_int.data = server->on_hup.data = server;
+  server->on_term.data = server->on_int.data = server;
+  server->on_quit.data = server->on_hup.data = server;
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
   uv_prepare_start(&server->log_check, on_log_check);
-  /* A peer that is gone shows as EPIPE. */
-  signal(SIGPIPE, SIG_IGN);
-  int rc = uv_signal_start(&server->on_term, on_signal, SIGTERM);
+  int rc = signals_open(&server->signals, uv, server->options.log);
+  if (rc == 0) rc = uv_signal_start(&server->on_term, on_signal, SIGTERM);
   if (rc == 0) rc = uv_signal_start(&server->on_int, on_signal, SIGINT);
+  if (rc == 0) rc = uv_signal_start(&server->on_quit, on_signal, SIGQUIT);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
 }
 
@@ -162,7 +179,9 @@ static void close_handles(struct server *server) {
   if (!server->handles_open) return;
   uv_close((uv_handle_t *)&server->on_term, NULL);
   uv_close((uv_handle_t *)&server->on_int, NULL);
+  uv_close((uv_handle_t *)&server->on_quit, NULL);
   uv_close((uv_handle_t *)&server->on_hup, NULL);
+  signals_close(&server->signals);
   uv_close((uv_handle_t *)&server->deadline, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
   uv_close((uv_handle_t *)&server->log_check, NULL);
@@ -213,6 +232,7 @@ static int server_load(const struct server_options *options, struct server **out
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) return -1;
   server->options = *options;
+  (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);
   server->activation = activation_new(options->log);
   server->loop = net_loop_new();
@@ -264,6 +284,7 @@ static int listen_all(struct server *server) {
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0 && options->control) {
     (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
@@ -332,10 +353,21 @@ int server_examine(const struct server_options *options,
   return rc;
 }
 
+struct description {
+  FILE *out;
+  size_t connections_max;
+};
+
 static int describe(void *context, struct script *script) {
-  return script_describe(script, context);
+  struct description *description = context;
+  description->connections_max += script_connections_max(script);
+  return script_describe(script, description->out);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  return server_examine(options, describe, out);
+  struct description description = {.out = out};
+  int rc = server_examine(options, describe, &description);
+  size_t descriptors = descriptors_raise(description.connections_max);
+  capacity_tell(options->log, description.connections_max, descriptors);
+  return rc;
 }

@@ -5,6 +5,7 @@
 #include "server/notify.h"
 #include "server/script.h"
 #include "server/server.h"
+#include "server/signals.h"
 
 #include <uv.h>
 
@@ -32,10 +33,13 @@ struct server {
   bool handles_open;
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
-  bool sources_changed; /* since the watch was last told which files there are */
+  size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
+  bool sources_changed;   /* since the watch was last told which files there are */
   uv_signal_t on_term;
   uv_signal_t on_int;
+  uv_signal_t on_quit;
   uv_signal_t on_hup;
+  struct signals signals;
   uv_timer_t deadline;
   uv_prepare_t
       log_check; /* before the loop sleeps: is there a log line that could not be written? */
@@ -47,6 +51,12 @@ int server_append_script(struct server *server, struct script *script);
 
 /* server/server.c: what was put off to the next turn. */
 void server_on_turn(void *context); /* a struct server */
+
+/* server/capacity.c: makes room for what limits.connections add up to now; told when there is not
+ * enough. */
+void server_fit_descriptors(struct server *server);
+/* What the log is told when that many connections do not fit into the limit. */
+void capacity_tell(struct log *log, size_t connections_max, size_t descriptors);
 
 /* server/reload.c */
 /* Loads anew each script for which is_concerned(script, context); then adds what came to the served

@@ -193,6 +193,7 @@ static json_t *describe(void) {
 }
 
 void control_events(const struct control_call *call) {
+  if (!control_admit_stream(call->client)) return;
   struct watch *watch = watch_new(call->client);
   if (!watch) {
     control_fail(call->client, "not enough memory");

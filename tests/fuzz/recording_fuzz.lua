@@ -1,5 +1,5 @@
--- recording_fuzz.lua — one recording, whatever it is, read and replayed; called by recording_fuzz.c —
--- does not know which recordings are right.
+-- recording_fuzz.lua — one recording, whatever it is, read and replayed; called by recording_fuzz.c
+-- — does not know which recordings are right.
 --
 -- What is read must have the shapes that moonport.test.recording promises; what is refused must be
 -- refused with file and line, and never by a Lua error of the reader's own.
@@ -11,6 +11,7 @@ local PATH, SCRIPT = "r.jsonl", "echo.lua"
 local text, said -- of this time
 
 -- Both modules read and write through io, and find it here.
+-- luacheck: push ignore 122
 function io.open(path)
   if path == PATH then
     return { read = function() return text end, close = function() end }
@@ -20,6 +21,7 @@ end
 local writer = { write = function(_, ...) said[#said + 1] = table.concat({ ... }) end }
 function io.write(...) writer:write(...) end
 io.stderr = writer
+-- luacheck: pop
 
 local function is_list(list, kind)
   assert(type(list) == "table")

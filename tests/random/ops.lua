@@ -1,5 +1,5 @@
--- ops.lua — bytes as calls of the API, one after the other; required by service.lua — decides nothing
--- by itself: who sends the bytes does.
+-- ops.lua — bytes as calls of the API, one after the other; required by service.lua — decides
+-- nothing by itself: who sends the bytes does.
 --
 -- What must always be is asserted here and by service.lua, and told as a log line that begins with
 -- BROKEN. What a call returns is not: at any moment a connection may have ended.
@@ -143,7 +143,9 @@ local ops = {
   function(conn)
     local stats = conn:stats()
     if stats.bytes_in < 0 or stats.bytes_out < 0 then M.broken("stats below nothing") end
-    local _ = conn.id, conn.peer, conn.peer_ip, conn.peer_port, conn.sock, conn.listener, conn.state
+    for _, name in ipairs({ "id", "peer", "peer_ip", "peer_port", "sock", "listener", "state" }) do
+      if conn[name] == nil and conn.peer_port then M.broken("%s is nil", name) end
+    end
   end,
   function(conn, take)
     local name = options[take() % #options + 1]
@@ -158,7 +160,7 @@ local ops = {
   function() collectgarbage() end,
   function()
     local stats = server.stats()
-    if #server.connections() > stats.connections then M.broken("more connections than there are") end
+    if #server.connections() > stats.connections then M.broken("too many connections") end
   end,
   function(_, take)
     local where = M.address:find("^unix:") and M.address or "tcp://" .. M.address

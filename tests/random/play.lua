@@ -1,8 +1,8 @@
--- play.lua — a real server, random calls of its API, random peers, reloads throughout — decides by a
--- seed, and says what cannot be.
+-- play.lua — a real server, random calls of its API, random peers, reloads throughout — decides by
+-- a seed, and says what cannot be.
 --
--- One script runs what its peers' bytes stand for (service.lua, ops.lua), another promises an echo.
--- Peers send, finish, cut, fall silent and read slowly, while both scripts are saved again and again,
+-- One script runs what its peers' bytes stand for (service.lua, ops.lua), another promises an
+-- echo. Peers send, finish, cut, fall silent and read slowly, while both scripts are saved again and again,
 -- sometimes broken. From outside is checked: an echo comes in order and once; everything that began
 -- has ended when the peers are gone; the server ends well. service.lua checks the rest.
 
@@ -113,7 +113,8 @@ local actions = {}
 
 function actions.send(game, peer)
   if peer.kind == "echo" then
-    if #peer.expected < 200000 then peer:send(game:bytes(game:random(1, 60)):rep(game:random(1, 99))) end
+    local bytes = game:bytes(game:random(1, 60)):rep(game:random(1, 99))
+    if #peer.expected < 200000 then peer:send(bytes) end
   else
     peer:send(game:bytes(game:random(1, 12)))
   end
@@ -261,6 +262,7 @@ function M.play(seed, steps, say)
     started:stop()
   end)
   for _, peer in ipairs(game.peers) do peer:close() end
+  if not ok then why = tostring(why) .. "\nthe log ends:\n" .. started:log_text():sub(-3000) end
   started:release()
   game.files:remove()
   if not ok then error(("seed %d, after %d calls: %s"):format(seed, ran, tostring(why)), 0) end

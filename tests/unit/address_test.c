@@ -166,6 +166,48 @@ static void shows_unix_peers(void) {
   CHECK_TEXT(text, "unix:@name");
 }
 
+/* unix:0://x once printed as what the parser took for a scheme. Every text of up to six of these
+ * pieces that reads as an address prints as one that reads as the same. */
+static void prints_what_it_reads(void) {
+  static const char *const pieces[] = {"",   "unix:",  "//", "/",   ":",        "0", "x",
+                                       "@n", "tcp://", ".",  "%lo", "[fe80::1", "]", ":80"};
+  enum { PIECES = sizeof pieces / sizeof pieces[0], LENGTH = 5 };
+  size_t total = 1;
+  for (int i = 0; i < LENGTH; i++) total *= PIECES;
+  for (size_t number = 0; number < total; number++) {
+    char text[64] = "";
+    char error[ERROR_SIZE];
+    char printed[ADDRESS_TEXT_MAX];
+    struct address first;
+    struct address second;
+    size_t rest = number;
+    for (int i = 0; i < LENGTH; i++, rest /= PIECES) strcat(text, pieces[rest % PIECES]);
+    if (address_parse(text, "127.0.0.1", &first, error, sizeof error) != 0) continue;
+    address_format(&first, printed, sizeof printed);
+    second = first;
+    CHECK_TEXT(address_parse(printed, "h", &second, error, sizeof error) == 0 ? "" : error, "");
+    CHECK_NUMBER(second.kind, first.kind);
+    CHECK_TEXT(second.host, first.host);
+    CHECK_NUMBER(second.port, first.port);
+    CHECK_TEXT(second.path, first.path);
+  }
+}
+
+static void shows_odd_names(void) {
+  char text[ADDRESS_TEXT_MAX];
+  struct sockaddr_un odd = {.sun_family = AF_UNIX, .sun_path = "\0a\0b\x1b\\"};
+  const socklen_t offset = offsetof(struct sockaddr_un, sun_path);
+  address_from_sockaddr((struct sockaddr *)&odd, offset + 6, text, sizeof text);
+  CHECK_TEXT(text, "unix:@a\\x00b\\x1b\\x5c");
+  memset(odd.sun_path + 1, 0x1b, sizeof odd.sun_path - 1);
+  address_from_sockaddr((struct sockaddr *)&odd, sizeof odd, text, sizeof text);
+  CHECK_NUMBER(strlen(text), 6 + 4 * (sizeof odd.sun_path - 1));
+  /* Behind "unix:", two slashes would be the scheme's. */
+  struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = "//x"};
+  address_from_sockaddr((struct sockaddr *)&path, offset + 4, text, sizeof text);
+  CHECK_TEXT(text, "unix:////x");
+}
+
 static const struct check_case cases[] = {
     {"every form of an address is read", reads_every_form},
     {"an address without a host gets the default one", fills_in_the_default_host},
@@ -175,5 +217,7 @@ static const struct check_case cases[] = {
     {"an address in numbers needs no resolver, and a name does", asks_nobody_for_numbers},
     {"a host that does not resolve is named", says_which_host_does_not_resolve},
     {"peers on Unix sockets are shown, named or not", shows_unix_peers},
+    {"an address prints as what reads as the same", prints_what_it_reads},
+    {"names of odd bytes are shown, each as another text", shows_odd_names},
 };
 CHECK_MAIN(cases)

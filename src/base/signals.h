@@ -1,0 +1,17 @@
+/* base/signals.h — signals that must neither end a process nor reach its children. */
+#ifndef MOONPORT_BASE_SIGNALS_H
+#define MOONPORT_BASE_SIGNALS_H
+
+/* For who serves: what would end the process and asks for nothing (SIGALRM, SIGIO, real-time
+ * signals, …) does nothing; a write beyond RLIMIT_FSIZE or to a peer that is gone fails with EFBIG
+ * or EPIPE. Also unblocks every signal. Handlers that somebody set before are left alone.
+ *
+ * None of it is inherited by what io.popen() and os.execute() start: execve(2) puts handlers, unlike
+ * SIG_IGN, back to the default. */
+void signals_serve(void);
+
+/* For a program: a write to a socket whose peer is gone fails with EPIPE, while standard output or
+ * standard error without a reader end the process by SIGPIPE, as they end others. */
+void signals_run(void);
+
+#endif

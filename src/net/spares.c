@@ -1,0 +1,34 @@
+/* net/spares.c — descriptors that are kept back for who must get in when there are none left. */
+#include "net/loop_state.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+bool net_loop_refill_spares(struct net_loop *loop) {
+  while (loop->spare_count < loop->spares_wanted) {
+    int fd = eventfd(0, EFD_CLOEXEC); /* the cheapest that needs no file */
+    if (fd < 0) return false;
+    loop->spares[loop->spare_count++] = fd;
+  }
+  return true;
+}
+
+void net_loop_keep_spares(struct net_loop *loop) {
+  loop->spares_wanted = SPARES;
+  (void)net_loop_refill_spares(loop);
+}
+
+bool net_loop_lend_spare(struct net_loop *loop) {
+  if (loop->spare_count == 0) return false;
+  close(loop->spares[--loop->spare_count]);
+  return true;
+}
+
+void net_loop_lend_spares(struct net_loop *loop) {
+  while (loop->spare_count > SPARES / 2) (void)net_loop_lend_spare(loop);
+}
+
+void net_loop_close_spares(struct net_loop *loop) {
+  loop->spares_wanted = 0;
+  while (net_loop_lend_spare(loop)) continue;
+}

@@ -1,0 +1,52 @@
+/* server/signals.c — the signals of a server that are neither its end nor a reload. */
+#include "server/signals.h"
+
+#include "base/log.h"
+#include "base/signals.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* Whether this process has a terminal that controls it; one that was hung up is none any more. */
+static bool has_terminal(void) {
+  int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+static bool ignores_hangup(void) {
+  struct sigaction action;
+  return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static void on_user(uv_signal_t *handle, int number) {
+  const struct signals *signals = handle->data;
+  /* Elsewhere it reopens the log: here that is standard error, which somebody else has opened. */
+  log_printf(signals->log, LOG_INFO,
+             "%s: ignored; SIGHUP reloads, SIGTERM ends, and the log goes to standard error, which "
+             "is not reopened",
+             number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2");
+}
+
+int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log) {
+  *signals = (struct signals){.log = log, .on_terminal = has_terminal() && !ignores_hangup()};
+  const int numbers[] = {SIGUSR1, SIGUSR2};
+  int rc = 0;
+  signals_serve();
+  for (size_t i = 0; i < 2; i++) {
+    uv_signal_init(uv, &signals->user[i]);
+    uv_unref((uv_handle_t *)&signals->user[i]);
+    signals->user[i].data = signals;
+    if (rc == 0) rc = uv_signal_start(&signals->user[i], on_user, numbers[i]);
+  }
+  return rc;
+}
+
+void signals_close(struct signals *signals) {
+  for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals->user[i], NULL);
+}
+
+bool signals_lost_terminal(const struct signals *signals) {
+  return signals->on_terminal && !has_terminal();
+}
