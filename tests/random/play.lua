@@ -2,9 +2,9 @@
 -- a seed, and says what cannot be.
 --
 -- One script runs what its peers' bytes stand for (service.lua, ops.lua), another promises an
--- echo. Peers send, finish, cut, fall silent and read slowly, while both scripts are saved again and again,
--- sometimes broken. From outside is checked: an echo comes in order and once; everything that began
--- has ended when the peers are gone; the server ends well. service.lua checks the rest.
+-- echo. Peers send, finish, cut, fall silent and read slowly, while both scripts are saved again
+-- and again, sometimes broken. From outside is checked: an echo comes in order and once; all that
+-- began has ended when the peers are gone; the server ends well. service.lua checks the rest.
 
 local control = require "tests.support.control"
 local directory = require "tests.support.directory"

@@ -1,4 +1,4 @@
--- run.lua — the command line of play.lua: lua5.4 tests/random/run.lua [--seed N] [--steps N] — plays.
+-- run.lua — the command line of play.lua, as ./dev random calls it — plays nothing itself.
 
 local play = require "tests.random.play"
 
