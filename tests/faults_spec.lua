@@ -453,6 +453,9 @@ describe("a limit of memory", function()
         pcall(peer.send, peer, "data")
         peer:receive_end()
       end
+      -- Each of them ended for want of memory, and was told so: not for any other reason.
+      local _, told = server:log_text():gsub("not enough memory", "")
+      assert.is_true(told >= 3, ("at %d it was told %d times"):format(memory, told))
       server:stop()
     end
   end)

@@ -1,4 +1,4 @@
--- random_spec.lua — some random calls of the API against a real server; more: ./dev random.
+-- random_spec.lua — some random calls of the API against a real server; more: ./dev torture random.
 
 local play = require "tests.random.play"
 

@@ -176,6 +176,28 @@ describe("a server that ends", function()
     assert.same({ "500 shutdown" }, server:told())
   end)
 
+  -- A use after free once: the task of the second script, cancelled at the end, asked how many
+  -- connections the first one had, which was freed already.
+  it("ends the tasks of several scripts, whichever goes first", function()
+    local folder, paths = moonport:directory(), {}
+    for index = 1, 3 do
+      paths[index] = folder:write(index .. ".lua", [[
+        local task, timer = require "moonport.task", require "moonport.timer"
+        for _ = 1, 3 do
+          task.spawn(function()
+            local told <close> = setmetatable({}, { __close = function() print("> ended") end })
+            timer.sleep(1000)
+          end)
+        end
+        return { listen = "127.0.0.1:0", on_data = print }
+      ]])
+    end
+    local server = moonport:serve(paths, { listeners = 3 })
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+    assert.equal(9, #server:told())
+  end)
+
   it("runs finalizers that raise without harm", function()
     local server = moonport:start([[
       keep = setmetatable({}, { __gc = function() error("in a finalizer") end })

@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/option.h"
+#include "api/permit.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/values.h"
@@ -98,6 +99,8 @@ int api_bind(lua_State *L) {
     return luaL_argerror(L, 1, "is a name, not an address in numbers");
   }
   runtime_check_alive(L);
+  failed = api_permit(L, "bind", &address);
+  if (failed) return failed;
   struct runtime *runtime = runtime_of(L);
   struct listener_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   *object = (struct listener_object){.runtime = runtime};

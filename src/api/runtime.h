@@ -8,6 +8,7 @@
 #include "vm/task.h"
 #include "vm/vm.h"
 
+struct known_peers;
 struct net_loop;
 struct tap;
 
@@ -38,6 +39,7 @@ struct runtime {
   bool is_program;                /* of moonport run: print writes to standard output */
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
+  struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
   int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */

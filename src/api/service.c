@@ -98,7 +98,7 @@ static void take_listen(lua_State *L, int table, struct service *service) {
     return; /* never: it raised */
   }
   for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "listen has no text");
     service->listen[i] = strdup(lua_tostring(L, -1));
     if (!service->listen[i]) luaL_error(L, "not enough memory");
     service->listen_count++;
@@ -144,21 +144,25 @@ static int load(lua_State *L) {
   /* First, so that nothing the script does to the libraries changes how it is judged. */
   lua_getglobal(L, "require");
   lua_pushliteral(L, "moonport.service");
-  lua_call(L, 1, 1); /* 1: the rules */
+  lua_call(L, 1, 1);
+  lua_getfield(L, 1, "read");
+  lua_replace(L, 1); /* 1: the rules */
+  /* They are not for the script to change, nor needed again: what lives is marked at each
+   * collection. */
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "moonport.service");
+  lua_settop(L, 1);
   if (loader_load(L, loading->path) != LUA_OK) return lua_error(L);
   loading->has_traceback = true;
   lua_call(L, 0, 1); /* 2: what the script returned */
   loading->has_traceback = false;
-  lua_getfield(L, 1, "read");
+  lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
   lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
-  /* The rules are not needed again, and what lives is marked at every collection. */
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushnil(L);
-  lua_setfield(L, -2, "moonport.service");
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
   } else {

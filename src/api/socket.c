@@ -5,6 +5,7 @@
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
+#include "api/permit.h"
 #include "api/runtime.h"
 #include "api/values.h"
 #include "api/wait.h"
@@ -132,6 +133,8 @@ static int l_connect(lua_State *L) {
   int failed = api_read_address(L, 1, "127.0.0.1", &address);
   if (failed) return failed;
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  failed = api_permit(L, "connect", &address);
+  if (failed) return failed;
   struct attempt *attempt = push_attempt(L, lua_tostring(L, 1));
   api_wait_begin(L, &attempt->wait, timeout_ms, "connect()");
   attempt->rc = begin(attempt, &address);
@@ -170,7 +173,10 @@ static int resolve(lua_State *L, const char *name, unsigned port, uint64_t timeo
 
 /* core.resolve(name, seconds or nil) -> list of numeric addresses | nil, code, detail */
 static int l_resolve(lua_State *L) {
-  return resolve(L, luaL_checkstring(L, 1), 0, api_check_timeout_ms(L, 2), resolved);
+  const char *name = luaL_checkstring(L, 1);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  int failed = api_permit_name(L, "resolve", name);
+  return failed ? failed : resolve(L, name, 0, timeout_ms, resolved);
 }
 
 /* One of several: IPv4, since a textbook's peer (AF_INET) is there, unless IPv6 is asked for. */
@@ -183,6 +189,7 @@ static int looked_up(lua_State *L, int status, lua_KContext context) {
   int chosen = 0;
   while (chosen < attempt->count && attempt->addresses[chosen].ss_family != wanted) chosen++;
   const struct sockaddr_storage *address = &attempt->addresses[chosen % attempt->count];
+  api_know_peer(attempt->runtime, (const struct sockaddr *)address);
   return api_push_address(L, 0, address, address_size((const struct sockaddr *)address));
 }
 
@@ -197,6 +204,8 @@ static int l_lookup(lua_State *L) {
   if (address_numeric(&address, &numeric, &size) == 0) {
     return api_push_address(L, 0, &numeric, size);
   }
+  failed = api_permit(L, "bind or sendto", &address);
+  if (failed) return failed;
   return resolve(L, address.host, address.port, api_check_timeout_ms(L, 4), looked_up);
 }
 

@@ -7,12 +7,14 @@
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/option.h"
+#include "api/permit.h"
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/tell.h"
 #include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
+#include "base/reach.h"
 #include "net/udp.h"
 
 #include <lauxlib.h>
@@ -49,6 +51,7 @@ struct datagram {
 static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
   socklen_t size = address_size(peer);
   if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
+  api_know_peer(object->runtime, peer);
   memcpy(&object->peer, peer, size);
   address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
 }
@@ -235,6 +238,10 @@ static int l_send(lua_State *L) {
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
   if (!object->udp) return api_push_closed(L);
+  int failed = peer && peer != (const struct sockaddr *)&object->peer
+                   ? api_permit_sockaddr(L, "sendto", peer)
+                   : 0;
+  if (failed) return failed;
   const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
   int rc = udp_send(object->udp, data, size, peer);
   if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
@@ -280,6 +287,12 @@ static int l_recvfrom(lua_State *L) {
   return vm_wait(L, 0, received);
 }
 
+/* A free port of no address in particular is what a socket gets that only sends. */
+static int permit_bind(lua_State *L, const struct sockaddr *address) {
+  bool is_any = reach_of(address) == REACH_ANY && address_port(address) == 0;
+  return is_any ? 0 : api_permit_sockaddr(L, "bind", address);
+}
+
 /* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
@@ -290,6 +303,8 @@ int api_new_udp(lua_State *L) {
       .reuse_address = lua_toboolean(L, 2),
   };
   if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
+  int failed = options.address ? permit_bind(L, options.address) : 0;
+  if (failed) return failed;
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
   version_own(L, &object->belonging, &kind);
@@ -302,6 +317,8 @@ static int l_connect(lua_State *L) {
   struct sockaddr_storage scratch;
   const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
   if (!object->udp) return api_push_closed(L);
+  int failed = api_permit_sockaddr(L, "connect", peer);
+  if (failed) return failed;
   remember_peer(object, peer);
   return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }

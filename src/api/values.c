@@ -24,6 +24,8 @@ void api_push_line(lua_State *L) {
 void api_open_socket_type(lua_State *L, const char *name, const luaL_Reg *methods,
                           lua_CFunction finalizer) {
   luaL_newmetatable(L, name);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable"); /* the finalizer is not for a script to take away */
   lua_pushcfunction(L, finalizer);
   lua_setfield(L, -2, "__gc");
   lua_newtable(L);

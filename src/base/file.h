@@ -2,6 +2,8 @@
 #ifndef MOONPORT_BASE_FILE_H
 #define MOONPORT_BASE_FILE_H
 
+#include <limits.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 /* A descriptor to read a regular file of at most `size_max` bytes by, with *status filled in; the
@@ -9,5 +11,18 @@
  * pipe or a socket, which is not even opened (a pipe's writer, a tape, a watchdog would notice),
  * -EFBIG for what is larger, or why it cannot be opened. Never waits for a writer. */
 int file_open_regular(const char *path, long long size_max, struct stat *status);
+
+/* Where a path leads. */
+struct file_place {
+  char path[PATH_MAX];    /* absolute, without links or dots */
+  bool is_process_memory; /* /proc/PID/mem, whatever it is called */
+};
+
+/* Follows `path` without opening what is there; of one that does not exist, its directory. A link at
+ * its end is followed with `follows`, or is itself what is found. 0, or a negative errno; -ELOOP for
+ * a link that leads to nothing. */
+int file_find(const char *path, bool follows, struct file_place *out);
+/* Whether the real path is `directory`'s, or of something in it. */
+bool file_is_below(const char *real_path, const char *directory);
 
 #endif

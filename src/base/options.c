@@ -18,7 +18,8 @@
 
 struct value {
   bool given;         /* on the command line: the environment no longer counts */
-  const char *string; /* OPTION_STRING; borrowed */
+  const char *string; /* OPTION_STRING, OPTION_LIST; borrowed, unless it is `joined` */
+  char *joined;       /* what a list was given so far; NULL: it is no list, or was not given */
   int64_t number;     /* every other kind */
 };
 
@@ -79,6 +80,18 @@ static bool parse_choice(const struct option_row *row, const char *text, int64_t
   return true;
 }
 
+/* Adds `text` to a list. */
+static bool append(struct value *value, const char *text) {
+  char *joined = NULL;
+  const char *glue = value->joined != NULL ? "," : "";
+  if (asprintf(&joined, "%s%s%s", value->joined != NULL ? value->joined : "", glue, text) < 0) {
+    return false;
+  }
+  free(value->joined);
+  value->string = value->joined = joined;
+  return true;
+}
+
 /* Stores `text` as the value. False: it is none, and the value is what it was. */
 static bool value_parse(struct value *value, const struct option_row *row, const char *text) {
   switch (row->kind) {
@@ -86,6 +99,7 @@ static bool value_parse(struct value *value, const struct option_row *row, const
     case OPTION_SECONDS: return text_parse_seconds(text, &value->number) == 0;
     case OPTION_INT: return parse_int(row, text, &value->number);
     case OPTION_CHOICE: return parse_choice(row, text, &value->number);
+    case OPTION_LIST: return append(value, text);
     case OPTION_STRING: break;
   }
   if (*text == '\0') {
@@ -98,6 +112,7 @@ static bool value_parse(struct value *value, const struct option_row *row, const
 void option_describe(const struct option_row *row, char *out, size_t size) {
   switch (row->kind) {
     case OPTION_FLAG: (void)snprintf(out, size, "1 or 0"); return;
+    case OPTION_LIST:
     case OPTION_STRING: (void)snprintf(out, size, "some %s", row->argument); return;
     case OPTION_SECONDS: (void)snprintf(out, size, "seconds, as in 10, 0.5, 150ms or 5m"); return;
     case OPTION_INT:
@@ -140,6 +155,9 @@ struct options *options_new(const struct option_table *table) {
 void options_free(struct options *options) {
   if (options == NULL) {
     return;
+  }
+  for (size_t i = 0; i < options->table->count; i++) {
+    free(options->values[i].joined);
   }
   free(options->paths);
   free(options);
@@ -336,7 +354,11 @@ bool options_flag(const struct options *options, const char *name) {
 }
 
 const char *options_string(const struct options *options, const char *name) {
-  return find(options, name, OPTION_STRING, OPTION_STRING)->string;
+  return find(options, name, OPTION_STRING, OPTION_LIST)->string;
+}
+
+bool options_given(const struct options *options, const char *name) {
+  return find(options, name, OPTION_STRING, OPTION_LIST)->given;
 }
 
 int64_t options_number(const struct options *options, const char *name) {

@@ -13,6 +13,7 @@ enum option_kind {
   OPTION_SECONDS, /* as text_parse_seconds() reads it. options_number(), in milliseconds */
   OPTION_INT,     /* a whole number from `min` to `max`. options_number() */
   OPTION_CHOICE,  /* one of `choices`. options_choice(), its index */
+  OPTION_LIST,    /* any text, more than once: joined by commas. options_string() */
 };
 
 /* One option. The help, the man page and the completions are made of the same rows. */
@@ -51,7 +52,7 @@ struct options *options_new(const struct option_table *table);
 void options_free(struct options *options);
 
 /* Reads `--name value`, `--name=value`, `-x value`, `-xvalue`, flags in one word (`-ab`), and
- * paths between them; `--` ends the options. The last of repeated options counts.
+ * paths between them; `--` ends the options. The last of repeated options counts, but for lists.
  * Returns 0, or -1 with `error`: the option, what is wrong and what is accepted. */
 int options_read_arguments(struct options *options, int count, char *const *arguments, char *error,
                            size_t error_size);
@@ -63,6 +64,8 @@ int options_read_environment(struct options *options, char *error, size_t error_
 /* The value of a row by its name; of a row without one, by its variable. The row must exist and be
  * of the right kind. Strings are NULL when there is neither a value nor a default. */
 bool options_flag(const struct options *options, const char *name);
+bool options_given(const struct options *options,
+                   const char *name); /* a string, and not by a variable */
 const char *options_string(const struct options *options, const char *name);
 int64_t options_number(const struct options *options, const char *name);
 int options_choice(const struct options *options, const char *name);

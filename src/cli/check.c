@@ -1,16 +1,23 @@
 /* cli/check.c — `moonport check PATH...`: loads and validates scripts without listening. */
+#include "base/grants.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 
 #include <stdio.h>
 
 int check_command(const struct command_call *call) {
-  struct log *log = settings_log_new(call->options);
-  if (log == NULL) {
-    return EXIT_AT_FAULT;
+  struct grants *grants = NULL;
+  int code = settings_read_grants(call, &grants);
+  if (code != EXIT_DONE) {
+    return code;
   }
-  const struct server_options options = settings_read(call, log);
-  int rc = server_check(&options, stdout);
-  log_free(log);
-  return rc == 0 ? EXIT_DONE : EXIT_AT_FAULT;
+  struct log *log = settings_log_new(call->options);
+  code = EXIT_AT_FAULT;
+  if (log != NULL) {
+    const struct server_options options = settings_read(call, grants, log);
+    code = server_check(&options, stdout) == 0 ? EXIT_DONE : EXIT_AT_FAULT;
+    log_free(log);
+  }
+  grants_free(grants);
+  return code;
 }

@@ -2,6 +2,8 @@
  * nothing and changes nothing. The exit code is 1 when something will not work. */
 #include "cli/doctor.h"
 
+#include "base/grants.h"
+#include "cli/settings.h"
 #include "cli/shown.h"
 #include "cli/table.h"
 
@@ -31,12 +33,18 @@ void doctor_say(struct doctor *doctor, enum finding finding, const char *format,
 }
 
 int doctor_command(const struct command_call *call) {
-  struct doctor doctor = {.call = call};
+  struct grants *grants = NULL;
+  int code = settings_read_grants(call, &grants);
+  if (code != EXIT_DONE) {
+    return code;
+  }
+  struct doctor doctor = {.call = call, .grants = grants};
   if (call->word_count > 0) {
     doctor_look_at_scripts(&doctor);
     doctor_look_at_mounts(&doctor);
   }
   doctor_look_at_machine(&doctor);
   doctor_look_at_libraries(&doctor);
+  grants_free(grants);
   return doctor.faults > 0 ? EXIT_AT_FAULT : EXIT_DONE;
 }

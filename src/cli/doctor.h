@@ -10,8 +10,11 @@ enum finding {
   FINDING_FAULT,   /* something will not work */
 };
 
+struct grants;
+
 struct doctor {
   const struct command_call *call;
+  const struct grants *grants; /* of the scripts; NULL: everything */
   size_t faults;
   size_t scripts;         /* that load */
   size_t connections_max; /* what their limits.connections add up to */

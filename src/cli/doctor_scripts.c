@@ -1,5 +1,6 @@
 /* cli/doctor_scripts.c — whether scripts load, where they would listen, and who could connect. */
 #include "base/address.h"
+#include "base/grants.h"
 #include "base/reach.h"
 #include "cli/doctor.h"
 #include "cli/settings.h"
@@ -181,15 +182,29 @@ static int look_at_script(void *context, struct script *script) {
   return 0;
 }
 
+static void say_grants(struct doctor *doctor) {
+  doctor_head(doctor, "what scripts may do");
+  if (doctor->grants != NULL) {
+    doctor_say(doctor, FINDING_OK, "only what --allow names: %s", grants_text(doctor->grants));
+  } else if (options_flag(doctor->call->options, "unsafe")) {
+    doctor_say(doctor, FINDING_WARNING,
+               "everything that this process may, and break it (--unsafe)");
+  } else {
+    doctor_say(doctor, FINDING_OK,
+               "files, programs, networks, C modules, as this user may; --allow names less");
+  }
+}
+
 void doctor_look_at_scripts(struct doctor *doctor) {
   struct log *log = settings_log_new(doctor->call->options);
   if (log == NULL) {
     doctor->faults++;
     return;
   }
-  const struct server_options options = settings_read(doctor->call, log);
+  const struct server_options options = settings_read(doctor->call, doctor->grants, log);
   const size_t faults = doctor->faults;
   int rc = server_examine(&options, look_at_script, doctor);
+  say_grants(doctor);
   (void)fflush(stdout);
   log_free(log);
   if (rc != 0 && doctor->faults == faults) {

@@ -2,6 +2,7 @@
 #include "cli/settings.h"
 
 #include "base/control_address.h"
+#include "base/grants.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -17,13 +18,32 @@ struct log *settings_log_new(const struct options *options) {
   return log;
 }
 
-struct server_options settings_read(const struct command_call *call, struct log *log) {
+int settings_read_grants(const struct command_call *call, struct grants **out) {
+  const char *text = options_string(call->options, "allow");
+  char error[MESSAGE_SIZE_MAX];
+  *out = NULL;
+  if (text == NULL) {
+    return EXIT_DONE;
+  }
+  if (options_flag(call->options, "unsafe")) {
+    return command_refuse(call->command,
+                          "--allow bounds what scripts have, and --unsafe lets them out of every "
+                          "bound: leave one of them out");
+  }
+  const char *source = options_given(call->options, "allow") ? "--allow" : "MOONPORT_ALLOW";
+  *out = grants_read(text, error, sizeof error);
+  return *out != NULL ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
+}
+
+struct server_options settings_read(const struct command_call *call, const struct grants *grants,
+                                    struct log *log) {
   return (struct server_options){
       .log = log,
       .paths = call->words,
       .path_count = call->word_count,
       .host = options_string(call->options, "host"),
       .unsafe = options_flag(call->options, "unsafe"),
+      .grants = grants,
       .lua_dir = options_string(call->options, "MOONPORT_LUA_DIR"),
   };
 }

@@ -7,12 +7,18 @@
 #include "server/server.h"
 
 struct control_address;
+struct grants;
 
 /* The log that --log-level and --log-format ask for, on stderr. NULL, said on stderr: no memory. */
 struct log *settings_log_new(const struct options *options);
 
-/* What serving and checking have in common; the rest is left at zero. Borrows from both. */
-struct server_options settings_read(const struct command_call *call, struct log *log);
+/* What --allow gives scripts, which the caller frees; NULL: everything. EXIT_DONE, or EXIT_USAGE after
+ * saying what is wrong with it. */
+int settings_read_grants(const struct command_call *call, struct grants **out);
+
+/* What serving and checking have in common; the rest is left at zero. Borrows from all. */
+struct server_options settings_read(const struct command_call *call, const struct grants *grants,
+                                    struct log *log);
 
 /* Where --control says that the control socket is; *wanted is false when it says off.
  * EXIT_DONE, or EXIT_USAGE after saying what is wrong with it. */

@@ -29,6 +29,11 @@ static void print_server(const json_t *server) {
   shown_print(stdout, answer_text(server, "phase"));
   (void)printf(", up %s", uptime);
   print_descriptors(server);
+  const char *allow = json_string_value(json_object_get(server, "allow"));
+  if (allow != NULL) {
+    (void)printf("\nscripts may only: ");
+    shown_print(stdout, allow);
+  }
   (void)printf("\n\n");
 }
 

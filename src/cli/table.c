@@ -346,6 +346,14 @@ const struct option_row option_rows[] = {
         .kind = OPTION_FLAG,
     },
     {
+        .name = "allow",
+        .argument = "GRANT,...",
+        .env = "MOONPORT_ALLOW",
+        .help = "give scripts only this: os, run, cmodules, io=DIR, net=HOST:PORT, or none",
+        .commands = SCRIPTS | RUN,
+        .kind = OPTION_LIST,
+    },
+    {
         .name = "execute",
         .letter = 'e',
         .argument = "CODE",

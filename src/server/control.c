@@ -12,6 +12,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/control_state.h"
+#include "server/server.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -32,12 +33,12 @@ static struct control *control_of(const struct conn *conn) {
   return conn_group_of(conn)->owner;
 }
 
-/* The user at the other end, or -1. */
-static int64_t peer_uid(const struct conn *conn) {
+/* Who connected, as the kernel knows it: user and process are -1 where it does not tell. */
+static struct ucred peer_of(const struct conn *conn) {
   struct ucred peer;
   socklen_t size = sizeof peer;
   int rc = getsockopt(conn_descriptor(conn), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  return rc == 0 ? (int64_t)peer.uid : -1;
+  return rc == 0 ? peer : (struct ucred){.uid = (uid_t)-1, .pid = -1};
 }
 
 /* A new client is let in before one that has been silent for long, rather one that wants nothing
@@ -100,10 +101,17 @@ bool control_admit_stream(struct control_client *client) {
 
 /* Whether the new client may stay; it is told why not. */
 static void admit(struct control *control, struct control_client *client) {
-  int64_t uid = peer_uid(client->conn);
-  if (uid != 0 && uid != (int64_t)geteuid()) {
+  const struct ucred peer = peer_of(client->conn);
+  if (peer.uid != 0 && peer.uid != geteuid()) {
     control_fail(client, "this server talks to user %ld and to root, not to user %ld: run as one",
-                 (long)geteuid(), (long)uid);
+                 (long)geteuid(), (long)(int)peer.uid);
+    conn_close(client->conn, REASON_CLOSED);
+    return;
+  }
+  /* One of its own scripts, however it spelled the address: it would command all the others. */
+  if (peer.pid == getpid() && !server_is_unsafe(control->server)) {
+    control_fail(client, "this server takes no commands from its own scripts (the operator may "
+                         "allow them: --unsafe)");
     conn_close(client->conn, REASON_CLOSED);
     return;
   }

@@ -1,4 +1,5 @@
 /* server/control_status.c — the commands that tell how the server is: status and health. */
+#include "base/grants.h"
 #include "base/version.h"
 #include "net/conn.h"
 #include "server/control_commands.h"
@@ -64,16 +65,23 @@ static void tell_script(struct control_client *client, struct script *script) {
                         reload_error_of(&status)));
 }
 
+/* null: everything. */
+static json_t *grants_of(const struct server *server) {
+  const struct grants *grants = server_grants(server);
+  return grants ? control_text(grants_text(grants)) : json_null();
+}
+
 void control_status(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   for (size_t i = 0; i < server_script_count(server); i++) {
     tell_script(call->client, server_script(server, i));
   }
   control_ok_with(call->client,
-                  json_pack("{s:s, s:s, s:I, s:f, s:I, s:I}", "version", MOONPORT_VERSION, "phase",
-                            server_phase_name(server), "pid", (json_int_t)getpid(), "uptime_s",
-                            (double)control_uptime_ms(call->client) / 1000, "descriptors",
-                            count_descriptors(), "descriptors_max", descriptor_limit()));
+                  json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:o}", "version", MOONPORT_VERSION,
+                            "phase", server_phase_name(server), "pid", (json_int_t)getpid(),
+                            "uptime_s", (double)control_uptime_ms(call->client) / 1000,
+                            "descriptors", count_descriptors(), "descriptors_max",
+                            descriptor_limit(), "allow", grants_of(server)));
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is

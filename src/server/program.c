@@ -154,7 +154,8 @@ int program_run(const struct program_options *options) {
   const struct script_options script_options = {
       .log = options->log,
       .loop = program.loop,
-      .unsafe = true, /* as in lua(1): it is the user's own program */
+      .unsafe = !options->grants, /* as in lua(1): it is the user's own program */
+      .grants = options->grants,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_change,
       .exit = on_exit_called,

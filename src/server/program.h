@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+struct grants;
 struct log;
 
 struct program_options {
@@ -11,7 +12,8 @@ struct program_options {
   const char *code; /* Lua text instead of a file; NULL: words[0] is the file, "-" is stdin */
   const char *const *words; /* the file, unless there is `code`, then its arguments */
   size_t word_count;
-  const char *lua_dir; /* as in server/server.h */
+  const struct grants *grants; /* what it has; NULL: everything, as under lua(1) */
+  const char *lua_dir;         /* as in server/server.h */
 };
 
 /* Runs it until it and its tasks have ended. Returns its exit code: 0, 1 after an error that nobody

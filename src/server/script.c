@@ -60,6 +60,7 @@ static bool open_vm(struct script *script) {
       .script_dir = script->directory,
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
+      .grants = script->options->grants,
       .on_source = on_source,
       .warn = on_warning,
       .exit = script->options->exit ? on_exit_called : NULL,
@@ -158,6 +159,7 @@ void script_free(struct script *script) {
   if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);
+  free(runtime->known_peers);
   free(script->directory);
   free(script->path);
   free(script);

@@ -13,6 +13,7 @@
 struct activation;
 struct conn;
 struct conn_group;
+struct grants;
 struct log;
 struct net_loop;
 struct runtime;
@@ -30,6 +31,7 @@ struct script_options {
   int64_t drain_ms;              /* for connections that do not follow a reload */
   struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
+  const struct grants *grants; /* NULL: everything */
   const char *lua_dir;
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
   /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */

@@ -61,6 +61,7 @@ static void stop_when_drained(struct server *server) {
 
 static void on_conn_closed(void *context) {
   struct server *server = context;
+  if (server->freeing) return; /* a task that ends with its script, when others are gone already */
   stop_when_drained(server);
   server_free_left(server);
 }
@@ -251,6 +252,7 @@ static int server_load(const struct server_options *options, struct server **out
       .drain_ms = options->drain_ms,
       .activation = server->activation,
       .unsafe = options->unsafe,
+      .grants = options->grants,
       .lua_dir = options->lua_dir,
       .on_conn_closed = on_conn_closed,
       .who_listens = who_listens,
@@ -303,6 +305,7 @@ int server_run(struct server *server) {
 }
 
 void server_free(struct server *server) {
+  server->freeing = true;
   server_follow_close(server);
   if (server->control) control_close(server->control);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
@@ -333,6 +336,14 @@ size_t server_script_count(const struct server *server) {
 
 struct script *server_script(const struct server *server, size_t index) {
   return server->scripts[index];
+}
+
+bool server_is_unsafe(const struct server *server) {
+  return server->options.unsafe;
+}
+
+const struct grants *server_grants(const struct server *server) {
+  return server->options.grants;
 }
 
 void server_drain(struct server *server, const char *cause) {

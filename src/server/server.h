@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct control_address;
+struct grants;
 struct log;
 struct script;
 struct server; /* opaque; everything hangs off it */
@@ -25,6 +26,7 @@ struct server_options {
   int64_t drain_ms;   /* how long connections may go on then */
   bool no_watch;      /* files are looked at only when somebody asks for it */
   bool unsafe;        /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
 };
@@ -41,6 +43,9 @@ const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
 size_t server_script_count(const struct server *server);
 struct script *server_script(const struct server *server, size_t index);
+/* What scripts may do here: server_options has the words. */
+bool server_is_unsafe(const struct server *server);
+const struct grants *server_grants(const struct server *server);
 /* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
 void server_drain(struct server *server, const char *cause);
 

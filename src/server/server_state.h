@@ -22,6 +22,7 @@ struct server {
   struct script_options script_options;
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
+  bool freeing;                  /* scripts go one after the other: none is to be looked at */
   struct control *control;       /* NULL: none */
   struct activation *activation; /* NULL: the supervisor opened no socket */
   struct notify notify;

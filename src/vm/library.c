@@ -4,6 +4,7 @@
  * Lua's symbols for them. */
 #include "vm/library.h"
 
+#include "base/grants.h"
 #include "vm/loader.h"
 #include "vm/vm_state.h"
 
@@ -61,14 +62,33 @@ static void note_missing(lua_State *L, const char *name, const char *found) {
   lua_pop(L, 1);
 }
 
-/* Searcher: package.path, as Lua's own, by moonport's loader. */
+/* package.searchpath(name, path), of a path on top, which goes. */
+static void search_for(lua_State *L, const char *name) {
+  lua_pushcfunction(L, vm_of(L)->standard[STANDARD_SEARCHPATH]);
+  lua_pushstring(L, name);
+  lua_rotate(L, -3, -1);
+  lua_call(L, 2, 2);
+}
+
+/* Where package.path leads by the operator's word, upvalue 1, a script may read; elsewhere only what
+ * it is granted. Raises. */
+static void check_place(lua_State *L, const char *name, const char *file) {
+  if (!vm_of(L)->options.grants) return;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  search_for(L, name);
+  const char *own = lua_tostring(L, -2);
+  bool may = (own && strcmp(own, file) == 0) || vm_may_open(L, "require", file, false);
+  if (!may) lua_error(L);
+  lua_pop(L, 2);
+}
+
+/* Searcher: package.path, as Lua's own, by moonport's loader. Upvalue 1 is what the path was before
+ * the script could change it. */
 static int search_path(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   lua_getglobal(L, LUA_LOADLIBNAME);
-  lua_getfield(L, -1, "searchpath");
-  lua_pushvalue(L, 1);
-  lua_getfield(L, -3, "path");
-  lua_call(L, 2, 2);
+  lua_getfield(L, -1, "path");
+  search_for(L, name);
   if (lua_isnil(L, -2)) {
     note_missing(L, name, NULL);
     return 1; /* where it looked */
@@ -76,11 +96,65 @@ static int search_path(lua_State *L) {
   lua_pop(L, 1);
   const char *file = lua_tostring(L, -1);
   note_missing(L, name, file);
+  check_place(L, name, file);
   if (loader_load(L, file) != LUA_OK) {
     return luaL_error(L, "error loading module '%s':\n\t%s", name, lua_tostring(L, -1));
   }
   lua_insert(L, -2);
   return 2;
+}
+
+/* Whether luaopen_NAME would open one of Lua's own libraries, whole: some shared object has them all.
+ * A hyphen in a module's name separates two names that are tried. */
+static bool is_standard(const char *name) {
+  static const char *const standard[] = {"base", "coroutine", "debug",  "io",    "math",
+                                         "os",   "package",   "string", "table", "utf8"};
+  size_t size = strcspn(name, "-");
+  for (size_t i = 0; i < sizeof standard / sizeof *standard; i++) {
+    bool first = strlen(standard[i]) == size && strncmp(name, standard[i], size) == 0;
+    if (first || (name[size] && strcmp(name + size + 1, standard[i]) == 0)) return true;
+  }
+  return false;
+}
+
+/* Upvalue 1 is what Lua's own searcher expects there: the table `package`. */
+static int search_c(lua_State *L, enum standard standard) {
+  const char *name = luaL_checkstring(L, 1);
+  if (is_standard(name)) {
+    lua_pushfstring(L, "no C module '%s': the name is that of a library of Lua's own", name);
+    return 1;
+  }
+  if (!grants_have(vm_of(L)->options.grants, GRANT_CMODULES)) {
+    lua_pushliteral(L, "C modules are not allowed here: start with --allow cmodules");
+    return 1;
+  }
+  return vm_standard(L, standard);
+}
+
+static int search_c_module(lua_State *L) {
+  return search_c(L, STANDARD_SEARCH_C);
+}
+
+static int search_c_root(lua_State *L) {
+  return search_c(L, STANDARD_SEARCH_C_ROOT);
+}
+
+/* Stands in front of a searcher of C modules in the list on top, with `package` below it. */
+static void guard_searcher(lua_State *L, int index, enum standard standard, lua_CFunction front) {
+  lua_rawgeti(L, -1, index);
+  vm_of(L)->standard[standard] = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, front, 1);
+  lua_rawseti(L, -2, index);
+}
+
+/* Of the table `package` on top. */
+static void find_searchpath(lua_State *L) {
+  if (!vm_of(L)->options.unsafe) return; /* vm/guard.c stands in front of it, and found it */
+  lua_getfield(L, -1, "searchpath");
+  vm_of(L)->standard[STANDARD_SEARCHPATH] = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
 }
 
 static void prepend_script_dir(lua_State *L, const char *dir) {
@@ -93,6 +167,7 @@ static void prepend_script_dir(lua_State *L, const char *dir) {
 void vm_open_searchers(lua_State *L) {
   const struct vm *vm = vm_of(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
+  find_searchpath(L);
   if (vm->options.script_dir) prepend_script_dir(L, vm->options.script_dir);
   lua_getfield(L, -1, "searchers"); /* preload, Lua, C, all-in-one C */
   for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
@@ -101,7 +176,12 @@ void vm_open_searchers(lua_State *L) {
   }
   lua_pushcfunction(L, search_library);
   lua_rawseti(L, -2, 2);
-  lua_pushcfunction(L, search_path);
+  lua_getfield(L, -2, "path");
+  lua_pushcclosure(L, search_path, 1);
   lua_rawseti(L, -2, 3);
+  if (!vm->options.unsafe) {
+    guard_searcher(L, 4, STANDARD_SEARCH_C, search_c_module);
+    guard_searcher(L, 5, STANDARD_SEARCH_C_ROOT, search_c_root);
+  }
   lua_pop(L, 2);
 }

@@ -154,6 +154,10 @@ void *vm_context(const struct vm *vm) {
   return vm->options.context;
 }
 
+const struct grants *vm_grants(const struct vm *vm) {
+  return vm->options.grants;
+}
+
 bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size) {
   lua_State *L = vm->L;
   lua_pushcfunction(L,

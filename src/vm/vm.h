@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct grants;      /* base/grants.h */
 struct vm;          /* opaque */
 struct vm_watchdog; /* vm/watchdog.h */
 
@@ -14,6 +15,7 @@ struct vm_options {
   const char *script_dir;       /* first in package.path; NULL: none */
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
+  const struct grants *grants;  /* what of the machine the script has; NULL: everything */
   /* A file of Lua source was read, or (`bytes` is NULL) could not be; NULL: nobody cares. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* lua_warning, and errors in finalizers: one whole line. */
@@ -43,6 +45,7 @@ size_t vm_memory_bytes(const struct vm *vm);
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
 struct vm *vm_of(lua_State *L);     /* of any coroutine of the state */
 void *vm_context(const struct vm *vm);
+const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 
 /* Calls body(argument) on the main thread, protected: for C code that may raise but neither runs a
  * script nor waits. False, and the message in `error`, when it raised. */

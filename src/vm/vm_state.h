@@ -15,9 +15,32 @@ struct vm_frame {
   struct vm_frame *caller;
 };
 
+/* Functions of Lua's own libraries that others stand in front of. They are kept here, for an upvalue
+ * is what debug.getupvalue() hands out. */
+enum standard {
+  STANDARD_EXECUTE,
+  STANDARD_GETENV,
+  STANDARD_GETINFO,
+  STANDARD_INPUT,
+  STANDARD_LINES,
+  STANDARD_OPEN,
+  STANDARD_OUTPUT,
+  STANDARD_POPEN,
+  STANDARD_REMOVE,
+  STANDARD_RENAME,
+  STANDARD_SEARCHPATH,
+  STANDARD_SEARCH_C,
+  STANDARD_SEARCH_C_ROOT,
+  STANDARD_SETLOCALE,
+  STANDARD_TMPFILE,
+  STANDARD_TMPNAME,
+  STANDARD_COUNT,
+};
+
 struct vm {
   lua_State *L;
   struct vm_options options;
+  lua_CFunction standard[STANDARD_COUNT];
   struct vm_budget budget;
   size_t memory_bytes;
   struct vm_task *running;
@@ -73,6 +96,21 @@ void vm_tell_cancelled(struct vm_task *task);
 
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);
+/* What stands in front of a function of the table on top: it calls vm_standard(). */
+struct vm_front {
+  const char *name;
+  enum standard standard;
+  lua_CFunction front;
+};
+/* Puts `count` of them there, in place of the functions that they stand for. Raises. */
+void vm_put_fronts(lua_State *L, const struct vm_front *fronts, size_t count);
+/* Calls the function of Lua's own with the running one's arguments, for `return`. */
+int vm_standard(lua_State *L, enum standard standard);
+/* vm/guard.c: puts fronts before io, os and package that look at what the operator grants. Raises. */
+void vm_guard_libraries(lua_State *L);
+/* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
+ * with `call`. Raises when memory is out. */
+bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */

@@ -57,7 +57,7 @@ static bool is_number(const struct option_row *row) {
 
 static void check_value(const struct options *options, const struct option_row *row) {
   const char *name = name_of(row);
-  if (row->kind == OPTION_STRING) {
+  if (row->kind == OPTION_STRING || row->kind == OPTION_LIST) {
     const char *text = options_string(options, name);
     MUST(text == NULL || *text != '\0');
   } else if (row->kind == OPTION_CHOICE) {
@@ -80,6 +80,7 @@ static void check_same(const struct options *a, const struct options *b,
     case OPTION_CHOICE: MUST(options_choice(a, name) == options_choice(b, name)); break;
     case OPTION_SECONDS:
     case OPTION_INT: MUST(options_number(a, name) == options_number(b, name)); break;
+    case OPTION_LIST:
     case OPTION_STRING: {
       const char *text = options_string(a, name), *other = options_string(b, name);
       MUST(!text == !other && (!text || strcmp(text, other) == 0));
@@ -104,7 +105,7 @@ static void write_option(struct written *written, const struct options *options,
   if (row->kind == OPTION_FLAG) {
     if (!options_flag(options, name)) return;
     (void)snprintf(word, sizeof word, "--%s", name);
-  } else if (row->kind == OPTION_STRING) {
+  } else if (row->kind == OPTION_STRING || row->kind == OPTION_LIST) {
     if (!options_string(options, name)) return;
     (void)snprintf(word, sizeof word, "--%s=%s", name, options_string(options, name));
   } else if (row->kind == OPTION_CHOICE) {

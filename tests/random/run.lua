@@ -1,4 +1,4 @@
--- run.lua — the command line of play.lua, as ./dev random calls it — plays nothing itself.
+-- run.lua — the command line of play.lua, as ./dev torture random calls it — plays nothing itself.
 
 local play = require "tests.random.play"
 
@@ -6,7 +6,7 @@ local given = { ["--seed"] = os.time(), ["--steps"] = 100000 }
 for index = 1, #arg, 2 do
   local number = math.tointeger(tonumber(arg[index + 1]))
   if not given[arg[index]] or not number then
-    io.stderr:write("usage: ./dev random [--seed N] [--steps N]\n")
+    io.stderr:write("usage: ./dev torture random [--seed N] [--steps N]\n")
     os.exit(2)
   end
   given[arg[index]] = number

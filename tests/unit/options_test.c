@@ -41,6 +41,12 @@ static const struct option_row rows[] = {
      .commands = ONE,
      .kind = OPTION_CHOICE,
      .choices = colours},
+    {.name = "each",
+     .letter = 'e',
+     .argument = "WORD,...",
+     .env = "T_EACH",
+     .commands = ONE,
+     .kind = OPTION_LIST},
     {.argument = "DIR", .env = "T_DIR", .commands = ONE, .kind = OPTION_STRING},
     {.name = "elsewhere",
      .env = "T_ELSEWHERE",
@@ -156,6 +162,28 @@ static void prefers_options_to_the_environment(void) {
   }
 }
 
+static void joins_what_a_list_is_given(void) {
+  struct options *options = read_line("--each a,b path -e c --each=d");
+  CHECK_TEXT(options_string(options, "each"), "a,b,c,d");
+  CHECK(options_given(options, "each"));
+  options_free(options);
+  options = read_line("--each=");
+  CHECK_TEXT(options_string(options, "each"), "");
+  options_free(options);
+  (void)setenv("T_EACH", "x,y", 1);
+  options = read_line("path");
+  CHECK_TEXT(options_string(options, "each"), "x,y");
+  CHECK(!options_given(options, "each"));
+  options_free(options);
+  options = read_line("-e z");
+  CHECK_TEXT(options_string(options, "each"), "z");
+  options_free(options);
+  (void)unsetenv("T_EACH");
+  options = read_line("path");
+  CHECK_TEXT(options_string(options, "each"), NULL);
+  options_free(options);
+}
+
 static void says_what_is_wrong(void) {
   static const struct {
     const char *line, *told;
@@ -195,6 +223,7 @@ static const struct check_case cases[] = {
     {"paths keep their order, and all is a path behind --", keeps_paths_in_order},
     {"an option beats the environment, which beats the default",
      prefers_options_to_the_environment},
+    {"a list is what it is given, joined by commas", joins_what_a_list_is_given},
     {"a wrong word is named with what would be right", says_what_is_wrong},
 };
 CHECK_MAIN(cases)

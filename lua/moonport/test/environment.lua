@@ -33,6 +33,9 @@ local function fake_os(os_library, runtime, options)
   local library = copy(os_library)
   local function now() return math.floor(options.time + runtime.loop.now_ms / 1000) end
   function library.exit() error(EXIT, 2) end
+  function library.setlocale(locale, category)
+    return locale == nil and os_library.setlocale(nil, category) or nil
+  end
   function library.time(date)
     if date ~= nil then return os_library.time(date) end
     return now()
