@@ -52,6 +52,7 @@ static inline void served_open(struct served *served, const char *script, const 
       .backlog = 64,
       .drain_ms = 100,
       .no_watch = true,
+      .unsafe = true, /* the client is of this process, as a script would be */
       .control = &control,
   };
   MUST(server_open(&options, &served->server) == 0);
