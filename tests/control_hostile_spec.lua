@@ -48,7 +48,8 @@ describe("A command that is none", function()
 
   it("never brings a control byte back to who reads the answer", function()
     local peer = control.connect(moonport:start(echo, controlled))
-    peer:send("\27[2J\194\155\226\128\174\r\n")
+    -- DEL came back as it was (found by tests/fuzz).
+    peer:send("\27[2J\194\155\226\128\174\127\r\n")
     local line = peer:receive_line()
     assert.is_nil(line:find("[^\32-\126]"))
   end)

@@ -54,10 +54,31 @@ void control_put_text(struct control_client *client, const char *text, size_t si
   conn_send_copied(client->conn, "\n", 1);
 }
 
+/* JSON_ENSURE_ASCII leaves DEL as it is. It stands in texts only. NULL when memory is out. */
+static char *without_del(char *text) {
+  static const char escaped[] = "\\u007f";
+  size_t count = 0;
+  for (const char *at = text; (at = strchr(at, '\177')); at++) count++;
+  if (count == 0) return text;
+  char *shown = malloc(strlen(text) + count * (sizeof escaped - 2) + 1);
+  char *end = shown;
+  for (const char *at = text; shown && *at; at++) {
+    if (*at == '\177') {
+      end = stpcpy(end, escaped);
+    } else {
+      *end++ = *at;
+    }
+  }
+  if (shown) *end = '\0';
+  free(text);
+  return shown;
+}
+
 void control_put(struct control_client *client, json_t *object) {
   /* In ASCII, so that no text can act on the terminal of who reads it with nc. */
   const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12);
   char *text = object ? json_dumps(object, flags) : NULL;
+  if (text) text = without_del(text);
   json_decref(object);
   if (!text) {
     conn_reset(client->conn, REASON_ERROR);

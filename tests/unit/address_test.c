@@ -35,6 +35,11 @@ static void reads_every_form(void) {
   CHECK_TEXT(normal("unix:///run/x.sock", "127.0.0.1"), "unix:///run/x.sock");
   CHECK_TEXT(normal("unix:/run/x.sock", "127.0.0.1"), "unix:///run/x.sock");
   CHECK_TEXT(normal("unix:x.sock", "127.0.0.1"), "unix:x.sock");
+  /* "://" in a path was taken for a scheme, and what a path printed as was refused (found by
+   * tests/fuzz). */
+  CHECK_TEXT(normal("unix:a://b", "127.0.0.1"), "unix:a://b");
+  CHECK_TEXT(normal("unix://0://x", "127.0.0.1"), "unix:0://x");
+  CHECK_TEXT(normal("unix:////x", "127.0.0.1"), "unix:////x");
 }
 
 static void fills_in_the_default_host(void) {
@@ -116,7 +121,7 @@ static void resolves_each_address_once(void) {
 }
 
 static void asks_nobody_for_numbers(void) {
-  const char *const texts[] = {"127.0.0.1:80", "[::1]:7", "unix:/run/x.sock"};
+  const char *const texts[] = {"127.0.0.1:80", "[::1]:7", "unix:/run/x.sock", "unix:////x"};
   struct address address;
   struct sockaddr_storage found;
   socklen_t size;

@@ -32,13 +32,17 @@ end
 
 ---"127.0.0.1:80", "[::1]:80", "unix:/run/x.sock": as connections name their ends.
 function address.text(where, host)
-  if where.kind == "unix" then return "unix:" .. where.host end
+  if where.kind == "unix" then
+    return (where.host:find("^//") and "unix://" or "unix:") .. where.host
+  end
   return with_port(host or where.host, where.port)
 end
 
 ---"tcp://127.0.0.1:80", "unix:///run/x.sock": as listeners are named.
 function address.name(where, host)
-  if where.kind == "unix" then return "unix://" .. where.host end
+  if where.kind == "unix" then
+    return (where.host:find("^/") and "unix://" or "unix:") .. where.host
+  end
   return where.kind .. "://" .. with_port(host or where.host, where.port)
 end
 

@@ -1,6 +1,7 @@
 -- moonport.test.recording — what `moonport trace --record` wrote, read and checked: the events of
 -- docs/events.md, a line each, behind a header — plays nothing.
 
+local address = require "moonport.test.address"
 local core = require "moonport.test.core"
 
 local VERSION = 1 -- of the format that is read here
@@ -57,14 +58,31 @@ end
 
 -- --- Events --------------------------------------------------------------------------------
 
-local function need(self, event, field, kind)
-  if type(event[field]) == kind or math.type(event[field]) == kind then return event[field] end
-  fault(self, "the event %q has no field %q of the type %s", tostring(event.event), field, kind)
+-- The types of what is used here. A file may have been changed by hand, or be none of ours.
+local TYPES = {
+  event = "string", script = "string", time_ns = "integer", conn = "integer", size = "integer",
+  peer = "string", ["local"] = "string", address = "string", by = "string", error = "string",
+  file = "string", line = "integer", bytes_in = "integer", count = "integer",
+}
+
+local function check_types(self, event)
+  for field, kind in pairs(TYPES) do
+    local value = event[field]
+    if value ~= nil and type(value) ~= kind and math.type(value) ~= kind then
+      fault(self, "the field %q is of the type %s, not %s: was the recording changed?", field,
+        math.type(value) or type(value), kind)
+    end
+  end
+end
+
+local function need(self, event, field)
+  if event[field] ~= nil then return event[field] end
+  fault(self, "the event %q has no field %q", event.event, field)
 end
 
 -- All the bytes of an event that has bytes.
 local function bytes_of(self, event)
-  local size = need(self, event, "size", "integer")
+  local size = need(self, event, "size")
   if type(event.bytes) == "string" and #event.bytes == size then return event.bytes end
   fault(self, "the event %q does not have all of its %d bytes: record with moonport trace --record",
     event.event, size)
@@ -72,7 +90,7 @@ end
 
 -- The connection that an event is about; nil when its beginning is not in the recording.
 local function conn_of(self, event)
-  local id = need(self, event, "conn", "integer")
+  local id = need(self, event, "conn")
   local conn = self.by_id[id]
   if conn == nil then
     fault(self, "connection #%d was not accepted in this recording: it was made with a filter", id)
@@ -80,28 +98,47 @@ local function conn_of(self, event)
   return conn or nil
 end
 
+-- The same, for what comes from its peer: after FIN nothing but RST, and nothing after that.
+local function peer_of(self, event)
+  local conn = conn_of(self, event)
+  if conn and conn.over and event.event ~= "reset" then
+    fault(self, "connection #%d has a %q after its %s: was the recording changed?", conn.id,
+      event.event, conn.over)
+  end
+  return conn
+end
+
 local function begin(self, event, outgoing)
-  local id = need(self, event, "conn", "integer")
-  local conn = { id = id, peer = need(self, event, "peer", "string"),
-    here = need(self, event, "local", "string"), outgoing = outgoing, sent = {}, bytes_in = 0 }
+  local id = need(self, event, "conn")
+  if self.by_id[id] ~= nil then fault(self, "connection #%d begins a second time", id) end
+  local conn = { id = id, peer = need(self, event, "peer"),
+    here = need(self, event, "local"), outgoing = outgoing, sent = {}, bytes_in = 0 }
   self.by_id[id] = conn
   table.insert(self.conns, conn)
   return conn
 end
 
 local function add_step(self, event, step)
-  step.time_ns = need(self, event, "time_ns", "integer")
+  step.time_ns = need(self, event, "time_ns")
   table.insert(self.steps, step)
+end
+
+local function check_address(self, text)
+  local where, why = address.parse(text)
+  if not where then fault(self, "%s", why) end
+  if where.kind ~= "unix" and not address.is_numeric(where.host) then
+    fault(self, "the peer %q is a name, not an address: was the recording changed?", text)
+  end
 end
 
 local events = {}
 
 function events.listen(self, event)
-  table.insert(self.listens, need(self, event, "address", "string"))
+  table.insert(self.listens, need(self, event, "address"))
 end
 
 function events.open(self, event)
-  local id = need(self, event, "conn", "integer")
+  local id = need(self, event, "conn")
   self.by_id[id] = false
   table.insert(self.skipped, id)
 end
@@ -110,10 +147,13 @@ function events.accept(self, event)
   add_step(self, event, { kind = "accept", conn = begin(self, event, false) })
 end
 
-function events.connect(self, event) begin(self, event, true) end
+function events.connect(self, event)
+  begin(self, event, true)
+  check_address(self, event.peer)
+end
 
 function events.data(self, event)
-  local conn = conn_of(self, event)
+  local conn = peer_of(self, event)
   if not conn then return end
   local bytes = bytes_of(self, event)
   local before = self.steps[#self.steps]
@@ -123,13 +163,17 @@ function events.data(self, event)
 end
 
 function events.eof(self, event)
-  local conn = conn_of(self, event)
-  if conn then add_step(self, event, { kind = "eof", conn = conn }) end
+  local conn = peer_of(self, event)
+  if not conn then return end
+  conn.over = "FIN"
+  add_step(self, event, { kind = "eof", conn = conn })
 end
 
 function events.reset(self, event)
-  local conn = conn_of(self, event)
-  if conn and event.by ~= "us" then add_step(self, event, { kind = "reset", conn = conn }) end
+  local conn = event.by ~= "us" and peer_of(self, event)
+  if not conn or conn.over == "RST" then return end
+  conn.over = "RST"
+  add_step(self, event, { kind = "reset", conn = conn })
 end
 
 function events.send(self, event)
@@ -149,7 +193,8 @@ function events.close(self, event)
 end
 
 function events.datagram(self, event)
-  local peer = need(self, event, "peer", "string")
+  local peer = need(self, event, "peer")
+  check_address(self, peer)
   self.datagrams[peer] = self.datagrams[peer] or {}
   add_step(self, event, { kind = "datagram", peer = peer, bytes = bytes_of(self, event) })
 end
@@ -157,13 +202,14 @@ end
 function events.sendto(self, event)
   local peer = event.peer
   if not peer or event.error then return end
+  check_address(self, peer)
   self.datagrams[peer] = self.datagrams[peer] or {}
   table.insert(self.datagrams[peer], bytes_of(self, event))
 end
 
 function events.dropped(self, event)
   fault(self, "%d events are missing here, for the server did not wait for the recorder: record " ..
-    "again, with a filter or on a faster disk", need(self, event, "count", "integer"))
+    "again, with a filter or on a faster disk", need(self, event, "count"))
 end
 
 -- --- Reading -------------------------------------------------------------------------------
@@ -173,6 +219,7 @@ local function read_line(self, line, script)
   if not event then
     fault(self, "no line of a recording (%s): was it changed, or cut in the middle?", why)
   end
+  check_types(self, event)
   if event.script and event.script ~= script then return end
   self.ended_ns = event.time_ns or self.ended_ns
   local read = events[event.event]
@@ -184,7 +231,7 @@ local function choose_script(self, lines, wanted)
   local seen, list = {}, {}
   for index = 2, #lines do
     local event = core.read_event(lines[index])
-    local name = event and event.script
+    local name = event and type(event.script) == "string" and event.script
     if name == wanted then return wanted end
     if name and not seen[name] then
       seen[name] = true
