@@ -1,0 +1,109 @@
+-- calls_spec.lua — each system call on sockets fails in turn, or does one byte: what arrives is
+-- right to the byte, or there is one clear end, and the next client is served.
+--
+-- Rows 32 (short reads and writes, EINTR, EAGAIN) and 34 (accept, and the kernel without memory)
+-- of the faults to be survived. MOONPORT_TORTURE=long fails more of each.
+
+local plan = require "tests.torture.plan"
+local rig = require "tests.support.rig"
+local services = require "tests.torture.services"
+local uv = require "luv"
+
+local is_long = os.getenv("MOONPORT_TORTURE") == "long"
+
+-- Linux's numbers, which are those of asm-generic/errno on every machine that we build for.
+local errnos = {
+  EINTR = 4, EAGAIN = 11, ENOMEM = 12, EMFILE = 24, EPIPE = 32, ECONNABORTED = 103,
+  ECONNRESET = 104, ENOBUFS = 105, EINVAL = 22, ENOTCONN = 107, ETIMEDOUT = 110,
+}
+
+-- What may be said by whom. What resumes by itself must lose nothing: "whole".
+-- Not getsockopt: libuv does not look at what it returns when it asks for the outcome of connect().
+-- Not shutdown: it fails when the peer has reset, and then reading tells; alone it does not happen.
+local faults = {
+  { "read", "EINTR", "whole" }, { "read", "EAGAIN", "whole" }, { "read", "ECONNRESET" },
+  { "read", "ENOMEM" }, { "read", "ETIMEDOUT" },
+  { "recv", "EINTR", "whole" }, { "recv", "EAGAIN", "whole" }, { "recv", "ECONNRESET" },
+  { "recvmsg", "EINTR", "whole" }, { "recvmsg", "EAGAIN", "whole" }, { "recvmsg", "ECONNRESET" },
+  { "recvmsg", "ENOMEM" },
+  { "write", "EINTR", "whole" }, { "write", "EAGAIN", "whole" }, { "write", "EPIPE" },
+  { "write", "ENOBUFS" }, { "write", "ECONNRESET" },
+  { "writev", "EINTR", "whole" }, { "writev", "EAGAIN", "whole" }, { "writev", "EPIPE" },
+  { "writev", "ENOBUFS" }, { "writev", "ECONNRESET" }, { "writev", "ENOMEM" },
+  { "sendmsg", "EINTR", "whole" }, { "sendmsg", "EAGAIN" }, { "sendmsg", "ENOBUFS" },
+  { "accept4", "EINTR", "whole" }, { "accept4", "EAGAIN", "whole" },
+  { "accept4", "ECONNABORTED", "whole" }, { "accept4", "EMFILE", "whole" },
+  { "accept4", "ENOBUFS", "whole" }, { "accept4", "ENOMEM", "whole" },
+  { "socket", "EMFILE" }, { "socket", "ENOBUFS" }, { "bind", "EINVAL" }, { "listen", "EINVAL" },
+  { "connect", "EINTR" }, { "connect", "ENOMEM" }, { "connect", "ETIMEDOUT" },
+  { "getsockname", "ENOBUFS" }, { "getpeername", "ENOTCONN" },
+  { "setsockopt", "EINVAL" }, { "setsockopt", "ENOMEM" },
+}
+
+local function visit_named(name)
+  for _, each in ipairs(services.visits) do
+    if each[1] == name then return each[2] end
+  end
+end
+
+-- What a fault is tried on: between them they read, write, accept, connect and send datagrams.
+local tried = is_long and { "large", "echo", "forward", "frames", "connect", "sockets", "pool",
+  "datagrams", "fields", "conns", "udp" } or { "echo", "forward", "sockets", "datagrams" }
+
+describe("a system call on a socket", function()
+  local moonport = rig.new()
+
+  local function begin()
+    local folder = moonport:directory()
+    local fail = plan.new(folder:join("plan"))
+    local server = moonport:serve(services.write(folder), {
+      listeners = 4, control = true, env = { MOONPORT_TORTURE_PLAN = fail.path },
+    })
+    server:allow_log(".")
+    return server, fail
+  end
+
+  it("that does one byte at a time delivers every byte, both ways", function()
+    local server, fail = begin()
+    for _, name in ipairs(tried) do
+      local visit = visit_named(name)
+      fail:fail("calls", 1, is_long and true or 20000)
+      local began = uv.now()
+      local heard, answer = visit(server)
+      local _, shortened = fail:relent("calls")
+      if name ~= "udp" and name ~= "datagrams" then
+        services.check(name, heard, answer, true)
+        assert(shortened > 0, name .. ": no call was shortened")
+      end
+      if is_long then
+        print(("%s: %d calls did one byte, %d ms"):format(name, shortened, uv.now() - began))
+      end
+    end
+  end)
+
+  for _, fault in ipairs(faults) do
+    local call, errno, whole = table.unpack(fault)
+    it(("%s that fails with %s leaves %s, and the next client is served")
+      :format(call, errno, whole and "every byte" or "all bytes or one end"), function()
+      local server, fail = begin()
+      local count = 0
+      for _, name in ipairs(tried) do
+        local visit = visit_named(name)
+        local number = 1
+        while number <= (is_long and 40 or 1) do
+          fail:fail("calls", number, number, call, errnos[errno])
+          local heard, answer = visit(server)
+          local _, failed = fail:relent("calls")
+          services.check(("%s, %s %d"):format(name, call, number), heard, answer,
+            failed == 0 or (whole and name ~= "udp"))
+          services.check_sockets(("%s, %s %d"):format(name, call, number), server)
+          if failed == 0 then break end
+          count = count + failed
+          number = number + 1
+        end
+        services.check(name, visit(server))
+      end
+      if is_long then print(("%s %s: %d calls failed"):format(call, errno, count)) end
+    end)
+  end
+end)

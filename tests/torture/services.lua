@@ -1,0 +1,282 @@
+-- services.lua — scripts that use every call of the API, and clients that know their answers — no
+-- failure of its own.
+--
+-- A visit returns what it heard and what it should have heard. When something fails within, it
+-- hears a beginning of that and then an end: never other bytes, never a wait without one.
+
+local control = require "tests.support.control"
+local uv = require "luv"
+local loop = require "tests.support.loop"
+
+local services = {}
+
+-- In the order of the addresses.
+services.scripts = {
+  { "a_main.lua", [[
+    local frame = require "moonport.frame"
+    local pool = require "moonport.pool"
+    local server = require "moonport.server"
+    local socket = require "moonport.socket"
+    local task = require "moonport.task"
+    local timer = require "moonport.timer"
+    local log = require "moonport.log"
+    local ops, upstream = {}, nil
+
+    function ops.line(conn) assert(conn:send(assert(conn:recv_line()) .. "\n")) end
+    function ops.large(conn)
+      assert(conn:send(assert(conn:recv_exactly(300000))))
+      assert(conn:drain())
+    end
+    function ops.pieces(conn)
+      local first = assert(conn:recv(3))
+      assert(conn:send(first .. assert(conn:recv_exactly(8 - #first))))
+      assert(conn:send(assert(conn:recv_until(";")) .. ";"))
+    end
+    function ops.messages(conn)
+      for _, format in ipairs({ "line", { length = "u16be" }, { fixed = 4 } }) do
+        assert(conn:send_message(assert(conn:recv_message(format)), format))
+      end
+    end
+    function ops.fields(conn)
+      conn.mine = { conn.id, conn.peer, conn.peer_ip, conn.peer_port, conn.sock, conn.state }
+      conn:settimeout(10)
+      assert(conn:setoption("nodelay", true))
+      assert(conn:getoption("nodelay") ~= nil)
+      assert(conn:stats().queue == 0)
+      assert(#server.connections() >= 1 and server.stats().connections >= 1)
+      log.info("told", "fields")
+      conn:pause()
+      conn:resume()
+      assert(conn:send("fields"))
+    end
+    function ops.tasks(conn)
+      local list = {}
+      for i = 1, 5 do list[i] = task.spawn(function(a) timer.sleep(0.001) return a end, i) end
+      local sum = 0
+      for _, each in ipairs(list) do
+        local ended, value = each:join(5)
+        sum = sum + (ended and value or error(value))
+      end
+      local other = task.spawn(timer.sleep, 60)
+      assert(other:status())
+      other:cancel()
+      assert(conn:send("sum " .. sum))
+    end
+    function ops.timers(conn)
+      local ticks = 0
+      local waiting = task.spawn(timer.sleep, 5)
+      local ticker = timer.every(0.001, function()
+        ticks = ticks + 1
+        if ticks == 3 then waiting:cancel() end
+      end)
+      waiting:join(6)
+      ticker:cancel()
+      timer.after(60, print):cancel()
+      assert(ticks >= 3, "no three ticks")
+      assert(conn:send("ticks"))
+    end
+    function ops.connect(conn)
+      local up <close> = assert(socket.connect(upstream, { timeout = 5 }))
+      assert(up:send("through"))
+      assert(conn:send(assert(up:recv_exactly(7))))
+    end
+    function ops.sockets(conn)
+      local mine <close> = assert(socket.tcp())
+      assert(mine:bind("127.0.0.1", 0))
+      assert(mine:listen(4))
+      local port = mine:getsockname():match("%d+$")
+      local other <close> = assert(socket.tcp())
+      other:settimeout(5)
+      mine:settimeout(5)
+      assert(other:connect("127.0.0.1", tonumber(port)))
+      local peer <close> = assert(mine:accept())
+      peer:settimeout(5)
+      assert(other:send("hello\n"))
+      assert(peer:recv_line() == "hello")
+      assert(other:shutdown())
+      assert(not peer:recv())
+      assert(conn:send("sockets"))
+    end
+    function ops.datagrams(conn)
+      local a <close> = assert(socket.udp())
+      local b <close> = assert(socket.udp())
+      assert(a:bind("127.0.0.1", 0))
+      assert(b:bind("127.0.0.1", 0))
+      a:settimeout(5)
+      local port = a:getsockname():match("%d+$")
+      assert(b:sendto("datagram", "127.0.0.1", tonumber(port)))
+      assert(conn:send((assert(a:recvfrom()))))
+    end
+    function ops.resolve(conn)
+      assert(socket.resolve("127.0.0.1", 5))
+      assert(conn:send("resolved"))
+    end
+    function ops.pool(conn)
+      local shared <close> = pool.new(upstream, { size = 2, timeout = 5 })
+      for _ = 1, 2 do
+        assert(conn:send(assert(shared:with(function(up)
+          assert(up:send("pooled"))
+          return assert(up:recv_exactly(6))
+        end))))
+      end
+    end
+    function ops.forward(conn)
+      local up <close> = assert(socket.connect(upstream, { timeout = 5 }))
+      assert(up:forward(conn))
+      assert(conn:forward(up))
+      while conn.state ~= "closed" and up.state ~= "closed" do timer.sleep(0.005) end
+    end
+    function ops.split(conn)
+      local lines = frame.new("line")
+      local list = lines:split("a\nb\n")
+      assert(conn:send(lines:wrap(list[1] .. list[2])))
+    end
+    return {
+      listen = "127.0.0.1:0",
+      on_load = function() end,
+      main = function(conn)
+        local op, rest = assert(conn:recv_line()):match("^(%S+) ?(.*)$")
+        upstream = rest ~= "" and rest or upstream
+        ops[op](conn)
+      end,
+      on_close = function() timer.sleep(0.001) end,
+    }
+  ]] },
+  { "b_echo.lua", [[
+    return {
+      listen = "127.0.0.1:0",
+      limits = { write_queue = "16M" },
+      on_open = function(conn) conn.opened = true end,
+      on_data = function(conn, data) conn:send(data) end,
+      on_eof = function(conn) conn:close() end,
+      on_drain = function() end,
+    }
+  ]] },
+  { "c_frames.lua", [[
+    local server = require "moonport.server"
+    return {
+      listen = "127.0.0.1:0",
+      frame = { length = "u16be" },
+      on_message = function(conn, message)
+        if message == "all" then
+          server.broadcast("to all")
+          return conn:close()
+        end
+        conn:send_message(message)
+      end,
+    }
+  ]] },
+  { "d_datagrams.lua", [[
+    return {
+      listen = "udp://127.0.0.1:0",
+      on_datagram = function(socket, data, peer) socket:send(data, peer) end,
+    }
+  ]] },
+}
+
+local large = {}
+for i = 1, 37500 do large[i] = ("%07x "):format(i) end
+large = table.concat(large)
+
+-- Sends all, and hears what comes until an end.
+local function exchange(server, index, bytes, answer, half_close)
+  local peer = server:connect({ address = server:address(index) })
+  peer:offer(bytes)
+  if half_close then pcall(peer.finish, peer) end
+  local _, heard = peer:receive_end()
+  peer:close()
+  return heard, answer
+end
+
+local function ask(op, bytes, answer)
+  return function(server)
+    return exchange(server, 1, op .. " " .. server:address(2):gsub("^tcp://", "") .. "\n" .. bytes,
+      answer)
+  end
+end
+
+local function command(text)
+  return function(server)
+    local peer = control.connect(server)
+    peer:offer(text .. "\n")
+    pcall(peer.finish, peer)
+    local _, heard = peer:receive_end()
+    peer:close()
+    return heard:find("\n$") and "a line" or "", "a line"
+  end
+end
+
+local function datagram(server)
+  local udp, heard = uv.new_udp(), nil
+  local port = tonumber(server:address(4):match("%d+$"))
+  udp:recv_start(function(_, data) heard = heard or data end)
+  udp:send("datagram", "127.0.0.1", port)
+  -- One may get lost: then it is asked again for nothing else than an answer.
+  local give_up = uv.now() + 300
+  loop.wait_until("a datagram", function() return heard or uv.now() > give_up end, 10)
+  udp:close()
+  loop.turn()
+  return heard or "", "datagram"
+end
+
+services.visits = {
+  { "line", ask("line", "one line\n", "one line\n") },
+  { "large", ask("large", large, large) },
+  { "pieces", ask("pieces", "12345678until;", "12345678until;") },
+  { "messages", ask("messages", "first\n\0\6secondfour", "first\n\0\6secondfour") },
+  { "fields", ask("fields", "", "fields") },
+  { "tasks", ask("tasks", "", "sum 15") },
+  { "timers", ask("timers", "", "ticks") },
+  { "connect", ask("connect", "", "through") },
+  { "sockets", ask("sockets", "", "sockets") },
+  { "datagrams", ask("datagrams", "", "datagram") },
+  { "resolve", ask("resolve", "", "resolved") },
+  { "pool", ask("pool", "", "pooledpooled") },
+  { "split", ask("split", "", "ab\n") },
+  { "forward", function(server)
+    return exchange(server, 1, "forward " .. server:address(2):gsub("^tcp://", "") .. "\n" .. large,
+      large, true)
+  end },
+  { "echo", function(server) return exchange(server, 2, large, large, true) end },
+  { "frames", function(server)
+    local message = ("x"):rep(3000)
+    local framed = string.pack(">s2", message):rep(20)
+    return exchange(server, 3, framed, framed, true)
+  end },
+  { "broadcast", function(server) return exchange(server, 3, "\0\3all", "to all") end },
+  { "udp", datagram },
+  { "status", command("status") },
+  { "conns", command("conns") },
+  { "eval", command("eval a_main.lua 1 + 1") },
+  { "versions", command("versions") },
+  { "health", command("health") },
+}
+
+--- Writes the scripts into a directory; returns the arguments of a server of them.
+function services.write(folder)
+  local args = { "--no-watch" }
+  for _, script in ipairs(services.scripts) do
+    args[#args + 1] = folder:write(script[1], script[2])
+  end
+  return args
+end
+
+--- Raises when a socket stays behind. A __close that had no memory to run leaves its object to the
+--- collector, so that comes first.
+function services.check_sockets(name, server)
+  control.ask_once(server, "eval a_main.lua collectgarbage()")
+  local ok, err = pcall(server.wait_idle, server)
+  if not ok then error(name .. ": " .. err, 0) end
+end
+
+--- Raises unless `heard` is a beginning of `answer`; all of it when `whole`.
+function services.check(name, heard, answer, whole)
+  if heard == answer then return end
+  if not whole and answer:sub(1, #heard) == heard then return end
+  local at = 1
+  while heard:byte(at) == answer:byte(at) do at = at + 1 end
+  error(("%s: heard %d bytes in place of %d, another at %d: %q in place of %q"):format(name, #heard,
+    #answer, at, heard:sub(at, at + 60), answer:sub(at, at + 60)), 0)
+end
+
+return services
