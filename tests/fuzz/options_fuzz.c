@@ -52,7 +52,7 @@ static const char *name_of(const struct option_row *row) {
 }
 
 static bool is_number(const struct option_row *row) {
-  return row->kind == OPTION_INT || row->kind == OPTION_SECONDS;
+  return row->kind == OPTION_INT || row->kind == OPTION_SECONDS || row->kind == OPTION_SIZE;
 }
 
 static void check_value(const struct options *options, const struct option_row *row) {
@@ -79,6 +79,7 @@ static void check_same(const struct options *a, const struct options *b,
     case OPTION_FLAG: MUST(options_flag(a, name) == options_flag(b, name)); break;
     case OPTION_CHOICE: MUST(options_choice(a, name) == options_choice(b, name)); break;
     case OPTION_SECONDS:
+    case OPTION_SIZE:
     case OPTION_INT: MUST(options_number(a, name) == options_number(b, name)); break;
     case OPTION_LIST:
     case OPTION_STRING: {
