@@ -18,6 +18,7 @@
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -138,10 +139,21 @@ static void raise_overdue(struct vm_watchdog *watchdog, lua_State *L) {
   lua_error(L);
 }
 
+/* A finalizer in C, our own or that of a file, does not loop, and is called once: ended before its
+ * first line, it would never give back what it has. */
+static bool gives_back(lua_State *L, lua_Debug *activation) {
+  if (activation->event == LUA_HOOKLINE || activation->event == LUA_HOOKCOUNT) return false;
+  if (!lua_getinfo(L, "Sn", activation) || *activation->what != 'C') return false;
+  return strcmp(activation->namewhat, "metamethod") == 0 &&
+         (strcmp(activation->name, "__gc") == 0 || strcmp(activation->name, "close") == 0);
+}
+
 static void on_hook(lua_State *L, lua_Debug *activation) {
-  (void)activation;
   struct vm_watchdog *watchdog = watchdog_of(L);
-  if (watchdog->marks & CONDEMNED) raise_overdue(watchdog, L);
+  if (watchdog->marks & CONDEMNED) {
+    if (!gives_back(L, activation)) raise_overdue(watchdog, L);
+    return;
+  }
   lua_sethook(L, NULL, 0, 0);
   if (!(watchdog->marks & HOLDS) || (watchdog->marks & TOLD)) return;
   place_read(L, watchdog->names, &watchdog->place);
