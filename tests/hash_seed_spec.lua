@@ -39,8 +39,8 @@ local flood = [[(function()
   return keys
 end)()]]
 
--- Keys that collide push one another into free places, which are taken from the table's end on: then
--- the order is the reverse of that in which they were put in.
+-- Keys that collide push one another into free places, which are taken from the table's end on:
+-- then the order is the reverse of that in which they were put in.
 local function reversed_pairs(order)
   local count, reversed, last = 0, 0, nil
   for word in order:gmatch("%d+") do
