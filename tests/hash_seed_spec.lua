@@ -60,7 +60,7 @@ describe("the seed of a table's hashes", function()
   local function orders(count, script)
     local place = moonport:directory()
     for i = 1, count do place:write(i .. ".lua", script .. served) end
-    return moonport:serve({ place.path }):wait_told(count)
+    return moonport:serve({ place.path }, { listeners = count }):wait_told(count)
   end
 
   it("differs from process to process, and from state to state in one process", function()
