@@ -168,7 +168,7 @@ describe("moonport doctor", function()
     assert.equal(fact == "false\n", told:find("t[x > 0]", 1, true) ~= nil)
   end)
 
-  -- Row 1. Nothing around Lua mends it, so whoever starts such a server has to know.
+  -- Row 1. No remedy around Lua is known, so whoever starts such a server has to know.
   it("and serve, once, are the ones to tell of a Lua whose scripts can end the process", function()
     local release = tonumber(moonport:run({ "--version" }).stdout:match("Lua 5%.4%.(%d+)"))
     local server = moonport:start(script_on("127.0.0.1:0"))

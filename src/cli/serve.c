@@ -7,8 +7,8 @@
 #include "cli/table.h"
 #include "cli/version.h"
 
-/* luaV_concat keeps a pointer into the stack while a __concat runs, and nothing outside of Lua can
- * mend that (docs/operating.md, "Faults of Lua"). */
+/* luaV_concat keeps a pointer into the stack while a __concat runs; what was tried around that is in
+ * docs/operating.md, "Faults of Lua". */
 static void warn_of_lua(struct log *log) {
   enum { CONCAT_FIXED_IN = 6 }; /* of Lua 5.4.x */
   const int release = version_lua_release();
