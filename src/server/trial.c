@@ -12,14 +12,17 @@
 #include "server/trial_state.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum {
   START_MS = 10000, /* for the program to start, on a machine that is very busy */
-  FIXED_WORDS = 10, /* of its command line, at most, and NULL */
+  FIXED_WORDS = 12, /* of its command line, at most, and NULL */
   PLACE_BYTES_MAX = 256,
   REFUSAL_BYTES_MAX = 640,
 };
@@ -124,6 +127,16 @@ static void on_exit_of(void *context, const struct trial_exit *exit) {
   finish(trial, was_possible && trial->next == trial->count);
 }
 
+/* Whether reading the server's standard input may wait. The child must meet the same, without
+ * taking anything from it. */
+static bool may_input_wait(void) {
+  struct stat status;
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  if (fstat(STDIN_FILENO, &status) < 0 || S_ISREG(status.st_mode)) return false;
+  if (S_ISCHR(status.st_mode) && !isatty(STDIN_FILENO)) return false; /* /dev/null */
+  return poll(&input, 1, 0) < 1 || !(input.revents & POLLHUP);
+}
+
 static int start(struct trial *trial) {
   static const struct trial_process_events events = {on_record, on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
@@ -135,6 +148,7 @@ static int start(struct trial *trial) {
   words[count++] = "--log-format=text";
   words[count++] = "--host";
   words[count++] = trial->options.host;
+  if (may_input_wait()) words[count++] = "--input-waits";
   if (trial->options.unsafe) words[count++] = "--unsafe";
   if (trial->options.grants) {
     words[count++] = "--allow";
