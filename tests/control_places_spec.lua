@@ -176,7 +176,7 @@ describe("the limit of descriptors", function()
     assert.is_nil(server:log_text():find("limits.connections", 1, true))
   end)
 
-  it("too small is told with the numbers, at the start, at a reload and by check", function()
+  it("too small is told with the numbers, at the start, at a reload and by doctor", function()
     local path = moonport:directory():write("test.lua", limited(3000))
     local prefix = { "prlimit", "--nofile=64:3000" }
     local server = moonport:serve({ "--listen", "127.0.0.1:0", "--no-watch", path },
@@ -190,12 +190,12 @@ describe("the limit of descriptors", function()
     file:close()
     assert.equal(0, ask(moonport, server, "reload").code)
     server:wait_for("add up to 4000.*raise the hard limit to 4050")
-    local result = moonport:run({ "check", path }, { prefix = prefix })
-    assert.equal(0, result.code)
-    assert.matches("add up to 4000, and this process may have 3000 descriptors", result.stderr)
+    local told = moonport:run({ "doctor", path }, { prefix = prefix }).stdout
+    assert.matches("3000 descriptors are fewer than limits.connections = 4000 need", told)
     file = assert(io.open(path, "w"))
     file:write(limited(2950))
     file:close()
-    assert.equal("", moonport:run({ "check", path }, { prefix = prefix }).stderr)
+    told = moonport:run({ "doctor", path }, { prefix = prefix }).stdout
+    assert.matches("3000 descriptors are enough for limits.connections = 2950", told)
   end)
 end)

@@ -378,21 +378,10 @@ int server_examine(const struct server_options *options,
   return rc;
 }
 
-struct description {
-  FILE *out;
-  size_t connections_max;
-};
-
 static int describe(void *context, struct script *script) {
-  struct description *description = context;
-  description->connections_max += script_connections_max(script);
-  return script_describe(script, description->out);
+  return script_describe(script, context);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  struct description description = {.out = out};
-  int rc = server_examine(options, describe, &description);
-  size_t descriptors = descriptors_raise(description.connections_max);
-  capacity_tell(options->log, description.connections_max, descriptors);
-  return rc;
+  return server_examine(options, describe, out);
 }

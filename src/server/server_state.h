@@ -59,8 +59,6 @@ void server_on_turn(void *context); /* a struct server */
 /* server/capacity.c: makes room for what limits.connections add up to now; told when there is not
  * enough. */
 void server_fit_descriptors(struct server *server);
-/* What the log is told when that many connections do not fit into the limit. */
-void capacity_tell(struct log *log, size_t connections_max, size_t descriptors);
 
 /* server/reload.c */
 /* Loads anew each script for which is_concerned(script, context); then adds what came to the served

@@ -50,7 +50,7 @@ static void act(int peers[PEERS], struct input *input) {
     case 10: receive_some(*fd); break;
     case 11: (void)shutdown(*fd, SHUT_WR); break;
     case 12: leave(fd); break;
-    case 13: server_reload(served.server, NULL, NULL); break;
+    case 13: server_reload(served.server, NULL); break;
     case 14: break; /* a turn */
     case 15: usleep(500); break;
     default: send_some(*fd, input); break;
