@@ -11,7 +11,6 @@
 #include "server/trial_process.h"
 #include "server/trial_state.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,17 +56,16 @@ static void tell(struct trial *trial, const char *refusal) {
 
 static void note_source(struct trial *trial, const char *record) {
   struct source source = {0};
-  int was_read;
-  int path_at = 0;
-  sscanf(record, "%d %" SCNu64 " %" SCNu64 " %n", &was_read, &source.digest.hash,
-         &source.digest.size, &path_at);
-  if (path_at == 0) return;
-  source.was_read = was_read == 1;
+  char *end;
+  source.was_read = strtoull(record, &end, 10) == 1;
+  source.digest.hash = strtoull(end, &end, 10);
+  source.digest.size = strtoull(end, &end, 10);
+  if (*end != ' ') return; /* no record of ours */
   struct source *sources =
       realloc(trial->sources, (trial->source_count + 1) * sizeof *trial->sources);
   if (!sources) return;
   trial->sources = sources;
-  source.path = strdup(record + path_at);
+  source.path = strdup(end + 1);
   if (source.path) sources[trial->source_count++] = source;
 }
 
