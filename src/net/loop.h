@@ -37,7 +37,8 @@ void net_loop_flush(struct net_loop *loop);
 void net_loop_keep_spares(struct net_loop *loop);
 /* False while some are lent, and none is to be had in their place. */
 bool net_loop_refill_spares(struct net_loop *loop);
-/* Lets go half of them, for what opens some and closes them soon; net_loop_refill_spares() follows. */
-void net_loop_lend_spares(struct net_loop *loop);
+/* Lets go so many, or all, for what opens some and closes them soon; net_loop_refill_spares()
+ * follows. */
+void net_loop_lend_spares(struct net_loop *loop, unsigned count);
 
 #endif
