@@ -130,7 +130,9 @@ describe("a peer that vanished", function()
             local own = socket.tcp()
             own:bind("127.0.0.1", 5001)
             own:listen()
-            tell("accepted", own:accept())
+            local conn = own:accept()
+            own:close()
+            tell("accepted", conn)
           end)
         end,
         on_data = function(_, address) task.spawn(tell, "connected", socket.connect(address)) end,
@@ -234,15 +236,16 @@ describe("the idle time", function()
 
   it("goes on while the peer takes what waits for it", function()
     local started = moonport:start(talking .. [[
+      local flood = ("x"):rep(16 * 1024 * 1024) -- here, for it may take long, and all wait for it
       return {
-        timeouts = { idle = 1 },
+        timeouts = { idle = 2 },
         limits = { write_queue = "64M" },
         on_data = function(conn, data)
           if data == "?" then
             timer.sleep(0.05)
             return conn:send("!")
           end
-          conn:send(("x"):rep(1024):rep(32 * 1024))
+          conn:send(flood)
         end,
         on_close = function(_, reason) print("> close " .. reason) end,
       }
@@ -251,7 +254,7 @@ describe("the idle time", function()
     local peer = started:connect({ receive_buffer = 8192 })
     peer:send("flood")
     -- Two idle times long, a little at a time: more than half of it is still queued at the end.
-    for _ = 1, 45 do
+    for _ = 1, 90 do
       clock:send("?")
       clock:receive(1)
       peer:receive(65536)
