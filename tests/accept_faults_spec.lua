@@ -1,5 +1,5 @@
--- accept_faults_spec.lua — accepting that fails, and more connections than can be accepted at once —
--- not descriptors that run out for real (limits_spec, shortage_spec).
+-- accept_faults_spec.lua — accepting that fails, and a storm of connections — not descriptors that
+-- run out for real (limits_spec, shortage_spec).
 
 local rig = require "tests.support.rig"
 local tcp = require "socket"

@@ -50,8 +50,8 @@ describe("the idle timeout", function()
     assert.is_true(seconds >= 0.49 and seconds < 2, seconds)
   end)
 
-  -- Deadlines were looked at before what came meanwhile was read, and what was read in the same turn
-  -- as a slow handler counted as said before it.
+  -- Deadlines were looked at before what came meanwhile was read, and what was read in the same
+  -- turn as a slow handler counted as said before it.
   it("counts what came while the script of another held up the loop", function()
     local server = moonport:start([[
       return {

@@ -9,7 +9,8 @@ local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 
 -- A network of the server's own, whose loopback the test can cut.
-local own_network = shell.words(shell.unshare("n"), "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
+local own_network =
+  shell.words(shell.unshare("n"), "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 
 -- Reads all that comes; its kernel acknowledges it, as long as there is a network.
 local reader = [[
@@ -43,7 +44,8 @@ describe("a peer that vanished", function()
 
   local function inside(started, ...)
     local is_root = shell.run({ "id", "-u" }).stdout == "0\n"
-    return shell.words({ "nsenter", "-t", tostring(started.process.pid), is_root and "-n" or "-Un" },
+    local pid = tostring(started.process.pid)
+    return shell.words({ "nsenter", "-t", pid, is_root and "-n" or "-Un" },
       is_root and {} or "--preserve-credentials", { ... })
   end
 
@@ -170,7 +172,9 @@ describe("a peer that vanished", function()
           local source = socket.connect("unix:@moonport-vanished-spec")
           source:forward(conn)
         end,
-        on_close = function(conn, reason) print("> " .. conn.listener:sub(1, 3) .. " " .. reason) end,
+        on_close = function(conn, reason)
+          print("> " .. conn.listener:sub(1, 3) .. " " .. reason)
+        end,
       }
     ]])
     run(started, reader, "127.0.0.1:5000")
