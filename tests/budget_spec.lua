@@ -62,7 +62,7 @@ describe("the processor budget", function()
         peer:close()
         assert_serves(server)
       end
-      server:wait_for("used more than limits%.cpu_ms = 100")
+      server:wait_for("told:%d+: used more than limits%.cpu_ms = 100")
     end)
   end
 

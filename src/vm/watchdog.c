@@ -116,10 +116,22 @@ static void tell_holding(struct vm_watchdog *watchdog) {
   watchdog->events->on_holding(watchdog->context, &hold);
 }
 
+/* "x.lua:3: " of the innermost call that has lines: the hook may meet pcall() before its function. */
+static void push_where(lua_State *L) {
+  enum { LEVELS_MAX = 8 };
+  lua_Debug activation;
+  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
+    luaL_where(L, level);
+    if (lua_rawlen(L, -1) > 0) return;
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "");
+}
+
 static void raise_overdue(struct vm_watchdog *watchdog, lua_State *L) {
   watchdog->raised++;
   if (watchdog->stubborn) allow_hooks(watchdog, L);
-  luaL_where(L, 0);
+  push_where(L);
   lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
                   (int)watchdog->cpu_ms_max);
   lua_concat(L, 2);
