@@ -19,6 +19,7 @@ void net_loop_free(struct net_loop *loop);
 
 struct uv_loop_s *net_loop_uv(struct net_loop *loop);
 uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
+void net_loop_update_now(struct net_loop *loop);       /* something took long in this turn */
 
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);
