@@ -174,6 +174,28 @@ describe("limits.output", function()
       return ("%d bytes to become %d again"):format(started:rss(), before)
     end, function() return started:rss() < before + (64 * mebibyte // 5) end)
   end)
+
+  it("has the script's garbage collected when the crowd has gone and nobody comes", function()
+    local started = moonport:start([[
+      return {
+        limits = { memory = "32M" },
+        timeouts = { idle = 0, write = 0, first = 0 },
+        on_data = function(conn)
+          conn:setoption("sndbuf", 65536)
+          conn:send(("x"):rep(1000):rep(3400))
+        end,
+      }
+    ]], { control = true })
+    local before = status(started).memory_bytes
+    flood(started, 10)
+    loop.eventually("all of them to be sent something", function()
+      return status(started).output_bytes > 30 * 1000 * 1000
+    end)
+    started:close_clients()
+    loop.eventually("the garbage to be collected", function()
+      return status(started).memory_bytes < before * 1.2
+    end)
+  end)
 end)
 
 describe("--output-max", function()

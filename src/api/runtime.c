@@ -85,10 +85,21 @@ static void on_excess(void *owner, const struct conn *conn, bool of_loop) {
       of_loop ? "--output-max" : "limits.output", conn_id(conn), bytes, runtime->output.closed);
 }
 
+/* What a crowd made the script make is garbage now, and an idle script collects none. */
+static void on_fall(void *owner) {
+  runtime_collect(owner);
+}
+
 void runtime_init_output(struct runtime *runtime) {
+  list_init(&runtime->output.crowded);
   runtime->output.account.above = net_loop_output(runtime->loop);
   runtime->output.on_excess = on_excess;
+  runtime->output.on_fall = on_fall;
   runtime->output.owner = runtime;
+}
+
+void runtime_deinit_output(struct runtime *runtime) {
+  list_remove(&runtime->output.crowded);
 }
 
 static void settle(struct runtime *runtime) {

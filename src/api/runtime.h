@@ -37,7 +37,7 @@ struct runtime {
   struct net_defer *defer;        /* that turn */
   bool cancelled;                 /* something was, since the last turn */
   size_t task_count;              /* spawned and not ended */
-  int collector_cycles;           /* to go through, because a version was freed */
+  int collector_cycles;           /* to go through, see runtime_collect() */
   bool is_program;                /* of moonport run: print writes to standard output */
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
@@ -54,6 +54,9 @@ struct runtime {
 
 /* Counts and bounds what its connections have queued. */
 void runtime_init_output(struct runtime *runtime);
+void runtime_deinit_output(struct runtime *runtime);
+/* Collects all that is garbage, some of it in each turn, and gives the memory to the system. */
+void runtime_collect(struct runtime *runtime);
 
 /* Prepares the state itself, once. Raises. */
 int runtime_prepare(lua_State *L);

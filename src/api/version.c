@@ -10,6 +10,7 @@
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "base/heap.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -294,9 +295,18 @@ static bool sweep_adopted(struct version *version) {
   return sweep.left == 0;
 }
 
+void runtime_collect(struct runtime *runtime) {
+  runtime->collector_cycles = COLLECTOR_CYCLES;
+  net_defer_ask(runtime->defer);
+}
+
+/* True when there is more to be collected. */
 static bool collect(struct runtime *runtime) {
-  if (runtime->collector_cycles > 0 && vm_collect_step(runtime->vm)) runtime->collector_cycles--;
-  return runtime->collector_cycles > 0;
+  if (runtime->collector_cycles == 0) return false;
+  if (vm_collect_step(runtime->vm)) runtime->collector_cycles--;
+  if (runtime->collector_cycles > 0) return true;
+  heap_trim();
+  return false;
 }
 
 void versions_settle(struct runtime *runtime) {

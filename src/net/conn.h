@@ -44,7 +44,12 @@ struct conn_budget {
   uint64_t closed;             /* connections that ended so, so far */
   /* `of_loop`: it is the loop's bound that was passed. The connection still has its queue. */
   void (*on_excess)(void *owner, const struct conn *conn, bool of_loop);
+  /* There was much, and now there is little: the time to free what is not used. NULL is allowed. */
+  void (*on_fall)(void *owner);
   void *owner;
+  struct list crowded; /* while on_fall() is to come; the owner removes it at its end */
+  size_t peak;         /* of the account, since on_fall() */
+  bool is_used;        /* something was queued since it was looked at last */
 };
 
 /* What the connections of one service have in common. Filled in by its owner, who keeps it until

@@ -4,13 +4,9 @@
  * passed, the longest queue goes: its peer is the one that takes least, whoever it was that sent
  * last. A broadcast counts once, however many wait for it. */
 #include "net/conn_state.h"
+
+#include "base/heap.h"
 #include "net/loop_state.h"
-
-#include <stdlib.h>
-
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 enum {
   TRIM_BYTES_MIN = 1024 * 1024, /* what is worth to be given back to the system */
@@ -39,19 +35,38 @@ static void end_longest(struct net_loop *loop, const struct conn_budget *budget)
   conn_reset(conn, REASON_WRITE_QUEUE);
 }
 
+/* Of those who queued nothing more since the last look: an owner who goes on needs no telling. */
+static void tell_fallen(struct net_loop *loop) {
+  struct list *link = loop->crowded.next;
+  while (link != &loop->crowded) {
+    struct conn_budget *budget = LIST_ELEMENT(link, struct conn_budget, crowded);
+    link = link->next;
+    bool is_quiet = !budget->is_used;
+    budget->is_used = false;
+    if (!is_quiet || budget->account.bytes > budget->peak / 8) continue;
+    list_remove(&budget->crowded);
+    budget->peak = 0;
+    if (budget->on_fall) budget->on_fall(budget->owner);
+  }
+}
+
 static void on_trim(uv_timer_t *timer) {
   struct net_loop *loop = timer->loop->data;
   size_t bytes = loop->output.bytes;
   if (bytes <= loop->output_peak / 8) {
     loop->output_peak = bytes;
-#ifdef __GLIBC__
-    malloc_trim(0); /* else it would keep what a crowd of slow peers took, for ever */
-#endif
+    heap_trim(); /* else it would keep what a crowd of slow peers took, for ever */
   }
-  if (loop->output_peak < TRIM_BYTES_MIN) uv_timer_stop(timer);
+  tell_fallen(loop);
+  if (loop->output_peak < TRIM_BYTES_MIN && list_empty(&loop->crowded)) uv_timer_stop(timer);
 }
 
-static void note_peak(struct net_loop *loop) {
+static void note_peak(struct net_loop *loop, struct conn_budget *budget) {
+  budget->is_used = true;
+  if (budget->account.bytes > budget->peak) budget->peak = budget->account.bytes;
+  if (budget->peak >= TRIM_BYTES_MIN && list_empty(&budget->crowded)) {
+    list_append(&loop->crowded, &budget->crowded);
+  }
   if (loop->output.bytes <= loop->output_peak) return;
   loop->output_peak = loop->output.bytes;
   if (loop->output_peak < TRIM_BYTES_MIN || uv_is_active((uv_handle_t *)&loop->trim_timer)) return;
@@ -60,9 +75,9 @@ static void note_peak(struct net_loop *loop) {
 
 void conn_keep_budget(struct conn *conn) {
   struct net_loop *loop = conn->group->loop;
-  const struct conn_budget *budget = conn->group->budget;
+  struct conn_budget *budget = conn->group->budget;
   if (!budget) return;
-  note_peak(loop);
+  note_peak(loop, budget);
   if (budget->bytes_max && budget->account.bytes > budget->bytes_max) end_longest(loop, budget);
   if (loop->output_max && loop->output.bytes > loop->output_max) end_longest(loop, NULL);
 }

@@ -24,6 +24,7 @@ struct net_loop *net_loop_new(void) {
   uv_unref((uv_handle_t *)&loop->starved_timer);
   turn_init(&loop->turn, &loop->uv);
   list_init(&loop->waiting);
+  list_init(&loop->crowded);
   uv_timer_init(&loop->uv, &loop->trim_timer);
   uv_unref((uv_handle_t *)&loop->trim_timer);
   return loop;

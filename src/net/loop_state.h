@@ -30,6 +30,7 @@ struct net_loop {
   struct blob_account output; /* what all connections have queued that are counted */
   size_t output_max;          /* bytes of it, beyond which the longest queue ends; 0: no bound */
   size_t output_peak;         /* since memory was last given back to the system */
+  struct list crowded;        /* struct conn_budget that had much queued, until on_fall() */
   struct list waiting;      /* struct writing of each connection whose peer has something to take */
   uv_timer_t trim_timer;    /* while it is to be given back some time */
   struct list starved;      /* listeners that stopped for want of descriptors or memory */

@@ -169,6 +169,7 @@ void script_free(struct script *script) {
   if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);
+  runtime_deinit_output(runtime);
   free(runtime->known_peers);
   free(script->directory);
   free(script->path);

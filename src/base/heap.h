@@ -1,0 +1,9 @@
+/* base/heap.h — the free memory of the process — does not know who freed it. */
+#ifndef MOONPORT_BASE_HEAP_H
+#define MOONPORT_BASE_HEAP_H
+
+/* Gives what is free back to the system, where the C library keeps it (glibc). Takes the longer the
+ * more pieces are free: for rare occasions. */
+void heap_trim(void);
+
+#endif
