@@ -1,6 +1,8 @@
 -- fairness_spec.lua — what a quiet connection waits for while others have much to say: counted in
 -- bytes, not in time.
 
+local luasocket = require "socket"
+local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 
 local mebibyte = 1024 * 1024
@@ -73,5 +75,81 @@ describe("beside connections that send all they can", function()
       end
     end
     assert.is_true(turns > 100, turns .. " turns")
+  end)
+
+  local both = 'listen = { "tcp://127.0.0.1:0", "udp://127.0.0.1:0" },'
+
+  -- Both go on until the server has gone.
+  local datagrams = [[
+import socket, sys
+flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+flood.connect(("127.0.0.1", int(sys.argv[1])))
+try:
+    while True: flood.send(b"x" * 1000)
+except OSError: pass
+]]
+  local streams = [[
+import socket, sys
+floods = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(3)]
+try:
+    while True:
+        for flood in floods: flood.sendall(b"x" * 100000)
+except OSError: pass
+]]
+
+  it("a quiet one is answered while datagrams come without end", function()
+    local started = moonport:start(counting:format(both, "function(_, data) flood(#data) end"),
+      { args = {}, listeners = 2 })
+    local quiet = started:connect()
+    moonport:spawn({ "python3", "-c", datagrams, tostring(started:port(2)) })
+    loop.eventually("the flood", function() return ask(quiet, 2) > 0 end)
+    assert.is_true(ask(quiet, 50) > 0)
+  end)
+
+  it("a quiet peer that sends datagrams is answered, each of them", function()
+    local started = moonport:start(counting:format(both, [[function(sock, data, peer)
+      sock:send(data .. " " .. between, peer)
+      between = 0
+    end]]), { args = {}, listeners = 2 })
+    local quiet = assert(luasocket.udp())
+    quiet:settimeout(loop.deadline_seconds)
+    assert(quiet:setpeername("127.0.0.1", started:port(2)))
+    local asked = 0
+    local function ask_quiet()
+      asked = asked + 1
+      assert(quiet:send(tostring(asked)))
+      local number, between = assert(quiet:receive()):match("^(%d+) (%d+)$")
+      assert.equal(tostring(asked), number)
+      return tonumber(between)
+    end
+    moonport:spawn({ "python3", "-c", streams, tostring(started:port(1)) })
+    loop.eventually("the flood", function() return ask_quiet() > 0 end)
+    for _ = 1, 50 do ask_quiet() end
+    quiet:close()
+  end)
+
+  it("no wake-up takes more datagrams of a flood than a share of 64 KiB", function()
+    local started, trace = moonport:start_traced("epoll_wait,epoll_pwait,recvmmsg",
+      counting:format(both, "function(_, data) flood(#data) end"), { args = {}, listeners = 2 })
+    local quiet = started:connect()
+    ask(quiet, 1)
+    started:signal("sigstop")
+    local udp = assert(luasocket.udp())
+    assert(udp:setpeername("127.0.0.1", started:port(2)))
+    for _ = 1, 150 do assert(udp:send(("x"):rep(10))) end
+    started:signal("sigcont")
+    loop.eventually("them to be taken", function() return ask(quiet, 1) >= 1000 end)
+    udp:close()
+    started:stop()
+    local taken, turns = 0, 0
+    for line in trace():gmatch("[^\n]+") do
+      if line:find("^epoll_p?wait") then taken = 0 end
+      local count = tonumber(line:match("^recvmmsg.* = (%d+)$"))
+      if count then
+        taken, turns = taken + count, turns + 1
+        assert.is_true(taken <= 32 + 20, taken .. " datagrams in one turn") -- and the last batch
+      end
+    end
+    assert.is_true(turns > 2, turns .. " calls of recvmmsg")
   end)
 end)
