@@ -2,6 +2,7 @@
 
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 local uv = require "luv"
 
 -- A service that tells of timeouts and closes; `fields` come first.
@@ -279,4 +280,49 @@ describe("the time for the first message", function()
       assert.is_true(told[1] == "timeout idle" or told[1] == "close closed", told[1])
     end)
   end
+
+  -- What slowhttptest does: each head goes on, a byte at a time, and never ends.
+  local slow_heads = [[
+import resource, select, socket, sys, time
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def connect():
+    return socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+def ask():
+    with connect() as quick:
+        quick.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return quick.makefile("rb").read().startswith(b"HTTP/1.1 200 ")
+slow = []
+for _ in range(1000):
+    slow.append(connect())
+    slow[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+def is_open(peer):
+    try:
+        peer.sendall(b"x")
+        return bool(peer.recv(1, socket.MSG_DONTWAIT))
+    except BlockingIOError: return True
+    except OSError: return False
+answered, end = ask(), time.time() + 15
+while slow and time.time() < end:
+    slow = [peer for peer in slow if is_open(peer)]
+    answered = ask() and answered
+    time.sleep(0.1)
+print(len(slow), answered)
+]]
+
+  it("ends a thousand slow heads of scripts/http.lua, and others are answered meanwhile", function()
+    local directory = moonport:directory()
+    directory:make("http")
+    local function copy(name, from, to)
+      local file <close> = assert(io.open("scripts/" .. name))
+      return directory:write(name, (file:read("a"):gsub(from, to)))
+    end
+    copy("http/answer.lua", "", "")
+    copy("http/head.lua", "", "")
+    local server = moonport:serve({ "--listen", "127.0.0.1:0",
+      copy("http.lua", "listen = 8080,", "%0 timeouts = { first = 1 },") })
+    local result = shell.run({ "python3", "-c", slow_heads, tostring(server:port()) })
+    assert.equal("0 True\n", result.stdout, result.stderr)
+    server:wait_idle()
+  end)
 end)
