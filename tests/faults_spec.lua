@@ -427,7 +427,7 @@ describe("a connection", function()
     end)
   end
 
-  -- Row 18. Some say nothing, some more than is read at once; each hundred is taken before the next.
+  -- Row 18. Some say nothing, some more than is read at once. They come by the hundred.
   it("that is reset closes once, ten thousand times", function()
     local server = moonport:start([[
       local opened, closed, twice, seen = 0, 0, 0, {}

@@ -113,8 +113,7 @@ describe("limits.output", function()
       }
     ]], { control = true })
     started:allow_log("limits.output is full")
-    local peers = {}
-    for index = 1, 40 do peers[index] = started:connect({ receive_buffer = 8192 }) end
+    for _ = 1, 40 do started:connect({ receive_buffer = 8192 }) end
     local asker = started:connect()
     asker:send("go")
     assert.equal("done", asker:receive(4))
@@ -203,14 +202,15 @@ describe("--output-max", function()
 
   it("bounds what the connections of all scripts have queued", function()
     local directory = moonport:directory()
-    local text = flooding:gsub('output = "8M"', 'output = "1G"'):gsub("return {", "return { listen = 0,")
+    local text = flooding:gsub('output = "8M"', 'output = "1G"')
+      :gsub("return {", "return { listen = 0,")
     local one, two = directory:write("one.lua", text), directory:write("two.lua", text)
     local started = moonport:serve({ "--output-max", "8M", one, two },
       { listeners = 2, control = true })
     started:allow_log("%-%-output%-max is full")
     for index = 1, 40 do
-      local peer = started:connect({ address = started:address(index % 2 + 1), receive_buffer = 8192 })
-      peer:send("flood")
+      local address = started:address(index % 2 + 1)
+      started:connect({ address = address, receive_buffer = 8192 }):send("flood")
     end
     started:wait_for("%-%-output%-max is full")
     local bytes, closed = 0, 0
