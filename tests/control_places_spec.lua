@@ -79,16 +79,17 @@ end)
 describe("a server without a free descriptor", function()
   local moonport = rig.new()
 
-  local function exhaust(script)
-    local server = moonport:start(script,
-      { control = true, prefix = { "prlimit", "--nofile=64" },
-        args = { "--listen", "127.0.0.1:0", "--no-watch" } })
+  local function exhaust(script, env)
+    local folder = moonport:directory()
+    local server = moonport:serve(
+      { "--listen", "127.0.0.1:0", "--no-watch", folder:write("test.lua", script) },
+      { control = true, prefix = { "prlimit", "--nofile=64" }, env = env })
     server:allow_log("limits%.connections of all scripts")
     server:allow_log("open files")
     local peers = {}
     for index = 1, 100 do peers[index] = server:connect() end
     server:wait_for("cannot accept")
-    return server, peers
+    return server, peers, folder
   end
 
   it("answers status, health and reload as often as one asks, and serves on", function()
@@ -101,6 +102,21 @@ describe("a server without a free descriptor", function()
       assert.equal("y", peers[index]:receive(1))
       peers[index]:close()
     end
+  end)
+
+  -- What is loaded untried could end the server, so descriptors for the trial are kept back.
+  it("tries a change before it loads it", function()
+    local server, peers, folder = exhaust(echo, { MOONPORT_TRIAL = "1" })
+    local changed = "return { on_data = function(conn, data) conn:send('new ' .. data) end }"
+    folder:write("test.lua", "os.execute('sleep 1000')\n" .. changed)
+    local result = ask(moonport, server, "reload")
+    server:expect_log("takes longer than %-%-trial 1 s allows; it was at .*test.lua:1")
+    server:allow_log("not reloaded: version 1 stays in force")
+    assert.equal(1, result.code)
+    folder:write("test.lua", changed)
+    assert_healthy(moonport, server)
+    peers[1]:send("x")
+    assert.equal("new x", peers[1]:receive(5))
   end)
 
   it("answers beside clients of the control socket that stay, and refuses watchers", function()

@@ -168,6 +168,15 @@ describe("moonport doctor", function()
     assert.equal(fact == "false\n", told:find("t[x > 0]", 1, true) ~= nil)
   end)
 
+  -- Row 1. No remedy around Lua is known, so whoever starts such a server has to know.
+  it("and serve, once, are the ones to tell of a Lua whose scripts can end the process", function()
+    local release = tonumber(moonport:run({ "--version" }).stdout:match("Lua 5%.4%.(%d+)"))
+    local server = moonport:start(script_on("127.0.0.1:0"))
+    local _, warnings = server:log_text():gsub("a __concat that calls deeply", "")
+    assert.equal(release < 6 and 1 or 0, warnings)
+    assert.equal(release < 6, doctor({}).stdout:find("a __concat metamethod", 1, true) ~= nil)
+  end)
+
   -- Needs mounts of its own, which not every machine lets one make.
   local can_mount = shell.run(shell.words(shell.unshare("m"), "mount", "-t", "tmpfs", "none",
     "/mnt")).code == 0

@@ -139,6 +139,52 @@ describe("a wait where nothing can wait", function()
     end
   end
 
+  -- Row 42. The places in which Lua itself is called through C, in the handler's own coroutine.
+  local calls = {
+    ["table.sort"] = "table.sort({ 2, 1 }, function() WAIT return true end)",
+    ["an __lt under table.sort"] = [[
+      local meta = { __lt = function() WAIT return true end }
+      table.sort({ setmetatable({}, meta), setmetatable({}, meta) })
+    ]],
+    ["string.gsub"] = 'string.gsub("x", ".", function() WAIT end)',
+    ["string.format"] =
+      '("%s"):format(setmetatable({}, { __tostring = function() WAIT return "" end }))',
+    ["table.unpack"] = "table.unpack(setmetatable({}, { __index = function() WAIT end }), 1, 2)",
+    ["a module that is loaded"] = [[
+      package.preload.waits = function() WAIT return true end
+      require "waits"
+    ]],
+  }
+  for name, body in pairs(calls) do
+    it("raises in " .. name .. ", naming what can be done, and the handler goes on", function()
+      local server = moonport:start(misbehaves(([[
+        local ok, why = pcall(function() %s end)
+        timer.sleep(0.001)
+        conn:send(tostring(ok) .. " " .. tostring(why) .. "\n")
+      ]]):format((body:gsub("WAIT", "timer.sleep(0.001)")))))
+      local peer = server:connect()
+      peer:send("x")
+      local answer = peer:receive_line()
+      assert.matches("^false .*:%d+: cannot wait here: .*wait before or after that call", answer)
+      peer:send("?")
+      assert.equal("!", peer:receive(1))
+    end)
+  end
+
+  -- What is no C function may wait, also where it looks like one.
+  it("does not raise in metamethods, pcall and to-be-closed variables", function()
+    local server = moonport:start(misbehaves([[
+      local function wait() timer.sleep(0.001) return "w" end
+      local object = setmetatable({}, { __index = wait, __concat = wait, __close = wait })
+      local answer = object.x .. select(2, pcall(wait)) .. (object .. "")
+      do local guard <close> = object end
+      conn:send(answer)
+    ]]))
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("www", peer:receive(3))
+  end)
+
   -- Row 43.
   it("does not let a finalizer take the bytes that recv() is about to give", function()
     local server = moonport:start([[

@@ -5,6 +5,7 @@ local nginx = require "tests.support.nginx"
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local tcp = require "socket"
 
 local mebibyte = 1024 * 1024
 
@@ -132,6 +133,56 @@ describe("a proxy of two forwards", function()
     peer:close()
     proxy:wait_idle()
   end)
+
+  -- Nobody could have read what came back, or closed it: it stayed half-closed until its idle time.
+  for _, case in ipairs({
+    { "before the end", "pause" }, { "before the end, and not paused", "resume" },
+    { "after the end", "pause", true },
+  }) do
+    it("that was collected " .. case[1] .. " ends with its source, after the last byte", function()
+      local server = moonport:start(([[
+        local socket, timer = require "moonport.socket", require "moonport.timer"
+        local kept, sink
+        local function lead()
+          local from, to = assert(socket.connect(sink.from)), assert(socket.connect(sink.to))
+          kept = %s
+          to:%s()
+          from:forward(to)
+        end
+        return {
+          timeouts = { idle = 0, first = 0, linger = 0.2 },
+          on_data = function(conn, line)
+            if line == "forget" then
+              kept = nil
+            else
+              sink = { from = line:match("^%%S+"), to = line:match("%%S+$") }
+              lead()
+            end
+            collectgarbage()
+            collectgarbage()
+            conn:send("done")
+          end,
+        }
+      ]]):format(case[3] and "{ from, to }" or "nil", case[2]))
+      local from, to = tcp.bind("127.0.0.1", 0), tcp.bind("127.0.0.1", 0)
+      local asker = server:connect()
+      asker:send(("127.0.0.1:%d 127.0.0.1:%d"):format(select(2, from:getsockname()),
+        select(2, to:getsockname())))
+      local source, target = from:accept(), to:accept()
+      assert.equal("done", asker:receive(4))
+      source:send("last words")
+      source:shutdown("send")
+      target:settimeout(10)
+      assert.equal("last words", target:receive("*a"))
+      if case[3] then
+        asker:send("forget")
+        assert.equal("done", asker:receive(4))
+      end
+      asker:close()
+      server:wait_idle() -- although the target has not closed its end
+      for _, socket in ipairs({ source, target, from, to }) do socket:close() end
+    end)
+  end
 
   -- The old target's queue was why the source was not read, and nobody took that back.
   it("flows again when it is led from a full target to one that takes", function()

@@ -31,6 +31,17 @@ describe("the number of versions alive", function()
     for index = 1, 6 do assert.equal("", peers[index]:receive_all()) end
     reloading.ask(peers[7], "?", "hi")
     reloading.ask(peers[8], "?", "hi")
+    -- Whoever operates it sees how many there are, and what they take together.
+    local status = at:status()
+    assert.equal(9, status.version)
+    assert.is_true(status.memory_bytes > 10000)
+    local shown = moonport:run({ "status", "--control", at.server.control }).stdout
+    assert.matches("test%.lua +9 %(3 in use%)  serving +2  +%d+ KiB  tcp:", shown)
+    peers[7]:close()
+    peers[8]:close()
+    at:wait_versions(1)
+    shown = moonport:run({ "status", "--control", at.server.control }).stdout
+    assert.matches("test%.lua +9  serving +0  ", shown)
   end)
 
   it("holds for handlers that would never end: they are ended", function()

@@ -82,7 +82,7 @@ describe("The control socket of its own server", function()
       conn, code = socket.connect(%q)
       if not conn then return print("> no way there: " .. code) end
     ]]):format("unix:" .. name)))
-    local started = moonport:serve({ "--listen", "127.0.0.1:0", "--control", name, path })
+    local started = moonport:serve({ "--listen", "127.0.0.1:0", path }, { control = name })
     assert.matches("^no way there: ENOENT", started:wait_told(1)[1])
   end)
 

@@ -160,7 +160,8 @@ describe("A script without --unsafe", function()
     it("has no more memory with collectgarbage(" .. mode .. ")", function()
       local started = moonport:start(([[
         collectgarbage(%s)
-        return { limits = { memory = "8M" }, frame = "line", on_message = function(conn, line)
+        return { limits = { memory = "8M", cpu_ms = 0 }, frame = "line",
+          on_message = function(conn, line)
           local most, kept = 0, nil
           for index = 1, 200 do
             kept = { tostring(index):rep(100000), kept and kept[1] }

@@ -50,6 +50,26 @@ describe("the idle timeout", function()
     assert.is_true(seconds >= 0.49 and seconds < 2, seconds)
   end)
 
+  -- Deadlines were looked at before what came meanwhile was read, and what was read in the same
+  -- turn as a slow handler counted as said before it.
+  it("counts what came while the script of another held up the loop", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0.6 },
+        on_data = function(conn, data)
+          if data == "hold" then os.execute("sleep 1") end
+          conn:send("!")
+        end,
+      }
+    ]])
+    local holder, other = server:connect(), server:connect()
+    holder:send("hold")
+    server:wait_for("the loop is held up")
+    other:send("?")
+    assert.equal("!", other:receive(1))
+    assert.equal("!", holder:receive(1))
+  end)
+
   it("is put off by on_timeout returning true, and comes again", function()
     local server = moonport:start([[
       return {

@@ -9,7 +9,8 @@ local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 
 -- A network of the server's own, whose loopback the test can cut.
-local own_network = shell.words(shell.unshare("n"), "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
+local own_network =
+  shell.words(shell.unshare("n"), "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 
 -- Reads all that comes; its kernel acknowledges it, as long as there is a network.
 local reader = [[
@@ -43,7 +44,8 @@ describe("a peer that vanished", function()
 
   local function inside(started, ...)
     local is_root = shell.run({ "id", "-u" }).stdout == "0\n"
-    return shell.words({ "nsenter", "-t", tostring(started.process.pid), is_root and "-n" or "-Un" },
+    local pid = tostring(started.process.pid)
+    return shell.words({ "nsenter", "-t", pid, is_root and "-n" or "-Un" },
       is_root and {} or "--preserve-credentials", { ... })
   end
 
@@ -130,7 +132,9 @@ describe("a peer that vanished", function()
             local own = socket.tcp()
             own:bind("127.0.0.1", 5001)
             own:listen()
-            tell("accepted", own:accept())
+            local conn = own:accept()
+            own:close()
+            tell("accepted", conn)
           end)
         end,
         on_data = function(_, address) task.spawn(tell, "connected", socket.connect(address)) end,
@@ -168,7 +172,9 @@ describe("a peer that vanished", function()
           local source = socket.connect("unix:@moonport-vanished-spec")
           source:forward(conn)
         end,
-        on_close = function(conn, reason) print("> " .. conn.listener:sub(1, 3) .. " " .. reason) end,
+        on_close = function(conn, reason)
+          print("> " .. conn.listener:sub(1, 3) .. " " .. reason)
+        end,
       }
     ]])
     run(started, reader, "127.0.0.1:5000")
@@ -234,15 +240,16 @@ describe("the idle time", function()
 
   it("goes on while the peer takes what waits for it", function()
     local started = moonport:start(talking .. [[
+      local flood = ("x"):rep(16 * 1024 * 1024) -- here, for it may take long, and all wait for it
       return {
-        timeouts = { idle = 1 },
+        timeouts = { idle = 2 },
         limits = { write_queue = "64M" },
         on_data = function(conn, data)
           if data == "?" then
             timer.sleep(0.05)
             return conn:send("!")
           end
-          conn:send(("x"):rep(1024):rep(32 * 1024))
+          conn:send(flood)
         end,
         on_close = function(_, reason) print("> close " .. reason) end,
       }
@@ -251,7 +258,7 @@ describe("the idle time", function()
     local peer = started:connect({ receive_buffer = 8192 })
     peer:send("flood")
     -- Two idle times long, a little at a time: more than half of it is still queued at the end.
-    for _ = 1, 45 do
+    for _ = 1, 90 do
       clock:send("?")
       clock:receive(1)
       peer:receive(65536)

@@ -7,7 +7,7 @@
 
 /* What a version below `fixed_in` gets wrong, of what a script can meet. */
 struct risk {
-  unsigned fixed_in; /* of Lua 5.4.x, the x */
+  int fixed_in; /* of Lua 5.4.x, the x */
   const char *what;
 };
 
@@ -15,7 +15,7 @@ struct risk {
  * 5.4.7 (does not), the last one with 5.4.4 and 5.4.7 (both do). Debian's 5.4.4 has the patches for
  * its security issues, and none of these. */
 static const struct risk lua_risks[] = {
-    {6, "a __concat metamethod that needs much stack can crash the process: keep it simple"},
+    {6, "a __concat metamethod that needs much stack can crash the process: call nothing deep in it"},
     {6, "collectgarbage(\"generational\") sets a wrong pause: leave the mode as it is"},
     {8, "t[x > 0], where t is a local of an outer function, is compiled wrong: write local "
         "positive = x > 0, then t[positive]"},
@@ -23,16 +23,16 @@ static const struct risk lua_risks[] = {
 
 static void look_at_lua(struct doctor *doctor) {
   char version[32];
-  unsigned release = 0;
+  int release = version_lua_release();
   version_lua(version, sizeof version);
-  if (sscanf(version, "5.4.%u", &release) != 1) { // NOLINT(cert-err34-c)
+  if (release < 0) {
     doctor_say(doctor, FINDING_WARNING, "Lua %s: nothing is known of it here", version);
     return;
   }
   size_t told = 0;
   for (size_t i = 0; i < sizeof lua_risks / sizeof lua_risks[0]; i++) {
     if (release < lua_risks[i].fixed_in) {
-      doctor_say(doctor, FINDING_WARNING, "Lua %s (mended in 5.4.%u): %s", version,
+      doctor_say(doctor, FINDING_WARNING, "Lua %s (mended in 5.4.%d): %s", version,
                  lua_risks[i].fixed_in, lua_risks[i].what);
       told++;
     }

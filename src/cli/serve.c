@@ -2,8 +2,24 @@
 #include "base/control_address.h"
 #include "base/grants.h"
 #include "base/init.h"
+#include "base/log.h"
 #include "cli/settings.h"
 #include "cli/table.h"
+#include "cli/version.h"
+
+/* luaV_concat keeps a pointer into the stack while a __concat runs; what was tried around that is in
+ * docs/operating.md, "Faults of Lua". */
+static void warn_of_lua(struct log *log) {
+  enum { CONCAT_FIXED_IN = 6 }; /* of Lua 5.4.x */
+  const int release = version_lua_release();
+  if (release < 0 || release >= CONCAT_FIXED_IN) return;
+  log_printf(
+      log, LOG_WARN,
+      "Lua 5.4.%d lets a script end this process (a __concat that calls deeply; mended in "
+      "5.4.%d): use the image of moonport, or build with -DMOONPORT_LUA_SOURCE=DIR of a newer "
+      "Lua; moonport doctor names its other faults",
+      release, CONCAT_FIXED_IN);
+}
 
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants) {
@@ -12,6 +28,7 @@ static int serve(const struct command_call *call, const struct control_address *
   if (log == NULL) {
     return EXIT_AT_FAULT;
   }
+  warn_of_lua(log);
   struct server_options options = settings_read(call, grants, log);
   options.listen = options_string(call->options, "listen");
   options.welcome = options_string(call->options, "welcome");

@@ -52,13 +52,24 @@ static void add_empty(struct columns *table, size_t count) {
   }
 }
 
+/* "7", or "7 (3 in use)" while connections keep two earlier ones. */
+static void format_version(const json_t *script, char text[TEXT_UNITS_SIZE_MAX]) {
+  long long number = (long long)answer_number(script, "version");
+  long long alive = (long long)answer_number(script, "versions");
+  if (alive > 1) {
+    (void)snprintf(text, TEXT_UNITS_SIZE_MAX, "%lld (%lld in use)", number, alive);
+  } else {
+    (void)snprintf(text, TEXT_UNITS_SIZE_MAX, "%lld", number);
+  }
+}
+
 /* A row, and one more for each further listener. */
 static void add_script(struct columns *table, const json_t *script) {
   const json_t *listeners = json_object_get(script, "listeners");
   const char *first = json_string_value(json_array_get(listeners, 0));
   char text[TEXT_UNITS_SIZE_MAX];
   columns_add(table, answer_text(script, "script"));
-  (void)snprintf(text, sizeof text, "%lld", (long long)answer_number(script, "version"));
+  format_version(script, text);
   columns_add(table, text);
   columns_add(table, answer_text(script, "state"));
   (void)snprintf(text, sizeof text, "%lld", (long long)answer_number(script, "connections"));

@@ -417,6 +417,13 @@ const struct option_row option_rows[] = {
         .kind = OPTION_STRING,
     },
     {
+        .name = "input-waits",
+        .help = "reading standard input waits for ever",
+        .commands = TRIAL,
+        .kind = OPTION_FLAG,
+        .hidden = true,
+    },
+    {
         .name = "man",
         .help = "print the manual page, in roff",
         .commands = HELP,

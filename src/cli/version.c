@@ -20,6 +20,13 @@ void version_lua(char *out, size_t size) {
   (void)snprintf(out, size, "%.*s", (int)strcspn(version, " "), version);
 }
 
+int version_lua_release(void) {
+  char version[32];
+  int release = -1;
+  version_lua(version, sizeof version);
+  return sscanf(version, "5.4.%d", &release) == 1 ? release : -1; // NOLINT(cert-err34-c)
+}
+
 static void print_library(FILE *out, const char *name, const char *running, const char *compiled) {
   if (strcmp(running, compiled) == 0) {
     (void)fprintf(out, "%s %s\n", name, running);

@@ -11,4 +11,7 @@ void version_print(FILE *out);
 /* Which Lua runs, "5.4.6"; always terminated. */
 void version_lua(char *out, size_t size);
 
+/* The x of the Lua 5.4.x that runs; -1 for another Lua. */
+int version_lua_release(void);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/blob.h"
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
+#include "net/tcp_info.h"
 #include "net/transport.h"
 
 #include <assert.h>
@@ -224,6 +225,17 @@ void conn_shutdown(struct conn *conn) {
   conn_mark_dirty(conn);
 }
 
+/* False when that ended it: one that is not read hears of a reset from nobody else. Whoever reads,
+ * now or later, first learns what the peer said before it. */
+static bool send_fin(struct conn *conn) {
+  int rc = conn->transport->send_fin(conn);
+  if (rc == 0) return true;
+  if (rc == UV_ENOTCONN && (conn->flags & CONN_READING)) return true;
+  if (conn->group->keeps_unread && net_unread_bytes(conn_descriptor(conn)) > 0) return true;
+  conn_failed(conn, rc);
+  return false;
+}
+
 void conn_output_done(struct conn *conn) {
   if (!(conn->flags & CONN_FIN_WANTED)) return;
   bool closing = conn->flags & CONN_CLOSING;
@@ -235,7 +247,7 @@ void conn_output_done(struct conn *conn) {
   }
   if (!(conn->flags & CONN_FIN_SENT)) {
     conn->flags |= CONN_FIN_SENT;
-    conn->transport->send_fin(conn);
+    if (!send_fin(conn)) return;
     if (conn_is_told(conn, EVENT_SHUTDOWN)) conn_tell_plain(conn, EVENT_SHUTDOWN);
   }
   if (!closing) return;
@@ -347,7 +359,7 @@ void conn_abandon(struct conn *conn) {
   conn->flags |= CONN_ORPHAN;
   conn->holds &= CONN_HOLD_CONSOLE;
   conn_update_reading(conn);
-  if (!conn_is_forwarding(conn) && !conn_is_forwarded_to(conn)) conn_close(conn, REASON_CLOSED);
+  conn_forward_end_orphan(conn);
 }
 
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {

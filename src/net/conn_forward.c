@@ -31,10 +31,15 @@ bool conn_is_forwarded_to(const struct conn *conn) {
   return source_of(conn) != NULL;
 }
 
-/* Nobody is left who could do something with it. */
-static void end_orphan(struct conn *conn) {
-  bool is_part = target_of(conn) || source_of(conn);
-  if ((conn->flags & CONN_ORPHAN) && !is_part) conn_close(conn, REASON_CLOSED);
+/* Something may still come through it. */
+static bool is_part(const struct conn *conn) {
+  const struct conn *from = source_of(conn);
+  if (from && !(from->flags & CONN_EOF_SEEN)) return true;
+  return target_of(conn) && !(conn->flags & CONN_EOF_SEEN);
+}
+
+void conn_forward_end_orphan(struct conn *conn) {
+  if ((conn->flags & CONN_ORPHAN) && !is_part(conn)) conn_close(conn, REASON_CLOSED);
 }
 
 int conn_forward(struct conn *from, struct conn *to) {
@@ -45,7 +50,7 @@ int conn_forward(struct conn *from, struct conn *to) {
   if (before) before->forwarding->from = NULL;
   from->forwarding->to = to;
   to->forwarding->from = from;
-  if (before && before != to) end_orphan(before);
+  if (before && before != to) conn_forward_end_orphan(before);
   if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
@@ -87,6 +92,8 @@ bool conn_forward_eof(struct conn *from) {
   if (!to) return false;
   conn_shutdown(to);
   if (conn_finished(from)) conn_close(from, REASON_EOF); /* its own FIN went out before */
+  conn_forward_end_orphan(from);
+  conn_forward_end_orphan(to);
   net_loop_flush(to->group->loop);
   return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
 }

@@ -109,6 +109,8 @@ bool conn_forward_is_full(const struct conn *from);
 void conn_forward_changed(struct conn *to);
 /* Passes the FIN on. False when the owner has to be told as usual. */
 bool conn_forward_eof(struct conn *from);
+/* Closes one without an owner when nothing can come through it any more. */
+void conn_forward_end_orphan(struct conn *conn);
 void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */
 void conn_keep_budget(struct conn *conn);

@@ -64,6 +64,10 @@ uint64_t net_loop_now_ms(const struct net_loop *loop) {
   return uv_now(&loop->uv);
 }
 
+void net_loop_update_now(struct net_loop *loop) {
+  uv_update_time(&loop->uv);
+}
+
 struct tap *net_loop_tap(struct net_loop *loop) {
   return &loop->tap;
 }

@@ -19,6 +19,7 @@ void net_loop_free(struct net_loop *loop);
 
 struct uv_loop_s *net_loop_uv(struct net_loop *loop);
 uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
+void net_loop_update_now(struct net_loop *loop);       /* something took long in this turn */
 
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);
@@ -37,7 +38,8 @@ void net_loop_flush(struct net_loop *loop);
 void net_loop_keep_spares(struct net_loop *loop);
 /* False while some are lent, and none is to be had in their place. */
 bool net_loop_refill_spares(struct net_loop *loop);
-/* Lets go half of them, for what opens some and closes them soon; net_loop_refill_spares() follows. */
-void net_loop_lend_spares(struct net_loop *loop);
+/* Lets go so many, or all, for what opens some and closes them soon; net_loop_refill_spares()
+ * follows. */
+void net_loop_lend_spares(struct net_loop *loop, unsigned count);
 
 #endif

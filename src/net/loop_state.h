@@ -13,7 +13,7 @@
 
 enum {
   READ_BUFFER_BYTES = 65536,
-  SPARES = 8, /* descriptors: some commands at a time, and a reload that reads files */
+  SPARES = 8, /* descriptors: some commands at a time, a reload that reads files, or its trial */
 };
 
 struct net_loop {

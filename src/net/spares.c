@@ -24,8 +24,8 @@ bool net_loop_lend_spare(struct net_loop *loop) {
   return true;
 }
 
-void net_loop_lend_spares(struct net_loop *loop) {
-  while (loop->spare_count > SPARES / 2) (void)net_loop_lend_spare(loop);
+void net_loop_lend_spares(struct net_loop *loop, unsigned count) {
+  while (count-- > 0 && net_loop_lend_spare(loop)) continue;
 }
 
 void net_loop_close_spares(struct net_loop *loop) {

@@ -21,7 +21,7 @@ struct transport {
   /* Writes all of it, then calls `done`. One at a time; the bytes stay until then. */
   int (*write)(struct conn *conn, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                uv_write_cb done);
-  void (*send_fin)(struct conn *conn);
+  int (*send_fin)(struct conn *conn); /* 0 or UV_E*: the peer has reset */
   /* Bytes handed over that the peer has not acknowledged, as far as that can be known. */
   size_t (*unacknowledged)(const struct conn *conn);
   /* The connection is closed: frees what the transport keeps for it. NULL: nothing. */

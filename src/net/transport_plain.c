@@ -4,6 +4,7 @@
 #include "net/conn_state.h"
 #include "net/loop_state.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -51,10 +52,9 @@ static int plain_write(struct conn *conn, uv_write_t *request, const uv_buf_t *b
   return uv_write(request, &conn->io.stream, bufs, count, done);
 }
 
-static void plain_send_fin(struct conn *conn) {
-  /* Nothing is queued in libuv here, so uv_shutdown() and its request would only repeat this. It
-   * fails when the peer has reset; reading tells so too. */
-  (void)shutdown(conn_descriptor(conn), SHUT_WR);
+static int plain_send_fin(struct conn *conn) {
+  /* Nothing is queued in libuv here, so uv_shutdown() and its request would only repeat this. */
+  return shutdown(conn_descriptor(conn), SHUT_WR) < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
 static size_t plain_unacknowledged(const struct conn *conn) {

@@ -104,6 +104,8 @@ static void tell_event(const struct server *server, const struct vm_hold *hold) 
 static void on_held(void *context, const struct vm_hold *hold) {
   struct server *server = context;
   struct text text = {0};
+  /* What others said meanwhile is read next, and is new to their idle times. */
+  net_loop_update_now(server->loop);
   server->stalls++;
   if (hold->ms > server->stall_ms_max) server->stall_ms_max = hold->ms;
   add(&text, "the loop was held up for ");

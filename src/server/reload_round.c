@@ -23,6 +23,7 @@ enum {
   TRIES_MAX = 5, /* of a file that changes all the time: then it is loaded as it is */
   AGAIN_MS_MIN = 1000,
   AGAIN_MS_MAX = 30000,
+  DESCRIPTORS_TO_READ = 4, /* files and directories */
   DESCRIPTORS_NEEDED = 16, /* for a trial and a socket or two */
 };
 
@@ -276,7 +277,7 @@ static void look_after_starved(struct server *server) {
 
 static void finish(struct server *server) {
   struct reload_round *round = &server->round;
-  net_loop_lend_spares(server->loop);
+  net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   reload_apply(server);
   (void)net_loop_refill_spares(server->loop);
   look_after_starved(server);
@@ -289,7 +290,7 @@ static void finish(struct server *server) {
 
 void reload_round_go_on(struct server *server) {
   server->round.is_open = true;
-  net_loop_lend_spares(server->loop);
+  net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   collect(server);
   (void)net_loop_refill_spares(server->loop);
   if (!try_them(server)) finish(server);

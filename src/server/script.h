@@ -91,11 +91,11 @@ const char *script_path(const struct script *script);
 
 /* What can be told of a script; the texts and lists belong to it. */
 struct script_status {
-  const char *path;  /* as given */
-  const char *state; /* "serving", "draining"; "failed": no version of it is in force */
-  uint64_t version;  /* in force, counted from 1; 0: none */
-  size_t versions;   /* in use: that one, and earlier ones that still have connections */
-  size_t memory_bytes;
+  const char *path;     /* as given */
+  const char *state;    /* "serving", "draining"; "failed": no version of it is in force */
+  uint64_t version;     /* in force, counted from 1; 0: none */
+  size_t versions;      /* in use: that one, and earlier ones that still have connections */
+  size_t memory_bytes;  /* of its Lua state, in which all of them are */
   uint64_t connections; /* open now */
   uint64_t accepted;    /* so far */
   uint64_t outgoing;    /* open now, of those it made itself */

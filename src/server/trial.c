@@ -11,15 +11,17 @@
 #include "server/trial_process.h"
 #include "server/trial_state.h"
 
-#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum {
   START_MS = 10000, /* for the program to start, on a machine that is very busy */
-  FIXED_WORDS = 10, /* of its command line, at most, and NULL */
+  FIXED_WORDS = 12, /* of its command line, at most, and NULL */
   PLACE_BYTES_MAX = 256,
   REFUSAL_BYTES_MAX = 640,
 };
@@ -54,17 +56,16 @@ static void tell(struct trial *trial, const char *refusal) {
 
 static void note_source(struct trial *trial, const char *record) {
   struct source source = {0};
-  int was_read;
-  int path_at = 0;
-  sscanf(record, "%d %" SCNu64 " %" SCNu64 " %n", &was_read, &source.digest.hash,
-         &source.digest.size, &path_at);
-  if (path_at == 0) return;
-  source.was_read = was_read == 1;
+  char *end;
+  source.was_read = strtoull(record, &end, 10) == 1;
+  source.digest.hash = strtoull(end, &end, 10);
+  source.digest.size = strtoull(end, &end, 10);
+  if (*end != ' ') return; /* no record of ours */
   struct source *sources =
       realloc(trial->sources, (trial->source_count + 1) * sizeof *trial->sources);
   if (!sources) return;
   trial->sources = sources;
-  source.path = strdup(record + path_at);
+  source.path = strdup(end + 1);
   if (source.path) sources[trial->source_count++] = source;
 }
 
@@ -124,6 +125,16 @@ static void on_exit_of(void *context, const struct trial_exit *exit) {
   finish(trial, was_possible && trial->next == trial->count);
 }
 
+/* Whether reading the server's standard input may wait. The child must meet the same, without
+ * taking anything from it. */
+static bool may_input_wait(void) {
+  struct stat status;
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  if (fstat(STDIN_FILENO, &status) < 0 || S_ISREG(status.st_mode)) return false;
+  if (S_ISCHR(status.st_mode) && !isatty(STDIN_FILENO)) return false; /* /dev/null */
+  return poll(&input, 1, 0) < 1 || !(input.revents & POLLHUP);
+}
+
 static int start(struct trial *trial) {
   static const struct trial_process_events events = {on_record, on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
@@ -135,6 +146,7 @@ static int start(struct trial *trial) {
   words[count++] = "--log-format=text";
   words[count++] = "--host";
   words[count++] = trial->options.host;
+  if (may_input_wait()) words[count++] = "--input-waits";
   if (trial->options.unsafe) words[count++] = "--unsafe";
   if (trial->options.grants) {
     words[count++] = "--allow";

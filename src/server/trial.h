@@ -30,7 +30,7 @@ struct trial_options {
   const char *host;
   bool unsafe;
   const struct grants *grants; /* NULL: no bounds */
-  uint64_t limit_ms; /* for each script, in wall-clock time */
+  uint64_t limit_ms;           /* for each script, in wall-clock time */
 };
 
 struct trial_events {

@@ -103,8 +103,15 @@ static void stand_apart(void) {
   prefer_as_victim();
 }
 
-int trial_child_run(const struct server_options *options) {
+/* Made here, and not by the server: that one may have no descriptors. */
+static void let_input_wait(void) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) == 0) dup2(ends[0], STDIN_FILENO);
+}
+
+int trial_child_run(const struct server_options *options, bool input_waits) {
   stand_apart();
+  if (input_waits) let_input_wait();
   struct vm_watchdog *watchdog = vm_watchdog_new(&watchdog_events, NULL);
   const struct script_options script_options = {
       .log = options->log,

@@ -3,9 +3,12 @@
 #ifndef MOONPORT_SERVER_TRIAL_CHILD_H
 #define MOONPORT_SERVER_TRIAL_CHILD_H
 
+#include <stdbool.h>
+
 struct server_options;
 
-/* Loads each script of the options and ends the process. -1 when it could not begin. */
-int trial_child_run(const struct server_options *options);
+/* Loads each script of the options and ends the process. -1 when it could not begin. `input_waits`:
+ * reading standard input waits for ever; otherwise it is what the process was started with. */
+int trial_child_run(const struct server_options *options, bool input_waits);
 
 #endif

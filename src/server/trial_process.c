@@ -9,11 +9,9 @@
 #include "net/loop.h"
 #include "server/trial_state.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -22,6 +20,9 @@ enum {
   DIE_MS = 1000, /* after SIGKILL: unless a file system holds it, for which nobody waits */
   TEXT_BYTES = 1024,
   STDIO_COUNT = TRIAL_FD + 1,
+  /* Two ends each of records, errors and libuv's own pipe to the child that is not yet one; two of
+   * them stay open. */
+  DESCRIPTORS = 6,
 };
 
 /* Names the program also when its file was replaced or removed. */
@@ -30,7 +31,6 @@ static const char own_program[] = "/proc/self/exe";
 struct trial_process {
   uv_process_t uv;
   uv_timer_t timer;
-  uv_pipe_t input; /* on which nothing ever comes */
   uv_pipe_t records;
   uv_pipe_t errors;
   unsigned open_count;                       /* of these handles */
@@ -59,7 +59,6 @@ static void close_one(void *handle) {
 static void close_all(struct trial_process *process) {
   close_one(&process->uv);
   close_one(&process->timer);
-  close_one(&process->input);
   close_one(&process->records);
   close_one(&process->errors);
 }
@@ -195,38 +194,28 @@ void trial_process_kill(struct trial_process *process) {
 
 /* --- Its start ------------------------------------------------------------------------------- */
 
-/* Whether reading the server's standard input may wait. The child must meet the same, without
- * taking anything from it. */
-static bool may_input_wait(void) {
-  struct stat status;
-  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-  if (fstat(STDIN_FILENO, &status) < 0 || S_ISREG(status.st_mode)) return false;
-  if (S_ISCHR(status.st_mode) && !isatty(STDIN_FILENO)) return false; /* /dev/null */
-  return poll(&input, 1, 0) < 1 || !(input.revents & POLLHUP);
-}
-
-static uv_stdio_container_t pipe_to(uv_pipe_t *pipe, int direction) {
+static uv_stdio_container_t pipe_from(uv_pipe_t *pipe) {
   return (uv_stdio_container_t){
-      .flags = (uv_stdio_flags)(UV_CREATE_PIPE | direction),
+      .flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE),
       .data.stream = (uv_stream_t *)pipe,
   };
 }
 
 static void init(struct trial_process *process, uv_loop_t *loop) {
   uv_timer_init(loop, &process->timer);
-  uv_pipe_init(loop, &process->input, 0);
   uv_pipe_init(loop, &process->records, 0);
   uv_pipe_init(loop, &process->errors, 0);
-  process->uv.data = process->timer.data = process->input.data = process;
+  process->uv.data = process->timer.data = process;
   process->records.data = process->errors.data = process;
-  process->open_count = 5;
+  process->open_count = 4;
 }
 
-static int spawn(struct trial_process *process, uv_loop_t *loop, const char *const *arguments) {
+/* A server without a free descriptor has what it keeps back for this. */
+static int spawn(struct trial_process *process, struct net_loop *loop,
+                 const char *const *arguments) {
   uv_stdio_container_t stdio[STDIO_COUNT] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
-  if (may_input_wait()) stdio[STDIN_FILENO] = pipe_to(&process->input, UV_READABLE_PIPE);
-  stdio[STDERR_FILENO] = pipe_to(&process->errors, UV_WRITABLE_PIPE);
-  stdio[TRIAL_FD] = pipe_to(&process->records, UV_WRITABLE_PIPE);
+  stdio[STDERR_FILENO] = pipe_from(&process->errors);
+  stdio[TRIAL_FD] = pipe_from(&process->records);
   const uv_process_options_t options = {
       .exit_cb = on_exit_of,
       .file = own_program,
@@ -235,7 +224,9 @@ static int spawn(struct trial_process *process, uv_loop_t *loop, const char *con
       .stdio = stdio,
       .stdio_count = STDIO_COUNT,
   };
-  int rc = uv_spawn(loop, &process->uv, &options);
+  net_loop_lend_spares(loop, DESCRIPTORS);
+  int rc = uv_spawn(net_loop_uv(loop), &process->uv, &options);
+  (void)net_loop_refill_spares(loop);
   if (rc == 0) rc = uv_read_start((uv_stream_t *)&process->records, allocate_record, on_records);
   if (rc == 0) rc = uv_read_start((uv_stream_t *)&process->errors, allocate_text, on_text);
   return rc;
@@ -249,7 +240,7 @@ int trial_process_start(struct net_loop *loop, const char *const *arguments, uin
   process->events = events;
   process->context = context;
   init(process, net_loop_uv(loop));
-  int rc = spawn(process, net_loop_uv(loop), arguments);
+  int rc = spawn(process, loop, arguments);
   if (rc < 0) {
     close_all(process);
     return rc;

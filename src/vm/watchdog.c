@@ -18,6 +18,7 @@
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,20 +117,43 @@ static void tell_holding(struct vm_watchdog *watchdog) {
   watchdog->events->on_holding(watchdog->context, &hold);
 }
 
+/* "x.lua:3: " of the innermost call that has lines: the hook may meet pcall() before its function. */
+static void push_where(lua_State *L) {
+  enum { LEVELS_MAX = 8 };
+  lua_Debug activation;
+  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
+    luaL_where(L, level);
+    if (lua_rawlen(L, -1) > 0) return;
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "");
+}
+
 static void raise_overdue(struct vm_watchdog *watchdog, lua_State *L) {
   watchdog->raised++;
   if (watchdog->stubborn) allow_hooks(watchdog, L);
-  luaL_where(L, 0);
+  push_where(L);
   lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
                   (int)watchdog->cpu_ms_max);
   lua_concat(L, 2);
   lua_error(L);
 }
 
+/* A finalizer in C, our own or that of a file, does not loop, and is called once: ended before its
+ * first line, it would never give back what it has. */
+static bool gives_back(lua_State *L, lua_Debug *activation) {
+  if (activation->event == LUA_HOOKLINE || activation->event == LUA_HOOKCOUNT) return false;
+  if (!lua_getinfo(L, "Sn", activation) || *activation->what != 'C') return false;
+  return strcmp(activation->namewhat, "metamethod") == 0 &&
+         (strcmp(activation->name, "__gc") == 0 || strcmp(activation->name, "close") == 0);
+}
+
 static void on_hook(lua_State *L, lua_Debug *activation) {
-  (void)activation;
   struct vm_watchdog *watchdog = watchdog_of(L);
-  if (watchdog->marks & CONDEMNED) raise_overdue(watchdog, L);
+  if (watchdog->marks & CONDEMNED) {
+    if (!gives_back(L, activation)) raise_overdue(watchdog, L);
+    return;
+  }
   lua_sethook(L, NULL, 0, 0);
   if (!(watchdog->marks & HOLDS) || (watchdog->marks & TOLD)) return;
   place_read(L, watchdog->names, &watchdog->place);

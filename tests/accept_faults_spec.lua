@@ -1,0 +1,81 @@
+-- accept_faults_spec.lua — accepting that fails, and a storm of connections — not descriptors that
+-- run out for real (limits_spec, shortage_spec).
+
+local rig = require "tests.support.rig"
+local tcp = require "socket"
+
+local echo = "return { on_data = function(conn, data) conn:send(data) end }"
+
+describe("accept", function()
+  local moonport = rig.new()
+
+  local function ask(peer)
+    peer:send("?")
+    assert.equal("?", peer:receive(1))
+  end
+
+  -- The first three calls fail with `error`; strace makes them, so what waits goes on waiting.
+  local function start_failing(code)
+    return (moonport:start(echo, {
+      prefix = { "strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
+        "-e", ("inject=accept4:error=%s:when=1..3"):format(code) },
+      env = { ASAN_OPTIONS = "detect_leaks=0" }, -- LeakSanitizer cannot work under ptrace
+    }))
+  end
+
+  for _, code in ipairs { "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE" } do
+    it("that fails for want of something waits, says so once, and goes on: " .. code, function()
+      local server = start_failing(code)
+      server:allow_log("cannot accept")
+      local cpu = server:cpu_seconds()
+      ask(server:connect())
+      assert.is_true(server:cpu_seconds() - cpu < 0.5, "it spins")
+      ask(server:connect())
+      local told = 0
+      for _, record in ipairs(server.log) do
+        if record.message:find("cannot accept (", 1, true) then told = told + 1 end
+      end
+      assert.equal(1, told)
+    end)
+  end
+
+  for _, code in ipairs { "ECONNABORTED", "EINTR", "EPROTO", "ENETUNREACH" } do
+    it("that fails for one peer takes the next at once, and says nothing: " .. code, function()
+      local server = start_failing(code)
+      ask(server:connect())
+      ask(server:connect())
+    end)
+  end
+
+  it("takes at most 64 in a turn, and those that are open have theirs in between", function()
+    local server, trace = moonport:start_traced("epoll_wait,epoll_pwait,accept4,read", echo)
+    local quiet = server:connect()
+    ask(quiet)
+    server:signal("sigstop")
+    local storm = {}
+    for index = 1, 400 do
+      storm[index] = tcp.tcp()
+      storm[index]:settimeout(0)
+      storm[index]:connect("127.0.0.1", server:port())
+    end
+    quiet:send("!")
+    server:signal("sigcont")
+    assert.equal("!", quiet:receive(1))
+    for _, peer in ipairs(storm) do
+      peer:settimeout(20)
+      assert.equal(1, peer:send("?"))
+      assert.equal("?", peer:receive(1))
+      peer:close()
+    end
+    server:stop()
+    local in_turn, accepted, before_answer = 0, -1, nil
+    for line in trace():gmatch("[^\n]+") do
+      if line:find("^epoll_p?wait") then in_turn = 0 end
+      if line:find('^read%(%d+, "!"') then before_answer = accepted end
+      if line:find("^accept4.* = %d+$") then in_turn, accepted = in_turn + 1, accepted + 1 end
+      assert.is_true(in_turn <= 64, in_turn .. " accepted in one turn")
+    end
+    assert.equal(400, accepted)
+    assert.is_true(before_answer <= 64, before_answer .. " were accepted before")
+  end)
+end)
