@@ -366,7 +366,7 @@ services.visits = {
 -- Of commands the client is told, not the log. A queue of output that found no memory ends its
 -- connection with the reason "error", which the script's on_close hears and the log does not.
 local untold = { status = true, conns = true, eval = true, versions = true, health = true,
-  frames = true, broadcast = true }
+  frames = true, broadcast = true, ["fault and trace"] = true }
 
 --- Whether the log tells of what a visit lost.
 function services.is_told(name) return not untold[name] end
