@@ -10,12 +10,12 @@ local cjson = require "cjson"
 -- Percent of lines and of branches taken. Raised when the figures rise, never lowered; 97 and 90
 -- in vm, net and api is where they are going.
 local thresholds = {
-  base = { lines = 91, branches = 82 },
-  vm = { lines = 93, branches = 75 },
-  net = { lines = 95, branches = 81 },
-  api = { lines = 93, branches = 77 },
-  server = { lines = 90, branches = 76 },
-  cli = { lines = 64, branches = 54 },
+  base = { lines = 93, branches = 82 },
+  vm = { lines = 96, branches = 83 },
+  net = { lines = 97, branches = 86 },
+  api = { lines = 97, branches = 84 },
+  server = { lines = 92, branches = 78 },
+  cli = { lines = 70, branches = 56 },
 }
 local layers = { "base", "vm", "net", "api", "server", "cli" }
 
@@ -49,7 +49,7 @@ local function count_file(record, root)
     if line.count > 0 then
       file.run = file.run + 1
     else
-      file.gaps[#file.gaps + 1] = line.line_number
+      file.gaps[#file.gaps + 1] = math.tointeger(line.line_number)
     end
     if not in_assert(source, line.line_number) then
       for _, branch in ipairs(line.branches) do

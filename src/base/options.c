@@ -306,7 +306,7 @@ int options_read_arguments(struct options *options, int count, char *const *argu
   options->paths = calloc((size_t)count + 1, sizeof *options->paths);
   if (options->paths == NULL) {
     (void)snprintf(error, error_size, "out of memory");
-    return -1;
+    return -2;
   }
   while (cursor.next < cursor.count) {
     const char *word = cursor.words[cursor.next++];

@@ -54,7 +54,8 @@ void options_free(struct options *options);
 
 /* Reads `--name value`, `--name=value`, `-x value`, `-xvalue`, flags in one word (`-ab`), and
  * paths between them; `--` ends the options. The last of repeated options counts, but for lists.
- * Returns 0, or -1 with `error`: the option, what is wrong and what is accepted. */
+ * Returns 0; -1 with `error`: the option, what is wrong and what is accepted; or -2 when memory is
+ * out. */
 int options_read_arguments(struct options *options, int count, char *const *arguments, char *error,
                            size_t error_size);
 

@@ -78,7 +78,12 @@ static int check_words(const struct command *command, const char *const *words, 
 static int run(const struct command *command, bool named, struct options *options, int count,
                char **arguments) {
   char error[MESSAGE_SIZE_MAX];
-  if (options_read_arguments(options, count, arguments, error, sizeof error) != 0) {
+  int rc = options_read_arguments(options, count, arguments, error, sizeof error);
+  if (rc == -2) {
+    (void)fprintf(stderr, "moonport: %s\n", error); /* no word of the command line is at fault */
+    return EXIT_AT_FAULT;
+  }
+  if (rc != 0) {
     return command_refuse(command, "%s", error);
   }
   /* Before the environment: help must come even when a variable is wrong. */

@@ -28,7 +28,6 @@ static int serve(const struct command_call *call, const struct control_address *
   if (log == NULL) {
     return EXIT_AT_FAULT;
   }
-  warn_of_lua(log);
   struct server_options options = settings_read(call, grants, log);
   options.listen = options_string(call->options, "listen");
   options.welcome = options_string(call->options, "welcome");
@@ -43,6 +42,7 @@ static int serve(const struct command_call *call, const struct control_address *
   int rc = server_open(&options, &server);
   int code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
   if (rc == 0) {
+    warn_of_lua(log);
     code = server_run(server);
     server_free(server);
   }

@@ -215,7 +215,11 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
   for (size_t i = 0; i < paths->count; i++) {
     struct script *script = script_load(paths->files[i], &server->script_options);
     if (script && server_append_script(server, script) == 0) continue;
-    if (script) script_free(script);
+    if (script) {
+      log_printf(server->options.log, LOG_ERROR, "%s: not enough memory to serve it",
+                 paths->files[i]);
+      script_free(script);
+    }
     rc = -1;
   }
   return rc;
@@ -230,7 +234,10 @@ static void on_source(void *context, const struct source *source) {
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
   struct server *server = *out = calloc(1, sizeof *server);
-  if (!server) return -1;
+  if (!server) {
+    log_printf(options->log, LOG_ERROR, "not enough memory to start");
+    return -1;
+  }
   server->options = *options;
   (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);

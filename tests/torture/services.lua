@@ -126,6 +126,20 @@ services.scripts = {
       assert(conn:forward(up))
       while conn.state ~= "closed" and up.state ~= "closed" do timer.sleep(0.005) end
     end
+    function ops.hold(conn)
+      assert(conn:send(conn.id .. "\n"))
+      for data in function() return conn:recv() end do assert(conn:send(data)) end
+    end
+    function ops.reset(conn)
+      assert(conn:send("never heard: what is queued goes with the reset"))
+      conn:reset()
+    end
+    function ops.paused(conn)
+      conn:pause()
+      timer.sleep(0.002)
+      conn:resume()
+      assert(conn:send(assert(conn:recv_exactly(5))))
+    end
     function ops.split(conn)
       local lines = frame.new("line")
       local list = lines:split("a\nb\n")
@@ -172,7 +186,26 @@ services.scripts = {
       on_datagram = function(socket, data, peer) socket:send(data, peer) end,
     }
   ]] },
+  { "e_unix.lua", [[
+    return {
+      listen = "unix:DIRECTORY/listener",
+      on_data = function(conn, data) conn:send(data) end,
+    }
+  ]] },
 }
+
+-- One for each way in which a reload treats what is connected.
+for _, manner in ipairs({ "adopt", "pin", "drain", "close" }) do
+  table.insert(services.scripts, { "f_" .. manner .. ".lua", ([[
+    return {
+      listen = "127.0.0.1:0",
+      reload = "%s",
+      %s
+      on_unload = function() return { kept = true } end,
+      on_data = function(conn, data) conn:send(data) end,
+    }
+  ]]):format(manner, manner == "adopt" and "on_reload = function() end," or "") })
+end
 
 local large = {}
 for i = 1, 37500 do large[i] = ("%07x "):format(i) end
@@ -219,6 +252,74 @@ local function datagram(server)
   return heard or "", "datagram"
 end
 
+-- What a command answers, or nil when it could not.
+local function try(server, text)
+  local ok, _, last = pcall(control.ask_once, server, text)
+  return ok and last.ok or nil
+end
+
+-- A connection that an operator looks at and does these things to. Returns it, or nil and what it
+-- heard when it did not come about.
+local function held(server)
+  local peer = server:connect({ address = server:address(1) })
+  peer:offer("hold\n")
+  local ok, line = pcall(peer.receive_line, peer)
+  if ok then return peer, line:match("%d+") end
+  peer:close()
+end
+
+local function treated(server)
+  local peer, id = held(server)
+  if not peer then return "", "saidechoed" end
+  local watcher = control.connect(server)
+  watcher:offer(("events conn=%s bytes=all\n"):format(id))
+  for _, text in ipairs({ "fault %s split=2", "tcp %s", "pause %s", "step %s" }) do
+    try(server, text:format(id))
+  end
+  -- A connection that stays paused hears nothing of what is sent to it; it can be ended.
+  local resumed = try(server, "resume " .. id) or try(server, "resume " .. id)
+  if try(server, ("send %s said"):format(id)) and resumed then peer:offer("echoed") end
+  if not resumed then try(server, "reset " .. id) end
+  pcall(peer.finish, peer)
+  local _, heard = peer:receive_end()
+  peer:close()
+  watcher:close()
+  return heard, "saidechoed"
+end
+
+local function ended_by(text)
+  return function(server)
+    local peer, id = held(server)
+    if not peer then return "", "" end
+    try(server, text:format(id))
+    pcall(peer.finish, peer)
+    local _, heard = peer:receive_end()
+    peer:close()
+    return heard, ""
+  end
+end
+
+local versions = 0
+
+-- A change, and one that is connected meanwhile; `after` is what it says when it has been taken on.
+local function reloaded(manner, index, after)
+  return function(server)
+    local peer = server:connect({ address = server:address(index) })
+    peer:offer("before")
+    local _, first = pcall(peer.receive, peer, 6)
+    versions = versions + 1
+    local file = assert(io.open(server.folder:join("f_" .. manner .. ".lua"), "a"))
+    file:write("-- ", versions, "\n")
+    file:close()
+    try(server, "reload")
+    pcall(peer.offer, peer, after)
+    pcall(peer.finish, peer)
+    local _, heard = peer:receive_end()
+    peer:close()
+    return (first == "before" and first or "") .. heard, "before" .. after
+  end
+end
+
 services.visits = {
   { "line", ask("line", "one line\n", "one line\n") },
   { "large", ask("large", large, large) },
@@ -245,6 +346,16 @@ services.visits = {
   end },
   { "broadcast", function(server) return exchange(server, 3, "\0\3all", "to all") end },
   { "udp", datagram },
+  { "reset", ask("reset", "", "") },
+  { "paused", ask("paused", "after", "after") },
+  { "unix", function(server) return exchange(server, 5, large, large, true) end },
+  { "reload and adopt", reloaded("adopt", 6, " after") },
+  { "reload and pin", reloaded("pin", 7, " after") },
+  { "reload and drain", reloaded("drain", 8, "") },
+  { "reload and close", reloaded("close", 9, "") },
+  { "fault and trace", treated },
+  { "kick", ended_by("kick %s") },
+  { "reset by command", ended_by("reset %s") },
   { "status", command("status") },
   { "conns", command("conns") },
   { "eval", command("eval a_main.lua 1 + 1") },
@@ -252,13 +363,33 @@ services.visits = {
   { "health", command("health") },
 }
 
+-- Of commands the client is told, not the log. A queue of output that found no memory ends its
+-- connection with the reason "error", which the script's on_close hears and the log does not.
+local untold = { status = true, conns = true, eval = true, versions = true, health = true,
+  frames = true, broadcast = true, ["fault and trace"] = true }
+
+--- Whether the log tells of what a visit lost.
+function services.is_told(name) return not untold[name] end
+
 --- Writes the scripts into a directory; returns the arguments of a server of them.
 function services.write(folder)
   local args = { "--no-watch" }
   for _, script in ipairs(services.scripts) do
-    args[#args + 1] = folder:write(script[1], script[2])
+    local text = script[2]:gsub("DIRECTORY", (folder:join("."):gsub("/%.$", "")))
+    args[#args + 1] = folder:write(script[1], text)
   end
   return args
+end
+
+--- Starts a server of all of them, which fails what the plan says. `lines` are patterns of what it
+--- may say at warn and error; anything else in its log fails the test.
+function services.start(moonport, fail, folder, lines)
+  local server = moonport:serve(services.write(folder), {
+    listeners = #services.scripts, control = true, env = { MOONPORT_TORTURE_PLAN = fail.path },
+  })
+  server.folder = folder
+  for _, pattern in ipairs(lines) do server:allow_log(pattern) end
+  return server
 end
 
 --- Raises when a socket stays behind. A __close that had no memory to run leaves its object to the
