@@ -7,18 +7,23 @@
 #include "cli/table.h"
 #include "cli/version.h"
 
+#include <stdio.h>
+
+enum { WARNING_BYTES = 400 };
+
 /* luaV_concat keeps a pointer into the stack while a __concat runs; what was tried around that is in
  * docs/operating.md, "Faults of Lua". */
-static void warn_of_lua(struct log *log) {
+static const char *warning_of_lua(char *out, size_t size) {
   enum { CONCAT_FIXED_IN = 6 }; /* of Lua 5.4.x */
   const int release = version_lua_release();
-  if (release < 0 || release >= CONCAT_FIXED_IN) return;
-  log_printf(
-      log, LOG_WARN,
+  if (release < 0 || release >= CONCAT_FIXED_IN) return NULL;
+  (void)snprintf(
+      out, size,
       "Lua 5.4.%d lets a script end this process (a __concat that calls deeply; mended in "
       "5.4.%d): use the image of moonport, or build with -DMOONPORT_LUA_SOURCE=DIR of a newer "
       "Lua; moonport doctor names its other faults",
       release, CONCAT_FIXED_IN);
+  return out;
 }
 
 static int serve(const struct command_call *call, const struct control_address *control,
@@ -38,11 +43,12 @@ static int serve(const struct command_call *call, const struct control_address *
   options.drain_ms = options_number(call->options, "drain");
   options.trial_ms = options_number(call->options, "trial");
   options.control = control;
+  char warning[WARNING_BYTES];
+  options.warning = warning_of_lua(warning, sizeof warning);
   struct server *server = NULL;
   int rc = server_open(&options, &server);
   int code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
   if (rc == 0) {
-    warn_of_lua(log);
     code = server_run(server);
     server_free(server);
   }

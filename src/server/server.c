@@ -292,6 +292,7 @@ static int listen_all(struct server *server) {
 
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
+  if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
   if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);

@@ -34,6 +34,7 @@ struct server_options {
   int64_t trial_ms;     /* how long loading a changed script may take; 0: it is loaded untried */
   bool no_watch;        /* files are looked at only when somebody asks for it */
   bool unsafe;          /* scripts get debug.sethook, binary chunks, package.loadlib */
+  const char *warning;  /* for whoever serves, once the scripts are loaded; NULL: none */
   const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */

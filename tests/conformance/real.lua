@@ -126,10 +126,16 @@ local function shorten(bytes)
   return ("%s… %d bytes …%s"):format(bytes:sub(1, 20), #bytes, bytes:sub(-20))
 end
 
+-- What is said of Lua itself is of the machine.
+local function concerns_script(record)
+  return (record.level == "warn" or record.level == "error") and
+    not record.message:find("lets a script end this process", 1, true)
+end
+
 local function observe(play)
   local seen = { told = play.server:told(), log = {}, peers = {}, datagrams = {} }
   for _, record in ipairs(play.server.log) do
-    if record.level == "warn" or record.level == "error" then
+    if concerns_script(record) then
       seen.log[#seen.log + 1] = ("%s #%d %s [%s]"):format(record.level, record.conn or 0,
         record.message, lines_of(record.traceback))
     end
