@@ -216,9 +216,11 @@ describe("backpressure", function()
   local holds = {
     ["pause()"] = "on_open = function(conn) conn:pause() print('> open') end",
     ["a handler that waits"] =
-      "on_open = function(conn) print('> open') repeat timer.sleep(0.05) until conn.state == 'closed' end",
+      "on_open = function(conn) print('> open') " ..
+      "repeat timer.sleep(0.05) until conn.state == 'closed' end",
     ["main that does not read"] =
-      "main = function(conn) print('> open') repeat timer.sleep(0.05) until conn.state == 'closed' end",
+      "main = function(conn) print('> open') " ..
+      "repeat timer.sleep(0.05) until conn.state == 'closed' end",
     ["a queue above the high-water mark"] =
       "on_open = function(conn) conn:send(('x'):rep(1024):rep(16 * 1024)) print('> open') end",
     ["the other end of a forward"] = [[

@@ -29,7 +29,8 @@ describe("a server that many watch", function()
       local _, last = control.ask(watchers[index], "events")
       if not last.ok then
         refused = refused + 1
-        assert.matches("^24 traces and consoles watch already.*: end one of them first$", last.error)
+        assert.matches("^24 traces and consoles watch already.*: end one of them first$",
+          last.error)
       end
     end
     assert.equal(40 - 24, refused)
@@ -39,7 +40,8 @@ describe("a server that many watch", function()
     peer:send("x")
     assert.equal("x", peer:receive(1))
     for index = 1, 24 do
-      repeat local event = control.decode(watchers[index]:receive_line()) until event.event == "data"
+      local event
+      repeat event = control.decode(watchers[index]:receive_line()) until event.event == "data"
     end
     watchers[1]:close()
     loop.eventually("a place for one more", function()

@@ -4,7 +4,7 @@ local client = require "tests.support.client"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
-local server = require "tests.support.server"
+local servers = require "tests.support.server"
 local shell = require "tests.support.shell"
 
 -- An echo that also tells how many connections it has accepted.
@@ -134,7 +134,7 @@ describe("limits.per_address", function()
     local script = text:format(1):gsub("listen = 0", ("listen = %q"):format("unix://" .. path))
     local local_one = moonport:start(script, { args = {} })
     for _ = 1, 3 do assert_served(local_one:connect()) end
-    local other = shell.run({ server.program, "run", "-e", [[
+    local other = shell.run({ servers.program, "run", "-e", [[
       local socket = require "moonport.socket"
       local conn = socket.tcp()
       conn:connect(arg[1])

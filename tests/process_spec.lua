@@ -185,7 +185,8 @@ describe("a child of a script", function()
 
   it("ends by SIGPIPE, as it does from a shell", function()
     -- `yes` that ignores SIGPIPE complains of a broken pipe instead.
-    local server = moonport:start(asking_shell("(yes 2>&1; kill -l $? >&2) 2>&1 | head -n 1; echo; " ..
+    local server = moonport:start(asking_shell(
+      "(yes 2>&1; kill -l $? >&2) 2>&1 | head -n 1; echo; " ..
       "{ { yes; echo $? >&3; } | head -n 1 >/dev/null; } 3>&1"))
     assert.equal("y\n\n141\n(0)", answer_of(server))
   end)

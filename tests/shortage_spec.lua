@@ -1,4 +1,4 @@
--- shortage_spec.lua — descriptors that run out change no script: what could not be looked at is as it
+-- shortage_spec.lua — descriptors that run out change no script: what was not looked at is as it
 -- was, and a change waits until there are some — not what happens to connections (limits_spec).
 
 local control = require "tests.support.control"

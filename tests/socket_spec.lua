@@ -572,7 +572,8 @@ describe("an option", function()
     assert.equal("done", peer:receive(4))
     local told = server:wait_told(15)
     for index = 1, 15, 3 do
-      assert.matches("test.lua:8: socket option 'linger' is refused: .*timeouts.linger", told[index])
+      assert.matches("test.lua:8: socket option 'linger' is refused: .*timeouts.linger",
+        told[index])
       assert.matches("test.lua:9: socket option 'linger' is refused: .*conn:reset", told[index + 1])
       assert.equal("off", told[index + 2])
     end

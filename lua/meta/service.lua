@@ -83,8 +83,8 @@
 
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
----@field versions? integer versions of the script in use at once; 16. Beyond it the oldest one drains
----@field per_address? integer open connections of one IP address (IPv6: /64); 0: no limit, the default
+---@field versions? integer versions of the script in use at once; 16. Then the oldest drains
+---@field per_address? integer connections of one IP address (IPv6: /64); 0, the default: no limit
 ---@field output? moonport.Size unsent bytes of all connections; "64M". More reset the longest queue
 ---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it
 ---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"

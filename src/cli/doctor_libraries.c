@@ -15,7 +15,8 @@ struct risk {
  * 5.4.7 (does not), the last one with 5.4.4 and 5.4.7 (both do). Debian's 5.4.4 has the patches for
  * its security issues, and none of these. */
 static const struct risk lua_risks[] = {
-    {6, "a __concat metamethod that needs much stack can crash the process: call nothing deep in it"},
+    {6,
+     "a __concat metamethod that needs much stack can crash the process: call nothing deep in it"},
     {6, "collectgarbage(\"generational\") sets a wrong pause: leave the mode as it is"},
     {8, "t[x > 0], where t is a local of an outer function, is compiled wrong: write local "
         "positive = x > 0, then t[positive]"},

@@ -13,9 +13,9 @@ local DEFAULTS = {
   sndbuf = 2626560, ttl = 64, multicast_ttl = 1, multicast_loop = true, linger = false,
 }
 
-local LINGER_REFUSED = "socket option 'linger' is refused: closing would stop every script for so " ..
-  "long, or with 0 lose what was sent; close() lingers by itself (timeouts.linger), conn:reset() " ..
-  "sends RST"
+local LINGER_REFUSED = "socket option 'linger' is refused: closing would stop every script for " ..
+  "so long, or with 0 lose what was sent; close() lingers by itself (timeouts.linger), " ..
+  "conn:reset() sends RST"
 
 -- Level for error(): the methods call set() and get() as tail calls, which leave no level behind.
 local SCRIPT = 2
