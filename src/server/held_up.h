@@ -10,7 +10,7 @@ struct server;
 extern const struct vm_watchdog_events held_up_events;
 
 /* The second signal came: the loop has so long to end by itself. For a signal handler. */
-void held_up_end_soon(void *server);
+void held_up_end_soon(void *context);
 /* The same for closing the scripts, when everything else has ended. */
 void held_up_bound_closing(struct server *server);
 

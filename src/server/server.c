@@ -79,7 +79,7 @@ static void start_draining(struct server *server, const char *cause) {
   for (size_t i = 0; i < server->script_count; i++) {
     script_stop_listening(server->scripts[i]);
   }
-  end_in(server, (uint64_t)server->options.drain_ms + 2 * CLOSING_MS);
+  end_in(server, (uint64_t)server->options.drain_ms + UINT64_C(2) * CLOSING_MS);
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
