@@ -181,7 +181,10 @@ static void prints_what_it_reads(void) {
     struct address first;
     struct address second;
     size_t rest = number;
-    for (int i = 0; i < LENGTH; i++, rest /= PIECES) strcat(text, pieces[rest % PIECES]);
+    for (int i = 0; i < LENGTH; i++, rest /= PIECES) {
+      size_t used = strlen(text);
+      (void)snprintf(text + used, sizeof text - used, "%s", pieces[rest % PIECES]);
+    }
     if (address_parse(text, "127.0.0.1", &first, error, sizeof error) != 0) continue;
     address_format(&first, printed, sizeof printed);
     second = first;

@@ -60,7 +60,7 @@ static void shares_among_all(void) {
     if (readers[i].bytes > most) most = readers[i].bytes;
   }
   CHECK(least > 0);
-  CHECK(most - least <= 2 * TURN_SHARE_BYTES);
+  CHECK(most - least <= (size_t)2 * TURN_SHARE_BYTES);
   end(&bench);
 }
 

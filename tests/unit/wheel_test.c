@@ -123,8 +123,8 @@ static void keeps_what_is_beyond_its_span_within_it(void) {
   begin(&bench);
   subject_init(&subject);
   wheel_schedule(bench.wheel, &subject.entry, bench.start_ms + 86400000);
-  CHECK(subject.entry.tick * WHEEL_TICK_MS <= bench.start_ms + 1024 * WHEEL_TICK_MS);
-  CHECK(subject.entry.tick * WHEEL_TICK_MS > bench.start_ms + 1000 * WHEEL_TICK_MS);
+  CHECK(subject.entry.tick * WHEEL_TICK_MS <= bench.start_ms + (uint64_t)1024 * WHEEL_TICK_MS);
+  CHECK(subject.entry.tick * WHEEL_TICK_MS > bench.start_ms + (uint64_t)1000 * WHEEL_TICK_MS);
   wheel_cancel(&subject.entry);
   end(&bench);
 }
