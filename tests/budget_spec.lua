@@ -3,31 +3,10 @@
 -- Rows 5, 6, 7 and 43 of the project's catalogue of faults; plain loops are in faults_spec.lua.
 
 local loop = require "tests.support.loop"
+local obeying = require "tests.support.obeying"
 local rig = require "tests.support.rig"
 
--- "?" asks whether the server still serves; what else comes is a line of Lua.
-local obeying = [[
-  return {
-    limits = { cpu_ms = %d },
-    timeouts = { linger = 1 },
-    on_data = function(conn, data)
-      if data == "?" then return conn:send("!") end
-      assert(load(data, "=told"))()
-      conn:send("done")
-    end,
-  }
-]]
-
-local function assert_serves(server)
-  local peer = server:connect()
-  peer:send("?")
-  assert.equal("!", peer:receive(1))
-  peer:close()
-end
-
-local function start(moonport, cpu_ms, options)
-  return moonport:start(obeying:format(cpu_ms or 1000), options)
-end
+local start, assert_serves = obeying.start, obeying.assert_serves
 
 -- A finalizer runs with hooks off, and so does the message handler of an error that the budget's
 -- own hook raised; on a deep stack the signal came again before its hook was set. All of them ended

@@ -4,31 +4,10 @@
 
 local control = require "tests.support.control"
 local events = require "tests.support.events"
+local obeying = require "tests.support.obeying"
 local rig = require "tests.support.rig"
 
--- "?" asks whether the server still serves; what else comes is a line of Lua.
-local obeying = [[
-  return {
-    limits = { cpu_ms = %d },
-    timeouts = { linger = 1 },
-    on_data = function(conn, data)
-      if data == "?" then return conn:send("!") end
-      assert(load(data, "=told"))()
-      conn:send("done")
-    end,
-  }
-]]
-
-local function assert_serves(server)
-  local peer = server:connect()
-  peer:send("?")
-  assert.equal("!", peer:receive(1))
-  peer:close()
-end
-
-local function start(moonport, cpu_ms, options)
-  return moonport:start(obeying:format(cpu_ms or 1000), options)
-end
+local start, assert_serves = obeying.start, obeying.assert_serves
 
 local sleep = "os.execute('exec sleep %s')"
 

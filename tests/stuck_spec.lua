@@ -3,27 +3,13 @@
 -- Rows 43 and 50 of the project's catalogue of faults.
 
 local loop = require "tests.support.loop"
+local obeying = require "tests.support.obeying"
 local process = require "tests.support.process"
 local rig = require "tests.support.rig"
 local server_program = require "tests.support.server".program
 local uv = require "luv"
 
--- "?" asks whether the server still serves; what else comes is a line of Lua.
-local obeying = [[
-  return {
-    limits = { cpu_ms = %d },
-    timeouts = { linger = 1 },
-    on_data = function(conn, data)
-      if data == "?" then return conn:send("!") end
-      assert(load(data, "=told"))()
-      conn:send("done")
-    end,
-  }
-]]
-
-local function start(moonport, cpu_ms, options)
-  return moonport:start(obeying:format(cpu_ms or 1000), options)
-end
+local start = obeying.start
 
 -- Two of the same kind are one until the first has been taken.
 local function wait_taken(server)
