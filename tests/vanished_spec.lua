@@ -191,12 +191,12 @@ describe("a peer that vanished", function()
         listen = 5000,
         timeouts = { write = %s, idle = 0 },
         on_open = function(conn) talk(conn) end,
+        on_reload = function(conn) talk(conn) end, -- the timers of the old version have ended
         on_close = closed,
         reload = "adopt",
         on_load = function() print("> loaded") end,
       }
     ]]
-    -- The timer is begun for the connection, and so goes on after the reload.
     local started = start(text:format("0"))
     run(started, reader, "127.0.0.1:5000")
     cut_network(started)
