@@ -156,6 +156,40 @@ describe("a server that ends", function()
     assert.same({ "waiting", "close shutdown" }, server:told())
   end)
 
+  -- The last connection was gone, and with it went what main and on_close still had to do.
+  it("lets main and on_close of closed connections come to their end", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return {
+        main = function(conn)
+          conn:close()
+          timer.sleep(0.2)
+          print("> main")
+        end,
+        on_close = function()
+          timer.sleep(0.2)
+          print("> on_close")
+        end,
+      }
+    ]])
+    assert.equal("", server:connect():receive_all())
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+    assert.same({ "main", "on_close" }, server:told())
+  end)
+
+  it("but not beyond the deadline", function()
+    local server = moonport:start([[
+      return { on_close = function() require("moonport.timer").sleep(1e6) end }
+    ]], draining_for("0.1"))
+    server:allow_log("the deadline has passed: closing 0 connections; handlers of 1 closed ones wait")
+    server:allow_log("the deadline has passed: closing 0 connections at once; handlers of 1 closed")
+    server:connect():close()
+    server:wait_idle()
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+  end)
+
   it("ends with 500 connections open, each told by on_close", function()
     local server = moonport:start([[
       local closed = 0

@@ -197,7 +197,7 @@ void server_free_left_now(struct server *server) {
   size_t kept = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    bool left = script_is_leaving(script) && script_conn_count(script) == 0 &&
+    bool left = script_is_leaving(script) && script_conn_burden(script) == 0 &&
                 script_drop_sequential(script) == 0;
     if (left) {
       script_free(script);

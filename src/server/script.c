@@ -180,6 +180,10 @@ size_t script_conn_count(const struct script *script) {
   return runtime_conn_count(&script->runtime);
 }
 
+size_t script_conn_burden(const struct script *script) {
+  return runtime_conn_burden(&script->runtime);
+}
+
 static void reset_conn(struct conn *conn, void *context) {
   (void)context;
   conn_reset(conn, REASON_SHUTDOWN);

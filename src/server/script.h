@@ -72,6 +72,8 @@ void script_stop_listening(struct script *script);
 void script_free(struct script *script);
 
 size_t script_conn_count(const struct script *script);
+/* With those that have closed, and of which a handler has not ended. */
+size_t script_conn_burden(const struct script *script);
 /* Closes each connection, in peace or at once. */
 void script_close_conns(struct script *script, bool at_once);
 /* Drops the connections that the script made itself; those that are left take a turn to close. */

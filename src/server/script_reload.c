@@ -141,7 +141,7 @@ void script_leave(struct script *script) {
   runtime_logf(&script->runtime, LOG_INFO,
                "its file was removed: no new connections; %zu may go "
                "on for %.3g s",
-               script_conn_count(script), (double)script->options->drain_ms / 1000);
+               script_conn_burden(script), (double)script->options->drain_ms / 1000);
   script->is_leaving = true;
   script->runtime.draining = true;
   script_stop_listening(script);

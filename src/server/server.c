@@ -19,6 +19,7 @@
 #include "server/signals.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,13 @@ static size_t conn_count(const struct server *server) {
   return count;
 }
 
+/* With those that have closed, and whose main or on_close has not come to its end. */
+static size_t conn_burden(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) count += script_conn_burden(server->scripts[i]);
+  return count;
+}
+
 void server_on_turn(void *context) {
   struct server *server = context;
   server_free_left_now(server);
@@ -42,7 +50,8 @@ void server_on_turn(void *context) {
 /* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
 static void stop_when_drained(struct server *server) {
   size_t left = 0;
-  if (server->phase <= LEAVING || conn_count(server) > 0) return;
+  size_t awaited = server->phase == ENDING ? conn_count(server) : conn_burden(server);
+  if (server->phase <= LEAVING || awaited > 0) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
@@ -60,10 +69,15 @@ static void on_deadline(uv_timer_t *timer) {
   struct server *server = timer->data;
   bool at_once = server->phase != DRAINING;
   server->phase = at_once ? ENDING : CLOSING;
-  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s",
-             conn_count(server), at_once ? " at once" : "");
+  size_t open = conn_count(server);
+  size_t closed = conn_burden(server) - open;
+  char waiting[64] = "";
+  if (closed > 0) snprintf(waiting, sizeof waiting, "; handlers of %zu closed ones wait", closed);
+  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s%s",
+             open, at_once ? " at once" : "", waiting);
   for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
   if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
+  stop_when_drained(server);
 }
 
 /* Handlers that are told of the end have until then; each of them may use its whole budget. */
@@ -75,7 +89,7 @@ static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
   log_printf(server->options.log, LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
-             cause, conn_count(server), (double)server->options.drain_ms / 1000);
+             cause, conn_burden(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
     script_stop_listening(server->scripts[i]);
   }
