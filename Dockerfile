@@ -11,7 +11,7 @@ FROM $BASE AS build
 # What `./dev run` needs; tests/image_files_spec.lua compares the two. The certificates are for slim.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates cmake gcc libc6-dev libedit-dev libjansson-dev liblua5.4-dev libuv1-dev make \
+      ca-certificates cmake gcc libc-ares-dev libc6-dev libedit-dev libjansson-dev liblua5.4-dev libuv1-dev make \
       pkg-config \
  && rm -rf /var/lib/apt/lists/*
 

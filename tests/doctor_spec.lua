@@ -86,6 +86,16 @@ describe("moonport doctor", function()
     has(result.stderr, "TLS")
   end)
 
+  it("says which services of names are not asked", function()
+    local names = moonport:directory():write("nsswitch.conf",
+      "passwd: ldap\nhosts: files mdns4_minimal [NOTFOUND=return] dns myhostname # more\n")
+    local prefix = shell.words(shell.unshare("m"), "sh", "-c",
+      'mount --bind "$0" /etc/nsswitch.conf && exec "$@"', names)
+    if shell.run(shell.words(prefix, "true")).code ~= 0 then return pending("no mounts here") end
+    has(doctor({}, { prefix = prefix }).stdout,
+      "/etc/nsswitch.conf names mdns4_minimal, myhostname too")
+  end)
+
   it("looks at the place of a Unix socket", function()
     local made = moonport:directory()
     local result = examine(script_on("unix://" .. made:join("chat.sock")))

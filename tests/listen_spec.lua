@@ -160,7 +160,7 @@ describe("listen", function()
     local path = moonport:directory():write("name.lua", naming('"no-such-host.invalid:0"'))
     local result = moonport:run({ path })
     assert.equal(1, result.code)
-    assert.matches("no%-such%-host%.invalid", messages(result))
+    assert.matches('host "no%-such%-host%.invalid" does not resolve', messages(result))
   end)
 
   local malformed = {

@@ -2,9 +2,11 @@
 
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local server_program = require "tests.support.server".program
 local shell = require "tests.support.shell"
+local uv = require "luv"
 
--- libuv looks names up in four threads: with each taking a second, a hundred take half a minute.
+-- libuv looked names up in four threads: with each taking a second, a hundred took half a minute.
 local LOOKUPS = 100
 
 -- A network in which nobody answers the name server's port. In it, and so with Unix sockets only.
@@ -85,5 +87,123 @@ describe("a hundred names that nobody resolves", function()
     peer:close()
     server:signal("sigterm")
     assert.equal(0, (server:wait()))
+  end)
+end)
+
+-- Scripts that name a host were loaded and listened between two events, and so was the lookup.
+describe("a host to listen on that nobody resolves", function()
+  local moonport = rig.new()
+  local folder, prefix, address
+
+  -- The name server is silent for a minute, unless `seconds` are given. False: no such network here.
+  local function prepare(seconds)
+    folder = moonport:directory()
+    local conf = ("nameserver 127.0.0.1\noptions timeout:%d attempts:1\n"):format(seconds or 30)
+    prefix = shell.words(shell.unshare("nm"), "sh", "-c", network,
+      folder:write("resolv.conf", conf))
+    address = "unix://" .. folder:join("s.sock")
+    return shell.run(shell.words(prefix, "true")).code == 0
+  end
+
+  local function answering(name, more)
+    return ([[return {
+      listen = { %q, %s },
+      on_data = function(conn) conn:send(%q) end,
+    }]]):format(address, more or "", name)
+  end
+
+  local function serve(args)
+    return moonport:serve(shell.words({ folder:write("test.lua", answering("old")) }, args or {}),
+      { prefix = prefix, control = folder:join("c.sock") })
+  end
+
+  local function ask(peer)
+    peer:send("?")
+    return peer:receive(3)
+  end
+
+  it("delays no connection when it is saved, and SIGTERM ends at once", function()
+    if not prepare() then return pending("needs a network of its own") end
+    local server = serve()
+    local peer = server:connect()
+    assert.equal("old", ask(peer))
+    folder:write("test.lua", answering("new", '"name.test:7000"'))
+    loop.eventually("the name to be asked for", function()
+      return server:sockets() > server.sockets_at_start + 1 -- and the peer's
+    end)
+    for _ = 1, 20 do assert.equal("old", ask(peer)) end
+    peer:close()
+    server:signal("sigterm")
+    assert.equal(0, (server:wait()))
+  end)
+
+  it("is told when its time has passed, and the version before goes on", function()
+    if not prepare(1) then return pending("needs a network of its own") end
+    local server = serve()
+    server:allow_log('host "name.test" does not resolve')
+    server:allow_log("not reloaded: version 1 stays in force")
+    local peer = server:connect()
+    folder:write("test.lua", answering("new", '"name.test:7000"'))
+    server:wait_for("stays in force")
+    assert.equal("old", ask(peer))
+    folder:write("test.lua", answering("new"))
+    loop.eventually("the mended one to be in force", function() return ask(peer) == "new" end)
+  end)
+
+  it("leaves the others that are saved with it to their turn", function()
+    if not prepare(1) then return pending("needs a network of its own") end
+    local scripts = folder:join("scripts")
+    assert(uv.fs_mkdir(scripts, tonumber("755", 8)))
+    folder:write("scripts/a.lua", answering("old"))
+    local server = moonport:serve({ scripts },
+      { prefix = prefix, control = folder:join("c.sock") })
+    server:allow_log('host "name.test" does not resolve')
+    local peer = server:connect()
+    folder:write("scripts/b.lua", [[return { listen = "name.test:7000", on_data = print }]])
+    folder:write("scripts/a.lua", answering("new"))
+    server:wait_for('host "name.test" does not resolve')
+    loop.eventually("the other one to be in force", function() return ask(peer) == "new" end)
+    local said = 0
+    for _, record in ipairs(server.log) do
+      if record.message:find("version 2 is in force", 1, true) then said = said + 1 end
+    end
+    assert.equal(1, said)
+  end)
+
+  it("does not hold up SIGTERM at the start", function()
+    if not prepare() then return pending("needs a network of its own") end
+    local child = shell.start(shell.words(prefix, server_program, "serve", "--control", "off",
+      folder:write("test.lua", answering("x", '"name.test:7000"'))))
+    loop.eventually("the name to be asked for", function()
+      return table.concat(child:descriptors(), " "):find("socket:", 1, true)
+    end)
+    child:signal("sigterm")
+    assert.equal(0, (child:wait()))
+  end)
+end)
+
+describe("a name in /etc/hosts", function()
+  local moonport = rig.new()
+
+  it("does not wait behind names that nobody resolves, and counts once", function()
+    local folder = moonport:directory()
+    local prefix = shell.words(shell.unshare("nm"), "sh", "-c",
+      'mount --bind "$1" /etc/hosts && shift && ' .. network,
+      folder:write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"),
+      folder:write("hosts", "127.0.0.1 localhost twice.test\n127.0.0.1 twice.test\n"))
+    if shell.run(shell.words(prefix, "true")).code ~= 0 then
+      return pending("needs a network of its own")
+    end
+    local program = folder:write("ask.lua", [[
+      local socket, task = require "moonport.socket", require "moonport.task"
+      for index = 1, 10 do
+        task.spawn(function() socket.resolve("name" .. index .. ".test") end)
+      end
+      print(table.concat(assert(socket.resolve("twice.test")), " "))
+      print((select(2, socket.connect("localhost:1"))))
+      os.exit(0)
+    ]])
+    local result = shell.run(shell.words(prefix, server_program, "run", program))
+    assert.equal("127.0.0.1\nECONNREFUSED\n", result.stdout)
   end)
 end)

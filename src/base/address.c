@@ -213,55 +213,31 @@ void address_format(const struct address *address, char *out, size_t size) {
   (void)snprintf(out, size, form, scheme, address->host, (unsigned)address->port);
 }
 
-static int resolve_unix(const struct address *address, struct sockaddr_storage *out,
-                        socklen_t *sizes) {
+static void fill_unix(const struct address *address, struct sockaddr_storage *out,
+                      socklen_t *size) {
   struct sockaddr_un *sa = (struct sockaddr_un *)out;
   size_t path_size = strlen(address->path) + 1;
   static_assert(sizeof sa->sun_path >= ADDRESS_PATH_MAX, "a path that parsed must fit");
   memset(out, 0, sizeof *out);
   sa->sun_family = AF_UNIX;
   memcpy(sa->sun_path, address->path, path_size);
-  sizes[0] = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_size);
-  return 1;
+  *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_size);
 }
 
-/* Resolvers repeat an address, for example when /etc/hosts names it twice. */
-static bool is_known(const struct sockaddr_storage *found, const struct sockaddr_storage *known,
-                     int count) {
-  for (int i = 0; i < count; i++) {
-    if (memcmp(found, &known[i], sizeof *found) == 0) {
-      return true;
-    }
+int address_numeric(const struct address *address, struct sockaddr_storage *out, socklen_t *size) {
+  if (address->kind == ADDRESS_UNIX) {
+    fill_unix(address, out, size);
+    return 0;
   }
-  return false;
-}
-
-static void describe_resolver_error(const struct address *address, int rc, char *error,
-                                    size_t error_size) {
-  const char *why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-  const char *advice = rc == EAI_AGAIN ? "check that this machine reaches its name server"
-                                       : "check the spelling, or write the address in numbers";
-  (void)snprintf(error, error_size, "host \"%s\" does not resolve (%s): %s", address->host, why,
-                 advice);
-}
-
-static int ask(const struct address *address, int flags, struct addrinfo **out) {
   char port[8];
   (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
   const struct addrinfo hints = {
       .ai_family = AF_UNSPEC,
       .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
-      .ai_flags = AI_NUMERICSERV | flags,
+      .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST,
   };
-  return getaddrinfo(address->host, port, &hints, out);
-}
-
-int address_numeric(const struct address *address, struct sockaddr_storage *out, socklen_t *size) {
-  if (address->kind == ADDRESS_UNIX) {
-    return resolve_unix(address, out, size) == 1 ? 0 : -1;
-  }
   struct addrinfo *list = NULL;
-  if (ask(address, AI_NUMERICHOST, &list) != 0) {
+  if (getaddrinfo(address->host, port, &hints, &list) != 0) {
     return -1;
   }
   memset(out, 0, sizeof *out);
@@ -269,33 +245,6 @@ int address_numeric(const struct address *address, struct sockaddr_storage *out,
   *size = list->ai_addrlen;
   freeaddrinfo(list);
   return 0;
-}
-
-int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
-                    int max, char *error, size_t error_size) {
-  assert(max >= 1);
-  if (address->kind == ADDRESS_UNIX) {
-    return resolve_unix(address, out, sizes);
-  }
-  struct addrinfo *list = NULL;
-  int rc = ask(address, 0, &list);
-  if (rc != 0) {
-    describe_resolver_error(address, rc, error, error_size);
-    return -1;
-  }
-  int count = 0;
-  for (const struct addrinfo *item = list; item != NULL && count < max; item = item->ai_next) {
-    struct sockaddr_storage found = {0};
-    memcpy(&found, item->ai_addr, item->ai_addrlen);
-    if (!is_known(&found, out, count)) {
-      out[count] = found;
-      sizes[count] = item->ai_addrlen;
-      count++;
-    }
-  }
-  freeaddrinfo(list);
-  assert(count >= 1);
-  return count;
 }
 
 /* An abstract name is any bytes, NUL too: two names must not read as one. */

@@ -35,12 +35,6 @@ int address_parse(const char *text, const char *default_host, struct address *ou
 /* Writes "tcp://127.0.0.1:12345", "tcp://[::1]:7000" or "unix:///run/x.sock"; always terminated. */
 void address_format(const struct address *address, char *out, size_t size);
 
-/* Asks the resolver (and waits for it) for every address of the host, each once, at most `max`.
- * An ADDRESS_UNIX gives its one sockaddr_un.
- * Returns how many, at least 1; or -1 with a sentence in `error`: the host and what to do. */
-int address_resolve(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
-                    int max, char *error, size_t error_size);
-
 /* Without asking anybody: for a host in numbers, or an ADDRESS_UNIX. -1 when the host is a name. */
 int address_numeric(const struct address *address, struct sockaddr_storage *out, socklen_t *size);
 

@@ -87,6 +87,37 @@ static void look_at_backlog(struct doctor *doctor) {
   }
 }
 
+/* Names are looked up in /etc/hosts and by asking name servers, whatever else there may be. */
+static void look_at_names(struct doctor *doctor) {
+  char line[256];
+  char others[128] = "";
+  FILE *file = fopen("/etc/nsswitch.conf", "re");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    if (strncmp(line, "hosts:", 6) != 0) {
+      continue;
+    }
+    for (char *rest, *word = strtok_r(line + 6, " \t\n", &rest); word != NULL && word[0] != '#';
+         word = strtok_r(NULL, " \t\n", &rest)) {
+      if (word[0] != '[' && strcmp(word, "files") != 0 && strcmp(word, "dns") != 0) {
+        size_t used = strlen(others);
+        (void)snprintf(others + used, sizeof others - used, "%s%s", used > 0 ? ", " : "", word);
+      }
+    }
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  if (others[0] != '\0') {
+    doctor_say(
+        doctor, FINDING_WARNING,
+        "names are looked up in /etc/hosts and by DNS only: /etc/nsswitch.conf names %s too, "
+        "and what only those know is not found",
+        others);
+  } else {
+    doctor_say(doctor, FINDING_OK, "names are looked up in /etc/hosts and by DNS");
+  }
+}
+
 static void look_at_control(struct doctor *doctor) {
   struct control_address address;
   char error[512];
@@ -123,5 +154,6 @@ void doctor_look_at_machine(struct doctor *doctor) {
   look_at_networks(doctor);
   look_at_descriptors(doctor);
   look_at_backlog(doctor);
+  look_at_names(doctor);
   look_at_control(doctor);
 }

@@ -1,9 +1,12 @@
 /* cli/doctor_scripts.c — whether scripts load, where they would listen, and who could connect. */
+#include "api/runtime.h"
 #include "base/address.h"
 #include "base/grants.h"
 #include "base/reach.h"
 #include "cli/doctor.h"
 #include "cli/settings.h"
+#include "net/loop.h"
+#include "server/names.h"
 #include "server/script.h"
 
 #include <errno.h>
@@ -12,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <uv.h>
 
 #define ADDRESSES_MAX 16
 #define ERROR_SIZE_MAX 512
@@ -140,18 +144,38 @@ static void look_at_spot(struct doctor *doctor, const struct spot *spot) {
   }
 }
 
-static void look_at_address(struct doctor *doctor, const char *text) {
+/* What the host stands for, awaited; how many, or UV_E*. */
+static int find_addresses(struct net_loop *loop, const struct address *address,
+                          struct sockaddr_storage *found, socklen_t *sizes) {
+  struct names *names = names_new(loop, NULL, NULL);
+  if (names == NULL) {
+    return UV_ENOMEM;
+  }
+  int count = names_find(names, address, found, sizes, ADDRESSES_MAX);
+  while (count == UV_EAGAIN) {
+    uv_run(net_loop_uv(loop), UV_RUN_ONCE);
+    count = names_find(names, address, found, sizes, ADDRESSES_MAX);
+  }
+  names_free(names);
+  return count;
+}
+
+static void look_at_address(struct doctor *doctor, struct script *script, const char *text) {
   char error[ERROR_SIZE_MAX];
   struct address address;
   struct sockaddr_storage found[ADDRESSES_MAX];
   socklen_t sizes[ADDRESSES_MAX];
-  int count = -1;
   if (address_parse(text, options_string(doctor->call->options, "host"), &address, error,
-                    sizeof error) == 0) {
-    count = address_resolve(&address, found, sizes, ADDRESSES_MAX, error, sizeof error);
-  }
-  if (count < 0) {
+                    sizeof error) < 0) {
     doctor_say(doctor, FINDING_FAULT, "%s: %s", text, error);
+    return;
+  }
+  int count = find_addresses(script_runtime(script)->loop, &address, found, sizes);
+  if (count < 0) {
+    doctor_say(doctor, FINDING_FAULT,
+               "%s: host \"%s\" does not resolve (%s): check the spelling, or that this machine "
+               "reaches its name server",
+               text, address.host, uv_strerror(count));
   }
   for (int i = 0; i < count; i++) {
     const struct spot spot = {text, address.kind, (const struct sockaddr *)&found[i], sizes[i]};
@@ -174,10 +198,10 @@ static int look_at_script(void *context, struct script *script) {
     return -1;
   }
   for (size_t i = 0; listen == NULL && i < count; i++) {
-    look_at_address(doctor, addresses[i]);
+    look_at_address(doctor, script, addresses[i]);
   }
   if (listen != NULL) {
-    look_at_address(doctor, listen);
+    look_at_address(doctor, script, listen);
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "net/conn_state.h"
 #include "net/listener.h"
+#include "net/resolve.h"
 #include "net/wheel.h"
 
 #include <assert.h>
@@ -44,6 +45,7 @@ void net_loop_free(struct net_loop *loop) {
   uv_close((uv_handle_t *)&loop->starved_timer, NULL);
   uv_close((uv_handle_t *)&loop->trim_timer, NULL);
   turn_close(&loop->turn);
+  if (loop->resolver) resolver_close(loop->resolver);
   /* More than once: a uv_stop() of late ends a run at once. */
   do {
     uv_run(&loop->uv, UV_RUN_DEFAULT);

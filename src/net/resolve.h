@@ -5,21 +5,23 @@
 #include <sys/socket.h>
 
 struct net_loop;
-struct resolve; /* opaque; gone when on_done is called, or after net_resolve_cancel() */
+struct resolve;  /* opaque; gone when on_done is called, or after net_resolve_cancel() */
+struct resolver; /* opaque; a loop's own, from its first lookup to its end */
 
 enum { RESOLVE_ADDRESSES_MAX = 16 };
 
-/* Asks the system's resolver, in a thread of libuv's pool. on_done comes from the loop, once: with
+/* Looks in /etc/hosts and asks the name servers of /etc/resolv.conf; an address in numbers is its
+ * own answer. No lookup waits for another. on_done comes from the loop, in a later turn, once: with
  * `count` addresses, each once, or with 0 and a negative UV_EAI_*.
  * Returns 0 and *out, or a negative UV_E*, and then on_done is not called. */
 int net_resolve(struct net_loop *loop, const char *host, unsigned port,
                 void (*on_done)(void *owner, const struct sockaddr_storage *addresses, int count,
                                 int rc),
                 void *owner, struct resolve **out);
-/* How many are under way, cancelled ones too: a thread that asks a dead name server cannot be
- * stopped, and libuv waits for it when the process ends by exit(). */
-unsigned net_resolving(const struct net_loop *loop);
 /* on_done will not be called. */
 void net_resolve_cancel(struct resolve *resolve);
+
+/* net_loop_free() calls it. What is still under way is cancelled. */
+void resolver_close(struct resolver *resolver);
 
 #endif

@@ -35,8 +35,10 @@ void listen_set_init(struct listen_set *set, struct runtime *runtime,
  * and looks up nothing. */
 int listen_set_check(struct listen_set *set, const struct service *service,
                      const char *const *addresses, size_t count);
+/* Begins to look up the hosts among the addresses; true: some answer is not there yet. */
+bool listen_set_awaits_names(struct listen_set *set, const char *const *addresses, size_t count);
 /* Opens a socket for each address, and each address that a name stands for, where none is open. What
- * is open goes on as before. 0, or -1 after each fault was logged with what to do; then nothing
+ * is open goes on as before; no name is awaited. 0, or -1 after each fault was logged with what to do; then nothing
  * has changed. */
 int listen_set_prepare(struct listen_set *set, const struct service *service,
                        const char *const *addresses, size_t count);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "net/listener.h"
 #include "server/activation.h"
+#include "server/names.h"
 #include "server/script.h"
 
 #include <netinet/in.h>
@@ -224,20 +225,45 @@ int listen_set_check(struct listen_set *set, const struct service *service,
   return rc;
 }
 
+/* What the supervisor opened for it, or what its host stands for; how many, or UV_E*. */
+static int find_addresses(struct listen_set *set, const struct address *address,
+                          struct sockaddr_storage *found, socklen_t *sizes) {
+  const struct script_options *options = set->options;
+  int count = activation_find(options->activation, address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
+  if (count > 0) return count;
+  return names_find(options->names, address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
+}
+
+bool listen_set_awaits_names(struct listen_set *set, const char *const *addresses, size_t count) {
+  bool awaits = false;
+  for (size_t i = 0; i < count; i++) {
+    struct address address;
+    struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
+    socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
+    char error[512];
+    if (address_parse(addresses[i], set->options->host, &address, error, sizeof error) < 0)
+      continue;
+    if (find_addresses(set, &address, found, sizes) == UV_EAGAIN) awaits = true;
+  }
+  return awaits;
+}
+
+static void fail_name(struct listen_set *set, const char *text, const char *host, int rc) {
+  const char *advice = rc == UV_EAI_AGAIN ? "check that this machine reaches its name server"
+                                          : "check the spelling, or write the address in numbers";
+  runtime_fault(set->runtime, "cannot listen on %s: host \"%s\" does not resolve (%s): %s", text,
+                host, uv_strerror(rc), advice);
+}
+
 static int open_address(struct listen_set *set, const struct service *service, const char *text) {
   struct address address;
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
   struct target targets[SOCKETS_PER_ADDRESS_MAX];
-  char error[512];
   if (read_address(set, service, text, &address) < 0) return -1;
-  int count =
-      activation_find(set->options->activation, &address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
-  if (count == 0) {
-    count = address_resolve(&address, found, sizes, SOCKETS_PER_ADDRESS_MAX, error, sizeof error);
-  }
+  int count = find_addresses(set, &address, found, sizes);
   if (count < 0) {
-    runtime_fault(set->runtime, "cannot listen on %s: %s", text, error);
+    fail_name(set, text, address.host, count);
     return -1;
   }
   for (int i = 0; i < count; i++) {

@@ -16,7 +16,7 @@ static bool is_loopback(const char *listener) {
   socklen_t size;
   char error[256];
   if (address_parse(listener, "", &address, error, sizeof error) < 0) return false;
-  if (address_resolve(&address, &found, &size, 1, error, sizeof error) < 1) return false;
+  if (address_numeric(&address, &found, &size) < 0) return false;
   return reach_of((const struct sockaddr *)&found) == REACH_LOOPBACK;
 }
 

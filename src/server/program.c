@@ -9,7 +9,6 @@
 #include "api/tell.h"
 #include "base/signals.h"
 #include "net/loop.h"
-#include "net/resolve.h"
 #include "server/script.h"
 #include "vm/loader.h"
 
@@ -107,7 +106,6 @@ static void on_exit_called(void *context, int code) {
   net_loop_flush(program->loop);
   fflush(stdout);
   log_free(program->options->log);
-  if (net_resolving(program->loop) > 0) _exit(code);
   exit(code);
 }
 
@@ -171,7 +169,6 @@ int program_run(const struct program_options *options) {
   run_to_end(&program);
   close_connections(&program);
   script_free(program.script);
-  if (net_resolving(program.loop) > 0) on_exit_called(&program, program.failed);
   net_loop_free(program.loop);
   return program.failed ? 1 : 0;
 }

@@ -52,23 +52,31 @@ static struct script *find(const struct server *server, const char *path) {
   return NULL;
 }
 
-/* As its trial says: what is refused may be mended in any file that it read. */
-static bool load(struct server *server, struct script *script) {
-  const struct candidate *candidate = reload_round_find(server, script_path(script));
-  if (!candidate || !candidate->refusal) return script_reload(script) == 0;
+/* As its trial says: what is refused may be mended in any file that it read. 0, or a negative UV_E*;
+ * UV_EAGAIN: later in this round. */
+static int load(struct server *server, struct script *script) {
+  struct candidate *candidate = reload_round_find(server, script_path(script));
+  if (!candidate || !candidate->refusal) {
+    int rc = script_reload(script);
+    if (candidate) candidate->is_done = rc != UV_EAGAIN;
+    return rc;
+  }
   struct source *sources = NULL;
   size_t count = 0;
   reload_round_take_sources(server, script_path(script), &sources, &count);
   script_refuse(script, candidate->refusal, candidate->error, sources, count);
-  return false;
+  candidate->is_done = true;
+  return -1;
 }
 
 /* True when it is in force. */
 static bool reload(struct server *server, struct script *script) {
+  int rc = load(server, script);
+  script_set_due(script, rc == UV_EAGAIN);
+  if (rc == UV_EAGAIN) return false;
   server_sources_changed(server);
-  bool done = load(server, script);
-  tell(server, script, done ? RELOAD_RELOADED : RELOAD_FAILED);
-  return done;
+  tell(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  return rc == 0;
 }
 
 static size_t count_staying(const struct server *server) {
@@ -93,8 +101,14 @@ static void add(struct server *server, const char *path) {
     if (script) script_free(script);
     return;
   }
+  int rc = load(server, script);
+  if (rc == UV_EAGAIN) {
+    server->script_count--;
+    script_free(script); /* as if it had not been found yet */
+    return;
+  }
   server_sources_changed(server);
-  tell(server, script, load(server, script) ? RELOAD_ADDED : RELOAD_FAILED);
+  tell(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
 static bool is_among(const struct script_paths *paths, const char *path) {
@@ -131,7 +145,8 @@ static bool reload_candidates(struct server *server) {
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    bool concerned = reload_round_find(server, script_path(script)) != NULL;
+    const struct candidate *candidate = reload_round_find(server, script_path(script));
+    bool concerned = candidate && !candidate->is_done;
     if (concerned && !script_is_leaving(script) && reload(server, script)) any = true;
   }
   return any;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/names.h"
 #include "server/scan.h"
 #include "server/trial.h"
 
@@ -42,7 +43,7 @@ static struct candidate *find(const struct reload_round *round, const char *path
   return NULL;
 }
 
-const struct candidate *reload_round_find(const struct server *server, const char *path) {
+struct candidate *reload_round_find(const struct server *server, const char *path) {
   return find(&server->round, path);
 }
 
@@ -280,6 +281,8 @@ static void finish(struct server *server) {
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   reload_apply(server);
   (void)net_loop_refill_spares(server->loop);
+  if (names_are_pending(server->names)) return; /* then those that listen on them are loaded */
+  names_forget(server->names);
   look_after_starved(server);
   empty(round);
   round->is_open = false;
@@ -296,6 +299,11 @@ void reload_round_go_on(struct server *server) {
   if (!try_them(server)) finish(server);
 }
 
+void reload_round_on_names(void *context) {
+  struct server *server = context;
+  if (server->round.is_open) reload_round_go_on(server);
+}
+
 void reload_round_init(struct server *server) {
   struct reload_round *round = &server->round;
   list_init(&round->waiters);
@@ -308,6 +316,7 @@ void reload_round_stop(struct server *server) {
   uv_timer_stop(&round->again);
   if (round->trial) trial_end(round->trial);
   round->trial = NULL;
+  names_forget(server->names);
   empty(round);
   round->is_open = round->is_told = false;
   tell_waiters(round);

@@ -16,6 +16,7 @@ struct trial;
 struct candidate {
   char *path;
   bool is_tried;
+  bool is_done; /* loaded, or refused, in this round */
   char *refusal;          /* why it must not be loaded; NULL: it may be */
   int error;              /* the errno, when it is not to blame for that; or 0 */
   struct source *sources; /* what it consisted of when it was tried */
@@ -45,6 +46,7 @@ struct reload_round {
 void reload_round_init(struct server *server); /* with the loop */
 /* Does what is due, now or when it was tried. */
 void reload_round_go_on(struct server *server);
+void reload_round_on_names(void *context); /* a struct server: hosts have been looked up */
 /* Gives up what is under way. Whoever waits is told so. */
 void reload_round_stop(struct server *server);
 void reload_round_close(struct server *server); /* after that, with the loop */
@@ -52,7 +54,7 @@ void reload_round_close(struct server *server); /* after that, with the loop */
 void reload_round_take_sources(struct server *server, const char *path, struct source **out,
                                size_t *count);
 /* Of this round; NULL: it is not to be loaded. */
-const struct candidate *reload_round_find(const struct server *server, const char *path);
+struct candidate *reload_round_find(const struct server *server, const char *path);
 
 /* server/reload.c: takes on what the round found, between two events. */
 void reload_apply(struct server *server);

@@ -38,6 +38,7 @@ struct script_options {
   const char *(*who_listens)(void *context, const char *name);
   /* A script has read another file, or looked for it in vain; NULL: nobody cares. */
   void (*on_source)(void *context, const struct source *source);
+  struct names *names;                   /* of the hosts in `listen` */
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
 };
@@ -48,10 +49,14 @@ struct script *script_load(const char *path, const struct script_options *option
  * says, unless it is NULL. NULL when memory is out. */
 struct script *script_new_later(const char *path, const struct script_options *options,
                                 const char *listen);
-/* Listens where the loaded script says, or at `listen` unless that is NULL (and kept), and puts it in
- * force. 0, or -1 after each fault was logged: it can only be freed then. */
-int script_start(struct script *script, const char *listen);
-/* Loads it, as a new version, and puts it in force. -1 after each fault was logged: nothing has changed then. */
+/* It is to listen where the loaded script says, or at `listen` unless that is NULL (and kept). True:
+ * a host among the addresses is being looked up; script_start() waits for none. */
+bool script_awaits_names(struct script *script, const char *listen);
+/* Listens there, and puts it in force. 0, or -1 after each fault was logged: it can only be freed then. */
+int script_start(struct script *script);
+/* Loads it, as a new version, and puts it in force. -1 after each fault was logged, or UV_EAGAIN: a
+ * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
+ * has changed then. */
 int script_reload(struct script *script);
 /* Does not load what is there now, and says why (`reason` follows its path). What it would read are
  * `count` sources, which are taken over. `error` is the errno when the script is not to blame. */

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 void script_forget_failure(struct script *script) {
   free(script->error);
@@ -47,14 +48,24 @@ static struct version *load(struct script *script) {
   return NULL;
 }
 
+/* Where `version` listens. */
+static const char *const *addresses_of(const struct script *script, const struct version *version,
+                                       size_t *count) {
+  *count = script->listen ? 1 : version->service.listen_count;
+  return script->listen ? &script->listen : (const char *const *)version->service.listen;
+}
+
+static bool awaits_names(struct script *script, const struct version *version) {
+  size_t count;
+  const char *const *addresses = addresses_of(script, version, &count);
+  return listen_set_awaits_names(&script->listeners, addresses, count);
+}
+
 /* Opens the sockets that `version` wants and has not; -1 after each fault was logged. */
 static int prepare_listeners(struct script *script, const struct version *version) {
-  const struct service *service = &version->service;
-  if (script->listen) {
-    return listen_set_prepare(&script->listeners, service, &script->listen, 1);
-  }
-  return listen_set_prepare(&script->listeners, service, (const char *const *)service->listen,
-                            service->listen_count);
+  size_t count;
+  const char *const *addresses = addresses_of(script, version, &count);
+  return listen_set_prepare(&script->listeners, &version->service, addresses, count);
 }
 
 /* Between two events: what the next one finds is the new version. */
@@ -88,9 +99,13 @@ struct script *script_new_later(const char *path, const struct script_options *o
   return script;
 }
 
-int script_start(struct script *script, const char *listen) {
-  struct version *version = script->loaded;
+bool script_awaits_names(struct script *script, const char *listen) {
   script->listen = listen;
+  return awaits_names(script, script->loaded);
+}
+
+int script_start(struct script *script) {
+  struct version *version = script->loaded;
   if (prepare_listeners(script, version) < 0) return -1;
   script->loaded = NULL;
   return swap(script, version) ? 0 : -1;
@@ -118,6 +133,10 @@ void script_refuse(struct script *script, const char *reason, int error, struct 
 
 int script_reload(struct script *script) {
   struct version *version = load(script);
+  if (version && awaits_names(script, version)) {
+    version_free(version);
+    return UV_EAGAIN;
+  }
   if (version && prepare_listeners(script, version) < 0) {
     remember_failure(script, version);
     script->lacks_address = true;

@@ -14,6 +14,7 @@
 #include "server/control.h"
 #include "server/held_up.h"
 #include "server/loopback.h"
+#include "server/names.h"
 #include "server/notify.h"
 #include "server/paths.h"
 #include "server/signals.h"
@@ -260,7 +261,8 @@ static int server_load(const struct server_options *options, struct server **out
   if (server->loop) net_loop_bound_output(server->loop, options->output_bytes_max);
   server->watchdog = vm_watchdog_new(&held_up_events, server);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
-  if (!server->turn || !server->watchdog || open_handles(server) < 0) {
+  if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
+  if (!server->turn || !server->watchdog || !server->names || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -272,6 +274,7 @@ static int server_load(const struct server_options *options, struct server **out
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
+      .names = server->names,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,
@@ -288,6 +291,17 @@ static int server_load(const struct server_options *options, struct server **out
   return rc;
 }
 
+/* A signal ends the wait, and the server with it. */
+static void await_names(struct server *server, const char *listen) {
+  bool awaits = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_awaits_names(server->scripts[i], listen)) awaits = true;
+  }
+  while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
+    uv_run(net_loop_uv(server->loop), UV_RUN_ONCE);
+  }
+}
+
 static int listen_all(struct server *server) {
   const char *listen = server->options.listen;
   if (listen && server->script_count != 1) {
@@ -297,9 +311,11 @@ static int listen_all(struct server *server) {
     return -2;
   }
   int rc = 0;
-  for (size_t i = 0; i < server->script_count; i++) {
-    if (script_start(server->scripts[i], listen) < 0) rc = -1;
+  await_names(server, listen);
+  for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
+    if (script_start(server->scripts[i]) < 0) rc = -1;
   }
+  names_forget(server->names);
   if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
@@ -321,7 +337,8 @@ int server_open(const struct server_options *options, struct server **out) {
 }
 
 int server_run(struct server *server) {
-  notify_ready(&server->notify);
+  if (server->phase == SERVING) notify_ready(&server->notify);
+  stop_when_drained(server); /* a signal may have come before it listened */
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   held_up_bound_closing(server);
   size_t cut_off = 0;
@@ -344,6 +361,7 @@ void server_free(struct server *server) {
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
+    if (server->names) names_free(server->names);
     if (server->turn) net_defer_close(server->turn);
     net_loop_free(server->loop);
   }

@@ -13,6 +13,7 @@
 
 struct activation;
 struct control;
+struct names;
 struct net_defer;
 struct watch;
 struct watch_change;
@@ -27,6 +28,7 @@ struct server {
   bool freeing;                  /* scripts go one after the other: none is to be looked at */
   struct control *control;       /* NULL: none */
   struct activation *activation; /* NULL: the supervisor opened no socket */
+  struct names *names;           /* of the hosts that scripts listen on */
   struct notify notify;
   struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */

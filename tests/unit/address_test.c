@@ -100,26 +100,6 @@ static void keeps_to_the_limits(void) {
   CHECK_NUMBER(strlen(error), 7);
 }
 
-static void resolves_each_address_once(void) {
-  struct address address;
-  struct sockaddr_storage found[8];
-  socklen_t sizes[8];
-  char error[ERROR_SIZE];
-  char text[ADDRESS_TEXT_MAX];
-  CHECK_NUMBER(address_parse("127.0.0.1:80", "h", &address, error, sizeof error), 0);
-  CHECK_NUMBER(address_resolve(&address, found, sizes, 8, error, sizeof error), 1);
-  address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
-  CHECK_TEXT(text, "127.0.0.1:80");
-  CHECK_NUMBER(address_parse("[::1]:7", "h", &address, error, sizeof error), 0);
-  CHECK_NUMBER(address_resolve(&address, found, sizes, 8, error, sizeof error), 1);
-  address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
-  CHECK_TEXT(text, "[::1]:7");
-  CHECK_NUMBER(address_parse("localhost:80", "h", &address, error, sizeof error), 0);
-  int count = address_resolve(&address, found, sizes, 8, error, sizeof error);
-  CHECK(count >= 1 && count <= 2);
-  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), 1);
-}
-
 static void asks_nobody_for_numbers(void) {
   const char *const texts[] = {"127.0.0.1:80", "[::1]:7", "unix:/run/x.sock", "unix:////x"};
   struct address address;
@@ -137,17 +117,6 @@ static void asks_nobody_for_numbers(void) {
   CHECK_NUMBER(address_numeric(&address, &found, &size), -1);
 }
 
-static void says_which_host_does_not_resolve(void) {
-  struct address address;
-  struct sockaddr_storage found[1];
-  socklen_t sizes[1];
-  char error[ERROR_SIZE];
-  /* 999 is in no IPv4 address, and RFC 6761 keeps .invalid free of names. */
-  CHECK_NUMBER(address_parse("999.invalid:80", "h", &address, error, sizeof error), 0);
-  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), -1);
-  CHECK_CONTAINS(error, "host \"999.invalid\" does not resolve");
-}
-
 static void shows_unix_peers(void) {
   struct address address;
   struct sockaddr_storage found[1];
@@ -155,7 +124,7 @@ static void shows_unix_peers(void) {
   char error[ERROR_SIZE];
   char text[ADDRESS_TEXT_MAX];
   CHECK_NUMBER(address_parse("unix:///run/x.sock", "h", &address, error, sizeof error), 0);
-  CHECK_NUMBER(address_resolve(&address, found, sizes, 1, error, sizeof error), 1);
+  CHECK_NUMBER(address_numeric(&address, found, sizes), 0);
   address_from_sockaddr((struct sockaddr *)&found[0], sizes[0], text, sizeof text);
   CHECK_TEXT(text, "unix:/run/x.sock");
   address_from_sockaddr((struct sockaddr *)&found[0], sizeof(sa_family_t), text, sizeof text);
@@ -216,9 +185,7 @@ static const struct check_case cases[] = {
     {"an address without a host gets the default one", fills_in_the_default_host},
     {"a wrong address is told what to write instead", says_what_to_write_instead},
     {"hosts, paths and messages keep to their limits", keeps_to_the_limits},
-    {"the resolver gives each address once", resolves_each_address_once},
     {"an address in numbers needs no resolver, and a name does", asks_nobody_for_numbers},
-    {"a host that does not resolve is named", says_which_host_does_not_resolve},
     {"peers on Unix sockets are shown, named or not", shows_unix_peers},
     {"an address prints as what reads as the same", prints_what_it_reads},
     {"names of odd bytes are shown, each as another text", shows_odd_names},

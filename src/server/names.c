@@ -1,0 +1,110 @@
+/* server/names.c — the hosts that scripts listen on, looked up beside the loop. Knows no script. */
+#include "server/names.h"
+
+#include "base/address.h"
+#include "base/list.h"
+#include "net/resolve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+struct names {
+  struct net_loop *loop;
+  void (*on_settled)(void *context);
+  void *context;
+  struct list hosts; /* struct host */
+  unsigned count;
+  unsigned pending;
+};
+
+struct host {
+  struct list link;
+  struct names *names;
+  struct resolve *resolving; /* NULL: it is known */
+  struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
+  int count;
+  int rc;
+  char name[ADDRESS_HOST_MAX];
+};
+
+struct names *names_new(struct net_loop *loop, void (*on_settled)(void *context), void *context) {
+  struct names *names = calloc(1, sizeof *names);
+  if (!names) return NULL;
+  names->loop = loop;
+  names->on_settled = on_settled;
+  names->context = context;
+  list_init(&names->hosts);
+  return names;
+}
+
+static void on_resolved(void *owner, const struct sockaddr_storage *addresses, int count, int rc) {
+  struct host *host = owner;
+  struct names *names = host->names;
+  host->resolving = NULL;
+  host->rc = rc;
+  host->count = count;
+  memcpy(host->addresses, addresses, (size_t)count * sizeof *addresses);
+  if (--names->pending == 0 && names->on_settled) names->on_settled(names->context);
+}
+
+static struct host *find(const struct names *names, const char *name) {
+  for (struct list *link = names->hosts.next; link != &names->hosts; link = link->next) {
+    struct host *host = LIST_ELEMENT(link, struct host, link);
+    if (strcmp(host->name, name) == 0) return host;
+  }
+  return NULL;
+}
+
+/* UV_EAGAIN, or UV_E* when it cannot be looked up. */
+static int look_up(struct names *names, const char *name) {
+  if (names->count == NAMES_MAX) return UV_EAI_FAIL;
+  struct host *host = calloc(1, sizeof *host);
+  if (!host) return UV_ENOMEM;
+  host->names = names;
+  strcpy(host->name, name); /* an address holds it: no longer than ADDRESS_HOST_MAX */
+  int rc = net_resolve(names->loop, name, 0, on_resolved, host, &host->resolving);
+  if (rc < 0) {
+    free(host);
+    return rc;
+  }
+  list_append(&names->hosts, &host->link);
+  names->count++;
+  names->pending++;
+  return UV_EAGAIN;
+}
+
+int names_find(struct names *names, const struct address *address, struct sockaddr_storage *out,
+               socklen_t *sizes, int max) {
+  if (address_numeric(address, out, sizes) == 0) return 1;
+  struct host *host = find(names, address->host);
+  if (!host) return look_up(names, address->host);
+  if (host->resolving) return UV_EAGAIN;
+  if (host->rc < 0) return host->rc;
+  int count = host->count < max ? host->count : max;
+  for (int i = 0; i < count; i++) {
+    out[i] = host->addresses[i];
+    address_set_port((struct sockaddr *)&out[i], address->port);
+    sizes[i] = address_size((struct sockaddr *)&out[i]);
+  }
+  return count;
+}
+
+bool names_are_pending(const struct names *names) {
+  return names->pending > 0;
+}
+
+void names_forget(struct names *names) {
+  while (!list_empty(&names->hosts)) {
+    struct host *host = LIST_ELEMENT(names->hosts.next, struct host, link);
+    if (host->resolving) net_resolve_cancel(host->resolving);
+    list_remove(&host->link);
+    free(host);
+  }
+  names->count = names->pending = 0;
+}
+
+void names_free(struct names *names) {
+  names_forget(names);
+  free(names);
+}
