@@ -153,7 +153,8 @@ static void report(struct vm_task *task, int rc, bool overdue) {
   lua_State *L = task->vm->L;
   struct description description = {task, rc};
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
-  struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
+  struct vm_failure failure = {
+      .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, &description);
   vm_watch_begin(task->vm, L);
