@@ -45,6 +45,44 @@ describe("the processor budget", function()
     end)
   end
 
+  -- The budget ended the description with the __tostring: "(no message …)", with no line at all.
+  it("that ends the text of an error leaves its line, and the traceback of the error", function()
+    local server = start(moonport, 100)
+    server:allow_log("__tostring raised")
+    local peer = server:connect()
+    peer:send([[
+      local function fail() error(setmetatable({}, { __tostring = function()
+        while true do end
+      end })) end
+      fail()
+    ]])
+    assert.equal("", peer:receive_all())
+    local record = server:expect_log("^%(a table as error value, and its __tostring raised: " ..
+      "told:2: used more than limits%.cpu_ms = 100 of processor time%)$")
+    assert.matches("told:1: in .*'fail'.*told:4: in ", record.traceback)
+    assert_serves(server)
+  end)
+
+  -- They run in the midst of the rules by which the service is read, which were blamed.
+  it("names the author's line when finalizers use it up while moonport's own code runs", function()
+    local path = moonport:directory():write("test.lua", [[
+      local service = { on_data = print, listen = "127.0.0.1:0" }
+      collectgarbage("stop")
+      for _ = 1, 3 do
+        setmetatable({}, { __gc = function()
+          while true do end
+        end })
+      end
+      collectgarbage("incremental", 100, 400, 63) -- all of a cycle in the next step
+      collectgarbage("restart")
+      return service
+    ]])
+    local result = moonport:run({ "check", path })
+    assert.equal(1, result.code)
+    assert.matches("/test%.lua:5: used more than limits%.cpu_ms", result.log[#result.log].message)
+    assert.not_matches("service%.lua", result.stderr)
+  end)
+
   -- A look turns hooks on while finalizers run; one in C that is ended before its first line would
   -- leave what it has open for ever.
   it("lets finalizers in C give back what they have", function()

@@ -6,13 +6,15 @@ local luasocket = require "socket"
 local rig = require "tests.support.rig"
 local uv = require "luv"
 
--- Tells what each call that the script lists came to: `> name: true`, or the message.
+-- Tells what each call that the script lists came to: `> name: true`, or the message. With
+-- `tells_raised`, "raised: " is before that of an error.
 local reports = [[
 local socket = require "moonport.socket"
 local function try(name, f, ...)
   local results = table.pack(pcall(f, ...))
   local failed = not results[1] or results[2] == nil
-  print("> " .. name .. ": " .. (failed and tostring(results[results.n]) or "true"))
+  local text = failed and tostring(results[results.n]) or "true"
+  print("> " .. name .. ": " .. (tells_raised and not results[1] and "raised: " or "") .. text)
   return results[2]
 end
 local here = %q
@@ -98,6 +100,31 @@ describe("With --allow", function()
     local file = assert(io.open(data))
     assert.equal("text", file:read("a"))
     file:close()
+  end)
+
+  -- It depends on the operator, as a file's mode does, and is no misuse: some of them raised.
+  it("none, a call is refused in the way in which it fails anyway", function()
+    local told = told_by_check({ "none" }, [[
+      tells_raised = true
+      try("open", io.open, "/etc/passwd") try("popen", io.popen, "true")
+      try("tmpfile", io.tmpfile) try("execute", os.execute, "true")
+      try("remove", os.remove, "/etc/passwd") try("rename", os.rename, "/etc/passwd", "x")
+      try("loadfile", loadfile, "/etc/passwd") try("searchpath", package.searchpath, "x", "?")
+      try("connect", socket.connect, "127.0.0.1:1") try("resolve", socket.resolve, "localhost")
+      try("getenv", os.getenv, "HOME") try("tmpname", os.tmpname)
+      try("lines", io.lines, "/etc/passwd") try("input", io.input, "/etc/passwd")
+      try("output", io.output, "/etc/x") try("dofile", dofile, "/etc/passwd")
+      try("require", require, "cjson")
+    ]])
+    local raised = { getenv = true, tmpname = true, lines = true, input = true, output = true,
+      dofile = true, require = true }
+    local count = 0
+    for name, text in pairs(told) do
+      assert.matches("not allowed here: start with --allow ", text, 1, true, name)
+      assert.equal(raised[name] or false, text:find("^raised: ") ~= nil, name)
+      count = count + 1
+    end
+    assert.equal(17, count)
   end)
 
   it("io=, a script has the files below, wherever its path comes from, and no others", function()

@@ -6,6 +6,7 @@ local control = require "tests.support.control"
 local events = require "tests.support.events"
 local obeying = require "tests.support.obeying"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 local start, assert_serves = obeying.start, obeying.assert_serves
 
@@ -63,6 +64,56 @@ describe("a loop that is held up", function()
     for _, where in ipairs(places) do
       server:wait_for("was held up for .* in " .. where .. ", in os%.execute$")
     end
+  end)
+
+  -- These were "a finalizer": no task runs any more while they do.
+  it("is told of what is left of a handler or a task that has ended", function()
+    local server = moonport:start([[
+      local timer, task = require "moonport.timer", require "moonport.task"
+      local function sleep() os.execute("exec sleep 0.7") return "provoked" end
+      local slow = task.spawn(function()
+        local _ <close> = setmetatable({}, { __close = sleep })
+        timer.sleep(1000)
+      end)
+      return { on_data = function(_, data)
+        if data == "cancel" then return slow:cancel() end
+        error(setmetatable({}, { __tostring = sleep }))
+      end }
+    ]])
+    server:allow_log("provoked")
+    local peer = server:connect()
+    peer:send("cancel")
+    server:wait_for("was held up for .* in the __close of task %(.*:2%), in os%.execute$")
+    peer:send("x")
+    local record = server:wait_for("was held up for .* in the __tostring of an error of on_data " ..
+      "%(.*:2%), in os%.execute$")
+    assert.equal(1, record.conn)
+    server:wait_for("^provoked$")
+  end)
+
+  -- Only Lua's libraries were known by their names. An author's line does not call them here.
+  it("is told of functions and methods of moonport by their names", function()
+    if not shell.has("strace") then pending("needs strace") return end
+    -- The watchdog counts from its first look, which comes when the first call has returned.
+    local server = moonport:start([[
+      local socket = require "moonport.socket.core"
+      local calls = {
+        function() select(2, pcall(socket.bind, "127.0.0.1:0")):close() end,
+        function(conn) pcall(conn.getoption, conn, "keepalive") end,
+      }
+      return {
+        on_data = function(conn, data)
+          for _ = 1, 2 do calls[tonumber(data)](conn) end
+        end,
+      }
+    ]], { env = { ASAN_OPTIONS = "detect_leaks=0" }, prefix = { "strace", "-D", "-o", "/dev/null",
+      "-e", "trace=bind,getsockopt", "-e", "inject=bind:delay_enter=900000:when=2+",
+      "-e", "inject=getsockopt:delay_enter=900000" } })
+    local peer = server:connect()
+    peer:send("1")
+    server:wait_for("was held up for .* in on_data %(.*/test%.lua:3%), in socket%.bind$")
+    peer:send("2")
+    server:wait_for("was held up for .* in on_data %(.*/test%.lua:4%), in conn:getoption$")
   end)
 
   it("is counted in status, and is an event", function()

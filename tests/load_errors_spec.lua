@@ -63,6 +63,19 @@ local faults = {
     script = 'return { limits = { write_queue = "lots" } }',
     told = "chat%.lua.*write_queue.*lots",
   },
+  ["a size that is too large"] = {
+    script = 'return { limits = { memory = "9999999999G" } }',
+    told = 'chat%.lua:1: limits%.memory is "9999999999G", which is too large: ' ..
+      'write at most "8388608G"',
+  },
+  ["a size in digits that is too large"] = {
+    script = "return { limits = { output = 1e17 } }",
+    told = 'chat%.lua:1: limits%.output is 1e%+17, which is too large: write at most "8388608G"',
+  },
+  ["a time that is too long"] = {
+    script = "return { timeouts = { first = math.huge } }",
+    told = "chat%.lua:1: timeouts%.first is inf, which is too large: write at most 3153600000",
+  },
   ["a limit below its least"] = {
     script = "return { limits = { connections = -1 } }",
     told = "chat%.lua.*connections",
@@ -234,6 +247,22 @@ describe("the command line", function()
       assert.equal(2, result.code)
       assert.matches(args[2]:gsub("%-", "%%-"), result.stderr)
     end
+  end)
+
+  -- It was told as a wrong format, which it is not.
+  it("with a time or a size that is too large names the most that is taken", function()
+    local path = moonport:directory():write("a.lua", "return { on_data = print }")
+    local function assert_told(told, args, env)
+      local result = moonport:run({ path, table.unpack(args) }, { env = env })
+      assert.equal(2, result.code)
+      assert.matches(told .. "\n", result.stderr, 1, true)
+    end
+    assert_told('--drain does not take "900000h", which is too large: write at most 876600h',
+      { "--drain", "900000h" })
+    assert_told('--output-max does not take "9999999999G", which is too large: write at most ' ..
+      "8589934591G", { "--output-max", "9999999999G" })
+    assert_told('MOONPORT_TRIAL does not take "99999999999999999999", which is too large: ' ..
+      "write at most 876600h", {}, { MOONPORT_TRIAL = "99999999999999999999" })
   end)
 
   it("with a malformed variable of the environment ends with 2 and names it", function()

@@ -8,6 +8,8 @@ local rig = require "tests.support.rig"
 
 local GOOD = [[return { on_data = function(conn, data) conn:send(%q .. data) end }]]
 
+local LIMITED = "return { limits = { %s }, on_data = function(conn) conn:send 'a1' end }"
+
 local function answering(name, before)
   return (before or "") .. "\n" .. GOOD:format(name)
 end
@@ -95,6 +97,48 @@ describe("a change that never comes to its end", function()
       lines[1].error)
     at.server:expect_log("by signal 11")
     reloading.ask(at.server:connect(), "1", "a1")
+  end)
+
+  -- One load less for everybody, and the loop is not held up: it was loaded once more only to meet
+  -- the same end.
+  local limited = {
+    ["limits.cpu_ms"] = { limits = "cpu_ms = 200", before = "while true do end",
+      message = "/test%.lua:2: used more than limits%.cpu_ms = 200 of processor time$" },
+    ["limits.memory"] = { limits = "memory = '4M'",
+      before = "local list = {} for i = 1, 1e7 do list[i] = i end",
+      message = "/test%.lua: not enough memory$" },
+  }
+  for name, case in pairs(limited) do
+    it("is refused by its trial when that meets " .. name .. ", and loaded no more", function()
+      local at = reloading.start(moonport, LIMITED:format(case.limits))
+      local mark = at.folder:join("mark")
+      at.server:allow_log("not reloaded: version 1 stays in force")
+      local marking = ("local f <close> = io.open(%q, 'a') f:write('x')\n"):format(mark)
+      at.folder:write("test.lua", answering("b", marking .. case.before))
+      local lines, last = control.ask(at.asked, "reload")
+      assert.is_false(last.ok)
+      assert.matches(case.message, lines[1].error)
+      local record = at.server:expect_log(case.message)
+      assert.matches("^stack traceback:.*test%.lua:2: in main chunk", record.traceback)
+      local file <close> = io.open(mark)
+      assert.equal("x", file:read("a"))
+      reloading.ask(at.server:connect(), "1", "a1")
+      at:reload(answering("c"))
+    end)
+  end
+
+  it("is loaded once more when it raises, which may differ, and shows what it printed", function()
+    local at = reloading.start(moonport, answering("a"))
+    local mark = at.folder:join("mark")
+    at.server:allow_log("not reloaded: version 1 stays in force")
+    at.folder:write("test.lua", answering("b", ([[
+      local file = io.open(%q, "r")
+      if not file then io.open(%q, "w"):close() print("> not yet") os.exit(1) end
+      print("> again")]]):format(mark, mark)))
+    at.version = at.version + 1
+    assert.is_true(select(2, control.ask(at.asked, "reload")).ok)
+    assert.same({ "again" }, at.server:wait_told("again"))
+    reloading.ask(at.server:connect(), "1", "b1")
   end)
 
   it("costs the scripts beside it only time, and is seen when a file of it is mended", function()

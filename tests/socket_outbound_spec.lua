@@ -4,6 +4,7 @@ local loop = require "tests.support.loop"
 local nginx = require "tests.support.nginx"
 local redis = require "tests.support.redis"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 describe("a service that asks another", function()
   local moonport = rig.new()
@@ -53,6 +54,31 @@ describe("a service that asks another", function()
     peer:send("x")
     assert.equal("done", peer:receive(4))
     assert.same({ "closed" }, backend:wait_told("closed"))
+  end)
+
+  -- They had the probes that libuv chooses, each second, and were given up much sooner.
+  it("has the probes of accepted connections on those that it makes", function()
+    if not shell.has("strace") then pending("needs strace") return end
+    local backend = moonport:start("return { on_data = print }")
+    local server, trace = moonport:start_traced("setsockopt", ([[
+      local socket = require "moonport.socket"
+      return { on_open = function(conn)
+        assert(socket.connect("%s")):close()
+        conn:close()
+      end }
+    ]]):format(backend:address():match("//(.*)$")))
+    assert.equal("", server:connect():receive_all())
+    server:stop()
+    local pattern = "setsockopt%((%d+), SOL_TCP, (TCP_KEEP%u+), %[(%d+)%]"
+    local by_fd, count = {}, 0
+    for fd, option, value in trace():gmatch(pattern) do
+      if not by_fd[fd] then by_fd[fd], count = {}, count + 1 end
+      by_fd[fd][option] = tonumber(value)
+    end
+    assert.equal(2, count) -- the listening socket, of which accepted ones inherit, and the other
+    for _, options in pairs(by_fd) do
+      assert.same({ TCP_KEEPIDLE = 60, TCP_KEEPINTVL = 10, TCP_KEEPCNT = 6 }, options)
+    end
   end)
 
   it("goes on with the others while one waits for its answer", function()

@@ -70,8 +70,10 @@ local function shown(value)
   return "a " .. type(value)
 end
 
--- A rule gives the value as C wants it, or nil and what is accepted.
----@alias moonport.service.Rule fun(value: any): any, string?
+local TOO_LARGE = ", which is too large"
+
+-- A rule gives the value as C wants it, or nil, what is accepted, and what else is to be said.
+---@alias moonport.service.Rule fun(value: any): any, string?, string?
 
 ---@return moonport.service.Rule
 local function integer_from(min, max)
@@ -84,18 +86,23 @@ end
 
 ---@type moonport.service.Rule
 local function size(value)
-  local number = type(value) == "number" and tointeger(value)
+  local number = type(value) == "number" and value
   if type(value) == "string" then
     local digits, unit = match(value, "^(%d+)([KMG]?)$")
-    number = digits and tointeger(tonumber(digits) * SIZE_UNITS[unit])
+    number = digits and tonumber(digits) * SIZE_UNITS[unit]
   end
-  if number and number >= 1 and number <= SIZE_MAX then return number end
+  if number and number > SIZE_MAX then return nil, [[at most "8388608G"]], TOO_LARGE end
+  local bytes = number and tointeger(number)
+  if bytes and bytes >= 1 then return bytes end
   return nil, [[bytes as a whole number, or a string like "64K", "1M", "2G"]]
 end
 
 ---@type moonport.service.Rule
 local function seconds(value)
-  if type(value) == "number" and value >= 0 and value <= SECONDS_MAX then
+  if type(value) == "number" and value > SECONDS_MAX then
+    return nil, format("at most %d, or 0 for never", SECONDS_MAX), TOO_LARGE
+  end
+  if type(value) == "number" and value >= 0 then
     local ms = floor(value * 1000 + 0.5)
     return value > 0 and ms == 0 and 1 or tointeger(ms)
   end
@@ -185,9 +192,10 @@ local function check_group(report, service, result, name, nearest)
   for key, rule in pairs(rules) do
     local value = given[key]
     if value == nil then value = rule[2] end
-    local checked, accepted = rule[1](value)
+    local checked, accepted, remark = rule[1](value)
     if accepted then
-      fault(report, key, value, "%s.%s is %s: write %s", name, key, shown(value), accepted)
+      fault(report, key, value, "%s.%s is %s%s: write %s", name, key, shown(value), remark or "",
+        accepted)
     end
     result[rule[3]] = checked
   end

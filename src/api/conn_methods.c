@@ -275,5 +275,5 @@ void api_set_conn_methods(lua_State *L) {
       {"getoption", l_getoption},
       {NULL, NULL},
   };
-  luaL_setfuncs(L, methods, 0);
+  api_set_functions(L, "conn:", methods);
 }

@@ -8,6 +8,7 @@
 #include "api/inbox.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -211,5 +212,5 @@ void api_set_conn_recv(lua_State *L) {
       {"recv_message", l_recv_message},
       {NULL, NULL},
   };
-  luaL_setfuncs(L, methods, 0);
+  api_set_functions(L, "conn:", methods);
 }

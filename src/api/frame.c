@@ -5,6 +5,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -191,9 +192,9 @@ int api_open_frame(lua_State *L) {
   static const luaL_Reg methods[] = {{"wrap", l_wrap}, {"split", l_split}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
   luaL_newmetatable(L, type_name);
-  luaL_newlib(L, methods);
+  api_new_library(L, "frame:", methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  luaL_newlib(L, functions);
+  api_new_library(L, "frame.", functions);
   return 1;
 }

@@ -49,6 +49,8 @@ struct runtime {
   int anchor_count;    /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
   void (*on_room)(void *context, const struct conn *gone);
+  /* A script met a limit while it was loaded; `fault` begins with its path. NULL: nobody cares. */
+  void (*on_limit)(void *context, const char *fault, const char *traceback);
   void *context;
 };
 

@@ -98,6 +98,6 @@ int api_open_server(lua_State *L) {
       {"stats", l_stats},
       {NULL, NULL},
   };
-  luaL_newlib(L, functions);
+  api_new_library(L, "server.", functions);
   return 1;
 }

@@ -177,6 +177,7 @@ static int load(lua_State *L) {
 
 static void on_fail(void *self, const struct vm_failure *failure) {
   struct loading *loading = self;
+  struct runtime *runtime = loading->runtime;
   char named[1024];
   bool names_file = strncmp(failure->message, loading->path, strlen(loading->path)) == 0;
   snprintf(named, sizeof named, "%s%s%s", names_file ? "" : loading->path, names_file ? "" : ": ",
@@ -188,9 +189,12 @@ static void on_fail(void *self, const struct vm_failure *failure) {
       .traceback = loading->has_traceback ? failure->traceback : NULL,
       .traceback_size = failure->traceback_size,
   };
-  log_write(loading->runtime->log, &record);
-  runtime_note_fault(loading->runtime, named);
+  log_write(runtime->log, &record);
+  runtime_note_fault(runtime, named);
   loading->faulty = true;
+  if (failure->at_limit && runtime->on_limit) {
+    runtime->on_limit(runtime->context, named, record.traceback);
+  }
 }
 
 bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,

@@ -225,6 +225,6 @@ int api_open_socket(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   api_open_listener(L);
-  luaL_newlib(L, functions);
+  api_new_library(L, "socket.", functions);
   return 1;
 }

@@ -8,6 +8,7 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/timer.h"
+#include "api/values.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "vm/world.h"
@@ -265,7 +266,7 @@ static void make_type(lua_State *L) {
   luaL_newmetatable(L, type_name);
   lua_pushliteral(L, "moonport.task");
   lua_setfield(L, -2, "__metatable");
-  luaL_newlib(L, methods);
+  api_new_library(L, "task:", methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
@@ -273,6 +274,6 @@ static void make_type(lua_State *L) {
 int api_open_task(lua_State *L) {
   static const luaL_Reg functions[] = {{"spawn", l_spawn}, {NULL, NULL}};
   make_type(L);
-  luaL_newlib(L, functions);
+  api_new_library(L, "task.", functions);
   return 1;
 }

@@ -4,6 +4,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/values.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "vm/world.h"
@@ -231,6 +232,6 @@ int api_open_timer(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};
   make_type(L);
-  luaL_newlib(L, functions);
+  api_new_library(L, "timer.", functions);
   return 1;
 }

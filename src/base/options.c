@@ -80,13 +80,14 @@ static bool parse_choice(const struct option_row *row, const char *text, int64_t
   return true;
 }
 
-static bool parse_size(const char *text, int64_t *out) {
+static int parse_size(const char *text, int64_t *out) {
   size_t bytes;
-  if (text_parse_size(text, &bytes) != 0 || bytes > INT64_MAX) {
-    return false;
+  int rc = text_parse_size(text, &bytes);
+  if (rc != 0 || bytes > INT64_MAX) {
+    return rc != 0 ? rc : TEXT_TOO_LARGE;
   }
   *out = (int64_t)bytes;
-  return true;
+  return 0;
 }
 
 /* Adds `text` to a list. */
@@ -106,7 +107,7 @@ static bool value_parse(struct value *value, const struct option_row *row, const
   switch (row->kind) {
     case OPTION_FLAG: return parse_flag(text, &value->number);
     case OPTION_SECONDS: return text_parse_seconds(text, &value->number) == 0;
-    case OPTION_SIZE: return parse_size(text, &value->number);
+    case OPTION_SIZE: return parse_size(text, &value->number) == 0;
     case OPTION_INT: return parse_int(row, text, &value->number);
     case OPTION_CHOICE: return parse_choice(row, text, &value->number);
     case OPTION_LIST: return append(value, text);
@@ -139,12 +140,29 @@ void option_describe(const struct option_row *row, char *out, size_t size) {
   }
 }
 
+/* The most that it takes, when `text` is more; other kinds name their bounds anyway. */
+static bool describe_most(const struct option_row *row, const char *text, char *out, size_t size) {
+  int64_t number;
+  if (row->kind == OPTION_SECONDS && text_parse_seconds(text, &number) == TEXT_TOO_LARGE) {
+    (void)snprintf(out, size, "at most %lldh", (long long)(TEXT_TIME_MS_MAX / (3600 * 1000)));
+    return true;
+  }
+  if (row->kind == OPTION_SIZE && parse_size(text, &number) == TEXT_TOO_LARGE) {
+    (void)snprintf(out, size, "at most %lldG", (long long)(INT64_MAX >> 30));
+    return true;
+  }
+  return false;
+}
+
 static int refuse_value(const struct option_row *row, const char *source, const char *text,
                         const struct report *report) {
   char accepted[OPTION_DESCRIPTION_SIZE_MAX];
-  option_describe(row, accepted, sizeof accepted);
-  (void)snprintf(report->text, report->size, "%s does not take \"%.*s\": write %s", source,
-                 QUOTE_SIZE_MAX, text, accepted);
+  bool too_large = describe_most(row, text, accepted, sizeof accepted);
+  if (!too_large) {
+    option_describe(row, accepted, sizeof accepted);
+  }
+  (void)snprintf(report->text, report->size, "%s does not take \"%.*s\"%s: write %s", source,
+                 QUOTE_SIZE_MAX, text, too_large ? ", which is too large" : "", accepted);
   return -1;
 }
 

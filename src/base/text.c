@@ -16,16 +16,15 @@ static char to_lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* Reads decimal digits at *cursor into *out and moves the cursor behind them.
- * -1 when there are none or the number is above `max`. */
+/* Reads decimal digits at *cursor into *out and moves the cursor behind them. -1 when there are none;
+ * TEXT_TOO_LARGE when the number is above `max`. */
 static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
   const char *c = *cursor;
   uint64_t value = 0;
+  bool fits = true;
   for (; is_digit(*c); c++) {
     uint64_t digit = (uint64_t)(*c - '0');
-    if (value > (max - digit) / 10) {
-      return -1;
-    }
+    fits = fits && value <= (max - digit) / 10;
     value = value * 10 + digit;
   }
   if (c == *cursor) {
@@ -33,12 +32,13 @@ static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
   }
   *cursor = c;
   *out = value;
-  return 0;
+  return fits ? 0 : TEXT_TOO_LARGE;
 }
 
 int text_parse_size(const char *text, size_t *out) {
   uint64_t value = 0;
-  if (read_digits(&text, SIZE_MAX, &value) != 0) {
+  int rc = read_digits(&text, SIZE_MAX, &value);
+  if (rc == -1) {
     return -1;
   }
   unsigned shift = 0;
@@ -52,8 +52,8 @@ int text_parse_size(const char *text, size_t *out) {
   if (shift != 0 && text[1] != '\0') {
     return -1;
   }
-  if (value > ((uint64_t)SIZE_MAX >> shift)) {
-    return -1;
+  if (rc != 0 || value > ((uint64_t)SIZE_MAX >> shift)) {
+    return TEXT_TOO_LARGE;
   }
   *out = (size_t)(value << shift);
   return 0;
@@ -102,16 +102,20 @@ int text_parse_seconds(const char *text, int64_t *out_ms) {
   const uint64_t nano_max = 1000000000;
   uint64_t whole = 0;
   uint64_t nano = 0;
-  if (read_digits(&text, TEXT_TIME_MS_MAX, &whole) != 0 || read_fraction(&text, &nano) != 0) {
+  int rc = read_digits(&text, TEXT_TIME_MS_MAX, &whole);
+  if (rc == -1 || read_fraction(&text, &nano) != 0) {
     return -1;
   }
   uint64_t unit = unit_ms(text);
-  if (unit == 0 || whole > (uint64_t)TEXT_TIME_MS_MAX / unit) {
+  if (unit == 0) {
     return -1;
+  }
+  if (rc != 0 || whole > (uint64_t)TEXT_TIME_MS_MAX / unit) {
+    return TEXT_TOO_LARGE;
   }
   uint64_t ms = whole * unit + (nano * unit + nano_max - 1) / nano_max;
   if (ms > (uint64_t)TEXT_TIME_MS_MAX) {
-    return -1;
+    return TEXT_TOO_LARGE;
   }
   *out_ms = (int64_t)ms;
   return 0;

@@ -8,14 +8,17 @@
 /* Longest time that text_parse_seconds() accepts: sums of a few of them still fit everywhere. */
 #define TEXT_TIME_MS_MAX (INT64_C(36525) * 24 * 60 * 60 * 1000) /* 100 years */
 
+/* What these return for a text of the right form whose number does not fit. */
+enum { TEXT_TOO_LARGE = -2 };
+
 /* Reads "512", "64K", "1M" or "2G" (powers of 1024, either case) as bytes.
- * Returns 0, or -1 when the text is anything else or does not fit; *out is then untouched. */
+ * Returns 0, -1 when the text is anything else, or TEXT_TOO_LARGE; *out is then untouched. */
 int text_parse_size(const char *text, size_t *out);
 
 /* Reads "10", "0.5", "2s", "150ms", "5m" or "1h" as milliseconds; without a unit it is seconds.
  * What is shorter than a millisecond but not nothing becomes 1, because 0 often means "never".
- * Returns 0, or -1 when the text is anything else or above TEXT_TIME_MS_MAX; *out is then
- * untouched. The locale plays no part. */
+ * Returns 0, -1 when the text is anything else, or TEXT_TOO_LARGE above TEXT_TIME_MS_MAX; *out is
+ * then untouched. The locale plays no part. */
 int text_parse_seconds(const char *text, int64_t *out_ms);
 
 /* Room for what the next two write. */

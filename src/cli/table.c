@@ -157,8 +157,7 @@ const struct command command_rows[] = {
     {
         .name = "trial",
         .bit = TRIAL,
-        .words = "PATH...",
-        .words_kind = WORDS_SCRIPTS,
+        .words = "CPU_MS:BYTES:PATH...",
         .words_min = 1,
         .words_max = SIZE_MAX,
         .summary = "load scripts as a server does before it takes on a change of them",

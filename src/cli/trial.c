@@ -1,4 +1,4 @@
-/* cli/trial.c — `moonport trial PATH...`: what a server runs to try changed scripts before it loads
+/* cli/trial.c — `moonport trial CPU_MS:BYTES:PATH...`: what a server runs to try changed scripts before it loads
  * them. Not for people: it says nothing on the terminal. */
 #include "base/grants.h"
 #include "cli/settings.h"

@@ -20,11 +20,10 @@ enum {
   KEEPALIVE_PROBES = 6,
 };
 
-static int set_tcp_options(int fd) {
+int bind_set_tcp_options(int fd) {
   const struct {
     int level, name, value;
   } options[] = {
-      {SOL_SOCKET, SO_REUSEADDR, 1}, /* restart while old connections are in TIME_WAIT */
       {SOL_SOCKET, SO_KEEPALIVE, 1},
       {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
       {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
@@ -38,6 +37,14 @@ static int set_tcp_options(int fd) {
     }
   }
   return 0;
+}
+
+static int set_listener_options(int fd) {
+  const int on = 1; /* restart while old connections are in TIME_WAIT */
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
+    return uv_translate_sys_error(errno);
+  }
+  return bind_set_tcp_options(fd);
 }
 
 /* Whether somebody answers at a Unix path; decides between a stale socket and a live one. */
@@ -56,7 +63,7 @@ static int unlink_if_stale(const struct sockaddr_un *address, socklen_t size) {
 }
 
 static int prepare(int fd, const struct sockaddr *address, socklen_t size) {
-  if (address->sa_family != AF_UNIX) return set_tcp_options(fd);
+  if (address->sa_family != AF_UNIX) return set_listener_options(fd);
   return unlink_if_stale((const struct sockaddr_un *)(const void *)address, size);
 }
 
@@ -103,7 +110,7 @@ int bind_adopt(int fd, struct bound_socket *out) {
     return uv_translate_sys_error(errno);
   }
   /* The file of a Unix socket is that of who made it. */
-  return address.ss_family == AF_UNIX ? 0 : set_tcp_options(fd);
+  return address.ss_family == AF_UNIX ? 0 : set_listener_options(fd);
 }
 
 void bind_release(const struct bound_socket *bound) {

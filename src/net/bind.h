@@ -20,6 +20,8 @@ int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
 /* Takes over a socket that is bound already: what bind_open() sets is set on it. 0 or UV_E*; in both
  * cases the descriptor is `out`'s. */
 int bind_adopt(int fd, struct bound_socket *out);
+/* What every TCP connection has: accepted ones inherit it. 0 or UV_E*. */
+int bind_set_tcp_options(int fd);
 /* Closes it; unlinks the path of a Unix socket, unless somebody else's is there by now. */
 void bind_release(const struct bound_socket *bound);
 

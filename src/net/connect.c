@@ -2,13 +2,12 @@
 #include "net/connect.h"
 
 #include "base/address.h"
+#include "net/bind.h"
 #include "net/conn_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
-
-enum { KEEPALIVE_IDLE_S = 60 };
 
 struct connect_attempt {
   uv_connect_t request;
@@ -29,9 +28,9 @@ static void on_connected(uv_connect_t *request, int status) {
     done.on_done(done.owner, NULL, status);
     return;
   }
-  if (conn->io.handle.type == UV_TCP) {
-    uv_tcp_nodelay(&conn->io.tcp, 1);
-    uv_tcp_keepalive(&conn->io.tcp, 1, KEEPALIVE_IDLE_S);
+  uv_os_fd_t fd;
+  if (conn->io.handle.type == UV_TCP && uv_fileno(&conn->io.handle, &fd) == 0) {
+    (void)bind_set_tcp_options(fd); /* it serves without them, too */
   }
   conn->listener_index = CONN_NO_LISTENER;
   conn_begin(conn, (const struct sockaddr *)&done.address, true);

@@ -53,6 +53,7 @@ static void add_seconds(struct text *text, unsigned ms) {
 static void add_place(struct text *text, const struct vm_hold *hold) {
   const struct place *place = &hold->place;
   add(text, " in ");
+  add(text, hold->handler ? hold->what : "");
   add(text, hold->handler ? hold->handler : "a finalizer");
   if (place->file[0]) {
     add(text, " (");

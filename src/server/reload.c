@@ -64,7 +64,9 @@ static int load(struct server *server, struct script *script) {
   struct source *sources = NULL;
   size_t count = 0;
   reload_round_take_sources(server, script_path(script), &sources, &count);
-  script_refuse(script, candidate->refusal, candidate->error, sources, count);
+  const struct script_refusal refusal = {candidate->refusal, candidate->traceback,
+                                         candidate->error};
+  script_refuse(script, &refusal, sources, count);
   candidate->is_done = true;
   return -1;
 }

@@ -33,6 +33,7 @@ enum {
 static void forget_trial(struct candidate *candidate) {
   sources_free(candidate->sources, candidate->source_count);
   free(candidate->refusal);
+  free(candidate->traceback);
   *candidate = (struct candidate){.path = candidate->path};
 }
 
@@ -78,12 +79,13 @@ static void look_at_directories(struct server *server) {
                         server->options.welcome, true, NULL) == 0;
 }
 
-static bool is_served(const struct server *server, const char *path) {
+/* NULL: none is served from there. */
+static const struct script *script_at(const struct server *server, const char *path) {
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return true;
+    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
   }
-  return false;
+  return NULL;
 }
 
 static bool is_current(const struct candidate *candidate) {
@@ -107,7 +109,7 @@ static void collect(struct server *server) {
     if (add(round, script_path(script))) script_set_due(script, false);
   }
   for (size_t i = 0; i < round->found.count; i++) {
-    if (!is_served(server, round->found.files[i])) add(round, round->found.files[i]);
+    if (!script_at(server, round->found.files[i])) add(round, round->found.files[i]);
   }
   for (size_t i = 0; i < round->count; i++) {
     struct candidate *candidate = &round->candidates[i];
@@ -132,7 +134,7 @@ static void refuse_all(struct reload_round *round, int rc) {
     if (candidate->is_tried) continue;
     char reason[200];
     snprintf(reason, sizeof reason,
-             "cannot be tried before it is loaded: %s (raise the limit of open files, or lower "
+             ": cannot be tried before it is loaded: %s (raise the limit of open files, or lower "
              "limits.connections)",
              uv_strerror(rc));
     candidate->is_tried = true;
@@ -146,6 +148,7 @@ static void on_verdict(void *context, size_t index, struct trial_verdict *verdic
   struct candidate *candidate = &server->round.candidates[server->round.trying_at[index]];
   candidate->is_tried = true;
   candidate->refusal = verdict->refusal ? strdup(verdict->refusal) : NULL;
+  candidate->traceback = verdict->traceback ? strdup(verdict->traceback) : NULL;
   candidate->sources = verdict->sources;
   candidate->source_count = verdict->source_count;
 }
@@ -161,15 +164,17 @@ static void on_end(void *context, bool was_possible) {
   reload_round_go_on(server);
 }
 
-static size_t list_untried(struct reload_round *round) {
+static size_t list_untried(struct server *server) {
+  struct reload_round *round = &server->round;
   size_t count = 0;
-  const char **trying = realloc(round->trying, (round->count + 1) * sizeof *trying);
+  struct trial_script *trying = realloc(round->trying, (round->count + 1) * sizeof *trying);
   if (trying) round->trying = trying;
   size_t *places = realloc(round->trying_at, (round->count + 1) * sizeof *places);
   if (places) round->trying_at = places;
   for (size_t i = 0; trying && places && i < round->count; i++) {
     if (round->candidates[i].is_tried) continue;
-    trying[count] = round->candidates[i].path;
+    const char *path = round->candidates[i].path;
+    trying[count] = (struct trial_script){path, *script_loading_budget(script_at(server, path))};
     places[count++] = i;
   }
   return count;
@@ -185,7 +190,7 @@ static bool try_them(struct server *server) {
       .grants = server->options.grants,
       .limit_ms = (uint64_t)server->options.trial_ms,
   };
-  size_t count = list_untried(round);
+  size_t count = list_untried(server);
   if (count == 0 || options.limit_ms == 0 || round->tries >= TRIES_MAX) return false;
   round->tries++;
   int rc =

@@ -11,13 +11,15 @@ struct script;
 struct server;
 struct source;
 struct trial;
+struct trial_script;
 
 /* A script that is to be loaded: for the first time, or anew. */
 struct candidate {
   char *path;
   bool is_tried;
-  bool is_done; /* loaded, or refused, in this round */
-  char *refusal;          /* why it must not be loaded; NULL: it may be */
+  bool is_done;           /* loaded, or refused, in this round */
+  char *refusal;          /* why it must not be loaded, behind its path; NULL: it may be */
+  char *traceback;        /* to that; NULL: there is none */
   int error;              /* the errno, when it is not to blame for that; or 0 */
   struct source *sources; /* what it consisted of when it was tried */
   size_t source_count;
@@ -33,8 +35,8 @@ struct reload_round {
   struct script_paths found; /* the scripts that there are, when that was looked at */
   bool is_complete;          /* there is no other one */
   struct trial *trial;       /* NULL: none is under way */
-  const char **trying;       /* their paths */
-  size_t *trying_at;         /* their places among the candidates */
+  struct trial_script *trying;
+  size_t *trying_at; /* their places among the candidates */
   unsigned tries;
   struct list waiters;  /* struct reload_waiter */
   bool impossible_told; /* that trials cannot be had */

@@ -35,6 +35,11 @@ static void on_exit_called(void *context, int code) {
   script->options->exit(script->options->context, code);
 }
 
+static void on_limit(void *context, const char *fault, const char *traceback) {
+  const struct script *script = context;
+  script->options->on_limit(script->options->context, fault + strlen(script->path), traceback);
+}
+
 static void on_room(void *context, const struct conn *gone) {
   struct script *script = context;
   listen_set_room(&script->listeners, gone);
@@ -73,8 +78,10 @@ static bool open_vm(struct script *script) {
       .exit = script->options->exit ? on_exit_called : NULL,
       .context = runtime,
   };
+  const struct vm_budget *loading = script->options->loading;
   char error[100];
-  runtime->vm = vm_new(&options, runtime->is_program ? &no_budget : &loading_budget);
+  if (!loading) loading = runtime->is_program ? &no_budget : &loading_budget;
+  runtime->vm = vm_new(&options, loading);
   return runtime->vm && vm_protect(runtime->vm, runtime_prepare, NULL, error, sizeof error);
 }
 
@@ -96,6 +103,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->log = options->log;
   runtime->is_program = is_program;
   runtime->on_room = on_room;
+  runtime->on_limit = options->on_limit ? on_limit : NULL;
   runtime->context = script;
   list_init(&runtime->versions);
   list_init(&runtime->sleeps);
@@ -137,6 +145,10 @@ struct script *script_new_program(const char *path, const struct script_options 
   set_program_limits(&version->service);
   version_put_in_force(version, 0);
   return script;
+}
+
+const struct vm_budget *script_loading_budget(const struct script *script) {
+  return script ? vm_budget(script->runtime.vm) : &loading_budget;
 }
 
 struct runtime *script_runtime(struct script *script) {

@@ -18,6 +18,7 @@ struct log;
 struct net_loop;
 struct runtime;
 struct source;
+struct vm_budget;
 struct vm_watchdog;
 struct script; /* opaque */
 
@@ -33,12 +34,15 @@ struct script_options {
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
   const char *lua_dir;
+  const struct vm_budget *loading;       /* until a version is in force; NULL: as always */
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
   /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
   const char *(*who_listens)(void *context, const char *name);
   /* A script has read another file, or looked for it in vain; NULL: nobody cares. */
   void (*on_source)(void *context, const struct source *source);
-  struct names *names;                   /* of the hosts in `listen` */
+  struct names *names; /* of the hosts in `listen` */
+  /* Loading a script met a limit, as what follows its path says. NULL: nobody cares. */
+  void (*on_limit)(void *context, const char *reason, const char *traceback);
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
   void *context;
 };
@@ -58,10 +62,18 @@ int script_start(struct script *script);
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
 int script_reload(struct script *script);
-/* Does not load what is there now, and says why (`reason` follows its path). What it would read are
- * `count` sources, which are taken over. `error` is the errno when the script is not to blame. */
-void script_refuse(struct script *script, const char *reason, int error, struct source *sources,
-                   size_t count);
+/* Why a script is not to be loaded. */
+struct script_refusal {
+  const char *reason;    /* follows its path */
+  const char *traceback; /* NULL: there is none */
+  int error;             /* the errno when the script is not to blame; 0: it is */
+};
+/* Does not load what is there now, and says why. What it would read are `count` sources, which are
+ * taken over. */
+void script_refuse(struct script *script, const struct script_refusal *refusal,
+                   struct source *sources, size_t count);
+/* What it may use while it is loaded; NULL: one that is new. */
+const struct vm_budget *script_loading_budget(const struct script *script);
 /* The last change of it was not taken on because it could not listen. */
 bool script_lacks_address(const struct script *script);
 /* The same because descriptors or memory were out: it is to be tried again. */

@@ -119,12 +119,29 @@ static void say_what_stays(struct script *script) {
                current->number, again);
 }
 
-void script_refuse(struct script *script, const char *reason, int error, struct source *sources,
-                   size_t count) {
+static void log_raised(struct script *script, const struct script_refusal *refusal) {
+  char fault[1024];
+  int size = snprintf(fault, sizeof fault, "%s%s", script->path, refusal->reason);
+  const struct vm_failure failure = {
+      .message = fault,
+      .message_size = (size_t)size < sizeof fault ? (size_t)size : sizeof fault - 1,
+      .traceback = refusal->traceback,
+      .traceback_size = strlen(refusal->traceback),
+  };
+  runtime_log_failure(&script->runtime, 0, &failure);
+  runtime_note_fault(&script->runtime, fault);
+}
+
+void script_refuse(struct script *script, const struct script_refusal *refusal,
+                   struct source *sources, size_t count) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
-  runtime->shortage = error;
-  runtime_fault(runtime, "%s: %s", script->path, reason);
+  runtime->shortage = refusal->error;
+  if (refusal->traceback) {
+    log_raised(script, refusal);
+  } else {
+    runtime_fault(runtime, "%s%s", script->path, refusal->reason);
+  }
   remember_failure(script, NULL);
   script->failed_sources = sources;
   script->failed_source_count = count;

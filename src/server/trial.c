@@ -29,7 +29,7 @@ enum {
 struct trial {
   struct net_loop *loop;
   struct trial_options options;
-  const char *const *paths;
+  const struct trial_script *scripts;
   size_t count;
   const struct trial_events *events;
   void *context;
@@ -38,18 +38,27 @@ struct trial {
   bool has_begun;                /* the child is at that one */
   bool has_ended;                /* the child came to its end with the last one */
   char place[PLACE_BYTES_MAX];   /* where the child says that it is; "" when it does not */
+  char *refusal;                 /* what the child says against that one; NULL: nothing */
+  char *traceback;               /* to that; NULL: there is none */
   struct source *sources;        /* that it read for that one */
   size_t source_count;
 };
 
+static void forget_refusal(struct trial *trial) {
+  free(trial->refusal);
+  free(trial->traceback);
+  trial->refusal = trial->traceback = NULL;
+}
+
 static void tell(struct trial *trial, const char *refusal) {
-  struct trial_verdict verdict = {refusal, trial->sources, trial->source_count};
+  struct trial_verdict verdict = {refusal, trial->traceback, trial->sources, trial->source_count};
   size_t index = trial->next++;
   trial->sources = NULL;
   trial->source_count = 0;
   trial->has_begun = false;
   trial->place[0] = '\0';
   trial->events->on_verdict(trial->context, index, &verdict);
+  forget_refusal(trial);
 }
 
 /* --- What the child says --------------------------------------------------------------------- */
@@ -73,8 +82,10 @@ static void on_record(void *context, const char *record) {
   struct trial *trial = context;
   if (record[0] == 'W') snprintf(trial->place, sizeof trial->place, "%s", record + 2);
   if (record[0] == 'S' && trial->has_begun) note_source(trial, record + 2);
+  if (record[0] == 'R' && !trial->refusal) trial->refusal = strdup(record + 2);
+  if (record[0] == 'T' && !trial->traceback) trial->traceback = strdup(record + 2);
   if (record[0] != 'B' && record[0] != 'E') return;
-  if (trial->has_begun) tell(trial, NULL);
+  if (trial->has_begun) tell(trial, trial->refusal);
   trial->has_begun = record[0] == 'B' && trial->next < trial->count;
   trial->has_ended = record[0] == 'E';
   if (trial->has_begun) trial_process_extend(trial->process, trial->options.limit_ms);
@@ -87,26 +98,32 @@ static void describe(const struct trial *trial, const struct trial_exit *exit,
   const char *words = trial->place[0] ? trial->place : exit->last_words;
   const char *before = !words[0] ? "" : trial->place[0] ? "; it was at " : ": ";
   if (exit->timed_out) {
-    snprintf(out, REFUSAL_BYTES_MAX,
-             "loading it takes longer than --trial %.3g s allows%s%s; what waits or runs for long "
-             "belongs in a handler, a timer or a task",
-             (double)trial->options.limit_ms / 1000, before, words);
+    snprintf(
+        out, REFUSAL_BYTES_MAX,
+        ": loading it takes longer than --trial %.3g s allows%s%s; what waits or runs for long "
+        "belongs in a handler, a timer or a task",
+        (double)trial->options.limit_ms / 1000, before, words);
   } else if (exit->signal > 0) {
     snprintf(out, REFUSAL_BYTES_MAX,
-             "loading it ended the process that tried it by signal %d (%s)%s%s", exit->signal,
+             ": loading it ended the process that tried it by signal %d (%s)%s%s", exit->signal,
              strsignal(exit->signal), before, words);
   } else {
     snprintf(out, REFUSAL_BYTES_MAX,
-             "loading it ended the process that tried it (exit code %d)%s%s", exit->code, before,
+             ": loading it ended the process that tried it (exit code %d)%s%s", exit->code, before,
              words);
   }
+}
+
+static void release(struct trial *trial) {
+  forget_refusal(trial);
+  sources_free(trial->sources, trial->source_count);
+  free(trial);
 }
 
 static void finish(struct trial *trial, bool was_possible) {
   void (*on_end)(void *, bool) = trial->events->on_end;
   void *context = trial->context;
-  sources_free(trial->sources, trial->source_count);
-  free(trial);
+  release(trial);
   on_end(context, was_possible);
 }
 
@@ -135,6 +152,19 @@ static bool may_input_wait(void) {
   return poll(&input, 1, 0) < 1 || !(input.revents & POLLHUP);
 }
 
+/* Adds "CPU_MS:BYTES:PATH" of each. False when memory is out: those that are there must be freed. */
+static bool add_scripts(const struct trial *trial, char **words) {
+  for (size_t i = trial->next; i < trial->count; i++) {
+    const struct trial_script *script = &trial->scripts[i];
+    int size = asprintf(words++, "%u:%zu:%s", script->budget.cpu_ms_max,
+                        script->budget.memory_bytes_max, script->path);
+    if (size >= 0) continue;
+    words[-1] = NULL;
+    return false;
+  }
+  return true;
+}
+
 static int start(struct trial *trial) {
   static const struct trial_process_events events = {on_record, on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
@@ -153,22 +183,26 @@ static int start(struct trial *trial) {
     words[count++] = grants_text(trial->options.grants);
   }
   words[count++] = "--";
-  for (size_t i = trial->next; i < trial->count; i++) words[count++] = trial->paths[i];
+  char **scripts = (char **)&words[count];
   trial->has_begun = trial->has_ended = false;
-  int rc = trial_process_start(trial->loop, words, trial->options.limit_ms + START_MS, &events,
-                               trial, &trial->process);
+  int rc = UV_ENOMEM;
+  if (add_scripts(trial, scripts)) {
+    rc = trial_process_start(trial->loop, words, trial->options.limit_ms + START_MS, &events, trial,
+                             &trial->process);
+  }
+  while (*scripts) free(*scripts++);
   free(words);
   return rc;
 }
 
 int trial_begin(struct net_loop *loop, const struct trial_options *options,
-                const char *const *paths, size_t count, const struct trial_events *events,
+                const struct trial_script *scripts, size_t count, const struct trial_events *events,
                 void *context, struct trial **out) {
   struct trial *trial = calloc(1, sizeof *trial);
   if (!trial) return UV_ENOMEM;
   *trial = (struct trial){.loop = loop,
                           .options = *options,
-                          .paths = paths,
+                          .scripts = scripts,
                           .count = count,
                           .events = events,
                           .context = context};
@@ -183,6 +217,5 @@ int trial_begin(struct net_loop *loop, const struct trial_options *options,
 
 void trial_end(struct trial *trial) {
   if (trial->process) trial_process_kill(trial->process);
-  sources_free(trial->sources, trial->source_count);
-  free(trial);
+  release(trial);
 }

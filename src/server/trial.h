@@ -3,10 +3,15 @@
  *
  * What runs while a script is loaded may never return: a pattern that backtracks, a loop in a
  * finalizer, a program that waits. A server that loads it could only end. So the same program first
- * loads it in a process of its own, with a time limit. What is wrong with a script otherwise, the
- * server finds and tells itself. */
+ * loads it in a process of its own, with a time limit. What meets limits.cpu_ms or limits.memory in
+ * there is refused, too: the server, whose state has more in it, would have everybody wait for the
+ * same end. What else is wrong with a script, the server finds and tells itself: it takes less than
+ * that, what the script printed before is shown, and the server may come to another end, with what
+ * C modules and files keep, and sockets that only one of the two can open. */
 #ifndef MOONPORT_SERVER_TRIAL_H
 #define MOONPORT_SERVER_TRIAL_H
+
+#include "vm/vm.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,11 +24,17 @@ struct trial; /* opaque; frees itself after trial_end() */
 
 /* How it went with one script. */
 struct trial_verdict {
-  /* Why it must not be loaded, without its path; NULL: it came to its end. Valid during the call. */
+  /* Why it must not be loaded, behind its path; NULL: it came to its end. Valid during the call. */
   const char *refusal;
+  const char *traceback; /* to that; NULL: there is none. The same */
   /* The files that it read, as far as it came; the receiver frees them with sources_free(). */
   struct source *sources;
   size_t source_count;
+};
+
+struct trial_script {
+  const char *path;
+  struct vm_budget budget; /* what the server would give it */
 };
 
 struct trial_options {
@@ -40,10 +51,10 @@ struct trial_events {
   void (*on_end)(void *context, bool was_possible);
 };
 
-/* Tries `count` scripts, whose paths must stay. Events come from the loop. 0 or UV_E*: then there is
+/* Tries `count` scripts, which must stay. Events come from the loop. 0 or UV_E*: then there is
  * no child, and no event comes. */
 int trial_begin(struct net_loop *loop, const struct trial_options *options,
-                const char *const *paths, size_t count, const struct trial_events *events,
+                const struct trial_script *scripts, size_t count, const struct trial_events *events,
                 void *context, struct trial **out);
 /* Kills the child; no event comes any more. */
 void trial_end(struct trial *trial);

@@ -6,6 +6,8 @@
  * a NUL at its end:
  *   B                              the next script is begun
  *   S READ HASH SIZE PATH          a file that it read (READ is 1), or looked for
+ *   R REASON                       it met a limit, as what follows its path says
+ *   T TRACEBACK                    to that
  *   W PLACE                        it is told to end, and this is where it is
  *   E                              all scripts came to their end */
 #include "server/trial_child.h"
@@ -16,6 +18,7 @@
 #include "server/server.h"
 #include "server/trial_state.h"
 #include "vm/place.h"
+#include "vm/vm.h"
 #include "vm/watchdog.h"
 
 #include <fcntl.h>
@@ -47,6 +50,17 @@ static void put_source(void *context, const struct source *source) {
   int size = snprintf(record, sizeof record, "S %d %" PRIu64 " %" PRIu64 " %s", source->was_read,
                       source->digest.hash, source->digest.size, source->path);
   if (size > 0 && (size_t)size < sizeof record) put(record, (size_t)size + 1);
+}
+
+static void put_text(char kind, const char *text) {
+  char record[TRIAL_RECORD_BYTES_MAX];
+  if (snprintf(record, sizeof record, "%c %s", kind, text) > 0) put(record, strlen(record) + 1);
+}
+
+static void put_limit(void *context, const char *reason, const char *traceback) {
+  (void)context;
+  put_text('R', reason);
+  if (traceback) put_text('T', traceback);
 }
 
 /* Time is up. Whatever the script started in turn goes with it. */
@@ -109,10 +123,19 @@ static void let_input_wait(void) {
   if (pipe2(ends, O_CLOEXEC) == 0) dup2(ends[0], STDIN_FILENO);
 }
 
+/* Of "CPU_MS:BYTES:PATH". */
+static const char *read_budget(const char *word, struct vm_budget *out) {
+  char *end;
+  out->cpu_ms_max = (unsigned)strtoul(word, &end, 10);
+  out->memory_bytes_max = *end ? strtoull(end + 1, &end, 10) : 0;
+  return *end ? end + 1 : end;
+}
+
 int trial_child_run(const struct server_options *options, bool input_waits) {
   stand_apart();
   if (input_waits) let_input_wait();
   struct vm_watchdog *watchdog = vm_watchdog_new(&watchdog_events, NULL);
+  struct vm_budget budget;
   const struct script_options script_options = {
       .log = options->log,
       .loop = net_loop_new(),
@@ -121,16 +144,19 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,
+      .loading = &budget,
       .on_conn_closed = on_conn_closed,
       .on_source = put_source,
+      .on_limit = put_limit,
   };
   if (!watchdog || !script_options.loop) return -1;
   watched = watchdog;
   const struct sigaction action = {.sa_handler = on_term};
   sigaction(SIGTERM, &action, NULL);
   for (size_t i = 0; i < options->path_count; i++) {
+    const char *path = read_budget(options->paths[i], &budget);
     put("B", 2);
-    script_load(options->paths[i], &script_options); /* which logs what is wrong with it */
+    script_load(path, &script_options); /* which logs what is wrong with it */
   }
   put("E", 2);
   _exit(EXIT_SUCCESS); /* no finalizer runs: what they do is no part of loading */

@@ -16,9 +16,24 @@ static bool has(lua_State *L, enum grant grant) {
   return grants_have(vm_of(L)->options.grants, grant);
 }
 
-/* Raises. */
-static int lacks(lua_State *L, const char *call, const char *grant) {
-  return luaL_error(L, "%s is not allowed here: start with --allow %s", call, grant);
+/* nil and the sentence on top. */
+static int fail(lua_State *L) {
+  luaL_pushfail(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static const char refusal[] = "%s is not allowed here: start with --allow %s";
+
+/* Of a call that Lua has fail in this way, too. */
+static int fail_for(lua_State *L, const char *call, const char *grant) {
+  lua_pushfstring(L, refusal, call, grant);
+  return fail(L);
+}
+
+/* Of one that has no such way: its nil would be an answer. Raises. */
+static int raise_for(lua_State *L, const char *call, const char *grant) {
+  return luaL_error(L, refusal, call, grant);
 }
 
 /* The script's own folder is where its modules are. */
@@ -60,13 +75,6 @@ static bool may_remove(lua_State *L, const char *call, const char *path) {
   return false;
 }
 
-/* nil and the sentence on top. */
-static int fail(lua_State *L) {
-  luaL_pushfail(L);
-  lua_insert(L, -2);
-  return 2;
-}
-
 /* The file that a call of io returned is not for the programs that scripts start. */
 static int keep_from_children(lua_State *L, int count) {
   const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -count, LUA_FILEHANDLE) : NULL;
@@ -103,16 +111,16 @@ static int l_output(lua_State *L) {
 }
 
 static int l_popen(lua_State *L) {
-  if (!has(L, GRANT_RUN)) return lacks(L, "io.popen", "run");
+  if (!has(L, GRANT_RUN)) return fail_for(L, "io.popen", "run");
   return keep_from_children(L, vm_standard(L, STANDARD_POPEN));
 }
 
 static int l_execute(lua_State *L) {
-  return has(L, GRANT_RUN) ? vm_standard(L, STANDARD_EXECUTE) : lacks(L, "os.execute", "run");
+  return has(L, GRANT_RUN) ? vm_standard(L, STANDARD_EXECUTE) : fail_for(L, "os.execute", "run");
 }
 
 static int l_getenv(lua_State *L) {
-  return has(L, GRANT_OS) ? vm_standard(L, STANDARD_GETENV) : lacks(L, "os.getenv", "os");
+  return has(L, GRANT_OS) ? vm_standard(L, STANDARD_GETENV) : raise_for(L, "os.getenv", "os");
 }
 
 /* Where libc makes temporary files. */
@@ -121,12 +129,12 @@ static bool has_tmp(lua_State *L) {
 }
 
 static int l_tmpfile(lua_State *L) {
-  if (!has_tmp(L)) return lacks(L, "io.tmpfile", "io=/tmp");
+  if (!has_tmp(L)) return fail_for(L, "io.tmpfile", "io=/tmp");
   return keep_from_children(L, vm_standard(L, STANDARD_TMPFILE));
 }
 
 static int l_tmpname(lua_State *L) {
-  if (!has(L, GRANT_OS) && !has_tmp(L)) return lacks(L, "os.tmpname", "os");
+  if (!has(L, GRANT_OS) && !has_tmp(L)) return raise_for(L, "os.tmpname", "os");
   return vm_standard(L, STANDARD_TMPNAME);
 }
 
@@ -144,7 +152,7 @@ static int l_rename(lua_State *L) {
 
 /* package.searchpath() tells which files there are, anywhere. */
 static int l_searchpath(lua_State *L) {
-  if (!grants_path(vm_of(L)->options.grants, "/")) return lacks(L, "package.searchpath", "io=/");
+  if (!grants_path(vm_of(L)->options.grants, "/")) return fail_for(L, "package.searchpath", "io=/");
   return vm_standard(L, STANDARD_SEARCHPATH);
 }
 

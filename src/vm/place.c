@@ -7,13 +7,12 @@
  * and leaves the place empty. */
 #include "vm/place.h"
 
-#include <lauxlib.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_MAX = 256, LEVELS_MAX = 20 };
+enum { NAMES_MAX = 320, LEVELS_MAX = 20 };
 
 struct named {
   lua_CFunction function;
@@ -22,6 +21,7 @@ struct named {
 
 struct place_names {
   size_t count;
+  bool has_learned;
   bool reads_functions; /* function_of() works with this Lua */
   struct named rows[NAMES_MAX];
 };
@@ -55,19 +55,35 @@ void place_names_free(struct place_names *names) {
   free(names);
 }
 
-/* Adds the C functions of the table on top, "prefix.key". */
-static void add_functions(struct place_names *names, lua_State *L, const char *prefix,
-                          const char *separator) {
+static const char *find(const struct place_names *names, lua_CFunction function) {
+  for (size_t i = 0; i < names->count; i++) {
+    if (names->rows[i].function == function) return names->rows[i].name;
+  }
+  return NULL;
+}
+
+static void add(struct place_names *names, lua_CFunction function, const char *prefix,
+                const char *name) {
+  if (!function || names->count == NAMES_MAX || find(names, function)) return;
+  struct named *row = &names->rows[names->count];
+  row->function = function;
+  snprintf(row->name, sizeof row->name, "%s%s", prefix, name);
+  names->count++;
+}
+
+void place_names_add(struct place_names *names, const char *prefix, const luaL_Reg *functions) {
+  for (; functions->name; functions++) add(names, functions->func, prefix, functions->name);
+}
+
+/* Adds the C functions of the table on top. */
+static void add_table(struct place_names *names, lua_State *L, const char *library,
+                      const char *separator) {
+  char prefix[16];
+  snprintf(prefix, sizeof prefix, "%s%s", library, separator);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    lua_CFunction function = lua_tocfunction(L, -1);
-    if (function && lua_type(L, -2) == LUA_TSTRING && names->count < NAMES_MAX) {
-      struct named *row = &names->rows[names->count++];
-      const char *name = lua_pushfstring(L, "%s%s%s", prefix, separator, lua_tostring(L, -2));
-      row->function = function;
-      strncpy(row->name, name, sizeof row->name - 1);
-      lua_pop(L, 1);
-    }
+    if (lua_type(L, -2) == LUA_TSTRING)
+      add(names, lua_tocfunction(L, -1), prefix, lua_tostring(L, -2));
     lua_pop(L, 1);
   }
 }
@@ -75,46 +91,54 @@ static void add_functions(struct place_names *names, lua_State *L, const char *p
 void place_names_learn(struct place_names *names, lua_State *L) {
   static const char *const libraries[] = {"os",        "io",   "string", "table",
                                           "coroutine", "utf8", "debug",  "math"};
-  if (names->count > 0) return;
+  if (names->has_learned) return;
+  names->has_learned = true;
   lua_pushcfunction(L, l_probe);
   lua_pushlightuserdata(L, names);
   lua_call(L, 1, 0);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-    if (lua_getglobal(L, libraries[i]) == LUA_TTABLE) add_functions(names, L, libraries[i], ".");
+    if (lua_getglobal(L, libraries[i]) == LUA_TTABLE) add_table(names, L, libraries[i], ".");
     lua_pop(L, 1);
   }
   if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
-    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) add_functions(names, L, "file", ":");
+    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) add_table(names, L, "file", ":");
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
   lua_pushglobaltable(L);
-  add_functions(names, L, "", "");
+  add_table(names, L, "", "");
   lua_pop(L, 1);
 }
 
 static const char *name_of(const struct place_names *names, const lua_Debug *activation) {
   lua_CFunction function = names && names->reads_functions ? function_of(activation) : NULL;
-  for (size_t i = 0; function && i < names->count; i++) {
-    if (names->rows[i].function == function) return names->rows[i].name;
-  }
+  const char *name = function ? find(names, function) : NULL;
+  if (name) return name;
   return activation->name ? activation->name : "a C function";
+}
+
+bool place_read_line(lua_State *L, struct place *out) {
+  static const char library[] = "=[moonport]/";
+  lua_Debug activation;
+  *out = (struct place){0};
+  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
+    if (!lua_getinfo(L, "Sl", &activation)) return false;
+    if (activation.currentline < 0) continue; /* of C */
+    bool is_author = strncmp(activation.source, library, sizeof library - 1) != 0;
+    if (!is_author && out->file[0]) continue;
+    strncpy(out->file, activation.short_src, sizeof out->file - 1);
+    out->line = activation.currentline;
+    if (is_author) return true;
+  }
+  return false;
 }
 
 void place_read(lua_State *L, const struct place_names *names, struct place *out) {
   lua_Debug activation;
-  *out = (struct place){0};
-  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
-    if (!lua_getinfo(L, "Sln", &activation)) return;
-    bool is_c = *activation.what == 'C';
-    if (is_c && level == 0) {
-      strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);
-    }
-    if (is_c) continue;
-    strncpy(out->file, activation.short_src, sizeof out->file - 1);
-    out->line = activation.currentline;
-    return;
-  }
+  (void)place_read_line(L, out);
+  if (!lua_getstack(L, 0, &activation) || !lua_getinfo(L, "Sn", &activation)) return;
+  if (*activation.what == 'C')
+    strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);
 }
 
 /* Where on_fault() goes. Written and read by one thread: a signal handler has no other place. */

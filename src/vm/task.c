@@ -91,38 +91,6 @@ void vm_forbid_waiting(struct vm *vm, const char *why_not) {
   vm->no_wait_why = why_not;
 }
 
-static int error_text(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
-/* Pushes the error value of a coroutine as a string. A __tostring of the script's may raise. */
-static void push_message(lua_State *L, lua_State *from, int rc) {
-  if (rc == LUA_ERRMEM) {
-    lua_pushliteral(L, "not enough memory");
-    return;
-  }
-  lua_pushcfunction(L, error_text);
-  lua_xmove(from, L, 1);
-  const char *type = luaL_typename(L, -1);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
-  lua_pop(L, 1);
-  lua_pushfstring(L, "(a %s as error value, and its __tostring raised)", type);
-}
-
-struct description {
-  struct vm_task *task;
-  int rc;
-};
-
-/* Leaves message and traceback on the stack. */
-static int describe(lua_State *L) {
-  const struct description *description = lua_touserdata(L, 1);
-  push_message(L, description->task->L, description->rc);
-  luaL_traceback(L, description->task->L, NULL, 0);
-  return 2;
-}
-
 static void watch(struct vm *vm, lua_State *L, unsigned cpu_ms_max) {
   if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, cpu_ms_max);
 }
@@ -132,13 +100,66 @@ void vm_watch_begin(struct vm *vm, lua_State *L) {
 }
 
 bool vm_watch_end(struct vm *vm) {
-  return vm->options.watchdog && vm_watchdog_leave(vm->options.watchdog);
+  bool overdue = vm->options.watchdog && vm_watchdog_leave(vm->options.watchdog);
+  vm->ended = NULL;
+  return overdue;
+}
+
+/* Around what is left of a task that has ended. */
+static void watch_ended(struct vm_task *task, lua_State *L, const char *what) {
+  task->vm->ended = task;
+  task->vm->ended_what = what;
+  vm_watch_begin(task->vm, L);
+}
+
+static int error_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+struct description {
+  struct vm_task *task;
+  int rc;
+  const char *type; /* of the error value */
+  bool has_text;
+};
+
+/* Its arguments are the description and the error's text, or why there is none. Leaves message and
+ * traceback on the stack. */
+static int describe(lua_State *L) {
+  const struct description *description = lua_touserdata(L, 1);
+  if (description->rc == LUA_ERRMEM) {
+    lua_pushliteral(L, "not enough memory");
+  } else if (!description->has_text) {
+    const char *why = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "an error value again";
+    lua_pushfstring(L, "(a %s as error value, and its __tostring raised: %s)", description->type,
+                    why);
+  }
+  luaL_traceback(L, description->task->L, NULL, 0);
+  return 2;
+}
+
+/* Pushes the arguments of describe(). A __tostring of the script's may raise, or loop: it is entered
+ * by itself, so that what ends it does not end the description too. */
+static void push_description(lua_State *L, struct description *description) {
+  struct vm_task *task = description->task;
+  lua_pushlightuserdata(L, description);
+  lua_pushcfunction(L, error_text);
+  lua_xmove(task->L, L, 1);
+  description->type = luaL_typename(L, -1);
+  if (description->rc == LUA_ERRMEM) { /* the text is known */
+    lua_remove(L, -2);
+    return;
+  }
+  watch_ended(task, L, "the __tostring of an error of ");
+  description->has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  vm_watch_end(task->vm);
 }
 
 /* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. */
 static void unwind(struct vm_task *task) {
   vm_world_enter(task->world);
-  vm_watch_begin(task->vm, task->L);
+  watch_ended(task, task->L, "the __close of ");
 #if LUA_VERSION_RELEASE_NUM >= 50406
   lua_closethread(task->L, task->vm->L);
 #else
@@ -151,13 +172,14 @@ static void unwind(struct vm_task *task) {
  * the chance to go on where it looped. */
 static void report(struct vm_task *task, int rc, bool overdue) {
   lua_State *L = task->vm->L;
-  struct description description = {task, rc};
+  struct description description = {.task = task, .rc = rc};
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
-  struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
+  struct vm_failure failure = {
+      .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
   lua_pushcfunction(L, describe);
-  lua_pushlightuserdata(L, &description);
-  vm_watch_begin(task->vm, L);
-  bool described = lua_pcall(L, 1, 2, 0) == LUA_OK;
+  push_description(L, &description);
+  vm_watch_begin(task->vm, L); /* a finalizer may run */
+  bool described = lua_pcall(L, 2, 2, 0) == LUA_OK;
   vm_watch_end(task->vm);
   if (!described && rc != LUA_ERRMEM) {
     failure.message = "(no message: turning the error value into text failed)";

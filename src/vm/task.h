@@ -26,6 +26,7 @@ struct vm_failure {
   size_t message_size;
   const char *traceback; /* NULL when memory for it was out */
   size_t traceback_size;
+  bool at_limit; /* of processor time or memory, which ended it */
 };
 
 enum vm_status { VM_DONE, VM_WAITING, VM_FAILED };

@@ -146,6 +146,10 @@ void vm_set_budget(struct vm *vm, const struct vm_budget *budget) {
   vm->budget = *budget;
 }
 
+const struct vm_budget *vm_budget(const struct vm *vm) {
+  return &vm->budget;
+}
+
 bool vm_collect_step(struct vm *vm) {
   vm_watch_begin(vm, vm->L); /* it may run finalizers */
   bool ended = lua_gc(vm->L, LUA_GCSTEP, COLLECT_STEP_KIB);

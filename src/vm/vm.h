@@ -40,6 +40,7 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
 void vm_free(struct vm *vm);
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
+const struct vm_budget *vm_budget(const struct vm *vm);
 /* Does a little of the collector's work; true when that ended a cycle. */
 bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);

@@ -44,6 +44,8 @@ struct vm {
   struct vm_budget budget;
   size_t memory_bytes;
   struct vm_task *running;
+  struct vm_task *ended;   /* of which something runs that is left; NULL: none */
+  const char *ended_what;  /* that: "the __close of " */
   struct vm_task *all;     /* every task ever made; they are freed with the state */
   struct vm_task *idle;    /* cached ones, most recently used first */
   size_t idle_count;       /* of those with a coroutine */

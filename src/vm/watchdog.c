@@ -58,6 +58,7 @@ struct vm_watchdog {
   bool reaches_hooks; /* allow_hooks() works with this Lua */
   timer_t timer;
   struct place place;
+  struct place blamed; /* the author's line that was met last when the time was up */
   struct place_names *names;
   const struct vm_watchdog_events *events;
   void *context;
@@ -104,8 +105,10 @@ static void describe(const struct vm_watchdog *watchdog, struct vm_hold *out) {
   if (!watchdog->running) return;
   const struct vm *vm = vm_of(watchdog->running);
   out->script = vm->script;
-  out->handler = vm->running ? vm->running->name : NULL;
-  out->conn_id = vm->running ? vm->running->conn_id : 0;
+  const struct vm_task *task = vm->running ? vm->running : vm->ended;
+  out->handler = task ? task->name : NULL;
+  out->conn_id = task ? task->conn_id : 0;
+  out->what = vm->ended ? vm->ended_what : "";
   out->ms = ms_between(watchdog->since_ns, clock_ns(CLOCK_MONOTONIC));
   out->place = watchdog->place;
 }
@@ -117,22 +120,26 @@ static void tell_holding(struct vm_watchdog *watchdog) {
   watchdog->events->on_holding(watchdog->context, &hold);
 }
 
-/* "x.lua:3: " of the innermost call that has lines: the hook may meet pcall() before its function. */
-static void push_where(lua_State *L) {
-  enum { LEVELS_MAX = 8 };
-  lua_Debug activation;
-  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
-    luaL_where(L, level);
-    if (lua_rawlen(L, -1) > 0) return;
-    lua_pop(L, 1);
+/* "x.lua:3: ". Of the library only when nothing else was met: a finalizer of the author's that used
+ * the time up may end in the midst of it. */
+static void push_where(struct vm_watchdog *watchdog, lua_State *L) {
+  struct place place;
+  if (place_read_line(L, &place)) {
+    watchdog->blamed = place;
+  } else if (watchdog->blamed.file[0]) {
+    place = watchdog->blamed;
   }
-  lua_pushliteral(L, "");
+  if (place.file[0]) {
+    lua_pushfstring(L, "%s:%d: ", place.file, place.line);
+  } else {
+    lua_pushliteral(L, "");
+  }
 }
 
 static void raise_overdue(struct vm_watchdog *watchdog, lua_State *L) {
   watchdog->raised++;
   if (watchdog->stubborn) allow_hooks(watchdog, L);
-  push_where(L);
+  push_where(watchdog, L);
   lua_pushfstring(L, "used more than limits.cpu_ms = %d of processor time",
                   (int)watchdog->cpu_ms_max);
   lua_concat(L, 2);
@@ -201,6 +208,7 @@ static void look_at_budget(struct vm_watchdog *watchdog, lua_State *L) {
   if (!(watchdog->marks & CONDEMNED)) {
     watchdog->marks |= CONDEMNED;
     watchdog->stubborn = false;
+    watchdog->blamed = (struct place){0};
   } else if (watchdog->raised == watchdog->seen_raised) {
     watchdog->stubborn = true;
     allow_hooks(watchdog, L);
@@ -304,6 +312,11 @@ void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L) {
 
 void vm_watchdog_learn(struct vm_watchdog *watchdog, lua_State *L) {
   place_names_learn(watchdog->names, L);
+}
+
+void vm_watchdog_name(lua_State *L, const char *prefix, const luaL_Reg *functions) {
+  const struct vm_watchdog *watchdog = watchdog_of(L);
+  if (watchdog) place_names_add(watchdog->names, prefix, functions);
 }
 
 /* --- Entries ------------------------------------------------------------------------------- */

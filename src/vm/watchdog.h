@@ -27,7 +27,8 @@ enum {
 /* What holds the loop up. */
 struct vm_hold {
   const char *script;  /* NULL: none; it is not Lua that does */
-  const char *handler; /* "on_data", "timer"; NULL: a finalizer, or the like */
+  const char *handler; /* "on_data", "timer"; NULL: a finalizer */
+  const char *what;    /* of a handler that has ended: "the __close of "; or "" */
   uint64_t conn_id;    /* 0: none */
   unsigned ms;         /* for so long, as far as is known */
   struct place place;
@@ -60,6 +61,8 @@ void vm_watchdog_end_within(struct vm_watchdog *watchdog, unsigned ms);
 void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L);
 /* When the libraries of the first world are open. Raises. */
 void vm_watchdog_learn(struct vm_watchdog *watchdog, lua_State *L);
+/* Of the state's watchdog: functions that a library of ours adds, "socket." and their names. */
+void vm_watchdog_name(lua_State *L, const char *prefix, const luaL_Reg *functions);
 /* Around each entry into Lua. `L` is the coroutine that runs. */
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max);
 bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */
