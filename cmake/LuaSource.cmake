@@ -31,13 +31,14 @@ if(MOONPORT_SANITIZE)
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
 endif()
 if(MOONPORT_LUA_CHECKS)
-  # lua_assert() is llimits.h's word; luai_apicheck() follows from it.
-  target_compile_definitions(moonport_lua PRIVATE LUA_USE_APICHECK
-    "luai_apicheck(l,e)=assert(e)" "lua_assert(c)=assert(c)")
+  # Names without arguments: CMake drops a definition that looks like a call. assert.h comes before
+  # Lua could say which declarations it wants (lprefix.h), so that is said here.
+  target_compile_definitions(moonport_lua PRIVATE LUA_USE_APICHECK lua_assert=assert _GNU_SOURCE)
   target_compile_options(moonport_lua PRIVATE -UNDEBUG -include assert.h)
 endif()
 
 # Whole, with its symbols exported, as FindLua54.cmake has it.
+set_target_properties(moonport_lua PROPERTIES C_VISIBILITY_PRESET default)
 add_library(Lua54::Lua54 INTERFACE IMPORTED)
 target_include_directories(Lua54::Lua54 SYSTEM INTERFACE "${lua_source}")
 target_link_libraries(Lua54::Lua54 INTERFACE moonport_lua $<TARGET_OBJECTS:moonport_lua> m

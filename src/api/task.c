@@ -245,7 +245,14 @@ static int l_cancel(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
   lua_pushboolean(L, object->state != ENDED);
   if (object->state == ENDED) return 1;
-  if (object->state == READY) object->cancelled = true;
+  struct vm *vm = object->runtime->vm;
+  if (object->state == READY) {
+    object->cancelled = true;
+  } else if (object->task) {
+    vm_condemn(object->task);
+  } else if (vm_running_owner(vm) == object) { /* it has not waited yet */
+    vm_condemn(vm_running(vm));
+  }
   make_due(object);
   return 1;
 }

@@ -159,7 +159,7 @@ void conn_fault_of(const struct conn *conn, struct conn_fault *out) {
 }
 
 void conn_fault_text(const struct conn_fault *fault, char out[CONN_FAULT_TEXT_MAX]) {
-  char split[24] = "";
+  char split[32] = "";
   char delay[32] = "";
   if (fault->split_bytes > 0) snprintf(split, sizeof split, "split=%zu", fault->split_bytes);
   if (fault->delay_ms > 0) snprintf(delay, sizeof delay, "delay=%" PRIu64 "ms", fault->delay_ms);

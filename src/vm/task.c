@@ -235,6 +235,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     if (owner->on_fail) owner->on_fail(owner->self, &failure);
     return VM_FAILED;
   }
+  task->condemned = false;
   task->owner = owner->self;
   task->name = owner->name;
   task->conn_id = owner->conn_id;
@@ -257,7 +258,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
 
 bool vm_wake(struct vm_ticket ticket) {
   struct vm_task *task = ticket.task;
-  if (!task || !task->waiting || task->turn != ticket.turn) return false;
+  if (!task || !task->waiting || !vm_ticket_is_live(ticket)) return false;
   enum vm_status status = run(task, 0);
   if (status == VM_WAITING) return true;
   void *owner = task->owner;
@@ -268,7 +269,11 @@ bool vm_wake(struct vm_ticket ticket) {
 }
 
 bool vm_ticket_is_live(struct vm_ticket ticket) {
-  return ticket.task->turn == ticket.turn;
+  return ticket.task->turn == ticket.turn && !ticket.task->condemned;
+}
+
+void vm_condemn(struct vm_task *task) {
+  task->condemned = true;
 }
 
 void vm_cancel(struct vm_task *task) {

@@ -61,6 +61,9 @@ struct vm_ticket vm_wait_ticket(lua_State *L);
 /* Ends a task that waits: its to-be-closed variables are closed, then on_cancel comes. Not while Lua
  * runs. */
 void vm_cancel(struct vm_task *task);
+/* Its vm_cancel() follows once Lua does not run: the wait that it is in, or its next one, ends so and
+ * in no other way. */
+void vm_condemn(struct vm_task *task);
 /* Ends every task of `world` that waits. What its owners begin then may wait again. */
 void vm_cancel_world(struct vm *vm, const struct vm_world *world);
 /* Ends every task that waits, before the state is freed: with `why_not`, nothing can wait any more. */

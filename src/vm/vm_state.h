@@ -66,6 +66,7 @@ struct vm_task {
   int reference; /* keeps the coroutine alive, in the registry */
   uint64_t turn; /* counts the entries; a ticket of an earlier one is stale */
   bool waiting;
+  bool condemned; /* somebody will cancel it: nobody else ends its wait */
   struct vm_task *idle_next;
   struct vm_world *world; /* whose code it runs; a reference of it */
   void *owner;

@@ -168,7 +168,8 @@ end
 --- Sends FIN after all that was offered; reading goes on.
 function Client:finish()
   local done, failure = false, nil
-  self.handle:shutdown(function(err) done, failure = true, err end)
+  local begun, err = self.handle:shutdown(function(err) done, failure = true, err end)
+  if not begun then error("cannot send FIN: " .. err, 2) end
   loop.wait_until("our FIN to leave", function() return done end)
   if failure then error("cannot send FIN: " .. failure, 2) end
 end

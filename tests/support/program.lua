@@ -3,8 +3,9 @@
 
 local program = {}
 
--- What most programs of the specs begin with: the modules, a listening socket on a free port, and
--- both ends of a connection.
+-- What most programs of the specs begin with: the modules, a listening socket on a free port, both
+-- ends of a connection, and what lets the tasks that were spawned run until they wait, and those
+-- that were cancelled end.
 local prelude = [[
 local socket = require "moonport.socket"
 local task = require "moonport.task"
@@ -22,6 +23,8 @@ local function pair()
   local near = assert(socket.connect(address))
   return near, assert(server:accept())
 end
+
+local function turn() task.spawn(function() end):join() end
 
 local function elapsed(f, ...)
   local start = timer.now()

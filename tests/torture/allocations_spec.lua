@@ -47,9 +47,7 @@ describe("when an allocation fails", function()
   for _, each in ipairs(services.visits) do
     local name, visit = each[1], each[2]
     if not only or name:find(only) then
-      -- A reload starts a process each time, which may take seconds: only the long form tries it.
-      local is_slow = not is_long and name:find("^reload")
-      local manners = is_slow and {} or { "once", "from then on" }
+      local manners = { "once", "from then on" }
       -- What an operator paused stays so while no command of his finds memory.
       if name == "fault and trace" then manners = { "once" } end
       for _, manner in ipairs(manners) do
