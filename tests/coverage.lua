@@ -2,8 +2,9 @@
 --
 --   lua5.4 tests/coverage.lua BUILD [gaps]      gaps: also the lines of each file that never ran
 --
--- Left out: branches of assert(), whose other way is a bug of ours and ends the program. Nothing
--- else: what only a failing allocation or system call reaches is reached by tests/torture/.
+-- Left out: branches of assert(), whose other way is a bug of ours and ends the program, and those
+-- behind luaL_error() and its like, which never return (tests/coverage.h). Nothing else: what only
+-- a failing allocation or system call reaches is reached by tests/torture/.
 
 local cjson = require "cjson"
 

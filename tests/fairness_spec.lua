@@ -63,7 +63,8 @@ describe("beside connections that send all they can", function()
     for _, flood in ipairs(floods) do flood:wait_sent() end
     started:stop()
     local total, by, turns = 0, {}, 0
-    for line in trace():gmatch("[^\n]+") do
+    -- Up to its end: a build that counts coverage reads files there.
+    for line in trace():match("^(.-)%-%-%- SIGTERM"):gmatch("[^\n]+") do
       if line:find("^epoll_p?wait") then
         total, by, turns = 0, {}, turns + 1
       end

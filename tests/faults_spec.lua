@@ -477,7 +477,8 @@ print(ask(), end="")
       local server = moonport:start("return { on_data = function(c, data) c:send(data) end }", {
         prefix = { "strace", "-D", "-o", "/dev/null", "-e",
           ("inject=%s:error=EINTR:when=40+3"):format(call) },
-        env = { ASAN_OPTIONS = "detect_leaks=0" },
+        -- What it counted of coverage is not to be written over that of others, in part.
+        env = { ASAN_OPTIONS = "detect_leaks=0", GCOV_PREFIX = moonport:directory():join(".") },
       })
       local data = ("0123456789abcdef"):rep(16 * 1024)
       local peer = server:connect()

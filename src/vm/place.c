@@ -75,15 +75,14 @@ void place_names_add(struct place_names *names, const char *prefix, const luaL_R
   for (; functions->name; functions++) add(names, functions->func, prefix, functions->name);
 }
 
-/* Adds the C functions of the table on top. */
+/* Adds the C functions of the table on top, of a fresh world. */
 static void add_table(struct place_names *names, lua_State *L, const char *library,
                       const char *separator) {
   char prefix[16];
   snprintf(prefix, sizeof prefix, "%s%s", library, separator);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (lua_type(L, -2) == LUA_TSTRING)
-      add(names, lua_tocfunction(L, -1), prefix, lua_tostring(L, -2));
+    add(names, lua_tocfunction(L, -1), prefix, lua_tostring(L, -2));
     lua_pop(L, 1);
   }
 }
@@ -97,14 +96,14 @@ void place_names_learn(struct place_names *names, lua_State *L) {
   lua_pushlightuserdata(L, names);
   lua_call(L, 1, 0);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-    if (lua_getglobal(L, libraries[i]) == LUA_TTABLE) add_table(names, L, libraries[i], ".");
+    lua_getglobal(L, libraries[i]);
+    add_table(names, L, libraries[i], ".");
     lua_pop(L, 1);
   }
-  if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
-    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) add_table(names, L, "file", ":");
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  luaL_getmetatable(L, LUA_FILEHANDLE);
+  lua_getfield(L, -1, "__index");
+  add_table(names, L, "file", ":");
+  lua_pop(L, 2);
   lua_pushglobaltable(L);
   add_table(names, L, "", "");
   lua_pop(L, 1);
