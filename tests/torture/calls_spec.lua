@@ -20,6 +20,7 @@ local errnos = {
 -- What may be said by whom. What resumes by itself must lose nothing: "whole".
 -- Not getsockopt: libuv does not look at what it returns when it asks for the outcome of connect().
 -- Not shutdown: it fails when the peer has reset, and then reading tells; alone it does not happen.
+-- What becomes of a connection that is not read is in close_spec.
 local faults = {
   { "read", "EINTR", "whole" }, { "read", "EAGAIN", "whole" }, { "read", "ECONNRESET" },
   { "read", "ENOMEM" }, { "read", "ETIMEDOUT" },
