@@ -1,6 +1,7 @@
 -- close_spec.lua — the ways a connection ends, what still arrives, and what a script then holds.
 
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 -- 8 MiB whose every 4 KiB block is different, the same text on both sides.
 local pattern_code = [[
@@ -106,6 +107,34 @@ describe("shutdown", function()
     server:wait_told("data two")
     peer:finish()
     assert.same({ "data one", "true", "data two", "close eof" }, server:wait_told("close eof"))
+  end)
+
+  -- The kernel says ENOTCONN when a reset came in between. Who reads hears of that himself, after
+  -- what the peer said before; who does not waited for an answer to a FIN that was never sent.
+  it("that fails ends a connection that is not read, and no other", function()
+    if not shell.has("strace") then pending("needs strace") return end
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 0, first = 0 },
+        on_data = function(conn, data)
+          print("> " .. data)
+          if data == "paused" then conn:pause() end
+          conn:shutdown()
+        end,
+        on_close = function(conn, reason) print("> close " .. conn.id .. " " .. reason) end,
+      }
+    ]], { env = { ASAN_OPTIONS = "detect_leaks=0" }, prefix = { "strace", "-D", "-o", "/dev/null",
+      "-e", "trace=shutdown", "-e", "inject=shutdown:error=ENOTCONN" } })
+    local read, paused = server:connect(), server:connect()
+    read:send("read")
+    server:wait_told("read")
+    paused:send("paused")
+    assert.equal("", paused:receive_all())
+    read:send("more")
+    server:wait_told("more")
+    read:finish()
+    assert.same({ "read", "paused", "close 2 reset", "more", "close 1 eof" },
+      server:wait_told("close 1 eof"))
   end)
 
   it("makes send return nil, 'closed'", function()

@@ -1,5 +1,7 @@
 -- docs_spec.lua — what the README and docs/ show is what the program does — judges no prose.
 
+local cjson = require "cjson"
+local control = require "tests.support.control"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 
@@ -316,5 +318,40 @@ describe("The docs name", function()
       count = count + 1
     end
     assert.is_true(count > 20)
+  end)
+end)
+
+describe("The JSON of status in the docs", function()
+  local moonport = rig.new()
+
+  local function types_of(object)
+    local types = {}
+    for name, value in pairs(object) do
+      types[name] = type(value) == "table" and not value[1] and types_of(value) or type(value)
+    end
+    return types
+  end
+
+  local function example()
+    for _, block in ipairs(blocks_with("json")) do
+      local lines = {}
+      for line in block.text:gmatch("[^\n]+") do lines[#lines + 1] = cjson.decode(line) end
+      if lines[1].memory_bytes then return lines end
+    end
+  end
+
+  it("has the fields of a server whose last change failed, each of its type", function()
+    local folder = moonport:directory()
+    local path = folder:write("chat.lua", "return { on_data = print }")
+    local server = moonport:serve({ "--no-watch", "--listen", "127.0.0.1:0", "--allow",
+      "io=" .. folder.path, path }, { control = true })
+    server:allow_log("chat%.lua:1: ")
+    server:allow_log("not reloaded")
+    folder:write("chat.lua", "return {")
+    control.ask_once(server, "reload")
+    local scripts, process = control.ask_once(server, "status")
+    local shown = example()
+    assert.same(types_of(scripts[1]), types_of(shown[1]))
+    assert.same(types_of(process), types_of(shown[2]))
   end)
 end)

@@ -72,6 +72,8 @@ void api_let_go_conn(struct runtime *runtime, int held);
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* Of one that is closed: what nobody else tells. */
+void api_conn_log_end(struct runtime *runtime, const struct conn *conn);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */

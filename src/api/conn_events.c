@@ -299,13 +299,13 @@ static void on_open(struct conn *conn) {
 static void on_framed_data(struct runtime *runtime, struct api_conn *self, const char *bytes,
                            size_t size) {
   if (!self->inbox && !(self->inbox = inbox_new())) {
-    conn_close(self->conn, REASON_ERROR);
+    conn_close_starved(self->conn);
     return;
   }
   self->inbox->fresh = bytes;
   self->inbox->fresh_size = size;
   enter(runtime, self, HANDLER_ON_MESSAGE, api_handle_messages, self);
-  if (!inbox_keep_fresh(self->inbox)) conn_close(self->conn, REASON_ERROR);
+  if (!inbox_keep_fresh(self->inbox)) conn_close_starved(self->conn);
   deliver_pending(runtime, self);
 }
 
@@ -324,7 +324,7 @@ static void on_data(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   bool framed = service_has(service, HANDLER_ON_MESSAGE);
   if (must_keep(self, framed)) {
-    if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+    if (!api_conn_feed(self, bytes, size)) conn_close_starved(conn);
     deliver_pending(runtime, self);
     return;
   }
@@ -437,6 +437,7 @@ static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool tells = service_has(service_for(conn), HANDLER_ON_CLOSE);
+  api_conn_log_end(runtime, conn);
   if (!self && tells) self = api_conn_of(conn);
   if (self) {
     self->cohort->closing++;

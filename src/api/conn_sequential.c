@@ -19,7 +19,7 @@ static void on_data(struct conn *conn, const char *bytes, size_t size) {
   if (!self) return; /* nobody can read it any more, and it is closing */
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
-  if (!api_conn_feed(self, bytes, size)) conn_close(conn, REASON_ERROR);
+  if (!api_conn_feed(self, bytes, size)) conn_close_starved(conn);
   api_let_go_conn(runtime, held);
 }
 
@@ -66,6 +66,7 @@ static void tell_closed(struct api_conn *self, const struct conn *conn, enum rea
 static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = conn_group_of(conn)->owner;
   struct api_conn *self = conn_owner(conn);
+  api_conn_log_end(runtime, conn);
   if (self) tell_closed(self, conn, reason);
   runtime->on_room(runtime->context, conn);
 }

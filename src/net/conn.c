@@ -207,6 +207,7 @@ void conn_read_ended(struct conn *conn, int rc) {
 /* A connection that broke says no goodbye: what is queued cannot be delivered any more. */
 void conn_failed(struct conn *conn, int rc) {
   if (conn->flags & CONN_CLOSED) return;
+  if (rc == UV_ENOMEM) conn->flags |= CONN_STARVED;
   if (!conn->reason) conn->reason = rc == UV_ENOMEM ? REASON_ERROR : REASON_RESET;
   if (rc != UV_ENOMEM && conn_is_told(conn, EVENT_RESET)) conn_tell_failed(conn, rc);
   conn_destroy(conn);
@@ -217,6 +218,15 @@ void conn_close(struct conn *conn, enum reason reason) {
   conn->reason = (uint8_t)reason;
   conn->flags |= CONN_CLOSING | CONN_FIN_WANTED;
   conn_mark_dirty(conn);
+}
+
+void conn_close_starved(struct conn *conn) {
+  conn->flags |= CONN_STARVED;
+  conn_close(conn, REASON_ERROR);
+}
+
+bool conn_is_starved(const struct conn *conn) {
+  return conn->flags & CONN_STARVED;
 }
 
 void conn_shutdown(struct conn *conn) {

@@ -100,8 +100,8 @@ struct conn *conn_group_next(const struct conn_group *group, const struct conn *
 /* A message goes out in one write when net_loop_flush() comes, at the latest: conn_send_begin(), then
  * any number of the pieces it consists of.
  * conn_send_begin: 0, UV_EPIPE when the connection is closed or closing for writing, UV_ENOBUFS when
- * its queue was over the limit (the connection then ends with REASON_WRITE_QUEUE), or UV_ENOMEM.
- * The others: 0 or UV_ENOMEM, which ends the connection: a stream must have no hole.
+ * its queue was over the limit (the connection then ends with REASON_WRITE_QUEUE).
+ * All of them: UV_ENOMEM, which ends the connection, for a stream must have no hole; or 0.
  * conn_send_borrowed: the bytes must stay until the next net_loop_flush(). */
 int conn_send_begin(struct conn *conn);
 int conn_send_copied(struct conn *conn, const char *bytes, size_t size);
@@ -135,6 +135,10 @@ const char *conn_held_by(const struct conn *conn);
  * Sends what is queued, then FIN, reads off what the peer still sends (for at most linger_ms), and
  * closes. The first reason counts. */
 void conn_close(struct conn *conn, enum reason reason);
+/* The same with REASON_ERROR, because there is no memory for what it brought. */
+void conn_close_starved(struct conn *conn);
+/* Whether it ends for that, or for want of memory to queue what was sent: on_close tells it. */
+bool conn_is_starved(const struct conn *conn);
 /* Sends what is queued, then FIN; reading goes on. */
 void conn_shutdown(struct conn *conn);
 /* Drops what is queued, sends RST where the transport has one, and closes. At once. */

@@ -26,6 +26,7 @@ enum conn_flags {
   CONN_UNACKED = 1 << 11,  /* something was sent that may not be acknowledged yet */
   CONN_GREETED = 1 << 12,  /* timeouts.first is met, or does not apply */
   CONN_ORPHAN = 1 << 13,   /* no owner will ever ask for it again */
+  CONN_STARVED = 1 << 14,  /* it ends because memory was out */
   /* The highest ones are TURN_BULK and TURN_ODD of net/turn.h. */
 };
 

@@ -30,6 +30,12 @@ void conn_mark_dirty(struct conn *conn) {
   loop->dirty = conn;
 }
 
+static int queued(struct conn *conn, bool done) {
+  if (done) return 0;
+  conn_failed(conn, UV_ENOMEM);
+  return UV_ENOMEM;
+}
+
 int conn_send_begin(struct conn *conn) {
   if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return UV_EPIPE;
   /* A handler that sends much does not pile it up here while the kernel has room. */
@@ -42,16 +48,10 @@ int conn_send_begin(struct conn *conn) {
     return UV_ENOBUFS;
   }
   if (!conn->output) conn->output = output_take(&loop->pool);
-  if (!conn->output) return UV_ENOMEM;
+  if (!conn->output) return queued(conn, false);
   conn->messages_out++;
   conn_mark_dirty(conn);
   return 0;
-}
-
-static int queued(struct conn *conn, bool done) {
-  if (done) return 0;
-  conn_failed(conn, UV_ENOMEM);
-  return UV_ENOMEM;
 }
 
 int conn_send_copied(struct conn *conn, const char *bytes, size_t size) {

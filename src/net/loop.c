@@ -7,14 +7,34 @@
 #include "net/wheel.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+static void on_abort(int number) {
+  static const char text[] = "moonport: not enough memory or descriptors to start\n";
+  (void)number;
+  ssize_t put = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)put; /* there is nobody else to tell */
+  _exit(EXIT_FAILURE);
+}
+
+/* What it needs once in a process, libuv aborts without. */
+static int init_uv(uv_loop_t *uv) {
+  const struct sigaction ours = {.sa_handler = on_abort};
+  struct sigaction before;
+  sigaction(SIGABRT, &ours, &before);
+  int rc = uv_loop_init(uv);
+  sigaction(SIGABRT, &before, NULL);
+  return rc;
+}
 
 struct net_loop *net_loop_new(void) {
   struct net_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
   loop->read_buffer = malloc(READ_BUFFER_BYTES);
   if (!loop->read_buffer) goto free_loop;
-  if (uv_loop_init(&loop->uv) < 0) goto free_buffer;
+  if (init_uv(&loop->uv) < 0) goto free_buffer;
   loop->uv.data = loop;
   loop->wheel = wheel_new(&loop->uv, conn_due);
   if (!loop->wheel) goto close_loop;

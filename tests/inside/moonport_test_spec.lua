@@ -315,6 +315,26 @@ describe("The network", function()
       "does not listen on tcp://127.0.0.1:9000")
   end)
 
+  it("resets what is beyond limits.per_address, of IPv6 in the same /64", function()
+    local script = test.load_text([[
+      return { listen = { 7000, "[::1]:7001" }, limits = { per_address = 1 }, on_data = print }
+    ]])
+    local function is_reset(from, to)
+      return script:connect({ from = from .. ":9", to = to }):got_reset() or false
+    end
+    local told = {}
+    for _, from in ipairs({ "10.0.0.1", "10.0.0.2", "10.0.0.1" }) do
+      told[#told + 1] = is_reset(from)
+    end
+    for _, from in ipairs({ "[2001:db8::1]", "[2001:db8::1:0:0:2]", "[2001:db8:0:1::1]",
+      "[::ffff:10.0.0.1]", "[::1]", "[::2]" }) do
+      told[#told + 1] = is_reset(from, "[::1]:7001")
+    end
+    assert.same({ false, false, true, false, true, false, true, false, true }, told)
+    assert.equal(5, script:connections())
+    assert.truthy(script:logged("limits%.per_address = 1 reached by 10%.0%.0%.1: "))
+  end)
+
   it("knows the names that a test made known", function()
     local script = test.load_text([[
       local socket = require "moonport.socket"

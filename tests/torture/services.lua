@@ -363,10 +363,15 @@ services.visits = {
   { "health", command("health") },
 }
 
--- Of commands the client is told, not the log. A queue of output that found no memory ends its
--- connection with the reason "error", which the script's on_close hears and the log does not.
+function services.visit_named(name)
+  for _, each in ipairs(services.visits) do
+    if each[1] == name then return each[2] end
+  end
+end
+
+-- Of commands the client is told, not the log.
 local untold = { status = true, conns = true, eval = true, versions = true, health = true,
-  frames = true, broadcast = true, ["fault and trace"] = true }
+  ["fault and trace"] = true }
 
 --- Whether the log tells of what a visit lost.
 function services.is_told(name) return not untold[name] end

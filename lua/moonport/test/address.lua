@@ -25,6 +25,24 @@ end
 
 function address.is_numeric(host) return host:find(":", 1, true) or host:find("^[%d.]+$") end
 
+local function groups_of(text)
+  local groups = {}
+  for group in (text or ""):gmatch("%x+") do groups[#groups + 1] = group end
+  return groups
+end
+
+---What limits.per_address counts: an IPv4 address, or the /64 of an IPv6 one.
+---@param ip string
+function address.place(ip)
+  local mapped = ip:match("^::[fF]+:([%d.]+)$")
+  if mapped or not ip:find(":", 1, true) then return mapped or ip end
+  local head, tail = ip:match("^(.-)::(.*)$")
+  local groups, last = groups_of(head or ip), groups_of(tail)
+  while #groups + #last < 8 do groups[#groups + 1] = "0" end
+  table.move(last, 1, #last, #groups + 1, groups)
+  return table.concat(groups, ":", 1, 4)
+end
+
 ---Where a peer on this machine reaches what is bound to `host`.
 function address.reached_at(host)
   return host == "0.0.0.0" and "127.0.0.1" or host == "::" and "::1" or host

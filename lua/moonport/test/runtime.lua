@@ -1,6 +1,7 @@
 -- moonport.test.runtime — one script at work without a server: what its connections, modules and
 -- log have in common — knows no test.
 
+local address = require "moonport.test.address"
 local handlers = require "moonport.test.handlers"
 local Loop = require "moonport.test.loop"
 local Peer = require "moonport.test.peer"
@@ -31,7 +32,7 @@ function Runtime.new(path, raises)
   local self = setmetatable({ path = path, raises = raises, loop = loop, places = {}, log = {},
     errors = {}, backlog = {}, id_last = 0, port_last = FIRST_PORT, endpoints = {},
     versions = {}, version_last = 0, totals = new_totals(), listeners = {},
-    hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
+    told_ms = {}, refused = 0, hosts = { localhost = { "127.0.0.1" } }, task_count = 0 }, Runtime)
   self.tasks = Tasks.new(function() loop:flush() end)
   self.sequential = Wire.new_group(loop, handlers.sequential_events_of(self), new_totals())
   self.sequential.keeps_unread = true
@@ -83,12 +84,32 @@ end
 
 local TELL_AGAIN_MS = 10000
 
-local function tell_full(self)
+-- What may happen often is not logged each time.
+local function tell_limit(self, name, ...)
   local now_ms = self.loop.now_ms
-  if self.told_full_ms and now_ms - self.told_full_ms < TELL_AGAIN_MS then return end
-  self.told_full_ms = now_ms
-  self:write_log("warn", ("limits.connections = %d reached: new ones wait until one closes")
-    :format(self.version.service.connections))
+  if self.told_ms[name] and now_ms - self.told_ms[name] < TELL_AGAIN_MS then return end
+  self.told_ms[name] = now_ms
+  self:write_log("warn", (...):format(select(2, ...)))
+end
+
+-- Of those that are open, so many have the address, or of IPv6 the /64, of a peer.
+local function count_from(self, ip)
+  local place, count = address.place(ip), 0
+  for _, wire in ipairs(self:wires()) do
+    local other = wire.names.peer_ip
+    if other and address.place(other) == place then count = count + 1 end
+  end
+  return count
+end
+
+-- Whether limits.per_address has the peer reset.
+local function refuses(self, waiting)
+  local most, ip = self.version.service.per_address, waiting.names.peer_ip
+  if most == 0 or not ip or count_from(self, ip) < most then return false end
+  self.refused = self.refused + 1
+  tell_limit(self, "per_address", "limits.per_address = %d reached by %s: its further " ..
+    "connections are reset (limit); so far %d were", most, ip, self.refused)
+  return true
 end
 
 ---Accepts what waits in the backlog, as far as limits.connections goes.
@@ -96,8 +117,15 @@ function Runtime:on_room()
   local most = self.version.service.connections
   while not self.draining and #self:wires() < most and self.backlog[1] do
     local waiting = table.remove(self.backlog, 1)
-    open(self, waiting.peer, waiting.names)
-    if #self:wires() == most then tell_full(self) end
+    if refuses(self, waiting) then
+      waiting.peer:break_off()
+    else
+      open(self, waiting.peer, waiting.names)
+      if #self:wires() == most then
+        tell_limit(self, "connections",
+          "limits.connections = %d reached: new ones wait until one closes", most)
+      end
+    end
   end
   if self.draining then self:end_when_drained() end
 end
