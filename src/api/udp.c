@@ -294,7 +294,7 @@ static int permit_bind(lua_State *L, const struct sockaddr *address) {
   return is_any ? 0 : api_permit_sockaddr(L, "bind", address);
 }
 
-/* core.udp([address [, reuseaddr]]) -> udp | nil, code, detail: bound to it, or to none yet */
+/* core.udp(address [, reuseaddr]) -> udp | nil, code, detail */
 int api_new_udp(lua_State *L) {
   runtime_check_alive(L);
   struct version *version = version_of(L);
@@ -304,8 +304,8 @@ int api_new_udp(lua_State *L) {
       .script = object->runtime->script,
       .reuse_address = lua_toboolean(L, 2),
   };
-  if (!lua_isnoneornil(L, 1)) options.address = check_peer(L, object, 1, &scratch);
-  int failed = options.address ? permit_bind(L, options.address) : 0;
+  options.address = check_peer(L, object, 1, &scratch);
+  int failed = permit_bind(L, options.address);
   if (failed) return failed;
   int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));

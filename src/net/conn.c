@@ -346,10 +346,6 @@ unsigned conn_listener_index(const struct conn *conn) {
   return conn->listener_index;
 }
 
-uint64_t conn_active_ms(const struct conn *conn) {
-  return conn->active_ms;
-}
-
 void conn_greeted(struct conn *conn) {
   conn->flags |= CONN_GREETED;
 }

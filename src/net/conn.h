@@ -144,7 +144,6 @@ void conn_reset(struct conn *conn, enum reason reason);
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
 bool conn_is_forwarding(const struct conn *conn);
-bool conn_is_forwarded_to(const struct conn *conn);
 
 enum conn_phase {
   CONN_PHASE_OPEN,
@@ -164,7 +163,6 @@ void *conn_owner(const struct conn *conn);
 struct conn_group *conn_group_of(const struct conn *conn);
 uint64_t conn_id(const struct conn *conn);
 unsigned conn_listener_index(const struct conn *conn);
-uint64_t conn_active_ms(const struct conn *conn); /* when a byte last came, or on_timeout */
 /* What timeouts.first waits for has come. */
 void conn_greeted(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part

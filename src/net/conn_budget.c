@@ -31,7 +31,7 @@ static void end_longest(struct net_loop *loop, const struct conn_budget *budget)
   if (!conn) return;
   struct conn_budget *its = conn->group->budget;
   its->closed++;
-  if (its->on_excess) its->on_excess(its->owner, conn, budget == NULL);
+  its->on_excess(its->owner, conn, budget == NULL);
   conn_reset(conn, REASON_WRITE_QUEUE);
 }
 
@@ -46,7 +46,7 @@ static void tell_fallen(struct net_loop *loop) {
     if (!is_quiet || budget->account.bytes > budget->peak / 8) continue;
     list_remove(&budget->crowded);
     budget->peak = 0;
-    if (budget->on_fall) budget->on_fall(budget->owner);
+    budget->on_fall(budget->owner);
   }
 }
 

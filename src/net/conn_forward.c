@@ -27,10 +27,6 @@ bool conn_is_forwarding(const struct conn *conn) {
   return target_of(conn) != NULL;
 }
 
-bool conn_is_forwarded_to(const struct conn *conn) {
-  return source_of(conn) != NULL;
-}
-
 /* Something may still come through it. */
 static bool is_part(const struct conn *conn) {
   const struct conn *from = source_of(conn);

@@ -5,7 +5,6 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
@@ -13,6 +12,7 @@
 /* The state names of ss(8). */
 static const char *state_name(unsigned state) {
   static const char *const names[] = {
+      "unknown", /* no state is 0 */
       [TCP_ESTABLISHED] = "established",
       [TCP_SYN_SENT] = "syn-sent",
       [TCP_SYN_RECV] = "syn-recv",
@@ -25,8 +25,7 @@ static const char *state_name(unsigned state) {
       [TCP_LISTEN] = "listen",
       [TCP_CLOSING] = "closing",
   };
-  bool known = state < sizeof names / sizeof *names && names[state];
-  return known ? names[state] : "unknown";
+  return names[state < sizeof names / sizeof *names ? state : 0];
 }
 
 int net_tcp_info_read(int fd, struct net_tcp_info *out) {

@@ -4,6 +4,7 @@
 #include "base/address.h"
 #include "net/loop_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,7 +58,6 @@ static void tell_datagram(struct udp *udp, const char *bytes, size_t size,
   struct net_loop *loop = udp->uv.loop->data;
   socklen_t peer_size =
       peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-  if (!udp->script) return;
   address_from_sockaddr(peer, peer_size, text, sizeof text);
   struct event event = {.kind = EVENT_DATAGRAM, .script = udp->script};
   event.bytes = bytes;
@@ -124,7 +124,7 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
   if (options->descriptor) {
     rc = uv_udp_open(&udp->uv, options->descriptor);
     if (rc < 0) close(options->descriptor);
-  } else if (options->address) {
+  } else {
     rc = uv_udp_bind(&udp->uv, options->address, bind_flags);
   }
   if (rc < 0) {
@@ -162,11 +162,12 @@ int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *
 int udp_descriptor(const struct udp *udp) {
   uv_os_fd_t fd;
   int rc = uv_fileno((const uv_handle_t *)&udp->uv, &fd);
-  return rc < 0 ? rc : fd;
+  assert(rc == 0); /* it is bound, so it has one */
+  (void)rc;
+  return fd;
 }
 
 void udp_close(struct udp *udp) {
-  if (udp->close_wanted) return;
   udp->close_wanted = true;
   if (!udp->in_batch) uv_close((uv_handle_t *)&udp->uv, on_closed);
 }

@@ -21,8 +21,8 @@ struct udp_events {
 };
 
 struct udp_options {
-  const struct sockaddr *address; /* to bind to; NULL: the kernel chooses when it first sends */
-  const char *script;             /* whose it is, for who watches; NULL: it is not watched */
+  const struct sockaddr *address; /* to bind to, without a descriptor */
+  const char *script;             /* whose it is, for who watches */
   int descriptor;     /* one that is bound already, to use instead; taken over. 0: none */
   bool reuse_address; /* several sockets may have it: a multicast group's, say */
   bool batch;         /* recvmmsg(2): for a socket that is always received from */

@@ -23,8 +23,7 @@ static int lacks(lua_State *L, const char *call, const char *grant) {
 
 /* The script's own folder is where its modules are. */
 static bool is_own(lua_State *L, const char *real_path) {
-  const char *dir = vm_of(L)->options.script_dir;
-  return dir && file_is_below(real_path, dir);
+  return file_is_below(real_path, vm_of(L)->options.script_dir);
 }
 
 static void push_refusal(lua_State *L, const char *call, const char *path, const char *real_path) {

@@ -56,7 +56,6 @@ static void note_missing(lua_State *L, const char *name, const char *found) {
   static const char *const formats[] = {"%s/%s.lua", "%s/%s/init.lua"};
   const char *dir = vm_of(L)->options.script_dir;
   char path[PATH_BYTES];
-  if (!dir) return;
   const char *inside = luaL_gsub(L, name, ".", LUA_DIRSEP);
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
     snprintf(path, sizeof path, formats[i], dir, inside);
@@ -185,7 +184,7 @@ void vm_open_searchers(lua_State *L) {
   const struct vm *vm = vm_of(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   find_searchpath(L);
-  if (vm->options.script_dir) prepend_script_dir(L, vm->options.script_dir);
+  prepend_script_dir(L, vm->options.script_dir);
   lua_getfield(L, -1, "searchers"); /* preload, Lua, C, all-in-one C */
   for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
     lua_rawgeti(L, -1, i);

@@ -61,12 +61,12 @@ static const char *skip_prologue(const char *bytes, size_t *size) {
 
 void loader_note_source(lua_State *L, const char *path, const char *bytes, size_t size) {
   const struct vm_options *options = &vm_of(L)->options;
-  if (options->on_source) options->on_source(options->context, path, bytes, size);
+  options->on_source(options->context, path, bytes, size);
 }
 
 void loader_note_shortage(lua_State *L, int error) {
   const struct vm_options *options = &vm_of(L)->options;
-  if (options->on_shortage) options->on_shortage(options->context, error);
+  options->on_shortage(options->context, error);
 }
 
 int loader_load(lua_State *L, const char *path) {

@@ -55,13 +55,13 @@ void place_names_free(struct place_names *names) {
   free(names);
 }
 
-/* Adds the C functions of the table on top, "prefix.key". */
+/* Adds the C functions of the table on top, of a fresh world: "prefix.key". */
 static void add_functions(struct place_names *names, lua_State *L, const char *prefix,
                           const char *separator) {
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     lua_CFunction function = lua_tocfunction(L, -1);
-    if (function && lua_type(L, -2) == LUA_TSTRING && names->count < NAMES_MAX) {
+    if (function && names->count < NAMES_MAX) {
       struct named *row = &names->rows[names->count++];
       const char *name = lua_pushfstring(L, "%s%s%s", prefix, separator, lua_tostring(L, -2));
       row->function = function;
@@ -80,14 +80,14 @@ void place_names_learn(struct place_names *names, lua_State *L) {
   lua_pushlightuserdata(L, names);
   lua_call(L, 1, 0);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-    if (lua_getglobal(L, libraries[i]) == LUA_TTABLE) add_functions(names, L, libraries[i], ".");
+    lua_getglobal(L, libraries[i]);
+    add_functions(names, L, libraries[i], ".");
     lua_pop(L, 1);
   }
-  if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
-    if (lua_getfield(L, -1, "__index") == LUA_TTABLE) add_functions(names, L, "file", ":");
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  luaL_getmetatable(L, LUA_FILEHANDLE);
+  lua_getfield(L, -1, "__index");
+  add_functions(names, L, "file", ":");
+  lua_pop(L, 2);
   lua_pushglobaltable(L);
   add_functions(names, L, "", "");
   lua_pop(L, 1);
@@ -105,7 +105,7 @@ void place_read(lua_State *L, const struct place_names *names, struct place *out
   lua_Debug activation;
   *out = (struct place){0};
   for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
-    if (!lua_getinfo(L, "Sln", &activation)) return;
+    lua_getinfo(L, "Sln", &activation);
     bool is_c = *activation.what == 'C';
     if (is_c && level == 0) {
       strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);

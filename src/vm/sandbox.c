@@ -36,7 +36,7 @@ static int loaded(lua_State *L, int rc, int environment) {
   }
   if (environment) {
     lua_pushvalue(L, environment);
-    if (!lua_setupvalue(L, -2, 1)) lua_pop(L, 1);
+    lua_setupvalue(L, -2, 1); /* compiled from text, it has one: _ENV */
   }
   return 1;
 }

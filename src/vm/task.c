@@ -75,10 +75,6 @@ void vm_free_tasks(struct vm *vm) {
   }
 }
 
-struct vm_task *vm_running(const struct vm *vm) {
-  return vm->running;
-}
-
 uint64_t vm_running_conn_id(const struct vm *vm) {
   return vm->running ? vm->running->conn_id : 0;
 }
@@ -168,7 +164,7 @@ static void report(struct vm_task *task, int rc, bool overdue) {
     failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
   }
   if (!overdue) unwind(task);
-  if (task->on_fail) task->on_fail(task->owner, &failure);
+  task->on_fail(task->owner, &failure);
   lua_settop(L, top);
 }
 
@@ -210,7 +206,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   struct vm_task *task = task_take(vm);
   if (!task) {
     struct vm_failure failure = {.message = "not enough memory", .message_size = 17};
-    if (owner->on_fail) owner->on_fail(owner->self, &failure);
+    owner->on_fail(owner->self, &failure);
     return VM_FAILED;
   }
   task->owner = owner->self;
@@ -235,13 +231,13 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
 
 bool vm_wake(struct vm_ticket ticket) {
   struct vm_task *task = ticket.task;
-  if (!task || !task->waiting || task->turn != ticket.turn) return false;
+  if (!task->waiting || task->turn != ticket.turn) return false;
   enum vm_status status = run(task, 0);
   if (status == VM_WAITING) return true;
   void *owner = task->owner;
   void (*on_end)(void *, bool) = task->on_end;
   task_give_back(task, status == VM_FAILED);
-  if (on_end) on_end(owner, status == VM_FAILED);
+  on_end(owner, status == VM_FAILED);
   return true;
 }
 
@@ -276,8 +272,8 @@ void vm_cancel_all(struct vm *vm, const char *why_not) {
 /* Why the running code cannot wait, or NULL when it can. */
 static const char *no_wait_reason(const struct vm *vm, lua_State *L) {
   if (vm->no_wait_why) return vm->no_wait_why;
-  if (!vm->running || !vm->frame || L != vm->frame->L)
-    return "this is a finalizer or a warning function";
+  /* A coroutine that a finalizer makes has a frame, and no task. */
+  if (!vm->running || L != vm->frame->L) return "this is a finalizer or a warning function";
   for (const struct vm_frame *frame = vm->frame; frame; frame = frame->caller) {
     if (lua_isyieldable(frame->L)) continue;
     return "it is called through a C function that cannot be interrupted "

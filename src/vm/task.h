@@ -71,8 +71,7 @@ int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
 /* The continuation, for lua_callk() and vm_wait(), of a C function that has nothing left to do. */
 int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 
-/* The task that runs now, NULL when none does. */
-struct vm_task *vm_running(const struct vm *vm);
+/* Of the task that runs now; 0 and NULL when none does. */
 uint64_t vm_running_conn_id(const struct vm *vm);
 void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
 

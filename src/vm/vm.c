@@ -4,6 +4,7 @@
 #include "vm/task.h"
 #include "vm/watchdog.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static void on_warning(void *context, const char *text, int to_be_continued) {
   size_t used = strlen(vm->warning);
   snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
   if (to_be_continued) return;
-  if (vm->options.warn) vm->options.warn(vm->options.context, vm->warning, strlen(vm->warning));
+  vm->options.warn(vm->options.context, vm->warning, strlen(vm->warning));
   vm->warning[0] = 0;
 }
 
@@ -185,7 +186,8 @@ bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, 
   int rc = lua_pcall(L, 1, 0, 0);
   vm_watch_end(vm);
   if (rc == LUA_OK) return true;
-  const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(not a string)";
+  const char *message = lua_tostring(L, -1);
+  assert(message); /* C code raises with words */
   snprintf(error, error_size, "%s", message);
   lua_pop(L, 1);
   return false;

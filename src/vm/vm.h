@@ -12,11 +12,11 @@ struct vm_watchdog; /* vm/watchdog.h */
 
 struct vm_options {
   struct vm_watchdog *watchdog; /* NULL: no CPU budget */
-  const char *script_dir;       /* first in package.path; NULL: none */
+  const char *script_dir;       /* first in package.path */
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
   const struct grants *grants;  /* what of the machine the script has; NULL: everything */
-  /* A file of Lua source was read, or (`bytes` is NULL) could not be; NULL: nobody cares. */
+  /* A file of Lua source was read, or (`bytes` is NULL) could not be. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* One could not be read for a reason that is not the file's (file_error_is_passing()), an errno. */
   void (*on_shortage)(void *context, int error);
