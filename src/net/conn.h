@@ -44,7 +44,7 @@ struct conn_budget {
   uint64_t closed;             /* connections that ended so, so far */
   /* `of_loop`: it is the loop's bound that was passed. The connection still has its queue. */
   void (*on_excess)(void *owner, const struct conn *conn, bool of_loop);
-  /* There was much, and now there is little: the time to free what is not used. NULL is allowed. */
+  /* There was much, and now there is little: the time to free what is not used. */
   void (*on_fall)(void *owner);
   void *owner;
   struct list crowded; /* while on_fall() is to come; the owner removes it at its end */
