@@ -417,16 +417,34 @@ describe("moonport.frame", function()
       ]]))
   end)
 
+  it("says which message it cannot wrap, or not split", function()
+    assert.same({ "false", "limit", "nil\tlimit", "false", "false" }, program.lines(moonport, [[
+      local frame, core = require "moonport.frame", require "moonport.test.core"
+      local short, netstring = frame.new({ length = "u8" }), frame.new("netstring")
+      print((pcall(short.wrap, short, ("x"):rep(256))))
+      print((select(2, netstring:split("9223372036854775807:"))))
+      local message, code = core.next_message({ length = "u16be" }, 10, "\1\0", 1)
+      print(message, code)
+      print((pcall(core.next_message, "line", 0, "", 1)))
+      print((pcall(core.next_message, "line", 9, "", 2)))
+    ]]))
+  end)
+
   it("says what is wrong with a format", function()
     local told = program.lines(moonport, [[
       local frame = require "moonport.frame"
       for _, format in ipairs({ "lines", {}, { delimiter = "" }, { length = "u24" },
-        { length = "u8", offset = 29 }, { fixed = 0 }, 7 }) do
+        { length = "u8", offset = 29 }, { fixed = 0 }, 7, { length = {} },
+        { length = "u8", offset = -1 }, { length = "u8", offset = 1.5 },
+        { length = "u8", includes_header = 256 }, { delimiter = {} }, { delimiter = ("x"):rep(65) },
+        { fixed = "four" } }) do
         print(select(2, pcall(frame.new, format)))
       end
     ]])
     for index, pattern in ipairs({ 'write "line"', 'write "line"', "1 to 64 bytes",
-      "length must be", "0 to 28 bytes", "fixed must be", 'write "line"' }) do
+      "length must be", "0 to 28 bytes", "fixed must be", 'write "line"', "length must be",
+      "0 to 28 bytes", "0 to 28 bytes", "includes_header must be", "1 to 64 bytes",
+      "1 to 64 bytes", "fixed must be" }) do
       assert.matches(pattern, told[index])
     end
   end)

@@ -480,9 +480,33 @@ describe("a failure", function()
     ]]))
   end)
 
+  -- What moonport/socket.lua stands on looks for itself: a reload closes what the version before
+  -- it still holds.
+  it("of whatever is asked of the core of a closed socket is nil, 'closed'", function()
+    local expected = { "nil EINVAL", "true nil" }
+    for _ = 1, 13 do expected[#expected + 1] = "nil closed" end
+    assert.same(expected, program.lines(moonport, [[
+      local core = require "moonport.socket.core"
+      local function show(result, code) print(("%s %s"):format(result, code)) end
+      local function show_each(it, calls)
+        for _, call in ipairs(calls) do show(it[ call[1] ](it, table.unpack(call, 2))) end
+      end
+      local listener, udp = core.bind("127.0.0.1:0"), core.udp("127.0.0.1:0")
+      show(listener:accept())
+      show(listener:getoption("reuseaddr"))
+      listener:close()
+      udp:close()
+      show_each(listener, { { "listen", -1 }, { "accept" }, { "getsockname" }, { "close" },
+        { "setoption", "reuseaddr", true }, { "getoption", "reuseaddr" } })
+      show_each(udp, { { "send", "x", "127.0.0.1:9" }, { "recvfrom" }, { "close" },
+        { "connect", "127.0.0.1:9" }, { "getsockname" },
+        { "setoption", "broadcast", true }, { "getoption", "broadcast" } })
+    ]]))
+  end)
+
   it("of misuse raises, in the caller's line", function()
     local path = moonport:directory():write("misuse.lua", [[
-      local socket = require "moonport.socket"
+      local socket, core = require "moonport.socket", require "moonport.socket.core"
       local function tell(f, ...) print((select(2, pcall(f, ...)))) end
       tell(function() local _ = socket.connect() end)
       tell(function() local _ = socket.connect("127.0.0.1:1", { timeuot = 1 }) end)
@@ -494,6 +518,9 @@ describe("a failure", function()
       tell(function() local _ = socket.udp():bind() end)
       tell(function() local _ = socket.udp():connect("localhost", "80") end)
       tell(function() local _ = socket.udp():sendto("x") end)
+      tell(function() local _ = core.bind("localhost:0") end)
+      tell(function() local _ = core.udp("unix:path") end)
+      tell(function() local _ = core.udp("127.0.0.1:0"):recvfrom(0) end)
     ]])
     local result = moonport:run({ "run", path })
     assert.equal("", result.stderr)
@@ -502,7 +529,7 @@ describe("a failure", function()
       number = number + 1
       assert.matches("misuse%.lua:" .. number .. ": ", line)
     end
-    assert.equal(12, number)
+    assert.equal(15, number)
     assert.matches("timeuot", result.stdout)
     assert.matches("nodely", result.stdout)
   end)
