@@ -320,6 +320,25 @@ return {
     watch:wait({ event = "close" })
   end)
 
+  it("tell of a pause by the script, and of what is typed at a console", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return { on_data = function(conn, data)
+        conn:pause()
+        timer.after(0.01, function() conn:resume() conn:send(data) end)
+      end }
+    ]], controlled)
+    local watch = events.watch(server, "event=pause,resume,handler")
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("script", watch:wait({ event = "pause" }).by)
+    watch:wait({ event = "resume" })
+    assert.equal("x", peer:receive(1))
+    local _, last = control.ask_once(server, 'eval test.lua "1 + 1"')
+    assert.is_true(last.ok)
+    assert.equal("console", watch:wait({ event = "handler", handler = "console" }).file)
+  end)
+
   it("tell each message with its handler", function()
     local server = moonport:start([[
       return { frame = "line", on_message = function(conn, m) conn:send_message(m:upper()) end }

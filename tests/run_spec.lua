@@ -30,6 +30,12 @@ describe("run FILE", function()
     assert_output(("%s\t2\tone\ttwo words\n2\tone\ttwo words\n"):format(path), result)
   end)
 
+  it("prints lines of any length", function()
+    local x = ("x"):rep(1024) -- as much as Lua's buffers hold at first
+    local result = run_file(moonport, "print(('x'):rep(1024), 'y') print(('x'):rep(1024):rep(70))")
+    assert_output(x .. "\ty\n" .. x:rep(70) .. "\n", result)
+  end)
+
   it("reads the library from MOONPORT_LUA_DIR, for those who work on it", function()
     local made = moonport:directory()
     made:make("moonport")

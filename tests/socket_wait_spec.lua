@@ -125,6 +125,15 @@ end)
 describe("a wait", function()
   local moonport = rig.new()
 
+  it("of next to nothing is a limit all the same", function()
+    assert.same({ "nil\ttimeout" }, program.lines(moonport, [[
+      local conn, other = pair()
+      conn:settimeout(1e-9)
+      print(conn:recv())
+      other:close()
+    ]]))
+  end)
+
   it("holds up its coroutine and no other", function()
     assert.same({ "tick", "tick", "tick", "got x" }, program.lines(moonport, [[
       local near, far = pair()
