@@ -14,11 +14,11 @@ describe("accept", function()
     assert.equal("?", peer:receive(1))
   end
 
-  -- The first three calls fail with `error`; strace makes them, so what waits goes on waiting.
-  local function start_failing(code)
+  -- The first calls fail with `error`; strace makes them, so what waits goes on waiting.
+  local function start_failing(code, count)
     return (moonport:start(echo, {
       prefix = { "strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
-        "-e", ("inject=accept4:error=%s:when=1..3"):format(code) },
+        "-e", ("inject=accept4:error=%s:when=1..%d"):format(code, count or 3) },
       env = { ASAN_OPTIONS = "detect_leaks=0" }, -- LeakSanitizer cannot work under ptrace
     }))
   end
@@ -46,6 +46,15 @@ describe("accept", function()
       ask(server:connect())
     end)
   end
+
+  -- Then it is not the peers' fault.
+  it("that fails a hundred times in a row waits, says so, and goes on", function()
+    local server = start_failing("EPROTO", 120)
+    local peer = server:connect()
+    server:expect_log("^cannot accept %(protocol error")
+    ask(peer)
+    ask(server:connect())
+  end)
 
   it("takes at most 64 in a turn, and those that are open have theirs in between", function()
     local server, trace = moonport:start_traced("epoll_wait,epoll_pwait,accept4,read", echo)

@@ -1,5 +1,7 @@
 -- close_spec.lua — the ways a connection ends, what still arrives, and what a script then holds.
 
+local control = require "tests.support.control"
+local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 
@@ -26,6 +28,25 @@ describe("close", function()
     local got = peer:receive_all()
     assert.equal(8 * 1024 * 1024, #got)
     assert.is_true(got == pattern())
+  end)
+
+  it("delivers them although the peer's FIN comes meanwhile", function()
+    local server = moonport:start(pattern_code .. [[
+      return {
+        on_data = function(conn) conn:send(pattern) conn:close() end,
+        on_close = function(_, reason) print("> " .. reason) end,
+      }
+    ]], { control = true })
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    peer:receive(1)
+    peer:finish()
+    loop.eventually("it to close", function()
+      local conns = control.ask_once(server, "conns")
+      return conns[1].state == "closing"
+    end)
+    assert.equal(8 * 1024 * 1024 - 1, #peer:receive_all())
+    assert.same({ "closed" }, server:wait_told("closed"))
   end)
 
   it("delivers a list of strings without joining them wrongly", function()

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local control = require "tests.support.control"
+local events = require "tests.support.events"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local uv = require "luv"
@@ -242,6 +243,41 @@ describe("fault", function()
     server:wait_told("closed: kicked")
     assert.equal("ECONNRESET", peer:receive_end())
   end)
+
+  it("keeps what waits for its time while the connection is paused, and hands it over after",
+    function()
+      local server, ask, peer = start(moonport)
+      local watch = events.watch(server, "conn=2 event=fault")
+      ask("fault 2 delay=200ms")
+      assert.matches("of at most 65536 bytes, each after 200 ms", watch:next().detail, 1, true)
+      peer:send("one")
+      wait_unread(ask, 3)
+      ask("pause 2") -- and goes on before its time has come
+      ask("resume 2")
+      assert.equal("<one>", peer:receive(5))
+      ask("fault 2 split=65536")
+      assert.matches("split=65536", watch:next().fault, 1, true)
+      peer:send("two")
+      assert.equal("<two>", peer:receive(5))
+      ask("fault 2 off")
+      assert.matches("handed over as it comes", watch:next().detail, 1, true)
+      watch:close()
+    end)
+
+  it("lets a connection that closes come to its end, and what is still sent go to nobody",
+    function()
+      local server, ask, peer = start(moonport, [[
+        return {
+          on_data = function(conn) conn:send("bye") conn:close() end,
+          on_close = function(_, reason) print("> closed " .. reason) end,
+        }
+      ]])
+      ask("fault 2 split=1 delay=10ms")
+      peer:send(("x"):rep(100000))
+      peer:finish()
+      assert.equal("bye", peer:receive_all())
+      assert.same({ "closed closed" }, server:wait_told(1))
+    end)
 
   it("says what is wrong with its words", function()
     local _, ask = start(moonport)

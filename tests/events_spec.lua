@@ -245,6 +245,100 @@ return {
     server:expect_log("no luck")
   end)
 
+  it("name the place of what was called, if it has one, and tell of what was cancelled", function()
+    local server = moonport:start([[
+      local task, timer = require "moonport.task", require "moonport.timer"
+      local sleeper
+      local handler = assert(load("local act = ... return function(...) act(...) end"))
+      return { on_data = handler(function(conn, data)
+        if data == "spawn" then sleeper = task.spawn(timer.sleep, 60) end
+        if data == "cancel" then sleeper:cancel() end
+        if data == "pcall" then pcall(conn.send, conn, "x") end
+        if data == "wrap" then coroutine.wrap(conn.send)(conn, "y") end
+        if data == "here" then conn:send("z") end
+      end) }
+    ]], controlled)
+    local watch = events.watch(server, "event=handler,send,wait,handled")
+    local peer = server:connect()
+    peer:send("spawn")
+    assert.equal("(string)", watch:wait({ event = "handler", handler = "on_data" }).file)
+    assert.is_nil(watch:wait({ event = "wait" }).line)
+    peer:send("cancel")
+    assert.equal("task", watch:wait({ event = "handled", outcome = "cancelled" }).handler)
+    for data, text in pairs({ pcall = "x", wrap = "y" }) do
+      peer:send(data)
+      local sent = watch:wait({ event = "send", text = text })
+      assert.same({ "script" }, { sent.by, sent.file })
+    end
+    peer:send("here")
+    assert.equal(9, watch:wait({ event = "send", text = "z" }).line)
+  end)
+
+  it("that nobody asked for are not told, however a connection ends", function()
+    local server = moonport:start([[
+      return { on_data = function(conn, data)
+          if data == "reset" then conn:reset() end
+          if data == "bye" then conn:close() end
+        end, timeouts = { idle = 0.3, linger = 0.1 } }
+    ]], controlled)
+    local watch = events.watch(server, "event=close")
+    local idle = server:connect()
+    for _, data in ipairs({ "reset", "bye" }) do
+      local peer = server:connect()
+      peer:send(data)
+      watch:next()
+    end
+    local peer = server:connect()
+    peer:send("x")
+    peer:reset()
+    watch:next()
+    peer = server:connect()
+    peer:finish()
+    watch:next()
+    assert.equal("", idle:receive_all())
+    watch:next()
+    assert.same({ "close closed", "close closed", "close reset", "close eof", "close idle" },
+      watch:kinds("reason"))
+  end)
+
+  it("tell of the timeouts of a close that the peer does not let happen", function()
+    local server = moonport:start([[
+      return { timeouts = { write = 0.3, linger = 0.2 }, limits = { write_queue = "64M" },
+        on_data = function(conn, data)
+          if data == "much" then conn:send(("x"):rep(1024):rep(16 * 1024)) end
+          conn:close()
+        end }
+    ]], controlled)
+    local watch = events.watch(server, "event=timeout,close")
+    local silent = server:connect()
+    silent:send("nothing")
+    assert.equal("linger", watch:wait({ event = "timeout" }).timer)
+    watch:wait({ event = "close" })
+    local slow = server:connect({ receive_buffer = 8192 })
+    slow:send("much")
+    assert.equal("write", watch:wait({ event = "timeout" }).timer)
+    watch:wait({ event = "close" })
+  end)
+
+  it("tell of a pause by the script, and of what is typed at a console", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      return { on_data = function(conn, data)
+        conn:pause()
+        timer.after(0.01, function() conn:resume() conn:send(data) end)
+      end }
+    ]], controlled)
+    local watch = events.watch(server, "event=pause,resume,handler")
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("script", watch:wait({ event = "pause" }).by)
+    watch:wait({ event = "resume" })
+    assert.equal("x", peer:receive(1))
+    local _, last = control.ask_once(server, 'eval test.lua "1 + 1"')
+    assert.is_true(last.ok)
+    assert.equal("console", watch:wait({ event = "handler", handler = "console" }).file)
+  end)
+
   it("tell each message with its handler", function()
     local server = moonport:start([[
       return { frame = "line", on_message = function(conn, m) conn:send_message(m:upper()) end }

@@ -186,6 +186,23 @@ describe("With --allow", function()
     end
   end)
 
+  it("io=/tmp, a script has temporary files, and what names no file needs no grant", function()
+    local told = told_by_check({ "io=/tmp" }, [[
+      try("tmpfile", io.tmpfile) try("tmpname", function() return os.remove(os.tmpname()) end)
+      try("input", io.input) try("output", io.output, io.stdout)
+      try("locale", os.setlocale) try("other locale", os.setlocale, "C")
+      try("nothing", os.remove, "") try("nowhere", io.open, "no/such/file")
+      try("missing", io.open, "/tmp/no-such-file")
+    ]])
+    for _, name in ipairs({ "tmpfile", "tmpname", "input", "output", "locale" }) do
+      assert.equal("true", told[name], name)
+    end
+    assert.equal("nil", told["other locale"])
+    assert.equal(refusal('os.remove("")', "io=."), told.nothing)
+    assert.matches('io.open("no/such/file") is not allowed here', told.nowhere, 1, true)
+    assert.equal("2", told.missing) -- ENOENT
+  end)
+
   it("nothing at all, a script has everything as before; the variable is as good as the option",
     function()
       local calls = 'try("open", io.open, "/etc/passwd") try("getenv", os.getenv, "HOME")'

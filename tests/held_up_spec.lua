@@ -38,6 +38,23 @@ describe("a loop that is held up", function()
     end)
   end
 
+  it("by a C function without a name, or without Lua around it, is told all the same", function()
+    local server = moonport:start([[
+      local task = require "moonport.task"
+      return { listen = "127.0.0.1:0", on_data = function(conn, data)
+        if data == "task" then task.spawn(os.execute, "exec sleep 0.8") end
+        if data == "closure" then pcall(io.popen("sleep 0.8; echo x"):lines("a")) end
+      end }
+    ]])
+    server:allow_log("^the loop is held up")
+    server:allow_log("^the loop was held up")
+    local peer = server:connect()
+    peer:send("task")
+    server:wait_for("^the loop was held up for %d+%.%d s in task, in os%.execute$")
+    peer:send("closure")
+    server:wait_for("^the loop was held up for %d+%.%d s in on_data %(.*test%.lua:4%), in ")
+  end)
+
   it("by Lua code is told with the line", function()
     local server = start(moonport, 5000)
     server:connect():send("local t = os.clock() + 0.9\nwhile os.clock() < t do\nend")

@@ -30,6 +30,24 @@ describe("run FILE", function()
     assert_output(("%s\t2\tone\ttwo words\n2\tone\ttwo words\n"):format(path), result)
   end)
 
+  it("prints lines of any length", function()
+    local x = ("x"):rep(1024) -- as much as Lua's buffers hold at first
+    local result = run_file(moonport, "print(('x'):rep(1024), 'y') print(('x'):rep(1024):rep(70))")
+    assert_output(x .. "\ty\n" .. x:rep(70) .. "\n", result)
+  end)
+
+  it("reads the library from MOONPORT_LUA_DIR, for those who work on it", function()
+    local made = moonport:directory()
+    made:make("moonport")
+    made:write("moonport/pool.lua", "return 'from here'")
+    local path = made:write("program.lua", [[
+      print((require "moonport.pool"))
+      print((select(2, pcall(require, "moonport.socket")):match("cannot be read: .*")))
+    ]])
+    local result = moonport:run({ "run", path }, { env = { MOONPORT_LUA_DIR = made.path } })
+    assert_output("from here\ncannot be read: No such file or directory\n", result)
+  end)
+
   it("leaves arguments that look like options, or are empty, to the program", function()
     local result = run_file(moonport, "print(table.concat(arg, '|'))",
       "--help", "-e", "--", "", "--log-level=loud", "-V")

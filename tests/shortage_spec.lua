@@ -94,3 +94,71 @@ describe("without descriptors", function()
     end)
   end
 end)
+
+describe("code without descriptors", function()
+  local moonport = rig.new()
+
+  -- Takes all there are; `release` gives them back.
+  local exhausting = [[
+    local held = {}
+    local function exhaust()
+      for file in function() return (io.open("/dev/null")) end do held[#held + 1] = file end
+    end
+    local function release()
+      for _, file in ipairs(held) do file:close() end
+      held = {}
+    end
+  ]]
+
+  local function run(command, code)
+    local folder = moonport:directory()
+    folder:write("helper.lua", "return 'helped'")
+    local path = folder:write("program.lua", exhausting .. code)
+    local result = moonport:run({ command, path }, { prefix = { "prlimit", "--nofile=40:40" } })
+    assert.equal(0, result.code, result.stderr)
+    return result
+  end
+
+  it("does not find its modules, and finds them afterwards", function()
+    local result = run("run", [[
+      exhaust()
+      print((pcall(require, "helper")))
+      release()
+      print((require "helper"))
+    ]])
+    assert.equal("", result.stderr)
+    assert.equal("false\nhelped\n", result.stdout)
+  end)
+
+  it("is told why one of its own files is not loaded", function()
+    local result = run("check", [[
+      local own = debug.getinfo(1, "S").source:match("^@(.*)program") .. "helper.lua"
+      exhaust()
+      local _, why = loadfile(own)
+      release()
+      print((why:match("cannot be read: .*")))
+      print(loadfile(own)())
+      return { listen = "127.0.0.1:0", on_data = print }
+    ]])
+    assert.equal("cannot be read: Too many open files", result.log[1].message)
+    assert.equal("helped", result.log[2].message)
+  end)
+
+  it("waits in accept() until there is one, and says so", function()
+    local result = run("run", [[
+      local socket = require "moonport.socket"
+      local server = socket.tcp()
+      assert(server:bind("127.0.0.1", 0))
+      server:listen()
+      local client = assert(socket.connect(server:getsockname()))
+      exhaust()
+      server:settimeout(0.1)
+      print(server:accept())
+      release()
+      server:settimeout(5)
+      print(server:accept() ~= nil, client ~= nil)
+    ]])
+    assert.equal("nil\ttimeout\ntrue\ttrue\n", result.stdout)
+    assert.matches("^accept%(%) waits: too many open files", result.log[1].message)
+  end)
+end)

@@ -1,6 +1,7 @@
 -- socket_outbound_spec.lua — connections that a served script makes while it serves others.
 
 local loop = require "tests.support.loop"
+local luasocket = require "socket"
 local nginx = require "tests.support.nginx"
 local redis = require "tests.support.redis"
 local rig = require "tests.support.rig"
@@ -171,6 +172,35 @@ describe("a service that asks another", function()
     peer:reset()
     assert.equal("1", redis.ask(port, "lpush", "queue", "x"))
     server:wait_idle()
+  end)
+
+  it("has its connections end by the service's timeouts, and is told where it waits", function()
+    local silent = assert(luasocket.bind("127.0.0.1", 0))
+    local port = select(2, silent:getsockname())
+    local server = moonport:start(([[
+      local socket = require "moonport.socket"
+      return {
+        timeouts = { idle = 0.3, write = 0.4 },
+        limits = { write_queue = "64M" },
+        main = function(conn)
+          local upstream = assert(socket.connect("127.0.0.1:%d"))
+          if conn:recv_line() == "write" then
+            upstream:setoption("sndbuf", 4096)
+            upstream:send(("x"):rep(16 * 1024 * 1024))
+            print("> drain " .. select(2, upstream:drain()))
+          else
+            print("> recv " .. select(2, upstream:recv()))
+            while upstream.state ~= "closed" do require("moonport.timer").sleep(0.02) end
+          end
+          print("> recv " .. select(2, upstream:recv()))
+        end,
+      }
+    ]]):format(port))
+    server:connect():send("write\n")
+    assert.same({ "drain closed", "recv closed" }, server:wait_told(2))
+    server:connect():send("read\n")
+    assert.same({ "recv timeout", "recv closed" }, { table.unpack(server:wait_told(4), 3) })
+    silent:close()
   end)
 
   it("made no connection that outlives it: the server ends while it asks", function()

@@ -306,6 +306,19 @@ except OSError as error:
       ]], { prefix = shell.words(shell.unshare("n"), "sh", "-c", in_network, "sh") }))
   end)
 
+  it("joins and leaves a group of IPv6, on a machine that has one", function()
+    assert.same({ "true", "true", "nil\tEINVAL" }, lines([[
+      local it = socket.udp()
+      assert(it:bind("::", 0))
+      local ok, code = it:setoption("join", "ff02::1234")
+      print(ok or code == "ENODEV")
+      if ok then ok, code = it:setoption("leave", "ff02::1234") end
+      print(ok or code == "ENODEV")
+      local refused, why = it:setoption("join", "no group")
+      print(refused, why)
+    ]]))
+  end)
+
   it("needs broadcast to send to everyone", function()
     assert.same({ "nil EACCES", "true nil" }, lines(two .. [[
       for _, allowed in ipairs({ false, true }) do

@@ -125,6 +125,15 @@ end)
 describe("a wait", function()
   local moonport = rig.new()
 
+  it("of next to nothing is a limit all the same", function()
+    assert.same({ "nil\ttimeout" }, program.lines(moonport, [[
+      local conn, other = pair()
+      conn:settimeout(1e-9)
+      print(conn:recv())
+      other:close()
+    ]]))
+  end)
+
   it("holds up its coroutine and no other", function()
     assert.same({ "tick", "tick", "tick", "got x" }, program.lines(moonport, [[
       local near, far = pair()
@@ -393,6 +402,26 @@ time.sleep(60)' &
       end
     ]], { prefix = shell.words(shell.unshare("nm"), "sh", "-c",
       'ip link set lo up; mount --bind "$1" /etc/hosts; shift; exec "$@"', "sh", hosts) }))
+  end)
+
+  it("gives each address once, at most 16, and of a name with none for IPv4 another", function()
+    local hosts = { "127.0.0.1 many.example", "127.0.0.1 many.example", "::1 six.example" }
+    for index = 1, 20 do hosts[#hosts + 1] = ("127.0.1.%d many.example"):format(index) end
+    local path = moonport:directory():write("hosts", table.concat(hosts, "\n") .. "\n")
+    local lines = program.lines(moonport, [[
+      local found = assert(socket.resolve("many.example"))
+      local seen = {}
+      for _, address in ipairs(found) do assert(not seen[address]) seen[address] = true end
+      print(#found)
+      local it = socket.tcp()
+      assert(it:bind("six.example", 0))
+      print((it:getsockname():match("^(.*):%d+$")))
+      local address, code, detail = socket.resolve(("x"):rep(2000))
+      print(address, code, detail ~= nil)
+    ]], { prefix = shell.words(shell.unshare("nm"), "sh", "-c",
+      'ip link set lo up; mount --bind "$1" /etc/hosts; shift; exec "$@"', "sh", path) })
+    assert.same({ "16", "[::1]" }, { table.unpack(lines, 1, 2) })
+    assert.matches("^nil\tE%u[%u_]*\ttrue$", lines[3])
   end)
 
   it("is not needed for an address in numbers, which is bound where nothing can wait", function()

@@ -202,6 +202,36 @@ describe("the write timeout", function()
     assert.equal(16 * 1024 * 1024, #peer:receive(16 * 1024 * 1024))
   end)
 
+  it("is told by drain() to who waits there, and by nothing else", function()
+    local server = moonport:start(telling([[
+      timeouts = { write = 0.3 },
+      limits = { write_queue = "64M" },
+      on_data = function(conn)
+        conn:send(("x"):rep(1024):rep(16 * 1024))
+        print("> drain " .. select(2, conn:drain()))
+        conn:reset()
+      end,
+    ]]))
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    assert.same({ "drain timeout", "close closed" }, server:wait_told("close closed"))
+  end)
+
+  it("ends a connection without on_timeout, whatever its handler waits for", function()
+    local server = moonport:start(telling(flooding .. [[
+      on_data = function(conn)
+        conn:send(("x"):rep(1024):rep(16 * 1024))
+        timer.sleep(1)
+        print("> slept, " .. conn.state)
+      end,
+      on_timeout = nil,
+    ]]))
+    local peer = server:connect({ receive_buffer = 8192 })
+    peer:send("x")
+    assert.same({ "slept, closed", "close write_timeout" },
+      server:wait_told("close write_timeout"))
+  end)
+
   it("bounds a close that the peer does not let happen", function()
     local server = moonport:start(telling([[
       timeouts = { write = 0.3, linger = 0.3 },

@@ -166,6 +166,45 @@ describe("a service on udp://", function()
     assert.same({ "go done", "wait done" }, last)
   end)
 
+  -- What no handler can have yet is the kernel's to keep, or to drop.
+  it("lets 1024 handlers wait and no more, and goes on when one of them ends", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      local begun, go = 0, false
+      return {
+        listen = { "tcp://127.0.0.1:0", "udp://127.0.0.1:0" },
+        on_data = function(conn, data)
+          go = data == "go"
+          conn:send(begun .. "\n")
+        end,
+        on_datagram = function(sock, data, peer)
+          begun = begun + 1
+          if begun % 101 == 0 or begun == 1024 then print("> " .. begun) end
+          repeat timer.sleep(0.25) until go
+          if data == "late" then sock:send(data, peer) end
+        end,
+      }
+    ]], { args = {}, listeners = 2 })
+    local asking = server:connect()
+    local peer <close> = peer_of(server, nil, 2)
+    for index = 1, 1010 do
+      assert(peer:send("x"))
+      if index % 101 == 0 then server:wait_told(tostring(index)) end
+    end
+    server:signal("sigstop")
+    for _ = 1, 60 do assert(peer:send("x")) end -- some in the batch with the last one are lost
+    server:signal("sigcont")
+    server:wait_told("1024")
+    assert(peer:send("late"))
+    asking:send("how many")
+    assert.equal("1024", asking:receive_line())
+    asking:send("go")
+    asking:receive_line()
+    assert.equal("late", peer:receive())
+    asking:send("how many")
+    assert.is_true(tonumber(asking:receive_line()) > 1024)
+  end)
+
   it("ends handlers that wait when it ends, and closes what they hold", function()
     local server = moonport:start([[
       local timer = require "moonport.timer"

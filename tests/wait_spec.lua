@@ -292,6 +292,20 @@ describe("a wait", function()
     assert.equal("ada: hello", peer:receive(10))
   end)
 
+  it("in on_open leaves what it did not take to nobody when there is no on_data", function()
+    local server = moonport:start([[
+      return {
+        on_open = function(conn) print("> " .. conn:recv_line()) end,
+        on_eof = function(conn) print("> eof") conn:close() end,
+      }
+    ]])
+    local peer = server:connect()
+    peer:send("a line\nand the rest")
+    peer:finish()
+    assert.equal("", peer:receive_all())
+    assert.same({ "a line", "eof" }, server:wait_told("eof"))
+  end)
+
   it("works in coroutines that the script makes itself", function()
     local server = moonport:start(sequential([[
       local words = coroutine.wrap(function()
