@@ -177,6 +177,43 @@ end)
 describe("reset", function()
   local moonport = rig.new()
 
+  -- libuv reads no further when the end comes with the last bytes, and calls either end EOF.
+  it("by the peer is one although bytes came right before it, also behind a proxy", function()
+    local server = moonport:start([[
+      local socket = require "moonport.socket"
+      local first
+      return {
+        listen = { "127.0.0.1:0", "127.0.0.1:0" },
+        on_open = function(conn)
+          first = first or conn.listener
+          if conn.listener == first then return end
+          local up = assert(socket.connect(first))
+          up:forward(conn)
+          conn:forward(up)
+        end,
+        on_eof = function() print("> eof") end,
+        on_close = function(conn, reason) print("> close " .. conn.listener .. " " .. reason) end,
+      }
+    ]], { args = {}, listeners = 2 })
+    local first, second = server:address(1), server:address(2)
+    local direct, behind = server:connect(), server:connect({ address = second })
+    loop.wait_until("both, and what the proxy adds",
+      function() return server:sockets() == server.sockets_at_start + 4 end)
+    server:signal("sigstop")
+    for _, peer in ipairs({ direct, behind }) do
+      peer:send("x")
+      peer:wait_sent()
+      peer:reset()
+    end
+    server:signal("sigcont")
+    local expected = { "close " .. first .. " reset", "close " .. first .. " reset",
+      "close " .. second .. " reset" }
+    table.sort(expected)
+    local told = server:wait_told(3)
+    table.sort(told)
+    assert.same(expected, told)
+  end)
+
   it("sends RST and drops the queue", function()
     local server = moonport:start([[
       return {

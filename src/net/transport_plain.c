@@ -19,6 +19,17 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init(loop->read_buffer, may_read ? READ_BUFFER_BYTES : 0);
 }
 
+/* Where the end came in one wake-up with the last bytes, libuv does not read again, and calls a
+ * reset an end of file too; it gives no buffer then. */
+static int end_of(const struct conn *conn, int rc, const uv_buf_t *buf) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (rc != UV_EOF || buf->base) return rc;
+  int fd = conn_descriptor(conn);
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error == 0) return rc;
+  return uv_translate_sys_error(error);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   struct conn *conn = stream->data;
   if (nread == READ_BUFFER_BYTES) {
@@ -30,7 +41,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   if (nread > 0) {
     conn_received(conn, buf->base, (size_t)nread);
   } else if (nread < 0 && nread != UV_ENOBUFS) {
-    conn_read_ended(conn, (int)nread);
+    conn_read_ended(conn, end_of(conn, (int)nread, buf));
   }
 }
 
