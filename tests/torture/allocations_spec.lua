@@ -12,8 +12,8 @@ local support = require "tests.support.server"
 
 local is_long = os.getenv("MOONPORT_TORTURE") == "long"
 local only = os.getenv("MOONPORT_TORTURE_ONLY")
--- The first few of an operation differ most; then every so manieth. But an answer to a command lost a
--- key when memory was out for just that, and was no JSON any more.
+-- The first few of an operation differ most; then every so manieth. But an answer to a command lost
+-- a key when memory was out for just that, and was no JSON any more.
 local function step(name, number)
   return (is_long or number < 3 or name == "fault and trace") and 1 or 149
 end
