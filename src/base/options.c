@@ -144,7 +144,7 @@ void option_describe(const struct option_row *row, char *out, size_t size) {
 static bool describe_most(const struct option_row *row, const char *text, char *out, size_t size) {
   int64_t number;
   if (row->kind == OPTION_SECONDS && text_parse_seconds(text, &number) == TEXT_TOO_LARGE) {
-    (void)snprintf(out, size, "at most %lldh", (long long)(TEXT_TIME_MS_MAX / (3600 * 1000)));
+    (void)snprintf(out, size, "at most %lldh", (long long)(TEXT_TIME_MS_MAX / 3600000));
     return true;
   }
   if (row->kind == OPTION_SIZE && parse_size(text, &number) == TEXT_TOO_LARGE) {

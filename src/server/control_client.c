@@ -74,10 +74,24 @@ static char *without_del(char *text) {
   return shown;
 }
 
-void control_put(struct control_client *client, json_t *object) {
+/* NULL when memory is out. Into a buffer of the right size, for jansson takes no notice when one that
+ * grows has no room for a key, and leaves it out. */
+static char *dump(const json_t *object) {
   /* In ASCII, so that no text can act on the terminal of who reads it with nc. */
   const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12);
-  char *text = object ? json_dumps(object, flags) : NULL;
+  size_t size = json_dumpb(object, NULL, 0, flags);
+  char *text = size > 0 ? malloc(size + 1) : NULL;
+  if (!text) return NULL;
+  if (json_dumpb(object, text, size, flags) != size) {
+    free(text);
+    return NULL;
+  }
+  text[size] = '\0';
+  return text;
+}
+
+void control_put(struct control_client *client, json_t *object) {
+  char *text = object ? dump(object) : NULL;
   if (text) text = without_del(text);
   json_decref(object);
   if (!text) {

@@ -12,8 +12,11 @@ local support = require "tests.support.server"
 
 local is_long = os.getenv("MOONPORT_TORTURE") == "long"
 local only = os.getenv("MOONPORT_TORTURE_ONLY")
--- The first few of an operation differ most; then every so manieth.
-local function step(number) return is_long and 1 or number < 3 and 1 or 149 end
+-- The first few of an operation differ most; then every so manieth. But an answer to a command lost
+-- a key when memory was out for just that, and was no JSON any more.
+local function step(name, number)
+  return (is_long or number < 3 or name == "fault and trace") and 1 or 149
+end
 
 -- What a failure is told as, wherever it was.
 local told = {
@@ -99,7 +102,7 @@ describe("when an allocation fails", function()
             services.check_sockets(("%s, allocation %d"):format(name, number), server)
             local again, wanted = visit(server)
             services.check(("%s after allocation %d"):format(name, number), again, wanted, true)
-            number = number + step(number)
+            number = number + step(name, number)
             if number > 3000 then break end
           end
           if is_long then print(("%s, %s: %d allocations failed"):format(name, manner, count)) end
