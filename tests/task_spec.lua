@@ -180,7 +180,7 @@ describe("task:cancel", function()
     assert.same({ "sleep", "recv", "drain", "accept", "connect", "resolve", "join", "coroutine" },
       program.lines(moonport, [[
         local near, far = pair()
-        local full = pair()
+        local full, unread = pair()
         full:send(("x"):rep(40 * 1024 * 1024))
         local server, address = listening("127.0.0.1", 0)
         local first = assert(socket.connect(address))
@@ -208,6 +208,7 @@ describe("task:cancel", function()
         task.spawn(socket.connect, acceptor:getsockname())
         timer.sleep(0.05)
         full:reset()
+        unread:reset()
       ]]))
   end)
 

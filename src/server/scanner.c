@@ -60,6 +60,10 @@ static int start_thread(struct scanner *scanner) {
 
 static void on_async(uv_async_t *async) {
   struct scanner *scanner = async->data;
+  /* The thread sends while it holds the mutex: from here on its scan is ours, without a word about
+   * the order of memory in libuv. */
+  pthread_mutex_lock(&scanner->mutex);
+  pthread_mutex_unlock(&scanner->mutex);
   scanner->on_done(scanner->context);
 }
 

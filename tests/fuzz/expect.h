@@ -7,9 +7,16 @@
 
 #include <string.h>
 
+/* What is compared with need not be explored: it would cost more than what is. */
+#ifdef __clang__
+#define UNTRACED __attribute__((no_sanitize("coverage")))
+#else
+#define UNTRACED
+#endif
+
 /* The length of the character of UTF-8 at the start of `bytes` (`size` >= 1), by the table of RFC
  * 3629, section 4; 0 when there is none. */
-static inline size_t expect_utf8(const uint8_t *bytes, size_t size) {
+UNTRACED static inline size_t expect_utf8(const uint8_t *bytes, size_t size) {
   static const struct {
     uint8_t lead_first, lead_last, second_first, second_last, length;
   } rows[] = {
@@ -32,7 +39,7 @@ static inline size_t expect_utf8(const uint8_t *bytes, size_t size) {
 
 /* Whether it is UTF-8 in which nothing acts on a terminal: no C0 but `allowed`, no DEL, no C1, none
  * of the marks that turn or break a line. */
-static inline bool expect_shown(const char *text, size_t size, const char *allowed) {
+UNTRACED static inline bool expect_shown(const char *text, size_t size, const char *allowed) {
   const uint8_t *at = (const uint8_t *)text;
   for (size_t i = 0; i < size;) {
     size_t length = expect_utf8(at + i, size - i);
@@ -51,7 +58,8 @@ static inline bool expect_shown(const char *text, size_t size, const char *allow
 
 /* What a reader of JSON must find in a text made of these bytes: themselves, and \xNN for each that
  * is no UTF-8, or is NUL where `hides_nul`. `out` has room for four times as many and a NUL. */
-static inline size_t expect_text(const char *bytes, size_t size, bool hides_nul, char *out) {
+UNTRACED static inline size_t expect_text(const char *bytes, size_t size, bool hides_nul,
+                                          char *out) {
   size_t used = 0;
   for (size_t i = 0; i < size;) {
     size_t length = expect_utf8((const uint8_t *)bytes + i, size - i);

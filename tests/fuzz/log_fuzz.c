@@ -70,15 +70,15 @@ static void check_json(const struct log_record *record, const char *line, size_t
 
 /* --- Text ---------------------------------------------------------------------------------- */
 
-static size_t count_bytes(const char *text, size_t size, char byte) {
+UNTRACED static size_t count_bytes(const char *text, size_t size, char byte) {
   size_t count = 0;
   for (size_t i = 0; i < size; i++) count += text[i] == byte;
   return count;
 }
 
 /* A line, and one for each of the traceback, indented: nothing in it can look like a record. */
-static void check_plain(const struct log_style *style, const struct log_record *record,
-                        const char *line, size_t size) {
+UNTRACED static void check_plain(const struct log_style *style, const struct log_record *record,
+                                 const char *line, size_t size) {
   MUST(expect_shown(line, size, style->color ? "\n\033" : "\n"));
   MUST(count_bytes(line, size, '\033') == (style->color ? 2 : 0));
   size_t rows = count_bytes(line, size, '\n');
