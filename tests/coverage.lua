@@ -8,15 +8,16 @@
 
 local cjson = require "cjson"
 
--- Percent of lines and of branches taken. Raised when the figures rise, never lowered; 97 and 90
--- in vm, net and api is where they are going.
+-- Percent of lines and of branches taken, half a point below what was reached, rounded down: which
+-- of two events comes first differs from run to run. Raised when the figures rise, never lowered;
+-- 97 and 90 is the least in vm, net and api.
 local thresholds = {
-  base = { lines = 93, branches = 81 },
-  vm = { lines = 96, branches = 83 },
-  net = { lines = 97, branches = 86 },
-  api = { lines = 97, branches = 84 },
-  server = { lines = 92, branches = 78 },
-  cli = { lines = 70, branches = 56 },
+  base = { lines = 96, branches = 88 },
+  vm = { lines = 98, branches = 92 },
+  net = { lines = 98, branches = 92 },
+  api = { lines = 98, branches = 90 },
+  server = { lines = 95, branches = 83 },
+  cli = { lines = 75, branches = 61 },
 }
 local layers = { "base", "vm", "net", "api", "server", "cli" }
 

@@ -478,7 +478,8 @@ print(ask(), end="")
         prefix = { "strace", "-D", "-o", "/dev/null", "-e",
           ("inject=%s:error=EINTR:when=40+3"):format(call) },
         -- What it counted of coverage is not to be written over that of others, in part.
-        env = { ASAN_OPTIONS = "detect_leaks=0", GCOV_PREFIX = moonport:directory():join(".") },
+        env = { ASAN_OPTIONS = "detect_leaks=0", GCOV_PREFIX = moonport:directory():join("."),
+          GCOV_ERROR_FILE = "/dev/null" },
       })
       local data = ("0123456789abcdef"):rep(16 * 1024)
       local peer = server:connect()

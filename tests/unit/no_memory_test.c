@@ -35,6 +35,7 @@ static bool fails(void) {
   return allocations >= fail_first && allocations <= fail_last;
 }
 
+/* The linker's names: NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 #define WRAP(result, name, parameters, arguments)                                                  \
   result __real_##name parameters;                                                                 \
   result __wrap_##name parameters;                                                                 \
@@ -53,6 +54,7 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size) {
   return !block && fails() ? NULL : __real_realloc(block, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void fail(long first, long last) {
   allocations = 0;
