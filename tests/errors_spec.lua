@@ -234,10 +234,10 @@ return {
     fail_often(100)
     server:wait_idle()
     local rss = server:rss()
-    fail_often(100)
+    fail_often(300)
     server:wait_idle()
-    -- A hundred strings would be 100 MB.
-    assert.is_true(server:rss() - rss < 50 * 1024 * 1024, "memory grew")
+    -- Three hundred strings would be 300 MB; what the collector leaves for later is some tens.
+    assert.is_true(server:rss() - rss < 100 * 1024 * 1024, "memory grew")
   end)
 
   it("unbounded recursion is an error like any other", function()

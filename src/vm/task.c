@@ -179,13 +179,15 @@ static void report(struct vm_task *task, int rc, bool overdue) {
   lua_pushcfunction(L, describe);
   push_description(L, &description);
   vm_watch_begin(task->vm, L); /* a finalizer may run */
-  bool described = lua_pcall(L, 2, 2, 0) == LUA_OK;
+  int described = lua_pcall(L, 2, 2, 0);
   vm_watch_end(task->vm);
-  if (!described && rc != LUA_ERRMEM) {
-    failure.message = "(no message: turning the error value into text failed)";
+  if (described != LUA_OK && rc != LUA_ERRMEM) {
+    failure.message = described == LUA_ERRMEM
+                          ? "(not enough memory to say which error it was: raise limits.memory)"
+                          : "(no message: turning the error value into text failed)";
     failure.message_size = strlen(failure.message);
   }
-  if (described) {
+  if (described == LUA_OK) {
     failure.message = lua_tolstring(L, -2, &failure.message_size);
     failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
   }

@@ -32,7 +32,8 @@ end
 local function text_of(value)
   local ok, text = pcall(tostring, value)
   if ok and type(text) == "string" then return text end
-  return ("(a %s as error value, and its __tostring raised)"):format(type(value))
+  if type(text) ~= "string" then text = "an error value again" end
+  return ("(a %s as error value, and its __tostring raised: %s)"):format(type(value), text)
 end
 
 local TAIL_CALLS = "\t(...tail calls...)"

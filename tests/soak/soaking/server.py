@@ -18,7 +18,7 @@ EXPECTED = re.compile(
     r"|[\w-]+\.lua:\d+: (.* near |'.*' expected|unfinished |unknown field 'on_dta')"
     r"|returned? (nothing|nil)|must return|upstream|^E[A-Z]+: "
     r"|lets a script end this process|ends with a carriage return"
-    r"|the loop (is|was) held up for .*faults\.lua:"
+    r"|the loop (is|was) held up for .*(faults\.lua:|in a finalizer|of task|of on_)"
     r"|\d+ (log )?lines? (were|was)? ?dropped")
 
 
