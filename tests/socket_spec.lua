@@ -276,7 +276,7 @@ describe("big transfers", function()
   local transfer = [[
     local SIZE = 8 * 1024 * 1024
     local words = {}
-    for i = 1, SIZE // 8 do words[i] = ("%08x"):format(i * 2654435761 % 2^32 // 1) end
+    for i = 1, SIZE // 64 do words[i] = ("%08x"):format(i * 2654435761 % 2^32 // 1):rep(8) end
     local sent = table.concat(words)
     local function write(to)
       local at, size = 1, 1
