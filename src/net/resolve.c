@@ -182,9 +182,9 @@ static void tell_ended(void *owner) {
   struct resolver *resolver = owner;
   struct list ended;
   list_take(&ended, &resolver->ended);
-  while (!list_empty(&ended)) {
-    struct resolve *resolve = LIST_ELEMENT(ended.next, struct resolve, link);
-    list_remove(&resolve->link);
+  for (struct list *link = ended.next; link != &ended;) {
+    struct resolve *resolve = LIST_ELEMENT(link, struct resolve, link);
+    link = link->next;
     if (resolve->on_done) {
       resolve->on_done(resolve->owner, resolve->addresses, resolve->count, resolve->rc);
     }
@@ -217,9 +217,9 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 void resolver_close(struct resolver *resolver) {
   if (resolver->channel) ares_destroy(resolver->channel);
-  while (!list_empty(&resolver->ended)) {
-    struct resolve *resolve = LIST_ELEMENT(resolver->ended.next, struct resolve, link);
-    list_remove(&resolve->link);
+  for (struct list *link = resolver->ended.next; link != &resolver->ended;) {
+    struct resolve *resolve = LIST_ELEMENT(link, struct resolve, link);
+    link = link->next;
     free(resolve);
   }
   net_defer_close(resolver->turn);

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "net/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -62,7 +63,7 @@ static int look_up(struct names *names, const char *name) {
   struct host *host = calloc(1, sizeof *host);
   if (!host) return UV_ENOMEM;
   host->names = names;
-  strcpy(host->name, name); /* an address holds it: no longer than ADDRESS_HOST_MAX */
+  snprintf(host->name, sizeof host->name, "%s", name);
   int rc = net_resolve(names->loop, name, 0, on_resolved, host, &host->resolving);
   if (rc < 0) {
     free(host);
@@ -95,12 +96,13 @@ bool names_are_pending(const struct names *names) {
 }
 
 void names_forget(struct names *names) {
-  while (!list_empty(&names->hosts)) {
-    struct host *host = LIST_ELEMENT(names->hosts.next, struct host, link);
+  for (struct list *link = names->hosts.next; link != &names->hosts;) {
+    struct host *host = LIST_ELEMENT(link, struct host, link);
+    link = link->next;
     if (host->resolving) net_resolve_cancel(host->resolving);
-    list_remove(&host->link);
     free(host);
   }
+  list_init(&names->hosts);
   names->count = names->pending = 0;
 }
 
