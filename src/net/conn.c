@@ -54,28 +54,6 @@ static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   }
 }
 
-struct conn *conn_new(struct conn_group *group, size_t lowest_size) {
-  struct conn *conn = calloc(1, sizeof *conn + lowest_size);
-  if (!conn) return NULL;
-  conn->stack.under = conn->lowest;
-  conn->group = group;
-  wheel_entry_init(&conn->wheel);
-  return conn;
-}
-
-static void conn_free(struct transport *self) {
-  struct conn *conn = (struct conn *)self;
-  while (conn->stack.under != conn->lowest) transport_take_out(&conn->stack);
-  conn->lowest->ops->free(conn->lowest);
-  free(conn);
-}
-
-void conn_discard(struct conn *conn) {
-  static const struct transport_ops discarded_ops = {.closed = conn_free};
-  conn->stack.transport.ops = &discarded_ops;
-  transport_under_close(&conn->stack.transport);
-}
-
 static const struct transport_ops conn_ops;
 
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) {
@@ -88,6 +66,7 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   group->count++;
   group->accepted++;
   conn->first_ms = (uint32_t)conn->opened_ms;
+  conn->flags |= CONN_OPENING;
   if (connected) conn->flags |= CONN_GREETED;
   conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
@@ -95,21 +74,25 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
 
 static void conn_on_ready(struct transport *self) {
   struct conn *conn = (struct conn *)self;
-  conn->group->events->on_open(conn);
+  bool is_first = !(conn->flags & CONN_OPENED);
+  conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
+  if (is_first && !(conn->flags & CONN_CLOSING)) conn->group->events->on_open(conn);
+  if (conn->flags & CONN_WRITING) conn_on_written(self); /* nothing so far: now it can be */
+  if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
   net_loop_flush(conn->group->loop);
   conn_update_reading(conn);
   if (!(conn->flags & CONN_READING)) conn_schedule(conn, HELD_LOOK_MS);
 }
 
 static bool wants_reading(const struct conn *conn) {
-  if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN)) return false;
+  if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN | CONN_OPENING)) return false;
   if (conn->flags & CONN_CLOSING) return true;
   return conn->holds == 0 && !(conn->flags & CONN_ABOVE_HIGH) && !conn_forward_is_full(conn);
 }
 
 /* The end of reading is no pause, and its begin no going on. */
 static void tell_hold(struct conn *conn) {
-  bool paused = !(conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED));
+  bool paused = conn_held_by(conn) != NULL;
   if (paused == !!(conn->flags & CONN_PAUSED)) return;
   conn->flags ^= CONN_PAUSED;
   if (conn_is_watched(conn)) conn_tell_reading(conn);
@@ -145,7 +128,7 @@ bool conn_is_paused(const struct conn *conn) {
 }
 
 const char *conn_held_by(const struct conn *conn) {
-  if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED)) return NULL;
+  if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED | CONN_OPENING)) return NULL;
   return conn->holds & CONN_HOLD_CONSOLE  ? "console"
          : conn->holds & CONN_HOLD_SCRIPT ? "script"
          : conn->flags & CONN_ABOVE_HIGH  ? "output"
@@ -310,6 +293,10 @@ bool conn_peer_finished(const struct conn *conn) {
   return conn->flags & CONN_EOF_SEEN;
 }
 
+bool conn_has_opened(const struct conn *conn) {
+  return conn->flags & CONN_OPENED;
+}
+
 bool conn_finished(const struct conn *conn) {
   return (conn->flags & CONN_EOF_SEEN) && (conn->flags & CONN_FIN_WANTED);
 }
@@ -355,28 +342,6 @@ const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {
           : conn->peer.any.sa_family == AF_INET6 ? sizeof conn->peer.ip6
                                                  : sizeof conn->peer.any.sa_family;
   return &conn->peer.any;
-}
-
-int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
-  *size = sizeof *out;
-  return conn->lowest->ops->facts->local(conn->lowest, (struct sockaddr *)out, size);
-}
-
-int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
-  *size = sizeof *out;
-  return conn->lowest->ops->facts->peer(conn->lowest, (struct sockaddr *)out, size);
-}
-
-int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out) {
-  return conn->lowest->ops->facts->tcp_info(conn->lowest, out);
-}
-
-size_t conn_unread_bytes(const struct conn *conn) {
-  return transport_under_unread(&conn->stack.transport);
-}
-
-int conn_descriptor(const struct conn *conn) {
-  return conn->lowest->ops->facts->descriptor(conn->lowest);
 }
 
 void conn_counters(const struct conn *conn, struct conn_counters *out) {

@@ -25,7 +25,7 @@ const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "firs
 /* Called on the loop's thread, from the loop, never from inside a conn_*() call. Any conn_*()
  * function may be called from inside them. */
 struct conn_events {
-  void (*on_open)(struct conn *conn);
+  void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
   void (*on_data)(struct conn *conn, const char *bytes, size_t size); /* 1 to 65536 bytes */
   void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
@@ -150,6 +150,7 @@ enum conn_phase {
 enum conn_phase conn_phase(const struct conn *conn);
 const char *conn_phase_name(enum conn_phase phase); /* "open", "eof", "shutdown", "closing" */
 bool conn_is_closing(const struct conn *conn);
+bool conn_has_opened(const struct conn *conn); /* on_open was called */
 bool conn_peer_finished(const struct conn *conn);
 /* Neither side has anything more to say. */
 bool conn_finished(const struct conn *conn);

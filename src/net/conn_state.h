@@ -25,6 +25,8 @@ enum conn_flags {
   CONN_GREETED = 1 << 12,  /* timeouts.first is met, or does not apply */
   CONN_ORPHAN = 1 << 13,   /* no owner will ever ask for it again */
   CONN_WRITING = 1 << 14,  /* the output is one of those in loop->waiting */
+  CONN_OPENING = 1 << 15,  /* the transport is not ready: it is not read, and sends are queued */
+  CONN_OPENED = 1 << 16,   /* on_open was told */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -75,9 +77,14 @@ struct conn {
 /* A connection is made, with room for its lowest layer, which is to be initialised before the next
  * call. Then layers can be put over that, and it begins, or is discarded. */
 struct conn *conn_new(struct conn_group *group, size_t lowest_size); /* NULL when memory is out */
-/* It joins its group. `connected`: by us, not accepted. The transport's `ready` has to follow. */
+/* It joins its group. `connected`: by us, not accepted. on_open comes with the transport's `ready`. */
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected);
 void conn_discard(struct conn *conn);
+void conn_free(struct transport *self); /* with all layers, which are closed */
+/* Puts `layer` on top of the transport of one that has begun: it takes it over. Until it says `ready`,
+ * nothing is read or written. UV_EBUSY while something is queued, which is for those below; then, and
+ * with UV_EPIPE, `layer` is still the caller's. */
+int conn_put_layer(struct conn *conn, struct transport_layer *layer);
 
 /* Between conn.c, conn_write.c and conn_timeout.c. */
 void conn_update_reading(struct conn *conn);

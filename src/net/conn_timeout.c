@@ -117,7 +117,11 @@ static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t sin
   if (since_ms + timeout_ms > now_ms) return since_ms + timeout_ms;
   begin_anew(conn, kind, now_ms);
   if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, conn_timeout_name(kind));
-  conn->group->events->on_timeout(conn, kind);
+  if (conn->flags & CONN_OPENED) {
+    conn->group->events->on_timeout(conn, kind);
+  } else {
+    conn_close(conn, REASON_IDLE);
+  }
   net_loop_flush(conn->group->loop);
   return now_ms + timeout_ms;
 }

@@ -112,7 +112,7 @@ void conn_on_written(struct transport *self) {
   stop_waiting(conn);
   consumed(conn, size);
   conn->active_ms = net_loop_now_ms(conn->group->loop); /* the peer made room for it */
-  if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
+  if (size > 0 && conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return;
   check_low(conn);
@@ -176,8 +176,21 @@ void conn_drop_output(struct conn *conn) {
   conn->output = NULL;
 }
 
+/* What is sent before the transport is ready waits like what is slowly taken. */
+static void wait_for_ready(struct conn *conn) {
+  if (conn->output) {
+    if (!(conn->flags & CONN_WRITING)) wait_for_peer(conn, 0);
+    wait_behind(conn);
+  } else if (conn->flags & CONN_CLOSING) {
+    conn_destroy(conn);
+  }
+}
+
 void conn_flush(struct conn *conn) {
-  if (conn->flags & CONN_CLOSED) return;
+  if (conn->flags & (CONN_CLOSED | CONN_OPENING)) {
+    if (!(conn->flags & CONN_CLOSED)) wait_for_ready(conn);
+    return;
+  }
   if (conn->flags & CONN_WRITING) {
     wait_behind(conn);
     return;
