@@ -15,7 +15,6 @@ struct conn *conn_new(struct conn_group *group, size_t lowest_size) {
 void conn_free(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   while (conn->stack.under != conn->lowest) transport_take_out(&conn->stack);
-  conn->lowest->ops->free(conn->lowest);
   free(conn);
 }
 
@@ -36,24 +35,30 @@ int conn_put_layer(struct conn *conn, struct transport_layer *layer) {
   return 0;
 }
 
+static const struct transport_facts *facts_of(const struct conn *conn) {
+  return conn->lowest->ops->facts;
+}
+
 int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
   *size = sizeof *out;
-  return conn->lowest->ops->facts->local(conn->lowest, (struct sockaddr *)out, size);
+  if (!facts_of(conn)->local) return UV_ENOTSUP;
+  return facts_of(conn)->local(conn->lowest, (struct sockaddr *)out, size);
 }
 
 int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
   *size = sizeof *out;
-  return conn->lowest->ops->facts->peer(conn->lowest, (struct sockaddr *)out, size);
+  if (!facts_of(conn)->peer) return UV_ENOTSUP;
+  return facts_of(conn)->peer(conn->lowest, (struct sockaddr *)out, size);
 }
 
 int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out) {
-  return conn->lowest->ops->facts->tcp_info(conn->lowest, out);
+  return facts_of(conn)->tcp_info ? facts_of(conn)->tcp_info(conn->lowest, out) : UV_ENOTSUP;
+}
+
+int conn_descriptor(const struct conn *conn) {
+  return facts_of(conn)->descriptor ? facts_of(conn)->descriptor(conn->lowest) : UV_ENOTSUP;
 }
 
 size_t conn_unread_bytes(const struct conn *conn) {
   return transport_under_unread(&conn->stack.transport);
-}
-
-int conn_descriptor(const struct conn *conn) {
-  return conn->lowest->ops->facts->descriptor(conn->lowest);
 }

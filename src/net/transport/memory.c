@@ -391,41 +391,12 @@ static void memory_do_reset(struct transport *self) {
   end_pipe(pipe_of(self), true);
 }
 
-/* It is a part of its connection's memory. */
-static void memory_end_free(struct transport *self) {
-  (void)self;
-}
-
-static int memory_descriptor(const struct transport *self) {
-  (void)self;
-  return UV_ENOTSUP;
-}
-
-static int memory_name(const struct transport *self, struct sockaddr *out, socklen_t *size) {
-  (void)self;
-  (void)out;
-  (void)size;
-  return UV_ENOTSUP;
-}
-
-static int memory_tcp_info(const struct transport *self, struct net_tcp_info *out) {
-  (void)self;
-  (void)out;
-  return UV_ENOTSUP;
-}
-
 size_t memory_size(void) {
   return sizeof(struct memory);
 }
 
 void memory_init(struct transport *self, struct transport *above, struct memory_pipe *pipe) {
-  static const struct transport_facts facts = {
-      .descriptor = memory_descriptor,
-      .local = memory_name,
-      .peer = memory_name,
-      .tcp_info = memory_tcp_info,
-      .error = memory_error,
-  };
+  static const struct transport_facts facts = {.error = memory_error};
   static const struct transport_ops ops = {
       .facts = &facts,
       .set_above = memory_set_above,
@@ -437,7 +408,6 @@ void memory_init(struct transport *self, struct transport *above, struct memory_
       .finish = memory_do_finish,
       .reset = memory_do_reset,
       .close = memory_close,
-      .free = memory_end_free,
       .unread = memory_unread,
       .unacknowledged = memory_unacknowledged,
   };

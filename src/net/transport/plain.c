@@ -228,11 +228,6 @@ static void plain_reset(struct transport *self) {
   if (!is_tcp || uv_tcp_close_reset(&plain->io.tcp, plain_on_closed) < 0) plain_close(self);
 }
 
-/* It is a part of its connection's memory. */
-static void plain_free(struct transport *self) {
-  (void)self;
-}
-
 size_t plain_size(bool is_unix) {
   return offsetof(struct plain, io) + (is_unix ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
 }
@@ -257,7 +252,6 @@ void plain_init(struct transport *self, struct transport *above, struct net_loop
       .finish = plain_finish,
       .reset = plain_reset,
       .close = plain_close,
-      .free = plain_free,
       .unread = plain_unread,
       .unacknowledged = plain_unacknowledged,
   };

@@ -13,7 +13,7 @@
  *      conn_put_layer() at any time. Once the one under it is `ready`, it may read and write for
  *      itself, a handshake say; when bytes of the one above may flow, it says `ready`, too.
  * The lowest one begins with a struct transport, has a table with what goes down, of which nothing may
- * be left out, and says who is above it as `set_above` told it. It lives in the connection's own
+ * be left out but `free`, and is told by `set_above` who is above it. It lives in the connection's own
  * memory (conn_new), so that one connection is one allocation.
  *
  * Rules, both ways:
@@ -52,20 +52,19 @@ struct transport_layer {
 
 enum { TRANSPORT_ROOM_ALL = 65536 }; /* as much as is read at once */
 
-/* What only the lowest one knows, as far as it can be known. */
+/* Where an int is returned, it is 0 or UV_E*.
+ *
+ * What only the lowest one knows. All but `error` may be NULL, where there is no such thing. */
 struct transport_facts {
-  int (*descriptor)(const struct transport *self); /* or UV_E* */
-  /* The name of this end, or of the peer's: 0 or UV_E*. */
+  int (*error)(const struct transport *self); /* what broke it, with nobody who reads or writes */
+  int (*descriptor)(const struct transport *self);
   int (*local)(const struct transport *self, struct sockaddr *out, socklen_t *size);
   int (*peer)(const struct transport *self, struct sockaddr *out, socklen_t *size);
-  int (*tcp_info)(const struct transport *self, struct net_tcp_info *out); /* 0 or UV_E* */
-  /* 0, or UV_E*: what broke it while nobody reads or writes. It is told once. */
-  int (*error)(const struct transport *self);
+  int (*tcp_info)(const struct transport *self, struct net_tcp_info *out);
 };
 
-/* Where an int is returned, it is 0 or UV_E*. */
 struct transport_ops {
-  const struct transport_facts *facts; /* of the lowest one */
+  const struct transport_facts *facts; /* the lowest one's */
   void (*set_above)(struct transport *self, struct transport *above);
 
   /* --- Down --- */
@@ -82,7 +81,7 @@ struct transport_ops {
   int (*finish)(struct transport *self); /* FIN, when all is written; UV_E*: the peer has reset */
   void (*reset)(struct transport *self); /* RST where there is such a thing, else as `close` */
   void (*close)(struct transport *self); /* once, unless reset(): `closed` follows */
-  void (*free)(struct transport *self);  /* it is closed, or out of the stack */
+  void (*free)(struct transport *self);  /* not the lowest: it is closed, or out of the stack */
   size_t (*unread)(const struct transport *self); /* bytes that arrived and wait to be received */
   /* Bytes taken, or being written, that the peer has not acknowledged. */
   size_t (*unacknowledged)(const struct transport *self);
@@ -112,65 +111,9 @@ static inline void transport_take_out(struct transport_over *above) {
   layer->ops->free(layer);
 }
 
-/* --- To the one under a layer: to call it, and as ops of one that leaves a thing alone ----------- */
-
 static inline struct transport *transport_under(const struct transport *self) {
   return ((const struct transport_over *)self)->under;
 }
-
-static inline int transport_under_open(struct transport *self) {
-  struct transport *under = transport_under(self);
-  return under->ops->open(under);
-}
-
-static inline int transport_under_read_start(struct transport *self, size_t room) {
-  struct transport *under = transport_under(self);
-  return under->ops->read_start(under, room);
-}
-
-static inline void transport_under_read_stop(struct transport *self) {
-  struct transport *under = transport_under(self);
-  under->ops->read_stop(under);
-}
-
-static inline ssize_t transport_under_write_now(struct transport *self, const uv_buf_t *bufs,
-                                                unsigned count) {
-  struct transport *under = transport_under(self);
-  return under->ops->write_now(under, bufs, count);
-}
-
-static inline int transport_under_write(struct transport *self, const uv_buf_t *bufs,
-                                        unsigned count) {
-  struct transport *under = transport_under(self);
-  return under->ops->write(under, bufs, count);
-}
-
-static inline int transport_under_finish(struct transport *self) {
-  struct transport *under = transport_under(self);
-  return under->ops->finish(under);
-}
-
-static inline void transport_under_reset(struct transport *self) {
-  struct transport *under = transport_under(self);
-  under->ops->reset(under);
-}
-
-static inline void transport_under_close(struct transport *self) {
-  struct transport *under = transport_under(self);
-  under->ops->close(under);
-}
-
-static inline size_t transport_under_unread(const struct transport *self) {
-  const struct transport *under = transport_under(self);
-  return under->ops->unread(under);
-}
-
-static inline size_t transport_under_unacknowledged(const struct transport *self) {
-  const struct transport *under = transport_under(self);
-  return under->ops->unacknowledged(under);
-}
-
-/* --- To the one above ------------------------------------------------------------------------------ */
 
 static inline struct transport *transport_above(const struct transport *self) {
   return ((const struct transport_layer *)self)->above;
@@ -180,35 +123,38 @@ static inline void transport_set_above(struct transport *self, struct transport 
   ((struct transport_layer *)self)->above = above;
 }
 
-static inline void transport_above_ready(struct transport *self) {
-  struct transport *above = transport_above(self);
-  above->ops->ready(above);
-}
+/* transport_under_open(self) calls `open` of the one under `self`, transport_above_ready(self) tells the
+ * one above that it is ready, and so on; as ops of a layer, they leave a thing alone. */
+#define TRANSPORT_CALL(type, name, parameters, arguments)                                          \
+  static inline type transport_under_##name parameters {                                           \
+    struct transport *under = transport_under(self);                                               \
+    return under->ops->name arguments;                                                             \
+  }
+#define TRANSPORT_TELL(next, name, parameters, arguments)                                          \
+  static inline void transport_##next##_##name parameters {                                        \
+    struct transport *next = transport_##next(self);                                               \
+    next->ops->name arguments;                                                                     \
+  }
 
-static inline void transport_above_received(struct transport *self, const char *bytes,
-                                            size_t size) {
-  struct transport *above = transport_above(self);
-  above->ops->received(above, bytes, size);
-}
+TRANSPORT_CALL(int, open, (struct transport * self), (under))
+TRANSPORT_CALL(int, read_start, (struct transport * self, size_t room), (under, room))
+TRANSPORT_TELL(under, read_stop, (struct transport * self), (under))
+TRANSPORT_CALL(ssize_t, write_now, (struct transport * self, const uv_buf_t *bufs, unsigned count),
+               (under, bufs, count))
+TRANSPORT_CALL(int, write, (struct transport * self, const uv_buf_t *bufs, unsigned count),
+               (under, bufs, count))
+TRANSPORT_CALL(int, finish, (struct transport * self), (under))
+TRANSPORT_TELL(under, reset, (struct transport * self), (under))
+TRANSPORT_TELL(under, close, (struct transport * self), (under))
+TRANSPORT_CALL(size_t, unread, (const struct transport *self), (under))
+TRANSPORT_CALL(size_t, unacknowledged, (const struct transport *self), (under))
 
-static inline void transport_above_ended(struct transport *self) {
-  struct transport *above = transport_above(self);
-  above->ops->ended(above);
-}
-
-static inline void transport_above_failed(struct transport *self, int rc) {
-  struct transport *above = transport_above(self);
-  above->ops->failed(above, rc);
-}
-
-static inline void transport_above_written(struct transport *self) {
-  struct transport *above = transport_above(self);
-  above->ops->written(above);
-}
-
-static inline void transport_above_closed(struct transport *self) {
-  struct transport *above = transport_above(self);
-  above->ops->closed(above);
-}
+TRANSPORT_TELL(above, ready, (struct transport * self), (above))
+TRANSPORT_TELL(above, received, (struct transport * self, const char *bytes, size_t size),
+               (above, bytes, size))
+TRANSPORT_TELL(above, ended, (struct transport * self), (above))
+TRANSPORT_TELL(above, failed, (struct transport * self, int rc), (above, rc))
+TRANSPORT_TELL(above, written, (struct transport * self), (above))
+TRANSPORT_TELL(above, closed, (struct transport * self), (above))
 
 #endif
