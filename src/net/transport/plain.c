@@ -16,7 +16,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 enum {
   KEEPALIVE_IDLE_S = 60,
@@ -182,9 +184,17 @@ static void plain_read_stop(struct transport *self) {
 
 /* --- Writing --------------------------------------------------------------------------------- */
 
+/* Nothing is queued in libuv here either: uv_try_write() would only make sure of that. A uv_buf_t is
+ * a struct iovec, as its documentation says. */
 static ssize_t plain_write_now(struct transport *self, const uv_buf_t *bufs, unsigned count) {
-  int rc = uv_try_write(&plain_of(self)->io.stream, bufs, count);
-  return rc == UV_EAGAIN ? 0 : rc;
+  int fd = plain_descriptor(self);
+  ssize_t taken;
+  do {
+    taken = count == 1 ? write(fd, bufs->base, bufs->len)
+                       : writev(fd, (const struct iovec *)(const void *)bufs, (int)count);
+  } while (taken < 0 && errno == EINTR);
+  if (taken >= 0) return taken;
+  return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
 }
 
 static void plain_on_written(uv_write_t *request, int status) {
