@@ -102,6 +102,8 @@ void conn_forward_end_orphan(struct conn *conn);
 void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */
 void conn_keep_budget(struct conn *conn);
+/* Gives back what a crowd of slow peers took, once most of them have gone. False: nothing is left. */
+bool conn_trim_outputs(struct net_loop *loop);
 void conn_drop_output(struct conn *conn);
 void conn_end_fault(struct conn *conn); /* what is read off goes to nobody: at once, all of it */
 size_t
