@@ -146,7 +146,7 @@ static void cuts(void) {
   begin_open(&bench);
   memory_settings(bench.pipe)->cut_bytes = 2;
   peer_sends(&bench, "abcde");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 1, ended");
   CHECK_TEXT(bench.got, "abcde");
   end(&bench);
@@ -161,7 +161,7 @@ static void delays_and_lets_nothing_overtake(void) {
   CHECK_NUMBER(bench.lowest->ops->unread(bench.lowest), 0);
   memory_settings(bench.pipe)->delay_ms = 0;
   peer_sends(&bench, "later");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   check_log(&bench, "4, 5, ended");
   CHECK(net_loop_now_ms(bench.loop) >= start_ms + 30);
   end(&bench);
@@ -220,7 +220,7 @@ static void passes_fin_both_ways(void) {
   struct bench bench;
   begin_open(&bench);
   peer_sends(&bench, "last");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   check_log(&bench, "4, ended");
   CHECK_NUMBER(write_now(&bench, "bye"), 3);
   CHECK(!memory_seen(bench.pipe).finished);
@@ -234,7 +234,7 @@ static void is_broken_by_rst(void) {
   struct bench bench;
   begin_open(&bench);
   peer_sends(&bench, "last");
-  memory_reset(bench.pipe);
+  CHECK(memory_reset(bench.pipe));
   check_log(&bench, "4, ECONNRESET");
   end(&bench);
 
@@ -242,7 +242,7 @@ static void is_broken_by_rst(void) {
   begin_open(&bench);
   transport_under_read_stop(&bench.top.transport);
   peer_sends(&bench, "unread");
-  memory_reset(bench.pipe);
+  CHECK(memory_reset(bench.pipe));
   check_log(&bench, "");
   CHECK_NUMBER(bench.lowest->ops->facts->error(bench.lowest), UV_ECONNRESET);
   CHECK_NUMBER(write_now(&bench, "x"), UV_ECONNRESET);
@@ -253,7 +253,7 @@ static void is_broken_by_rst(void) {
   transport_under_read_stop(&bench.top.transport);
   memory_settings(bench.pipe)->window_bytes = 0;
   CHECK_NUMBER(write_all(&bench, "waits"), 0);
-  memory_reset(bench.pipe);
+  CHECK(memory_reset(bench.pipe));
   check_log(&bench, "ECONNRESET");
   end(&bench);
 }
@@ -263,7 +263,7 @@ static void loses_all_in_silence(void) {
   begin_open(&bench);
   memory_settings(bench.pipe)->is_lost = true;
   peer_sends(&bench, "lost");
-  memory_reset(bench.pipe);
+  CHECK(memory_reset(bench.pipe));
   CHECK_NUMBER(write_now(&bench, "lost, too"), 9);
   check_taken(&bench, "");
   CHECK_NUMBER(bench.lowest->ops->unacknowledged(bench.lowest), 9);
@@ -299,7 +299,7 @@ static void tells_nothing_but_closed_once_it_is_closed(void) {
   memory_settings(bench.pipe)->window_bytes = 8;
   CHECK_NUMBER(write_all(&bench, "waits for room"), 0);
   peer_sends(&bench, "unread");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   transport_under_close(&bench.top.transport);
   CHECK_NUMBER(memory_send(bench.pipe, "into nothing", 12), 8);
   check_log(&bench, "closed");
@@ -333,7 +333,7 @@ static void splits(void) {
   put_fault(&bench, 2, 0);
   peer_sends(&bench, "abcde");
   peer_sends(&bench, "f");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 1, 1, ended");
   CHECK_TEXT(bench.got, "abcdef");
   end(&bench);
@@ -373,7 +373,7 @@ static void lies_above_any_other(void) {
   put_fault(&bench, 3, 5);
   put_fault(&bench, 2, 5);
   peer_sends(&bench, "abcdef");
-  memory_finish(bench.pipe);
+  CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 2, ended");
   CHECK_TEXT(bench.got, "abcdef");
   memory_settings(bench.pipe)->window_bytes = 2;
@@ -399,7 +399,7 @@ static void hands_failures_on(void) {
   begin_open(&bench);
   put_fault(&bench, 1, 0);
   peer_sends(&bench, "ab");
-  memory_reset(bench.pipe);
+  CHECK(memory_reset(bench.pipe));
   check_log(&bench, "1, 1, ECONNRESET");
   end(&bench);
 }

@@ -37,12 +37,13 @@ void memory_free(struct memory_pipe *pipe);
 struct memory_settings *memory_settings(struct memory_pipe *pipe); /* window: 64 KiB */
 struct memory_seen memory_seen(const struct memory_pipe *pipe);
 
-/* The peer's end. Sends: how many bytes of it there is room for; they arrive together. Takes: how many
- * bytes that the connection wrote there were, `size` at most. */
+/* The peer's end. memory_send: how many of the bytes there was room and memory for; they arrive
+ * together. memory_take: how many that the connection wrote there were, `size` at most. */
 size_t memory_send(struct memory_pipe *pipe, const char *bytes, size_t size);
 size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size);
-void memory_finish(struct memory_pipe *pipe); /* FIN, behind what was sent */
-void memory_reset(struct memory_pipe *pipe);  /* RST, behind what was sent */
+/* FIN and RST come behind what was sent. False when memory is out. */
+bool memory_finish(struct memory_pipe *pipe);
+bool memory_reset(struct memory_pipe *pipe);
 
 /* The connection's end, as the lowest layer of one that is being made: see conn_new(). */
 size_t memory_size(void);

@@ -127,34 +127,34 @@ static inline void transport_set_above(struct transport *self, struct transport 
  * one above that it is ready, and so on; as ops of a layer, they leave a thing alone. */
 #define TRANSPORT_CALL(type, name, parameters, arguments)                                          \
   static inline type transport_under_##name parameters {                                           \
-    struct transport *under = transport_under(self);                                               \
-    return under->ops->name arguments;                                                             \
+    struct transport *other = transport_under(self);                                               \
+    return other->ops->name arguments;                                                             \
   }
-#define TRANSPORT_TELL(next, name, parameters, arguments)                                          \
-  static inline void transport_##next##_##name parameters {                                        \
-    struct transport *next = transport_##next(self);                                               \
-    next->ops->name arguments;                                                                     \
+#define TRANSPORT_TELL(where, name, parameters, arguments)                                         \
+  static inline void transport_##where##_##name parameters {                                       \
+    struct transport *other = transport_##where(self);                                             \
+    other->ops->name arguments;                                                                    \
   }
 
-TRANSPORT_CALL(int, open, (struct transport * self), (under))
-TRANSPORT_CALL(int, read_start, (struct transport * self, size_t room), (under, room))
-TRANSPORT_TELL(under, read_stop, (struct transport * self), (under))
+TRANSPORT_CALL(int, open, (struct transport * self), (other))
+TRANSPORT_CALL(int, read_start, (struct transport * self, size_t room), (other, room))
+TRANSPORT_TELL(under, read_stop, (struct transport * self), (other))
 TRANSPORT_CALL(ssize_t, write_now, (struct transport * self, const uv_buf_t *bufs, unsigned count),
-               (under, bufs, count))
+               (other, bufs, count))
 TRANSPORT_CALL(int, write, (struct transport * self, const uv_buf_t *bufs, unsigned count),
-               (under, bufs, count))
-TRANSPORT_CALL(int, finish, (struct transport * self), (under))
-TRANSPORT_TELL(under, reset, (struct transport * self), (under))
-TRANSPORT_TELL(under, close, (struct transport * self), (under))
-TRANSPORT_CALL(size_t, unread, (const struct transport *self), (under))
-TRANSPORT_CALL(size_t, unacknowledged, (const struct transport *self), (under))
+               (other, bufs, count))
+TRANSPORT_CALL(int, finish, (struct transport * self), (other))
+TRANSPORT_TELL(under, reset, (struct transport * self), (other))
+TRANSPORT_TELL(under, close, (struct transport * self), (other))
+TRANSPORT_CALL(size_t, unread, (const struct transport *self), (other))
+TRANSPORT_CALL(size_t, unacknowledged, (const struct transport *self), (other))
 
-TRANSPORT_TELL(above, ready, (struct transport * self), (above))
+TRANSPORT_TELL(above, ready, (struct transport * self), (other))
 TRANSPORT_TELL(above, received, (struct transport * self, const char *bytes, size_t size),
-               (above, bytes, size))
-TRANSPORT_TELL(above, ended, (struct transport * self), (above))
-TRANSPORT_TELL(above, failed, (struct transport * self, int rc), (above, rc))
-TRANSPORT_TELL(above, written, (struct transport * self), (above))
-TRANSPORT_TELL(above, closed, (struct transport * self), (above))
+               (other, bytes, size))
+TRANSPORT_TELL(above, ended, (struct transport * self), (other))
+TRANSPORT_TELL(above, failed, (struct transport * self, int rc), (other, rc))
+TRANSPORT_TELL(above, written, (struct transport * self), (other))
+TRANSPORT_TELL(above, closed, (struct transport * self), (other))
 
 #endif
