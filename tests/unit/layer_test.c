@@ -2,6 +2,7 @@
  * and changes every byte. Over memory, and over a socket. */
 #include "check.h"
 
+#include "net/conn_fault.h"
 #include "net/conn_state.h"
 #include "net/loop.h"
 #include "net/transport/memory.h"
@@ -429,6 +430,24 @@ static void ends_with_a_transport_that_fails(void) {
   end(&bench);
 }
 
+/* What is read off before the close goes to nobody: were it delayed, the kernel would send RST. */
+static void reads_off_without_its_fault(void) {
+  struct bench bench;
+  const struct conn_fault fault = {.split_bytes = 1, .delay_ms = 60000};
+  begin_memory(&bench, upper_new());
+  peer_sends(&bench, greeting);
+  check_log(&bench, "open");
+  CHECK_NUMBER(conn_set_fault(bench.conn, &fault), 0);
+  peer_sends(&bench, "many bytes");
+  conn_close(bench.conn, REASON_CLOSED);
+  check_log(&bench, "");
+  CHECK(memory_seen(bench.pipe).finished);
+  CHECK(memory_finish(bench.pipe));
+  check_log(&bench, "close closed");
+  CHECK(!memory_seen(bench.pipe).reset);
+  end(&bench);
+}
+
 /* The same over a socket of the kernel. */
 static void lies_above_a_socket(void) {
   struct bench bench;
@@ -462,6 +481,7 @@ static const struct check_case cases[] = {
     {"a layer can be put above a live one", is_put_above_a_live_one},
     {"a transport that fails while it is written or finished ends its connection",
      ends_with_a_transport_that_fails},
+    {"a connection that closes reads off the rest without its fault", reads_off_without_its_fault},
     {"a layer lies above a socket as above memory", lies_above_a_socket},
 };
 
