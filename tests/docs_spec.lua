@@ -312,7 +312,7 @@ describe("The docs name", function()
     local page = read_file("docs/ARCHITECTURE.md")
     local straight_line = page:match("## A connection's life.-```\n(.-)```")
     local count = 0
-    for path, name in straight_line:gmatch("(%w+/[%w_]+%.%l+) +([%w_]+)") do
+    for path, name in straight_line:gmatch("([%w/]+/[%w_]+%.%l+) +([%w_]+)") do
       local text = read_file(path:find("^scripts/") and path or "src/" .. path)
       assert(text:find("%f[%w_]" .. name .. "%f[^%w_]"), path .. " has no " .. name)
       count = count + 1

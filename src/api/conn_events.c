@@ -436,7 +436,7 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
 static void on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool tells = service_has(service_for(conn), HANDLER_ON_CLOSE);
+  bool tells = conn_has_opened(conn) && service_has(service_for(conn), HANDLER_ON_CLOSE);
   api_conn_log_end(runtime, conn);
   if (!self && tells) self = api_conn_of(conn);
   if (self) {

@@ -32,11 +32,11 @@ static void push_peer(lua_State *L, const struct api_conn *self) {
   struct sockaddr_storage path;
   socklen_t size = 0;
   const struct sockaddr *peer = peer_of(self, &size);
-  /* The path of a Unix socket is not kept with the connection: it is long, and mostly empty. */
-  if (peer && peer->sa_family == AF_UNIX && self->conn) {
-    size = sizeof path;
-    bool known = getpeername(conn_descriptor(self->conn), (struct sockaddr *)&path, &size) == 0;
-    if (known) peer = (struct sockaddr *)&path;
+  socklen_t path_size;
+  bool is_unix = peer && peer->sa_family == AF_UNIX && self->conn;
+  if (is_unix && conn_peer_name(self->conn, &path, &path_size) == 0) {
+    peer = (struct sockaddr *)&path;
+    size = path_size;
   }
   if (peer) {
     push_sockaddr(L, peer, size);

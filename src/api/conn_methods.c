@@ -252,7 +252,7 @@ static int l_stats(lua_State *L) {
   lua_pushnumber(L, (lua_Number)counters.age_ms / 1000);
   lua_setfield(L, -2, "age");
   struct net_tcp_info info;
-  if (self->conn && net_tcp_info_read(conn_descriptor(self->conn), &info) == 0) {
+  if (self->conn && conn_tcp_info(self->conn, &info) == 0) {
     push_tcp_info(L, &info);
     lua_setfield(L, -2, "tcp");
   }

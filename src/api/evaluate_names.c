@@ -93,7 +93,8 @@ struct search {
 
 static void look_for_conn(struct conn *conn, void *context) {
   struct search *search = context;
-  if (conn_id(conn) == search->id && !conn_is_closing(conn)) search->conn = conn;
+  bool is_open = conn_has_opened(conn) && !conn_is_closing(conn);
+  if (is_open && conn_id(conn) == search->id) search->conn = conn;
 }
 
 /* conn(id) -> connection, or nil */

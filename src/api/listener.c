@@ -13,6 +13,7 @@
 #include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
+#include "net/connect.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -40,7 +41,7 @@ static bool is_wanted(void *owner) {
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
-  if (conn_accept(group, fd, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
+  if (net_accept(group, fd, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
   listener_pause(object->listener, true);
   struct conn *conn = object->accepted = conn_group_newest(group);
   bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */

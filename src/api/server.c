@@ -11,7 +11,7 @@
 
 static void append_conn(struct conn *conn, void *context) {
   lua_State *L = context;
-  if (conn_is_closing(conn)) return;
+  if (conn_is_closing(conn) || !conn_has_opened(conn)) return;
   lua_Integer index = (lua_Integer)lua_rawlen(L, 1) + 1;
   api_push_conn(L, api_make_conn(L, conn));
   lua_rawseti(L, 1, index);
@@ -36,7 +36,7 @@ struct broadcast {
 
 static void send_to(struct conn *conn, void *context) {
   struct broadcast *broadcast = context;
-  if (conn == broadcast->except) return;
+  if (conn == broadcast->except || !conn_has_opened(conn)) return;
   if (conn_send_begin(conn) < 0) return;
   if (conn_send_shared(conn, broadcast->blob, broadcast->size) < 0) return;
   broadcast->receivers++;

@@ -280,7 +280,8 @@ static void convert(struct conn *conn, void *context) {
   struct cohort *cohort = sweep->cohort;
   if (sweep->left == 0 || id <= cohort->converted_id_max || id > cohort->adopted_id_max) return;
   sweep->left--;
-  struct api_conn *self = conn_is_closing(conn) ? NULL : api_conn_of(conn);
+  bool hears = conn_has_opened(conn) && !conn_is_closing(conn);
+  struct api_conn *self = hears ? api_conn_of(conn) : NULL;
   cohort->converted_id_max = id;
   if (self) api_conn_deliver(self);
 }

@@ -1,26 +1,22 @@
 /* net/conn.c — one connection, from accept to close — does not know what its bytes mean.
  *
- * The happy path: conn_accept, conn_received for each read, conn_read_ended with the peer's FIN,
- * conn_close by the owner, on_closed. Nothing that the owner queued is lost on it: conn_close first
- * lets the queue drain (conn_write.c), then sends FIN, then reads off what the peer still sends,
- * because closing a socket with unread bytes makes the kernel send RST, which takes the reply with
- * it. Every step has a deadline (conn_timeout.c). The failure path is short: conn_failed, from any
- * of these, goes straight to uv_close().
+ * The happy path: conn_begin, conn_on_ready, conn_on_received for each read, conn_on_ended with the
+ * peer's FIN, conn_close by the owner, conn_on_closed. Nothing that the owner queued is lost on it:
+ * conn_close first lets the queue drain (conn_write.c), then sends FIN, then reads off what the peer
+ * still sends, because closing a socket with unread bytes makes the kernel send RST, which takes the
+ * reply with it. Every step has a deadline (conn_timeout.c). The failure path is short: conn_failed,
+ * from any of these, goes straight to the transport's close.
  *
- * After uv_*_init only uv_close releases the handle, and only on_closed frees the connection. */
+ * Once it has begun, only conn_on_closed frees a connection. */
 #include "net/conn_state.h"
 
 #include "base/blob.h"
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
-#include "net/tcp_info.h"
-#include "net/transport.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void conn_group_init(struct conn_group *group, struct net_loop *loop,
                      const struct conn_events *events, void *owner) {
@@ -58,25 +54,11 @@ static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
   }
 }
 
-struct conn *conn_new(struct conn_group *group, bool is_unix) {
-  size_t io_size = is_unix ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t);
-  struct conn *conn = calloc(1, offsetof(struct conn, io) + io_size);
-  if (!conn) return NULL;
-  uv_loop_t *uv = &group->loop->uv;
-  if (is_unix) {
-    uv_pipe_init(uv, &conn->io.pipe, 0);
-  } else {
-    uv_tcp_init(uv, &conn->io.tcp);
-  }
-  conn->io.handle.data = conn;
-  conn->group = group;
-  conn->transport = &transport_plain;
-  wheel_entry_init(&conn->wheel);
-  return conn;
-}
+static const struct transport_ops conn_ops;
 
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) {
   struct conn_group *group = conn->group;
+  conn->stack.transport.ops = &conn_ops;
   remember_peer(conn, peer);
   conn->id = ++group->loop->conn_id_last;
   conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
@@ -84,51 +66,33 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   group->count++;
   group->accepted++;
   conn->first_ms = (uint32_t)conn->opened_ms;
+  conn->flags |= CONN_OPENING;
   if (connected) conn->flags |= CONN_GREETED;
   conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
-  group->events->on_open(conn);
-  net_loop_flush(group->loop);
+}
+
+static void conn_on_ready(struct transport *self) {
+  struct conn *conn = (struct conn *)self;
+  bool is_first = !(conn->flags & CONN_OPENED);
+  conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
+  if (is_first && !(conn->flags & CONN_CLOSING)) conn->group->events->on_open(conn);
+  if (conn->flags & CONN_WRITING) conn_on_written(self); /* nothing so far: now it can be */
+  if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
+  net_loop_flush(conn->group->loop);
   conn_update_reading(conn);
   if (!(conn->flags & CONN_READING)) conn_schedule(conn, HELD_LOOK_MS);
 }
 
-static void on_unused_closed(uv_handle_t *handle) {
-  free(handle->data);
-}
-
-void conn_discard(struct conn *conn) {
-  uv_close(&conn->io.handle, on_unused_closed);
-}
-
-int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
-                unsigned listener_index) {
-  bool is_unix = peer->sa_family == AF_UNIX;
-  struct conn *conn = conn_new(group, is_unix);
-  if (!conn) {
-    close(fd);
-    return UV_ENOMEM;
-  }
-  int rc = is_unix ? uv_pipe_open(&conn->io.pipe, fd) : uv_tcp_open(&conn->io.tcp, fd);
-  if (rc < 0) {
-    conn_discard(conn);
-    close(fd);
-    return rc;
-  }
-  conn->listener_index = (uint16_t)listener_index;
-  conn_begin(conn, peer, false);
-  return 0;
-}
-
 static bool wants_reading(const struct conn *conn) {
-  if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN)) return false;
+  if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN | CONN_OPENING)) return false;
   if (conn->flags & CONN_CLOSING) return true;
   return conn->holds == 0 && !(conn->flags & CONN_ABOVE_HIGH) && !conn_forward_is_full(conn);
 }
 
 /* The end of reading is no pause, and its begin no going on. */
 static void tell_hold(struct conn *conn) {
-  bool paused = !(conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED));
+  bool paused = conn_held_by(conn) != NULL;
   if (paused == !!(conn->flags & CONN_PAUSED)) return;
   conn->flags ^= CONN_PAUSED;
   if (conn_is_watched(conn)) conn_tell_reading(conn);
@@ -140,11 +104,11 @@ void conn_update_reading(struct conn *conn) {
   conn->flags ^= CONN_READING;
   tell_hold(conn);
   if (!wanted) {
-    conn->transport->read_stop(conn);
+    transport_under_read_stop(&conn->stack.transport);
     conn_schedule(conn, HELD_LOOK_MS);
     return;
   }
-  int rc = conn->transport->read_start(conn);
+  int rc = transport_under_read_start(&conn->stack.transport, TRANSPORT_ROOM_ALL);
   if (rc < 0) conn_failed(conn, rc);
 }
 
@@ -164,7 +128,7 @@ bool conn_is_paused(const struct conn *conn) {
 }
 
 const char *conn_held_by(const struct conn *conn) {
-  if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED)) return NULL;
+  if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED | CONN_OPENING)) return NULL;
   return conn->holds & CONN_HOLD_CONSOLE  ? "console"
          : conn->holds & CONN_HOLD_SCRIPT ? "script"
          : conn->flags & CONN_ABOVE_HIGH  ? "output"
@@ -172,7 +136,8 @@ const char *conn_held_by(const struct conn *conn) {
                                           : "handler";
 }
 
-void conn_received(struct conn *conn, const char *bytes, size_t size) {
+static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
+  struct conn *conn = (struct conn *)self;
   conn->bytes_in += size;
   conn->group->bytes_in += size;
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
@@ -188,11 +153,8 @@ void conn_received(struct conn *conn, const char *bytes, size_t size) {
   net_loop_flush(conn->group->loop);
 }
 
-void conn_read_ended(struct conn *conn, int rc) {
-  if (rc != UV_EOF) {
-    conn_failed(conn, rc);
-    return;
-  }
+static void conn_on_ended(struct transport *self) {
+  struct conn *conn = (struct conn *)self;
   conn->flags |= CONN_EOF_SEEN;
   if (conn_is_watched(conn)) conn_tell_eof(conn);
   conn_update_reading(conn);
@@ -238,10 +200,10 @@ void conn_shutdown(struct conn *conn) {
 /* False when that ended it: one that is not read hears of a reset from nobody else. Whoever reads,
  * now or later, first learns what the peer said before it. */
 static bool send_fin(struct conn *conn) {
-  int rc = conn->transport->send_fin(conn);
+  int rc = transport_under_finish(&conn->stack.transport);
   if (rc == 0) return true;
   if (rc == UV_ENOTCONN && (conn->flags & CONN_READING)) return true;
-  if (conn->group->keeps_unread && net_unread_bytes(conn_descriptor(conn)) > 0) return true;
+  if (conn->group->keeps_unread && conn_unread_bytes(conn) > 0) return true;
   conn_failed(conn, rc);
   return false;
 }
@@ -261,29 +223,41 @@ void conn_output_done(struct conn *conn) {
     if (conn_is_told(conn, EVENT_SHUTDOWN)) conn_tell_plain(conn, EVENT_SHUTDOWN);
   }
   if (!closing) return;
+  conn_end_fault(conn);
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn_schedule(conn, conn->group->linger_ms);
   conn_update_reading(conn);
 }
 
-static void on_closed(uv_handle_t *handle) {
-  struct conn *conn = handle->data;
+static void conn_on_failed(struct transport *self, int rc) {
+  conn_failed((struct conn *)self, rc);
+}
+
+static void conn_on_closed(struct transport *self) {
+  struct conn *conn = (struct conn *)self;
   struct conn_group *group = conn->group;
   struct net_loop *loop = group->loop;
   assert(!(conn->flags & CONN_DIRTY));
-  assert(!conn->writing);
   assert(!conn->output);
   if (conn->forwarding) conn_forward_end(conn);
-  if (conn->transport->end) conn->transport->end(conn);
   list_remove(&conn->group_link);
   group->count--;
   group->events->on_close(conn, (enum reason)conn->reason);
   net_loop_flush(loop);
-  free(conn);
+  conn_free(self);
   net_loop_descriptor_freed(loop);
 }
 
-/* What is queued will never be sent; libuv gives back the request that is under way unread. */
+static const struct transport_ops conn_ops = {
+    .ready = conn_on_ready,
+    .received = conn_on_received,
+    .ended = conn_on_ended,
+    .failed = conn_on_failed,
+    .written = conn_on_written,
+    .closed = conn_on_closed,
+};
+
+/* What is queued will never be sent; the transport does not look at what it was given any more. */
 static void mark_closed(struct conn *conn) {
   conn->flags |= CONN_CLOSED;
   wheel_cancel(&conn->wheel);
@@ -294,18 +268,15 @@ void conn_destroy(struct conn *conn) {
   if (conn->flags & CONN_CLOSED) return;
   if (conn_is_watched(conn)) conn_tell_close(conn, false);
   mark_closed(conn);
-  uv_close(&conn->io.handle, on_closed);
+  transport_under_close(&conn->stack.transport);
 }
 
 void conn_reset(struct conn *conn, enum reason reason) {
   if (conn->flags & CONN_CLOSED) return;
-  bool is_tcp = conn->io.handle.type == UV_TCP;
   conn->reason = (uint8_t)reason;
-  if (conn_is_watched(conn)) conn_tell_close(conn, is_tcp);
+  if (conn_is_watched(conn)) conn_tell_close(conn, conn->peer.any.sa_family != AF_UNIX);
   mark_closed(conn);
-  if (!is_tcp || uv_tcp_close_reset(&conn->io.tcp, on_closed) < 0) {
-    uv_close(&conn->io.handle, on_closed);
-  }
+  transport_under_reset(&conn->stack.transport);
 }
 
 enum conn_phase conn_phase(const struct conn *conn) {
@@ -330,6 +301,10 @@ bool conn_is_closing(const struct conn *conn) {
 
 bool conn_peer_finished(const struct conn *conn) {
   return conn->flags & CONN_EOF_SEEN;
+}
+
+bool conn_has_opened(const struct conn *conn) {
+  return conn->flags & CONN_OPENED;
 }
 
 bool conn_finished(const struct conn *conn) {
@@ -373,19 +348,6 @@ const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {
           : conn->peer.any.sa_family == AF_INET6 ? sizeof conn->peer.ip6
                                                  : sizeof conn->peer.any.sa_family;
   return &conn->peer.any;
-}
-
-int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
-  *size = sizeof *out;
-  int fd = conn_descriptor(conn);
-  if (fd < 0) return fd;
-  return getsockname(fd, (struct sockaddr *)out, size) == 0 ? 0 : UV_ENOTCONN;
-}
-
-int conn_descriptor(const struct conn *conn) {
-  uv_os_fd_t fd;
-  int rc = uv_fileno(&conn->io.handle, &fd);
-  return rc < 0 ? rc : fd;
 }
 
 void conn_counters(const struct conn *conn, struct conn_counters *out) {

@@ -1,4 +1,4 @@
-/* net/conn.h — one connection, from accept to close. Knows libuv, not Lua. */
+/* net/conn.h — one connection, from accept to close. Knows no socket, and no Lua. */
 #ifndef MOONPORT_NET_CONN_H
 #define MOONPORT_NET_CONN_H
 
@@ -15,8 +15,8 @@ struct blob;
 struct event;
 struct event_place;
 struct net_loop;
+struct net_tcp_info;
 struct tap_watcher;
-struct uv_stream_s;
 struct conn; /* opaque; frees itself right after events->on_close */
 
 enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE, CONN_TIMEOUT_FIRST };
@@ -25,7 +25,7 @@ const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "firs
 /* Called on the loop's thread, from the loop, never from inside a conn_*() call. Any conn_*()
  * function may be called from inside them. */
 struct conn_events {
-  void (*on_open)(struct conn *conn);
+  void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
   void (*on_data)(struct conn *conn, const char *bytes, size_t size); /* 1 to 65536 bytes */
   void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
@@ -86,11 +86,6 @@ void conn_group_each(struct conn_group *group, void (*visit)(struct conn *conn, 
 /* Its times have changed: looks at every deadline anew. */
 void conn_group_reschedule(struct conn_group *group);
 
-/* Takes over an accepted, non-blocking descriptor and starts reading. `listener_index` is what
- * conn_listener_index() gives back. Calls on_open before it returns.
- * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
-int conn_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
-                unsigned listener_index);
 enum { CONN_NO_LISTENER = UINT16_MAX };
 /* The one that began last, or NULL; it may be closing already. */
 struct conn *conn_group_newest(const struct conn_group *group);
@@ -158,6 +153,7 @@ enum conn_phase {
 enum conn_phase conn_phase(const struct conn *conn);
 const char *conn_phase_name(enum conn_phase phase); /* "open", "eof", "shutdown", "closing" */
 bool conn_is_closing(const struct conn *conn);
+bool conn_has_opened(const struct conn *conn); /* on_open was called */
 bool conn_peer_finished(const struct conn *conn);
 /* Neither side has anything more to say. */
 bool conn_finished(const struct conn *conn);
@@ -172,10 +168,16 @@ void conn_greeted(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part
  * of a forward. */
 void conn_abandon(struct conn *conn);
-/* The peer's address as it was at accept: valid as long as the connection. */
+/* The peer's address as it was at accept: valid as long as the connection. Without the path of a Unix
+ * socket, which is long, and mostly empty. */
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);
+
+/* What the transport knows. 0 or a negative UV_E*, as when it is closed, or has no such thing. */
+int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
 int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
-int conn_descriptor(const struct conn *conn); /* for getsockopt(); negative when there is none */
+int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out);
+int conn_descriptor(const struct conn *conn); /* for who asks the kernel; negative: there is none */
+size_t conn_unread_bytes(const struct conn *conn); /* that arrived, and nobody has read yet */
 
 /* For who watches: fills in whose connection it is, and emits. To be called when it is wanted. */
 void conn_tell(struct conn *conn, struct event *event);

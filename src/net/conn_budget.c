@@ -8,10 +8,7 @@
 #include "base/heap.h"
 #include "net/loop_state.h"
 
-enum {
-  TRIM_BYTES_MIN = 1024 * 1024, /* what is worth to be given back to the system */
-  TRIM_LOOK_MS = 500,
-};
+enum { TRIM_BYTES_MIN = 1024 * 1024 }; /* what is worth to be given back to the system */
 
 /* The longest queue of `budget`, or with NULL of all; NULL when nothing waits. */
 static struct conn *longest_queue(const struct net_loop *loop, const struct conn_budget *budget) {
@@ -50,15 +47,14 @@ static void tell_fallen(struct net_loop *loop) {
   }
 }
 
-static void on_trim(uv_timer_t *timer) {
-  struct net_loop *loop = timer->loop->data;
+bool conn_trim_outputs(struct net_loop *loop) {
   size_t bytes = loop->output.bytes;
   if (bytes <= loop->output_peak / 8) {
     loop->output_peak = bytes;
     heap_trim(); /* else it would keep what a crowd of slow peers took, for ever */
   }
   tell_fallen(loop);
-  if (loop->output_peak < TRIM_BYTES_MIN && list_empty(&loop->crowded)) uv_timer_stop(timer);
+  return loop->output_peak >= TRIM_BYTES_MIN || !list_empty(&loop->crowded);
 }
 
 static void note_peak(struct net_loop *loop, struct conn_budget *budget) {
@@ -69,8 +65,7 @@ static void note_peak(struct net_loop *loop, struct conn_budget *budget) {
   }
   if (loop->output.bytes <= loop->output_peak) return;
   loop->output_peak = loop->output.bytes;
-  if (loop->output_peak < TRIM_BYTES_MIN || uv_is_active((uv_handle_t *)&loop->trim_timer)) return;
-  uv_timer_start(&loop->trim_timer, on_trim, TRIM_LOOK_MS, TRIM_LOOK_MS);
+  if (loop->output_peak >= TRIM_BYTES_MIN) net_loop_trim_soon(loop);
 }
 
 void conn_keep_budget(struct conn *conn) {

@@ -3,20 +3,18 @@
 #define MOONPORT_NET_CONN_STATE_H
 
 #include "net/conn.h"
+#include "net/output.h"
+#include "net/transport/transport.h"
 #include "net/wheel.h"
 
 #include <netinet/in.h>
-#include <uv.h>
-
-struct output;
-struct transport;
 
 enum conn_flags {
   CONN_EOF_SEEN = 1 << 0,   /* the peer sent FIN */
   CONN_FIN_WANTED = 1 << 1, /* FIN follows the last queued byte; nothing more can be queued */
   CONN_FIN_SENT = 1 << 2,
   CONN_CLOSING = 1 << 3,      /* incoming bytes are dropped; closes when all is sent and read off */
-  CONN_CLOSED = 1 << 4,       /* uv_close() was called */
+  CONN_CLOSED = 1 << 4,       /* the transport is being closed, or is */
   CONN_ABOVE_HIGH = 1 << 5,   /* the queue went above the high-water mark, and is not yet drained */
   CONN_DRAIN_WANTED = 1 << 6, /* somebody waits for the low-water mark */
   CONN_DIRTY = 1 << 7,        /* in the loop's dirty list */
@@ -26,16 +24,10 @@ enum conn_flags {
   CONN_UNACKED = 1 << 11,  /* something was sent that may not be acknowledged yet */
   CONN_GREETED = 1 << 12,  /* timeouts.first is met, or does not apply */
   CONN_ORPHAN = 1 << 13,   /* no owner will ever ask for it again */
-  CONN_STARVED = 1 << 14,  /* it ends because memory was out */
-  /* The highest ones are TURN_BULK and TURN_ODD of net/turn.h. */
-};
-
-/* A write that the kernel did not take at once; exists while the peer is slower than the script. */
-struct writing {
-  uv_write_t request;
-  struct list link; /* in loop->waiting, unless the connection is closed */
-  struct conn *conn;
-  size_t size; /* bytes handed to libuv */
+  CONN_WRITING = 1 << 14,  /* the output is one of those in loop->waiting */
+  CONN_OPENING = 1 << 15,  /* the transport is not ready: it is not read, and sends are queued */
+  CONN_OPENED = 1 << 16,   /* on_open was told */
+  CONN_STARVED = 1 << 17,  /* it ends because memory was out */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -51,11 +43,10 @@ struct forwarding {
 };
 
 struct conn {
+  struct transport_over stack; /* its topmost end, and what is under that */
   struct conn_group *group;
-  const struct transport *transport;
   void *owner;
   struct output *output;         /* NULL while nothing is queued */
-  struct writing *writing;       /* NULL while nothing waits for the peer */
   struct forwarding *forwarding; /* NULL unless it takes part in one */
   struct conn *dirty_next;
   struct list group_link;
@@ -81,23 +72,20 @@ struct conn {
   uint32_t acked_ms; /* when that was last seen to grow */
   uint32_t first_ms; /* since when timeouts.first is waited for */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  } io;
+  struct transport lowest[];
 };
 
-/* From the transport. */
-void conn_received(struct conn *conn, const char *bytes, size_t size);
-void conn_read_ended(struct conn *conn, int rc); /* UV_EOF, or what broke it */
-
-/* A connection is made, begins when its descriptor is connected, or is discarded before that.
- * `connected`: by us, not accepted. */
-struct conn *conn_new(struct conn_group *group, bool is_unix); /* NULL when memory is out */
+/* A connection is made, with room for its lowest layer, which is to be initialised before the next
+ * call. Then layers can be put over that, and it begins, or is discarded. */
+struct conn *conn_new(struct conn_group *group, size_t lowest_size); /* NULL when memory is out */
+/* It joins its group. `connected`: by us, not accepted. on_open comes with the transport's `ready`. */
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected);
 void conn_discard(struct conn *conn);
+void conn_free(struct transport *self); /* with all layers, which are closed */
+/* Puts `layer` on top of the transport of one that has begun: it takes it over. Until it says `ready`,
+ * nothing is read or written. UV_EBUSY while something is queued, which is for those below; then, and
+ * with UV_EPIPE, `layer` is still the caller's. */
+int conn_put_layer(struct conn *conn, struct transport_layer *layer);
 
 /* Between conn.c, conn_write.c and conn_timeout.c. */
 void conn_update_reading(struct conn *conn);
@@ -115,9 +103,15 @@ void conn_forward_end_orphan(struct conn *conn);
 void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */
 void conn_keep_budget(struct conn *conn);
+/* Gives back what a crowd of slow peers took, once most of them have gone. False: nothing is left. */
+bool conn_trim_outputs(struct net_loop *loop);
 void conn_drop_output(struct conn *conn);
+void conn_end_fault(struct conn *conn); /* what is read off goes to nobody: at once, all of it */
+size_t
+conn_writing_bytes(const struct conn *conn); /* that the transport was given, and has not taken */
+void conn_on_written(struct transport *self);
 void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
-void conn_destroy(struct conn *conn);     /* to uv_close() */
+void conn_destroy(struct conn *conn);     /* closes the transport */
 void conn_failed(struct conn *conn, int rc);
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
 /* Bytes are about to be sent, and nothing before them waits to be acknowledged: from now on it is

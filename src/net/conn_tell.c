@@ -38,7 +38,7 @@ static void read_ends(const struct conn *conn, struct ends *out) {
 static void tell_tcp(struct conn *conn, const char *at) {
   struct net_tcp_info info;
   if (!conn_is_told(conn, EVENT_TCP)) return;
-  if (net_tcp_info_read(conn_descriptor(conn), &info) < 0) return;
+  if (conn_tcp_info(conn, &info) < 0) return;
   struct event event = {.kind = EVENT_TCP, .source = EVENT_KERNEL};
   event.of.tcp.at = at;
   event.of.tcp.state = info.state;
@@ -50,8 +50,8 @@ static void tell_tcp(struct conn *conn, const char *at) {
   event.of.tcp.congestion_window = info.congestion_window;
   event.of.tcp.send_mss = info.send_mss;
   event.of.tcp.receive_space = info.receive_space;
-  event.of.tcp.unread = net_unread_bytes(conn_descriptor(conn));
-  event.of.tcp.unsent = net_unsent_bytes(conn_descriptor(conn));
+  event.of.tcp.unread = info.unread;
+  event.of.tcp.unsent = info.unsent;
   conn_tell(conn, &event);
 }
 
@@ -170,7 +170,7 @@ void conn_tell_drain(struct conn *conn) {
 /* Whether the kernel has given the connection up: then nothing is sent any more, not even FIN. */
 static bool is_dead(const struct conn *conn) {
   struct net_tcp_info info;
-  return net_tcp_info_read(conn_descriptor(conn), &info) == 0 && strcmp(info.state, "closed") == 0;
+  return conn_tcp_info(conn, &info) == 0 && strcmp(info.state, "closed") == 0;
 }
 
 /* libuv reports an end of file also when RST came right behind the last bytes. Without a FIN of
@@ -205,8 +205,8 @@ void conn_tell_failed(struct conn *conn, int rc) {
 static void tell_implied_end(struct conn *conn) {
   struct event event = {.source = EVENT_INFERRED};
   if (is_dead(conn)) return;
-  uint64_t unread = net_unread_bytes(conn_descriptor(conn));
-  if (conn->io.handle.type == UV_TCP && unread > 0) {
+  size_t unread = conn_unread_bytes(conn);
+  if (conn->peer.any.sa_family != AF_UNIX && unread > 0) {
     event.kind = EVENT_RESET;
     event.of.reset.by = "us";
     event.of.reset.unread = unread;

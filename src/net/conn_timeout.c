@@ -4,8 +4,6 @@
 
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
-#include "net/tcp_info.h"
-#include "net/transport.h"
 
 void conn_schedule(struct conn *conn, uint64_t delay_ms) {
   struct net_loop *loop = conn->group->loop;
@@ -51,26 +49,23 @@ static uint64_t whole_ms(uint32_t low_ms, uint64_t now_ms) {
 /* Nobody else hears of a reset while the connection is not read and nothing waits to be written.
  * True when it has ended. */
 static bool was_reset(struct conn *conn) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  int fd = conn_descriptor(conn);
   if (conn->flags & (CONN_READING | CONN_CLOSED)) return false;
   /* What came before the reset is still to be read by somebody, who then learns of it. */
-  if (conn->group->keeps_unread && net_unread_bytes(fd) > 0) return false;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error == 0) return false;
-  conn_failed(conn, uv_translate_sys_error(error));
-  return true;
+  if (conn->group->keeps_unread && conn_unread_bytes(conn) > 0) return false;
+  int rc = conn->lowest->ops->facts->error(conn->lowest);
+  if (rc < 0) conn_failed(conn, rc);
+  return rc < 0;
 }
 
 /* Looks at what the peer acknowledged. False when nothing that was sent waits for that. */
 static bool awaits_ack(struct conn *conn, uint64_t now_ms) {
   if (!(conn->flags & CONN_UNACKED)) return false;
-  size_t left = conn->transport->unacknowledged(conn);
-  if (left == 0 && !conn->writing) {
+  size_t left = transport_under_unacknowledged(&conn->stack.transport);
+  if (left == 0 && !(conn->flags & CONN_WRITING)) {
     conn->flags &= ~(uint32_t)CONN_UNACKED;
     return false;
   }
-  uint64_t handed_over = conn->bytes_out + (conn->writing ? conn->writing->size : 0);
+  uint64_t handed_over = conn->bytes_out + conn_writing_bytes(conn);
   uint32_t acked = (uint32_t)(handed_over - left);
   if (acked != conn->acked) conn->acked_ms = (uint32_t)now_ms;
   conn->acked = acked;
@@ -81,18 +76,18 @@ static bool awaits_ack(struct conn *conn, uint64_t now_ms) {
 static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
   const struct conn_group *group = conn->group;
   uint64_t deadline = 0;
+  bool writes = conn->flags & CONN_WRITING;
   if (conn->flags & CONN_FIN_SENT) {
     deadline = conn->active_ms + group->linger_ms;
-  } else if (conn->writing && group->write_ms) {
+  } else if (writes && group->write_ms) {
     awaits_ack(conn, now_ms);
     deadline = whole_ms(conn->acked_ms, now_ms) + group->write_ms;
     if (deadline > now_ms) return sooner(deadline, now_ms + WRITE_LOOK_MS(group->write_ms));
   }
   if (deadline == 0 || deadline > now_ms) return deadline;
-  if (conn_is_told(conn, EVENT_TIMEOUT))
-    conn_tell_timeout(conn, conn->writing ? "write" : "linger");
+  if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, writes ? "write" : "linger");
   /* Without RST the kernel would keep the unsent bytes of a peer that takes none. */
-  if (conn->writing) {
+  if (writes) {
     conn_reset(conn, (enum reason)conn->reason);
   } else {
     conn_destroy(conn);
@@ -122,7 +117,11 @@ static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t sin
   if (since_ms + timeout_ms > now_ms) return since_ms + timeout_ms;
   begin_anew(conn, kind, now_ms);
   if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, conn_timeout_name(kind));
-  conn->group->events->on_timeout(conn, kind);
+  if (conn->flags & CONN_OPENED) {
+    conn->group->events->on_timeout(conn, kind);
+  } else {
+    conn_close(conn, REASON_IDLE);
+  }
   net_loop_flush(conn->group->loop);
   return now_ms + timeout_ms;
 }
@@ -142,14 +141,14 @@ static uint64_t later(uint64_t a, uint64_t b) {
 /* After a handler that held up the loop, deadlines are looked at before what came meanwhile is
  * read. What a peer said in time counts, although we are late: the next turn reads it. */
 static bool has_unread(const struct conn *conn) {
-  return (conn->flags & CONN_READING) && net_unread_bytes(conn_descriptor(conn)) > 0;
+  return (conn->flags & CONN_READING) && conn_unread_bytes(conn) > 0;
 }
 
 static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
   uint64_t since_ms = conn->active_ms;
   /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
    * the other. What the kernel took for a peer is no sign of it. */
-  if (conn->writing) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
+  if (conn->flags & CONN_WRITING) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
   if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
   uint64_t idle_ms = conn->group->idle_ms;
   if (idle_ms && since_ms + idle_ms <= now_ms && has_unread(conn)) return now_ms + 1;

@@ -1,17 +1,14 @@
 /* net/conn_write.c — a connection's way out: queue, flush, high and low water — not when it ends.
  *
  * Sends gather in the output until the handler ends; then one writev() takes what the kernel has
- * room for, mostly all of it, and the output goes back to the pool. What is left waits in one libuv
- * request at a time: libuv finishes one request per pass, so many queued ones would be slow, and
- * uv_close() drops what it holds, so it holds little. */
+ * room for, mostly all of it, and the output goes back to the pool. What is left waits in one write
+ * of the transport at a time: libuv finishes one request per pass, so many queued ones would be slow,
+ * and closing drops what it holds, so it holds little. */
 #include "net/conn_state.h"
 
 #include "base/blob.h"
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
-#include "net/transport.h"
-
-#include <stdlib.h>
 
 enum {
   SHARE_BYTES_MIN = 256, /* below it the note of who shares costs as much as a copy */
@@ -79,7 +76,7 @@ static void consumed(struct conn *conn, size_t size) {
 }
 
 /* Compares the queue with the water marks. Events come only from the loop, so a drain that a
- * flush inside a handler brings about is told by on_written(). */
+ * flush inside a handler brings about is told by conn_on_written(). */
 static void check_high(struct conn *conn) {
   if (conn_queue_bytes(conn) <= conn->group->queue_high) return;
   conn->flags |= CONN_ABOVE_HIGH;
@@ -100,21 +97,22 @@ static void check_low(struct conn *conn) {
   net_loop_flush(conn->group->loop);
 }
 
-static void on_written(uv_write_t *request, int status) {
-  struct writing *writing = LIST_ELEMENT(request, struct writing, request);
-  struct conn *conn = writing->conn;
-  size_t size = writing->size;
-  conn->writing = NULL;
-  list_remove(&writing->link);
-  free(writing);
-  if (conn->flags & CONN_CLOSED) return;
-  if (status < 0) {
-    conn_failed(conn, status);
-    return;
-  }
+size_t conn_writing_bytes(const struct conn *conn) {
+  return conn->flags & CONN_WRITING ? output_writing(conn->output)->size : 0;
+}
+
+static void stop_waiting(struct conn *conn) {
+  conn->flags &= ~(uint32_t)CONN_WRITING;
+  list_remove(&output_writing(conn->output)->link);
+}
+
+void conn_on_written(struct transport *self) {
+  struct conn *conn = (struct conn *)self;
+  size_t size = conn_writing_bytes(conn);
+  stop_waiting(conn);
   consumed(conn, size);
   conn->active_ms = net_loop_now_ms(conn->group->loop); /* the peer made room for it */
-  if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
+  if (size > 0 && conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return;
   check_low(conn);
@@ -125,26 +123,24 @@ static bool own_output(struct conn *conn) {
   return output_own(conn->output, budget ? &budget->account : NULL);
 }
 
-/* Hands the next bytes to libuv, to be written when the peer takes them. 0 or UV_E*. */
+static void wait_for_peer(struct conn *conn, size_t size) {
+  struct writing *writing = output_writing(conn->output);
+  *writing = (struct writing){.conn = conn, .size = size};
+  list_append(&conn->group->loop->waiting, &writing->link);
+  conn->flags |= CONN_WRITING;
+  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
+}
+
+/* Hands on the next bytes, to be written when the peer takes them. 0 or UV_E*. */
 static int write_later(struct conn *conn) {
   if (!own_output(conn)) return UV_ENOMEM;
-  struct writing *writing = malloc(sizeof *writing);
-  if (!writing) return UV_ENOMEM;
   uv_buf_t bufs[WRITE_BUFS_MAX];
   unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, WRITE_BYTES_MAX);
-  writing->size = 0;
-  for (unsigned i = 0; i < count; i++) writing->size += bufs[i].len;
-  writing->conn = conn;
-  list_init(&writing->link);
-  int rc = conn->transport->write(conn, &writing->request, bufs, count, on_written);
-  if (rc < 0) {
-    free(writing);
-    return rc;
-  }
-  conn->writing = writing;
-  list_append(&conn->group->loop->waiting, &writing->link);
-  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
-  return 0;
+  size_t size = 0;
+  for (unsigned i = 0; i < count; i++) size += bufs[i].len;
+  int rc = transport_under_write(&conn->stack.transport, bufs, count);
+  if (rc == 0) wait_for_peer(conn, size);
+  return rc;
 }
 
 /* Writes until the kernel takes no more; 0 or UV_E*. */
@@ -154,7 +150,7 @@ static int write_now(struct conn *conn) {
     unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, SIZE_MAX);
     size_t offered = 0;
     for (unsigned i = 0; i < count; i++) offered += bufs[i].len;
-    ssize_t taken = conn->transport->write_now(conn, bufs, count);
+    ssize_t taken = transport_under_write_now(&conn->stack.transport, bufs, count);
     if (taken < 0) return (int)taken;
     consumed(conn, (size_t)taken);
     if (conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, (size_t)taken, false);
@@ -175,14 +171,27 @@ static void wait_behind(struct conn *conn) {
 }
 
 void conn_drop_output(struct conn *conn) {
-  if (conn->writing) list_remove(&conn->writing->link);
+  if (conn->flags & CONN_WRITING) stop_waiting(conn);
   if (conn->output) output_give_back(&conn->group->loop->pool, conn->output);
   conn->output = NULL;
 }
 
+/* What is sent before the transport is ready waits like what is slowly taken. */
+static void wait_for_ready(struct conn *conn) {
+  if (conn->output) {
+    if (!(conn->flags & CONN_WRITING)) wait_for_peer(conn, 0);
+    wait_behind(conn);
+  } else if (conn->flags & CONN_CLOSING) {
+    conn_destroy(conn);
+  }
+}
+
 void conn_flush(struct conn *conn) {
-  if (conn->flags & CONN_CLOSED) return;
-  if (conn->writing) {
+  if (conn->flags & (CONN_CLOSED | CONN_OPENING)) {
+    if (!(conn->flags & CONN_CLOSED)) wait_for_ready(conn);
+    return;
+  }
+  if (conn->flags & CONN_WRITING) {
     wait_behind(conn);
     return;
   }
@@ -206,7 +215,8 @@ void conn_flush(struct conn *conn) {
 bool conn_await_drain(struct conn *conn) {
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return false;
-  if (conn_queue_bytes(conn) < conn->group->queue_low || !conn->writing) return false;
+  if (conn_queue_bytes(conn) < conn->group->queue_low || !(conn->flags & CONN_WRITING))
+    return false;
   conn->flags |= CONN_DRAIN_WANTED;
   return true;
 }

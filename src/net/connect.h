@@ -1,4 +1,4 @@
-/* net/connect.h — a connection that we begin: connect(2) without waiting. Knows libuv, not Lua. */
+/* net/connect.h — connections over the kernel's sockets: accepted, or begun by us. Knows no Lua. */
 #ifndef MOONPORT_NET_CONNECT_H
 #define MOONPORT_NET_CONNECT_H
 
@@ -7,6 +7,12 @@
 struct conn;
 struct conn_group;
 struct connect_attempt; /* opaque; gone when on_done is called, or after net_connect_cancel() */
+
+/* Takes over an accepted, non-blocking descriptor. `listener_index` is what conn_listener_index()
+ * gives back. Mostly on_open is called before it returns.
+ * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
+int net_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+               unsigned listener_index);
 
 /* Begins to connect to a TCP or a Unix address. on_done comes from the loop, once: with the
  * connection, whose on_open was called, or with NULL and a negative UV_E*.

@@ -29,6 +29,8 @@ static int init_uv(uv_loop_t *uv) {
   return rc;
 }
 
+enum { TRIM_LOOK_MS = 500 };
+
 struct net_loop *net_loop_new(void) {
   struct net_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
@@ -104,6 +106,15 @@ void net_loop_flush(struct net_loop *loop) {
     conn_flush(conn);
   }
   loop->pool.loose_bytes = 0;
+}
+
+static void on_trim(uv_timer_t *timer) {
+  if (!conn_trim_outputs(timer->loop->data)) uv_timer_stop(timer);
+}
+
+void net_loop_trim_soon(struct net_loop *loop) {
+  if (uv_is_active((uv_handle_t *)&loop->trim_timer)) return;
+  uv_timer_start(&loop->trim_timer, on_trim, TRIM_LOOK_MS, TRIM_LOOK_MS);
 }
 
 void net_loop_descriptor_freed(struct net_loop *loop) {

@@ -40,6 +40,9 @@ struct net_loop {
   unsigned spares_wanted; /* SPARES, or 0: none are kept */
 };
 
+/* Memory of outputs can be given back some time: conn_trim_outputs() is asked twice a second. */
+void net_loop_trim_soon(struct net_loop *loop);
+
 /* A descriptor was closed: listeners that had none to accept with try again. */
 void net_loop_descriptor_freed(struct net_loop *loop);
 

@@ -29,6 +29,7 @@ struct range {
 };
 
 struct output {
+  struct writing writing;
   struct range *ranges;
   size_t capacity;
   size_t first;       /* index of the first range not yet consumed */
@@ -186,6 +187,10 @@ bool output_own(struct output *output, struct blob_account *account) {
 
 size_t output_size(const struct output *output) {
   return output->size;
+}
+
+struct writing *output_writing(struct output *output) {
+  return &output->writing;
 }
 
 unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, size_t bytes_max) {

@@ -2,11 +2,14 @@
 #ifndef MOONPORT_NET_OUTPUT_H
 #define MOONPORT_NET_OUTPUT_H
 
+#include "base/list.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 struct blob;
 struct blob_account;
+struct conn;
 struct uv_buf_t;
 
 /* A queue of byte ranges. Opaque; lent to a connection only while it has something to write, so an
@@ -42,6 +45,14 @@ bool output_share(struct output *output, struct blob *blob, size_t size);
 bool output_own(struct output *output, struct blob_account *account);
 
 size_t output_size(const struct output *output); /* bytes */
+
+/* For its connection to fill in, while the peer is slower than the script. */
+struct writing {
+  struct list link; /* in loop->waiting */
+  struct conn *conn;
+  size_t size; /* bytes that the transport was given, and has not said that it wrote */
+};
+struct writing *output_writing(struct output *output);
 
 /* Fills at most `max` buffers with the first bytes, at most `bytes_max` of them (but always at
  * least one byte when there is one). Returns how many buffers. */

@@ -42,6 +42,8 @@ int net_tcp_info_read(int fd, struct net_tcp_info *out) {
       .congestion_window = info.tcpi_snd_cwnd,
       .send_mss = info.tcpi_snd_mss,
       .receive_space = info.tcpi_rcv_space,
+      .unread = net_unread_bytes(fd),
+      .unsent = net_unsent_bytes(fd),
   };
   return 0;
 }

@@ -14,6 +14,8 @@ struct net_tcp_info {
   uint32_t congestion_window; /* segments */
   uint32_t send_mss;          /* bytes in a segment */
   uint32_t receive_space;     /* bytes the kernel offers the peer, about */
+  uint64_t unread;            /* net_unread_bytes() */
+  uint64_t unsent;            /* net_unsent_bytes() */
 };
 
 /* 0, or a negative UV_E*: UV_ENOTSUP on a Unix socket. */

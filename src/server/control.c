@@ -8,6 +8,7 @@
 
 #include "base/control_address.h"
 #include "base/log.h"
+#include "net/connect.h"
 #include "net/defer.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -197,7 +198,7 @@ static void on_turn(void *owner) {
 
 static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct control *control = owner;
-  int rc = conn_accept(&control->clients, fd, peer, 0);
+  int rc = net_accept(&control->clients, fd, peer, 0);
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
 }
 

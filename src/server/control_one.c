@@ -45,7 +45,7 @@ void control_kick(const struct control_call *call) {
 
 /* With what waits in the kernel, to be read when it may be. */
 static void answer_unread(const struct control_call *call, const struct conn *conn) {
-  json_int_t unread = (json_int_t)net_unread_bytes(conn_descriptor(conn));
+  json_int_t unread = (json_int_t)conn_unread_bytes(conn);
   control_ok_with(call->client,
                   json_pack("{s:I, s:I}", "id", (json_int_t)conn_id(conn), "unread_bytes", unread));
 }
@@ -151,7 +151,6 @@ void control_reset(const struct control_call *call) {
 
 /* The fields are those of the event `tcp`. */
 static json_t *tcp_fields(const struct conn *conn, const struct net_tcp_info *info) {
-  int fd = conn_descriptor(conn);
   return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
                    (json_int_t)conn_id(conn), "state", info->state, "rtt_us",
                    (json_int_t)info->rtt_us, "rtt_variation_us", (json_int_t)info->rtt_variation_us,
@@ -159,14 +158,14 @@ static json_t *tcp_fields(const struct conn *conn, const struct net_tcp_info *in
                    (json_int_t)info->unacked, "lost", (json_int_t)info->lost, "congestion_window",
                    (json_int_t)info->congestion_window, "send_mss", (json_int_t)info->send_mss,
                    "receive_space", (json_int_t)info->receive_space, "unread",
-                   (json_int_t)net_unread_bytes(fd), "unsent", (json_int_t)net_unsent_bytes(fd));
+                   (json_int_t)info->unread, "unsent", (json_int_t)info->unsent);
 }
 
 void control_tcp(const struct control_call *call) {
   struct conn *conn = control_find_conn(call);
   if (!conn) return;
   struct net_tcp_info info;
-  int rc = net_tcp_info_read(conn_descriptor(conn), &info);
+  int rc = conn_tcp_info(conn, &info);
   if (rc < 0) {
     control_fail(call->client, "connection %llu: %s", (unsigned long long)conn_id(conn),
                  rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"

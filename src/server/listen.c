@@ -6,6 +6,7 @@
 #include "api/tell.h"
 #include "api/udp.h"
 #include "base/address.h"
+#include "net/connect.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/activation.h"
@@ -99,7 +100,7 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
     refuse(set, fd, peer);
     return;
   }
-  int rc = conn_accept(&set->runtime->current->cohort->group, fd, peer, entry->index);
+  int rc = net_accept(&set->runtime->current->cohort->group, fd, peer, entry->index);
   if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
   if (rc < 0) {
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be taken on: %s", uv_strerror(rc));

@@ -207,7 +207,7 @@ static int accept_pair(struct bed *bed, int *peer) {
   static const struct sockaddr unnamed = {.sa_family = AF_UNIX};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) return -1;
   *peer = ends[1];
-  return conn_accept(&bed->group, ends[0], &unnamed, 0);
+  return net_accept(&bed->group, ends[0], &unnamed, 0);
 }
 
 static int make_conn(struct bed *bed) {

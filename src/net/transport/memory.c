@@ -1,0 +1,420 @@
+/* net/transport/memory.c — the lowest layer: a pipe in memory. Knows a loop, and no socket.
+ *
+ * Whatever the peer does becomes an arrival, in order, each with its time. The connection is told of
+ * one arrival, or of one cut of it, in a turn of the loop.
+ *
+ * How it fails, when it is told to:
+ *   - opening: `failed`, in place of `ready`;
+ *   - the peer's RST: `failed` when it is read that far, or when a write() waits, else what `error`,
+ *     write_now() and `finish` say;
+ *   - writing: write_now() says so;
+ *   - `finish` fails, and the connection is closed without;
+ *   - a closed window, for ever: `written` does not come;
+ *   - loss: as if the cable was cut, the peer gets nothing, and nothing comes. */
+#include "net/transport/memory.h"
+
+#include "base/list.h"
+#include "net/defer.h"
+#include "net/loop.h"
+#include "net/timer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEMORY_WINDOW_BYTES = 65536 };
+
+/* Something that the peer did. */
+struct arrival {
+  struct list link;
+  uint64_t due_ms;
+  int end; /* 0: bytes; UV_EOF: FIN; else RST */
+  size_t size;
+  size_t start; /* of what is not read yet */
+  char bytes[];
+};
+
+/* What the connection is to be told of its own calls. */
+enum news { NEWS_OPENED = 1 << 0, NEWS_WRITTEN = 1 << 1, NEWS_CLOSED = 1 << 2 };
+
+/* The connection's end of a pipe. */
+struct memory {
+  struct transport transport;
+  struct transport *above;
+  struct memory_pipe *pipe;
+};
+
+struct memory_pipe {
+  struct memory_settings settings;
+  struct memory_seen seen;
+  struct net_loop *loop;
+  struct net_defer *defer;
+  struct net_timer *timer; /* for the first arrival that is not due yet; NULL: none waits for it */
+  struct memory *end;      /* NULL before it is made, and once it is closing */
+  struct list arrivals;
+  size_t arriving;      /* their bytes that are not read */
+  struct arrival *told; /* the one whose bytes were handed over last */
+  char *written;        /* what the peer has not taken, and behind it what waits for the window */
+  size_t written_size;
+  size_t waiting_size; /* of a write() */
+  size_t room;         /* for one `received` */
+  unsigned news;
+  bool is_read;
+};
+
+static struct memory_pipe *pipe_of(const struct transport *self) {
+  return ((const struct memory *)self)->pipe;
+}
+
+/* --- Telling --------------------------------------------------------------------------------- */
+
+static struct arrival *first_arrival(const struct memory_pipe *pipe) {
+  bool is_none = list_empty(&pipe->arrivals);
+  return is_none ? NULL : LIST_ELEMENT(pipe->arrivals.next, struct arrival, link);
+}
+
+static struct arrival *last_arrival(const struct memory_pipe *pipe) {
+  bool is_none = list_empty(&pipe->arrivals);
+  return is_none ? NULL : LIST_ELEMENT(pipe->arrivals.prev, struct arrival, link);
+}
+
+static bool is_rst(const struct arrival *arrival) {
+  return arrival && arrival->end != 0 && arrival->end != UV_EOF;
+}
+
+static bool is_due(const struct memory_pipe *pipe, const struct arrival *arrival) {
+  return arrival && arrival->due_ms <= net_loop_now_ms(pipe->loop);
+}
+
+/* What the connection is told of next, once it is due: who does not read hears of RST all the same,
+ * while it writes. */
+static struct arrival *next_arrival(const struct memory_pipe *pipe) {
+  if (pipe->is_read) return first_arrival(pipe);
+  struct arrival *last = last_arrival(pipe);
+  return pipe->waiting_size > 0 && is_rst(last) ? last : NULL;
+}
+
+static void memory_on_due(void *owner);
+
+/* Sees to it that all there is to tell will be told. */
+static void go_on(struct memory_pipe *pipe) {
+  const struct arrival *arrival = next_arrival(pipe);
+  if (pipe->news || is_due(pipe, arrival)) {
+    net_defer_ask(pipe->defer);
+  } else if (arrival && !pipe->timer) {
+    uint64_t delay_ms = arrival->due_ms - net_loop_now_ms(pipe->loop);
+    pipe->timer = net_timer_open(pipe->loop, delay_ms, 0, memory_on_due, pipe);
+    if (!pipe->timer) net_defer_ask(pipe->defer); /* memory is out: it is asked in each turn */
+  }
+}
+
+static void stop_timer(struct memory_pipe *pipe) {
+  if (pipe->timer) net_timer_close(pipe->timer);
+  pipe->timer = NULL;
+}
+
+static void memory_on_due(void *owner) {
+  struct memory_pipe *pipe = owner;
+  stop_timer(pipe);
+  go_on(pipe);
+}
+
+static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
+                         struct transport *above) {
+  if (pipe->is_read && pipe->room == 0) {
+    go_on(pipe);
+    above->ops->received(above, NULL, 0);
+    return;
+  }
+  size_t size = arrival->size - arrival->start;
+  if (size > pipe->room) size = pipe->room;
+  if (pipe->settings.cut_bytes && size > pipe->settings.cut_bytes) size = pipe->settings.cut_bytes;
+  const char *bytes = arrival->bytes + arrival->start;
+  int end = arrival->end;
+  arrival->start += size;
+  pipe->arriving -= size;
+  if (arrival->start == arrival->size) {
+    list_remove(&arrival->link);
+    pipe->told = arrival;
+  }
+  go_on(pipe);
+  if (end == 0) {
+    above->ops->received(above, bytes, size);
+  } else if (end == UV_EOF) {
+    above->ops->ended(above);
+  } else {
+    above->ops->failed(above, end);
+  }
+}
+
+static void tell_news(struct memory_pipe *pipe, struct transport *above) {
+  unsigned news = pipe->news & -pipe->news; /* one of them */
+  pipe->news &= ~news;
+  go_on(pipe);
+  if (news == NEWS_OPENED && pipe->settings.open_error == 0) {
+    above->ops->ready(above);
+  } else if (news == NEWS_OPENED) {
+    above->ops->failed(above, pipe->settings.open_error);
+  } else if (news == NEWS_WRITTEN) {
+    above->ops->written(above);
+  } else {
+    pipe->end = NULL;
+    pipe->seen.closed = true;
+    above->ops->closed(above);
+  }
+}
+
+static void memory_on_turn(void *owner) {
+  struct memory_pipe *pipe = owner;
+  struct arrival *arrival = next_arrival(pipe);
+  free(pipe->told);
+  pipe->told = NULL;
+  if (pipe->news) {
+    tell_news(pipe, pipe->end->above);
+  } else if (is_due(pipe, arrival)) {
+    tell_arrival(pipe, arrival, pipe->end->above);
+  } else {
+    go_on(pipe);
+  }
+}
+
+/* --- The peer's end -------------------------------------------------------------------------- */
+
+struct memory_pipe *memory_new(struct net_loop *loop) {
+  struct memory_pipe *pipe = calloc(1, sizeof *pipe);
+  if (!pipe) return NULL;
+  pipe->defer = net_defer_new(loop, memory_on_turn, pipe);
+  if (!pipe->defer) {
+    free(pipe);
+    return NULL;
+  }
+  pipe->loop = loop;
+  pipe->settings.window_bytes = MEMORY_WINDOW_BYTES;
+  list_init(&pipe->arrivals);
+  return pipe;
+}
+
+static void drop_arrivals(struct memory_pipe *pipe) {
+  struct list *link = pipe->arrivals.next;
+  while (link != &pipe->arrivals) {
+    struct arrival *arrival = LIST_ELEMENT(link, struct arrival, link);
+    link = link->next;
+    free(arrival);
+  }
+  list_init(&pipe->arrivals);
+  pipe->arriving = 0;
+}
+
+void memory_free(struct memory_pipe *pipe) {
+  drop_arrivals(pipe);
+  stop_timer(pipe);
+  net_defer_close(pipe->defer);
+  free(pipe->told);
+  free(pipe->written);
+  free(pipe);
+}
+
+struct memory_settings *memory_settings(struct memory_pipe *pipe) {
+  return &pipe->settings;
+}
+
+struct memory_seen memory_seen(const struct memory_pipe *pipe) {
+  return pipe->seen;
+}
+
+/* False when memory is out. */
+static bool arrive(struct memory_pipe *pipe, int end, const char *bytes, size_t size) {
+  if (pipe->settings.is_lost || !pipe->end || (pipe->news & NEWS_CLOSED)) return true;
+  struct arrival *arrival = malloc(sizeof *arrival + size);
+  if (!arrival) return false;
+  *arrival = (struct arrival){.end = end, .size = size};
+  if (size > 0) memcpy(arrival->bytes, bytes, size);
+  arrival->due_ms = net_loop_now_ms(pipe->loop) + pipe->settings.delay_ms;
+  uint64_t last_ms = list_empty(&pipe->arrivals) ? 0 : last_arrival(pipe)->due_ms;
+  if (arrival->due_ms < last_ms) arrival->due_ms = last_ms; /* none overtakes another */
+  list_append(&pipe->arrivals, &arrival->link);
+  pipe->arriving += size;
+  go_on(pipe);
+  return true;
+}
+
+static size_t window_left(const struct memory_pipe *pipe, size_t used) {
+  return used < pipe->settings.window_bytes ? pipe->settings.window_bytes - used : 0;
+}
+
+size_t memory_send(struct memory_pipe *pipe, const char *bytes, size_t size) {
+  size_t left = window_left(pipe, pipe->arriving);
+  if (size > left) size = left;
+  return size > 0 && arrive(pipe, 0, bytes, size) ? size : 0;
+}
+
+bool memory_finish(struct memory_pipe *pipe) {
+  return arrive(pipe, UV_EOF, NULL, 0);
+}
+
+bool memory_reset(struct memory_pipe *pipe) {
+  return arrive(pipe, UV_ECONNRESET, NULL, 0);
+}
+
+/* What waits moves into the window. */
+static void admit(struct memory_pipe *pipe) {
+  size_t left = window_left(pipe, pipe->written_size);
+  size_t size = pipe->waiting_size < left ? pipe->waiting_size : left;
+  if (size == 0) return;
+  pipe->written_size += size;
+  pipe->waiting_size -= size;
+  if (pipe->waiting_size == 0) pipe->news |= NEWS_WRITTEN;
+  go_on(pipe);
+}
+
+size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size) {
+  if (pipe->settings.is_lost) return 0;
+  if (size > pipe->written_size) size = pipe->written_size;
+  if (size > 0) memcpy(bytes, pipe->written, size);
+  pipe->written_size -= size;
+  size_t kept = pipe->written_size + pipe->waiting_size;
+  if (size > 0) memmove(pipe->written, pipe->written + size, kept);
+  admit(pipe);
+  return size;
+}
+
+/* --- The connection's end -------------------------------------------------------------------- */
+
+static void memory_set_above(struct transport *self, struct transport *above) {
+  ((struct memory *)self)->above = above;
+}
+
+static int memory_open(struct transport *self) {
+  pipe_of(self)->news |= NEWS_OPENED;
+  go_on(pipe_of(self));
+  return 0;
+}
+
+static int memory_read_start(struct transport *self, size_t room) {
+  struct memory_pipe *pipe = pipe_of(self);
+  pipe->is_read = true;
+  pipe->room = room;
+  go_on(pipe);
+  return 0;
+}
+
+static void memory_read_stop(struct transport *self) {
+  pipe_of(self)->is_read = false;
+}
+
+/* RST is known of before what came before it is read. */
+static int memory_error(const struct transport *self) {
+  const struct memory_pipe *pipe = pipe_of(self);
+  const struct arrival *last = last_arrival(pipe);
+  return is_rst(last) && is_due(pipe, last) ? last->end : 0;
+}
+
+/* Puts bytes behind those that are there. */
+static int append(struct memory_pipe *pipe, const uv_buf_t *bufs, unsigned count, size_t max) {
+  size_t size = pipe->written_size + pipe->waiting_size;
+  char *written = realloc(pipe->written, size + max + 1);
+  if (!written) return UV_ENOMEM;
+  pipe->written = written;
+  for (unsigned i = 0; i < count && max > 0; i++) {
+    size_t part = bufs[i].len < max ? bufs[i].len : max;
+    memcpy(written + size, bufs[i].base, part);
+    size += part;
+    max -= part;
+  }
+  return 0;
+}
+
+static size_t total(const uv_buf_t *bufs, unsigned count) {
+  size_t size = 0;
+  for (unsigned i = 0; i < count; i++) size += bufs[i].len;
+  return size;
+}
+
+static ssize_t memory_write_now(struct transport *self, const uv_buf_t *bufs, unsigned count) {
+  struct memory_pipe *pipe = pipe_of(self);
+  int rc = pipe->settings.write_error ? pipe->settings.write_error : memory_error(self);
+  size_t size = total(bufs, count);
+  size_t left = window_left(pipe, pipe->written_size);
+  if (size > left) size = left;
+  if (rc == 0) rc = append(pipe, bufs, count, size);
+  if (rc < 0) return rc;
+  pipe->written_size += size;
+  return (ssize_t)size;
+}
+
+static int memory_write(struct transport *self, const uv_buf_t *bufs, unsigned count) {
+  struct memory_pipe *pipe = pipe_of(self);
+  size_t size = total(bufs, count);
+  int rc = append(pipe, bufs, count, size);
+  if (rc < 0) return rc;
+  pipe->waiting_size = size;
+  admit(pipe);
+  go_on(pipe);
+  return 0;
+}
+
+static int memory_do_finish(struct transport *self) {
+  struct memory_pipe *pipe = pipe_of(self);
+  int rc = pipe->settings.finish_error ? pipe->settings.finish_error : memory_error(self);
+  if (rc == 0 && !pipe->settings.is_lost) pipe->seen.finished = true;
+  return rc;
+}
+
+static size_t memory_unread(const struct transport *self) {
+  const struct memory_pipe *pipe = pipe_of(self);
+  size_t size = 0;
+  const struct list *head = &pipe->arrivals;
+  for (const struct list *link = head->next; link != head; link = link->next) {
+    const struct arrival *arrival = LIST_ELEMENT(link, struct arrival, link);
+    if (is_due(pipe, arrival)) size += arrival->size - arrival->start;
+  }
+  return size;
+}
+
+static size_t memory_unacknowledged(const struct transport *self) {
+  return pipe_of(self)->written_size + pipe_of(self)->waiting_size;
+}
+
+static void end_pipe(struct memory_pipe *pipe, bool with_rst) {
+  if (!pipe->settings.is_lost) {
+    pipe->seen.reset = with_rst;
+    if (!with_rst) pipe->seen.finished = true;
+  }
+  pipe->is_read = false;
+  pipe->waiting_size = 0;
+  drop_arrivals(pipe);
+  pipe->news = NEWS_CLOSED;
+  go_on(pipe);
+}
+
+static void memory_close(struct transport *self) {
+  end_pipe(pipe_of(self), memory_unread(self) > 0);
+}
+
+static void memory_do_reset(struct transport *self) {
+  end_pipe(pipe_of(self), true);
+}
+
+size_t memory_size(void) {
+  return sizeof(struct memory);
+}
+
+void memory_init(struct transport *self, struct transport *above, struct memory_pipe *pipe) {
+  static const struct transport_facts facts = {.error = memory_error};
+  static const struct transport_ops ops = {
+      .facts = &facts,
+      .set_above = memory_set_above,
+      .open = memory_open,
+      .read_start = memory_read_start,
+      .read_stop = memory_read_stop,
+      .write_now = memory_write_now,
+      .write = memory_write,
+      .finish = memory_do_finish,
+      .reset = memory_do_reset,
+      .close = memory_close,
+      .unread = memory_unread,
+      .unacknowledged = memory_unacknowledged,
+  };
+  struct memory *memory = (struct memory *)self;
+  *memory = (struct memory){.transport = {&ops}, .above = above, .pipe = pipe};
+  pipe->end = memory;
+}

@@ -1,0 +1,52 @@
+/* net/transport/memory.h — a pipe in memory in place of a socket, for tests and for simulation.
+ *
+ * One end is the lowest layer of a connection. The other end is the peer, in the hands of the caller,
+ * who may move it at any time: what that does comes to the connection in later turns of the loop. */
+#ifndef MOONPORT_NET_TRANSPORT_MEMORY_H
+#define MOONPORT_NET_TRANSPORT_MEMORY_H
+
+#include "net/transport/transport.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_loop;
+struct memory_pipe;
+
+/* May be changed at any time, for what follows. */
+struct memory_settings {
+  size_t cut_bytes;    /* the connection is handed no more at once; 0: what arrived together */
+  size_t window_bytes; /* how much one end takes, in each direction, that the other has not read */
+  uint64_t delay_ms;   /* how long what the peer does is under way */
+  bool is_lost;        /* nothing gets through any more, in either direction, and nobody is told */
+  int open_error;      /* UV_E*, told by `failed`; 0: it opens */
+  int write_error;     /* what write_now() returns */
+  int finish_error;    /* what finish() returns */
+};
+
+/* What the peer sees of the connection. */
+struct memory_seen {
+  bool finished; /* FIN; all that was written before can be taken */
+  bool reset;    /* RST, as after a close with bytes unread */
+  bool closed;   /* it has let go of the pipe */
+};
+
+/* NULL when memory is out. To be freed once the connection has closed. */
+struct memory_pipe *memory_new(struct net_loop *loop);
+void memory_free(struct memory_pipe *pipe);
+struct memory_settings *memory_settings(struct memory_pipe *pipe); /* window: 64 KiB */
+struct memory_seen memory_seen(const struct memory_pipe *pipe);
+
+/* The peer's end. memory_send: how many of the bytes there was room and memory for; they arrive
+ * together. memory_take: how many that the connection wrote there were, `size` at most. */
+size_t memory_send(struct memory_pipe *pipe, const char *bytes, size_t size);
+size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size);
+/* FIN and RST come behind what was sent. False when memory is out. */
+bool memory_finish(struct memory_pipe *pipe);
+bool memory_reset(struct memory_pipe *pipe);
+
+/* The connection's end, as the lowest layer of one that is being made: see conn_new(). */
+size_t memory_size(void);
+void memory_init(struct transport *self, struct transport *above, struct memory_pipe *pipe);
+
+#endif
