@@ -74,9 +74,9 @@ static bool may_remove(lua_State *L, const char *call, const char *path) {
   return false;
 }
 
-/* The file that a call of io returned is not for the programs that scripts start. */
+/* The file that a call of io returned last is not for the programs that scripts start. */
 static int keep_from_children(lua_State *L, int count) {
-  const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -count, LUA_FILEHANDLE) : NULL;
+  const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -1, LUA_FILEHANDLE) : NULL;
   if (stream && stream->closef) fcntl(fileno(stream->f), F_SETFD, FD_CLOEXEC);
   return count;
 }
@@ -94,7 +94,8 @@ static int l_open(lua_State *L) {
 static int call_with_path(lua_State *L, enum standard standard, const char *call, bool writes) {
   const char *path = lua_type(L, 1) == LUA_TUSERDATA ? NULL : luaL_optstring(L, 1, NULL);
   if (path && !vm_may_open(L, call, path, writes)) return lua_error(L);
-  return vm_standard(L, standard);
+  int count = vm_standard(L, standard);
+  return path ? keep_from_children(L, count) : count; /* the standard streams are for them */
 }
 
 static int l_lines(lua_State *L) {
