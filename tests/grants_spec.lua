@@ -313,10 +313,11 @@ describe("With --allow net=", function()
 
   it("a service of datagrams answers who asked, also later, and nobody else", function()
     local path = moonport:directory():write("test.lua", [[
-      local timer = require "moonport.timer"
+      local socket = require "moonport.socket"
       local first
       return { listen = "udp://127.0.0.1:0", on_datagram = function(sock, data, peer)
         if not first then first = peer return print("> noted") end
+        print("> " .. tostring(select(3, socket.connect(peer))))
         sock:send("you were first", first)
         print("> " .. tostring(select(3, sock:send("x", "127.0.0.1:9"))))
       end }
@@ -333,7 +334,9 @@ describe("With --allow net=", function()
     started:wait_told(1)
     assert(two:send("b"))
     assert.equal("you were first", one:receive())
-    assert.equal(refusal("sendto", "127.0.0.1:9"), started:wait_told(2)[2])
+    local told = started:wait_told(3)
+    assert.equal(refusal("connect", "127.0.0.1:" .. select(2, two:getsockname())), told[2])
+    assert.equal(refusal("sendto", "127.0.0.1:9"), told[3])
     one:close()
     two:close()
   end)

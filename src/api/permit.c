@@ -50,13 +50,19 @@ static int permit_unix(lua_State *L, const char *call, const char *path) {
   return refuse(L, call);
 }
 
+static int permit_ip(lua_State *L, const char *call, const struct sockaddr *address) {
+  char host[ADDRESS_TEXT_MAX];
+  if (address_ip(address, host, sizeof host) < 0) return permit_unix(L, call, "");
+  return permit_host(L, call, host, address_port(address));
+}
+
 int api_permit(lua_State *L, const char *call, const struct address *address) {
   struct sockaddr_storage numeric;
   socklen_t size;
   if (!vm_grants(vm_of(L))) return 0;
   if (address->kind == ADDRESS_UNIX) return permit_unix(L, call, address->path);
   if (address_numeric(address, &numeric, &size) == 0) {
-    return api_permit_sockaddr(L, call, (const struct sockaddr *)&numeric);
+    return permit_ip(L, call, (const struct sockaddr *)&numeric);
   }
   return permit_host(L, call, address->host, address->port);
 }
@@ -70,10 +76,8 @@ static bool is_known(const struct known_peers *known, const struct sockaddr *add
 }
 
 int api_permit_sockaddr(lua_State *L, const char *call, const struct sockaddr *address) {
-  char host[ADDRESS_TEXT_MAX];
   if (!vm_grants(vm_of(L)) || is_known(runtime_of(L)->known_peers, address)) return 0;
-  if (address_ip(address, host, sizeof host) < 0) return permit_unix(L, call, "");
-  return permit_host(L, call, host, address_port(address));
+  return permit_ip(L, call, address);
 }
 
 int api_permit_name(lua_State *L, const char *call, const char *name) {
