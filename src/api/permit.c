@@ -44,8 +44,9 @@ static int permit_host(lua_State *L, const char *call, const char *host, int por
 /* By where the path leads, so that no link and no dots lead out of a granted directory. */
 static int permit_unix(lua_State *L, const char *call, const char *path) {
   struct file_place place;
-  const char *real = file_find(path, true, &place) == 0 ? place.path : path;
-  if (grants_unix(vm_grants(vm_of(L)), real)) return 0;
+  bool found = file_find(path, true, &place) == 0;
+  const char *real = found ? place.path : path;
+  if (found && grants_unix(vm_grants(vm_of(L)), real)) return 0;
   lua_pushfstring(L, "unix:%s", real);
   return refuse(L, call);
 }

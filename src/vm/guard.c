@@ -41,11 +41,18 @@ static bool is_own(lua_State *L, const char *real_path) {
   return file_is_below(real_path, vm_of(L)->options.script_dir);
 }
 
-static void push_refusal(lua_State *L, const char *call, const char *path, const char *real_path) {
-  const char *slash = strrchr(real_path, '/');
-  size_t size = slash > real_path ? (size_t)(slash - real_path) : 1;
+/* Of a place, or of why file_find() found none: then no grant would help. */
+static void push_refusal(lua_State *L, const char *call, const char *path, int rc,
+                         const struct file_place *place) {
+  if (rc < 0) {
+    lua_pushfstring(L, "%s(\"%s\") is not allowed here: where that leads cannot be told (%s)", call,
+                    path, strerror(-rc));
+    return;
+  }
+  const char *slash = strrchr(place->path, '/');
+  size_t size = slash > place->path ? (size_t)(slash - place->path) : 1;
   lua_pushfstring(L, "%s(\"%s\") is not allowed here: start with --allow io=", call, path);
-  lua_pushlstring(L, slash ? real_path : ".", size);
+  lua_pushlstring(L, slash ? place->path : ".", size);
   lua_concat(L, 2);
 }
 
@@ -60,7 +67,7 @@ bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes) 
   if (!grants) return true;
   if (rc == 0 && (grants_path(grants, place.path) || (!writes && is_own(L, place.path))))
     return true;
-  push_refusal(L, call, path, rc == 0 ? place.path : path);
+  push_refusal(L, call, path, rc, &place);
   return false;
 }
 
@@ -70,7 +77,7 @@ static bool may_remove(lua_State *L, const char *call, const char *path) {
   if (has(L, GRANT_OS)) return true;
   int rc = file_find(path, false, &place);
   if (rc == 0 && grants_path(vm_of(L)->options.grants, place.path)) return true;
-  push_refusal(L, call, path, rc == 0 ? place.path : path);
+  push_refusal(L, call, path, rc, &place);
   return false;
 }
 

@@ -181,7 +181,8 @@ static void finds_where_a_path_leads(void) {
   CHECK_TEXT(find("out", false), "/out");
   CHECK_TEXT(find("dangling", false), "/dangling");
   CHECK_NUMBER(atoi(find("dangling", true)), -ELOOP);
-  CHECK_NUMBER(atoi(find("no/where", true)), -ENOENT);
+  CHECK_TEXT(find("no/such//where", true), "/no/such//where");
+  CHECK_NUMBER(atoi(find("no/../where", true)), -ENOENT);
   CHECK_NUMBER(atoi(find("new/", true)), -ENOENT);
   CHECK_NUMBER(atoi(find("..new/..", true)), -ENOENT);
   CHECK_NUMBER(unlink(in_dir("out")) + unlink(in_dir("dangling")) + unlink(in_dir("here")), 0);
