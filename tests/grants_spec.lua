@@ -148,6 +148,9 @@ describe("With --allow", function()
       try("dots out", io.open, here .. "/data/../database/b")
       try("link", io.open, here .. "/data/link") try("folder", io.open, here .. "/data/folder/b")
       try("dangling", io.open, here .. "/data/dangling", "w") try("root", io.open, "/")
+      try("missing", io.open, here .. "/data/no/such/file", "w")
+      try("missing out", io.open, here .. "/data/no/../../database/b")
+      try("missing elsewhere", io.open, here .. "/no/such/file")
       try("rename out", os.rename, here .. "/data/a", here .. "/database/a")
       try("rename in", os.rename, here .. "/database/b", here .. "/data/b")
       try("remove linked", os.remove, here .. "/data/folder/b")
@@ -158,6 +161,13 @@ describe("With --allow", function()
       assert.equal("true", told[name], name)
       told[name] = nil
     end
+    -- What no grant would change is not said to lack one.
+    assert.equal("2", told.missing) -- the number that Lua has of ENOENT
+    for _, name in ipairs({ "dangling", "missing out" }) do
+      assert.matches("is not allowed here: where that leads cannot be told (", told[name], 1, true)
+      told[name] = nil
+    end
+    told.missing = nil
     local count = 0
     for name, text in pairs(told) do
       assert.matches("is not allowed here: start with --allow io=/", text, 1, true, name)
@@ -191,16 +201,16 @@ describe("With --allow", function()
       try("tmpfile", io.tmpfile) try("tmpname", function() return os.remove(os.tmpname()) end)
       try("input", io.input) try("output", io.output, io.stdout)
       try("locale", os.setlocale) try("other locale", os.setlocale, "C")
-      try("nothing", os.remove, "") try("nowhere", io.open, "no/such/file")
+      try("nothing", os.remove, "") try("nowhere", io.open, "/tmp/no/such/file")
       try("missing", io.open, "/tmp/no-such-file")
     ]])
     for _, name in ipairs({ "tmpfile", "tmpname", "input", "output", "locale" }) do
       assert.equal("true", told[name], name)
     end
     assert.equal("nil", told["other locale"])
-    assert.equal(refusal('os.remove("")', "io=."), told.nothing)
-    assert.matches('io.open("no/such/file") is not allowed here', told.nowhere, 1, true)
-    assert.equal("2", told.missing) -- ENOENT
+    assert.matches('os.remove("") is not allowed here', told.nothing, 1, true)
+    assert.equal("2", told.nowhere) -- ENOENT
+    assert.equal("2", told.missing)
   end)
 
   it("nothing at all, a script has everything as before; the variable is as good as the option",
@@ -313,10 +323,11 @@ describe("With --allow net=", function()
 
   it("a service of datagrams answers who asked, also later, and nobody else", function()
     local path = moonport:directory():write("test.lua", [[
-      local timer = require "moonport.timer"
+      local socket = require "moonport.socket"
       local first
       return { listen = "udp://127.0.0.1:0", on_datagram = function(sock, data, peer)
         if not first then first = peer return print("> noted") end
+        print("> " .. tostring(select(3, socket.connect(peer))))
         sock:send("you were first", first)
         print("> " .. tostring(select(3, sock:send("x", "127.0.0.1:9"))))
       end }
@@ -333,7 +344,9 @@ describe("With --allow net=", function()
     started:wait_told(1)
     assert(two:send("b"))
     assert.equal("you were first", one:receive())
-    assert.equal(refusal("sendto", "127.0.0.1:9"), started:wait_told(2)[2])
+    local told = started:wait_told(3)
+    assert.equal(refusal("connect", "127.0.0.1:" .. select(2, two:getsockname())), told[2])
+    assert.equal(refusal("sendto", "127.0.0.1:9"), told[3])
     one:close()
     two:close()
   end)

@@ -203,7 +203,10 @@ describe("a child of a script", function()
       assert(bound:bind("127.0.0.1", 0))
       assert(bound:listen())
       local datagrams = assert(socket.udp())
-      return outgoing, bound, datagrams, assert(io.open(%q)), io.popen("true")
+      local path = %q
+      local _, _, _, lines = io.lines(path)
+      local input = io.input(path)
+      return outgoing, bound, datagrams, assert(io.open(path)), io.popen("true"), lines, input
     ]]):format(listen, place:write("kept.txt", "a file of the script's own"))
     local server = moonport:start(([[
       return {

@@ -101,7 +101,9 @@ int api_bind(lua_State *L) {
     return luaL_argerror(L, 1, "is a name, not an address in numbers");
   }
   runtime_check_alive(L);
-  failed = api_permit(L, "bind", &address);
+  failed = address.kind == ADDRESS_UNIX
+               ? api_permit(L, "bind", &address)
+               : api_permit_sockaddr(L, "bind", (struct sockaddr *)&numeric);
   if (failed) return failed;
   struct runtime *runtime = runtime_of(L);
   struct version *version = version_of(L);

@@ -44,10 +44,17 @@ static int permit_host(lua_State *L, const char *call, const char *host, int por
 /* By where the path leads, so that no link and no dots lead out of a granted directory. */
 static int permit_unix(lua_State *L, const char *call, const char *path) {
   struct file_place place;
-  const char *real = file_find(path, true, &place) == 0 ? place.path : path;
-  if (grants_unix(vm_grants(vm_of(L)), real)) return 0;
+  bool found = file_find(path, true, &place) == 0;
+  const char *real = found ? place.path : path;
+  if (found && grants_unix(vm_grants(vm_of(L)), real)) return 0;
   lua_pushfstring(L, "unix:%s", real);
   return refuse(L, call);
+}
+
+static int permit_ip(lua_State *L, const char *call, const struct sockaddr *address) {
+  char host[ADDRESS_TEXT_MAX];
+  if (address_ip(address, host, sizeof host) < 0) return permit_unix(L, call, "");
+  return permit_host(L, call, host, address_port(address));
 }
 
 int api_permit(lua_State *L, const char *call, const struct address *address) {
@@ -56,7 +63,7 @@ int api_permit(lua_State *L, const char *call, const struct address *address) {
   if (!vm_grants(vm_of(L))) return 0;
   if (address->kind == ADDRESS_UNIX) return permit_unix(L, call, address->path);
   if (address_numeric(address, &numeric, &size) == 0) {
-    return api_permit_sockaddr(L, call, (const struct sockaddr *)&numeric);
+    return permit_ip(L, call, (const struct sockaddr *)&numeric);
   }
   return permit_host(L, call, address->host, address->port);
 }
@@ -70,10 +77,8 @@ static bool is_known(const struct known_peers *known, const struct sockaddr *add
 }
 
 int api_permit_sockaddr(lua_State *L, const char *call, const struct sockaddr *address) {
-  char host[ADDRESS_TEXT_MAX];
   if (!vm_grants(vm_of(L)) || is_known(runtime_of(L)->known_peers, address)) return 0;
-  if (address_ip(address, host, sizeof host) < 0) return permit_unix(L, call, "");
-  return permit_host(L, call, host, address_port(address));
+  return permit_ip(L, call, address);
 }
 
 int api_permit_name(lua_State *L, const char *call, const char *name) {

@@ -18,8 +18,8 @@ int api_permit_sockaddr(lua_State *L, const char *call, const struct sockaddr *a
 /* The same of a name to be looked up, for whatever port of it may be used. */
 int api_permit_name(lua_State *L, const char *call, const char *name);
 
-/* From now on the script may talk to it: a name that it was granted led there, or it has sent a
- * datagram. The oldest of 256 is forgotten. */
+/* From now on the script may send it datagrams or bind it: a name that it was granted led there, or
+ * it has sent a datagram. The oldest of 256 is forgotten. */
 void api_know_peer(struct runtime *runtime, const struct sockaddr *address);
 
 #endif

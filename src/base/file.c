@@ -48,24 +48,47 @@ static bool is_process_memory(int fd, const char *path) {
          system.f_type == PROC_MAGIC;
 }
 
-/* A file that opening the path would make. */
+static bool has_dots(const char *path) {
+  while (*path) {
+    size_t size = strcspn(path, "/");
+    if (size > 0 && size <= 2 && strncmp(path, "..", size) == 0) return true;
+    path += size;
+    path += strspn(path, "/");
+  }
+  return false;
+}
+
+/* Opens the last directory of the path that is there; *rest is what follows in the path. */
+static int open_nearest(const char *path, const char **rest) {
+  char directory[PATH_MAX];
+  const char *end = path + strlen(path);
+  for (;;) {
+    while (end > path && end[-1] != '/') end--;
+    int size = (int)(end - path);
+    if (size >= PATH_MAX) return -ENAMETOOLONG;
+    snprintf(directory, sizeof directory, "%.*s", size > 0 ? size : 1, size > 0 ? path : ".");
+    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *rest = end;
+    if (fd >= 0) return fd;
+    if (errno != ENOENT || end == path) return -errno;
+    while (end > path && end[-1] == '/') end--;
+  }
+}
+
+/* A file that opening the path would make, or would not, for want of its directory. */
 static int find_new(const char *path, char out[PATH_MAX]) {
   char directory[PATH_MAX];
   struct stat status;
-  const char *slash = strrchr(path, '/');
-  const char *name = slash ? slash + 1 : path;
+  const char *rest;
   if (lstat(path, &status) == 0) return -ELOOP;
-  if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return -ENOENT;
-  int size = slash ? (int)(slash - path) + 1 : 1;
-  int rc = snprintf(directory, sizeof directory, "%.*s", size, slash ? path : ".");
-  if (rc >= (int)sizeof directory) return -ENAMETOOLONG;
-  int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  rc = path_of(fd, directory);
+  int fd = open_nearest(path, &rest);
+  if (fd < 0) return fd;
+  int rc = path_of(fd, directory);
   close(fd);
   if (rc < 0) return rc;
+  if (!*rest || rest[strlen(rest) - 1] == '/' || has_dots(rest)) return -ENOENT;
   const char *between = strcmp(directory, "/") == 0 ? "" : "/";
-  rc = snprintf(out, PATH_MAX, "%s%s%s", directory, between, name);
+  rc = snprintf(out, PATH_MAX, "%s%s%s", directory, between, rest);
   return rc < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 

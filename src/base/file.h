@@ -18,7 +18,7 @@ struct file_place {
   bool is_process_memory; /* /proc/PID/mem, whatever it is called */
 };
 
-/* Follows `path` without opening what is there; of one that does not exist, its directory. A link at
+/* Follows `path` without opening what is there; of one that does not exist, the directories that do. A link at
  * its end is followed with `follows`, or is itself what is found. 0, or a negative errno; -ELOOP for
  * a link that leads to nothing. */
 int file_find(const char *path, bool follows, struct file_place *out);

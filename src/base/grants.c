@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,8 +167,21 @@ bool grants_path(const struct grants *grants, const char *real_path) {
   return !grants;
 }
 
+/* Patterns of addresses, such as 10.0.0.* and fd00::*, mean no names: 10.0.0.example.org leads to
+ * wherever its owner likes. */
+static bool is_of_numbers(const char *pattern) {
+  bool has_digit = strcspn(pattern, "0123456789") < strlen(pattern);
+  return strchr(pattern, ':') || (has_digit && !pattern[strspn(pattern, "0123456789.*?")]);
+}
+
+static bool is_number(const char *host) {
+  struct in6_addr ip; /* large enough for either */
+  return inet_pton(AF_INET, host, &ip) == 1 || inet_pton(AF_INET6, host, &ip) == 1;
+}
+
 static bool matches(const struct rule *rule, const char *host, const char *port) {
   if (!rule->port) return strcmp(rule->value, "*") == 0;
+  if (is_of_numbers(rule->value) && !is_number(host)) return false;
   return fnmatch(rule->value, host, FNM_CASEFOLD) == 0 &&
          (!port || fnmatch(rule->port, port, 0) == 0);
 }

@@ -41,11 +41,18 @@ static bool is_own(lua_State *L, const char *real_path) {
   return file_is_below(real_path, vm_of(L)->options.script_dir);
 }
 
-static void push_refusal(lua_State *L, const char *call, const char *path, const char *real_path) {
-  const char *slash = strrchr(real_path, '/');
-  size_t size = slash > real_path ? (size_t)(slash - real_path) : 1;
+/* Of a place, or of why file_find() found none: then no grant would help. */
+static void push_refusal(lua_State *L, const char *call, const char *path, int rc,
+                         const struct file_place *place) {
+  if (rc < 0) {
+    lua_pushfstring(L, "%s(\"%s\") is not allowed here: where that leads cannot be told (%s)", call,
+                    path, strerror(-rc));
+    return;
+  }
+  const char *slash = strrchr(place->path, '/');
+  size_t size = slash > place->path ? (size_t)(slash - place->path) : 1;
   lua_pushfstring(L, "%s(\"%s\") is not allowed here: start with --allow io=", call, path);
-  lua_pushlstring(L, slash ? real_path : ".", size);
+  lua_pushlstring(L, slash ? place->path : ".", size);
   lua_concat(L, 2);
 }
 
@@ -60,7 +67,7 @@ bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes) 
   if (!grants) return true;
   if (rc == 0 && (grants_path(grants, place.path) || (!writes && is_own(L, place.path))))
     return true;
-  push_refusal(L, call, path, rc == 0 ? place.path : path);
+  push_refusal(L, call, path, rc, &place);
   return false;
 }
 
@@ -70,13 +77,13 @@ static bool may_remove(lua_State *L, const char *call, const char *path) {
   if (has(L, GRANT_OS)) return true;
   int rc = file_find(path, false, &place);
   if (rc == 0 && grants_path(vm_of(L)->options.grants, place.path)) return true;
-  push_refusal(L, call, path, rc == 0 ? place.path : path);
+  push_refusal(L, call, path, rc, &place);
   return false;
 }
 
-/* The file that a call of io returned is not for the programs that scripts start. */
+/* The file that a call of io returned last is not for the programs that scripts start. */
 static int keep_from_children(lua_State *L, int count) {
-  const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -count, LUA_FILEHANDLE) : NULL;
+  const luaL_Stream *stream = count > 0 ? luaL_testudata(L, -1, LUA_FILEHANDLE) : NULL;
   if (stream && stream->closef) fcntl(fileno(stream->f), F_SETFD, FD_CLOEXEC);
   return count;
 }
@@ -94,7 +101,8 @@ static int l_open(lua_State *L) {
 static int call_with_path(lua_State *L, enum standard standard, const char *call, bool writes) {
   const char *path = lua_type(L, 1) == LUA_TUSERDATA ? NULL : luaL_optstring(L, 1, NULL);
   if (path && !vm_may_open(L, call, path, writes)) return lua_error(L);
-  return vm_standard(L, standard);
+  int count = vm_standard(L, standard);
+  return path ? keep_from_children(L, count) : count; /* the standard streams are for them */
 }
 
 static int l_lines(lua_State *L) {

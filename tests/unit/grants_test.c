@@ -98,6 +98,12 @@ static void allows_hosts_and_ports_by_pattern(void) {
   CHECK(!net("net=*.example.org:443", "example.org", 443));
   CHECK(!net("net=*.example.org:443", "www.example.org.evil.net", 443));
   CHECK(net("net=10.0.0.*:80*", "10.0.0.7", 8080));
+  CHECK(!net("net=10.0.0.*:80*", "10.0.0.7.example.org", 8080));
+  CHECK(!net("net=10.?.0.1*:*", "10.x.0.1", 1));
+  CHECK(net("net=*.10:80", "10.0.0.10", 80));
+  CHECK(net("net=1*.example.org:80", "10.example.org", 80));
+  CHECK(!net("net=[fd00::*]:*", "fd00::1.example.org", 7));
+  CHECK(net("net=[fd00::*]:*", "fd00::1", 7));
   CHECK(net("net=[::1]:*", "::1", 7));
   CHECK(!net("net=[::1]:*", "::2", 7));
   CHECK(net("net=*", "anything", 1));
@@ -175,7 +181,8 @@ static void finds_where_a_path_leads(void) {
   CHECK_TEXT(find("out", false), "/out");
   CHECK_TEXT(find("dangling", false), "/dangling");
   CHECK_NUMBER(atoi(find("dangling", true)), -ELOOP);
-  CHECK_NUMBER(atoi(find("no/where", true)), -ENOENT);
+  CHECK_TEXT(find("no/such//where", true), "/no/such//where");
+  CHECK_NUMBER(atoi(find("no/../where", true)), -ENOENT);
   CHECK_NUMBER(atoi(find("new/", true)), -ENOENT);
   CHECK_NUMBER(atoi(find("..new/..", true)), -ENOENT);
   CHECK_NUMBER(unlink(in_dir("out")) + unlink(in_dir("dangling")) + unlink(in_dir("here")), 0);
