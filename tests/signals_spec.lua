@@ -190,6 +190,53 @@ describe("a server that ends", function()
     assert.equal(0, (server:wait()))
   end)
 
+  -- Timers that each use their whole budget, and tasks that breed, put off the deadline itself.
+  it("ends although its scripts leave the loop no time", function()
+    local server = moonport:start([[
+      local timer = require "moonport.timer"
+      local function stubborn() while true do pcall(function() while true do end end) end end
+      return {
+        limits = { cpu_ms = 400 },
+        on_open = function() for _ = 1, 60 do timer.every(0.001, stubborn) end end,
+      }
+    ]], draining_for("0.1"))
+    for _, expected in ipairs({ "limits.cpu_ms", "the deadline has passed", "held up",
+      "the time of %-%-drain is over: the loop is stuck in timer %(.-test%.lua:2%)" }) do
+      server:allow_log(expected)
+    end
+    server.expected_code = 3
+    server:connect()
+    server:wait_for("used more than limits.cpu_ms")
+    local before = os.time()
+    server:signal("sigterm")
+    assert.equal(3, (server:wait()))
+    assert.is_true(os.time() - before < 15)
+    server:wait_for("the time of %-%-drain is over")
+  end)
+
+  it("ends, and serves others before, although tasks breed without end", function()
+    local server = moonport:start([[
+      local task = require "moonport.task"
+      local function breed() task.spawn(breed) task.spawn(breed) end
+      return {
+        limits = { memory = "16M" },
+        on_data = function(conn, data) conn:send(data) if data == "breed" then breed() end end,
+      }
+    ]], draining_for("0.1"))
+    server:allow_log("not enough memory")
+    server:allow_log("dropped")
+    local peer = server:connect()
+    peer:send("breed")
+    assert.equal("breed", peer:receive(5))
+    server:wait_for("not enough memory")
+    peer:close()
+    server:signal("sigterm")
+    local code = server:wait()
+    assert.is_true(code == 0 or code == 3, "code " .. code)
+    server.expected_code = code
+    if code == 3 then server:allow_log("the time of %-%-drain is over") end
+  end)
+
   it("ends with 500 connections open, each told by on_close", function()
     local server = moonport:start([[
       local closed = 0

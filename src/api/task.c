@@ -14,6 +14,7 @@
 #include "vm/world.h"
 
 #include <lauxlib.h>
+#include <uv.h>
 
 static const char type_name[] = "moonport.task";
 
@@ -141,14 +142,15 @@ static void cancel(struct task_object *object) {
   }
 }
 
-void api_run_due(void *context) {
-  struct runtime *runtime = context;
-  struct list due;
-  versions_settle(runtime);
-  api_wake_due(runtime);
-  list_take(&due, &runtime->tasks_due);
-  while (!list_empty(&due)) {
-    struct task_object *object = LIST_ELEMENT(due.next, struct task_object, link);
+/* Those that are due now; what they spawn, and what there is no time for, is due in the next turn,
+ * when the others have had theirs. */
+static void run_due_tasks(struct runtime *runtime) {
+  enum { TURN_NS_MAX = 20 * 1000 * 1000 };
+  uint64_t began_ns = uv_hrtime();
+  struct list end;
+  list_append(&runtime->tasks_due, &end);
+  while (runtime->tasks_due.next != &end && uv_hrtime() - began_ns < TURN_NS_MAX) {
+    struct task_object *object = LIST_ELEMENT(runtime->tasks_due.next, struct task_object, link);
     list_remove(&object->link);
     if (object->state == READY && !object->cancelled) {
       start(object);
@@ -156,6 +158,15 @@ void api_run_due(void *context) {
       cancel(object);
     }
   }
+  list_remove(&end);
+  if (!list_empty(&runtime->tasks_due)) net_defer_ask(runtime->defer);
+}
+
+void api_run_due(void *context) {
+  struct runtime *runtime = context;
+  versions_settle(runtime);
+  api_wake_due(runtime);
+  run_due_tasks(runtime);
   if (!runtime->cancelled) return;
   runtime->cancelled = false;
   api_drop_cancelled_sleeps(runtime);

@@ -1,8 +1,7 @@
 /* server/end_signals.c — SIGTERM, SIGINT and SIGQUIT, taken where one can always act — does not know what they end.
  *
  * libuv tells a signal in a turn of the loop, and a loop that a script holds up has none. So the
- * handler is our own: it counts, wakes the loop, and from the second signal on calls who can act
- * without it. */
+ * handler is our own: it counts, wakes the loop, and calls who can act without it. */
 #include "server/end_signals.h"
 
 #include <errno.h>
@@ -17,7 +16,7 @@ static void on_signal(int number) {
   if (!signals) return;
   unsigned before = atomic_fetch_add(&signals->count, 1);
   atomic_store(&signals->numbers[before > 0], number);
-  if (before > 0) signals->on_repeated(signals->context);
+  signals->on_taken(signals->context, before);
   uv_async_send(&signals->turn); /* async-signal-safe, says its documentation */
   errno = saved_errno;
 }

@@ -10,8 +10,8 @@
 struct end_signals {
   /* Each of them, in a turn of the loop. */
   void (*on_signal)(void *context, int number);
-  /* From the second one on, at once: in the signal handler. */
-  void (*on_repeated)(void *context);
+  /* At once, in the signal handler; `before` it came so many. */
+  void (*on_taken)(void *context, unsigned before);
   void *context;
   /* Private. */
   uv_async_t turn;

@@ -9,11 +9,13 @@
 #include "net/loop.h"
 #include "server/server_state.h"
 
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
   SECOND_SIGNAL_MS = 800, /* it ends within a second, and says so first */
+  LEFT_MS = 2000,         /* for what the deadline closes: in peace, then at once */
   CLOSING_MS = 5000,      /* for on_unload, to-be-closed variables and finalizers of all scripts */
 };
 
@@ -135,7 +137,9 @@ static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck wh
     end_process(server, hold, LOG_ERROR, &text, SERVER_EXIT_STUCK);
   }
   bool closing = server->phase == CLOSED;
-  add(&text, closing ? "the scripts could not be closed in time" : "second signal: the loop is");
+  add(&text, closing              ? "the scripts could not be closed in time"
+             : server->is_hurried ? "second signal: the loop is"
+                                  : "the time of --drain is over: the loop is");
   if (hold->script) {
     add(&text, closing ? ": stuck" : " stuck");
     add_place(&text, hold);
@@ -152,9 +156,20 @@ const struct vm_watchdog_events held_up_events = {
     .on_stuck = on_stuck,
 };
 
-void held_up_end_soon(void *context) {
-  const struct server *server = context;
-  vm_watchdog_end_within(server->watchdog, SECOND_SIGNAL_MS);
+void held_up_bound_draining(const struct server *server) {
+  uint64_t ms = (uint64_t)server->options.drain_ms + LEFT_MS + CLOSING_MS;
+  if (server->phase == SERVING) ms += (uint64_t)server->options.grace_ms;
+  vm_watchdog_end_within(server->watchdog, ms < UINT_MAX ? (unsigned)ms : UINT_MAX);
+}
+
+void held_up_end_soon(void *context, unsigned signals_before) {
+  struct server *server = context;
+  if (signals_before == 0) {
+    held_up_bound_draining(server);
+  } else {
+    server->is_hurried = true;
+    vm_watchdog_end_within(server->watchdog, SECOND_SIGNAL_MS);
+  }
 }
 
 void held_up_bound_closing(struct server *server) {

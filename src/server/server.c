@@ -95,6 +95,7 @@ static void start_draining(struct server *server, const char *cause) {
     script_stop_listening(server->scripts[i]);
   }
   end_in(server, (uint64_t)server->options.drain_ms + UINT64_C(2) * CLOSING_MS);
+  held_up_bound_draining(server);
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
@@ -180,8 +181,8 @@ static int open_handles(struct server *server) {
   server->handles_open = true;
   uv_prepare_start(&server->log_check, on_log_check);
   int rc = signals_open(&server->signals, uv, server->options.log);
-  server->end_signals = (struct end_signals){
-      .on_signal = on_signal, .on_repeated = held_up_end_soon, .context = server};
+  server->end_signals =
+      (struct end_signals){.on_signal = on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
 }

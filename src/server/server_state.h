@@ -35,6 +35,7 @@ struct server {
   struct script **scripts;
   size_t script_count;
   enum phase phase;
+  volatile bool is_hurried; /* a second signal came; a signal handler says so */
   bool handles_open;
   uint64_t stalls;          /* how often a script held the loop up */
   unsigned stall_ms_max;    /* the longest of them */
