@@ -25,6 +25,18 @@ describe("the processor budget", function()
       while true do xpcall(error, h) end]],
     ["a loop in a finalizer"] =
       "setmetatable({}, { __gc = function() while true do end end }) collectgarbage()",
+    ["a loop in a finalizer that catches its end"] = [[
+      setmetatable({}, { __gc = function()
+        while true do pcall(function() while true do end end) end
+      end }) collectgarbage()]],
+    ["a loop in a finalizer that catches it in load"] = [[
+      setmetatable({}, { __gc = function()
+        while true do load(function() while true do end end) end
+      end }) collectgarbage()]],
+    ["a loop in a finalizer that catches it in coroutines"] = [[
+      setmetatable({}, { __gc = function()
+        while true do coroutine.resume(coroutine.create(function() while true do end end)) end
+      end }) collectgarbage()]],
     ["a loop in a finalizer in a coroutine"] = [[
       coroutine.wrap(function()
         setmetatable({}, { __gc = function() while true do end end }) collectgarbage()

@@ -5,6 +5,7 @@
  * operator grants them (vm/guard.c): a script is trusted as the program it is, but not to be without
  * mistakes. */
 #include "vm/vm_state.h"
+#include "vm/watchdog.h"
 
 #include "vm/loader.h"
 
@@ -80,6 +81,7 @@ static int l_load(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, PIECE);
     rc = lua_load(L, read_piece, NULL, name, "t");
+    if (rc != LUA_OK) vm_watchdog_caught(L);
   }
   return loaded(L, rc, with_environment ? 4 : 0);
 }

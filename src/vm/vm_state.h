@@ -121,6 +121,8 @@ void vm_prepare_coroutines(lua_State *L);
 void vm_reserve_coroutine(lua_State *L, lua_State *co);
 /* vm/coroutine.c: replaces resume, wrap and yield. Raises. */
 void vm_open_coroutine(lua_State *L);
+/* vm/protect.c */
+void vm_open_protect(lua_State *L);
 /* vm/library.c: where require() looks. Raises. */
 void vm_open_searchers(lua_State *L);
 

@@ -30,6 +30,7 @@
 enum {
   SIGNAL = SIGURG, /* ignored by default, so that a late one does no harm */
   LOOK_MS = 20,
+  STUBBORN_LOOK_MS = 2,  /* while what has used its time up begins anew again and again */
   PARK_AFTER_LOOKS = 25, /* with nothing running: no more looks until the next entry */
 };
 
@@ -209,7 +210,9 @@ static void look_at_budget(struct vm_watchdog *watchdog, lua_State *L) {
     watchdog->marks |= CONDEMNED;
     watchdog->stubborn = false;
     watchdog->blamed = (struct place){0};
-  } else if (watchdog->raised == watchdog->seen_raised) {
+  } else if (watchdog->stubborn || watchdog->raised == watchdog->seen_raised) {
+    /* Each finalizer begins with hooks off, and there may be thousands. */
+    if (!watchdog->stubborn) set_timer(watchdog, STUBBORN_LOOK_MS);
     watchdog->stubborn = true;
     allow_hooks(watchdog, L);
   }
@@ -225,6 +228,10 @@ static void look(struct vm_watchdog *watchdog) {
   uint64_t entry = watchdog->entry;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
   if (watchdog->end_ns > 0 && now_ns >= watchdog->end_ns) stuck(watchdog, STUCK_END);
+  if (watchdog->stubborn && entry != watchdog->seen_entry) {
+    watchdog->stubborn = false;
+    set_timer(watchdog, LOOK_MS);
+  }
   if (!(entry & 1)) {
     watchdog->idle_looks = watchdog->idle_looks + 1;
     if (watchdog->idle_looks >= PARK_AFTER_LOOKS && watchdog->end_ns == 0) set_timer(watchdog, 0);
@@ -354,8 +361,16 @@ lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L) {
   lua_State *before = watchdog->running;
   watchdog->running = L;
   /* The coroutine that the signal met may have ended by its error; the loop may be in this one. */
-  if (watchdog->marks & CONDEMNED) set_hook(L);
+  if (watchdog->marks & CONDEMNED) {
+    if (watchdog->stubborn) allow_hooks(watchdog, L);
+    set_hook(L);
+  }
   return before;
+}
+
+void vm_watchdog_caught(lua_State *L) {
+  struct vm_watchdog *watchdog = watchdog_of(L);
+  if (watchdog && (watchdog->marks & CONDEMNED) && watchdog->stubborn) allow_hooks(watchdog, L);
 }
 
 lua_State *vm_watchdog_running(struct vm_watchdog *watchdog) {

@@ -68,6 +68,9 @@ void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_
 bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */
 /* Inside an entry: a script's own coroutine runs now, or its caller again. Returns who ran. */
 lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L);
+/* An error was caught. What caught it has put hooks back to off, inside a finalizer: whoever loops and
+ * catches there would never be met again. */
+void vm_watchdog_caught(lua_State *L);
 /* The coroutine that runs now, or NULL. For a signal handler of that thread, too. */
 lua_State *vm_watchdog_running(struct vm_watchdog *watchdog);
 

@@ -60,6 +60,7 @@ static int build(lua_State *L) {
   world->vm->world = world;
   vm_open_libraries(L);
   vm_open_coroutine(L);
+  vm_open_protect(L);
   vm_open_searchers(L);
   if (world->vm->options.watchdog) vm_watchdog_learn(world->vm->options.watchdog, L);
   lua_pushliteral(L, "");
