@@ -15,8 +15,7 @@
 
 enum {
   SECOND_SIGNAL_MS = 800, /* it ends within a second, and says so first */
-  LEFT_MS = 2000,         /* for what the deadline closes: in peace, then at once */
-  CLOSING_MS = 5000,      /* for on_unload, to-be-closed variables and finalizers of all scripts */
+  LAST_CODE_MS = 5000,    /* for on_unload, to-be-closed variables and finalizers of all scripts */
 };
 
 struct text {
@@ -157,7 +156,7 @@ const struct vm_watchdog_events held_up_events = {
 };
 
 void held_up_bound_draining(const struct server *server) {
-  uint64_t ms = (uint64_t)server->options.drain_ms + LEFT_MS + CLOSING_MS;
+  uint64_t ms = (uint64_t)server->options.drain_ms + DEADLINE_LEFT_MS + LAST_CODE_MS;
   if (server->phase == SERVING) ms += (uint64_t)server->options.grace_ms;
   vm_watchdog_end_within(server->watchdog, ms < UINT_MAX ? (unsigned)ms : UINT_MAX);
 }
@@ -174,5 +173,5 @@ void held_up_end_soon(void *context, unsigned signals_before) {
 
 void held_up_bound_closing(struct server *server) {
   server->phase = CLOSED;
-  vm_watchdog_end_within(server->watchdog, CLOSING_MS);
+  vm_watchdog_end_within(server->watchdog, LAST_CODE_MS);
 }

@@ -25,7 +25,6 @@
 #include <string.h>
 
 enum {
-  CLOSING_MS = 1000,  /* for FIN and the last queued bytes, when the drain deadline has passed */
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
 };
 
@@ -94,7 +93,7 @@ static void start_draining(struct server *server, const char *cause) {
   for (size_t i = 0; i < server->script_count; i++) {
     script_stop_listening(server->scripts[i]);
   }
-  end_in(server, (uint64_t)server->options.drain_ms + UINT64_C(2) * CLOSING_MS);
+  end_in(server, (uint64_t)server->options.drain_ms + DEADLINE_LEFT_MS);
   held_up_bound_draining(server);
   uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
 }

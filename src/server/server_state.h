@@ -18,6 +18,12 @@ struct net_defer;
 struct watch;
 struct watch_change;
 
+enum {
+  CLOSING_MS = 1000, /* for FIN and the last queued bytes, when the drain deadline has passed */
+  /* From the deadline until all is closed: in peace, then at once. */
+  DEADLINE_LEFT_MS = 2 * CLOSING_MS,
+};
+
 enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING, CLOSED };
 
 struct server {
