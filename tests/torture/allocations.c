@@ -32,18 +32,8 @@ static bool fails(void) {
   return true;
 }
 
-/* The linker's names, each declared where it is defined. */
-#define WRAP(result, name, parameters, arguments)                                                  \
-  result __real_##name parameters;                                                                 \
-  result __wrap_##name parameters;                                                                 \
-  result __wrap_##name parameters {                                                                \
-    return fails() ? NULL : __real_##name arguments;                                               \
-  }
+#include "wrap.h"
 
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t count, size_t size), (count, size))
-WRAP(char *, strdup, (const char *text), (text))
-WRAP(char *, strndup, (const char *text, size_t size), (text, size))
 WRAP(FILE *, fopen, (const char *path, const char *mode), (path, mode))
 WRAP(DIR *, opendir, (const char *path), (path))
 

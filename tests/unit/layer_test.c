@@ -1,11 +1,10 @@
 /* layer_test.c — a connection over a layer as TLS would be: one that shakes hands before it is ready,
  * and changes every byte. Over memory, and over a socket. */
-#include "check.h"
+#include "memory_peer.h"
 
 #include "net/conn_fault.h"
 #include "net/conn_state.h"
 #include "net/loop.h"
-#include "net/transport/memory.h"
 #include "net/transport/plain.h"
 
 #include <ctype.h>
@@ -242,16 +241,6 @@ static void end(struct bench *bench) {
   net_loop_free(bench->loop);
 }
 
-static void peer_sends(struct bench *bench, const char *text) {
-  CHECK_NUMBER(memory_send(bench->pipe, text, strlen(text)), strlen(text));
-}
-
-static void check_taken(struct bench *bench, const char *expected) {
-  char bytes[200] = "";
-  memory_take(bench->pipe, bytes, sizeof bytes - 1);
-  CHECK_TEXT(bytes, expected);
-}
-
 /* --- What it proves ---------------------------------------------------------------------------- */
 
 static void opens_when_the_stack_is_ready(void) {
@@ -259,15 +248,15 @@ static void opens_when_the_stack_is_ready(void) {
   begin_memory(&bench, upper_new());
   check_log(&bench, "");
   CHECK_NUMBER(bench.group.count, 1); /* it is there, and can be ended */
-  peer_sends(&bench, "hel");
+  peer_sends(bench.pipe, "hel");
   check_log(&bench, "");
-  peer_sends(&bench, "lo\nand more");
+  peer_sends(bench.pipe, "lo\nand more");
   check_log(&bench, "open, AND MORE");
-  check_taken(&bench, "HELLO\nAND MORE");
-  peer_sends(&bench, "x");
+  check_taken(bench.pipe, "HELLO\nAND MORE");
+  peer_sends(bench.pipe, "x");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "X, eof, close eof");
-  check_taken(&bench, "X");
+  check_taken(bench.pipe, "X");
   end(&bench);
 }
 
@@ -277,7 +266,7 @@ static void does_not_depend_on_cuts(void) {
   begin_memory(&bench, upper_new());
   memory_settings(bench.pipe)->cut_bytes = 1;
   bench.is_silent = true;
-  peer_sends(&bench, "hello\nab");
+  peer_sends(bench.pipe, "hello\nab");
   check_log(&bench, "open, A, B");
   end(&bench);
 }
@@ -285,12 +274,12 @@ static void does_not_depend_on_cuts(void) {
 static void says_nothing_of_one_that_never_opened(void) {
   struct bench bench;
   begin_memory(&bench, upper_new());
-  peer_sends(&bench, "rubbish");
+  peer_sends(bench.pipe, "rubbish");
   check_log(&bench, "close reset");
   end(&bench);
 
   begin_memory(&bench, upper_new());
-  peer_sends(&bench, "hel");
+  peer_sends(bench.pipe, "hel");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "close reset");
   end(&bench);
@@ -338,9 +327,9 @@ static void keeps_what_is_sent_until_then(void) {
   conn_shutdown(bench.conn);
   check_log(&bench, "");
   CHECK(!memory_seen(bench.pipe).finished);
-  peer_sends(&bench, greeting);
+  peer_sends(bench.pipe, greeting);
   check_log(&bench, "open, drain");
-  check_taken(&bench, "HELLO\nONE THAT IS MUCH LONGER ");
+  check_taken(bench.pipe, "HELLO\nONE THAT IS MUCH LONGER ");
   CHECK(memory_seen(bench.pipe).finished);
   end(&bench);
 }
@@ -349,9 +338,9 @@ static void writes_through_it_what_the_peer_takes_slowly(void) {
   struct bench bench;
   enum { MESSAGES = 20, BYTES = 10 * MESSAGES };
   begin_memory(&bench, upper_new());
-  peer_sends(&bench, greeting);
+  peer_sends(bench.pipe, greeting);
   check_log(&bench, "open");
-  check_taken(&bench, answer);
+  check_taken(bench.pipe, answer);
   memory_settings(bench.pipe)->window_bytes = 7;
   for (int i = 0; i < MESSAGES; i++) send_text(bench.conn, "abcdefghij");
   conn_close(bench.conn, REASON_CLOSED);
@@ -374,9 +363,9 @@ static void writes_through_it_what_the_peer_takes_slowly(void) {
 static void is_put_above_a_live_one(void) {
   struct bench bench;
   begin_memory(&bench, NULL);
-  peer_sends(&bench, "plain");
+  peer_sends(bench.pipe, "plain");
   check_log(&bench, "open, plain");
-  check_taken(&bench, "plain");
+  check_taken(bench.pipe, "plain");
 
   struct transport_layer *layer = upper_new();
   send_text(bench.conn, "go on");
@@ -385,11 +374,11 @@ static void is_put_above_a_live_one(void) {
   CHECK_NUMBER(conn_put_layer(bench.conn, layer), 0);
   send_text(bench.conn, "in capitals");
   check_log(&bench, "");
-  check_taken(&bench, "go on");
+  check_taken(bench.pipe, "go on");
 
-  peer_sends(&bench, "hello\nmore");
+  peer_sends(bench.pipe, "hello\nmore");
   check_log(&bench, "MORE");
-  check_taken(&bench, "HELLO\nIN CAPITALSMORE");
+  check_taken(bench.pipe, "HELLO\nIN CAPITALSMORE");
   end(&bench);
 
   begin_memory(&bench, NULL);
@@ -406,12 +395,12 @@ static void ends_with_a_transport_that_fails(void) {
   begin_memory(&bench, NULL);
   check_log(&bench, "open");
   memory_settings(bench.pipe)->write_error = UV_EPIPE;
-  peer_sends(&bench, "x");
+  peer_sends(bench.pipe, "x");
   check_log(&bench, "x, close reset");
   end(&bench);
 
   begin_memory(&bench, upper_new());
-  peer_sends(&bench, greeting);
+  peer_sends(bench.pipe, greeting);
   check_log(&bench, "open");
   memory_settings(bench.pipe)->window_bytes = 6; /* the answer's */
   send_text(bench.conn, "waits");
@@ -435,10 +424,10 @@ static void reads_off_without_its_fault(void) {
   struct bench bench;
   const struct conn_fault fault = {.split_bytes = 1, .delay_ms = 60000};
   begin_memory(&bench, upper_new());
-  peer_sends(&bench, greeting);
+  peer_sends(bench.pipe, greeting);
   check_log(&bench, "open");
   CHECK_NUMBER(conn_set_fault(bench.conn, &fault), 0);
-  peer_sends(&bench, "many bytes");
+  peer_sends(bench.pipe, "many bytes");
   conn_close(bench.conn, REASON_CLOSED);
   check_log(&bench, "");
   CHECK(memory_seen(bench.pipe).finished);

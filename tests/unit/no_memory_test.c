@@ -35,20 +35,10 @@ static bool fails(void) {
   return allocations >= fail_first && allocations <= fail_last;
 }
 
-/* The linker's names: NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-#define WRAP(result, name, parameters, arguments)                                                  \
-  result __real_##name parameters;                                                                 \
-  result __wrap_##name parameters;                                                                 \
-  result __wrap_##name parameters {                                                                \
-    return fails() ? NULL : __real_##name arguments;                                               \
-  }
-
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t count, size_t size), (count, size))
-WRAP(char *, strdup, (const char *text), (text))
-WRAP(char *, strndup, (const char *text, size_t size), (text, size))
+#include "../torture/wrap.h"
 
 /* What shrinks never fails (lua_Alloc): without a block's size, only what is new does. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__real_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size) {

@@ -1,9 +1,8 @@
 /* transport_test.c — memory.c, and fault.c above it: what comes up, when, and in which order. */
-#include "check.h"
+#include "memory_peer.h"
 
 #include "net/loop.h"
 #include "net/transport/fault.h"
-#include "net/transport/memory.h"
 
 #include <stdlib.h>
 
@@ -105,16 +104,6 @@ static void end(struct bench *bench) {
   free(bench->lowest);
 }
 
-static void peer_sends(struct bench *bench, const char *text) {
-  CHECK_NUMBER(memory_send(bench->pipe, text, strlen(text)), strlen(text));
-}
-
-static void check_taken(struct bench *bench, const char *expected) {
-  char bytes[200] = "";
-  memory_take(bench->pipe, bytes, sizeof bytes - 1);
-  CHECK_TEXT(bytes, expected);
-}
-
 static ssize_t write_now(struct bench *bench, const char *text) {
   uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
   return transport_under_write_now(&bench->top.transport, &buf, 1);
@@ -131,12 +120,12 @@ static int write_all(struct bench *bench, const char *text) {
 static void brings_what_was_sent_in_order(void) {
   struct bench bench;
   begin_open(&bench);
-  peer_sends(&bench, "one");
-  peer_sends(&bench, "three");
+  peer_sends(bench.pipe, "one");
+  peer_sends(bench.pipe, "three");
   check_log(&bench, "3, 5");
   CHECK_TEXT(bench.got, "onethree");
   CHECK_NUMBER(write_now(&bench, "answer"), 6);
-  check_taken(&bench, "answer");
+  check_taken(bench.pipe, "answer");
   check_log(&bench, "");
   end(&bench);
 }
@@ -145,7 +134,7 @@ static void cuts(void) {
   struct bench bench;
   begin_open(&bench);
   memory_settings(bench.pipe)->cut_bytes = 2;
-  peer_sends(&bench, "abcde");
+  peer_sends(bench.pipe, "abcde");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 1, ended");
   CHECK_TEXT(bench.got, "abcde");
@@ -157,10 +146,10 @@ static void delays_and_lets_nothing_overtake(void) {
   begin_open(&bench);
   uint64_t start_ms = net_loop_now_ms(bench.loop);
   memory_settings(bench.pipe)->delay_ms = 30;
-  peer_sends(&bench, "late");
+  peer_sends(bench.pipe, "late");
   CHECK_NUMBER(bench.lowest->ops->unread(bench.lowest), 0);
   memory_settings(bench.pipe)->delay_ms = 0;
-  peer_sends(&bench, "later");
+  peer_sends(bench.pipe, "later");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "4, 5, ended");
   CHECK(net_loop_now_ms(bench.loop) >= start_ms + 30);
@@ -171,7 +160,7 @@ static void reads_only_while_asked_to(void) {
   struct bench bench;
   begin_open(&bench);
   transport_under_read_stop(&bench.top.transport);
-  peer_sends(&bench, "abcdef");
+  peer_sends(bench.pipe, "abcdef");
   check_log(&bench, "");
   CHECK_NUMBER(bench.lowest->ops->unread(bench.lowest), 6);
   transport_under_read_start(&bench.top.transport, 4);
@@ -183,7 +172,7 @@ static void tells_of_bytes_for_which_there_is_no_room(void) {
   struct bench bench;
   begin_open(&bench);
   transport_under_read_start(&bench.top.transport, 0);
-  peer_sends(&bench, "abc");
+  peer_sends(bench.pipe, "abc");
   while (!*bench.log) uv_run(net_loop_uv(bench.loop), UV_RUN_ONCE);
   CHECK_TEXT(bench.log, "0");
   bench.log[0] = '\0';
@@ -207,11 +196,11 @@ static void takes_as_much_as_its_window(void) {
   CHECK_NUMBER(write_all(&bench, "EFGHIJ"), 0);
   CHECK_NUMBER(bench.lowest->ops->unacknowledged(bench.lowest), 10);
   check_log(&bench, "");
-  check_taken(&bench, "ABCD");
+  check_taken(bench.pipe, "ABCD");
   check_log(&bench, "");
-  check_taken(&bench, "EFGH");
+  check_taken(bench.pipe, "EFGH");
   check_log(&bench, "written");
-  check_taken(&bench, "IJ");
+  check_taken(bench.pipe, "IJ");
   CHECK_NUMBER(bench.lowest->ops->unacknowledged(bench.lowest), 0);
   end(&bench);
 }
@@ -219,21 +208,21 @@ static void takes_as_much_as_its_window(void) {
 static void passes_fin_both_ways(void) {
   struct bench bench;
   begin_open(&bench);
-  peer_sends(&bench, "last");
+  peer_sends(bench.pipe, "last");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "4, ended");
   CHECK_NUMBER(write_now(&bench, "bye"), 3);
   CHECK(!memory_seen(bench.pipe).finished);
   CHECK_NUMBER(transport_under_finish(&bench.top.transport), 0);
   CHECK(memory_seen(bench.pipe).finished);
-  check_taken(&bench, "bye");
+  check_taken(bench.pipe, "bye");
   end(&bench);
 }
 
 static void is_broken_by_rst(void) {
   struct bench bench;
   begin_open(&bench);
-  peer_sends(&bench, "last");
+  peer_sends(bench.pipe, "last");
   CHECK(memory_reset(bench.pipe));
   check_log(&bench, "4, ECONNRESET");
   end(&bench);
@@ -241,7 +230,7 @@ static void is_broken_by_rst(void) {
   /* Who does not read finds out by asking, or by writing. */
   begin_open(&bench);
   transport_under_read_stop(&bench.top.transport);
-  peer_sends(&bench, "unread");
+  peer_sends(bench.pipe, "unread");
   CHECK(memory_reset(bench.pipe));
   check_log(&bench, "");
   CHECK_NUMBER(bench.lowest->ops->facts->error(bench.lowest), UV_ECONNRESET);
@@ -262,10 +251,10 @@ static void loses_all_in_silence(void) {
   struct bench bench;
   begin_open(&bench);
   memory_settings(bench.pipe)->is_lost = true;
-  peer_sends(&bench, "lost");
+  peer_sends(bench.pipe, "lost");
   CHECK(memory_reset(bench.pipe));
   CHECK_NUMBER(write_now(&bench, "lost, too"), 9);
-  check_taken(&bench, "");
+  check_taken(bench.pipe, "");
   CHECK_NUMBER(bench.lowest->ops->unacknowledged(bench.lowest), 9);
   CHECK_NUMBER(transport_under_finish(&bench.top.transport), 0);
   check_log(&bench, "");
@@ -298,12 +287,12 @@ static void tells_nothing_but_closed_once_it_is_closed(void) {
   begin_open(&bench);
   memory_settings(bench.pipe)->window_bytes = 8;
   CHECK_NUMBER(write_all(&bench, "waits for room"), 0);
-  peer_sends(&bench, "unread");
+  peer_sends(bench.pipe, "unread");
   CHECK(memory_finish(bench.pipe));
   transport_under_close(&bench.top.transport);
   CHECK_NUMBER(memory_send(bench.pipe, "into nothing", 12), 8);
   check_log(&bench, "closed");
-  check_taken(&bench, "waits fo");
+  check_taken(bench.pipe, "waits fo");
   CHECK(memory_seen(bench.pipe).reset); /* for what was not read */
   end(&bench);
 
@@ -331,8 +320,8 @@ static void splits(void) {
   begin_open(&bench);
   CHECK(fault_of(bench.lowest) == NULL);
   put_fault(&bench, 2, 0);
-  peer_sends(&bench, "abcde");
-  peer_sends(&bench, "f");
+  peer_sends(bench.pipe, "abcde");
+  peer_sends(bench.pipe, "f");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 1, 1, ended");
   CHECK_TEXT(bench.got, "abcdef");
@@ -344,7 +333,7 @@ static void delays_each_piece_and_keeps_none(void) {
   begin_open(&bench);
   put_fault(&bench, 2, 20);
   uint64_t start_ms = net_loop_now_ms(bench.loop);
-  peer_sends(&bench, "abcd");
+  peer_sends(bench.pipe, "abcd");
   CHECK_NUMBER(transport_under_unread(&bench.top.transport), 4);
   while (!*bench.log) uv_run(net_loop_uv(bench.loop), UV_RUN_ONCE);
   CHECK_TEXT(bench.log, "2");
@@ -358,7 +347,7 @@ static void waits_on_while_it_is_not_read(void) {
   struct bench bench;
   begin_open(&bench);
   put_fault(&bench, 0, 10);
-  peer_sends(&bench, "abc");
+  peer_sends(bench.pipe, "abc");
   uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
   transport_under_read_stop(&bench.top.transport);
   check_log(&bench, "");
@@ -372,14 +361,14 @@ static void lies_above_any_other(void) {
   begin_open(&bench);
   put_fault(&bench, 3, 5);
   put_fault(&bench, 2, 5);
-  peer_sends(&bench, "abcdef");
+  peer_sends(bench.pipe, "abcdef");
   CHECK(memory_finish(bench.pipe));
   check_log(&bench, "2, 2, 2, ended");
   CHECK_TEXT(bench.got, "abcdef");
   memory_settings(bench.pipe)->window_bytes = 2;
   CHECK_NUMBER(write_now(&bench, "ABCD"), 2);
   CHECK_NUMBER(write_all(&bench, "CD"), 0);
-  check_taken(&bench, "AB");
+  check_taken(bench.pipe, "AB");
   check_log(&bench, "written");
   CHECK_NUMBER(transport_under_unacknowledged(&bench.top.transport), 2);
   CHECK_NUMBER(transport_under_finish(&bench.top.transport), 0);
@@ -398,7 +387,7 @@ static void hands_failures_on(void) {
 
   begin_open(&bench);
   put_fault(&bench, 1, 0);
-  peer_sends(&bench, "ab");
+  peer_sends(bench.pipe, "ab");
   CHECK(memory_reset(bench.pipe));
   check_log(&bench, "1, 1, ECONNRESET");
   end(&bench);
@@ -409,12 +398,12 @@ static void can_be_taken_out_at_any_time(void) {
   begin_open(&bench);
   put_fault(&bench, 1, 0);
   bench.takes_out = true; /* while it tells something */
-  peer_sends(&bench, "abcd");
+  peer_sends(bench.pipe, "abcd");
   check_log(&bench, "1, 3");
   CHECK_TEXT(bench.got, "abcd");
 
   put_fault(&bench, 0, 60000);
-  peer_sends(&bench, "late");
+  peer_sends(bench.pipe, "late");
   uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
   transport_under_read_stop(&bench.top.transport);
   transport_take_out(&bench.top); /* while a piece waits */
@@ -429,7 +418,7 @@ static void waits_for_nothing_once_it_is_closed(void) {
   for (int with_rst = 0; with_rst < 2; with_rst++) {
     begin_open(&bench);
     put_fault(&bench, 0, 60000);
-    peer_sends(&bench, "late");
+    peer_sends(bench.pipe, "late");
     uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
     if (with_rst) {
       transport_under_reset(&bench.top.transport);
