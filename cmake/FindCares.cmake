@@ -29,13 +29,7 @@ find_package_handle_standard_args(Cares
   elsewhere:       -DCARES_INCLUDE_DIR=DIR -DCARES_LIBRARY=FILE")
 
 if(Cares_FOUND AND NOT TARGET Cares::Cares)
-  add_library(Cares::Cares INTERFACE IMPORTED)
-  target_include_directories(Cares::Cares SYSTEM INTERFACE "${CARES_INCLUDE_DIR}")
-  target_link_libraries(Cares::Cares INTERFACE "${CARES_LIBRARY}")
-  if(CARES_LIBRARY MATCHES "\\.a$" AND NOT APPLE)
-    # As with libuv: a Lua module that brings c-ares with it must not find half of ours first.
-    get_filename_component(cares_file "${CARES_LIBRARY}" NAME)
-    target_link_options(Cares::Cares INTERFACE "LINKER:--exclude-libs,${cares_file}")
-  endif()
+  include(ImportLibrary)
+  import_library(Cares::Cares "${CARES_INCLUDE_DIR}" "${CARES_LIBRARY}")
 endif()
 mark_as_advanced(CARES_INCLUDE_DIR CARES_LIBRARY)

@@ -30,13 +30,7 @@ find_package_handle_standard_args(Jansson
   elsewhere:       -DJANSSON_INCLUDE_DIR=DIR -DJANSSON_LIBRARY=FILE")
 
 if(Jansson_FOUND AND NOT TARGET Jansson::Jansson)
-  add_library(Jansson::Jansson INTERFACE IMPORTED)
-  target_include_directories(Jansson::Jansson SYSTEM INTERFACE "${JANSSON_INCLUDE_DIR}")
-  target_link_libraries(Jansson::Jansson INTERFACE "${JANSSON_LIBRARY}")
-  if(JANSSON_LIBRARY MATCHES "\\.a$" AND NOT APPLE)
-    # As with libuv: a Lua module that brings jansson with it must not find half of ours first.
-    get_filename_component(jansson_file "${JANSSON_LIBRARY}" NAME)
-    target_link_options(Jansson::Jansson INTERFACE "LINKER:--exclude-libs,${jansson_file}")
-  endif()
+  include(ImportLibrary)
+  import_library(Jansson::Jansson "${JANSSON_INCLUDE_DIR}" "${JANSSON_LIBRARY}")
 endif()
 mark_as_advanced(JANSSON_INCLUDE_DIR JANSSON_LIBRARY)

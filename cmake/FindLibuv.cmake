@@ -34,16 +34,9 @@ find_package_handle_standard_args(Libuv
   elsewhere:       -DLIBUV_INCLUDE_DIR=DIR -DLIBUV_LIBRARY=FILE")
 
 if(Libuv_FOUND AND NOT TARGET Libuv::Libuv)
+  include(ImportLibrary)
+  import_library(Libuv::Libuv "${LIBUV_INCLUDE_DIR}" "${LIBUV_LIBRARY}")
   find_package(Threads REQUIRED)
-  add_library(Libuv::Libuv INTERFACE IMPORTED)
-  target_include_directories(Libuv::Libuv SYSTEM INTERFACE "${LIBUV_INCLUDE_DIR}")
-  target_link_libraries(Libuv::Libuv INTERFACE
-    "${LIBUV_LIBRARY}" Threads::Threads ${CMAKE_DL_LIBS})
-  if(LIBUV_LIBRARY MATCHES "\\.a$" AND NOT APPLE)
-    # The program exports symbols for Lua modules. A module that brings libuv with it (luv) must
-    # not find half of ours before its own.
-    get_filename_component(libuv_file "${LIBUV_LIBRARY}" NAME)
-    target_link_options(Libuv::Libuv INTERFACE "LINKER:--exclude-libs,${libuv_file}")
-  endif()
+  target_link_libraries(Libuv::Libuv INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 endif()
 mark_as_advanced(LIBUV_INCLUDE_DIR LIBUV_LIBRARY)
