@@ -1,7 +1,7 @@
 /* cli/doctor_mounts.c — whether changes of the scripts' files will be seen, after their mounts. */
 #include "cli/doctor.h"
-#include "server/mount_advice.h"
-#include "server/mounts.h"
+#include "server/reload/mount_advice.h"
+#include "server/reload/mounts.h"
 
 /* One path that was given. */
 struct look {

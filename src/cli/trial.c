@@ -3,7 +3,7 @@
 #include "base/grants.h"
 #include "cli/settings.h"
 #include "cli/table.h"
-#include "server/trial_child.h"
+#include "server/reload/trial_child.h"
 
 int trial_command(const struct command_call *call) {
   struct grants *grants = NULL;

@@ -31,7 +31,7 @@ struct script {
 
 /* server/script.c. NULL when memory is out. */
 struct script *script_new(const char *path, const struct script_options *options, bool is_program);
-/* server/script_reload.c */
+/* server/reload/swap.c */
 void script_forget_failure(struct script *script);
 
 #endif

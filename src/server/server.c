@@ -11,7 +11,7 @@
 #include "net/defer.h"
 #include "net/loop.h"
 #include "server/activation.h"
-#include "server/control.h"
+#include "server/control/control.h"
 #include "server/held_up.h"
 #include "server/loopback.h"
 #include "server/names.h"

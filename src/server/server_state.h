@@ -4,7 +4,7 @@
 
 #include "server/end_signals.h"
 #include "server/notify.h"
-#include "server/reload_state.h"
+#include "server/reload/state.h"
 #include "server/script.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -69,7 +69,7 @@ void server_on_turn(void *context); /* a struct server */
  * enough. */
 void server_fit_descriptors(struct server *server);
 
-/* server/reload.c */
+/* server/reload/reload.c */
 /* Loads anew each script for which is_concerned(script, context); then adds what came to the served
  * directories and lets go what left them, where `rescans`. */
 void server_reload_where(struct server *server,
@@ -79,7 +79,7 @@ void server_free_left_now(struct server *server);
 /* Frees, in the next turn, the scripts that were removed and have no connection left. */
 void server_free_left(struct server *server);
 
-/* server/follow.c */
+/* server/reload/follow.c */
 /* Begins to look for changes, unless that is off; says which files can hide theirs. */
 void server_follow_open(struct server *server);
 void server_follow_close(struct server *server);

@@ -8,7 +8,7 @@
 #include "base/base64.h"
 #include "base/event.h"
 #include "base/event_ring.h"
-#include "server/event_json.h"
+#include "server/control/event_json.h"
 
 #include <jansson.h>
 

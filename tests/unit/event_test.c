@@ -3,7 +3,7 @@
 
 #include "base/base64.h"
 #include "base/event.h"
-#include "server/event_json.h"
+#include "server/control/event_json.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
 #include "check.h"
 #include "namespace.h"
 
-#include "server/mount_advice.h"
-#include "server/mounts.h"
+#include "server/reload/mount_advice.h"
+#include "server/reload/mounts.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "net/loop.h"
-#include "server/watch.h"
+#include "server/reload/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,311 @@
+/* server/control/client.c — one client: from its bytes to commands, in order, and the answers back.
+ *
+ * Bytes gather until they hold a line. A client does one thing in a turn of the loop: a command, or
+ * a step of the job that a command left. While there is more to do it is not read, and while it
+ * does not read its answers, nothing more is done for it. */
+#include "base/utf8.h"
+#include "base/words.h"
+#include "net/defer.h"
+#include "net/loop.h"
+#include "server/control/commands.h"
+#include "server/control/state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  LINE_BYTES_MAX = 65536,
+  ERROR_BYTES_MAX = 1024,
+  FAULT_BYTES_MAX = 160,
+};
+
+struct server *control_server(const struct control_client *client) {
+  return client->control->server;
+}
+
+struct log *control_log(const struct control_client *client) {
+  return client->control->log;
+}
+
+struct net_loop *control_loop(const struct control_client *client) {
+  return client->control->loop;
+}
+
+uint64_t control_uptime_ms(const struct control_client *client) {
+  return net_loop_now_ms(client->control->loop) - client->control->opened_ms;
+}
+
+bool control_is_open(const struct control_client *client) {
+  return !conn_is_closing(client->conn);
+}
+
+size_t control_queue_bytes(const struct control_client *client) {
+  return conn_queue_bytes(client->conn);
+}
+
+/* --- Answers --------------------------------------------------------------------------------- */
+
+void control_put_text(struct control_client *client, const char *text, size_t size) {
+  if (conn_send_begin(client->conn) < 0) return;
+  if (conn_send_copied(client->conn, text, size) < 0) return;
+  conn_send_copied(client->conn, "\n", 1);
+}
+
+/* JSON_ENSURE_ASCII leaves DEL as it is. It stands in texts only. NULL when memory is out. */
+static char *without_del(char *text) {
+  static const char escaped[] = "\\u007f";
+  size_t count = 0;
+  for (const char *at = text; (at = strchr(at, '\177')); at++) count++;
+  if (count == 0) return text;
+  char *shown = malloc(strlen(text) + count * (sizeof escaped - 2) + 1);
+  char *end = shown;
+  for (const char *at = text; shown && *at; at++) {
+    if (*at == '\177') {
+      end = stpcpy(end, escaped);
+    } else {
+      *end++ = *at;
+    }
+  }
+  if (shown) *end = '\0';
+  free(text);
+  return shown;
+}
+
+/* NULL when memory is out. Into a buffer of the right size, for jansson takes no notice when one that
+ * grows has no room for a key, and leaves it out. */
+static char *dump(const json_t *object) {
+  /* In ASCII, so that no text can act on the terminal of who reads it with nc. */
+  const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12);
+  size_t size = json_dumpb(object, NULL, 0, flags);
+  char *text = size > 0 ? malloc(size + 1) : NULL;
+  if (!text) return NULL;
+  if (json_dumpb(object, text, size, flags) != size) {
+    free(text);
+    return NULL;
+  }
+  text[size] = '\0';
+  return text;
+}
+
+void control_put(struct control_client *client, json_t *object) {
+  char *text = object ? dump(object) : NULL;
+  if (text) text = without_del(text);
+  json_decref(object);
+  if (!text) {
+    conn_reset(client->conn, REASON_ERROR);
+    return;
+  }
+  control_put_text(client, text, strlen(text));
+  free(text);
+}
+
+void control_ok_with(struct control_client *client, json_t *object) {
+  json_t *line = json_pack("{s:b}", "ok", 1);
+  if (!object || json_object_update(line, object) < 0) {
+    json_decref(line);
+    line = NULL;
+  }
+  json_decref(object);
+  control_put(client, line);
+}
+
+void control_ok(struct control_client *client) {
+  control_put(client, json_pack("{s:b}", "ok", 1));
+}
+
+void control_fail(struct control_client *client, const char *format, ...) {
+  char text[ERROR_BYTES_MAX];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  control_put(client, json_pack("{s:b, s:o}", "ok", 0, "error", control_text(text)));
+}
+
+json_t *control_text_bytes(const char *text, size_t size) {
+  char *shown = malloc(size * 4 + 1); /* each byte as \xNN, at worst */
+  if (!shown) return NULL;
+  size_t used = 0;
+  while (size > 0) {
+    uint32_t code_point;
+    size_t length = utf8_decode(text, size, &code_point);
+    if (length > 0) {
+      memcpy(shown + used, text, length);
+      used += length;
+    } else {
+      used += (size_t)sprintf(shown + used, "\\x%02x", (unsigned)(unsigned char)*text);
+      length = 1;
+    }
+    text += length;
+    size -= length;
+  }
+  json_t *string = json_stringn(shown, used);
+  free(shown);
+  return string;
+}
+
+json_t *control_text(const char *text) {
+  return control_text_bytes(text, strlen(text));
+}
+
+/* --- Jobs ------------------------------------------------------------------------------------ */
+
+void control_begin(struct control_client *client, const struct control_job *job) {
+  assert(!client->has_job);
+  client->job = *job;
+  client->has_job = true;
+}
+
+void control_client_end_job(struct control_client *client) {
+  if (!client->has_job) return;
+  client->has_job = false;
+  client->job.end(client->job.state);
+}
+
+bool control_client_streams(const struct control_client *client) {
+  return client->has_job && !client->job.step && !client->job.answers_later;
+}
+
+static bool is_waited_for(const struct control_client *client) {
+  return client->has_job && client->job.answers_later;
+}
+
+/* --- Lines ----------------------------------------------------------------------------------- */
+
+static void drop_input(struct control_client *client) {
+  free(client->input);
+  client->input = NULL;
+  client->start = client->size = client->capacity = 0;
+}
+
+/* One byte more than asked for, for who terminates the last line. */
+static bool append_input(struct control_client *client, const char *bytes, size_t size) {
+  if (client->size > 0) memmove(client->input, client->input + client->start, client->size);
+  client->start = 0;
+  size_t needed = client->size + size + 1;
+  if (needed > client->capacity) {
+    char *grown = realloc(client->input, needed);
+    if (!grown) return false;
+    client->input = grown;
+    client->capacity = needed;
+  }
+  memcpy(client->input + client->size, bytes, size);
+  client->size += size;
+  return true;
+}
+
+/* The size of the first line, without its newline; -1 when it is not all there. What comes before
+ * FIN is a line, even without a newline. */
+static ssize_t line_size(const struct control_client *client) {
+  if (client->size == 0) return -1;
+  const char *start = client->input + client->start;
+  const char *newline = memchr(start, '\n', client->size);
+  if (newline) return newline - start;
+  return client->finished ? (ssize_t)client->size : -1;
+}
+
+static void consume(struct control_client *client, size_t size) {
+  client->start += size;
+  client->size -= size < client->size ? size : client->size;
+  if (client->size == 0) drop_input(client);
+}
+
+static void refuse_length(struct control_client *client) {
+  control_fail(client, "a command is a line of at most %d bytes, and this one is longer",
+               LINE_BYTES_MAX);
+}
+
+static void run_line(struct control_client *client, char *line, size_t size) {
+  struct word words[CONTROL_WORDS_MAX];
+  char fault[FAULT_BYTES_MAX];
+  if (size > 0 && line[size - 1] == '\r') size--; /* of who types into telnet or nc -C */
+  int count = words_split(line, size, words, CONTROL_WORDS_MAX, fault, sizeof fault);
+  if (count < 0) {
+    control_fail(client, "%s", fault);
+  } else if (count > 0) {
+    control_run(client, words, (size_t)count);
+  }
+}
+
+static void take_line(struct control_client *client) {
+  ssize_t size = line_size(client);
+  if (size < 0) return;
+  if (size > LINE_BYTES_MAX) {
+    refuse_length(client);
+  } else {
+    run_line(client, client->input + client->start, (size_t)size);
+  }
+  consume(client, (size_t)size + 1);
+}
+
+/* A line that grows beyond its limit is answered once, and what still comes of it is not kept. */
+static void check_length(struct control_client *client) {
+  if (line_size(client) >= 0 || client->size <= LINE_BYTES_MAX) return;
+  refuse_length(client);
+  client->skipping = true;
+  drop_input(client);
+}
+
+/* How many of the bytes belong to a line that is being skipped. */
+static size_t skip(struct control_client *client, const char *bytes, size_t size) {
+  if (!client->skipping) return 0;
+  const char *newline = memchr(bytes, '\n', size);
+  client->skipping = !newline;
+  return newline ? (size_t)(newline - bytes) + 1 : size;
+}
+
+/* --- Turns ----------------------------------------------------------------------------------- */
+
+static bool has_more(const struct control_client *client) {
+  return client->has_job ? client->job.step != NULL : line_size(client) >= 0;
+}
+
+/* What follows from what was done: go on, wait until the client reads, or part. */
+static void settle(struct control_client *client) {
+  struct conn *conn = client->conn;
+  if (control_client_streams(client)) drop_input(client);
+  bool more = has_more(client);
+  conn_hold(conn, CONN_HOLD_HANDLER, more || is_waited_for(client));
+  if (more) {
+    if (!conn_await_drain(conn) && !conn_is_closing(conn)) net_defer_ask(client->control->defer);
+  } else if (client->finished && !client->has_job) {
+    conn_close(conn, REASON_EOF);
+  }
+}
+
+void control_client_go_on(struct control_client *client) {
+  if (control_client_streams(client) && client->job.on_room) client->job.on_room(client->job.state);
+  if (!has_more(client)) return;
+  if (client->has_job) {
+    if (!client->job.step(client, client->job.state)) control_client_end_job(client);
+  } else {
+    take_line(client);
+  }
+  settle(client);
+}
+
+void control_end(struct control_client *client) {
+  control_client_end_job(client);
+  settle(client);
+}
+
+void control_client_received(struct control_client *client, const char *bytes, size_t size) {
+  if (control_client_streams(client)) return;
+  size_t skipped = skip(client, bytes, size);
+  if (skipped == size) return;
+  if (!append_input(client, bytes + skipped, size - skipped)) {
+    conn_reset(client->conn, REASON_ERROR);
+    return;
+  }
+  check_length(client);
+  control_client_go_on(client);
+}
+
+void control_client_finished(struct control_client *client) {
+  client->finished = true;
+  control_client_go_on(client);
+  settle(client);
+}

@@ -1,0 +1,106 @@
+/* server/control/commands.c — the table of commands, and which row a line means. */
+#include "server/control/commands.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+enum { COMMANDS_MAX = 64, SHOWN_BYTES_MAX = 60 };
+
+static void run_help(const struct control_call *call);
+static void run_ping(const struct control_call *call);
+
+const struct control_command control_commands[] = {
+    {"help", "[COMMAND]", "tell every command, or one", 0, 1, run_help},
+    {"ping", "", "answer, and do nothing", 0, 0, run_ping},
+    {"status", "", "tell of the scripts and the process", 0, 0, control_status},
+    {"health", "", "tell whether the server serves, and what is in the way", 0, 0, control_health},
+    {"conns", "[FIELD=PATTERN...]",
+     "list connections; fields: id, script, peer, listener, state, direction", 0, 16,
+     control_conns},
+    {"events", "[conn=ID] [event=NAME,...] [script=PATTERN] [peer=PATTERN] [bytes=N|all]",
+     "tell what the sockets and the scripts do, until the client goes", 0, 16, control_events},
+    {"pause", "ID", "read a connection no more: the kernel's buffers fill, then its window closes",
+     1, 1, control_pause},
+    {"resume", "ID", "read it again", 1, 1, control_resume},
+    {"step", "ID", "hand one chunk of a paused connection to its handler", 1, 1, control_step},
+    {"send", "ID TEXT", "send these bytes to the peer, as the script would", 2, 2, control_send},
+    {"reset", "ID", "drop what is queued, send RST and close", 1, 1, control_reset},
+    {"kick", "ID", "close a connection in peace; once more, at once", 1, 1, control_kick},
+    {"tcp", "ID", "tell what the kernel knows of a TCP connection", 1, 1, control_tcp},
+    {"fault", "ID [split=BYTES] [delay=TIME] | off",
+     "cut what comes into pieces, and delay each, as a network may do", 2, 3, control_fault},
+    {"scripts", "", "list the scripts by the names that eval and versions take", 0, 0,
+     control_scripts},
+    {"versions", "[SCRIPT]", "list the versions that are in use", 0, 1, control_versions},
+    {"eval", "[SCRIPT] CODE", "run Lua in a script's state, and tell what it returns", 1, 2,
+     control_eval},
+    {"reload", "", "take on what changed of the scripts, and tell what became of each", 0, 0,
+     control_reload},
+    {"shutdown", "[ID]",
+     "drain and end, as SIGTERM does; with an ID, only send FIN on that connection", 0, 1,
+     control_shutdown},
+};
+const size_t control_command_count = sizeof control_commands / sizeof control_commands[0];
+
+static const struct control_command *find(const struct word *name) {
+  for (size_t i = 0; i < control_command_count; i++) {
+    const struct control_command *command = &control_commands[i];
+    if (strlen(command->name) == name->size && memcmp(command->name, name->text, name->size) == 0) {
+      return command;
+    }
+  }
+  return NULL;
+}
+
+static void refuse_name(struct control_client *client, const struct word *name) {
+  const char *names[COMMANDS_MAX];
+  size_t count = 0;
+  for (; count < control_command_count && count < COMMANDS_MAX; count++) {
+    names[count] = control_commands[count].name;
+  }
+  const char *nearest = text_nearest(name->text, names, count);
+  const char *shown_end = name->size > SHOWN_BYTES_MAX ? "..." : "";
+  if (nearest) {
+    control_fail(client, "there is no command \"%.*s%s\": did you mean %s?", SHOWN_BYTES_MAX,
+                 name->text, shown_end, nearest);
+  } else {
+    control_fail(client, "there is no command \"%.*s%s\": help lists them", SHOWN_BYTES_MAX,
+                 name->text, shown_end);
+  }
+}
+
+void control_run(struct control_client *client, const struct word *words, size_t count) {
+  const struct control_command *command = find(&words[0]);
+  const struct control_call call = {client, command ? command->name : NULL, words + 1, count - 1};
+  if (!command) {
+    refuse_name(client, &words[0]);
+  } else if (call.word_count < command->words_min || call.word_count > command->words_max) {
+    control_fail(client, "%s takes %s: write %s%s%s", command->name,
+                 call.word_count < command->words_min ? "more words" : "fewer words", command->name,
+                 *command->usage ? " " : "", command->usage);
+  } else {
+    command->run(&call);
+  }
+}
+
+static void tell(struct control_client *client, const struct control_command *command) {
+  control_put(client, json_pack("{s:s, s:s, s:s}", "command", command->name, "usage",
+                                command->usage, "summary", command->summary));
+}
+
+static void run_help(const struct control_call *call) {
+  const struct control_command *about = call->word_count ? find(&call->words[0]) : NULL;
+  if (call->word_count && !about) {
+    refuse_name(call->client, &call->words[0]);
+    return;
+  }
+  for (size_t i = 0; i < control_command_count; i++) {
+    if (!about || about == &control_commands[i]) tell(call->client, &control_commands[i]);
+  }
+  control_ok(call->client);
+}
+
+static void run_ping(const struct control_call *call) {
+  control_ok(call->client);
+}

@@ -1,0 +1,283 @@
+/* server/control/control.c — the control socket: who may talk to it, and until when — not what is said.
+ *
+ * Its clients are connections like any others (net/conn), in a group of their own: what they do
+ * not read is bounded, and then they are not read either. control_client.c lets each do one thing
+ * in a turn of the loop. So a client that floods, hangs or sends garbage costs the server next to
+ * nothing, and another client does not notice. */
+#include "server/control/control.h"
+
+#include "base/control_address.h"
+#include "base/log.h"
+#include "net/connect.h"
+#include "net/defer.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/control/state.h"
+#include "server/server.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+  CLIENTS_MAX = 32,
+  STREAMS_MAX = 24, /* of them; the rest is for questions, which are short */
+  BACKLOG = 64,
+  SILENT_MS = 1000, /* from then on a client makes room for a new one */
+  LOOK_MS = 1000,   /* how often it is looked whether a silent peer is still there */
+  LINGER_MS = 1000,
+};
+
+static struct control *control_of(const struct conn *conn) {
+  return conn_group_of(conn)->owner;
+}
+
+/* Who connected, as the kernel knows it: user and process are -1 where it does not tell. */
+static struct ucred peer_of(const struct conn *conn) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  int rc = getsockopt(conn_descriptor(conn), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return rc == 0 ? peer : (struct ucred){.uid = (uid_t)-1, .pid = -1};
+}
+
+/* A new client is let in before one that has been silent for long, rather one that wants nothing
+ * than one that has an answer to come or does not read it. Streams are meant to be silent: they stay,
+ * and there are fewer of them than places. */
+static bool comes_before(const struct control_client *a, const struct control_client *b) {
+  if (a->has_job != b->has_job) return !a->has_job;
+  return a->heard_ms < b->heard_ms;
+}
+
+static struct control_client *longest_silent(struct control *control) {
+  const uint64_t now = net_loop_now_ms(control->loop);
+  struct control_client *found = NULL;
+  struct conn *conn = NULL;
+  while ((conn = conn_group_next(&control->clients, conn))) {
+    struct control_client *client = conn_owner(conn);
+    if (!client || control_client_streams(client) || conn_is_closing(conn)) continue;
+    if (now - client->heard_ms < SILENT_MS) continue;
+    if (!found || comes_before(client, found)) found = client;
+  }
+  return found;
+}
+
+static void make_room(struct control *control) {
+  struct control_client *silent = longest_silent(control);
+  if (silent) conn_reset(silent->conn, REASON_LIMIT);
+}
+
+/* Who finds no place waits in the backlog, for a second at most: those who ask are done soon. */
+static bool has_place(void *owner) {
+  struct control *control = owner;
+  return control->clients.count < CLIENTS_MAX || longest_silent(control);
+}
+
+static void accept_again(struct control *control) {
+  if (control->listener) listener_pause(control->listener, false);
+}
+
+bool control_admit_stream(struct control_client *client) {
+  struct control *control = client->control;
+  struct conn *conn = NULL;
+  size_t count = 0;
+  while ((conn = conn_group_next(&control->clients, conn))) {
+    const struct control_client *other = conn_owner(conn);
+    if (other && control_client_streams(other)) count++;
+  }
+  if (count >= STREAMS_MAX) {
+    control_fail(client,
+                 "%zu traces and consoles watch already, which is the most: end one of them first",
+                 count);
+    return false;
+  }
+  if (!net_loop_refill_spares(control->loop)) {
+    control_fail(client, "the process has no descriptors left, and a watcher would keep one of the "
+                         "last: raise its limit (ulimit -n), or kick a connection");
+    return false;
+  }
+  return true;
+}
+
+/* Whether the new client may stay; it is told why not. */
+static void admit(struct control *control, struct control_client *client) {
+  const struct ucred peer = peer_of(client->conn);
+  if (peer.uid != 0 && peer.uid != geteuid()) {
+    control_fail(client, "this server talks to user %ld and to root, not to user %ld: run as one",
+                 (long)geteuid(), (long)(int)peer.uid);
+    conn_close(client->conn, REASON_CLOSED);
+    return;
+  }
+  /* One of its own scripts, however it spelled the address: it would command all the others. */
+  if (peer.pid == getpid() && !server_is_unsafe(control->server)) {
+    control_fail(client, "this server takes no commands from its own scripts (the operator may "
+                         "allow them: --unsafe)");
+    conn_close(client->conn, REASON_CLOSED);
+    return;
+  }
+  if (control->clients.count > CLIENTS_MAX) make_room(control);
+}
+
+static void on_open(struct conn *conn) {
+  struct control *control = control_of(conn);
+  struct control_client *client = calloc(1, sizeof *client);
+  if (!client) {
+    conn_reset(conn, REASON_ERROR);
+    return;
+  }
+  client->control = control;
+  client->conn = conn;
+  client->heard_ms = net_loop_now_ms(control->loop);
+  conn_set_owner(conn, client);
+  admit(control, client);
+}
+
+static void on_data(struct conn *conn, const char *bytes, size_t size) {
+  struct control_client *client = conn_owner(conn);
+  client->heard_ms = net_loop_now_ms(client->control->loop);
+  control_client_received(client, bytes, size);
+}
+
+static bool peer_is_gone(const struct conn *conn) {
+  struct pollfd poll_fd = {.fd = conn_descriptor(conn)};
+  return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR));
+}
+
+/* Who has closed, and not only finished, reads no stream any more. */
+static void on_eof(struct conn *conn) {
+  struct control_client *client = conn_owner(conn);
+  control_client_finished(client);
+  bool streams = client->has_job && !client->job.step;
+  if (streams && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
+}
+
+static void on_drain(struct conn *conn, bool crossed) {
+  (void)crossed;
+  control_client_go_on(conn_owner(conn));
+}
+
+/* One that sent FIN may still read a stream; that it has gone since then shows only here, or when
+ * something is sent to it. */
+static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+  (void)kind;
+  const struct control_client *client = conn_owner(conn);
+  if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
+  accept_again(control_of(conn)); /* this one may have been silent for long enough now */
+}
+
+static void on_close(struct conn *conn, enum reason reason) {
+  (void)reason;
+  struct control_client *client = conn_owner(conn);
+  accept_again(control_of(conn));
+  if (!client) return;
+  control_client_end_job(client);
+  free(client->input);
+  free(client);
+}
+
+static const struct conn_events client_events = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drain = on_drain,
+    .on_timeout = on_timeout,
+    .on_close = on_close,
+};
+
+static void go_on(struct conn *conn, void *context) {
+  (void)context;
+  if (conn_owner(conn) && !conn_is_closing(conn)) control_client_go_on(conn_owner(conn));
+}
+
+static void on_turn(void *owner) {
+  struct control *control = owner;
+  conn_group_each(&control->clients, go_on, NULL);
+  net_loop_flush(control->loop);
+}
+
+static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+  struct control *control = owner;
+  int rc = net_accept(&control->clients, fd, peer, 0);
+  if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
+}
+
+static void on_starved(void *owner, int rc) {
+  /* The scripts' listeners are short of the same thing, and say so. */
+  if (rc < 0) make_room(owner);
+}
+
+static const struct listener_events listener_events = {
+    .is_wanted = has_place, .on_accept = on_accept, .on_starved = on_starved, .uses_spares = true};
+
+static const char *advice_for(int rc) {
+  switch (rc) {
+    case UV_EADDRINUSE: return "another server listens there: give this one a --control of its own";
+    case UV_EEXIST: return "there is a file that is no socket: remove it, or name another path";
+    case UV_ENOENT: return "the directory does not exist: create it, or name another path";
+    case UV_EACCES:
+    case UV_EPERM:
+    case UV_EROFS: return "name a path in a directory that this user may write to, or @NAME";
+    default: return "name another path";
+  }
+}
+
+/* Between bind(2) and listen(2) nobody can connect yet. */
+static int open_listener(struct control *control, const struct control_address *address) {
+  int rc = listener_bind(control->loop, (const struct sockaddr *)&address->sockaddr, address->size,
+                         &listener_events, control, &control->listener);
+  if (rc < 0) return rc;
+  if (*address->sockaddr.sun_path && chmod(address->sockaddr.sun_path, S_IRUSR | S_IWUSR) < 0) {
+    return UV_EPERM;
+  }
+  return listener_listen(control->listener, BACKLOG);
+}
+
+static void init_clients(struct control *control) {
+  struct conn_group *clients = &control->clients;
+  conn_group_init(clients, control->loop, &client_events, control);
+  clients->queue_bytes_max = CONTROL_QUEUE_BYTES_MAX;
+  clients->queue_high = CONTROL_QUEUE_BYTES_HIGH;
+  clients->queue_low = CONTROL_QUEUE_BYTES_HIGH / 2;
+  clients->idle_ms = LOOK_MS;
+  clients->linger_ms = LINGER_MS;
+}
+
+struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
+                             const struct control_address *address) {
+  struct control *control = calloc(1, sizeof *control);
+  if (!control) return NULL;
+  *control = (struct control){
+      .server = server, .loop = loop, .log = log, .opened_ms = net_loop_now_ms(loop)};
+  init_clients(control);
+  control->defer = net_defer_new(loop, on_turn, control);
+  int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;
+  if (rc == 0) {
+    net_loop_keep_spares(loop);
+    log_printf(log, LOG_INFO, "control socket: %s", address->text);
+    return control;
+  }
+  log_printf(log, LOG_WARN, "no control socket at %s (%s): %s; --control off needs none",
+             address->text, uv_strerror(rc), advice_for(rc));
+  control_close(control);
+  control_free(control);
+  return NULL;
+}
+
+static void let_go(struct conn *conn, void *context) {
+  (void)context;
+  if (conn_owner(conn)) control_client_end_job(conn_owner(conn));
+  conn_reset(conn, REASON_SHUTDOWN);
+}
+
+void control_close(struct control *control) {
+  if (control->listener) listener_close(control->listener);
+  control->listener = NULL;
+  conn_group_each(&control->clients, let_go, NULL);
+  if (control->defer) net_defer_close(control->defer);
+  control->defer = NULL;
+}
+
+void control_free(struct control *control) {
+  free(control);
+}

@@ -1,0 +1,16 @@
+/* server/control/event_json.h — one event as one line of JSON, as docs/events.md says. */
+#ifndef MOONPORT_SERVER_CONTROL_EVENT_JSON_H
+#define MOONPORT_SERVER_CONTROL_EVENT_JSON_H
+
+#include "base/event.h"
+
+enum {
+  EVENT_TEXT_PREVIEW_BYTES = 64, /* of an event's bytes, in "text" */
+  EVENT_JSON_BYTES_MAX = 256 * 1024,
+};
+
+/* Writes the line, its newline included, and returns its size. `exact`: with all bytes that the
+ * event kept, in base64, besides the first few as text. */
+size_t event_json_render(const struct event *event, bool exact, char out[EVENT_JSON_BYTES_MAX]);
+
+#endif

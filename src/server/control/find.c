@@ -1,0 +1,99 @@
+/* server/control/find.c — what the words of a command name: a connection, a script. */
+#include "server/control/find.h"
+
+#include "net/conn.h"
+#include "server/script.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_BYTES_MAX = 600 };
+
+static struct conn *find_conn(const struct server *server, uint64_t id) {
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    struct conn_group *group;
+    for (size_t k = 0; (group = script_conn_group(server_script(server, i), k)); k++) {
+      struct conn *conn = NULL;
+      while ((conn = conn_group_next(group, conn))) {
+        if (conn_id(conn) == id) return conn;
+      }
+    }
+  }
+  return NULL;
+}
+
+static bool read_id(const char *text, uint64_t *out) {
+  char *end;
+  if (*text == '#') text++; /* as the log writes it */
+  if (*text < '0' || *text > '9') return false;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return errno == 0 && *end == '\0';
+}
+
+struct conn *control_find_conn(const struct control_call *call) {
+  uint64_t id;
+  if (!read_id(call->words[0].text, &id)) {
+    control_fail(call->client, "\"%.60s\" is no connection: write its number, as in %s 12",
+                 call->words[0].text, call->name);
+    return NULL;
+  }
+  struct conn *conn = find_conn(control_server(call->client), id);
+  if (!conn) {
+    control_fail(call->client, "there is no connection %llu (any more): conns lists them",
+                 (unsigned long long)id);
+  }
+  return conn;
+}
+
+const char *control_script_name(const struct script *script) {
+  const char *path = script_path(script);
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* "a.lua, b.lua", as many as fit. */
+static void list_names(const struct server *server, char out[NAMES_BYTES_MAX]) {
+  size_t used = 0;
+  *out = '\0';
+  for (size_t i = 0; i < server_script_count(server) && used < NAMES_BYTES_MAX; i++) {
+    const char *name = control_script_name(server_script(server, i));
+    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", i ? ", " : "", name);
+    used += size > 0 ? (size_t)size : 0;
+  }
+}
+
+static bool is_named(const struct script *script, const char *name) {
+  return strcmp(script_path(script), name) == 0 || strcmp(control_script_name(script), name) == 0;
+}
+
+struct script *control_find_script(const struct control_call *call, const char *name) {
+  const struct server *server = control_server(call->client);
+  char names[NAMES_BYTES_MAX];
+  struct script *found = NULL;
+  size_t count = 0;
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    struct script *script = server_script(server, i);
+    if (name && !is_named(script, name)) continue;
+    found = script;
+    count++;
+  }
+  if (count == 1) return found;
+  list_names(server, names);
+  if (count == 0) {
+    control_fail(call->client, "there is no script \"%.60s\": there are %s", name ? name : "",
+                 *names ? names : "none");
+  } else if (name) {
+    control_fail(call->client, "there are %zu scripts \"%.60s\": write the path of one", count,
+                 name);
+  } else {
+    control_fail(call->client,
+                 "there are %zu scripts: write %s SCRIPT CODE, or in the console first use SCRIPT, "
+                 "with one of %s",
+                 count, call->name, names);
+  }
+  return NULL;
+}

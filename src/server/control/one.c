@@ -1,0 +1,176 @@
+/* server/control/one.c — the commands about one connection: hold, step, send, end it, look at it. */
+#include "base/log.h"
+#include "base/tap.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/tcp_info.h"
+#include "server/control/find.h"
+
+#include <uv.h>
+
+static void log_command(const struct control_call *call, const struct conn *conn) {
+  log_printf(control_log(call->client), LOG_INFO, "command %s: #%llu", call->name,
+             (unsigned long long)conn_id(conn));
+}
+
+/* What a command without more to say answers. */
+static void answer(const struct control_call *call, const struct conn *conn) {
+  control_ok_with(call->client, json_pack("{s:I}", "id", (json_int_t)conn_id(conn)));
+}
+
+/* One that nobody has begun to close; or NULL after an answer. */
+static struct conn *find_open(const struct control_call *call) {
+  struct conn *conn = control_find_conn(call);
+  if (!conn || !conn_is_closing(conn)) return conn;
+  control_fail(call->client, "connection %llu closes already: only kick still does something",
+               (unsigned long long)conn_id(conn));
+  return NULL;
+}
+
+void control_kick(const struct control_call *call) {
+  struct conn *conn = control_find_conn(call);
+  if (!conn) return;
+  bool at_once = conn_is_closing(conn);
+  json_int_t id = (json_int_t)conn_id(conn);
+  log_command(call, conn);
+  if (at_once) {
+    conn_reset(conn, REASON_KICKED);
+  } else {
+    conn_close(conn, REASON_KICKED);
+  }
+  control_ok_with(call->client, json_pack("{s:I, s:b}", "id", id, "at_once", at_once));
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+/* With what waits in the kernel, to be read when it may be. */
+static void answer_unread(const struct control_call *call, const struct conn *conn) {
+  json_int_t unread = (json_int_t)conn_unread_bytes(conn);
+  control_ok_with(call->client,
+                  json_pack("{s:I, s:I}", "id", (json_int_t)conn_id(conn), "unread_bytes", unread));
+}
+
+/* One that can still bring something; or NULL after an answer. */
+static struct conn *find_readable(const struct control_call *call) {
+  struct conn *conn = find_open(call);
+  if (!conn || !conn_peer_finished(conn)) return conn;
+  control_fail(call->client,
+               "connection %llu brings nothing more: its peer sent FIN, and all of it was read",
+               (unsigned long long)conn_id(conn));
+  return NULL;
+}
+
+void control_pause(const struct control_call *call) {
+  struct conn *conn = find_readable(call);
+  if (!conn) return;
+  log_command(call, conn);
+  conn_hold(conn, CONN_HOLD_CONSOLE, true);
+  answer_unread(call, conn);
+}
+
+/* One that control_pause() holds; or NULL after an answer. */
+static struct conn *find_paused(const struct control_call *call) {
+  struct conn *conn = find_readable(call);
+  if (!conn || conn_is_paused(conn)) return conn;
+  control_fail(call->client, "connection %llu is not paused: write pause %llu first",
+               (unsigned long long)conn_id(conn), (unsigned long long)conn_id(conn));
+  return NULL;
+}
+
+void control_resume(const struct control_call *call) {
+  struct conn *conn = find_paused(call);
+  if (!conn) return;
+  log_command(call, conn);
+  conn_hold(conn, CONN_HOLD_CONSOLE, false);
+  answer_unread(call, conn);
+}
+
+/* The chunk is read in the loop, like any other: after this answer. */
+void control_step(const struct control_call *call) {
+  struct conn *conn = find_paused(call);
+  if (!conn) return;
+  conn_step(conn);
+  answer_unread(call, conn);
+}
+
+/* --- Writing --------------------------------------------------------------------------------- */
+
+static void fail_to_send(const struct control_call *call, const struct conn *conn, int rc) {
+  unsigned long long id = (unsigned long long)conn_id(conn);
+  if (rc == UV_EPIPE) {
+    control_fail(call->client, "nothing can be sent on connection %llu any more: FIN was", id);
+  } else if (rc == UV_ENOBUFS) {
+    control_fail(call->client,
+                 "connection %llu ends: its peer reads too little (limits.write_queue)", id);
+  } else {
+    control_fail(call->client, "not enough memory: connection %llu ends", id);
+  }
+}
+
+void control_send(const struct control_call *call) {
+  struct conn *conn = find_open(call);
+  if (!conn) return;
+  const struct word *text = &call->words[1];
+  struct net_loop *loop = control_loop(call->client);
+  int rc = conn_send_begin(conn);
+  if (rc == 0) rc = conn_send_copied(conn, text->text, text->size);
+  if (rc < 0) {
+    fail_to_send(call, conn, rc);
+    return;
+  }
+  log_command(call, conn);
+  if (tap_wants(net_loop_tap(loop), EVENT_SEND)) conn_tell_send(conn, text->size, "console", NULL);
+  net_loop_flush(loop);
+  control_ok_with(call->client, json_pack("{s:I, s:I, s:I}", "id", (json_int_t)conn_id(conn),
+                                          "size", (json_int_t)text->size, "queue_bytes",
+                                          (json_int_t)conn_queue_bytes(conn)));
+}
+
+void control_finish(const struct control_call *call) {
+  struct conn *conn = find_open(call);
+  if (!conn) return;
+  if (conn_phase(conn) == CONN_PHASE_SHUTDOWN) {
+    control_fail(call->client, "connection %llu has sent FIN already",
+                 (unsigned long long)conn_id(conn));
+    return;
+  }
+  log_command(call, conn);
+  conn_shutdown(conn);
+  answer(call, conn);
+}
+
+void control_reset(const struct control_call *call) {
+  struct conn *conn = control_find_conn(call);
+  if (!conn) return;
+  log_command(call, conn);
+  conn_reset(conn, REASON_KICKED);
+  answer(call, conn);
+}
+
+/* --- Looking --------------------------------------------------------------------------------- */
+
+/* The fields are those of the event `tcp`. */
+static json_t *tcp_fields(const struct conn *conn, const struct net_tcp_info *info) {
+  return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
+                   (json_int_t)conn_id(conn), "state", info->state, "rtt_us",
+                   (json_int_t)info->rtt_us, "rtt_variation_us", (json_int_t)info->rtt_variation_us,
+                   "retransmits", (json_int_t)info->retransmits, "unacked",
+                   (json_int_t)info->unacked, "lost", (json_int_t)info->lost, "congestion_window",
+                   (json_int_t)info->congestion_window, "send_mss", (json_int_t)info->send_mss,
+                   "receive_space", (json_int_t)info->receive_space, "unread",
+                   (json_int_t)info->unread, "unsent", (json_int_t)info->unsent);
+}
+
+void control_tcp(const struct control_call *call) {
+  struct conn *conn = control_find_conn(call);
+  if (!conn) return;
+  struct net_tcp_info info;
+  int rc = conn_tcp_info(conn, &info);
+  if (rc < 0) {
+    control_fail(call->client, "connection %llu: %s", (unsigned long long)conn_id(conn),
+                 rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"
+                                  : uv_strerror(rc));
+    return;
+  }
+  control_ok_with(call->client, tcp_fields(conn, &info));
+}

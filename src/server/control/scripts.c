@@ -1,0 +1,52 @@
+/* server/control/scripts.c — the commands scripts and versions: what there is to be asked. */
+#include "server/control/find.h"
+#include "server/script.h"
+#include "server/server.h"
+
+static void tell_script(struct control_client *client, const struct script *script) {
+  struct script_status status;
+  script_status(script, &status);
+  control_put(client,
+              json_pack("{s:o, s:o, s:s, s:I, s:I}", "name",
+                        control_text(control_script_name(script)), "script",
+                        control_text(status.path), "state", status.state, "version",
+                        (json_int_t)status.version, "connections", (json_int_t)status.connections));
+}
+
+void control_scripts(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  size_t count = server_script_count(server);
+  for (size_t i = 0; i < count; i++) tell_script(call->client, server_script(server, i));
+  control_ok_with(call->client, json_pack("{s:I}", "scripts", (json_int_t)count));
+}
+
+struct telling {
+  struct control_client *client;
+  const struct script *script;
+  json_int_t count;
+};
+
+static void tell_version(void *context, const struct script_version *version) {
+  struct telling *telling = context;
+  telling->count++;
+  control_put(telling->client,
+              json_pack("{s:o, s:I, s:b, s:I, s:I, s:I}", "script",
+                        control_text(script_path(telling->script)), "version",
+                        (json_int_t)version->number, "in_force", version->is_in_force,
+                        "connections", (json_int_t)version->connections, "tasks",
+                        (json_int_t)version->tasks, "files", (json_int_t)version->files));
+}
+
+void control_versions(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  struct telling telling = {.client = call->client};
+  const struct script *only = NULL;
+  if (call->word_count > 0 && !(only = control_find_script(call, call->words[0].text))) return;
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    telling.script = server_script(server, i);
+    if (!only || only == telling.script) {
+      script_each_version(telling.script, tell_version, &telling);
+    }
+  }
+  control_ok_with(call->client, json_pack("{s:I}", "versions", telling.count));
+}

@@ -1,0 +1,47 @@
+/* server/control/state.h — the control socket's fields, for its own files only. */
+#ifndef MOONPORT_SERVER_CONTROL_STATE_H
+#define MOONPORT_SERVER_CONTROL_STATE_H
+
+#include "net/conn.h"
+#include "server/control/client.h"
+
+struct listener;
+struct net_defer;
+
+struct control {
+  struct server *server;
+  struct net_loop *loop;
+  struct log *log;
+  struct listener *listener; /* NULL once closed */
+  struct net_defer *defer;   /* the turn in which clients with more to do go on */
+  struct conn_group
+      clients; /* an ordinary group of connections; their owners are control_clients */
+  uint64_t opened_ms;
+};
+
+/* One peer, as long as its connection. */
+struct control_client {
+  struct control *control;
+  struct conn *conn;
+  uint64_t heard_ms; /* when it last said something; a timeout of the connection leaves it alone */
+  char *input;       /* bytes that are no command yet; NULL when there are none */
+  size_t start;      /* where they begin */
+  size_t size;
+  size_t capacity;
+  bool skipping; /* the rest of a line that is too long */
+  bool finished; /* the peer sent FIN */
+  bool has_job;
+  struct control_job job;
+};
+
+/* From the connection. */
+void control_client_received(struct control_client *client, const char *bytes, size_t size);
+void control_client_finished(struct control_client *client);
+/* Does what there is to do next: one command, or one step of a job. */
+void control_client_go_on(struct control_client *client);
+/* Whether its job is one that ends when the client goes. */
+bool control_client_streams(const struct control_client *client);
+/* Ends its job, if there is one. */
+void control_client_end_job(struct control_client *client);
+
+#endif

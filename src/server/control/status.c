@@ -1,0 +1,116 @@
+/* server/control/status.c — the commands that tell how the server is: status and health. */
+#include "base/grants.h"
+#include "base/version.h"
+#include "net/conn.h"
+#include "server/control/commands.h"
+#include "server/script.h"
+#include "server/server.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How many descriptors are open, or -1 where /proc does not tell. */
+static json_int_t count_descriptors(void) {
+  struct stat status;
+  /* Linux tells the number as the size since 6.2; before, one has to count. */
+  if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0) return status.st_size;
+  DIR *directory = opendir("/proc/self/fd");
+  if (!directory) return -1;
+  json_int_t count = -3; /* ".", ".." and that of the directory itself */
+  while (readdir(directory)) count++;
+  closedir(directory);
+  return count;
+}
+
+static json_int_t descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return -1;
+  return (json_int_t)limit.rlim_cur;
+}
+
+static void append_name(void *context, const char *name) {
+  json_array_append_new(context, control_text(name));
+}
+
+static json_t *listeners_of(const struct script *script) {
+  json_t *list = json_array();
+  script_each_listener(script, append_name, list);
+  return list;
+}
+
+static json_t *reload_error_of(const struct script_status *status) {
+  char time[32];
+  struct tm utc;
+  const time_t at = (time_t)status->reload_failed_at_s;
+  if (!status->reload_error) return json_null();
+  strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
+  return json_pack("{s:s, s:o}", "time", time, "message", control_text(status->reload_error));
+}
+
+static void tell_script(struct control_client *client, struct script *script) {
+  struct script_status status;
+  script_status(script, &status);
+  control_put(
+      client,
+      json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+                "script", control_text(status.path), "state", status.state, "version",
+                (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
+                listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
+                (json_int_t)status.outgoing, "accepted", (json_int_t)status.accepted, "bytes_in",
+                (json_int_t)status.bytes_in, "bytes_out", (json_int_t)status.bytes_out,
+                "memory_bytes", (json_int_t)status.memory_bytes, "output_bytes",
+                (json_int_t)status.output_bytes, "output_closed", (json_int_t)status.output_closed,
+                "refused", (json_int_t)status.refused, "reload_error", reload_error_of(&status)));
+}
+
+/* null: everything. */
+static json_t *grants_of(const struct server *server) {
+  const struct grants *grants = server_grants(server);
+  return grants ? control_text(grants_text(grants)) : json_null();
+}
+
+void control_status(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    tell_script(call->client, server_script(server, i));
+  }
+  unsigned stall_ms_max = 0;
+  uint64_t stalls = server_stalls(server, &stall_ms_max);
+  control_ok_with(
+      call->client,
+      json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:f, s:o}", "version", MOONPORT_VERSION,
+                "phase", server_phase_name(server), "pid", (json_int_t)getpid(), "uptime_s",
+                (double)control_uptime_ms(call->client) / 1000, "descriptors", count_descriptors(),
+                "descriptors_max", descriptor_limit(), "stalls", (json_int_t)stalls, "stall_max_s",
+                (double)stall_ms_max / 1000, "allow", grants_of(server)));
+}
+
+/* What keeps the server from being ready, a sentence each. A change that could not be taken on is
+ * not among it: what was in force before still serves. */
+static json_t *obstacles_of(const struct server *server) {
+  json_t *list = json_array();
+  if (!server_is_serving(server)) {
+    json_array_append_new(list, json_string("the server ends: it takes no new connections"));
+  }
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    struct script_status status;
+    script_status(server_script(server, i), &status);
+    if (status.version > 0) continue;
+    json_t *path = control_text(status.path);
+    json_array_append_new(list, json_sprintf("%s is not in force: %s", json_string_value(path),
+                                             status.reload_error ? status.reload_error : "?"));
+    json_decref(path);
+  }
+  return list;
+}
+
+void control_health(const struct control_call *call) {
+  const struct server *server = control_server(call->client);
+  json_t *obstacles = obstacles_of(server);
+  control_ok_with(call->client,
+                  json_pack("{s:s, s:b, s:o}", "phase", server_phase_name(server), "ready",
+                            json_array_size(obstacles) == 0, "obstacles", obstacles));
+}

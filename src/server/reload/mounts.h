@@ -1,0 +1,28 @@
+/* server/reload/mounts.h — which mount a path is on, after /proc/self/mountinfo. Linux only; elsewhere
+ * there is nothing to read. */
+#ifndef MOONPORT_SERVER_RELOAD_MOUNTS_H
+#define MOONPORT_SERVER_RELOAD_MOUNTS_H
+
+struct mounts; /* opaque */
+
+/* One line of it; see proc(5). */
+struct mount {
+  int id;
+  int parent;
+  char *root;   /* what of the file system is mounted: "/", or the source of a bind mount */
+  char *point;  /* where, as this process sees it */
+  char *type;   /* "ext4", "nfs4", "fuse.sshfs" */
+  char *source; /* "/dev/sda1", "server:/export" */
+};
+
+/* "/proc/self/mountinfo" is the usual one. NULL when it cannot be read, or memory is out. */
+struct mounts *mounts_read(const char *mountinfo_path);
+/* The same from its text. Lines that are none are passed over. NULL: out of memory. */
+struct mounts *mounts_parse(const char *text);
+void mounts_free(struct mounts *mounts);
+
+/* The mount that shows at `path`, which is absolute and holds no symbolic link, "." or "..". NULL:
+ * it is on none that this process sees, as in a chroot. */
+const struct mount *mounts_find(const struct mounts *mounts, const char *path);
+
+#endif

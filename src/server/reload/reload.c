@@ -1,0 +1,226 @@
+/* server/reload/reload.c — which scripts to load anew, add and let go, when files change or somebody asks.
+ *
+ * When what changed has been tried (server/reload/round.c), all of it happens between two events of
+ * the loop. A script that was removed from a served
+ * directory listens no more; it goes when its connections have. */
+#include "server/reload/state.h"
+#include "server/server_state.h"
+
+#include "api/tell.h"
+#include "base/log.h"
+#include "net/defer.h"
+#include "net/loop.h"
+#include "server/paths.h"
+
+#include <string.h>
+
+const char *reload_outcome_name(enum reload_outcome outcome) {
+  static const char *const names[] = {
+      [RELOAD_UNCHANGED] = "unchanged", [RELOAD_RELOADED] = "reloaded", [RELOAD_FAILED] = "failed",
+      [RELOAD_ADDED] = "added",         [RELOAD_REMOVED] = "removed",
+  };
+  return names[outcome];
+}
+
+static void tell_watchers(const struct runtime *runtime, const struct reload_result *result) {
+  if (result->outcome == RELOAD_UNCHANGED || !api_is_told(runtime, EVENT_RELOAD)) return;
+  api_tell_reload(runtime, reload_outcome_name(result->outcome), result->version, result->error);
+}
+
+static void tell(struct server *server, struct script *script, enum reload_outcome outcome) {
+  struct script_status status;
+  script_status(script, &status);
+  const struct reload_result result = {
+      .path = status.path,
+      .outcome = outcome,
+      .version = status.version,
+      .error = outcome == RELOAD_FAILED ? status.reload_error : NULL,
+  };
+  tell_watchers(script_runtime(script), &result);
+  const struct list *waiters = &server->round.waiters;
+  for (const struct list *link = waiters->next; link != waiters; link = link->next) {
+    const struct reload_waiter *waiter = LIST_ELEMENT(link, struct reload_waiter, link);
+    waiter->each(waiter->context, &result);
+  }
+}
+
+static struct script *find(const struct server *server, const char *path) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
+  }
+  return NULL;
+}
+
+/* As its trial says: what is refused may be mended in any file that it read. 0, or a negative UV_E*;
+ * UV_EAGAIN: later in this round. */
+static int load(struct server *server, struct script *script) {
+  struct candidate *candidate = reload_round_find(server, script_path(script));
+  if (!candidate || !candidate->refusal) {
+    int rc = script_reload(script);
+    if (candidate) candidate->is_done = rc != UV_EAGAIN;
+    return rc;
+  }
+  struct source *sources = NULL;
+  size_t count = 0;
+  reload_round_take_sources(server, script_path(script), &sources, &count);
+  const struct script_refusal refusal = {candidate->refusal, candidate->traceback,
+                                         candidate->error};
+  script_refuse(script, &refusal, sources, count);
+  candidate->is_done = true;
+  return -1;
+}
+
+/* True when it is in force. */
+static bool reload(struct server *server, struct script *script) {
+  int rc = load(server, script);
+  script_set_due(script, rc == UV_EAGAIN);
+  if (rc == UV_EAGAIN) return false;
+  server_sources_changed(server);
+  tell(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  return rc == 0;
+}
+
+static size_t count_staying(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (!script_is_leaving(server->scripts[i])) count++;
+  }
+  return count;
+}
+
+static void add(struct server *server, const char *path) {
+  const char *listen = server->options.listen;
+  if (listen && count_staying(server) > 0) {
+    log_printf(server->options.log, LOG_ERROR,
+               "%s is not served: --listen is for a single script: set listen in each script",
+               path);
+    return;
+  }
+  struct script *script = script_new_later(path, &server->script_options, listen);
+  if (!script || server_append_script(server, script) < 0) {
+    log_printf(server->options.log, LOG_ERROR, "%s: not enough memory for it", path);
+    if (script) script_free(script);
+    return;
+  }
+  int rc = load(server, script);
+  if (rc == UV_EAGAIN) {
+    server->script_count--;
+    script_free(script); /* as if it had not been found yet */
+    return;
+  }
+  server_sources_changed(server);
+  tell(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+}
+
+static bool is_among(const struct script_paths *paths, const char *path) {
+  for (size_t i = 0; i < paths->count; i++) {
+    if (strcmp(paths->files[i], path) == 0) return true;
+  }
+  return false;
+}
+
+static bool is_given(const struct server *server, const char *path) {
+  for (size_t i = 0; i < server->options.path_count; i++) {
+    if (strcmp(server->options.paths[i], path) == 0) return true;
+  }
+  return false;
+}
+
+/* Lets those go that are not in the served directories any more; true when there were any. */
+static bool let_go(struct server *server, const struct script_paths *paths) {
+  bool any = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    const char *path = script_path(script);
+    if (script_is_leaving(script) || is_given(server, path) || is_among(paths, path)) continue;
+    script_leave(script);
+    server_sources_changed(server);
+    tell(server, script, RELOAD_REMOVED);
+    any = true;
+  }
+  return any;
+}
+
+/* True when one of them is in force: it may have given up an address. */
+static bool reload_candidates(struct server *server) {
+  bool any = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    const struct candidate *candidate = reload_round_find(server, script_path(script));
+    bool concerned = candidate && !candidate->is_done;
+    if (concerned && !script_is_leaving(script) && reload(server, script)) any = true;
+  }
+  return any;
+}
+
+/* Whoever could not listen may be able to now. */
+static void retry(struct server *server) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script_is_leaving(script) && script_lacks_address(script)) reload(server, script);
+  }
+}
+
+/* In this order an address that one script gives up is free for the next. A directory that cannot
+ * be listed loses nothing. */
+void reload_apply(struct server *server) {
+  const struct script_paths *paths = &server->round.found;
+  bool changed = server->round.is_complete && let_go(server, paths);
+  if (reload_candidates(server)) changed = true;
+  for (size_t i = 0; i < paths->count; i++) {
+    if (!find(server, paths->files[i])) add(server, paths->files[i]);
+  }
+  if (changed) retry(server);
+  server_fit_descriptors(server);
+  server_free_left(server);
+}
+
+void server_reload_where(struct server *server,
+                         bool (*is_concerned)(const struct script *script, const void *context),
+                         const void *context, bool rescans) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (is_concerned(script, context)) script_set_due(script, true);
+  }
+  if (rescans) server->round.rescans_next = true;
+  if (!server->round.is_open) reload_round_go_on(server);
+}
+
+static bool is_any(const struct script *script, const void *context) {
+  (void)script;
+  (void)context;
+  return true;
+}
+
+void server_reload(struct server *server, struct reload_waiter *waiter) {
+  if (waiter) list_append(&server->round.waiters, &waiter->link);
+  if (!server->round.is_told) notify_reloading(&server->notify);
+  server->round.is_told = true;
+  server_reload_where(server, is_any, NULL, true);
+}
+
+void server_reload_forget(struct reload_waiter *waiter) {
+  list_remove(&waiter->link);
+}
+
+void server_free_left(struct server *server) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_is_leaving(server->scripts[i])) net_defer_ask(server->turn);
+  }
+}
+
+void server_free_left_now(struct server *server) {
+  size_t kept = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    bool left = script_is_leaving(script) && script_conn_burden(script) == 0 &&
+                script_drop_sequential(script) == 0;
+    if (left) {
+      script_free(script);
+    } else {
+      server->scripts[kept++] = script;
+    }
+  }
+  server->script_count = kept;
+}

@@ -1,0 +1,333 @@
+/* server/reload/round.c — a reload from its beginning to its end: collected, tried, taken on.
+ *
+ * What changed is first tried in a child (server/reload/trial.h), while the loop goes on; then all of it is
+ * loaded and taken on between two events. A file that changes meanwhile is tried again. */
+#include "server/reload/state.h"
+#include "server/server_state.h"
+
+#include "api/version.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "server/names.h"
+#include "server/reload/scan.h"
+#include "server/reload/trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  TRIES_MAX = 5, /* of a file that changes all the time: then it is loaded as it is */
+  AGAIN_MS_MIN = 1000,
+  AGAIN_MS_MAX = 30000,
+  DESCRIPTORS_TO_READ = 4, /* files and directories */
+  DESCRIPTORS_NEEDED = 16, /* for a trial and a socket or two */
+};
+
+/* --- What is to be loaded -------------------------------------------------------------------- */
+
+static void forget_trial(struct candidate *candidate) {
+  sources_free(candidate->sources, candidate->source_count);
+  free(candidate->refusal);
+  free(candidate->traceback);
+  *candidate = (struct candidate){.path = candidate->path};
+}
+
+static struct candidate *find(const struct reload_round *round, const char *path) {
+  for (size_t i = 0; i < round->count; i++) {
+    if (strcmp(round->candidates[i].path, path) == 0) return &round->candidates[i];
+  }
+  return NULL;
+}
+
+struct candidate *reload_round_find(const struct server *server, const char *path) {
+  return find(&server->round, path);
+}
+
+void reload_round_take_sources(struct server *server, const char *path, struct source **out,
+                               size_t *count) {
+  struct candidate *candidate = find(&server->round, path);
+  *out = candidate->sources;
+  *count = candidate->source_count;
+  candidate->sources = NULL;
+  candidate->source_count = 0;
+}
+
+/* False when memory is out. */
+static bool add(struct reload_round *round, const char *path) {
+  if (find(round, path)) return true;
+  struct candidate *candidates =
+      realloc(round->candidates, (round->count + 1) * sizeof *round->candidates);
+  if (!candidates) return false;
+  round->candidates = candidates;
+  candidates[round->count] = (struct candidate){.path = strdup(path)};
+  if (!candidates[round->count].path) return false;
+  round->count++;
+  return true;
+}
+
+static void look_at_directories(struct server *server) {
+  struct reload_round *round = &server->round;
+  round->rescans_next = false;
+  script_paths_deinit(&round->found);
+  round->is_complete =
+      script_paths_find(&round->found, server->options.paths, server->options.path_count,
+                        server->options.welcome, true, NULL) == 0;
+}
+
+/* NULL: none is served from there. */
+static const struct script *script_at(const struct server *server, const char *path) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
+  }
+  return NULL;
+}
+
+static bool is_current(const struct candidate *candidate) {
+  for (size_t i = 0; i < candidate->source_count; i++) {
+    const struct source *source = &candidate->sources[i];
+    const struct file_print print = scan_look(source->path);
+    if (print.state == FILE_UNKNOWN) continue; /* for want of a descriptor, say */
+    bool was_read = print.state == FILE_READ;
+    if (was_read != source->was_read) return false;
+    if (was_read && !digest_equal(print.digest, source->digest)) return false;
+  }
+  return true;
+}
+
+static void collect(struct server *server) {
+  struct reload_round *round = &server->round;
+  if (round->rescans_next) look_at_directories(server);
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script_is_due(script) || script_is_leaving(script)) continue;
+    if (add(round, script_path(script))) script_set_due(script, false);
+  }
+  for (size_t i = 0; i < round->found.count; i++) {
+    if (!script_at(server, round->found.files[i])) add(round, round->found.files[i]);
+  }
+  for (size_t i = 0; i < round->count; i++) {
+    struct candidate *candidate = &round->candidates[i];
+    if (candidate->is_tried && !is_current(candidate)) forget_trial(candidate);
+  }
+}
+
+/* --- Its trial ------------------------------------------------------------------------------- */
+
+static void say_impossible(struct server *server, const char *reason) {
+  if (server->round.impossible_told) return;
+  server->round.impossible_told = true;
+  log_printf(server->options.log, LOG_WARN,
+             "changed scripts are loaded without a trial (a process for it cannot be had: %s): one "
+             "that never comes to its end would end the server",
+             reason);
+}
+
+static void refuse_all(struct reload_round *round, int rc) {
+  for (size_t i = 0; i < round->count; i++) {
+    struct candidate *candidate = &round->candidates[i];
+    if (candidate->is_tried) continue;
+    char reason[200];
+    snprintf(reason, sizeof reason,
+             ": cannot be tried before it is loaded: %s (raise the limit of open files, or lower "
+             "limits.connections)",
+             uv_strerror(rc));
+    candidate->is_tried = true;
+    candidate->refusal = strdup(reason);
+    candidate->error = -rc;
+  }
+}
+
+static void on_verdict(void *context, size_t index, struct trial_verdict *verdict) {
+  struct server *server = context;
+  struct candidate *candidate = &server->round.candidates[server->round.trying_at[index]];
+  candidate->is_tried = true;
+  candidate->refusal = verdict->refusal ? strdup(verdict->refusal) : NULL;
+  candidate->traceback = verdict->traceback ? strdup(verdict->traceback) : NULL;
+  candidate->sources = verdict->sources;
+  candidate->source_count = verdict->source_count;
+}
+
+static void on_end(void *context, bool was_possible) {
+  struct server *server = context;
+  struct reload_round *round = &server->round;
+  round->trial = NULL;
+  for (size_t i = 0; i < round->count && !was_possible; i++) {
+    round->candidates[i].is_tried = true;
+  }
+  if (!was_possible) say_impossible(server, "it did not start");
+  reload_round_go_on(server);
+}
+
+static size_t list_untried(struct server *server) {
+  struct reload_round *round = &server->round;
+  size_t count = 0;
+  struct trial_script *trying = realloc(round->trying, (round->count + 1) * sizeof *trying);
+  if (trying) round->trying = trying;
+  size_t *places = realloc(round->trying_at, (round->count + 1) * sizeof *places);
+  if (places) round->trying_at = places;
+  for (size_t i = 0; trying && places && i < round->count; i++) {
+    if (round->candidates[i].is_tried) continue;
+    const char *path = round->candidates[i].path;
+    trying[count] = (struct trial_script){path, *script_loading_budget(script_at(server, path))};
+    places[count++] = i;
+  }
+  return count;
+}
+
+/* True when there is something to wait for. */
+static bool try_them(struct server *server) {
+  static const struct trial_events events = {on_verdict, on_end};
+  struct reload_round *round = &server->round;
+  const struct trial_options options = {
+      .host = server->options.host,
+      .unsafe = server->options.unsafe,
+      .grants = server->options.grants,
+      .limit_ms = (uint64_t)server->options.trial_ms,
+  };
+  size_t count = list_untried(server);
+  if (count == 0 || options.limit_ms == 0 || round->tries >= TRIES_MAX) return false;
+  round->tries++;
+  int rc =
+      trial_begin(server->loop, &options, round->trying, count, &events, server, &round->trial);
+  if (rc == UV_EMFILE || rc == UV_ENFILE) {
+    refuse_all(round, rc);
+  } else if (rc < 0) {
+    say_impossible(server, uv_strerror(rc));
+  }
+  return rc == 0;
+}
+
+/* --- Its end --------------------------------------------------------------------------------- */
+
+static void tell_waiters(struct reload_round *round) {
+  struct list waiters;
+  list_take(&waiters, &round->waiters);
+  while (!list_empty(&waiters)) {
+    struct reload_waiter *waiter = LIST_ELEMENT(waiters.next, struct reload_waiter, link);
+    list_remove(&waiter->link);
+    waiter->done(waiter->context);
+  }
+}
+
+static void empty(struct reload_round *round) {
+  for (size_t i = 0; i < round->count; i++) {
+    forget_trial(&round->candidates[i]);
+    free(round->candidates[i].path);
+  }
+  free(round->candidates);
+  free(round->trying);
+  free(round->trying_at);
+  script_paths_deinit(&round->found);
+  round->candidates = NULL;
+  round->trying = NULL;
+  round->trying_at = NULL;
+  round->count = round->tries = 0;
+  round->found = (struct script_paths){0};
+  round->is_complete = false;
+}
+
+static bool is_starved(const struct server *server) {
+  if (server->round.found.shortage != 0) return true;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_is_starved(server->scripts[i])) return true;
+  }
+  return false;
+}
+
+static bool has_descriptors(void) {
+  int fds[DESCRIPTORS_NEEDED];
+  int count = 0;
+  while (count < DESCRIPTORS_NEEDED) {
+    fds[count] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (fds[count] < 0) break;
+    count++;
+  }
+  for (int i = 0; i < count; i++) close(fds[i]);
+  return count == DESCRIPTORS_NEEDED;
+}
+
+static void on_again(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  struct reload_round *round = &server->round;
+  if (server->phase != SERVING || round->is_open) return;
+  if (!has_descriptors()) {
+    uv_timer_start(timer, on_again, AGAIN_MS_MIN, 0);
+    return;
+  }
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_is_starved(server->scripts[i])) script_set_due(server->scripts[i], true);
+  }
+  round->rescans_next = true; /* one may have come meanwhile */
+  reload_round_go_on(server);
+}
+
+/* What failed for want of descriptors is done when there are some. */
+static void look_after_starved(struct server *server) {
+  struct reload_round *round = &server->round;
+  if (!is_starved(server)) {
+    round->again_ms = 0;
+    return;
+  }
+  uint64_t doubled = round->again_ms * 2;
+  round->again_ms = doubled < AGAIN_MS_MIN   ? AGAIN_MS_MIN
+                    : doubled > AGAIN_MS_MAX ? AGAIN_MS_MAX
+                                             : doubled;
+  uv_timer_start(&round->again, on_again, round->again_ms, 0);
+}
+
+static void finish(struct server *server) {
+  struct reload_round *round = &server->round;
+  net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
+  reload_apply(server);
+  (void)net_loop_refill_spares(server->loop);
+  if (names_are_pending(server->names)) return; /* then those that listen on them are loaded */
+  names_forget(server->names);
+  look_after_starved(server);
+  empty(round);
+  round->is_open = false;
+  if (round->is_told) notify_ready(&server->notify);
+  round->is_told = false;
+  tell_waiters(round);
+}
+
+void reload_round_go_on(struct server *server) {
+  server->round.is_open = true;
+  net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
+  collect(server);
+  (void)net_loop_refill_spares(server->loop);
+  if (!try_them(server)) finish(server);
+}
+
+void reload_round_on_names(void *context) {
+  struct server *server = context;
+  if (server->round.is_open) reload_round_go_on(server);
+}
+
+void reload_round_init(struct server *server) {
+  struct reload_round *round = &server->round;
+  list_init(&round->waiters);
+  uv_timer_init(net_loop_uv(server->loop), &round->again);
+  round->again.data = server;
+}
+
+void reload_round_stop(struct server *server) {
+  struct reload_round *round = &server->round;
+  uv_timer_stop(&round->again);
+  if (round->trial) trial_end(round->trial);
+  round->trial = NULL;
+  names_forget(server->names);
+  empty(round);
+  round->is_open = round->is_told = false;
+  tell_waiters(round);
+}
+
+void reload_round_close(struct server *server) {
+  reload_round_stop(server);
+  uv_close((uv_handle_t *)&server->round.again, NULL);
+}

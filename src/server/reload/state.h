@@ -1,0 +1,64 @@
+/* server/reload/state.h — a reload under way, for server/reload*.c and server/server.c only. */
+#ifndef MOONPORT_SERVER_RELOAD_STATE_H
+#define MOONPORT_SERVER_RELOAD_STATE_H
+
+#include "base/list.h"
+#include "server/paths.h"
+
+#include <uv.h>
+
+struct script;
+struct server;
+struct source;
+struct trial;
+struct trial_script;
+
+/* A script that is to be loaded: for the first time, or anew. */
+struct candidate {
+  char *path;
+  bool is_tried;
+  bool is_done;           /* loaded, or refused, in this round */
+  char *refusal;          /* why it must not be loaded, behind its path; NULL: it may be */
+  char *traceback;        /* to that; NULL: there is none */
+  int error;              /* the errno, when it is not to blame for that; or 0 */
+  struct source *sources; /* what it consisted of when it was tried */
+  size_t source_count;
+};
+
+/* From what changed, or was asked for, to what became of it. What is asked for meanwhile joins. */
+struct reload_round {
+  bool is_open;
+  bool rescans_next; /* the served directories are to be looked at again */
+  bool is_told;      /* the supervisor was told that a reload is under way */
+  struct candidate *candidates;
+  size_t count;
+  struct script_paths found; /* the scripts that there are, when that was looked at */
+  bool is_complete;          /* there is no other one */
+  struct trial *trial;       /* NULL: none is under way */
+  struct trial_script *trying;
+  size_t *trying_at; /* their places among the candidates */
+  unsigned tries;
+  struct list waiters;  /* struct reload_waiter */
+  bool impossible_told; /* that trials cannot be had */
+  uv_timer_t again;     /* for what failed for want of descriptors */
+  uint64_t again_ms;    /* the time that it waited last */
+};
+
+/* server/reload/round.c */
+void reload_round_init(struct server *server); /* with the loop */
+/* Does what is due, now or when it was tried. */
+void reload_round_go_on(struct server *server);
+void reload_round_on_names(void *context); /* a struct server: hosts have been looked up */
+/* Gives up what is under way. Whoever waits is told so. */
+void reload_round_stop(struct server *server);
+void reload_round_close(struct server *server); /* after that, with the loop */
+/* The files that a candidate read, for who goes on to watch them; they are the caller's then. */
+void reload_round_take_sources(struct server *server, const char *path, struct source **out,
+                               size_t *count);
+/* Of this round; NULL: it is not to be loaded. */
+struct candidate *reload_round_find(const struct server *server, const char *path);
+
+/* server/reload/reload.c: takes on what the round found, between two events. */
+void reload_apply(struct server *server);
+
+#endif

@@ -1,0 +1,308 @@
+/* server/reload/swap.c — from a script's file to a version in force, the first time and again.
+ *
+ * A version is loaded whole, and its sockets are opened, before anything changes; from there on
+ * nothing can fail. So a script that cannot be loaded, or cannot listen, changes nothing: the
+ * version before stays in force. */
+#include "api/version_life.h"
+#include "server/script_state.h"
+#include "vm/vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+void script_forget_failure(struct script *script) {
+  free(script->error);
+  script->error = NULL;
+  script->lacks_address = script->is_starved = false;
+  sources_free(script->failed_sources, script->failed_source_count);
+  script->failed_sources = NULL;
+  script->failed_source_count = 0;
+}
+
+/* What is wrong may be mended in any file that the failed version read: they are kept. */
+static void remember_failure(struct script *script, struct version *version) {
+  script_forget_failure(script);
+  script->error = strdup(script->runtime.fault);
+  script->error_time = time(NULL);
+  script->is_starved = script->runtime.shortage != 0;
+  if (!version) return;
+  script->failed_sources = version->sources;
+  script->failed_source_count = version->source_count;
+  version->sources = NULL;
+  version->source_count = 0;
+  version_free(version);
+}
+
+/* Loads and validates; NULL after every fault was logged and remembered. */
+static struct version *load(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  runtime_forget_fault(runtime);
+  struct version *version = version_new(runtime);
+  if (!version) {
+    runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
+                  script->path);
+  }
+  if (version && version_load(version, script->path)) return version;
+  remember_failure(script, version);
+  return NULL;
+}
+
+/* Where `version` listens. */
+static const char *const *addresses_of(const struct script *script, const struct version *version,
+                                       size_t *count) {
+  *count = script->listen ? 1 : version->service.listen_count;
+  return script->listen ? &script->listen : (const char *const *)version->service.listen;
+}
+
+static bool awaits_names(struct script *script, const struct version *version) {
+  size_t count;
+  const char *const *addresses = addresses_of(script, version, &count);
+  return listen_set_awaits_names(&script->listeners, addresses, count);
+}
+
+/* Opens the sockets that `version` wants and has not; -1 after each fault was logged. */
+static int prepare_listeners(struct script *script, const struct version *version) {
+  size_t count;
+  const char *const *addresses = addresses_of(script, version, &count);
+  return listen_set_prepare(&script->listeners, &version->service, addresses, count);
+}
+
+/* Between two events: what the next one finds is the new version. */
+static bool swap(struct script *script, struct version *version) {
+  struct version *before = script->runtime.current;
+  unsigned number_before = before ? before->number : 0;
+  if (before) version_tell_unloaded(before, version->number);
+  version_put_in_force(version, script->options->drain_ms);
+  listen_set_commit(&script->listeners, &version->service);
+  script->loaded_time = time(NULL);
+  script->started = true;
+  return version_tell_loaded(version, number_before);
+}
+
+struct script *script_load(const char *path, const struct script_options *options) {
+  struct script *script = script_new(path, options, false);
+  if (!script) {
+    log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
+    return NULL;
+  }
+  script->loaded = load(script);
+  if (script->loaded) return script;
+  script_free(script);
+  return NULL;
+}
+
+struct script *script_new_later(const char *path, const struct script_options *options,
+                                const char *listen) {
+  struct script *script = script_new(path, options, false);
+  if (script) script->listen = listen;
+  return script;
+}
+
+bool script_awaits_names(struct script *script, const char *listen) {
+  script->listen = listen;
+  return awaits_names(script, script->loaded);
+}
+
+int script_start(struct script *script) {
+  struct version *version = script->loaded;
+  if (prepare_listeners(script, version) < 0) return -1;
+  script->loaded = NULL;
+  return swap(script, version) ? 0 : -1;
+}
+
+static void say_what_stays(struct script *script) {
+  const struct version *current = script->runtime.current;
+  const char *again = script->is_starved ? "; it is tried again every second" : "";
+  if (!current) return;
+  runtime_logf(&script->runtime, LOG_ERROR, "not reloaded: version %u stays in force%s",
+               current->number, again);
+}
+
+static void log_raised(struct script *script, const struct script_refusal *refusal) {
+  char fault[1024];
+  int size = snprintf(fault, sizeof fault, "%s%s", script->path, refusal->reason);
+  const struct vm_failure failure = {
+      .message = fault,
+      .message_size = (size_t)size < sizeof fault ? (size_t)size : sizeof fault - 1,
+      .traceback = refusal->traceback,
+      .traceback_size = strlen(refusal->traceback),
+  };
+  runtime_log_failure(&script->runtime, 0, &failure);
+  runtime_note_fault(&script->runtime, fault);
+}
+
+void script_refuse(struct script *script, const struct script_refusal *refusal,
+                   struct source *sources, size_t count) {
+  struct runtime *runtime = &script->runtime;
+  runtime_forget_fault(runtime);
+  runtime->shortage = refusal->error;
+  if (refusal->traceback) {
+    log_raised(script, refusal);
+  } else {
+    runtime_fault(runtime, "%s%s", script->path, refusal->reason);
+  }
+  remember_failure(script, NULL);
+  script->failed_sources = sources;
+  script->failed_source_count = count;
+  say_what_stays(script);
+}
+
+int script_reload(struct script *script) {
+  struct version *version = load(script);
+  if (version && awaits_names(script, version)) {
+    version_free(version);
+    return UV_EAGAIN;
+  }
+  if (version && prepare_listeners(script, version) < 0) {
+    remember_failure(script, version);
+    script->lacks_address = true;
+    version = NULL;
+  }
+  const struct version *before = script->runtime.current;
+  if (!version) {
+    say_what_stays(script);
+    return -1;
+  }
+  script_forget_failure(script);
+  /* It is in force all the same; whoever asks for the status learns of it. */
+  if (!swap(script, version)) remember_failure(script, NULL);
+  if (before) {
+    runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
+  }
+  return 0;
+}
+
+void script_leave(struct script *script) {
+  runtime_logf(&script->runtime, LOG_INFO,
+               "its file was removed: no new connections; %zu may go "
+               "on for %.3g s",
+               script_conn_burden(script), (double)script->options->drain_ms / 1000);
+  script->is_leaving = true;
+  script->runtime.draining = true;
+  script_stop_listening(script);
+  versions_drain(&script->runtime, script->options->drain_ms);
+}
+
+bool script_lacks_address(const struct script *script) {
+  return script->lacks_address;
+}
+
+bool script_is_starved(const struct script *script) {
+  return script->is_starved;
+}
+
+void script_set_due(struct script *script, bool is_due) {
+  script->is_due = is_due;
+}
+
+bool script_is_due(const struct script *script) {
+  return script->is_due;
+}
+
+bool script_is_leaving(const struct script *script) {
+  return script->is_leaving;
+}
+
+const char *script_path(const struct script *script) {
+  return script->path;
+}
+
+static size_t count_versions(const struct runtime *runtime) {
+  size_t count = 0;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    count++;
+  }
+  return count;
+}
+
+void script_status(const struct script *script, struct script_status *out) {
+  const struct runtime *runtime = &script->runtime;
+  const struct version *current = runtime->current;
+  const struct conn_totals totals = runtime_totals(runtime);
+  *out = (struct script_status){
+      .path = script->path,
+      .state = !current                   ? "failed"
+               : script->runtime.draining ? "draining"
+                                          : "serving",
+      .version = current ? current->number : 0,
+      .versions = count_versions(runtime),
+      .memory_bytes = vm_memory_bytes(runtime->vm),
+      .connections = totals.open,
+      .accepted = totals.accepted,
+      .outgoing = runtime->sequential.count,
+      .bytes_in = totals.bytes_in + runtime->sequential.bytes_in,
+      .bytes_out = totals.bytes_out + runtime->sequential.bytes_out,
+      .output_bytes = runtime->output.account.bytes,
+      .output_closed = runtime->output.closed,
+      .refused = script->listeners.refused,
+      .reload_error = script->error,
+      .reload_failed_at_s = script->error ? script->error_time : 0,
+  };
+}
+
+static size_t count_read(const struct version *version) {
+  size_t count = 0;
+  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
+  return count;
+}
+
+void script_each_version(const struct script *script,
+                         void (*visit)(void *context, const struct script_version *version),
+                         void *context) {
+  const struct list *versions = &script->runtime.versions;
+  for (const struct list *link = versions->next; link != versions; link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const struct script_version told = {
+        .number = version->number,
+        .is_in_force = version == script->runtime.current,
+        .connections = version->cohort ? version->cohort->group.count : 0,
+        .tasks = version_count_owned(version, "task"),
+        .files = count_read(version),
+    };
+    visit(context, &told);
+  }
+}
+
+const char *const *script_addresses(const struct script *script, size_t *count) {
+  const struct service *service = &script->loaded->service;
+  *count = service->listen_count;
+  return (const char *const *)service->listen;
+}
+
+size_t script_connections_max(const struct script *script) {
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  return version ? version->service.connections_max : 0;
+}
+
+int script_describe(struct script *script, FILE *out) {
+  const struct service *service = &script->loaded->service;
+  int rc = listen_set_check(&script->listeners, service, (const char *const *)service->listen,
+                            service->listen_count);
+  if (rc < 0 || !out) return rc;
+  fprintf(out, "%s: ok, listens on ", script->path);
+  for (size_t i = 0; i < service->listen_count; i++) {
+    fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
+  }
+  fputc('\n', out);
+  return 0;
+}
+
+static bool has_failed_source(const struct script *script, const char *path) {
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    if (strcmp(script->failed_sources[i].path, path) == 0) return true;
+  }
+  return false;
+}
+
+void script_each_source(const struct script *script, source_visitor visit, void *context) {
+  const struct version *current = script->runtime.current;
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    visit(context, &script->failed_sources[i]);
+  }
+  for (size_t i = 0; current && i < current->source_count; i++) {
+    const struct source *source = &current->sources[i];
+    if (!has_failed_source(script, source->path)) visit(context, source);
+  }
+}

@@ -1,0 +1,163 @@
+/* server/reload/trial_child.c — the child's side of a trial: loads scripts, says how far it is. Knows no
+ * server.
+ *
+ * It is told apart from a server by what it leaves alone: it serves nobody, writes to no log that
+ * is read, holds no descriptor of the server's, and ends with it. Records go to TRIAL_FD, each with
+ * a NUL at its end:
+ *   B                              the next script is begun
+ *   S READ HASH SIZE PATH          a file that it read (READ is 1), or looked for
+ *   R REASON                       it met a limit, as what follows its path says
+ *   T TRACEBACK                    to that
+ *   W PLACE                        it is told to end, and this is where it is
+ *   E                              all scripts came to their end */
+#include "server/reload/trial_child.h"
+
+#include "api/version.h"
+#include "net/loop.h"
+#include "server/reload/trial_state.h"
+#include "server/script.h"
+#include "server/server.h"
+#include "vm/place.h"
+#include "vm/vm.h"
+#include "vm/watchdog.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What a signal handler needs cannot be handed to it. */
+static struct vm_watchdog *watched;
+
+static void put(const char *record, size_t size) {
+  while (size > 0) {
+    ssize_t put = write(TRIAL_FD, record, size);
+    if (put <= 0) _exit(EXIT_FAILURE); /* whoever asked is gone */
+    record += put;
+    size -= (size_t)put;
+  }
+}
+
+static void put_source(void *context, const struct source *source) {
+  (void)context;
+  char record[TRIAL_RECORD_BYTES_MAX];
+  int size = snprintf(record, sizeof record, "S %d %" PRIu64 " %" PRIu64 " %s", source->was_read,
+                      source->digest.hash, source->digest.size, source->path);
+  if (size > 0 && (size_t)size < sizeof record) put(record, (size_t)size + 1);
+}
+
+static void put_text(char kind, const char *text) {
+  char record[TRIAL_RECORD_BYTES_MAX];
+  if (snprintf(record, sizeof record, "%c %s", kind, text) > 0) put(record, strlen(record) + 1);
+}
+
+static void put_limit(void *context, const char *reason, const char *traceback) {
+  (void)context;
+  put_text('R', reason);
+  if (traceback) put_text('T', traceback);
+}
+
+/* Time is up. Whatever the script started in turn goes with it. */
+static void on_term(int number) {
+  (void)number;
+  char record[TRIAL_RECORD_BYTES_MAX];
+  struct place place = {0};
+  lua_State *L = vm_watchdog_running(watched);
+  if (L) place_read_from_signal(L, NULL, &place);
+  if (place.file[0]) {
+    int size = snprintf(record, sizeof record, "W %s:%d%s%s", place.file, place.line,
+                        place.call[0] ? ", in the C function " : "", place.call);
+    put(record, (size_t)size + 1);
+  }
+  kill(0, SIGKILL);
+}
+
+static void on_hold(void *context, const struct vm_hold *hold) {
+  (void)context; /* the server waits for as long as it wants to, and then sends SIGTERM */
+  (void)hold;
+}
+
+static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+  (void)context;
+  (void)hold;
+  (void)why;
+  on_term(SIGTERM);
+}
+
+static const struct vm_watchdog_events watchdog_events = {
+    .on_holding = on_hold,
+    .on_held = on_hold,
+    .on_stuck = on_stuck,
+};
+
+static void on_conn_closed(void *context) {
+  (void)context;
+}
+
+static void prefer_as_victim(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t put = write(fd, "1000", 4);
+  (void)put; /* without it the kernel may choose the server: no worse than without a trial */
+  close(fd);
+}
+
+static void stand_apart(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  fcntl(TRIAL_FD, F_SETFD, FD_CLOEXEC);
+#ifdef SYS_close_range
+  syscall(SYS_close_range, TRIAL_FD + 1, UINT_MAX, 0);
+#endif
+  prefer_as_victim();
+}
+
+/* Made here, and not by the server: that one may have no descriptors. */
+static void let_input_wait(void) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) == 0) dup2(ends[0], STDIN_FILENO);
+}
+
+/* Of "CPU_MS:BYTES:PATH". */
+static const char *read_budget(const char *word, struct vm_budget *out) {
+  char *end;
+  out->cpu_ms_max = (unsigned)strtoul(word, &end, 10);
+  out->memory_bytes_max = *end ? strtoull(end + 1, &end, 10) : 0;
+  return *end ? end + 1 : end;
+}
+
+int trial_child_run(const struct server_options *options, bool input_waits) {
+  stand_apart();
+  if (input_waits) let_input_wait();
+  struct vm_watchdog *watchdog = vm_watchdog_new(&watchdog_events, NULL);
+  struct vm_budget budget;
+  const struct script_options script_options = {
+      .log = options->log,
+      .loop = net_loop_new(),
+      .watchdog = watchdog,
+      .host = options->host,
+      .unsafe = options->unsafe,
+      .grants = options->grants,
+      .lua_dir = options->lua_dir,
+      .loading = &budget,
+      .on_conn_closed = on_conn_closed,
+      .on_source = put_source,
+      .on_limit = put_limit,
+  };
+  if (!watchdog || !script_options.loop) return -1;
+  watched = watchdog;
+  const struct sigaction action = {.sa_handler = on_term};
+  sigaction(SIGTERM, &action, NULL);
+  for (size_t i = 0; i < options->path_count; i++) {
+    const char *path = read_budget(options->paths[i], &budget);
+    put("B", 2);
+    script_load(path, &script_options); /* which logs what is wrong with it */
+  }
+  put("E", 2);
+  _exit(EXIT_SUCCESS); /* no finalizer runs: what they do is no part of loading */
+}

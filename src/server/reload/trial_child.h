@@ -1,0 +1,14 @@
+/* server/reload/trial_child.h — the child's side of a trial: loads scripts, says how far it is. Knows no
+ * server. */
+#ifndef MOONPORT_SERVER_RELOAD_TRIAL_CHILD_H
+#define MOONPORT_SERVER_RELOAD_TRIAL_CHILD_H
+
+#include <stdbool.h>
+
+struct server_options;
+
+/* Loads each script of the options and ends the process. -1 when it could not begin. `input_waits`:
+ * reading standard input waits for ever; otherwise it is what the process was started with. */
+int trial_child_run(const struct server_options *options, bool input_waits);
+
+#endif

@@ -1,0 +1,35 @@
+/* server/reload/trial_process.h — the child process of a trial: its start, its time, its end. Knows nothing
+ * of scripts. */
+#ifndef MOONPORT_SERVER_RELOAD_TRIAL_PROCESS_H
+#define MOONPORT_SERVER_RELOAD_TRIAL_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_loop;
+struct trial_process; /* opaque; frees itself after its end */
+
+struct trial_exit {
+  bool timed_out; /* and was killed for it */
+  int code;
+  int signal;             /* 0: it ended by itself, with `code` */
+  const char *last_words; /* the last line that it wrote to stderr; "" for none */
+};
+
+/* Called from the loop. */
+struct trial_process_events {
+  void (*on_record)(void *context, const char *record);
+  void (*on_exit)(void *context, const struct trial_exit *exit); /* the last call */
+};
+
+/* Starts this same program with `arguments` (NULL at the end), which has `limit_ms` from now on. 0
+ * or UV_E*, and then no event comes. */
+int trial_process_start(struct net_loop *loop, const char *const *arguments, uint64_t limit_ms,
+                        const struct trial_process_events *events, void *context,
+                        struct trial_process **out);
+/* It has so long from now on. */
+void trial_process_extend(struct trial_process *process, uint64_t limit_ms);
+/* Ends it, and all that it started; no event comes any more. */
+void trial_process_kill(struct trial_process *process);
+
+#endif
