@@ -18,7 +18,7 @@
 #include <sys/un.h>
 
 /* How much of a wrong text an error repeats. */
-#define QUOTE_SIZE_MAX 120
+enum { QUOTE_SIZE_MAX = 120 };
 
 static const char *const scheme_names[] = {
     [ADDRESS_TCP] = "tcp",
@@ -43,31 +43,29 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct parse *pars
   char what[256 + ADDRESS_HOST_MAX];
   va_list arguments;
   va_start(arguments, format);
-  (void)vsnprintf(what, sizeof what, format, arguments);
+  vsnprintf(what, sizeof what, format, arguments);
   va_end(arguments);
-  (void)snprintf(parse->error, parse->error_size, "address \"%.*s\" %s", QUOTE_SIZE_MAX,
-                 parse->text, what);
+  snprintf(parse->error, parse->error_size, "address \"%.*s\" %s", QUOTE_SIZE_MAX, parse->text,
+           what);
   return -1;
 }
 
 static bool is_number(const char *text) {
-  return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+  return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
 static int parse_port(const struct parse *parse, const char *text) {
   unsigned long port = 0;
-  if (*text == '\0') {
+  if (!*text) {
     return refuse(parse, "ends without a port: write a number from 0 to 65535 behind the colon");
   }
   if (!is_number(text)) {
     return refuse(parse, "has the port \"%.*s\": write a number from 0 to 65535", 40, text);
   }
-  for (const char *c = text; *c != '\0' && port <= UINT16_MAX; c++) {
+  for (const char *c = text; *c && port <= UINT16_MAX; c++) {
     port = port * 10 + (unsigned long)(*c - '0');
   }
-  if (port > UINT16_MAX) {
-    return refuse(parse, "has the port %.*s: ports end at 65535", 40, text);
-  }
+  if (port > UINT16_MAX) return refuse(parse, "has the port %.*s: ports end at 65535", 40, text);
   parse->out->port = (uint16_t)port;
   return 0;
 }
@@ -82,7 +80,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
   }
   for (size_t i = 0; i < size; i++) {
     unsigned char byte = (unsigned char)host[i];
-    if (byte <= ' ' || byte == 0x7f || strchr("/@[]\"", byte) != NULL) {
+    if (byte <= ' ' || byte == 0x7f || strchr("/@[]\"", byte)) {
       return refuse(parse, "has a host that no name or number looks like: write HOST:PORT");
     }
   }
@@ -95,7 +93,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
 static int use_default_host(const struct parse *parse) {
   const char *host = parse->default_host;
   parse->out->host_is_default = true;
-  size_t size = host != NULL ? strlen(host) : 0;
+  size_t size = host ? strlen(host) : 0;
   if (size == 0) {
     return refuse(parse, "names no host, and there is no default one: write HOST:PORT");
   }
@@ -109,42 +107,32 @@ static int use_default_host(const struct parse *parse) {
 /* "[::1]:7000" */
 static int parse_bracketed(const struct parse *parse, const char *text) {
   const char *end = strchr(text, ']');
-  if (end == NULL) {
-    return refuse(parse, "lacks the closing bracket: write [::1]:PORT");
-  }
+  if (!end) return refuse(parse, "lacks the closing bracket: write [::1]:PORT");
   if (end[1] != ':') {
     return refuse(parse, "has no port behind the bracket: write %.*s:PORT", (int)(end - text) + 1,
                   text);
   }
-  if (memchr(text, ':', (size_t)(end - text)) == NULL) {
+  if (!memchr(text, ':', (size_t)(end - text))) {
     return refuse(parse, "has brackets around what is not IPv6: write HOST:PORT without them");
   }
-  if (set_host(parse, text + 1, (size_t)(end - text) - 1) != 0) {
-    return -1;
-  }
+  if (set_host(parse, text + 1, (size_t)(end - text) - 1) != 0) return -1;
   return parse_port(parse, end + 2);
 }
 
 /* "12345", ":12345", "HOST:12345", "[V6]:12345" */
 static int parse_host_port(const struct parse *parse, const char *text) {
-  if (*text == '\0') {
+  if (!*text) {
     return refuse(parse, "is empty: write PORT or HOST:PORT, for example 127.0.0.1:12345");
   }
-  if (is_number(text)) {
-    return use_default_host(parse) != 0 ? -1 : parse_port(parse, text);
-  }
-  if (*text == '[') {
-    return parse_bracketed(parse, text);
-  }
+  if (is_number(text)) return use_default_host(parse) != 0 ? -1 : parse_port(parse, text);
+  if (*text == '[') return parse_bracketed(parse, text);
   if (*text == '/') {
     return refuse(parse, "looks like a path: write unix:%.*s for a Unix socket", QUOTE_SIZE_MAX,
                   text);
   }
   const char *colon = strchr(text, ':');
-  if (colon == NULL) {
-    return refuse(parse, "has no port: write %.*s:PORT", QUOTE_SIZE_MAX, text);
-  }
-  if (strchr(colon + 1, ':') != NULL) {
+  if (!colon) return refuse(parse, "has no port: write %.*s:PORT", QUOTE_SIZE_MAX, text);
+  if (strchr(colon + 1, ':')) {
     return refuse(parse, "has several colons: write an IPv6 address as [::1]:PORT");
   }
   int rc = colon == text ? use_default_host(parse) : set_host(parse, text, (size_t)(colon - text));
@@ -153,9 +141,7 @@ static int parse_host_port(const struct parse *parse, const char *text) {
 
 static int parse_path(const struct parse *parse, const char *path) {
   size_t size = strlen(path);
-  if (size == 0) {
-    return refuse(parse, "has no path: write unix:///run/NAME.sock");
-  }
+  if (size == 0) return refuse(parse, "has no path: write unix:///run/NAME.sock");
   if (size >= ADDRESS_PATH_MAX) {
     return refuse(parse, "has a path of %zu bytes: the system takes %d, choose a shorter one", size,
                   ADDRESS_PATH_MAX - 1);
@@ -166,12 +152,10 @@ static int parse_path(const struct parse *parse, const char *path) {
 
 static int refuse_scheme(const struct parse *parse, size_t size) {
   char word[16];
-  (void)snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1),
-                 parse->text);
+  snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1),
+           parse->text);
   const char *nearest = text_nearest(word, scheme_names, SCHEME_COUNT);
-  if (nearest != NULL) {
-    return refuse(parse, "starts with \"%s://\": did you mean %s://?", word, nearest);
-  }
+  if (nearest) return refuse(parse, "starts with \"%s://\": did you mean %s://?", word, nearest);
   return refuse(parse, "starts with \"%s://\": write tcp://, udp://, tls:// or unix://", word);
 }
 
@@ -185,16 +169,14 @@ int address_parse(const char *text, const char *default_host, struct address *ou
     /* First: a relative path may hold "://" as well. */
     out->kind = ADDRESS_UNIX;
     rest = text + (strncmp(text + 5, "//", 2) == 0 ? 7 : 5);
-  } else if (separator != NULL) {
+  } else if (separator) {
     size_t size = (size_t)(separator - text);
     size_t kind = 0;
     while (kind < SCHEME_COUNT && (strlen(scheme_names[kind]) != size ||
                                    strncasecmp(text, scheme_names[kind], size) != 0)) {
       kind++;
     }
-    if (kind == SCHEME_COUNT) {
-      return refuse_scheme(&parse, size);
-    }
+    if (kind == SCHEME_COUNT) return refuse_scheme(&parse, size);
     out->kind = (enum address_kind)kind;
     rest = separator + 3;
   }
@@ -206,11 +188,11 @@ void address_format(const struct address *address, char *out, size_t size) {
   if (address->kind == ADDRESS_UNIX) {
     /* A relative path keeps the form without slashes: behind "//" it would read as a host. */
     const char *slashes = address->path[0] == '/' ? "//" : "";
-    (void)snprintf(out, size, "%s:%s%s", scheme, slashes, address->path);
+    snprintf(out, size, "%s:%s%s", scheme, slashes, address->path);
     return;
   }
-  const char *form = strchr(address->host, ':') != NULL ? "%s://[%s]:%u" : "%s://%s:%u";
-  (void)snprintf(out, size, form, scheme, address->host, (unsigned)address->port);
+  const char *form = strchr(address->host, ':') ? "%s://[%s]:%u" : "%s://%s:%u";
+  snprintf(out, size, form, scheme, address->host, (unsigned)address->port);
 }
 
 static void fill_unix(const struct address *address, struct sockaddr_storage *out,
@@ -230,16 +212,14 @@ int address_numeric(const struct address *address, struct sockaddr_storage *out,
     return 0;
   }
   char port[8];
-  (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+  snprintf(port, sizeof port, "%u", (unsigned)address->port);
   const struct addrinfo hints = {
       .ai_family = AF_UNSPEC,
       .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
       .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST,
   };
   struct addrinfo *list = NULL;
-  if (getaddrinfo(address->host, port, &hints, &list) != 0) {
-    return -1;
-  }
+  if (getaddrinfo(address->host, port, &hints, &list) != 0) return -1;
   memset(out, 0, sizeof *out);
   memcpy(out, list->ai_addr, list->ai_addrlen);
   *size = list->ai_addrlen;
@@ -266,7 +246,7 @@ static void format_unix(const struct sockaddr_un *sa, socklen_t size, char *out,
   }
   /* As address_format() has it: "unix:" and "//x" would read as "unix://" and "x". */
   const char *slashes = path_size > 1 && strncmp(sa->sun_path, "//", 2) == 0 ? "//" : "";
-  (void)snprintf(out, out_size, "unix:%s%.*s", slashes, (int)path_size, sa->sun_path);
+  snprintf(out, out_size, "unix:%s%.*s", slashes, (int)path_size, sa->sun_path);
 }
 
 void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size) {
@@ -280,10 +260,10 @@ void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out,
   int rc =
       getnameinfo(sa, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
   if (rc != 0) {
-    (void)snprintf(out, out_size, "unknown");
+    snprintf(out, out_size, "unknown");
     return;
   }
-  (void)snprintf(out, out_size, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+  snprintf(out, out_size, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 socklen_t address_size(const struct sockaddr *sa) {
@@ -301,13 +281,11 @@ int address_ip(const struct sockaddr *sa, char *out, size_t out_size) {
   } else if (sa->sa_family == AF_INET6) {
     ip = &((const struct sockaddr_in6 *)sa)->sin6_addr;
   }
-  return ip != NULL && inet_ntop(sa->sa_family, ip, out, (socklen_t)out_size) != NULL ? 0 : -1;
+  return ip && inet_ntop(sa->sa_family, ip, out, (socklen_t)out_size) ? 0 : -1;
 }
 
 int address_port(const struct sockaddr *sa) {
-  if (sa->sa_family == AF_INET) {
-    return ntohs(((const struct sockaddr_in *)sa)->sin_port);
-  }
+  if (sa->sa_family == AF_INET) return ntohs(((const struct sockaddr_in *)sa)->sin_port);
   return sa->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)sa)->sin6_port) : -1;
 }
 

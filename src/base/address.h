@@ -10,10 +10,12 @@
 
 /* Room for what address_format() and address_from_sockaddr() write, the final NUL included: an
  * abstract name of 107 bytes, each as \xNN. */
-#define ADDRESS_TEXT_MAX 448
+enum { ADDRESS_TEXT_MAX = 448 };
 /* Longest path of a Unix socket and longest host, each with its NUL: sun_path, and RFC 1035. */
-#define ADDRESS_PATH_MAX 108
-#define ADDRESS_HOST_MAX 256
+enum {
+  ADDRESS_PATH_MAX = 108,
+  ADDRESS_HOST_MAX = 256,
+};
 
 enum address_kind { ADDRESS_TCP, ADDRESS_UDP, ADDRESS_TLS, ADDRESS_UNIX };
 

@@ -7,47 +7,47 @@
 #include <unistd.h>
 
 /* Room for a path that is longer than a Unix socket's may be, so that it can be shown. */
-#define PATH_SIZE_MAX 512
+enum { PATH_SIZE_MAX = 512 };
 
 bool control_address_is_off(const char *text) {
-  return text != NULL && strcmp(text, "off") == 0;
+  return text && strcmp(text, "off") == 0;
 }
 
 static const char *variable(const char *name) {
   const char *value = getenv(name);
-  return value != NULL && *value != '\0' ? value : NULL;
+  return value && *value ? value : NULL;
 }
 
 static void write_default(char out[PATH_SIZE_MAX]) {
   const char *runtime = variable("RUNTIME_DIRECTORY");
   const char *user = variable("XDG_RUNTIME_DIR");
-  if (runtime != NULL) {
+  if (runtime) {
     /* systemd.exec(5): several directories are separated by colons. */
-    (void)snprintf(out, PATH_SIZE_MAX, "%.*s/control.sock", (int)strcspn(runtime, ":"), runtime);
-  } else if (user != NULL) {
-    (void)snprintf(out, PATH_SIZE_MAX, "%s/moonport.sock", user);
+    snprintf(out, PATH_SIZE_MAX, "%.*s/control.sock", (int)strcspn(runtime, ":"), runtime);
+  } else if (user) {
+    snprintf(out, PATH_SIZE_MAX, "%s/moonport.sock", user);
   } else {
-    (void)snprintf(out, PATH_SIZE_MAX, "/tmp/moonport-%lu.sock", (unsigned long)geteuid());
+    snprintf(out, PATH_SIZE_MAX, "/tmp/moonport-%lu.sock", (unsigned long)geteuid());
   }
 }
 
 int control_address_read(const char *text, struct control_address *out, char *error,
                          size_t error_size) {
   char fallback[PATH_SIZE_MAX];
-  if (text == NULL) {
+  if (!text) {
     write_default(fallback);
     text = fallback;
   }
   size_t length = strlen(text);
   if (length >= sizeof out->text) {
-    (void)snprintf(error, error_size,
-                   "a control socket's path is at most %zu bytes, and \"%.120s\" has %zu: name a "
-                   "shorter one with --control",
-                   sizeof out->text - 1, text, length);
+    snprintf(error, error_size,
+             "a control socket's path is at most %zu bytes, and \"%.120s\" has %zu: name a "
+             "shorter one with --control",
+             sizeof out->text - 1, text, length);
     return -1;
   }
   if (strcmp(text, "@") == 0) {
-    (void)snprintf(error, error_size, "\"@\" is followed by a name: write @moonport, or a path");
+    snprintf(error, error_size, "\"@\" is followed by a name: write @moonport, or a path");
     return -1;
   }
   *out = (struct control_address){.sockaddr.sun_family = AF_UNIX};

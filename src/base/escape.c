@@ -48,9 +48,7 @@ size_t escape_one(bool json, const char *text, size_t size, size_t *taken,
     return json ? escape_code_point(code_point, out) : escape_bytes(false, text, length, out);
   }
   size_t used = 0;
-  if (json && (code_point == '"' || code_point == '\\')) {
-    out[used++] = '\\';
-  }
+  if (json && (code_point == '"' || code_point == '\\')) out[used++] = '\\';
   memcpy(out + used, text, length);
   return used + length;
 }

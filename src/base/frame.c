@@ -7,9 +7,7 @@ static const char *length_fault(const struct frame_format *format) {
   if (format->length_size != 1 && format->length_size != 2 && format->length_size != 4) {
     return "length must be \"u8\", \"u16be\", \"u16le\", \"u32be\" or \"u32le\"";
   }
-  if (format->prefix_size > FRAME_PREFIX_BYTES_MAX) {
-    return "offset must be 0 to 28 bytes";
-  }
+  if (format->prefix_size > FRAME_PREFIX_BYTES_MAX) return "offset must be 0 to 28 bytes";
   if (format->header_counted > format->prefix_size + format->length_size) {
     return "includes_header must not count more bytes than stand before the message";
   }

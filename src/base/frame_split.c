@@ -118,9 +118,7 @@ static enum frame_result read_digits(const struct frame_format *format, const ch
     if (bytes[i] < '0' || bytes[i] > '9') {
       return malformed(out, "the netstring's length has something other than digits");
     }
-    if (i > 0 && value == 0) {
-      return malformed(out, "the netstring's length has a leading zero");
-    }
+    if (i > 0 && value == 0) return malformed(out, "the netstring's length has a leading zero");
     size_t digit = (size_t)(bytes[i] - '0');
     if (digit > max || value > (max - digit) / 10) {
       return too_long(out, 0, "the netstring's length is more than a message may have");

@@ -22,7 +22,7 @@ static bool meets_delimiter(const struct frame_format *format, const char *messa
   char seam[2 * FRAME_DELIMITER_BYTES_MAX];
   memcpy(seam, message + size - tail, tail);
   memcpy(seam + tail, format->delimiter, overlap);
-  return memmem(seam, tail + overlap, format->delimiter, format->delimiter_size) != NULL;
+  return memmem(seam, tail + overlap, format->delimiter, format->delimiter_size);
 }
 
 static const char *wrap_delimited(const struct frame_format *format, const char *message,

@@ -20,12 +20,10 @@ enum { CODE_OF_SIGNAL = 128 };
 static void pass_on_environment(pid_t parent) {
   static const char *const names[] = {"LISTEN_PID", "WATCHDOG_PID"}; /* sd_listen_fds(3) */
   char own[24];
-  (void)snprintf(own, sizeof own, "%ld", (long)getpid());
+  snprintf(own, sizeof own, "%ld", (long)getpid());
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     const char *value = getenv(names[i]);
-    if (value != NULL && strtol(value, NULL, 10) == (long)parent) {
-      (void)setenv(names[i], own, 1);
-    }
+    if (value && strtol(value, NULL, 10) == (long)parent) (void)setenv(names[i], own, 1);
   }
 }
 
@@ -50,9 +48,7 @@ __attribute__((noreturn)) static void run_reaper(pid_t server, const sigset_t *a
   for (;;) {
     siginfo_t info;
     int number = sigwaitinfo(all, &info);
-    if (number > 0 && is_for_server(&info)) {
-      (void)kill(server, number);
-    }
+    if (number > 0 && is_for_server(&info)) (void)kill(server, number);
     reap(server);
   }
 }
@@ -61,18 +57,12 @@ void init_be_reaper(void) {
   const pid_t self = getpid();
   sigset_t all;
   sigset_t before;
-  if (self != 1) {
-    return;
-  }
+  if (self != 1) return;
   (void)sigfillset(&all);
   /* Blocked before there is a child: none of its signals is lost. */
   (void)sigprocmask(SIG_SETMASK, &all, &before);
   pid_t child = fork();
-  if (child > 0) {
-    run_reaper(child, &all);
-  }
-  if (child == 0) {
-    pass_on_environment(self);
-  }
+  if (child > 0) run_reaper(child, &all);
+  if (child == 0) pass_on_environment(self);
   (void)sigprocmask(SIG_SETMASK, &before, NULL);
 }

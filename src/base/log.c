@@ -21,10 +21,10 @@
 
 /* Writes are no longer than a pipe takes in one piece, and end with a line where they can, so
  * that lines of several processes on one pipe do not cut each other. */
-#define WRITE_SIZE_MAX 4096
+enum { WRITE_SIZE_MAX = 4096 };
 
 /* How long a signal handler waits for a slow reader. */
-#define SIGNAL_WAIT_MS 100
+enum { SIGNAL_WAIT_MS = 100 };
 
 struct log {
   struct log_sink sink;
@@ -37,26 +37,23 @@ struct log {
   char queue[LOG_QUEUE_SIZE_MAX];
 };
 
-static bool wants_color(int fd) {
+static bool wants_colour(int fd) {
   const char *no_color = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
   const char *term = getenv("TERM");
-  return isatty(fd) && (no_color == NULL || *no_color == '\0') &&
-         (term == NULL || strcmp(term, "dumb") != 0);
+  return isatty(fd) && (!no_color || !*no_color) && (!term || strcmp(term, "dumb") != 0);
 }
 
 static long utc_offset_s(time_t at) {
   struct tm local;
-  return localtime_r(&at, &local) != NULL ? local.tm_gmtoff : 0;
+  return localtime_r(&at, &local) ? local.tm_gmtoff : 0;
 }
 
 struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   /* Not calloc: pages of the queue that are never used are never touched. */
   struct log *log = malloc(sizeof *log);
-  if (log == NULL) {
-    return NULL;
-  }
+  if (!log) return NULL;
   bool json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
-  log->style = (struct log_style){.json = json, .color = !json && wants_color(fd)};
+  log->style = (struct log_style){.json = json, .colour = !json && wants_colour(fd)};
   if (!json) log->style.utc_offset_s = utc_offset_s(time(NULL));
   log->busy = 0;
   log->level_min = level_min;
@@ -74,13 +71,9 @@ static size_t queued(const struct log *log) {
 /* How many of the first bytes to write at once: whole lines if one ends in reach. */
 static size_t next_write_size(const struct log *log) {
   size_t size = queued(log);
-  if (size <= WRITE_SIZE_MAX) {
-    return size;
-  }
+  if (size <= WRITE_SIZE_MAX) return size;
   for (size_t end = WRITE_SIZE_MAX; end > 0; end--) {
-    if (log->queue[log->head + end - 1] == '\n') {
-      return end;
-    }
+    if (log->queue[log->head + end - 1] == '\n') return end;
   }
   return WRITE_SIZE_MAX;
 }
@@ -89,12 +82,8 @@ static size_t next_write_size(const struct log *log) {
 static int drain(struct log *log) {
   while (queued(log) > 0) {
     ssize_t n = log_sink_write(&log->sink, log->queue + log->head, next_write_size(log));
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n < 0) {
-      return errno;
-    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
     log->head += (size_t)n;
   }
   log->head = 0;
@@ -108,9 +97,7 @@ static bool append(struct log *log, const struct log_record *record) {
   (void)clock_gettime(CLOCK_REALTIME, &now);
   if (!log->style.json) log->style.utc_offset_s = utc_offset_s(now.tv_sec);
   size_t size = log_render(&log->style, &now, record, line);
-  if (size > sizeof log->queue - queued(log)) {
-    return false;
-  }
+  if (size > sizeof log->queue - queued(log)) return false;
   if (size > sizeof log->queue - log->tail) {
     memmove(log->queue, log->queue + log->head, queued(log));
     log->tail -= log->head;
@@ -123,18 +110,14 @@ static bool append(struct log *log, const struct log_record *record) {
 
 /* After a gap: once half of the queue is free, says how long the gap was and ends it. */
 static void end_gap(struct log *log) {
-  if (log->dropped == 0 || queued(log) > sizeof log->queue / 2) {
-    return;
-  }
+  if (log->dropped == 0 || queued(log) > sizeof log->queue / 2) return;
   char message[128];
   int size = snprintf(message, sizeof message,
                       "%llu log records were dropped here: the reader of this log fell behind",
                       (unsigned long long)log->dropped);
   const struct log_record notice = {
       .level = LOG_WARN, .message = message, .message_size = (size_t)size};
-  if (append(log, &notice)) {
-    log->dropped = 0;
-  }
+  if (append(log, &notice)) log->dropped = 0;
 }
 
 /* As log_flush(), but tells the errno. */
@@ -156,17 +139,11 @@ bool log_enabled(const struct log *log, enum log_level level) {
 }
 
 void log_write(struct log *log, const struct log_record *record) {
-  if (!log_enabled(log, record->level)) {
-    return;
-  }
+  if (!log_enabled(log, record->level)) return;
   int saved_errno = errno;
   log->busy = 1;
-  if (queued(log) > 0 || log->dropped > 0) {
-    (void)flush(log);
-  }
-  if (log->dropped > 0 || !append(log, record)) {
-    log->dropped++;
-  }
+  if (queued(log) > 0 || log->dropped > 0) (void)flush(log);
+  if (log->dropped > 0 || !append(log, record)) log->dropped++;
   (void)drain(log);
   log->busy = 0;
   errno = saved_errno;
@@ -177,15 +154,11 @@ void log_write(struct log *log, const struct log_record *record) {
 void log_write_from_signal(struct log *log, const struct log_record *record) {
   char line[LOG_LINE_SIZE_MAX];
   struct timespec now;
-  if (!log_enabled(log, record->level)) {
-    return;
-  }
+  if (!log_enabled(log, record->level)) return;
   int saved_errno = errno;
   (void)clock_gettime(CLOCK_REALTIME, &now);
   size_t size = log_render(&log->style, &now, record, line);
-  if (!log->busy) {
-    (void)drain(log);
-  }
+  if (!log->busy) (void)drain(log);
   for (size_t sent = 0; sent < size;) {
     ssize_t n = log_sink_write(&log->sink, line + sent, size - sent);
     if (n > 0) {
@@ -198,18 +171,14 @@ void log_write_from_signal(struct log *log, const struct log_record *record) {
 }
 
 void log_printf(struct log *log, enum log_level level, const char *format, ...) {
-  if (!log_enabled(log, level)) {
-    return;
-  }
+  if (!log_enabled(log, level)) return;
   /* As long as a line, so that the renderer is who cuts and marks. */
   char message[LOG_LINE_SIZE_MAX + 1];
   va_list arguments;
   va_start(arguments, format);
   int size = vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  if (size < 0) {
-    return;
-  }
+  if (size < 0) return;
   const struct log_record record = {
       .level = level,
       .message = message,
@@ -225,16 +194,12 @@ static int64_t now_ms(void) {
 }
 
 void log_free(struct log *log) {
-  if (log == NULL) {
-    return;
-  }
+  if (!log) return;
   int64_t deadline = now_ms() + LOG_FREE_WAIT_MS_MAX;
   /* Only a slow reader is waited for: a full disk or a closed pipe will not change in a second. */
   while (flush(log) == EAGAIN) {
     int64_t left = deadline - now_ms();
-    if (left <= 0 || !log_sink_wait(&log->sink, (int)left)) {
-      break;
-    }
+    if (left <= 0 || !log_sink_wait(&log->sink, (int)left)) break;
   }
   log_sink_deinit(&log->sink);
   free(log);

@@ -28,9 +28,11 @@ struct log_record {
 
 /* Bounds. A record longer than a line is cut and says so; a record that finds the queue full is
  * dropped whole and counted, and the count is logged once there is room. */
-#define LOG_LINE_SIZE_MAX 8192
-#define LOG_QUEUE_SIZE_MAX (256 * 1024)
-#define LOG_FREE_WAIT_MS_MAX 1000
+enum {
+  LOG_LINE_SIZE_MAX = 8192,
+  LOG_QUEUE_SIZE_MAX = 256 * 1024,
+  LOG_FREE_WAIT_MS_MAX = 1000,
+};
 
 /* Logs what is at least `level_min` to `fd`, which stays the caller's. NULL: out of memory. */
 struct log *log_new(int fd, enum log_level level_min, enum log_format format);

@@ -13,14 +13,16 @@
 #define CUT_MARK " [cut]"
 
 /* Kept free behind every text, for the mark and all that still must follow: quotes, braces, keys. */
-#define RESERVE_SIZE 64
+enum { RESERVE_SIZE = 64 };
 /* A script's name takes no more of the line, and a message leaves this much to a traceback. */
-#define SCRIPT_SIZE_MAX 512
-#define TRACEBACK_SIZE_MIN 2048
+enum {
+  SCRIPT_SIZE_MAX = 512,
+  TRACEBACK_SIZE_MIN = 2048,
+};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
-static const char *const level_colors[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
-static const char color_off[] = "\033[0m";
+static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
+static const char colour_off[] = "\033[0m";
 
 struct line {
   char *out; /* LOG_LINE_SIZE_MAX bytes */
@@ -63,7 +65,7 @@ static size_t room(const struct line *line) {
 
 /* The same for a message, which leaves some of it to the traceback. */
 static size_t message_room(const struct line *line, const struct log_record *record) {
-  return room(line) - (record->traceback != NULL ? TRACEBACK_SIZE_MIN : 0);
+  return room(line) - (record->traceback ? TRACEBACK_SIZE_MIN : 0);
 }
 
 /* Milliseconds are always three digits, whatever clock filled in the nanoseconds. */
@@ -119,7 +121,7 @@ static void render_json(struct line *line, const struct timespec *now,
   put_string(line, "Z\",\"level\":\"");
   put_string(line, level_names[record->level]);
   put_string(line, "\"");
-  if (record->script != NULL) {
+  if (record->script) {
     put_string(line, ",\"script\":\"");
     (void)put_text(line, true, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, "\"");
@@ -131,7 +133,7 @@ static void render_json(struct line *line, const struct timespec *now,
   put_string(line, ",\"message\":\"");
   (void)put_text(line, true, record->message, record->message_size, message_room(line, record));
   put_string(line, "\"");
-  if (record->traceback != NULL) {
+  if (record->traceback) {
     put_string(line, ",\"traceback\":\"");
     (void)put_text(line, true, record->traceback, record->traceback_size, room(line));
     put_string(line, "\"");
@@ -145,15 +147,11 @@ static void put_text_head(struct line *line, const struct log_style *style,
   put_time(line, now, style->utc_offset_s, " ");
   put_string(line, " ");
   const char *level = level_names[record->level];
-  if (style->color) {
-    put_string(line, level_colors[record->level]);
-  }
+  if (style->colour) put_string(line, level_colours[record->level]);
   put_string(line, level);
-  if (style->color) {
-    put_string(line, color_off);
-  }
+  if (style->colour) put_string(line, colour_off);
   put(line, "      ", 6 - strlen(level));
-  if (record->script != NULL) {
+  if (record->script) {
     (void)put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, record->conn != 0 ? " " : ": ");
   }
@@ -168,18 +166,14 @@ static void put_text_head(struct line *line, const struct log_style *style,
 static void put_text_traceback(struct line *line, const char *text, size_t size) {
   while (size > 0) {
     const char *newline = memchr(text, '\n', size);
-    size_t row_size = newline != NULL ? (size_t)(newline - text) : size;
+    size_t row_size = newline ? (size_t)(newline - text) : size;
     size_t tabs = 0;
-    while (tabs < row_size && text[tabs] == '\t') {
-      tabs++;
-    }
+    while (tabs < row_size && text[tabs] == '\t') tabs++;
     if (tabs < row_size) {
       put_string(line, tabs > 0 ? "\n    " : "\n  ");
-      if (!put_text(line, false, text + tabs, row_size - tabs, room(line))) {
-        return;
-      }
+      if (!put_text(line, false, text + tabs, row_size - tabs, room(line))) return;
     }
-    row_size += newline != NULL ? 1 : 0;
+    row_size += newline ? 1 : 0;
     text += row_size;
     size -= row_size;
   }
@@ -189,9 +183,7 @@ static void render_text(struct line *line, const struct log_style *style,
                         const struct timespec *now, const struct log_record *record) {
   put_text_head(line, style, now, record);
   (void)put_text(line, false, record->message, record->message_size, message_room(line, record));
-  if (record->traceback != NULL) {
-    put_text_traceback(line, record->traceback, record->traceback_size);
-  }
+  if (record->traceback) put_text_traceback(line, record->traceback, record->traceback_size);
   put_string(line, "\n");
 }
 

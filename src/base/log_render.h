@@ -9,7 +9,7 @@
 /* How records look on one sink. */
 struct log_style {
   bool json;         /* one object a line; else text */
-  bool color;        /* text only: the level word is coloured */
+  bool colour;       /* text only: the level word is coloured */
   long utc_offset_s; /* text only: how far local time is ahead of UTC */
 };
 

@@ -15,45 +15,37 @@
 #include <unistd.h>
 
 /* A pipe that is ready takes this much at once (POSIX, write(2)). */
-#define SHARED_WRITE_SIZE_MAX PIPE_BUF
+enum { SHARED_WRITE_SIZE_MAX = PIPE_BUF };
 
 static int open_again(int fd) {
   char path[32];
-  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 void log_sink_init(struct log_sink *sink, int fd) {
   struct stat status;
   *sink = (struct log_sink){.kind = LOG_SINK_SHARED, .fd = fd};
-  if (fstat(fd, &status) != 0) {
-    return;
-  }
+  if (fstat(fd, &status) != 0) return;
   if (S_ISREG(status.st_mode)) {
     sink->kind = LOG_SINK_FILE;
   } else if (S_ISSOCK(status.st_mode)) {
     sink->kind = LOG_SINK_SOCKET;
   } else if (S_ISFIFO(status.st_mode) || isatty(fd)) {
     int own = open_again(fd);
-    if (own >= 0) {
-      *sink = (struct log_sink){.kind = LOG_SINK_OWN, .fd = own};
-    }
+    if (own >= 0) *sink = (struct log_sink){.kind = LOG_SINK_OWN, .fd = own};
   }
 }
 
 void log_sink_deinit(struct log_sink *sink) {
-  if (sink->kind == LOG_SINK_OWN) {
-    (void)close(sink->fd);
-  }
+  if (sink->kind == LOG_SINK_OWN) (void)close(sink->fd);
   sink->fd = -1;
 }
 
 static ssize_t write_shared(int fd, const char *bytes, size_t size) {
   struct pollfd ready = {.fd = fd, .events = POLLOUT};
   int count = poll(&ready, 1, 0);
-  if (count < 0) {
-    return -1;
-  }
+  if (count < 0) return -1;
   if (count == 0) {
     errno = EAGAIN;
     return -1;

@@ -10,11 +10,11 @@
 #include <string.h>
 
 /* Names that a misspelt option is compared with. */
-#define KNOWN_MAX 64
+enum { KNOWN_MAX = 64 };
 /* Room for "MOONPORT_LOG_LEVEL" or "--log-level" in a message. */
-#define SOURCE_SIZE_MAX 64
+enum { SOURCE_SIZE_MAX = 64 };
 /* How much of a wrong value a message repeats. */
-#define QUOTE_SIZE_MAX 120
+enum { QUOTE_SIZE_MAX = 120 };
 
 struct value {
   bool given;         /* on the command line: the environment no longer counts */
@@ -37,7 +37,7 @@ struct report {
 };
 
 static bool is_word(const char *text, const char *const *words, int *out_index) {
-  for (int i = 0; words[i] != NULL; i++) {
+  for (int i = 0; words[i]; i++) {
     if (strcmp(text, words[i]) == 0) {
       *out_index = i;
       return true;
@@ -49,9 +49,7 @@ static bool is_word(const char *text, const char *const *words, int *out_index) 
 static bool parse_flag(const char *text, int64_t *out) {
   static const char *const words[] = {"0", "1", "no", "yes", "false", "true", "off", "on", NULL};
   int index = 0;
-  if (!is_word(text, words, &index)) {
-    return false;
-  }
+  if (!is_word(text, words, &index)) return false;
   *out = index % 2;
   return true;
 }
@@ -59,12 +57,10 @@ static bool parse_flag(const char *text, int64_t *out) {
 static bool parse_int(const struct option_row *row, const char *text, int64_t *out) {
   char *end = NULL;
   /* strtoll() would skip spaces and take a plus sign. */
-  if ((*text < '0' || *text > '9') && *text != '-') {
-    return false;
-  }
+  if ((*text < '0' || *text > '9') && *text != '-') return false;
   errno = 0;
   long long number = strtoll(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || number < row->min || number > row->max) {
+  if (errno != 0 || end == text || *end || number < row->min || number > row->max) {
     return false;
   }
   *out = number;
@@ -73,9 +69,7 @@ static bool parse_int(const struct option_row *row, const char *text, int64_t *o
 
 static bool parse_choice(const struct option_row *row, const char *text, int64_t *out) {
   int index = 0;
-  if (!is_word(text, row->choices, &index)) {
-    return false;
-  }
+  if (!is_word(text, row->choices, &index)) return false;
   *out = index;
   return true;
 }
@@ -83,9 +77,7 @@ static bool parse_choice(const struct option_row *row, const char *text, int64_t
 static int parse_size(const char *text, int64_t *out) {
   size_t bytes;
   int rc = text_parse_size(text, &bytes);
-  if (rc != 0 || bytes > INT64_MAX) {
-    return rc != 0 ? rc : TEXT_TOO_LARGE;
-  }
+  if (rc != 0 || bytes > INT64_MAX) return rc != 0 ? rc : TEXT_TOO_LARGE;
   *out = (int64_t)bytes;
   return 0;
 }
@@ -93,10 +85,8 @@ static int parse_size(const char *text, int64_t *out) {
 /* Adds `text` to a list. */
 static bool append(struct value *value, const char *text) {
   char *joined = NULL;
-  const char *glue = value->joined != NULL ? "," : "";
-  if (asprintf(&joined, "%s%s%s", value->joined != NULL ? value->joined : "", glue, text) < 0) {
-    return false;
-  }
+  const char *glue = value->joined ? "," : "";
+  if (asprintf(&joined, "%s%s%s", value->joined ? value->joined : "", glue, text) < 0) return false;
   free(value->joined);
   value->string = value->joined = joined;
   return true;
@@ -113,29 +103,27 @@ static bool value_parse(struct value *value, const struct option_row *row, const
     case OPTION_LIST: return append(value, text);
     case OPTION_STRING: break;
   }
-  if (*text == '\0') {
-    return false;
-  }
+  if (!*text) return false;
   value->string = text;
   return true;
 }
 
 void option_describe(const struct option_row *row, char *out, size_t size) {
   switch (row->kind) {
-    case OPTION_FLAG: (void)snprintf(out, size, "1 or 0"); return;
+    case OPTION_FLAG: snprintf(out, size, "1 or 0"); return;
     case OPTION_LIST:
-    case OPTION_STRING: (void)snprintf(out, size, "some %s", row->argument); return;
-    case OPTION_SECONDS: (void)snprintf(out, size, "seconds, as in 10, 0.5, 150ms or 5m"); return;
-    case OPTION_SIZE: (void)snprintf(out, size, "bytes, as in 512, 64K, 256M or 1G"); return;
+    case OPTION_STRING: snprintf(out, size, "some %s", row->argument); return;
+    case OPTION_SECONDS: snprintf(out, size, "seconds, as in 10, 0.5, 150ms or 5m"); return;
+    case OPTION_SIZE: snprintf(out, size, "bytes, as in 512, 64K, 256M or 1G"); return;
     case OPTION_INT:
-      (void)snprintf(out, size, "a whole number from %lld to %lld", (long long)row->min,
-                     (long long)row->max);
+      snprintf(out, size, "a whole number from %lld to %lld", (long long)row->min,
+               (long long)row->max);
       return;
     case OPTION_CHOICE: break;
   }
   size_t used = 0;
-  for (size_t i = 0; row->choices[i] != NULL && used < size; i++) {
-    const char *glue = i == 0 ? "" : row->choices[i + 1] != NULL ? ", " : " or ";
+  for (size_t i = 0; row->choices[i] && used < size; i++) {
+    const char *glue = i == 0 ? "" : row->choices[i + 1] ? ", " : " or ";
     used += (size_t)snprintf(out + used, size - used, "%s%s", glue, row->choices[i]);
   }
 }
@@ -144,11 +132,11 @@ void option_describe(const struct option_row *row, char *out, size_t size) {
 static bool describe_most(const struct option_row *row, const char *text, char *out, size_t size) {
   int64_t number;
   if (row->kind == OPTION_SECONDS && text_parse_seconds(text, &number) == TEXT_TOO_LARGE) {
-    (void)snprintf(out, size, "at most %lldh", (long long)(TEXT_TIME_MS_MAX / 3600000));
+    snprintf(out, size, "at most %lldh", (long long)(TEXT_TIME_MS_MAX / 3600000));
     return true;
   }
   if (row->kind == OPTION_SIZE && parse_size(text, &number) == TEXT_TOO_LARGE) {
-    (void)snprintf(out, size, "at most %lldG", (long long)(INT64_MAX >> 30));
+    snprintf(out, size, "at most %lldG", (long long)(INT64_MAX >> 30));
     return true;
   }
   return false;
@@ -158,23 +146,19 @@ static int refuse_value(const struct option_row *row, const char *source, const 
                         const struct report *report) {
   char accepted[OPTION_DESCRIPTION_SIZE_MAX];
   bool too_large = describe_most(row, text, accepted, sizeof accepted);
-  if (!too_large) {
-    option_describe(row, accepted, sizeof accepted);
-  }
-  (void)snprintf(report->text, report->size, "%s does not take \"%.*s\"%s: write %s", source,
-                 QUOTE_SIZE_MAX, text, too_large ? ", which is too large" : "", accepted);
+  if (!too_large) option_describe(row, accepted, sizeof accepted);
+  snprintf(report->text, report->size, "%s does not take \"%.*s\"%s: write %s", source,
+           QUOTE_SIZE_MAX, text, too_large ? ", which is too large" : "", accepted);
   return -1;
 }
 
 struct options *options_new(const struct option_table *table) {
   struct options *options = calloc(1, sizeof *options + table->count * sizeof options->values[0]);
-  if (options == NULL) {
-    return NULL;
-  }
+  if (!options) return NULL;
   options->table = table;
   for (size_t i = 0; i < table->count; i++) {
     const struct option_row *row = &table->rows[i];
-    bool parsed = row->fallback == NULL || value_parse(&options->values[i], row, row->fallback);
+    bool parsed = !row->fallback || value_parse(&options->values[i], row, row->fallback);
     assert(parsed && "a default in the table is not one that its row accepts");
     (void)parsed;
   }
@@ -182,12 +166,8 @@ struct options *options_new(const struct option_table *table) {
 }
 
 void options_free(struct options *options) {
-  if (options == NULL) {
-    return;
-  }
-  for (size_t i = 0; i < options->table->count; i++) {
-    free(options->values[i].joined);
-  }
+  if (!options) return;
+  for (size_t i = 0; i < options->table->count; i++) free(options->values[i].joined);
   free(options->paths);
   free(options);
 }
@@ -213,12 +193,12 @@ static int store(struct options *options, size_t index, const char *source, cons
 static int read_value(struct options *options, size_t index, const char *source,
                       const char *attached, struct cursor *cursor, const struct report *report) {
   const struct option_row *row = &options->table->rows[index];
-  if (attached == NULL && cursor->next == cursor->count) {
-    (void)snprintf(report->text, report->size, "%s needs a value: write %s %s", source, source,
-                   row->argument);
+  if (!attached && cursor->next == cursor->count) {
+    snprintf(report->text, report->size, "%s needs a value: write %s %s", source, source,
+             row->argument);
     return -1;
   }
-  const char *text = attached != NULL ? attached : cursor->words[cursor->next++];
+  const char *text = attached ? attached : cursor->words[cursor->next++];
   return store(options, index, source, text, report);
 }
 
@@ -231,28 +211,23 @@ static int refuse_name(const struct option_table *table, const char *name, size_
   const char *known[KNOWN_MAX];
   size_t count = 0;
   char word[SOURCE_SIZE_MAX];
-  (void)snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1),
-                 name);
+  snprintf(word, sizeof word, "%.*s", (int)(size < sizeof word ? size : sizeof word - 1), name);
   for (size_t i = 0; i < table->count && count < KNOWN_MAX; i++) {
     const struct option_row *row = &table->rows[i];
-    if (row->name != NULL && applies(table, row)) {
-      known[count++] = row->name;
-    }
+    if (row->name && applies(table, row)) known[count++] = row->name;
   }
   const char *nearest = text_nearest(word, known, count);
-  if (nearest != NULL) {
-    (void)snprintf(report->text, report->size, "unknown option --%s: did you mean --%s?", word,
-                   nearest);
+  if (nearest) {
+    snprintf(report->text, report->size, "unknown option --%s: did you mean --%s?", word, nearest);
   } else {
-    (void)snprintf(report->text, report->size, "unknown option --%s", word);
+    snprintf(report->text, report->size, "unknown option --%s", word);
   }
   return -1;
 }
 
 static int refuse_elsewhere(const struct option_table *table, const char *source,
                             const struct report *report) {
-  (void)snprintf(report->text, report->size, "%s is not an option of %s", source,
-                 table->command_name);
+  snprintf(report->text, report->size, "%s is not an option of %s", source, table->command_name);
   return -1;
 }
 
@@ -263,25 +238,19 @@ static int read_long(struct options *options, const char *word, struct cursor *c
   size_t size = strcspn(word, "=");
   size_t index = 0;
   while (index < table->count &&
-         (table->rows[index].name == NULL || strlen(table->rows[index].name) != size ||
+         (!table->rows[index].name || strlen(table->rows[index].name) != size ||
           strncmp(word, table->rows[index].name, size) != 0)) {
     index++;
   }
-  if (index == table->count) {
-    return refuse_name(table, word, size, report);
-  }
+  if (index == table->count) return refuse_name(table, word, size, report);
   const struct option_row *row = &table->rows[index];
   char source[SOURCE_SIZE_MAX];
-  (void)snprintf(source, sizeof source, "--%s", row->name);
-  if (!applies(table, row)) {
-    return refuse_elsewhere(table, source, report);
-  }
+  snprintf(source, sizeof source, "--%s", row->name);
+  if (!applies(table, row)) return refuse_elsewhere(table, source, report);
   const char *attached = word[size] == '=' ? word + size + 1 : NULL;
-  if (row->kind != OPTION_FLAG) {
-    return read_value(options, index, source, attached, cursor, report);
-  }
-  if (attached != NULL) {
-    (void)snprintf(report->text, report->size, "%s takes no value: write %s alone", source, source);
+  if (row->kind != OPTION_FLAG) return read_value(options, index, source, attached, cursor, report);
+  if (attached) {
+    snprintf(report->text, report->size, "%s takes no value: write %s alone", source, source);
     return -1;
   }
   return store(options, index, source, "1", report);
@@ -291,26 +260,20 @@ static int read_long(struct options *options, const char *word, struct cursor *c
 static int read_short(struct options *options, const char *letters, struct cursor *cursor,
                       const struct report *report) {
   const struct option_table *table = options->table;
-  for (; *letters != '\0'; letters++) {
+  for (; *letters; letters++) {
     const char source[] = {'-', *letters, '\0'};
     size_t index = 0;
-    while (index < table->count && table->rows[index].letter != *letters) {
-      index++;
-    }
+    while (index < table->count && table->rows[index].letter != *letters) index++;
     if (index == table->count) {
-      (void)snprintf(report->text, report->size, "unknown option %s", source);
+      snprintf(report->text, report->size, "unknown option %s", source);
       return -1;
     }
-    if (!applies(table, &table->rows[index])) {
-      return refuse_elsewhere(table, source, report);
-    }
+    if (!applies(table, &table->rows[index])) return refuse_elsewhere(table, source, report);
     if (table->rows[index].kind != OPTION_FLAG) {
       const char *attached = letters[1] != '\0' ? letters + 1 : NULL;
       return read_value(options, index, source, attached, cursor, report);
     }
-    if (store(options, index, source, "1", report) != 0) {
-      return -1;
-    }
+    if (store(options, index, source, "1", report) != 0) return -1;
   }
   return 0;
 }
@@ -320,10 +283,10 @@ int options_read_arguments(struct options *options, int count, char *const *argu
   const struct report report = {error, error_size};
   struct cursor cursor = {count, arguments, 0};
   bool options_ended = false;
-  assert(options->paths == NULL);
+  assert(!options->paths);
   options->paths = calloc((size_t)count + 1, sizeof *options->paths);
-  if (options->paths == NULL) {
-    (void)snprintf(error, error_size, "out of memory");
+  if (!options->paths) {
+    snprintf(error, error_size, "out of memory");
     return -2;
   }
   while (cursor.next < cursor.count) {
@@ -339,9 +302,7 @@ int options_read_arguments(struct options *options, int count, char *const *argu
     } else {
       rc = read_short(options, word + 1, &cursor, &report);
     }
-    if (rc != 0) {
-      return rc;
-    }
+    if (rc != 0) return rc;
   }
   return 0;
 }
@@ -350,13 +311,9 @@ int options_read_environment(struct options *options, char *error, size_t error_
   const struct report report = {error, error_size};
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
-    if (row->env == NULL || !applies(options->table, row) || options->values[i].given) {
-      continue;
-    }
+    if (!row->env || !applies(options->table, row) || options->values[i].given) continue;
     const char *text = getenv(row->env);
-    if (text == NULL || *text == '\0') {
-      continue;
-    }
+    if (!text || !*text) continue;
     if (!value_parse(&options->values[i], row, text)) {
       return refuse_value(row, row->env, text, &report);
     }
@@ -368,12 +325,10 @@ int options_read_environment(struct options *options, char *error, size_t error_
 static const struct value *find(const struct options *options, const char *name, unsigned kinds) {
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
-    const char *row_name = row->name != NULL ? row->name : row->env;
-    if ((kinds & 1u << row->kind) && strcmp(row_name, name) == 0) {
-      return &options->values[i];
-    }
+    const char *row_name = row->name ? row->name : row->env;
+    if ((kinds & 1u << row->kind) && strcmp(row_name, name) == 0) return &options->values[i];
   }
-  (void)fprintf(stderr, "the option table has no row \"%s\" of that kind\n", name);
+  fprintf(stderr, "the option table has no row \"%s\" of that kind\n", name);
   abort();
 }
 

@@ -34,7 +34,7 @@ struct option_row {
 };
 
 /* Writes what a row accepts: "debug, info, warn or error"; always terminated. */
-#define OPTION_DESCRIPTION_SIZE_MAX 160
+enum { OPTION_DESCRIPTION_SIZE_MAX = 160 };
 void option_describe(const struct option_row *row, char *out, size_t size);
 
 /* The rows, and for whom they are read this time. */

@@ -67,10 +67,9 @@ int stack_call(int (*body)(void *argument), void *argument) {
   if (raise_limit()) return body(argument);
   int rc = run_in_thread(&call);
   if (rc == 0) return call.result;
-  (void)fprintf(
-      stderr,
-      "moonport: the stack is limited to less than 1 MiB (ulimit -s), and no other can be "
-      "had (%s): a script that recurses deeply may end the process\n",
-      strerror(rc));
+  fprintf(stderr,
+          "moonport: the stack is limited to less than 1 MiB (ulimit -s), and no other can be "
+          "had (%s): a script that recurses deeply may end the process\n",
+          strerror(rc));
   return body(argument);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Longer words are compared with nothing: no name of ours comes near. */
-#define WORD_SIZE_MAX 64
+enum { WORD_SIZE_MAX = 64 };
 
 static bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -27,9 +27,7 @@ static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
     fits = fits && value <= (max - digit) / 10;
     value = value * 10 + digit;
   }
-  if (c == *cursor) {
-    return -1;
-  }
+  if (c == *cursor) return -1;
   *cursor = c;
   *out = value;
   return fits ? 0 : TEXT_TOO_LARGE;
@@ -38,9 +36,7 @@ static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
 int text_parse_size(const char *text, size_t *out) {
   uint64_t value = 0;
   int rc = read_digits(&text, SIZE_MAX, &value);
-  if (rc == -1) {
-    return -1;
-  }
+  if (rc == -1) return -1;
   unsigned shift = 0;
   switch (to_lower(*text)) {
     case '\0': break;
@@ -49,12 +45,8 @@ int text_parse_size(const char *text, size_t *out) {
     case 'g': shift = 30; break;
     default: return -1;
   }
-  if (shift != 0 && text[1] != '\0') {
-    return -1;
-  }
-  if (rc != 0 || value > ((uint64_t)SIZE_MAX >> shift)) {
-    return TEXT_TOO_LARGE;
-  }
+  if (shift != 0 && text[1] != '\0') return -1;
+  if (rc != 0 || value > ((uint64_t)SIZE_MAX >> shift)) return TEXT_TOO_LARGE;
   *out = (size_t)(value << shift);
   return 0;
 }
@@ -67,13 +59,9 @@ static int read_fraction(const char **cursor, uint64_t *out_nano) {
   uint64_t unit = 100000000;
   bool rest = false;
   *out_nano = 0;
-  if (*c != '.') {
-    return 0;
-  }
+  if (*c != '.') return 0;
   c++;
-  if (!is_digit(*c)) {
-    return -1;
-  }
+  if (!is_digit(*c)) return -1;
   for (; is_digit(*c); c++) {
     nano += (uint64_t)(*c - '0') * unit;
     rest = rest || (unit == 0 && *c != '0');
@@ -91,9 +79,7 @@ static uint64_t unit_ms(const char *unit) {
     uint64_t ms;
   } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"h", 3600000}};
   for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-    if (strcmp(unit, units[i].name) == 0) {
-      return units[i].ms;
-    }
+    if (strcmp(unit, units[i].name) == 0) return units[i].ms;
   }
   return 0;
 }
@@ -103,20 +89,12 @@ int text_parse_seconds(const char *text, int64_t *out_ms) {
   uint64_t whole = 0;
   uint64_t nano = 0;
   int rc = read_digits(&text, TEXT_TIME_MS_MAX, &whole);
-  if (rc == -1 || read_fraction(&text, &nano) != 0) {
-    return -1;
-  }
+  if (rc == -1 || read_fraction(&text, &nano) != 0) return -1;
   uint64_t unit = unit_ms(text);
-  if (unit == 0) {
-    return -1;
-  }
-  if (rc != 0 || whole > (uint64_t)TEXT_TIME_MS_MAX / unit) {
-    return TEXT_TOO_LARGE;
-  }
+  if (unit == 0) return -1;
+  if (rc != 0 || whole > (uint64_t)TEXT_TIME_MS_MAX / unit) return TEXT_TOO_LARGE;
   uint64_t ms = whole * unit + (nano * unit + nano_max - 1) / nano_max;
-  if (ms > (uint64_t)TEXT_TIME_MS_MAX) {
-    return TEXT_TOO_LARGE;
-  }
+  if (ms > (uint64_t)TEXT_TIME_MS_MAX) return TEXT_TOO_LARGE;
   *out_ms = (int64_t)ms;
   return 0;
 }
@@ -158,24 +136,18 @@ static size_t edit_distance(const char *a, size_t a_size, const char *b, size_t 
 
 const char *text_nearest(const char *word, const char *const *known, size_t count) {
   size_t size = strlen(word);
-  if (size == 0 || size > WORD_SIZE_MAX) {
-    return NULL;
-  }
+  if (size == 0 || size > WORD_SIZE_MAX) return NULL;
   size_t limit = size / 3 > 1 ? size / 3 : 1;
   const char *best = NULL;
   for (size_t i = 0; i < count; i++) {
     size_t known_size = strlen(known[i]);
-    if (known_size > WORD_SIZE_MAX) {
-      continue;
-    }
+    if (known_size > WORD_SIZE_MAX) continue;
     size_t distance = edit_distance(word, size, known[i], known_size);
     /* A word that shares no letter with the other is not near, however short both are. */
     bool alike = distance < size || distance < known_size;
     if (distance <= limit && alike) {
       best = known[i];
-      if (distance == 0) {
-        break;
-      }
+      if (distance == 0) break;
       limit = distance - 1;
     }
   }
@@ -186,31 +158,28 @@ void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]) {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   size_t unit = 0;
   if (bytes < 1024) {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%u", (unsigned)bytes);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%u", (unsigned)bytes);
     return;
   }
   double value = (double)bytes / 1024;
   /* What would be rounded to 1024 of a unit is 1 of the next. */
-  for (; value >= 1023.5 && unit + 1 < sizeof units / sizeof units[0]; unit++) {
-    value /= 1024;
-  }
-  (void)snprintf(out, TEXT_UNITS_SIZE_MAX, value < 9.95 ? "%.1f %s" : "%.0f %s", value,
-                 units[unit]);
+  for (; value >= 1023.5 && unit + 1 < sizeof units / sizeof units[0]; unit++) value /= 1024;
+  snprintf(out, TEXT_UNITS_SIZE_MAX, value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
 void text_format_seconds(double seconds, char out[TEXT_UNITS_SIZE_MAX]) {
   if (seconds < 9.95) {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%.1f s", seconds);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%.1f s", seconds);
     return;
   }
   const unsigned long long whole = (unsigned long long)(seconds + 0.5);
   if (whole < 60) {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu s", whole);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu s", whole);
   } else if (whole < 3600) {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu min %llu s", whole / 60, whole % 60);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu min %llu s", whole / 60, whole % 60);
   } else if (whole < 86400) {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu h %llu min", whole / 3600, whole / 60 % 60);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu h %llu min", whole / 3600, whole / 60 % 60);
   } else {
-    (void)snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu d %llu h", whole / 86400, whole / 3600 % 24);
+    snprintf(out, TEXT_UNITS_SIZE_MAX, "%llu d %llu h", whole / 86400, whole / 3600 % 24);
   }
 }

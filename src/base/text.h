@@ -22,7 +22,7 @@ int text_parse_size(const char *text, size_t *out);
 int text_parse_seconds(const char *text, int64_t *out_ms);
 
 /* Room for what the next two write. */
-#define TEXT_UNITS_SIZE_MAX 32
+enum { TEXT_UNITS_SIZE_MAX = 32 };
 /* Writes "0", "512", "1.5 KiB", "23 MiB": bytes, for people. */
 void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]);
 /* Writes "0.4 s", "12 s", "3 min 5 s", "2 h 7 min", "9 d 4 h": seconds, for people. */

@@ -6,21 +6,15 @@ size_t utf8_decode(const char *bytes, size_t size, uint32_t *out) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   unsigned char lead = (unsigned char)bytes[0];
   size_t length = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length == 0 || length > size || lead > 0xf4) {
-    return 0;
-  }
+  if (length == 0 || length > size || lead > 0xf4) return 0;
   uint32_t code_point = length == 1 ? lead : lead & (0x7fu >> length);
   for (size_t i = 1; i < length; i++) {
     unsigned char byte = (unsigned char)bytes[i];
-    if ((byte & 0xc0) != 0x80) {
-      return 0;
-    }
+    if ((byte & 0xc0) != 0x80) return 0;
     code_point = code_point << 6 | (byte & 0x3f);
   }
   bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
-  if (code_point < least[length] || surrogate || code_point > 0x10ffff) {
-    return 0;
-  }
+  if (code_point < least[length] || surrogate || code_point > 0x10ffff) return 0;
   *out = code_point;
   return length;
 }
@@ -36,9 +30,7 @@ bool utf8_is_shown(uint32_t code_point) {
       {0x2066, 0x2069}, /* direction isolates */
   };
   for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
-    if (code_point >= hidden[i].first && code_point <= hidden[i].last) {
-      return false;
-    }
+    if (code_point >= hidden[i].first && code_point <= hidden[i].last) return false;
   }
   return true;
 }

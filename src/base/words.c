@@ -21,32 +21,24 @@ static bool is_blank(char c) {
 }
 
 static int hex_value(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
+  if (c >= '0' && c <= '9') return c - '0';
   c = (char)(c | 0x20); /* to lower case */
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Behind a backslash. NULL, or what is wrong. */
 static const char *read_escape(struct cutter *cutter) {
-  if (cutter->next == cutter->end) {
-    return "a backslash ends the line";
-  }
+  if (cutter->next == cutter->end) return "a backslash ends the line";
   char letter = *cutter->next++;
   const char *known = letter != '\0' ? strchr(escape_letters, letter) : NULL;
-  if (known != NULL) {
+  if (known) {
     *cutter->out++ = escape_bytes[known - escape_letters];
     return NULL;
   }
-  if (letter != 'x') {
-    return "inside quotes a backslash is followed by n, r, t, \", \\ or xHH";
-  }
+  if (letter != 'x') return "inside quotes a backslash is followed by n, r, t, \", \\ or xHH";
   int high = cutter->next < cutter->end ? hex_value(cutter->next[0]) : -1;
   int low = cutter->next + 1 < cutter->end ? hex_value(cutter->next[1]) : -1;
-  if (high < 0 || low < 0) {
-    return "\\x is followed by two hexadecimal digits";
-  }
+  if (high < 0 || low < 0) return "\\x is followed by two hexadecimal digits";
   cutter->next += 2;
   *cutter->out++ = (char)(high * 16 + low);
   return NULL;
@@ -56,17 +48,13 @@ static const char *read_escape(struct cutter *cutter) {
 static const char *read_quoted(struct cutter *cutter) {
   while (cutter->next < cutter->end) {
     char c = *cutter->next++;
-    if (c == '"') {
-      return NULL;
-    }
+    if (c == '"') return NULL;
     if (c != '\\') {
       *cutter->out++ = c;
       continue;
     }
     const char *fault = read_escape(cutter);
-    if (fault != NULL) {
-      return fault;
-    }
+    if (fault) return fault;
   }
   return "a quote is not closed: write \" at its end";
 }
@@ -75,23 +63,19 @@ static const char *read_quoted(struct cutter *cutter) {
 static const char *read_word(struct cutter *cutter) {
   while (cutter->next < cutter->end) {
     char c = *cutter->next++;
-    if (is_blank(c)) {
-      return NULL;
-    }
+    if (is_blank(c)) return NULL;
     if (c != '"') {
       *cutter->out++ = c;
       continue;
     }
     const char *fault = read_quoted(cutter);
-    if (fault != NULL) {
-      return fault;
-    }
+    if (fault) return fault;
   }
   return NULL;
 }
 
 static int refuse(char *error, size_t error_size, const char *fault) {
-  (void)snprintf(error, error_size, "%s", fault);
+  snprintf(error, error_size, "%s", fault);
   return -1;
 }
 
@@ -100,21 +84,13 @@ int words_split(char *line, size_t size, struct word *words, size_t max, char *e
   struct cutter cutter = {.next = line, .end = line + size};
   size_t count = 0;
   for (;;) {
-    while (cutter.next < cutter.end && is_blank(*cutter.next)) {
-      cutter.next++;
-    }
-    if (cutter.next == cutter.end) {
-      return (int)count;
-    }
-    if (count == max) {
-      return refuse(error, error_size, "there are too many words");
-    }
+    while (cutter.next < cutter.end && is_blank(*cutter.next)) cutter.next++;
+    if (cutter.next == cutter.end) return (int)count;
+    if (count == max) return refuse(error, error_size, "there are too many words");
     char *start = line + (cutter.next - line);
     cutter.out = start;
     const char *fault = read_word(&cutter);
-    if (fault != NULL) {
-      return refuse(error, error_size, fault);
-    }
+    if (fault) return refuse(error, error_size, fault);
     words[count++] = (struct word){.text = start, .size = (size_t)(cutter.out - start)};
     *cutter.out = '\0'; /* on the blank that ended it, a quote, or the byte behind the line */
   }
@@ -126,7 +102,7 @@ size_t words_quote(const char *bytes, size_t size, char *out) {
   for (size_t i = 0; i < size; i++) {
     const unsigned char c = (unsigned char)bytes[i];
     const char *known = c != '\0' ? strchr(escape_bytes, c) : NULL;
-    if (known != NULL) {
+    if (known) {
       *next++ = '\\';
       *next++ = escape_letters[known - escape_bytes];
     } else if (c < ' ' || c > '~') {

@@ -79,8 +79,8 @@ UNTRACED static size_t count_bytes(const char *text, size_t size, char byte) {
 /* A line, and one for each of the traceback, indented: nothing in it can look like a record. */
 UNTRACED static void check_plain(const struct log_style *style, const struct log_record *record,
                                  const char *line, size_t size) {
-  MUST(expect_shown(line, size, style->color ? "\n\033" : "\n"));
-  MUST(count_bytes(line, size, '\033') == (style->color ? 2 : 0));
+  MUST(expect_shown(line, size, style->colour ? "\n\033" : "\n"));
+  MUST(count_bytes(line, size, '\033') == (style->colour ? 2 : 0));
   size_t rows = count_bytes(line, size, '\n');
   size_t rows_max = 1;
   if (record->traceback) {
@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *head = take_line(&data, &size);
   char *script = take_line(&data, &size);
   char *rest = copy_text((const char *)data, size);
-  const struct log_style style = {.json = *head == 'j', .color = *head == 'c'};
+  const struct log_style style = {.json = *head == 'j', .colour = *head == 'c'};
   const struct timespec now = {.tv_sec = 1764000000, .tv_nsec = 123456789};
   struct log_record record = {.script = *script ? script : NULL};
   if (*head && head[1]) {

@@ -77,7 +77,7 @@ static void indents_a_traceback(void) {
 }
 
 static void colours_only_the_level(void) {
-  const struct log_style style = {.color = true};
+  const struct log_style style = {.colour = true};
   struct log_record record = RECORD("\033[31mred");
   CHECK_TEXT(render(&style, &record),
              "2026-11-22 12:00:01.123 \033[32minfo\033[0m  \\x1b[31mred\n");
