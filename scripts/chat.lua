@@ -1,20 +1,23 @@
 -- chat.lua — a chat room: each line goes to all the others, with the name of who wrote it.
--- Shows: broadcast; fields of one's own in conn; lines, which the network cuts anywhere.
+-- Shows: broadcast; fields of one's own in conn; a frame, for the network cuts lines anywhere.
 -- Try it:  moonport scripts/chat.lua        and in two other terminals
 --          nc 127.0.0.1 7000            then type: /nick ada, /who, hello, /quit
 
 local server = require "moonport.server"
-local read_lines = require "chat.lines" -- chat/lines.lua, beside this file
+
+-- Nothing that one writes may move the cursor or change the colours on another's terminal.
+local function harmless(text)
+  local plain = utf8.len(text) and text or text:gsub("[\x80-\xff]", "?")
+  return (plain:gsub("%c", ""):gsub("\xc2[\x80-\x9f]", ""))
+end
 
 local function is_taken(nick)
   for _, other in ipairs(server.connections()) do
     if (other.nick or ""):lower() == nick:lower() then return true end
   end
-  return false
 end
 
 local commands = {}
-
 function commands.nick(conn, nick)
   if #nick > 20 or not nick:find("^[%w_-]+$") then
     return conn:send("* A nickname is 1 to 20 letters, digits, _ and -, such as: /nick ada\n")
@@ -32,16 +35,9 @@ end
 
 function commands.quit(conn) conn:send("* Goodbye\n") conn:close() end
 
-local function on_line(conn, line)
-  if not line then return conn:send("* That line was too long, and went to nobody\n") end
-  local name, argument = line:match("^/(%S*)%s*(%S*)")
-  if commands[name] then return commands[name](conn, argument) end
-  if name then return conn:send("* There is /nick NAME, /who and /quit; no /" .. name .. "\n") end
-  if line ~= "" then server.broadcast(conn.nick .. ": " .. line .. "\n", conn) end
-end
-
 return {
   listen = 7000,
+  frame = "line", limits = { message = 1000 }, -- who sends a longer one is hung up on
 
   on_open = function(conn)
     local number = conn.id
@@ -51,7 +47,13 @@ return {
     server.broadcast("* " .. conn.nick .. " came in\n", conn)
   end,
 
-  on_data = function(conn, data) read_lines(conn, data, on_line) end,
+  on_message = function(conn, message)
+    local line = harmless(message)
+    local name, argument = line:match("^/(%S*)%s*(%S*)")
+    if commands[name] then return commands[name](conn, argument) end
+    if name then return conn:send("* There is /nick NAME, /who and /quit; no /" .. name .. "\n") end
+    if line ~= "" then server.broadcast(conn.nick .. ": " .. line .. "\n", conn) end
+  end,
 
   on_close = function(conn) server.broadcast("* " .. conn.nick .. " left\n") end,
 }

@@ -7,8 +7,6 @@
 local answer = require "http.answer" -- http/answer.lua, beside this file
 local read_head = require "http.head"
 
-local head = {} -- of the request at hand; another one may be there after a wait
-
 -- What the answer says of the connection: "close", "keep-alive", or "" where both know.
 local function connection_of(request)
   local word = request.minor == "0" and "keep-alive" or "close"
@@ -34,8 +32,10 @@ end
 return {
   listen = 8080,
 
+  on_open = function(conn) conn.head = {} end, -- of the request at hand: never shared between two
+
   on_data = function(conn, data)
-    local at = 1
+    local at, head = 1, conn.head
     while at <= #data do
       local body, status = read_head(data, at, head)
       if body then

@@ -11,7 +11,6 @@ local commands = require "kv.commands"
 
 local DRAIN_BYTES = 256 * 1024
 local answer = commands.answer
-local words = {} -- of the request at hand, which is read and answered without a wait in between
 
 return {
   listen = 6380,
@@ -19,8 +18,10 @@ return {
   on_load = function(previous) commands.take(previous and previous.state or {}) end,
   on_unload = commands.give,
 
+  on_open = function(conn) conn.words = {} end, -- of the request at hand: never shared between two
+
   on_data = function(conn, data)
-    local at, queued = 1, 0
+    local at, queued, words = 1, 0, conn.words
     while at <= #data do
       local count, next_at = resp.read(data, at, words)
       if count then

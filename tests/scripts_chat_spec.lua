@@ -127,16 +127,19 @@ describe("scripts/chat.lua", function()
     assert.equal("* There is /nick NAME, /who and /quit; no /[31mfly", ada:receive_line())
   end)
 
-  it("drops a line that is too long, keeps none of it, and goes on", function()
+  it("hangs up on a line that is too long, keeps none of it, and goes on for the others", function()
     -- AddressSanitizer would keep what was freed.
     local server = start({ ASAN_OPTIONS = "quarantine_size_mb=1" })
+    server:allow_log("the line is longer than a message may be")
     local ada, bob = ada_and_bob(server)
     local rss = server:rss()
-    for _ = 1, 300 do ada:send(("x"):rep(100000)) end
-    ada:send("\nshort\n" .. ("y"):rep(1000) .. "\n")
-    assert.equal("* That line was too long, and went to nobody", ada:receive_line())
-    assert.equal("ada: short", bob:receive_line())
+    ada:send(("y"):rep(1000) .. "\nshort\n")
     assert.equal("ada: " .. ("y"):rep(1000), bob:receive_line())
+    assert.equal("ada: short", bob:receive_line())
+    for _ = 1, 300 do ada:offer(("x"):rep(100000)) end
+    assert.equal("* ada left", bob:receive_line())
+    bob:send("/who\n")
+    assert.equal("* Here: bob", bob:receive_line())
     assert.is_true(server:rss() - rss < 16 * 1024 * 1024, "memory grew with the line")
   end)
 
