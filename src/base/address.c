@@ -50,7 +50,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct parse *pars
   return -1;
 }
 
-static bool is_number(const char *text) {
+static bool address_is_number(const char *text) {
   return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
@@ -59,7 +59,7 @@ static int parse_port(const struct parse *parse, const char *text) {
   if (!*text) {
     return refuse(parse, "ends without a port: write a number from 0 to 65535 behind the colon");
   }
-  if (!is_number(text)) {
+  if (!address_is_number(text)) {
     return refuse(parse, "has the port \"%.*s\": write a number from 0 to 65535", 40, text);
   }
   for (const char *c = text; *c && port <= UINT16_MAX; c++) {
@@ -124,7 +124,7 @@ static int parse_host_port(const struct parse *parse, const char *text) {
   if (!*text) {
     return refuse(parse, "is empty: write PORT or HOST:PORT, for example 127.0.0.1:12345");
   }
-  if (is_number(text)) return use_default_host(parse) != 0 ? -1 : parse_port(parse, text);
+  if (address_is_number(text)) return use_default_host(parse) != 0 ? -1 : parse_port(parse, text);
   if (*text == '[') return parse_bracketed(parse, text);
   if (*text == '/') {
     return refuse(parse, "looks like a path: write unix:%.*s for a Unix socket", QUOTE_SIZE_MAX,

@@ -58,7 +58,7 @@ static size_t record_size(const struct event *event, size_t kept) {
 }
 
 /* A place for `size` bytes in one piece, or NULL. */
-static struct record *reserve(struct event_ring *ring, size_t size) {
+static struct record *event_ring_reserve(struct event_ring *ring, size_t size) {
   if (ring->used == 0) ring->head = ring->tail = 0;
   size_t to_end = ring->capacity - ring->tail;
   size_t skipped = size > to_end ? to_end : 0;
@@ -76,7 +76,7 @@ static struct record *reserve(struct event_ring *ring, size_t size) {
 }
 
 /* Copies a text behind what is there; *end moves. */
-static const char *keep_text(char **end, const char *text) {
+static const char *event_ring_keep_text(char **end, const char *text) {
   if (!text) return NULL;
   size_t size = text_size(text) - 1;
   char *copy = *end;
@@ -89,10 +89,10 @@ static const char *keep_text(char **end, const char *text) {
 static void fill(struct record *record, const struct event *event, size_t kept) {
   char *end = (char *)(record + 1);
   record->event = *event;
-  record->event.script = keep_text(&end, event->script);
+  record->event.script = event_ring_keep_text(&end, event->script);
   for (const struct event_field *field = event_kinds[event->kind].fields; field->name; field++) {
     if (field->type != EVENT_TEXT) continue;
-    const char *copy = keep_text(&end, event_text(event, field));
+    const char *copy = event_ring_keep_text(&end, event_text(event, field));
     memcpy((char *)&record->event + field->offset, &copy, sizeof copy);
   }
   if (kept > 0) memcpy(end, event->bytes, kept);
@@ -112,7 +112,7 @@ static bool note_gap(struct event_ring *ring) {
   if (ring->dropped == 0) return true;
   ring->gap.kind = EVENT_DROPPED;
   ring->gap.of.dropped.count = ring->dropped;
-  struct record *record = reserve(ring, record_size(&ring->gap, 0));
+  struct record *record = event_ring_reserve(ring, record_size(&ring->gap, 0));
   if (!record) return false;
   fill(record, &ring->gap, 0);
   ring->dropped = 0;
@@ -124,7 +124,8 @@ static bool note_gap(struct event_ring *ring) {
 static bool put(struct event_ring *ring, const struct event *event, size_t kept) {
   if (ring->dropped > 0 && ring->used > ring->capacity / 2) return false;
   const struct event_ring before = *ring;
-  struct record *record = note_gap(ring) ? reserve(ring, record_size(event, kept)) : NULL;
+  struct record *record =
+      note_gap(ring) ? event_ring_reserve(ring, record_size(event, kept)) : NULL;
   if (!record) {
     *ring = before;
     return false;

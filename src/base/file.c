@@ -9,7 +9,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-static int refusal(const struct stat *status, long long size_max) {
+static int file_refusal(const struct stat *status, long long size_max) {
   if (S_ISDIR(status->st_mode)) return -EISDIR;
   if (!S_ISREG(status->st_mode)) return -ENXIO;
   return status->st_size > size_max ? -EFBIG : 0;
@@ -17,12 +17,12 @@ static int refusal(const struct stat *status, long long size_max) {
 
 int file_open_regular(const char *path, long long size_max, struct stat *status) {
   if (stat(path, status) < 0) return -errno;
-  int rc = refusal(status, size_max);
+  int rc = file_refusal(status, size_max);
   if (rc < 0) return rc;
   /* Between the two calls it may have become a pipe: O_NONBLOCK opens that without its writer. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return -errno;
-  rc = fstat(fd, status) < 0 ? -errno : refusal(status, size_max);
+  rc = fstat(fd, status) < 0 ? -errno : file_refusal(status, size_max);
   if (rc == 0) return fd;
   close(fd);
   return rc;

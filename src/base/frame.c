@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *length_fault(const struct frame_format *format) {
+static const char *frame_length_fault(const struct frame_format *format) {
   if (format->length_size != 1 && format->length_size != 2 && format->length_size != 4) {
     return "length must be \"u8\", \"u16be\", \"u16le\", \"u32be\" or \"u32le\"";
   }
@@ -26,7 +26,7 @@ const char *frame_format_fault(const struct frame_format *format) {
         return "delimiter must have 1 to 64 bytes";
       }
       return NULL;
-    case FRAME_BY_LENGTH: return length_fault(format);
+    case FRAME_BY_LENGTH: return frame_length_fault(format);
     case FRAME_BY_SIZE:
       if (format->fixed_size == 0 || format->fixed_size > format->message_bytes_max) {
         return "fixed must be 1 byte or more, and no more than limits.message";

@@ -55,8 +55,8 @@ static enum frame_result next_line(const struct frame_format *format, size_t *sc
 
 /* Mostly the first byte that looks like the delimiter begins it, and nothing finds one byte faster
  * than memchr. Where it does not, a peer may have put many more of them: that is for memmem. */
-static const char *find(const char *bytes, size_t size, const char *delimiter,
-                        size_t delimiter_size) {
+static const char *frame_split_find(const char *bytes, size_t size, const char *delimiter,
+                                    size_t delimiter_size) {
   const char *first = memchr(bytes, delimiter[0], size);
   if (!first || delimiter_size == 1) return first;
   size_t left = size - (size_t)(first - bytes);
@@ -70,7 +70,8 @@ static enum frame_result next_delimited(const struct frame_format *format, size_
   size_t delimiter_size = format->delimiter_size;
   size_t end_max = format->message_bytes_max + delimiter_size;
   size_t window = smaller(size, end_max);
-  const char *found = find(bytes + *scanned, window - *scanned, format->delimiter, delimiter_size);
+  const char *found =
+      frame_split_find(bytes + *scanned, window - *scanned, format->delimiter, delimiter_size);
   if (found) {
     size_t length = (size_t)(found - bytes);
     return message(out, 0, length, length + delimiter_size);
@@ -109,8 +110,9 @@ static enum frame_result next_prefixed(const struct frame_format *format, const 
 }
 
 /* Reads the digits of "12:". Stops at the colon, which *at then is, or at the end of the bytes. */
-static enum frame_result read_digits(const struct frame_format *format, const char *bytes,
-                                     size_t size, size_t *at, struct frame_slice *out) {
+static enum frame_result frame_split_read_digits(const struct frame_format *format,
+                                                 const char *bytes, size_t size, size_t *at,
+                                                 struct frame_slice *out) {
   size_t max = format->message_bytes_max;
   size_t value = 0;
   size_t i = 0;
@@ -135,7 +137,7 @@ static enum frame_result read_digits(const struct frame_format *format, const ch
 static enum frame_result next_netstring(const struct frame_format *format, const char *bytes,
                                         size_t size, struct frame_slice *out) {
   size_t colon = 0;
-  enum frame_result result = read_digits(format, bytes, size, &colon, out);
+  enum frame_result result = frame_split_read_digits(format, bytes, size, &colon, out);
   if (result != FRAME_MESSAGE) return result;
   size_t offset = colon + 1;
   size_t comma = offset + out->size;

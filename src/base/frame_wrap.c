@@ -43,7 +43,7 @@ static uint32_t length_max(const struct frame_format *format) {
   return UINT32_MAX >> (32 - 8 * format->length_size);
 }
 
-static const char *length_fault(const struct frame_format *format) {
+static const char *frame_wrap_length_fault(const struct frame_format *format) {
   switch (format->length_size) {
     case 1: return "is too long for a length of 8 bits, which counts to 255";
     case 2: return "is too long for a length of 16 bits, which counts to 65535";
@@ -53,7 +53,7 @@ static const char *length_fault(const struct frame_format *format) {
 
 static const char *wrap_prefixed(const struct frame_format *format, const char *prefix, size_t size,
                                  struct frame_wrapping *out) {
-  if (size > length_max(format) - format->header_counted) return length_fault(format);
+  if (size > length_max(format) - format->header_counted) return frame_wrap_length_fault(format);
   uint32_t counted = (uint32_t)size + format->header_counted;
   if (format->prefix_size > 0) memcpy(out->header, prefix, format->prefix_size);
   char *field = out->header + format->prefix_size;

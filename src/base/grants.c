@@ -41,19 +41,19 @@ struct reading {
   size_t error_size;
 };
 
-static bool refuse(const struct reading *reading, const char *word, const char *why) {
+static bool grants_refuse(const struct reading *reading, const char *word, const char *why) {
   snprintf(reading->error, reading->error_size, "\"%.*s\": %s", WORD_SHOWN_MAX, word, why);
   return false;
 }
 
-static bool refuse_name(const struct reading *reading, const char *name) {
+static bool grants_refuse_name(const struct reading *reading, const char *name) {
   char why[200];
   const char *nearest = text_nearest(name, names, NAME_COUNT);
   snprintf(why, sizeof why,
            "there is no such grant%s%s; there are os, run, cmodules, io=DIRECTORY, net=HOST:PORT "
            "and none",
            nearest ? ": did you mean " : "", nearest ? nearest : "");
-  return refuse(reading, name, why);
+  return grants_refuse(reading, name, why);
 }
 
 static bool add_rule(struct rule **rules, size_t *count, struct rule rule) {
@@ -65,11 +65,12 @@ static bool add_rule(struct rule **rules, size_t *count, struct rule rule) {
 }
 
 static bool read_path(const struct reading *reading, char *value) {
-  if (!*value) return refuse(reading, "io", "which files? Write io=DIRECTORY, such as io=/var/lib");
+  if (!*value)
+    return grants_refuse(reading, "io", "which files? Write io=DIRECTORY, such as io=/var/lib");
   struct grants *grants = reading->grants;
   const struct rule rule = {.value = value};
   return add_rule(&grants->paths, &grants->path_count, rule) ||
-         refuse(reading, value, "there are too many grants");
+         grants_refuse(reading, value, "there are too many grants");
 }
 
 /* Cuts "[::1]:7000" and "*.example.org:*" at the port; *host is without brackets then. */
@@ -95,25 +96,25 @@ static bool read_net(const struct reading *reading, char *value) {
   bool is_path = strncmp(value, "unix:", 5) == 0;
   bool is_all = strcmp(value, "*") == 0; /* every host, every port, every path */
   if (!is_path && !is_all && !cut_port(value, &host, &port)) {
-    return refuse(reading, whole,
-                  "write net=HOST:PORT, such as net=db:5432, net=*:443, net=[::1]:* or "
-                  "net=unix:/run/x.sock");
+    return grants_refuse(reading, whole,
+                         "write net=HOST:PORT, such as net=db:5432, net=*:443, net=[::1]:* or "
+                         "net=unix:/run/x.sock");
   }
   const struct rule rule = {.value = host, .port = port};
   return add_rule(&grants->nets, &grants->net_count, rule) ||
-         refuse(reading, whole, "there are too many grants");
+         grants_refuse(reading, whole, "there are too many grants");
 }
 
-static bool read_word(const struct reading *reading, char *word) {
+static bool grants_read_word(const struct reading *reading, char *word) {
   char *value = strchr(word, '=');
   if (value) *value++ = 0;
   int name = 0;
   while (name < NAME_COUNT && strcmp(word, names[name]) != 0) name++;
-  if (name == NAME_COUNT) return refuse_name(reading, word);
+  if (name == NAME_COUNT) return grants_refuse_name(reading, word);
   reading->grants->have[name] = true;
   if (name == IO) return read_path(reading, value ? value : "");
   if (name == NET) return read_net(reading, value ? value : "");
-  return !value || refuse(reading, word, "takes no value: write the name alone");
+  return !value || grants_refuse(reading, word, "takes no value: write the name alone");
 }
 
 static bool read_words(const struct reading *reading, char *text) {
@@ -123,11 +124,11 @@ static bool read_words(const struct reading *reading, char *text) {
     word += strspn(word, " ");
     for (size_t end = strlen(word); end > 0 && word[end - 1] == ' '; end--) word[end - 1] = 0;
     if (!*word) continue;
-    if (!read_word(reading, word)) return false;
+    if (!grants_read_word(reading, word)) return false;
     count++;
   }
   return !reading->grants->have[NONE] || count == 1 ||
-         refuse(reading, "none", "it stands alone: leave it out, or the others");
+         grants_refuse(reading, "none", "it stands alone: leave it out, or the others");
 }
 
 struct grants *grants_read(const char *text, char *error, size_t error_size) {
@@ -174,14 +175,14 @@ static bool is_of_numbers(const char *pattern) {
   return strchr(pattern, ':') || (has_digit && !pattern[strspn(pattern, "0123456789.*?")]);
 }
 
-static bool is_number(const char *host) {
+static bool grants_is_number(const char *host) {
   struct in6_addr ip; /* large enough for either */
   return inet_pton(AF_INET, host, &ip) == 1 || inet_pton(AF_INET6, host, &ip) == 1;
 }
 
-static bool matches(const struct rule *rule, const char *host, const char *port) {
+static bool grants_matches(const struct rule *rule, const char *host, const char *port) {
   if (!rule->port) return strcmp(rule->value, "*") == 0;
-  if (is_of_numbers(rule->value) && !is_number(host)) return false;
+  if (is_of_numbers(rule->value) && !grants_is_number(host)) return false;
   return fnmatch(rule->value, host, FNM_CASEFOLD) == 0 &&
          (!port || fnmatch(rule->port, port, 0) == 0);
 }
@@ -190,7 +191,7 @@ bool grants_net(const struct grants *grants, const char *host, int port) {
   char digits[PORT_BYTES];
   snprintf(digits, sizeof digits, "%d", port);
   for (size_t i = 0; grants && i < grants->net_count; i++) {
-    if (matches(&grants->nets[i], host, port < 0 ? NULL : digits)) return true;
+    if (grants_matches(&grants->nets[i], host, port < 0 ? NULL : digits)) return true;
   }
   return !grants;
 }

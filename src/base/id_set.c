@@ -13,7 +13,7 @@ static size_t slot_of(const struct id_set *set, uint64_t id) {
 }
 
 /* Where `id` is, or the free slot where it would be. */
-static size_t find(const struct id_set *set, uint64_t id) {
+static size_t id_set_find(const struct id_set *set, uint64_t id) {
   size_t at = slot_of(set, id);
   while (set->slots[at] != 0 && set->slots[at] != id) at = (at + 1) & (set->capacity - 1);
   return at;
@@ -24,7 +24,7 @@ static bool grow(struct id_set *set) {
   grown.slots = calloc(grown.capacity, sizeof *grown.slots);
   if (!grown.slots) return false;
   for (size_t i = 0; i < set->capacity; i++) {
-    if (set->slots[i]) grown.slots[find(&grown, set->slots[i])] = set->slots[i];
+    if (set->slots[i]) grown.slots[id_set_find(&grown, set->slots[i])] = set->slots[i];
   }
   grown.count = set->count;
   free(set->slots);
@@ -35,25 +35,25 @@ static bool grow(struct id_set *set) {
 bool id_set_add(struct id_set *set, uint64_t id) {
   if (id_set_has(set, id)) return true;
   if (set->count * 2 >= set->capacity && !grow(set)) return false;
-  set->slots[find(set, id)] = id;
+  set->slots[id_set_find(set, id)] = id;
   set->count++;
   return true;
 }
 
 bool id_set_has(const struct id_set *set, uint64_t id) {
-  return set->capacity > 0 && set->slots[find(set, id)] == id;
+  return set->capacity > 0 && set->slots[id_set_find(set, id)] == id;
 }
 
 void id_set_remove(struct id_set *set, uint64_t id) {
   if (!id_set_has(set, id)) return;
-  size_t at = find(set, id);
+  size_t at = id_set_find(set, id);
   set->slots[at] = 0;
   set->count--;
   /* Those behind it that the gap would cut off from their slots move up. */
   for (at = (at + 1) & (set->capacity - 1); set->slots[at]; at = (at + 1) & (set->capacity - 1)) {
     uint64_t moved = set->slots[at];
     set->slots[at] = 0;
-    set->slots[find(set, moved)] = moved;
+    set->slots[id_set_find(set, moved)] = moved;
   }
 }
 

@@ -64,13 +64,13 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   return log;
 }
 
-static size_t queued(const struct log *log) {
+static size_t log_queued(const struct log *log) {
   return log->tail - log->head;
 }
 
 /* How many of the first bytes to write at once: whole lines if one ends in reach. */
 static size_t next_write_size(const struct log *log) {
-  size_t size = queued(log);
+  size_t size = log_queued(log);
   if (size <= WRITE_SIZE_MAX) return size;
   for (size_t end = WRITE_SIZE_MAX; end > 0; end--) {
     if (log->queue[log->head + end - 1] == '\n') return end;
@@ -80,7 +80,7 @@ static size_t next_write_size(const struct log *log) {
 
 /* Writes what the sink takes now. 0 when the queue is empty, else the errno that stopped it. */
 static int drain(struct log *log) {
-  while (queued(log) > 0) {
+  while (log_queued(log) > 0) {
     ssize_t n = log_sink_write(&log->sink, log->queue + log->head, next_write_size(log));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
@@ -91,15 +91,15 @@ static int drain(struct log *log) {
   return 0;
 }
 
-static bool append(struct log *log, const struct log_record *record) {
+static bool log_append(struct log *log, const struct log_record *record) {
   char line[LOG_LINE_SIZE_MAX];
   struct timespec now;
   (void)clock_gettime(CLOCK_REALTIME, &now);
   if (!log->style.json) log->style.utc_offset_s = utc_offset_s(now.tv_sec);
   size_t size = log_render(&log->style, &now, record, line);
-  if (size > sizeof log->queue - queued(log)) return false;
+  if (size > sizeof log->queue - log_queued(log)) return false;
   if (size > sizeof log->queue - log->tail) {
-    memmove(log->queue, log->queue + log->head, queued(log));
+    memmove(log->queue, log->queue + log->head, log_queued(log));
     log->tail -= log->head;
     log->head = 0;
   }
@@ -110,14 +110,14 @@ static bool append(struct log *log, const struct log_record *record) {
 
 /* After a gap: once half of the queue is free, says how long the gap was and ends it. */
 static void end_gap(struct log *log) {
-  if (log->dropped == 0 || queued(log) > sizeof log->queue / 2) return;
+  if (log->dropped == 0 || log_queued(log) > sizeof log->queue / 2) return;
   char message[128];
   int size = snprintf(message, sizeof message,
                       "%llu log records were dropped here: the reader of this log fell behind",
                       (unsigned long long)log->dropped);
   const struct log_record notice = {
       .level = LOG_WARN, .message = message, .message_size = (size_t)size};
-  if (append(log, &notice)) log->dropped = 0;
+  if (log_append(log, &notice)) log->dropped = 0;
 }
 
 /* As log_flush(), but tells the errno. */
@@ -142,8 +142,8 @@ void log_write(struct log *log, const struct log_record *record) {
   if (!log_enabled(log, record->level)) return;
   int saved_errno = errno;
   log->busy = 1;
-  if (queued(log) > 0 || log->dropped > 0) (void)flush(log);
-  if (log->dropped > 0 || !append(log, record)) log->dropped++;
+  if (log_queued(log) > 0 || log->dropped > 0) (void)flush(log);
+  if (log->dropped > 0 || !log_append(log, record)) log->dropped++;
   (void)drain(log);
   log->busy = 0;
   errno = saved_errno;
@@ -187,7 +187,7 @@ void log_printf(struct log *log, enum log_level level, const char *format, ...) 
   log_write(log, &record);
 }
 
-static int64_t now_ms(void) {
+static int64_t log_now_ms(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -195,10 +195,10 @@ static int64_t now_ms(void) {
 
 void log_free(struct log *log) {
   if (!log) return;
-  int64_t deadline = now_ms() + LOG_FREE_WAIT_MS_MAX;
+  int64_t deadline = log_now_ms() + LOG_FREE_WAIT_MS_MAX;
   /* Only a slow reader is waited for: a full disk or a closed pipe will not change in a second. */
   while (flush(log) == EAGAIN) {
-    int64_t left = deadline - now_ms();
+    int64_t left = deadline - log_now_ms();
     if (left <= 0 || !log_sink_wait(&log->sink, (int)left)) break;
   }
   log_sink_deinit(&log->sink);

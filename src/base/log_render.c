@@ -29,18 +29,19 @@ struct line {
   size_t size;
 };
 
-static void put(struct line *line, const char *bytes, size_t size) {
+static void log_render_put(struct line *line, const char *bytes, size_t size) {
   assert(size <= LOG_LINE_SIZE_MAX - line->size);
   memcpy(line->out + line->size, bytes, size);
   line->size += size;
 }
 
 static void put_string(struct line *line, const char *string) {
-  put(line, string, strlen(string));
+  log_render_put(line, string, strlen(string));
 }
 
 /* Writes a text, escaped, in at most `limit` bytes and a mark when it was cut. False: it was. */
-static bool put_text(struct line *line, bool json, const char *text, size_t size, size_t limit) {
+static bool log_render_put_text(struct line *line, bool json, const char *text, size_t size,
+                                size_t limit) {
   const size_t end = line->size + limit;
   while (size > 0) {
     char unit[ESCAPE_SIZE_MAX];
@@ -50,7 +51,7 @@ static bool put_text(struct line *line, bool json, const char *text, size_t size
       put_string(line, CUT_MARK);
       return false;
     }
-    put(line, unit, unit_size);
+    log_render_put(line, unit, unit_size);
     text += taken;
     size -= taken;
   }
@@ -75,14 +76,14 @@ static unsigned milliseconds(const struct timespec *now) {
 
 /* In at least `digits_min` digits. By hand, as the date below: snprintf(), strftime() and localtime_r()
  * may take locks, which in a signal handler is for ever. */
-static void put_number(struct line *line, uint64_t number, int digits_min) {
+static void log_render_put_number(struct line *line, uint64_t number, int digits_min) {
   char digits[20];
   int count = 0;
   do {
     digits[count++] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0 || count < digits_min);
-  while (count > 0) put(line, &digits[--count], 1);
+  while (count > 0) log_render_put(line, &digits[--count], 1);
 }
 
 /* "2026-11-22", a separator, "16:40:01.123". The date is civil_from_days() of
@@ -99,19 +100,19 @@ static void put_time(struct line *line, const struct timespec *now, long offset_
   uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   uint64_t month_from_march = (5 * day_of_year + 2) / 153;
   uint64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-  put_number(line, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
+  log_render_put_number(line, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
   put_string(line, "-");
-  put_number(line, month, 2);
+  log_render_put_number(line, month, 2);
   put_string(line, "-");
-  put_number(line, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+  log_render_put_number(line, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
   put_string(line, separator);
-  put_number(line, of_day / 3600, 2);
+  log_render_put_number(line, of_day / 3600, 2);
   put_string(line, ":");
-  put_number(line, of_day / 60 % 60, 2);
+  log_render_put_number(line, of_day / 60 % 60, 2);
   put_string(line, ":");
-  put_number(line, of_day % 60, 2);
+  log_render_put_number(line, of_day % 60, 2);
   put_string(line, ".");
-  put_number(line, milliseconds(now), 3);
+  log_render_put_number(line, milliseconds(now), 3);
 }
 
 static void render_json(struct line *line, const struct timespec *now,
@@ -123,19 +124,20 @@ static void render_json(struct line *line, const struct timespec *now,
   put_string(line, "\"");
   if (record->script) {
     put_string(line, ",\"script\":\"");
-    (void)put_text(line, true, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
+    (void)log_render_put_text(line, true, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, "\"");
   }
   if (record->conn != 0) {
     put_string(line, ",\"conn\":");
-    put_number(line, record->conn, 1);
+    log_render_put_number(line, record->conn, 1);
   }
   put_string(line, ",\"message\":\"");
-  (void)put_text(line, true, record->message, record->message_size, message_room(line, record));
+  (void)log_render_put_text(line, true, record->message, record->message_size,
+                            message_room(line, record));
   put_string(line, "\"");
   if (record->traceback) {
     put_string(line, ",\"traceback\":\"");
-    (void)put_text(line, true, record->traceback, record->traceback_size, room(line));
+    (void)log_render_put_text(line, true, record->traceback, record->traceback_size, room(line));
     put_string(line, "\"");
   }
   put_string(line, "}\n");
@@ -150,14 +152,14 @@ static void put_text_head(struct line *line, const struct log_style *style,
   if (style->colour) put_string(line, level_colours[record->level]);
   put_string(line, level);
   if (style->colour) put_string(line, colour_off);
-  put(line, "      ", 6 - strlen(level));
+  log_render_put(line, "      ", 6 - strlen(level));
   if (record->script) {
-    (void)put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
+    (void)log_render_put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, record->conn != 0 ? " " : ": ");
   }
   if (record->conn != 0) {
     put_string(line, "#");
-    put_number(line, record->conn, 1);
+    log_render_put_number(line, record->conn, 1);
     put_string(line, ": ");
   }
 }
@@ -171,7 +173,7 @@ static void put_text_traceback(struct line *line, const char *text, size_t size)
     while (tabs < row_size && text[tabs] == '\t') tabs++;
     if (tabs < row_size) {
       put_string(line, tabs > 0 ? "\n    " : "\n  ");
-      if (!put_text(line, false, text + tabs, row_size - tabs, room(line))) return;
+      if (!log_render_put_text(line, false, text + tabs, row_size - tabs, room(line))) return;
     }
     row_size += newline ? 1 : 0;
     text += row_size;
@@ -182,7 +184,8 @@ static void put_text_traceback(struct line *line, const char *text, size_t size)
 static void render_text(struct line *line, const struct log_style *style,
                         const struct timespec *now, const struct log_record *record) {
   put_text_head(line, style, now, record);
-  (void)put_text(line, false, record->message, record->message_size, message_room(line, record));
+  (void)log_render_put_text(line, false, record->message, record->message_size,
+                            message_room(line, record));
   if (record->traceback) put_text_traceback(line, record->traceback, record->traceback_size);
   put_string(line, "\n");
 }

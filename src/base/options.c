@@ -83,7 +83,7 @@ static int parse_size(const char *text, int64_t *out) {
 }
 
 /* Adds `text` to a list. */
-static bool append(struct value *value, const char *text) {
+static bool options_append(struct value *value, const char *text) {
   char *joined = NULL;
   const char *glue = value->joined ? "," : "";
   if (asprintf(&joined, "%s%s%s", value->joined ? value->joined : "", glue, text) < 0) return false;
@@ -100,7 +100,7 @@ static bool value_parse(struct value *value, const struct option_row *row, const
     case OPTION_SIZE: return parse_size(text, &value->number) == 0;
     case OPTION_INT: return parse_int(row, text, &value->number);
     case OPTION_CHOICE: return parse_choice(row, text, &value->number);
-    case OPTION_LIST: return append(value, text);
+    case OPTION_LIST: return options_append(value, text);
     case OPTION_STRING: break;
   }
   if (!*text) return false;
@@ -206,8 +206,8 @@ static bool applies(const struct option_table *table, const struct option_row *r
   return (row->commands & table->command) != 0;
 }
 
-static int refuse_name(const struct option_table *table, const char *name, size_t size,
-                       const struct report *report) {
+static int options_refuse_name(const struct option_table *table, const char *name, size_t size,
+                               const struct report *report) {
   const char *known[KNOWN_MAX];
   size_t count = 0;
   char word[SOURCE_SIZE_MAX];
@@ -242,7 +242,7 @@ static int read_long(struct options *options, const char *word, struct cursor *c
           strncmp(word, table->rows[index].name, size) != 0)) {
     index++;
   }
-  if (index == table->count) return refuse_name(table, word, size, report);
+  if (index == table->count) return options_refuse_name(table, word, size, report);
   const struct option_row *row = &table->rows[index];
   char source[SOURCE_SIZE_MAX];
   snprintf(source, sizeof source, "--%s", row->name);
@@ -322,7 +322,8 @@ int options_read_environment(struct options *options, char *error, size_t error_
 }
 
 /* The value of a row, of one of `kinds` (bits), that the caller knows to be there; a typing error of ours ends the program. */
-static const struct value *find(const struct options *options, const char *name, unsigned kinds) {
+static const struct value *options_find(const struct options *options, const char *name,
+                                        unsigned kinds) {
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
     const char *row_name = row->name ? row->name : row->env;
@@ -333,23 +334,24 @@ static const struct value *find(const struct options *options, const char *name,
 }
 
 bool options_flag(const struct options *options, const char *name) {
-  return find(options, name, 1u << OPTION_FLAG)->number != 0;
+  return options_find(options, name, 1u << OPTION_FLAG)->number != 0;
 }
 
 const char *options_string(const struct options *options, const char *name) {
-  return find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->string;
+  return options_find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->string;
 }
 
 bool options_given(const struct options *options, const char *name) {
-  return find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->given;
+  return options_find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->given;
 }
 
 int64_t options_number(const struct options *options, const char *name) {
-  return find(options, name, 1u << OPTION_SECONDS | 1u << OPTION_SIZE | 1u << OPTION_INT)->number;
+  return options_find(options, name, 1u << OPTION_SECONDS | 1u << OPTION_SIZE | 1u << OPTION_INT)
+      ->number;
 }
 
 int options_choice(const struct options *options, const char *name) {
-  return (int)find(options, name, 1u << OPTION_CHOICE)->number;
+  return (int)options_find(options, name, 1u << OPTION_CHOICE)->number;
 }
 
 const char *const *options_paths(const struct options *options, size_t *count) {

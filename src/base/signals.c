@@ -12,7 +12,7 @@ static void do_nothing(int number) {
   (void)number;
 }
 
-static void handle(int number, void (*handler)(int)) {
+static void signals_handle(int number, void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
   (void)sigemptyset(&action.sa_mask);
   (void)sigaction(number, &action, NULL);
@@ -38,19 +38,19 @@ void signals_serve(void) {
 #endif
   };
   /* Also when they were ignored before: children would inherit that. */
-  handle(SIGPIPE, do_nothing);
-  handle(SIGXFSZ, do_nothing);
+  signals_handle(SIGPIPE, do_nothing);
+  signals_handle(SIGXFSZ, do_nothing);
   for (size_t i = 0; i < sizeof meaningless / sizeof meaningless[0]; i++) {
-    if (is_default(meaningless[i])) handle(meaningless[i], do_nothing);
+    if (is_default(meaningless[i])) signals_handle(meaningless[i], do_nothing);
   }
   for (int number = SIGRTMIN; number <= SIGRTMAX; number++) {
-    if (is_default(number)) handle(number, do_nothing);
+    if (is_default(number)) signals_handle(number, do_nothing);
   }
   unblock_all();
 }
 
 /* Which descriptor it was about is not told: so whether output still has a reader is looked at. */
-static void on_pipe(int number) {
+static void signals_on_pipe(int number) {
   const int saved_errno = errno;
   struct pollfd outputs[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
   if (poll(outputs, 2, 0) > 0 &&
@@ -62,6 +62,6 @@ static void on_pipe(int number) {
 }
 
 void signals_run(void) {
-  handle(SIGPIPE, on_pipe);
+  signals_handle(SIGPIPE, signals_on_pipe);
   unblock_all();
 }

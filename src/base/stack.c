@@ -36,7 +36,7 @@ static bool raise_limit(void) {
   return setrlimit(RLIMIT_STACK, &limit) == 0;
 }
 
-static void *run(void *context) {
+static void *stack_run(void *context) {
   struct call *call = context;
   (void)pthread_sigmask(SIG_SETMASK, &call->signals, NULL);
   call->result = call->body(call->argument);
@@ -55,7 +55,7 @@ static int run_in_thread(struct call *call) {
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &call->signals);
   rc = pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  if (rc == 0) rc = pthread_create(&thread, &attributes, run, call);
+  if (rc == 0) rc = pthread_create(&thread, &attributes, stack_run, call);
   (void)pthread_attr_destroy(&attributes);
   if (rc == 0) (void)pthread_join(thread, NULL);
   (void)pthread_sigmask(SIG_SETMASK, &call->signals, NULL);

@@ -31,7 +31,7 @@ void tap_remove(struct tap *tap, struct tap_watcher *watcher) {
   add_up(tap);
 }
 
-static void number(struct tap *tap, struct event *event) {
+static void tap_number(struct tap *tap, struct event *event) {
   struct timespec now = {0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   event->time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -40,7 +40,7 @@ static void number(struct tap *tap, struct event *event) {
 
 void tap_emit(struct tap *tap, struct event *event) {
   int saved_errno = errno;
-  number(tap, event);
+  tap_number(tap, event);
   for (struct list *link = tap->watchers.next; link != &tap->watchers; link = link->next) {
     struct tap_watcher *watcher = LIST_ELEMENT(link, struct tap_watcher, link);
     if ((watcher->kinds >> event->kind) & 1) watcher->on_event(watcher, event);
@@ -49,6 +49,6 @@ void tap_emit(struct tap *tap, struct event *event) {
 }
 
 void tap_tell(struct tap *tap, struct tap_watcher *watcher, struct event *event) {
-  number(tap, event);
+  tap_number(tap, event);
   if ((watcher->kinds >> event->kind) & 1) watcher->on_event(watcher, event);
 }

@@ -18,7 +18,7 @@ static char to_lower(char c) {
 
 /* Reads decimal digits at *cursor into *out and moves the cursor behind them. -1 when there are none;
  * TEXT_TOO_LARGE when the number is above `max`. */
-static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
+static int text_read_digits(const char **cursor, uint64_t max, uint64_t *out) {
   const char *c = *cursor;
   uint64_t value = 0;
   bool fits = true;
@@ -35,7 +35,7 @@ static int read_digits(const char **cursor, uint64_t max, uint64_t *out) {
 
 int text_parse_size(const char *text, size_t *out) {
   uint64_t value = 0;
-  int rc = read_digits(&text, SIZE_MAX, &value);
+  int rc = text_read_digits(&text, SIZE_MAX, &value);
   if (rc == -1) return -1;
   unsigned shift = 0;
   switch (to_lower(*text)) {
@@ -88,7 +88,7 @@ int text_parse_seconds(const char *text, int64_t *out_ms) {
   const uint64_t nano_max = 1000000000;
   uint64_t whole = 0;
   uint64_t nano = 0;
-  int rc = read_digits(&text, TEXT_TIME_MS_MAX, &whole);
+  int rc = text_read_digits(&text, TEXT_TIME_MS_MAX, &whole);
   if (rc == -1 || read_fraction(&text, &nano) != 0) return -1;
   uint64_t unit = unit_ms(text);
   if (unit == 0) return -1;

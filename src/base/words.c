@@ -60,7 +60,7 @@ static const char *read_quoted(struct cutter *cutter) {
 }
 
 /* At the first byte of a word; goes behind the blank that ends it. */
-static const char *read_word(struct cutter *cutter) {
+static const char *words_read_word(struct cutter *cutter) {
   while (cutter->next < cutter->end) {
     char c = *cutter->next++;
     if (is_blank(c)) return NULL;
@@ -74,7 +74,7 @@ static const char *read_word(struct cutter *cutter) {
   return NULL;
 }
 
-static int refuse(char *error, size_t error_size, const char *fault) {
+static int words_refuse(char *error, size_t error_size, const char *fault) {
   snprintf(error, error_size, "%s", fault);
   return -1;
 }
@@ -86,11 +86,11 @@ int words_split(char *line, size_t size, struct word *words, size_t max, char *e
   for (;;) {
     while (cutter.next < cutter.end && is_blank(*cutter.next)) cutter.next++;
     if (cutter.next == cutter.end) return (int)count;
-    if (count == max) return refuse(error, error_size, "there are too many words");
+    if (count == max) return words_refuse(error, error_size, "there are too many words");
     char *start = line + (cutter.next - line);
     cutter.out = start;
-    const char *fault = read_word(&cutter);
-    if (fault) return refuse(error, error_size, fault);
+    const char *fault = words_read_word(&cutter);
+    if (fault) return words_refuse(error, error_size, fault);
     words[count++] = (struct word){.text = start, .size = (size_t)(cutter.out - start)};
     *cutter.out = '\0'; /* on the blank that ended it, a quote, or the byte behind the line */
   }

@@ -4,7 +4,7 @@
 #include "server/server_state.h"
 
 /* Not a warning: the default of limits.connections is more than most scripts ever see. */
-static void tell(struct log *log, size_t connections_max, size_t descriptors) {
+static void capacity_tell(struct log *log, size_t connections_max, size_t descriptors) {
   const size_t needed = connections_max + DESCRIPTORS_RESERVE;
   if (descriptors >= needed) return;
   log_printf(
@@ -22,5 +22,5 @@ void server_fit_descriptors(struct server *server) {
   }
   if (sum == server->connections_max) return;
   server->connections_max = sum;
-  tell(server->options.log, sum, descriptors_raise(sum));
+  capacity_tell(server->options.log, sum, descriptors_raise(sum));
 }

@@ -10,7 +10,7 @@
 /* Whom the signals are for. A handler has no argument to find it by. */
 static struct end_signals *_Atomic taker;
 
-static void on_signal(int number) {
+static void end_signals_on_signal(int number) {
   struct end_signals *signals = atomic_load(&taker);
   int saved_errno = errno;
   if (!signals) return;
@@ -21,7 +21,7 @@ static void on_signal(int number) {
   errno = saved_errno;
 }
 
-static void on_turn(uv_async_t *turn) {
+static void end_signals_on_turn(uv_async_t *turn) {
   struct end_signals *signals = turn->data;
   while (signals->told < atomic_load(&signals->count)) {
     int number = atomic_load(&signals->numbers[signals->told > 0]);
@@ -44,15 +44,15 @@ static int set_handler(void (*handler)(int number)) {
 }
 
 int end_signals_open(struct end_signals *signals, uv_loop_t *uv) {
-  int rc = uv_async_init(uv, &signals->turn, on_turn);
+  int rc = uv_async_init(uv, &signals->turn, end_signals_on_turn);
   if (rc < 0) return rc;
   signals->turn.data = signals;
   atomic_store(&taker, signals);
-  return set_handler(on_signal);
+  return set_handler(end_signals_on_signal);
 }
 
 void end_signals_retake(void) {
-  if (atomic_load(&taker)) (void)set_handler(on_signal);
+  if (atomic_load(&taker)) (void)set_handler(end_signals_on_signal);
 }
 
 void end_signals_close(struct end_signals *signals) {

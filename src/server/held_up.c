@@ -23,7 +23,7 @@ struct text {
   char bytes[400];
 };
 
-static void add(struct text *text, const char *piece) {
+static void held_up_add(struct text *text, const char *piece) {
   size_t size = strlen(piece);
   size_t room = sizeof text->bytes - text->size;
   if (size > room) size = room;
@@ -31,7 +31,7 @@ static void add(struct text *text, const char *piece) {
   text->size += size;
 }
 
-static void add_number(struct text *text, unsigned number) {
+static void held_up_add_number(struct text *text, unsigned number) {
   char digits[12];
   size_t start = sizeof digits - 1;
   digits[start] = 0;
@@ -39,33 +39,33 @@ static void add_number(struct text *text, unsigned number) {
     digits[--start] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0);
-  add(text, digits + start);
+  held_up_add(text, digits + start);
 }
 
 /* "0.5 s" */
 static void add_seconds(struct text *text, unsigned ms) {
-  add_number(text, ms / 1000);
-  add(text, ".");
-  add_number(text, ms / 100 % 10);
-  add(text, " s");
+  held_up_add_number(text, ms / 1000);
+  held_up_add(text, ".");
+  held_up_add_number(text, ms / 100 % 10);
+  held_up_add(text, " s");
 }
 
 /* " in on_data (x.lua:3), in os.execute" */
 static void add_place(struct text *text, const struct vm_hold *hold) {
   const struct place *place = &hold->place;
-  add(text, " in ");
-  add(text, hold->handler ? hold->what : "");
-  add(text, hold->handler ? hold->handler : "a finalizer");
+  held_up_add(text, " in ");
+  held_up_add(text, hold->handler ? hold->what : "");
+  held_up_add(text, hold->handler ? hold->handler : "a finalizer");
   if (place->file[0]) {
-    add(text, " (");
-    add(text, place->file);
-    add(text, ":");
-    add_number(text, (unsigned)(place->line > 0 ? place->line : 0));
-    add(text, ")");
+    held_up_add(text, " (");
+    held_up_add(text, place->file);
+    held_up_add(text, ":");
+    held_up_add_number(text, (unsigned)(place->line > 0 ? place->line : 0));
+    held_up_add(text, ")");
   }
   if (place->call[0]) {
-    add(text, ", in ");
-    add(text, place->call);
+    held_up_add(text, ", in ");
+    held_up_add(text, place->call);
   }
 }
 
@@ -80,11 +80,11 @@ static struct log_record record_of(const struct vm_hold *hold, enum log_level le
   };
 }
 
-static void on_holding(void *context, const struct vm_hold *hold) {
+static void held_up_on_holding(void *context, const struct vm_hold *hold) {
   const struct server *server = context;
   struct text text = {0};
   end_signals_retake();
-  add(&text, "the loop is held up for ");
+  held_up_add(&text, "the loop is held up for ");
   add_seconds(&text, hold->ms);
   add_place(&text, hold);
   struct log_record record = record_of(hold, LOG_WARN, &text);
@@ -103,14 +103,14 @@ static void tell_event(const struct server *server, const struct vm_hold *hold) 
   tap_emit(tap, &event);
 }
 
-static void on_held(void *context, const struct vm_hold *hold) {
+static void held_up_on_held(void *context, const struct vm_hold *hold) {
   struct server *server = context;
   struct text text = {0};
   /* What others said meanwhile is read next, and is new to their idle times. */
   net_loop_update_now(server->loop);
   server->stalls++;
   if (hold->ms > server->stall_ms_max) server->stall_ms_max = hold->ms;
-  add(&text, "the loop was held up for ");
+  held_up_add(&text, "the loop was held up for ");
   add_seconds(&text, hold->ms);
   add_place(&text, hold);
   struct log_record record = record_of(hold, LOG_WARN, &text);
@@ -125,34 +125,34 @@ static void end_process(const struct server *server, const struct vm_hold *hold,
   _exit(code);
 }
 
-static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+static void held_up_on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
   const struct server *server = context;
   struct text text = {0};
   if (why == STUCK_BUDGET) {
     add_seconds(&text, hold->ms);
-    add(&text, " of processor time");
+    held_up_add(&text, " of processor time");
     add_place(&text, hold);
-    add(&text, ", which cannot be interrupted: ending the process");
+    held_up_add(&text, ", which cannot be interrupted: ending the process");
     end_process(server, hold, LOG_ERROR, &text, SERVER_EXIT_STUCK);
   }
   bool closing = server->phase == CLOSED;
-  add(&text, closing              ? "the scripts could not be closed in time"
-             : server->is_hurried ? "second signal: the loop is"
-                                  : "the time of --drain is over: the loop is");
+  held_up_add(&text, closing              ? "the scripts could not be closed in time"
+                     : server->is_hurried ? "second signal: the loop is"
+                                          : "the time of --drain is over: the loop is");
   if (hold->script) {
-    add(&text, closing ? ": stuck" : " stuck");
+    held_up_add(&text, closing ? ": stuck" : " stuck");
     add_place(&text, hold);
   } else if (!closing) {
-    add(&text, " busy");
+    held_up_add(&text, " busy");
   }
-  add(&text, closing ? ": ending without" : ": ending the process");
+  held_up_add(&text, closing ? ": ending without" : ": ending the process");
   end_process(server, hold, closing ? LOG_WARN : LOG_ERROR, &text, closing ? 0 : SERVER_EXIT_STUCK);
 }
 
 const struct vm_watchdog_events held_up_events = {
-    .on_holding = on_holding,
-    .on_held = on_held,
-    .on_stuck = on_stuck,
+    .on_holding = held_up_on_holding,
+    .on_held = held_up_on_held,
+    .on_stuck = held_up_on_stuck,
 };
 
 void held_up_bound_draining(const struct server *server) {

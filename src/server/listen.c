@@ -65,7 +65,7 @@ void listen_set_room(struct listen_set *set, const struct conn *gone) {
 
 /* Accepted, for in the backlog it would keep others waiting; and reset, for a close in peace would
  * leave our end of it in the kernel. */
-static void refuse(struct listen_set *set, int fd, const struct sockaddr *peer) {
+static void listen_refuse(struct listen_set *set, int fd, const struct sockaddr *peer) {
   const struct linger at_once = {.l_onoff = 1};
   char ip[ADDRESS_TEXT_MAX];
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -93,11 +93,11 @@ static void bound_addresses(struct listen_set *set, size_t per_address_max) {
   if (per_address_max > 0 && !counted) runtime_conn_each(set->runtime, count_peer, set);
 }
 
-static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+static void listen_on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
   if (set->per_address_max && peer_counts_of(&set->peers, peer) >= set->per_address_max) {
-    refuse(set, fd, peer);
+    listen_refuse(set, fd, peer);
     return;
   }
   int rc = net_accept(&set->runtime->current->cohort->group, fd, peer, entry->index);
@@ -108,7 +108,7 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
   check_full(set);
 }
 
-static void on_starved(void *owner, int rc) {
+static void listen_on_starved(void *owner, int rc) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
   if (rc == 0 || !is_news(set, &set->told_starved_ms)) return;
@@ -119,7 +119,8 @@ static void on_starved(void *owner, int rc) {
                advice);
 }
 
-const struct listener_events listen_events = {.on_accept = on_accept, .on_starved = on_starved};
+const struct listener_events listen_events = {.on_accept = listen_on_accept,
+                                              .on_starved = listen_on_starved};
 
 /* Makes room for one more socket. NULL when memory is out. */
 static struct listen_entry *append_entry(struct listen_set *set) {
@@ -155,14 +156,14 @@ struct listen_entry *listen_set_place(struct listen_set *set, const char *name) 
   return append_entry(set);
 }
 
-static void tell(const struct listen_entry *entry, enum event_kind kind) {
+static void listen_tell(const struct listen_entry *entry, enum event_kind kind) {
   struct runtime *runtime = entry->set->runtime;
   if (!api_is_told(runtime, kind)) return;
   api_tell_listen(runtime, kind, entry->set->names[entry->index]);
 }
 
 void listen_entry_close(struct listen_entry *entry) {
-  if (listen_entry_is_open(entry) && !entry->fresh) tell(entry, EVENT_UNLISTEN);
+  if (listen_entry_is_open(entry) && !entry->fresh) listen_tell(entry, EVENT_UNLISTEN);
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
@@ -172,7 +173,7 @@ void listen_entry_close(struct listen_entry *entry) {
   entry->fresh = entry->wanted = false;
 }
 
-static void give_up(struct listen_entry *entry) {
+static void listen_give_up(struct listen_entry *entry) {
   if (!listen_entry_is_open(entry)) return;
   if (entry->listener) listener_accept_waiting(entry->listener);
   runtime_logf(entry->set->runtime, LOG_INFO, "no longer listening on %s",
@@ -186,10 +187,10 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
   set->full = false;
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
-    if (!entry->wanted) give_up(entry);
+    if (!entry->wanted) listen_give_up(entry);
     if (entry->fresh) {
       runtime_logf(set->runtime, LOG_INFO, "listening on %s", set->names[i]);
-      tell(entry, EVENT_LISTEN);
+      listen_tell(entry, EVENT_LISTEN);
     }
     entry->fresh = false;
   }

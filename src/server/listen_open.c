@@ -22,7 +22,7 @@
 enum { SOCKETS_PER_ADDRESS_MAX = 16 }; /* of a name with many addresses, the first ones */
 
 /* What to do about a socket that cannot be opened. */
-static const char *advice_for(int rc, bool is_unix) {
+static const char *listen_advice_for(int rc, bool is_unix) {
   switch (rc) {
     case UV_EADDRINUSE:
       return is_unix ? "a live process listens there: stop it, or choose another path"
@@ -41,8 +41,8 @@ static const char *advice_for(int rc, bool is_unix) {
   }
 }
 
-static void name_of(const struct sockaddr *address, socklen_t size, const struct address *as_given,
-                    char *out, size_t out_size) {
+static void listen_name_of(const struct sockaddr *address, socklen_t size,
+                           const struct address *as_given, char *out, size_t out_size) {
   char text[ADDRESS_TEXT_MAX];
   if (as_given->kind == ADDRESS_UNIX) {
     address_format(as_given, out, out_size);
@@ -52,7 +52,7 @@ static void name_of(const struct sockaddr *address, socklen_t size, const struct
   snprintf(out, out_size, "%s://%s", as_given->kind == ADDRESS_UDP ? "udp" : "tcp", text);
 }
 
-static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
+static int listen_fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
   const struct script_options *options = set->options;
   if (file_error_is_passing(-rc)) set->runtime->shortage = -rc;
   const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
@@ -63,7 +63,7 @@ static int fail(struct listen_set *set, const char *name, int rc, bool is_unix) 
     return rc;
   }
   runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
-                advice_for(rc, is_unix));
+                listen_advice_for(rc, is_unix));
   return rc;
 }
 
@@ -81,7 +81,7 @@ static struct sockaddr *any(struct target *target) {
 
 /* The open socket that already is what `target` asks for, or NULL. One that was opened for port 0
  * keeps the port that it got, as long as the script writes the same. */
-static struct listen_entry *find_open(struct listen_set *set, struct target *target) {
+static struct listen_entry *listen_find_open(struct listen_set *set, struct target *target) {
   char name[ADDRESS_TEXT_MAX];
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
@@ -90,7 +90,7 @@ static struct listen_entry *find_open(struct listen_set *set, struct target *tar
     if (picked && strcmp(entry->given, target->given) != 0) continue;
     struct sockaddr_storage address = target->address;
     if (picked) address_set_port((struct sockaddr *)&address, entry->port);
-    name_of((struct sockaddr *)&address, target->size, &target->as_given, name, sizeof name);
+    listen_name_of((struct sockaddr *)&address, target->size, &target->as_given, name, sizeof name);
     if (strcmp(set->names[i], name) == 0) return entry;
   }
   return NULL;
@@ -145,7 +145,7 @@ static int open_target(struct listen_set *set, struct target *target, const char
   bool is_udp = target->as_given.kind == ADDRESS_UDP;
   int rc = is_udp ? open_datagrams(entry, target) : open_stream(entry, target);
   char bound[ADDRESS_TEXT_MAX];
-  name_of(any(target), target->size, &target->as_given, bound, sizeof bound);
+  listen_name_of(any(target), target->size, &target->as_given, bound, sizeof bound);
   free(entry->given);
   free(set->names[entry->index]);
   entry->given = strdup(target->given);
@@ -164,18 +164,18 @@ static int open_each(struct listen_set *set, struct target *targets, int count) 
   for (int i = 0; i < count; i++) {
     struct target *target = &targets[i];
     char name[ADDRESS_TEXT_MAX];
-    struct listen_entry *entry = find_open(set, target);
+    struct listen_entry *entry = listen_find_open(set, target);
     if (entry) {
       entry->wanted = true;
       opened++;
       continue;
     }
     if (target->as_given.port == 0 && port > 0) address_set_port(any(target), (uint16_t)port);
-    name_of(any(target), target->size, &target->as_given, name, sizeof name);
+    listen_name_of(any(target), target->size, &target->as_given, name, sizeof name);
     int rc = open_target(set, target, name);
     bool optional = count > 1 && (rc == UV_EADDRNOTAVAIL || rc == UV_EAFNOSUPPORT);
     if (rc < 0 && (!optional || (opened == 0 && i == count - 1))) {
-      return fail(set, name, rc, target->as_given.kind == ADDRESS_UNIX);
+      return listen_fail(set, name, rc, target->as_given.kind == ADDRESS_UNIX);
     }
     if (rc < 0) continue;
     opened++;
@@ -205,8 +205,8 @@ static int check_kind(struct listen_set *set, const struct service *service, con
 }
 
 /* Reads `text`; -1 after a log line when it is no address that can be listened on. */
-static int read_address(struct listen_set *set, const struct service *service, const char *text,
-                        struct address *address) {
+static int listen_read_address(struct listen_set *set, const struct service *service,
+                               const char *text, struct address *address) {
   char error[512];
   if (address_parse(text, set->options->host, address, error, sizeof error) < 0) {
     runtime_fault(set->runtime, "%s", error);
@@ -220,14 +220,14 @@ int listen_set_check(struct listen_set *set, const struct service *service,
   int rc = 0;
   for (size_t i = 0; i < count; i++) {
     struct address address;
-    if (read_address(set, service, addresses[i], &address) < 0) rc = -1;
+    if (listen_read_address(set, service, addresses[i], &address) < 0) rc = -1;
   }
   return rc;
 }
 
 /* What the supervisor opened for it, or what its host stands for; how many, or UV_E*. */
-static int find_addresses(struct listen_set *set, const struct address *address,
-                          struct sockaddr_storage *found, socklen_t *sizes) {
+static int listen_find_addresses(struct listen_set *set, const struct address *address,
+                                 struct sockaddr_storage *found, socklen_t *sizes) {
   const struct script_options *options = set->options;
   int count = activation_find(options->activation, address, found, sizes, SOCKETS_PER_ADDRESS_MAX);
   if (count > 0) return count;
@@ -243,7 +243,7 @@ bool listen_set_awaits_names(struct listen_set *set, const char *const *addresse
     char error[512];
     if (address_parse(addresses[i], set->options->host, &address, error, sizeof error) < 0)
       continue;
-    if (find_addresses(set, &address, found, sizes) == UV_EAGAIN) awaits = true;
+    if (listen_find_addresses(set, &address, found, sizes) == UV_EAGAIN) awaits = true;
   }
   return awaits;
 }
@@ -260,8 +260,8 @@ static int open_address(struct listen_set *set, const struct service *service, c
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
   struct target targets[SOCKETS_PER_ADDRESS_MAX];
-  if (read_address(set, service, text, &address) < 0) return -1;
-  int count = find_addresses(set, &address, found, sizes);
+  if (listen_read_address(set, service, text, &address) < 0) return -1;
+  int count = listen_find_addresses(set, &address, found, sizes);
   if (count < 0) {
     fail_name(set, text, address.host, count);
     return -1;

@@ -25,7 +25,7 @@ struct finding {
   size_t count;
 };
 
-static void look(void *context, const char *listener) {
+static void loopback_look(void *context, const char *listener) {
   struct finding *finding = context;
   if (!is_loopback(listener)) return;
   if (finding->count++ == 0) snprintf(finding->first, sizeof finding->first, "%s", listener);
@@ -36,7 +36,7 @@ void loopback_warn(const struct server *server, struct log *log) {
   struct finding finding = {.count = 0};
   char others[48] = "";
   for (size_t i = 0; container && i < server_script_count(server); i++) {
-    script_each_listener(server_script(server, i), look, &finding);
+    script_each_listener(server_script(server, i), loopback_look, &finding);
   }
   if (finding.count == 0) return;
   if (finding.count > 1) snprintf(others, sizeof others, " (and %zu more)", finding.count - 1);

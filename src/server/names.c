@@ -39,7 +39,8 @@ struct names *names_new(struct net_loop *loop, void (*on_settled)(void *context)
   return names;
 }
 
-static void on_resolved(void *owner, const struct sockaddr_storage *addresses, int count, int rc) {
+static void names_on_resolved(void *owner, const struct sockaddr_storage *addresses, int count,
+                              int rc) {
   struct host *host = owner;
   struct names *names = host->names;
   host->resolving = NULL;
@@ -64,7 +65,7 @@ static int look_up(struct names *names, const char *name) {
   if (!host) return UV_ENOMEM;
   host->names = names;
   snprintf(host->name, sizeof host->name, "%s", name);
-  int rc = net_resolve(names->loop, name, 0, on_resolved, host, &host->resolving);
+  int rc = net_resolve(names->loop, name, 0, names_on_resolved, host, &host->resolving);
   if (rc < 0) {
     free(host);
     return rc;

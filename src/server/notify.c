@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* "/run/x", or "@x" for an abstract one. 0: neither, or too long. */
-static socklen_t read_address(const char *text, struct sockaddr_un *out) {
+static socklen_t notify_read_address(const char *text, struct sockaddr_un *out) {
   size_t size = strlen(text);
   if ((text[0] != '/' && text[0] != '@') || size < 2 || size >= sizeof out->sun_path) return 0;
   *out = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -27,14 +27,14 @@ void notify_init(struct notify *notify, struct log *log) {
   *notify = (struct notify){.log = log};
   const char *text = getenv("NOTIFY_SOCKET");
   if (!text || !*text) return;
-  notify->size = read_address(text, &notify->address);
+  notify->size = notify_read_address(text, &notify->address);
   if (notify->size == 0) {
     log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME; not used", text);
   }
   unsetenv("NOTIFY_SOCKET");
 }
 
-static void tell(const struct notify *notify, const char *state) {
+static void notify_tell(const struct notify *notify, const char *state) {
   if (notify->size == 0) return;
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   ssize_t sent = fd < 0 ? -1
@@ -48,7 +48,7 @@ static void tell(const struct notify *notify, const char *state) {
 }
 
 void notify_ready(const struct notify *notify) {
-  tell(notify, "READY=1");
+  notify_tell(notify, "READY=1");
 }
 
 void notify_reloading(const struct notify *notify) {
@@ -58,9 +58,9 @@ void notify_reloading(const struct notify *notify) {
   /* Type=notify-reload tells by the time which of several reloads this answers. */
   snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
            (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-  tell(notify, state);
+  notify_tell(notify, state);
 }
 
 void notify_stopping(const struct notify *notify) {
-  tell(notify, "STOPPING=1");
+  notify_tell(notify, "STOPPING=1");
 }

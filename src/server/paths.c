@@ -25,7 +25,7 @@ static void complain(struct log *log, const char *format, ...) {
 }
 
 /* Takes over `file`, which may be NULL for "memory is out". */
-static int append(struct script_paths *paths, char *file, struct log *log) {
+static int paths_append(struct script_paths *paths, char *file, struct log *log) {
   char **files = file ? realloc(paths->files, (paths->count + 1) * sizeof *files) : NULL;
   if (!files) {
     free(file);
@@ -42,7 +42,7 @@ bool script_paths_is_script(const char *name) {
   return name[0] != '.' && dot && strcmp(dot, ".lua") == 0;
 }
 
-static int is_script(const struct dirent *entry) {
+static int paths_is_script(const struct dirent *entry) {
   return script_paths_is_script(entry->d_name);
 }
 
@@ -55,7 +55,7 @@ char *script_paths_join(const char *directory, const char *name) {
 static int find_in_directory(struct script_paths *paths, const char *directory, bool may_be_empty,
                              struct log *log) {
   struct dirent **entries;
-  int count = scandir(directory, &entries, is_script, alphasort);
+  int count = scandir(directory, &entries, paths_is_script, alphasort);
   if (count < 0) {
     if (file_error_is_passing(errno)) paths->shortage = errno;
     complain(log, "%s: cannot be read: %s", directory, strerror(errno));
@@ -63,7 +63,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   }
   int rc = 0;
   for (int i = 0; i < count; i++) {
-    if (append(paths, script_paths_join(directory, entries[i]->d_name), log) < 0) rc = -1;
+    if (paths_append(paths, script_paths_join(directory, entries[i]->d_name), log) < 0) rc = -1;
     free(entries[i]);
   }
   free(entries);
@@ -74,7 +74,8 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   return rc;
 }
 
-static int find(struct script_paths *paths, const char *given, bool may_be_empty, struct log *log) {
+static int paths_find(struct script_paths *paths, const char *given, bool may_be_empty,
+                      struct log *log) {
   struct stat status;
   if (stat(given, &status) < 0) {
     if (file_error_is_passing(errno)) paths->shortage = errno;
@@ -85,7 +86,7 @@ static int find(struct script_paths *paths, const char *given, bool may_be_empty
   if (S_ISDIR(status.st_mode)) {
     return find_in_directory(paths, given, may_be_empty, log);
   }
-  return append(paths, strdup(given), log);
+  return paths_append(paths, strdup(given), log);
 }
 
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
@@ -93,9 +94,9 @@ int script_paths_find(struct script_paths *paths, const char *const *given, size
   int rc = 0;
   *paths = (struct script_paths){0};
   for (size_t i = 0; i < given_count; i++) {
-    if (find(paths, given[i], welcome || may_be_empty, log) < 0) rc = -1;
+    if (paths_find(paths, given[i], welcome || may_be_empty, log) < 0) rc = -1;
   }
-  if (rc == 0 && paths->count == 0 && welcome) rc = append(paths, strdup(welcome), log);
+  if (rc == 0 && paths->count == 0 && welcome) rc = paths_append(paths, strdup(welcome), log);
   return rc;
 }
 

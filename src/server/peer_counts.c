@@ -51,7 +51,7 @@ static size_t home_of(const struct peer_counts *counts, uint64_t key) {
 }
 
 /* The slot of `key`, or the free one where it would go. There is always a free one. */
-static struct peer_count *find(const struct peer_counts *counts, uint64_t key) {
+static struct peer_count *peer_counts_find(const struct peer_counts *counts, uint64_t key) {
   size_t at = home_of(counts, key);
   while (counts->slots[at].count > 0 && counts->slots[at].key != key) {
     at = (at + 1) & (counts->capacity - 1);
@@ -66,14 +66,14 @@ static bool resize(struct peer_counts *counts, size_t capacity) {
   if (!larger.slots) return false;
   for (size_t i = 0; i < counts->capacity; i++) {
     const struct peer_count *slot = &counts->slots[i];
-    if (slot->count > 0) *find(&larger, slot->key) = *slot;
+    if (slot->count > 0) *peer_counts_find(&larger, slot->key) = *slot;
   }
   free(counts->slots);
   *counts = larger;
   return true;
 }
 
-static bool reserve(struct peer_counts *counts) {
+static bool peer_counts_reserve(struct peer_counts *counts) {
   if (counts->used < counts->capacity / 2) return true;
   if (counts->capacity > 0) return resize(counts, counts->capacity * 2);
   if (getrandom(&counts->seed, sizeof counts->seed, GRND_NONBLOCK) < 0) {
@@ -85,13 +85,13 @@ static bool reserve(struct peer_counts *counts) {
 size_t peer_counts_of(const struct peer_counts *counts, const struct sockaddr *peer) {
   uint64_t key;
   if (counts->capacity == 0 || !key_of(peer, &key)) return 0;
-  return find(counts, key)->count;
+  return peer_counts_find(counts, key)->count;
 }
 
 void peer_counts_add(struct peer_counts *counts, const struct sockaddr *peer) {
   uint64_t key;
-  if (!key_of(peer, &key) || !reserve(counts)) return;
-  struct peer_count *slot = find(counts, key);
+  if (!key_of(peer, &key) || !peer_counts_reserve(counts)) return;
+  struct peer_count *slot = peer_counts_find(counts, key);
   if (slot->count == 0) counts->used++;
   slot->key = key;
   slot->count++;
@@ -112,7 +112,7 @@ static void close_gap(struct peer_counts *counts, size_t gap) {
 void peer_counts_remove(struct peer_counts *counts, const struct sockaddr *peer) {
   uint64_t key;
   if (counts->capacity == 0 || !key_of(peer, &key)) return;
-  struct peer_count *slot = find(counts, key);
+  struct peer_count *slot = peer_counts_find(counts, key);
   if (slot->count == 0 || --slot->count > 0) return;
   counts->used--;
   close_gap(counts, (size_t)(slot - counts->slots));

@@ -45,17 +45,17 @@ static void stop_if_ended(struct program *program) {
   }
 }
 
-static void on_change(void *context) {
+static void program_on_change(void *context) {
   stop_if_ended(context);
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void program_on_fail(void *self, const struct vm_failure *failure) {
   struct program *program = self;
   program->failed = true;
   runtime_log_failure(program->runtime, 0, failure);
 }
 
-static void on_end(void *self, bool failed) {
+static void program_on_end(void *self, bool failed) {
   (void)failed;
   struct program *program = self;
   program->running = false;
@@ -101,7 +101,7 @@ static int run(lua_State *L) {
 }
 
 /* os.exit(): what is queued goes to the kernel, and the kernel closes the rest. */
-static void on_exit_called(void *context, int code) {
+static void program_on_exit_called(void *context, int code) {
   struct program *program = context;
   net_loop_flush(program->loop);
   fflush(stdout);
@@ -109,7 +109,7 @@ static void on_exit_called(void *context, int code) {
   exit(code);
 }
 
-static void on_deadline(uv_timer_t *timer) {
+static void program_on_deadline(uv_timer_t *timer) {
   struct program *program = timer->data;
   script_drop_sequential(program->script);
 }
@@ -121,7 +121,7 @@ static void close_connections(struct program *program) {
   script_close_sequential(program->script);
   uv_timer_init(uv, &program->deadline);
   program->deadline.data = program;
-  uv_timer_start(&program->deadline, on_deadline, CLOSING_MS, 0);
+  uv_timer_start(&program->deadline, program_on_deadline, CLOSING_MS, 0);
   if (program->runtime->sequential.count > 0) uv_run(uv, UV_RUN_DEFAULT);
   uv_close((uv_handle_t *)&program->deadline, NULL);
 }
@@ -129,8 +129,8 @@ static void close_connections(struct program *program) {
 static void run_to_end(struct program *program) {
   const struct vm_owner owner = {.self = program,
                                  .world = program->runtime->current->world,
-                                 .on_fail = on_fail,
-                                 .on_end = on_end};
+                                 .on_fail = program_on_fail,
+                                 .on_end = program_on_end};
   program->running = true;
   if (runtime_enter(program->runtime, run, program, &owner, NULL) != VM_WAITING) {
     program->running = false;
@@ -155,8 +155,8 @@ int program_run(const struct program_options *options) {
       .unsafe = !options->grants, /* as in lua(1): it is the user's own program */
       .grants = options->grants,
       .lua_dir = options->lua_dir,
-      .on_conn_closed = on_change,
-      .exit = on_exit_called,
+      .on_conn_closed = program_on_change,
+      .exit = program_on_exit_called,
       .context = &program,
   };
   const char *name = options->code ? "-e" : options->words[0];

@@ -25,29 +25,29 @@ static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 
 enum { PROGRAM_QUEUE_BYTES_MAX = 64 * 1024 * 1024 };
 static const struct vm_budget no_budget = {.memory_bytes_max = SIZE_MAX};
 
-static void on_warning(void *context, const char *text, size_t size) {
+static void script_on_warning(void *context, const char *text, size_t size) {
   runtime_log(context, LOG_WARN, 0, text, size);
 }
 
-static void on_exit_called(void *context, int code) {
+static void script_on_exit_called(void *context, int code) {
   const struct runtime *runtime = context;
   const struct script *script = runtime->context;
   script->options->exit(script->options->context, code);
 }
 
-static void on_limit(void *context, const char *fault, const char *traceback) {
+static void script_on_limit(void *context, const char *fault, const char *traceback) {
   const struct script *script = context;
   script->options->on_limit(script->options->context, fault + strlen(script->path), traceback);
 }
 
-static void on_room(void *context, const struct conn *gone) {
+static void script_on_room(void *context, const struct conn *gone) {
   struct script *script = context;
   listen_set_room(&script->listeners, gone);
   script->options->on_conn_closed(script->options->context);
 }
 
 /* Without a script that loads, or one that runs, nobody asks for it. */
-static void on_source(void *context, const char *path, const char *bytes, size_t size) {
+static void script_on_source(void *context, const char *path, const char *bytes, size_t size) {
   struct runtime *runtime = context;
   const struct vm_world *world = vm_world_in_force(runtime->vm);
   struct version *version = world ? vm_world_owner(world) : NULL;
@@ -59,7 +59,7 @@ static void on_source(void *context, const char *path, const char *bytes, size_t
   }
 }
 
-static void on_shortage(void *context, int error) {
+static void script_on_shortage(void *context, int error) {
   struct runtime *runtime = context;
   runtime->shortage = error;
 }
@@ -72,10 +72,10 @@ static bool open_vm(struct script *script) {
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
       .grants = script->options->grants,
-      .on_source = on_source,
-      .on_shortage = on_shortage,
-      .warn = on_warning,
-      .exit = script->options->exit ? on_exit_called : NULL,
+      .on_source = script_on_source,
+      .on_shortage = script_on_shortage,
+      .warn = script_on_warning,
+      .exit = script->options->exit ? script_on_exit_called : NULL,
       .context = runtime,
   };
   const struct vm_budget *loading = script->options->loading;
@@ -85,7 +85,7 @@ static bool open_vm(struct script *script) {
   return runtime->vm && vm_protect(runtime->vm, runtime_prepare, NULL, error, sizeof error);
 }
 
-static char *directory_of(const char *path) {
+static char *script_directory_of(const char *path) {
   char *copy = strdup(path);
   char *directory = copy ? strdup(dirname(copy)) : NULL;
   free(copy);
@@ -97,13 +97,13 @@ struct script *script_new(const char *path, const struct script_options *options
   if (!script) return NULL;
   script->options = options;
   script->path = strdup(path);
-  script->directory = directory_of(path);
+  script->directory = script_directory_of(path);
   struct runtime *runtime = &script->runtime;
   runtime->loop = options->loop;
   runtime->log = options->log;
   runtime->is_program = is_program;
-  runtime->on_room = on_room;
-  runtime->on_limit = options->on_limit ? on_limit : NULL;
+  runtime->on_room = script_on_room;
+  runtime->on_limit = options->on_limit ? script_on_limit : NULL;
   runtime->context = script;
   list_init(&runtime->versions);
   list_init(&runtime->sleeps);

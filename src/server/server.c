@@ -58,14 +58,14 @@ static void stop_when_drained(struct server *server) {
   if (left == 0) uv_stop(net_loop_uv(server->loop));
 }
 
-static void on_conn_closed(void *context) {
+static void server_on_conn_closed(void *context) {
   struct server *server = context;
   if (server->freeing) return; /* a task that ends with its script, when others are gone already */
   stop_when_drained(server);
   server_free_left(server);
 }
 
-static void on_deadline(uv_timer_t *timer) {
+static void server_on_deadline(uv_timer_t *timer) {
   struct server *server = timer->data;
   bool at_once = server->phase != DRAINING;
   server->phase = at_once ? ENDING : CLOSING;
@@ -76,7 +76,7 @@ static void on_deadline(uv_timer_t *timer) {
   log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s%s",
              open, at_once ? " at once" : "", waiting);
   for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
-  if (!at_once) uv_timer_start(timer, on_deadline, CLOSING_MS, 0);
+  if (!at_once) uv_timer_start(timer, server_on_deadline, CLOSING_MS, 0);
   stop_when_drained(server);
 }
 
@@ -95,10 +95,10 @@ static void start_draining(struct server *server, const char *cause) {
   }
   end_in(server, (uint64_t)server->options.drain_ms + DEADLINE_LEFT_MS);
   held_up_bound_draining(server);
-  uv_timer_start(&server->deadline, on_deadline, (uint64_t)server->options.drain_ms, 0);
+  uv_timer_start(&server->deadline, server_on_deadline, (uint64_t)server->options.drain_ms, 0);
 }
 
-static void on_grace_over(uv_timer_t *timer) {
+static void server_on_grace_over(uv_timer_t *timer) {
   struct server *server = timer->data;
   start_draining(server, "the grace time is over");
   stop_when_drained(server);
@@ -118,7 +118,7 @@ static void start_leaving(struct server *server, const char *cause) {
              "%s: not ready any more; connections are accepted for another %.3g s (another signal "
              "ends at once)",
              cause, (double)server->options.grace_ms / 1000);
-  uv_timer_start(&server->deadline, on_grace_over, (uint64_t)server->options.grace_ms, 0);
+  uv_timer_start(&server->deadline, server_on_grace_over, (uint64_t)server->options.grace_ms, 0);
 }
 
 static const char *signal_name(int number) {
@@ -130,7 +130,7 @@ static const char *signal_name(int number) {
   }
 }
 
-static void on_signal(void *context, int number) {
+static void server_on_signal(void *context, int number) {
   struct server *server = context;
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
@@ -145,11 +145,11 @@ static void on_signal(void *context, int number) {
   stop_when_drained(server);
 }
 
-static void on_hangup(uv_signal_t *handle, int number) {
+static void server_on_hangup(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (signals_lost_terminal(&server->signals)) {
     /* Shells and the kernel may both send it: the second one must not end it at once. */
-    if (server->phase == SERVING) on_signal(server, number);
+    if (server->phase == SERVING) server_on_signal(server, number);
     return;
   }
   if (server->phase != SERVING) return;
@@ -157,14 +157,14 @@ static void on_hangup(uv_signal_t *handle, int number) {
   server_reload(server, NULL);
 }
 
-static void on_log_retry(uv_timer_t *timer) {
-  (void)timer; /* it only wakes the loop: on_log_check() does the work */
+static void server_on_log_retry(uv_timer_t *timer) {
+  (void)timer; /* it only wakes the loop: server_on_log_check() does the work */
 }
 
-static void on_log_check(uv_prepare_t *prepare) {
+static void server_on_log_check(uv_prepare_t *prepare) {
   struct server *server = prepare->data;
   if (!log_flush(server->options.log)) {
-    uv_timer_start(&server->log_retry, on_log_retry, LOG_RETRY_MS, 0);
+    uv_timer_start(&server->log_retry, server_on_log_retry, LOG_RETRY_MS, 0);
   }
 }
 
@@ -178,12 +178,12 @@ static int open_handles(struct server *server) {
   server->on_hup.data = server;
   server->deadline.data = server->log_check.data = server;
   server->handles_open = true;
-  uv_prepare_start(&server->log_check, on_log_check);
+  uv_prepare_start(&server->log_check, server_on_log_check);
   int rc = signals_open(&server->signals, uv, server->options.log);
-  server->end_signals =
-      (struct end_signals){.on_signal = on_signal, .on_taken = held_up_end_soon, .context = server};
+  server->end_signals = (struct end_signals){
+      .on_signal = server_on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
-  return rc < 0 ? rc : uv_signal_start(&server->on_hup, on_hangup, SIGHUP);
+  return rc < 0 ? rc : uv_signal_start(&server->on_hup, server_on_hangup, SIGHUP);
 }
 
 static void close_handles(struct server *server) {
@@ -240,7 +240,7 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
   return rc;
 }
 
-static void on_source(void *context, const struct source *source) {
+static void server_on_source(void *context, const struct source *source) {
   (void)source;
   server_sources_changed(context);
 }
@@ -278,9 +278,9 @@ static int server_load(const struct server_options *options, struct server **out
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,
-      .on_conn_closed = on_conn_closed,
+      .on_conn_closed = server_on_conn_closed,
       .who_listens = who_listens,
-      .on_source = on_source,
+      .on_source = server_on_source,
       .context = server,
   };
   struct script_paths paths;
@@ -418,10 +418,10 @@ int server_examine(const struct server_options *options,
   return rc;
 }
 
-static int describe(void *context, struct script *script) {
+static int server_describe(void *context, struct script *script) {
   return script_describe(script, context);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  return server_examine(options, describe, out);
+  return server_examine(options, server_describe, out);
 }

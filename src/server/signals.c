@@ -20,7 +20,7 @@ static bool ignores_hangup(void) {
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-static void on_user(uv_signal_t *handle, int number) {
+static void signals_on_user(uv_signal_t *handle, int number) {
   const struct signals *signals = handle->data;
   /* Elsewhere it reopens the log: here that is standard error, which somebody else has opened. */
   log_printf(signals->log, LOG_INFO,
@@ -38,7 +38,7 @@ int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log) {
     uv_signal_init(uv, &signals->user[i]);
     uv_unref((uv_handle_t *)&signals->user[i]);
     signals->user[i].data = signals;
-    if (rc == 0) rc = uv_signal_start(&signals->user[i], on_user, numbers[i]);
+    if (rc == 0) rc = uv_signal_start(&signals->user[i], signals_on_user, numbers[i]);
   }
   return rc;
 }

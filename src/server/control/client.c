@@ -218,7 +218,7 @@ static void refuse_length(struct control_client *client) {
                LINE_BYTES_MAX);
 }
 
-static void run_line(struct control_client *client, char *line, size_t size) {
+static void client_run_line(struct control_client *client, char *line, size_t size) {
   struct word words[CONTROL_WORDS_MAX];
   char fault[FAULT_BYTES_MAX];
   if (size > 0 && line[size - 1] == '\r') size--; /* of who types into telnet or nc -C */
@@ -230,13 +230,13 @@ static void run_line(struct control_client *client, char *line, size_t size) {
   }
 }
 
-static void take_line(struct control_client *client) {
+static void client_take_line(struct control_client *client) {
   ssize_t size = line_size(client);
   if (size < 0) return;
   if (size > LINE_BYTES_MAX) {
     refuse_length(client);
   } else {
-    run_line(client, client->input + client->start, (size_t)size);
+    client_run_line(client, client->input + client->start, (size_t)size);
   }
   consume(client, (size_t)size + 1);
 }
@@ -264,7 +264,7 @@ static bool has_more(const struct control_client *client) {
 }
 
 /* What follows from what was done: go on, wait until the client reads, or part. */
-static void settle(struct control_client *client) {
+static void client_settle(struct control_client *client) {
   struct conn *conn = client->conn;
   if (control_client_streams(client)) drop_input(client);
   bool more = has_more(client);
@@ -282,14 +282,14 @@ void control_client_go_on(struct control_client *client) {
   if (client->has_job) {
     if (!client->job.step(client, client->job.state)) control_client_end_job(client);
   } else {
-    take_line(client);
+    client_take_line(client);
   }
-  settle(client);
+  client_settle(client);
 }
 
 void control_end(struct control_client *client) {
   control_client_end_job(client);
-  settle(client);
+  client_settle(client);
 }
 
 void control_client_received(struct control_client *client, const char *bytes, size_t size) {
@@ -307,5 +307,5 @@ void control_client_received(struct control_client *client, const char *bytes, s
 void control_client_finished(struct control_client *client) {
   client->finished = true;
   control_client_go_on(client);
-  settle(client);
+  client_settle(client);
 }

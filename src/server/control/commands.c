@@ -43,7 +43,7 @@ const struct control_command control_commands[] = {
 };
 const size_t control_command_count = sizeof control_commands / sizeof control_commands[0];
 
-static const struct control_command *find(const struct word *name) {
+static const struct control_command *commands_find(const struct word *name) {
   for (size_t i = 0; i < control_command_count; i++) {
     const struct control_command *command = &control_commands[i];
     if (strlen(command->name) == name->size && memcmp(command->name, name->text, name->size) == 0) {
@@ -53,7 +53,7 @@ static const struct control_command *find(const struct word *name) {
   return NULL;
 }
 
-static void refuse_name(struct control_client *client, const struct word *name) {
+static void commands_refuse_name(struct control_client *client, const struct word *name) {
   const char *names[COMMANDS_MAX];
   size_t count = 0;
   for (; count < control_command_count && count < COMMANDS_MAX; count++) {
@@ -71,10 +71,10 @@ static void refuse_name(struct control_client *client, const struct word *name) 
 }
 
 void control_run(struct control_client *client, const struct word *words, size_t count) {
-  const struct control_command *command = find(&words[0]);
+  const struct control_command *command = commands_find(&words[0]);
   const struct control_call call = {client, command ? command->name : NULL, words + 1, count - 1};
   if (!command) {
-    refuse_name(client, &words[0]);
+    commands_refuse_name(client, &words[0]);
   } else if (call.word_count < command->words_min || call.word_count > command->words_max) {
     control_fail(client, "%s takes %s: write %s%s%s", command->name,
                  call.word_count < command->words_min ? "more words" : "fewer words", command->name,
@@ -84,19 +84,19 @@ void control_run(struct control_client *client, const struct word *words, size_t
   }
 }
 
-static void tell(struct control_client *client, const struct control_command *command) {
+static void commands_tell(struct control_client *client, const struct control_command *command) {
   control_put(client, json_pack("{s:s, s:s, s:s}", "command", command->name, "usage",
                                 command->usage, "summary", command->summary));
 }
 
 static void run_help(const struct control_call *call) {
-  const struct control_command *about = call->word_count ? find(&call->words[0]) : NULL;
+  const struct control_command *about = call->word_count ? commands_find(&call->words[0]) : NULL;
   if (call->word_count && !about) {
-    refuse_name(call->client, &call->words[0]);
+    commands_refuse_name(call->client, &call->words[0]);
     return;
   }
   for (size_t i = 0; i < control_command_count; i++) {
-    if (!about || about == &control_commands[i]) tell(call->client, &control_commands[i]);
+    if (!about || about == &control_commands[i]) commands_tell(call->client, &control_commands[i]);
   }
   control_ok(call->client);
 }

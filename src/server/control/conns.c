@@ -107,8 +107,8 @@ struct row {
   const char *direction;
 };
 
-static void describe(const struct script *script, const char *path, const struct conn *conn,
-                     struct row *row) {
+static void conns_describe(const struct script *script, const char *path, const struct conn *conn,
+                           struct row *row) {
   socklen_t size;
   const struct sockaddr *peer = conn_peer(conn, &size);
   const char *listener = script_listener_of(script, conn);
@@ -145,7 +145,7 @@ static bool matches_one(const struct row *row, const struct filter *filter) {
   return false;
 }
 
-static bool matches(const struct row *row, const struct listing *listing) {
+static bool conns_matches(const struct row *row, const struct listing *listing) {
   for (size_t i = 0; i < listing->filter_count; i++) {
     if (!matches_one(row, &listing->filters[i])) return false;
   }
@@ -166,7 +166,8 @@ static json_t *fault_of(const struct conn *conn) {
   return json_string(text);
 }
 
-static void tell(struct control_client *client, const struct row *row, const struct conn *conn) {
+static void conns_tell(struct control_client *client, const struct row *row,
+                       const struct conn *conn) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
   control_put(client,
@@ -194,15 +195,15 @@ static bool tell_group(struct control_client *client, struct listing *listing,
     if (*budget == 0) return true;
     (*budget)--;
     listing->last_id = conn_id(conn);
-    describe(script, status.path, conn, &row);
-    if (!matches(&row, listing)) continue;
+    conns_describe(script, status.path, conn, &row);
+    if (!conns_matches(&row, listing)) continue;
     listing->count++;
-    tell(client, &row, conn);
+    conns_tell(client, &row, conn);
   }
   return false;
 }
 
-static bool tell_some(struct control_client *client, void *state) {
+static bool conns_tell_some(struct control_client *client, void *state) {
   struct listing *listing = state;
   const struct server *server = control_server(client);
   size_t budget = CONNS_PER_STEP;
@@ -224,6 +225,6 @@ static bool tell_some(struct control_client *client, void *state) {
 void control_conns(const struct control_call *call) {
   struct listing *listing = read_listing(call);
   if (!listing) return;
-  const struct control_job job = {.step = tell_some, .end = end_listing, .state = listing};
+  const struct control_job job = {.step = conns_tell_some, .end = end_listing, .state = listing};
   control_begin(call->client, &job);
 }

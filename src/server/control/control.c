@@ -35,7 +35,7 @@ static struct control *control_of(const struct conn *conn) {
 }
 
 /* Who connected, as the kernel knows it: user and process are -1 where it does not tell. */
-static struct ucred peer_of(const struct conn *conn) {
+static struct ucred control_peer_of(const struct conn *conn) {
   struct ucred peer;
   socklen_t size = sizeof peer;
   int rc = getsockopt(conn_descriptor(conn), SOL_SOCKET, SO_PEERCRED, &peer, &size);
@@ -63,7 +63,7 @@ static struct control_client *longest_silent(struct control *control) {
   return found;
 }
 
-static void make_room(struct control *control) {
+static void control_make_room(struct control *control) {
   struct control_client *silent = longest_silent(control);
   if (silent) conn_reset(silent->conn, REASON_LIMIT);
 }
@@ -101,8 +101,8 @@ bool control_admit_stream(struct control_client *client) {
 }
 
 /* Whether the new client may stay; it is told why not. */
-static void admit(struct control *control, struct control_client *client) {
-  const struct ucred peer = peer_of(client->conn);
+static void control_admit(struct control *control, struct control_client *client) {
+  const struct ucred peer = control_peer_of(client->conn);
   if (peer.uid != 0 && peer.uid != geteuid()) {
     control_fail(client, "this server talks to user %ld and to root, not to user %ld: run as one",
                  (long)geteuid(), (long)(int)peer.uid);
@@ -116,10 +116,10 @@ static void admit(struct control *control, struct control_client *client) {
     conn_close(client->conn, REASON_CLOSED);
     return;
   }
-  if (control->clients.count > CLIENTS_MAX) make_room(control);
+  if (control->clients.count > CLIENTS_MAX) control_make_room(control);
 }
 
-static void on_open(struct conn *conn) {
+static void control_on_open(struct conn *conn) {
   struct control *control = control_of(conn);
   struct control_client *client = calloc(1, sizeof *client);
   if (!client) {
@@ -130,10 +130,10 @@ static void on_open(struct conn *conn) {
   client->conn = conn;
   client->heard_ms = net_loop_now_ms(control->loop);
   conn_set_owner(conn, client);
-  admit(control, client);
+  control_admit(control, client);
 }
 
-static void on_data(struct conn *conn, const char *bytes, size_t size) {
+static void control_on_data(struct conn *conn, const char *bytes, size_t size) {
   struct control_client *client = conn_owner(conn);
   client->heard_ms = net_loop_now_ms(client->control->loop);
   control_client_received(client, bytes, size);
@@ -145,28 +145,28 @@ static bool peer_is_gone(const struct conn *conn) {
 }
 
 /* Who has closed, and not only finished, reads no stream any more. */
-static void on_eof(struct conn *conn) {
+static void control_on_eof(struct conn *conn) {
   struct control_client *client = conn_owner(conn);
   control_client_finished(client);
   bool streams = client->has_job && !client->job.step;
   if (streams && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
 }
 
-static void on_drain(struct conn *conn, bool crossed) {
+static void control_on_drain(struct conn *conn, bool crossed) {
   (void)crossed;
   control_client_go_on(conn_owner(conn));
 }
 
 /* One that sent FIN may still read a stream; that it has gone since then shows only here, or when
  * something is sent to it. */
-static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+static void control_on_timeout(struct conn *conn, enum conn_timeout kind) {
   (void)kind;
   const struct control_client *client = conn_owner(conn);
   if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
   accept_again(control_of(conn)); /* this one may have been silent for long enough now */
 }
 
-static void on_close(struct conn *conn, enum reason reason) {
+static void control_on_close(struct conn *conn, enum reason reason) {
   (void)reason;
   struct control_client *client = conn_owner(conn);
   accept_again(control_of(conn));
@@ -177,40 +177,42 @@ static void on_close(struct conn *conn, enum reason reason) {
 }
 
 static const struct conn_events client_events = {
-    .on_open = on_open,
-    .on_data = on_data,
-    .on_eof = on_eof,
-    .on_drain = on_drain,
-    .on_timeout = on_timeout,
-    .on_close = on_close,
+    .on_open = control_on_open,
+    .on_data = control_on_data,
+    .on_eof = control_on_eof,
+    .on_drain = control_on_drain,
+    .on_timeout = control_on_timeout,
+    .on_close = control_on_close,
 };
 
-static void go_on(struct conn *conn, void *context) {
+static void control_go_on(struct conn *conn, void *context) {
   (void)context;
   if (conn_owner(conn) && !conn_is_closing(conn)) control_client_go_on(conn_owner(conn));
 }
 
-static void on_turn(void *owner) {
+static void control_on_turn(void *owner) {
   struct control *control = owner;
-  conn_group_each(&control->clients, go_on, NULL);
+  conn_group_each(&control->clients, control_go_on, NULL);
   net_loop_flush(control->loop);
 }
 
-static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+static void control_on_accept(void *owner, int fd, const struct sockaddr *peer) {
   struct control *control = owner;
   int rc = net_accept(&control->clients, fd, peer, 0);
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
 }
 
-static void on_starved(void *owner, int rc) {
+static void control_on_starved(void *owner, int rc) {
   /* The scripts' listeners are short of the same thing, and say so. */
-  if (rc < 0) make_room(owner);
+  if (rc < 0) control_make_room(owner);
 }
 
-static const struct listener_events listener_events = {
-    .is_wanted = has_place, .on_accept = on_accept, .on_starved = on_starved, .uses_spares = true};
+static const struct listener_events listener_events = {.is_wanted = has_place,
+                                                       .on_accept = control_on_accept,
+                                                       .on_starved = control_on_starved,
+                                                       .uses_spares = true};
 
-static const char *advice_for(int rc) {
+static const char *control_advice_for(int rc) {
   switch (rc) {
     case UV_EADDRINUSE: return "another server listens there: give this one a --control of its own";
     case UV_EEXIST: return "there is a file that is no socket: remove it, or name another path";
@@ -250,7 +252,7 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   *control = (struct control){
       .server = server, .loop = loop, .log = log, .opened_ms = net_loop_now_ms(loop)};
   init_clients(control);
-  control->defer = net_defer_new(loop, on_turn, control);
+  control->defer = net_defer_new(loop, control_on_turn, control);
   int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;
   if (rc == 0) {
     net_loop_keep_spares(loop);
@@ -258,13 +260,13 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
     return control;
   }
   log_printf(log, LOG_WARN, "no control socket at %s (%s): %s; --control off needs none",
-             address->text, uv_strerror(rc), advice_for(rc));
+             address->text, uv_strerror(rc), control_advice_for(rc));
   control_close(control);
   control_free(control);
   return NULL;
 }
 
-static void let_go(struct conn *conn, void *context) {
+static void control_let_go(struct conn *conn, void *context) {
   (void)context;
   if (conn_owner(conn)) control_client_end_job(conn_owner(conn));
   conn_reset(conn, REASON_SHUTDOWN);
@@ -273,7 +275,7 @@ static void let_go(struct conn *conn, void *context) {
 void control_close(struct control *control) {
   if (control->listener) listener_close(control->listener);
   control->listener = NULL;
-  conn_group_each(&control->clients, let_go, NULL);
+  conn_group_each(&control->clients, control_let_go, NULL);
   if (control->defer) net_defer_close(control->defer);
   control->defer = NULL;
 }

@@ -27,7 +27,7 @@ struct asking {
   bool is_answered;
 };
 
-static void tell(struct asking *asking, const char *what, const char *text, size_t size) {
+static void eval_tell(struct asking *asking, const char *what, const char *text, size_t size) {
   size_t room = TOLD_BYTES_MAX - asking->told_bytes;
   size_t shown = size < TEXT_BYTES_MAX ? size : TEXT_BYTES_MAX;
   if (shown > room || asking->told >= LINES_MAX) {
@@ -41,15 +41,15 @@ static void tell(struct asking *asking, const char *what, const char *text, size
   control_put(asking->client, line);
 }
 
-static void on_print(void *owner, const char *text, size_t size) {
-  tell(owner, "print", text, size);
+static void eval_on_print(void *owner, const char *text, size_t size) {
+  eval_tell(owner, "print", text, size);
 }
 
-static void on_result(void *owner, const char *text, size_t size) {
-  tell(owner, "result", text, size);
+static void eval_on_result(void *owner, const char *text, size_t size) {
+  eval_tell(owner, "result", text, size);
 }
 
-static void on_end(void *owner, const char *error, const char *traceback) {
+static void eval_on_end(void *owner, const char *error, const char *traceback) {
   struct asking *asking = owner;
   bool was_waiting = asking->evaluation != NULL;
   json_t *last = json_pack("{s:b}", "ok", !error);
@@ -86,7 +86,7 @@ static struct script *find_script(const struct control_call *call) {
 
 void control_eval(const struct control_call *call) {
   static const struct evaluation_events events = {
-      .on_print = on_print, .on_result = on_result, .on_end = on_end};
+      .on_print = eval_on_print, .on_result = eval_on_result, .on_end = eval_on_end};
   const struct word *code = &call->words[call->word_count - 1];
   struct script *script = find_script(call);
   if (!script) return;

@@ -41,7 +41,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[FILTER_ERROR
   return false;
 }
 
-static bool read_number(const char *text, uint64_t *out) {
+static bool event_filter_read_number(const char *text, uint64_t *out) {
   char *end;
   if (*text < '0' || *text > '9') return false;
   errno = 0;
@@ -51,7 +51,7 @@ static bool read_number(const char *text, uint64_t *out) {
 
 static bool read_conn(struct event_filter *filter, const char *value, char *error) {
   if (*value == '#') value++; /* as the log writes it */
-  if (read_number(value, &filter->conn) && filter->conn > 0) return true;
+  if (event_filter_read_number(value, &filter->conn) && filter->conn > 0) return true;
   return refuse(error, "\"%.60s\" is no connection: write its number, as in conn=12", value);
 }
 
@@ -78,7 +78,7 @@ static bool read_kinds(struct event_filter *filter, const char *value, char *err
   }
 }
 
-static bool read_bytes(struct event_filter *filter, const char *value, char *error) {
+static bool event_filter_read_bytes(struct event_filter *filter, const char *value, char *error) {
   filter->exact = true;
   filter->bytes_max = SIZE_MAX;
   if (strcmp(value, "all") == 0) return true;
@@ -105,7 +105,7 @@ bool event_filter_read(struct event_filter *filter, const char *word,
     case EVENT: return read_kinds(filter, value, error);
     case SCRIPT: return read_pattern(&filter->script, value, error);
     case PEER: return read_pattern(&filter->peer, value, error);
-    case BYTES: return read_bytes(filter, value, error);
+    case BYTES: return event_filter_read_bytes(filter, value, error);
     default:
       return refuse(error,
                     "\"%.60s\" is no filter: there are conn=ID, event=NAME,..., script=PATTERN, "

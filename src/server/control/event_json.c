@@ -17,26 +17,26 @@ _Static_assert(TEXTS_MAX *TEXT_BYTES_MAX *ESCAPED_BYTES_MAX + BASE64_SIZE(EVENT_
                    EVENT_JSON_BYTES_MAX,
                "EVENT_JSON_BYTES_MAX is enough");
 
-static char *put(char *end, const char *text, size_t size) {
+static char *event_json_put(char *end, const char *text, size_t size) {
   memcpy(end, text, size);
   return end + size;
 }
 
-static char *put_number(char *end, uint64_t number) {
+static char *event_json_put_number(char *end, uint64_t number) {
   char digits[20];
   size_t size = 0;
   do {
     digits[sizeof digits - ++size] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0);
-  return put(end, digits + sizeof digits - size, size);
+  return event_json_put(end, digits + sizeof digits - size, size);
 }
 
 /* Behind something: `,"name":`. */
 static char *put_name(char *end, const char *name) {
   *end++ = ',';
   *end++ = '"';
-  end = put(end, name, strlen(name));
+  end = event_json_put(end, name, strlen(name));
   *end++ = '"';
   *end++ = ':';
   return end;
@@ -45,7 +45,7 @@ static char *put_name(char *end, const char *name) {
 /* One of our own, which has nothing to escape. */
 static char *put_word(char *end, const char *word) {
   *end++ = '"';
-  end = put(end, word, strlen(word));
+  end = event_json_put(end, word, strlen(word));
   *end++ = '"';
   return end;
 }
@@ -56,18 +56,18 @@ static char *put_unit(char *end, const char *text, size_t size, size_t *taken) {
   char unit[ESCAPE_SIZE_MAX];
   if (*text == '\0') {
     *taken = 1;
-    return put(end, nul, sizeof nul - 1);
+    return event_json_put(end, nul, sizeof nul - 1);
   }
   size_t unit_size = escape_one(true, text, size, taken, unit);
-  return put(end, unit, unit_size);
+  return event_json_put(end, unit, unit_size);
 }
 
-static char *put_text(char *end, const char *text, size_t size) {
+static char *event_json_put_text(char *end, const char *text, size_t size) {
   *end++ = '"';
   while (size > 0) {
     size_t taken = escape_plain_size(text, size);
     if (taken > 0) {
-      end = put(end, text, taken);
+      end = event_json_put(end, text, taken);
     } else {
       end = put_unit(end, text, size, &taken);
     }
@@ -82,17 +82,17 @@ static char *put_field(char *end, const struct event *event, const struct event_
   if (field->type == EVENT_TEXT) {
     const char *text = event_text(event, field);
     if (!text) return end;
-    return put_text(put_name(end, field->name), text, strnlen(text, TEXT_BYTES_MAX));
+    return event_json_put_text(put_name(end, field->name), text, strnlen(text, TEXT_BYTES_MAX));
   }
   uint64_t number = event_number(event, field);
   if (number == 0 && field->type == EVENT_NUMBER_OPTIONAL) return end;
-  return put_number(put_name(end, field->name), number);
+  return event_json_put_number(put_name(end, field->name), number);
 }
 
 static char *put_bytes(char *end, const struct event *event, bool exact) {
   size_t shown = event->kept < EVENT_TEXT_PREVIEW_BYTES ? event->kept : EVENT_TEXT_PREVIEW_BYTES;
-  end = put_number(put_name(end, "size"), event->size);
-  end = put_text(put_name(end, "text"), event->bytes, shown);
+  end = event_json_put_number(put_name(end, "size"), event->size);
+  end = event_json_put_text(put_name(end, "text"), event->bytes, shown);
   if (!exact) return end;
   end = put_name(end, "base64");
   *end++ = '"';
@@ -104,13 +104,14 @@ static char *put_bytes(char *end, const struct event *event, bool exact) {
 size_t event_json_render(const struct event *event, bool exact, char out[EVENT_JSON_BYTES_MAX]) {
   static const char head[] = "{\"seq\":";
   const struct event_kind_row *kind = &event_kinds[event->kind];
-  char *end = put_number(put(out, head, sizeof head - 1), event->sequence);
-  end = put_number(put_name(end, "time_ns"), event->time_ns);
+  char *end = event_json_put_number(event_json_put(out, head, sizeof head - 1), event->sequence);
+  end = event_json_put_number(put_name(end, "time_ns"), event->time_ns);
   end = put_word(put_name(end, "event"), kind->name);
   end = put_word(put_name(end, "source"), event_source_name(event->source));
-  if (event->conn) end = put_number(put_name(end, "conn"), event->conn);
+  if (event->conn) end = event_json_put_number(put_name(end, "conn"), event->conn);
   if (event->script) {
-    end = put_text(put_name(end, "script"), event->script, strnlen(event->script, TEXT_BYTES_MAX));
+    end = event_json_put_text(put_name(end, "script"), event->script,
+                              strnlen(event->script, TEXT_BYTES_MAX));
   }
   for (const struct event_field *field = kind->fields; field->name; field++) {
     end = put_field(end, event, field);

@@ -22,7 +22,8 @@ static bool read_delay(const char *text, uint64_t *out) {
 }
 
 /* False after an answer that says what is wrong. */
-static bool read_word(const struct control_call *call, const char *word, struct conn_fault *fault) {
+static bool fault_read_word(const struct control_call *call, const char *word,
+                            struct conn_fault *fault) {
   if (strncmp(word, "split=", 6) == 0) {
     if (read_split(word + 6, &fault->split_bytes)) return true;
     control_fail(call->client, "\"%.60s\": pieces have 1 to %d bytes, as in split=1", word,
@@ -43,7 +44,7 @@ static bool read_fault(const struct control_call *call, struct conn_fault *fault
   *fault = (struct conn_fault){0};
   if (call->word_count == 2 && strcmp(call->words[1].text, "off") == 0) return true;
   for (size_t i = 1; i < call->word_count; i++) {
-    if (!read_word(call, call->words[i].text, fault)) return false;
+    if (!fault_read_word(call, call->words[i].text, fault)) return false;
   }
   return true;
 }

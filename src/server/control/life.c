@@ -27,17 +27,17 @@ static void tell_result(void *context, const struct reload_result *result) {
   control_put(reloading->client, line);
 }
 
-static void refuse(struct control_client *client) {
+static void life_refuse(struct control_client *client) {
   control_fail(client, "the server is %s: it takes on no changes any more",
                server_phase_name(control_server(client)));
 }
 
-static void on_done(void *context) {
+static void life_on_done(void *context) {
   struct reloading *reloading = context;
   struct control_client *client = reloading->client;
   reloading->is_answered = true;
   if (!server_is_serving(control_server(client))) {
-    refuse(client);
+    life_refuse(client);
   } else if (reloading->failed > 0) {
     control_fail(client,
                  "%u of %u scripts could not be reloaded: what was in force before still is",
@@ -49,7 +49,7 @@ static void on_done(void *context) {
 }
 
 /* The job's end, which comes before the answer when the client is gone. */
-static void stop_waiting(void *state) {
+static void life_stop_waiting(void *state) {
   struct reloading *reloading = state;
   if (!reloading->is_answered) server_reload_forget(&reloading->waiter);
   free(reloading);
@@ -58,7 +58,7 @@ static void stop_waiting(void *state) {
 void control_reload(const struct control_call *call) {
   struct control_client *client = call->client;
   if (!server_is_serving(control_server(client))) {
-    refuse(client);
+    life_refuse(client);
     return;
   }
   struct reloading *reloading = calloc(1, sizeof *reloading);
@@ -68,14 +68,15 @@ void control_reload(const struct control_call *call) {
   }
   reloading->client = client;
   reloading->waiter =
-      (struct reload_waiter){.each = tell_result, .done = on_done, .context = reloading};
+      (struct reload_waiter){.each = tell_result, .done = life_on_done, .context = reloading};
   server_reload(control_server(client), &reloading->waiter);
   if (reloading->is_answered) {
     free(reloading);
     return;
   }
   reloading->is_waited_for = true;
-  const struct control_job job = {.end = stop_waiting, .state = reloading, .answers_later = true};
+  const struct control_job job = {
+      .end = life_stop_waiting, .state = reloading, .answers_later = true};
   control_begin(client, &job);
 }
 

@@ -19,7 +19,7 @@ static void answer(const struct control_call *call, const struct conn *conn) {
 }
 
 /* One that nobody has begun to close; or NULL after an answer. */
-static struct conn *find_open(const struct control_call *call) {
+static struct conn *one_find_open(const struct control_call *call) {
   struct conn *conn = control_find_conn(call);
   if (!conn || !conn_is_closing(conn)) return conn;
   control_fail(call->client, "connection %llu closes already: only kick still does something",
@@ -52,7 +52,7 @@ static void answer_unread(const struct control_call *call, const struct conn *co
 
 /* One that can still bring something; or NULL after an answer. */
 static struct conn *find_readable(const struct control_call *call) {
-  struct conn *conn = find_open(call);
+  struct conn *conn = one_find_open(call);
   if (!conn || !conn_peer_finished(conn)) return conn;
   control_fail(call->client,
                "connection %llu brings nothing more: its peer sent FIN, and all of it was read",
@@ -108,7 +108,7 @@ static void fail_to_send(const struct control_call *call, const struct conn *con
 }
 
 void control_send(const struct control_call *call) {
-  struct conn *conn = find_open(call);
+  struct conn *conn = one_find_open(call);
   if (!conn) return;
   const struct word *text = &call->words[1];
   struct net_loop *loop = control_loop(call->client);
@@ -127,7 +127,7 @@ void control_send(const struct control_call *call) {
 }
 
 void control_finish(const struct control_call *call) {
-  struct conn *conn = find_open(call);
+  struct conn *conn = one_find_open(call);
   if (!conn) return;
   if (conn_phase(conn) == CONN_PHASE_SHUTDOWN) {
     control_fail(call->client, "connection %llu has sent FIN already",

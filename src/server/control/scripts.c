@@ -3,7 +3,7 @@
 #include "server/script.h"
 #include "server/server.h"
 
-static void tell_script(struct control_client *client, const struct script *script) {
+static void scripts_tell_script(struct control_client *client, const struct script *script) {
   struct script_status status;
   script_status(script, &status);
   control_put(client,
@@ -16,7 +16,7 @@ static void tell_script(struct control_client *client, const struct script *scri
 void control_scripts(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   size_t count = server_script_count(server);
-  for (size_t i = 0; i < count; i++) tell_script(call->client, server_script(server, i));
+  for (size_t i = 0; i < count; i++) scripts_tell_script(call->client, server_script(server, i));
   control_ok_with(call->client, json_pack("{s:I}", "scripts", (json_int_t)count));
 }
 

@@ -50,7 +50,7 @@ static json_t *reload_error_of(const struct script_status *status) {
   return json_pack("{s:s, s:o}", "time", time, "message", control_text(status->reload_error));
 }
 
-static void tell_script(struct control_client *client, struct script *script) {
+static void status_tell_script(struct control_client *client, struct script *script) {
   struct script_status status;
   script_status(script, &status);
   control_put(
@@ -75,7 +75,7 @@ static json_t *grants_of(const struct server *server) {
 void control_status(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   for (size_t i = 0; i < server_script_count(server); i++) {
-    tell_script(call->client, server_script(server, i));
+    status_tell_script(call->client, server_script(server, i));
   }
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);

@@ -45,64 +45,64 @@ struct watch {
   char line[EVENT_JSON_BYTES_MAX];
 };
 
-static uint64_t now_ns(clockid_t clock) {
+static uint64_t taps_now_ns(clockid_t clock) {
   struct timespec now = {0};
   (void)clock_gettime(clock, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static int64_t thread_ns(void) {
-  return (int64_t)now_ns(CLOCK_THREAD_CPUTIME_ID);
+  return (int64_t)taps_now_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* --- Telling --------------------------------------------------------------------------------- */
 
-static void on_fire(void *owner);
+static void taps_on_fire(void *owner);
 
-/* Sees to it that on_fire() comes, a millisecond or two from now: what happens until then leaves
+/* Sees to it that taps_on_fire() comes, a millisecond or two from now: what happens until then leaves
  * in one write. */
 static void wake_later(struct watch *watch) {
-  if (!watch->timer) watch->timer = net_timer_open(watch->loop, 1, 0, on_fire, watch);
+  if (!watch->timer) watch->timer = net_timer_open(watch->loop, 1, 0, taps_on_fire, watch);
 }
 
-/* While there is none, on_room() will come. */
+/* While there is none, taps_on_room() will come. */
 static bool has_room(const struct watch *watch) {
   return control_queue_bytes(watch->client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
 /* Tells what is in the ring, for so long at most. By the clock on the wall, which is read in no
  * time, unlike the thread's own. */
-static void tell_some(struct watch *watch, int64_t time_ns) {
-  const int64_t until_ns = (int64_t)now_ns(CLOCK_MONOTONIC) + time_ns;
+static void taps_tell_some(struct watch *watch, int64_t time_ns) {
+  const int64_t until_ns = (int64_t)taps_now_ns(CLOCK_MONOTONIC) + time_ns;
   const struct event *event = NULL;
   for (unsigned count = 1; has_room(watch) && (event = event_ring_first(watch->ring)); count++) {
     size_t size = event_json_render(event, watch->filter.exact, watch->line);
     control_put_text(watch->client, watch->line, size - 1);
     event_ring_take(watch->ring);
-    if (count % EVENTS_PER_LOOK == 0 && (int64_t)now_ns(CLOCK_MONOTONIC) > until_ns) return;
+    if (count % EVENTS_PER_LOOK == 0 && (int64_t)taps_now_ns(CLOCK_MONOTONIC) > until_ns) return;
   }
 }
 
-static void on_fire(void *owner) {
+static void taps_on_fire(void *owner) {
   struct watch *watch = owner;
   int64_t begun_ns = thread_ns();
   net_timer_close(watch->timer);
   watch->timer = NULL;
   watch->credit_ns += (begun_ns - watch->used_ns) / SHARE + STEP_NS;
   if (watch->credit_ns > CREDIT_NS_MAX) watch->credit_ns = CREDIT_NS_MAX;
-  if (watch->credit_ns > 0) tell_some(watch, watch->credit_ns);
+  if (watch->credit_ns > 0) taps_tell_some(watch, watch->credit_ns);
   net_loop_flush(watch->loop);
   watch->used_ns = thread_ns();
   watch->credit_ns -= watch->used_ns - begun_ns;
   if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
 }
 
-static void on_room(void *state) {
+static void taps_on_room(void *state) {
   struct watch *watch = state;
   if (!event_ring_empty(watch->ring)) wake_later(watch);
 }
 
-static void on_event(struct tap_watcher *watcher, const struct event *event) {
+static void taps_on_event(struct tap_watcher *watcher, const struct event *event) {
   struct watch *watch = LIST_ELEMENT(watcher, struct watch, watcher);
   if (!event_filter_wants(&watch->filter, event)) return;
   event_ring_put(watch->ring, event, watch->filter.bytes_max);
@@ -114,7 +114,7 @@ static void on_event(struct tap_watcher *watcher, const struct event *event) {
 /* When it is the server that ends: why is what a watcher wants to know most. */
 static void tell_last(struct watch *watch) {
   while (control_is_open(watch->client) && has_room(watch) && !event_ring_empty(watch->ring)) {
-    tell_some(watch, CREDIT_NS_MAX);
+    taps_tell_some(watch, CREDIT_NS_MAX);
   }
   net_loop_flush(watch->loop);
 }
@@ -139,7 +139,7 @@ static struct watch *watch_new(struct control_client *client) {
   watch->timer = NULL;
   watch->credit_ns = 0;
   watch->used_ns = thread_ns();
-  watch->watcher = (struct tap_watcher){.on_event = on_event};
+  watch->watcher = (struct tap_watcher){.on_event = taps_on_event};
   list_init(&watch->watcher.link);
   event_filter_init(&watch->filter);
   watch->ring = event_ring_new(RING_BYTES);
@@ -172,7 +172,7 @@ static void tell_listener(void *context, const char *name) {
 }
 
 /* What was there before, so that what comes makes sense. */
-static void tell_script(struct watch *watch, struct script *script) {
+static void taps_tell_script(struct watch *watch, struct script *script) {
   struct naming naming = {.watch = watch, .script = script_conn_group(script, 0)->script};
   struct conn_group *group;
   script_each_listener(script, tell_listener, &naming);
@@ -185,10 +185,10 @@ static void tell_script(struct watch *watch, struct script *script) {
 }
 
 /* The two clocks at one moment: what events say is on the first, what people read on the second. */
-static json_t *describe(void) {
-  uint64_t unix_ns = now_ns(CLOCK_REALTIME);
+static json_t *taps_describe(void) {
+  uint64_t unix_ns = taps_now_ns(CLOCK_REALTIME);
   return json_pack("{s:i, s:s, s:I, s:I, s:I}", "format", FORMAT, "version", MOONPORT_VERSION,
-                   "pid", (json_int_t)getpid(), "time_ns", (json_int_t)now_ns(CLOCK_MONOTONIC),
+                   "pid", (json_int_t)getpid(), "time_ns", (json_int_t)taps_now_ns(CLOCK_MONOTONIC),
                    "unix_ns", (json_int_t)unix_ns);
 }
 
@@ -203,14 +203,14 @@ void control_events(const struct control_call *call) {
     end_watch(watch);
     return;
   }
-  const struct control_job job = {.on_room = on_room, .end = end_watch, .state = watch};
+  const struct control_job job = {.on_room = taps_on_room, .end = end_watch, .state = watch};
   const struct server *server = control_server(call->client);
   watch->watcher.kinds = event_filter_kinds(&watch->filter);
   watch->watcher.bytes_max = watch->filter.bytes_max;
-  control_ok_with(call->client, describe());
+  control_ok_with(call->client, taps_describe());
   control_begin(call->client, &job);
   tap_add(watch->tap, &watch->watcher);
   for (size_t i = 0; i < server_script_count(server); i++) {
-    tell_script(watch, server_script(server, i));
+    taps_tell_script(watch, server_script(server, i));
   }
 }

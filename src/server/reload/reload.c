@@ -27,7 +27,7 @@ static void tell_watchers(const struct runtime *runtime, const struct reload_res
   api_tell_reload(runtime, reload_outcome_name(result->outcome), result->version, result->error);
 }
 
-static void tell(struct server *server, struct script *script, enum reload_outcome outcome) {
+static void reload_tell(struct server *server, struct script *script, enum reload_outcome outcome) {
   struct script_status status;
   script_status(script, &status);
   const struct reload_result result = {
@@ -44,7 +44,7 @@ static void tell(struct server *server, struct script *script, enum reload_outco
   }
 }
 
-static struct script *find(const struct server *server, const char *path) {
+static struct script *reload_find(const struct server *server, const char *path) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
@@ -54,7 +54,7 @@ static struct script *find(const struct server *server, const char *path) {
 
 /* As its trial says: what is refused may be mended in any file that it read. 0, or a negative UV_E*;
  * UV_EAGAIN: later in this round. */
-static int load(struct server *server, struct script *script) {
+static int reload_load(struct server *server, struct script *script) {
   struct candidate *candidate = reload_round_find(server, script_path(script));
   if (!candidate || !candidate->refusal) {
     int rc = script_reload(script);
@@ -73,11 +73,11 @@ static int load(struct server *server, struct script *script) {
 
 /* True when it is in force. */
 static bool reload(struct server *server, struct script *script) {
-  int rc = load(server, script);
+  int rc = reload_load(server, script);
   script_set_due(script, rc == UV_EAGAIN);
   if (rc == UV_EAGAIN) return false;
   server_sources_changed(server);
-  tell(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  reload_tell(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
   return rc == 0;
 }
 
@@ -89,7 +89,7 @@ static size_t count_staying(const struct server *server) {
   return count;
 }
 
-static void add(struct server *server, const char *path) {
+static void reload_add(struct server *server, const char *path) {
   const char *listen = server->options.listen;
   if (listen && count_staying(server) > 0) {
     log_printf(server->options.log, LOG_ERROR,
@@ -103,14 +103,14 @@ static void add(struct server *server, const char *path) {
     if (script) script_free(script);
     return;
   }
-  int rc = load(server, script);
+  int rc = reload_load(server, script);
   if (rc == UV_EAGAIN) {
     server->script_count--;
     script_free(script); /* as if it had not been found yet */
     return;
   }
   server_sources_changed(server);
-  tell(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+  reload_tell(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
 static bool is_among(const struct script_paths *paths, const char *path) {
@@ -128,7 +128,7 @@ static bool is_given(const struct server *server, const char *path) {
 }
 
 /* Lets those go that are not in the served directories any more; true when there were any. */
-static bool let_go(struct server *server, const struct script_paths *paths) {
+static bool reload_let_go(struct server *server, const struct script_paths *paths) {
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
@@ -136,7 +136,7 @@ static bool let_go(struct server *server, const struct script_paths *paths) {
     if (script_is_leaving(script) || is_given(server, path) || is_among(paths, path)) continue;
     script_leave(script);
     server_sources_changed(server);
-    tell(server, script, RELOAD_REMOVED);
+    reload_tell(server, script, RELOAD_REMOVED);
     any = true;
   }
   return any;
@@ -166,10 +166,10 @@ static void retry(struct server *server) {
  * be listed loses nothing. */
 void reload_apply(struct server *server) {
   const struct script_paths *paths = &server->round.found;
-  bool changed = server->round.is_complete && let_go(server, paths);
+  bool changed = server->round.is_complete && reload_let_go(server, paths);
   if (reload_candidates(server)) changed = true;
   for (size_t i = 0; i < paths->count; i++) {
-    if (!find(server, paths->files[i])) add(server, paths->files[i]);
+    if (!reload_find(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
   if (changed) retry(server);
   server_fit_descriptors(server);

@@ -37,7 +37,7 @@ static void forget_trial(struct candidate *candidate) {
   *candidate = (struct candidate){.path = candidate->path};
 }
 
-static struct candidate *find(const struct reload_round *round, const char *path) {
+static struct candidate *round_find(const struct reload_round *round, const char *path) {
   for (size_t i = 0; i < round->count; i++) {
     if (strcmp(round->candidates[i].path, path) == 0) return &round->candidates[i];
   }
@@ -45,12 +45,12 @@ static struct candidate *find(const struct reload_round *round, const char *path
 }
 
 struct candidate *reload_round_find(const struct server *server, const char *path) {
-  return find(&server->round, path);
+  return round_find(&server->round, path);
 }
 
 void reload_round_take_sources(struct server *server, const char *path, struct source **out,
                                size_t *count) {
-  struct candidate *candidate = find(&server->round, path);
+  struct candidate *candidate = round_find(&server->round, path);
   *out = candidate->sources;
   *count = candidate->source_count;
   candidate->sources = NULL;
@@ -58,8 +58,8 @@ void reload_round_take_sources(struct server *server, const char *path, struct s
 }
 
 /* False when memory is out. */
-static bool add(struct reload_round *round, const char *path) {
-  if (find(round, path)) return true;
+static bool round_add(struct reload_round *round, const char *path) {
+  if (round_find(round, path)) return true;
   struct candidate *candidates =
       realloc(round->candidates, (round->count + 1) * sizeof *round->candidates);
   if (!candidates) return false;
@@ -100,16 +100,16 @@ static bool is_current(const struct candidate *candidate) {
   return true;
 }
 
-static void collect(struct server *server) {
+static void round_collect(struct server *server) {
   struct reload_round *round = &server->round;
   if (round->rescans_next) look_at_directories(server);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_due(script) || script_is_leaving(script)) continue;
-    if (add(round, script_path(script))) script_set_due(script, false);
+    if (round_add(round, script_path(script))) script_set_due(script, false);
   }
   for (size_t i = 0; i < round->found.count; i++) {
-    if (!script_at(server, round->found.files[i])) add(round, round->found.files[i]);
+    if (!script_at(server, round->found.files[i])) round_add(round, round->found.files[i]);
   }
   for (size_t i = 0; i < round->count; i++) {
     struct candidate *candidate = &round->candidates[i];
@@ -143,7 +143,7 @@ static void refuse_all(struct reload_round *round, int rc) {
   }
 }
 
-static void on_verdict(void *context, size_t index, struct trial_verdict *verdict) {
+static void round_on_verdict(void *context, size_t index, struct trial_verdict *verdict) {
   struct server *server = context;
   struct candidate *candidate = &server->round.candidates[server->round.trying_at[index]];
   candidate->is_tried = true;
@@ -153,7 +153,7 @@ static void on_verdict(void *context, size_t index, struct trial_verdict *verdic
   candidate->source_count = verdict->source_count;
 }
 
-static void on_end(void *context, bool was_possible) {
+static void round_on_end(void *context, bool was_possible) {
   struct server *server = context;
   struct reload_round *round = &server->round;
   round->trial = NULL;
@@ -182,7 +182,7 @@ static size_t list_untried(struct server *server) {
 
 /* True when there is something to wait for. */
 static bool try_them(struct server *server) {
-  static const struct trial_events events = {on_verdict, on_end};
+  static const struct trial_events events = {round_on_verdict, round_on_end};
   struct reload_round *round = &server->round;
   const struct trial_options options = {
       .host = server->options.host,
@@ -252,12 +252,12 @@ static bool has_descriptors(void) {
   return count == DESCRIPTORS_NEEDED;
 }
 
-static void on_again(uv_timer_t *timer) {
+static void round_on_again(uv_timer_t *timer) {
   struct server *server = timer->data;
   struct reload_round *round = &server->round;
   if (server->phase != SERVING || round->is_open) return;
   if (!has_descriptors()) {
-    uv_timer_start(timer, on_again, AGAIN_MS_MIN, 0);
+    uv_timer_start(timer, round_on_again, AGAIN_MS_MIN, 0);
     return;
   }
   for (size_t i = 0; i < server->script_count; i++) {
@@ -278,10 +278,10 @@ static void look_after_starved(struct server *server) {
   round->again_ms = doubled < AGAIN_MS_MIN   ? AGAIN_MS_MIN
                     : doubled > AGAIN_MS_MAX ? AGAIN_MS_MAX
                                              : doubled;
-  uv_timer_start(&round->again, on_again, round->again_ms, 0);
+  uv_timer_start(&round->again, round_on_again, round->again_ms, 0);
 }
 
-static void finish(struct server *server) {
+static void round_finish(struct server *server) {
   struct reload_round *round = &server->round;
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   reload_apply(server);
@@ -299,9 +299,9 @@ static void finish(struct server *server) {
 void reload_round_go_on(struct server *server) {
   server->round.is_open = true;
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
-  collect(server);
+  round_collect(server);
   (void)net_loop_refill_spares(server->loop);
-  if (!try_them(server)) finish(server);
+  if (!try_them(server)) round_finish(server);
 }
 
 void reload_round_on_names(void *context) {

@@ -35,7 +35,7 @@ static void remember_failure(struct script *script, struct version *version) {
 }
 
 /* Loads and validates; NULL after every fault was logged and remembered. */
-static struct version *load(struct script *script) {
+static struct version *swap_load(struct script *script) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
   struct version *version = version_new(runtime);
@@ -86,7 +86,7 @@ struct script *script_load(const char *path, const struct script_options *option
     log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
     return NULL;
   }
-  script->loaded = load(script);
+  script->loaded = swap_load(script);
   if (script->loaded) return script;
   script_free(script);
   return NULL;
@@ -149,7 +149,7 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
 }
 
 int script_reload(struct script *script) {
-  struct version *version = load(script);
+  struct version *version = swap_load(script);
   if (version && awaits_names(script, version)) {
     version_free(version);
     return UV_EAGAIN;

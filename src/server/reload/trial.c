@@ -50,7 +50,7 @@ static void forget_refusal(struct trial *trial) {
   trial->refusal = trial->traceback = NULL;
 }
 
-static void tell(struct trial *trial, const char *refusal) {
+static void trial_tell(struct trial *trial, const char *refusal) {
   struct trial_verdict verdict = {refusal, trial->traceback, trial->sources, trial->source_count};
   size_t index = trial->next++;
   trial->sources = NULL;
@@ -78,14 +78,14 @@ static void note_source(struct trial *trial, const char *record) {
   if (source.path) sources[trial->source_count++] = source;
 }
 
-static void on_record(void *context, const char *record) {
+static void trial_on_record(void *context, const char *record) {
   struct trial *trial = context;
   if (record[0] == 'W') snprintf(trial->place, sizeof trial->place, "%s", record + 2);
   if (record[0] == 'S' && trial->has_begun) note_source(trial, record + 2);
   if (record[0] == 'R' && !trial->refusal) trial->refusal = strdup(record + 2);
   if (record[0] == 'T' && !trial->traceback) trial->traceback = strdup(record + 2);
   if (record[0] != 'B' && record[0] != 'E') return;
-  if (trial->has_begun) tell(trial, trial->refusal);
+  if (trial->has_begun) trial_tell(trial, trial->refusal);
   trial->has_begun = record[0] == 'B' && trial->next < trial->count;
   trial->has_ended = record[0] == 'E';
   if (trial->has_begun) trial_process_extend(trial->process, trial->options.limit_ms);
@@ -93,8 +93,8 @@ static void on_record(void *context, const char *record) {
 
 /* --- How it ends ----------------------------------------------------------------------------- */
 
-static void describe(const struct trial *trial, const struct trial_exit *exit,
-                     char out[REFUSAL_BYTES_MAX]) {
+static void trial_describe(const struct trial *trial, const struct trial_exit *exit,
+                           char out[REFUSAL_BYTES_MAX]) {
   const char *words = trial->place[0] ? trial->place : exit->last_words;
   const char *before = !words[0] ? "" : trial->place[0] ? "; it was at " : ": ";
   if (exit->timed_out) {
@@ -114,32 +114,32 @@ static void describe(const struct trial *trial, const struct trial_exit *exit,
   }
 }
 
-static void release(struct trial *trial) {
+static void trial_release(struct trial *trial) {
   forget_refusal(trial);
   sources_free(trial->sources, trial->source_count);
   free(trial);
 }
 
-static void finish(struct trial *trial, bool was_possible) {
+static void trial_finish(struct trial *trial, bool was_possible) {
   void (*on_end)(void *, bool) = trial->events->on_end;
   void *context = trial->context;
-  release(trial);
+  trial_release(trial);
   on_end(context, was_possible);
 }
 
-static int start(struct trial *trial);
+static int trial_start(struct trial *trial);
 
-static void on_exit_of(void *context, const struct trial_exit *exit) {
+static void trial_on_exit_of(void *context, const struct trial_exit *exit) {
   struct trial *trial = context;
   trial->process = NULL;
   bool was_possible = trial->has_ended || trial->has_begun;
   if (trial->has_begun) {
     char refusal[REFUSAL_BYTES_MAX];
-    describe(trial, exit, refusal);
-    tell(trial, refusal);
+    trial_describe(trial, exit, refusal);
+    trial_tell(trial, refusal);
   }
-  if (was_possible && trial->next < trial->count && start(trial) == 0) return;
-  finish(trial, was_possible && trial->next == trial->count);
+  if (was_possible && trial->next < trial->count && trial_start(trial) == 0) return;
+  trial_finish(trial, was_possible && trial->next == trial->count);
 }
 
 /* Whether reading the server's standard input may wait. The child must meet the same, without
@@ -165,8 +165,8 @@ static bool add_scripts(const struct trial *trial, char **words) {
   return true;
 }
 
-static int start(struct trial *trial) {
-  static const struct trial_process_events events = {on_record, on_exit_of};
+static int trial_start(struct trial *trial) {
+  static const struct trial_process_events events = {trial_on_record, trial_on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
   size_t count = 0;
   if (!words) return UV_ENOMEM;
@@ -206,7 +206,7 @@ int trial_begin(struct net_loop *loop, const struct trial_options *options,
                           .count = count,
                           .events = events,
                           .context = context};
-  int rc = start(trial);
+  int rc = trial_start(trial);
   if (rc < 0) {
     free(trial);
     return rc;
@@ -217,5 +217,5 @@ int trial_begin(struct net_loop *loop, const struct trial_options *options,
 
 void trial_end(struct trial *trial) {
   if (trial->process) trial_process_kill(trial->process);
-  release(trial);
+  trial_release(trial);
 }

@@ -35,7 +35,7 @@
 /* What a signal handler needs cannot be handed to it. */
 static struct vm_watchdog *watched;
 
-static void put(const char *record, size_t size) {
+static void child_put(const char *record, size_t size) {
   while (size > 0) {
     ssize_t put = write(TRIAL_FD, record, size);
     if (put <= 0) _exit(EXIT_FAILURE); /* whoever asked is gone */
@@ -49,22 +49,23 @@ static void put_source(void *context, const struct source *source) {
   char record[TRIAL_RECORD_BYTES_MAX];
   int size = snprintf(record, sizeof record, "S %d %" PRIu64 " %" PRIu64 " %s", source->was_read,
                       source->digest.hash, source->digest.size, source->path);
-  if (size > 0 && (size_t)size < sizeof record) put(record, (size_t)size + 1);
+  if (size > 0 && (size_t)size < sizeof record) child_put(record, (size_t)size + 1);
 }
 
-static void put_text(char kind, const char *text) {
+static void child_put_text(char kind, const char *text) {
   char record[TRIAL_RECORD_BYTES_MAX];
-  if (snprintf(record, sizeof record, "%c %s", kind, text) > 0) put(record, strlen(record) + 1);
+  if (snprintf(record, sizeof record, "%c %s", kind, text) > 0)
+    child_put(record, strlen(record) + 1);
 }
 
 static void put_limit(void *context, const char *reason, const char *traceback) {
   (void)context;
-  put_text('R', reason);
-  if (traceback) put_text('T', traceback);
+  child_put_text('R', reason);
+  if (traceback) child_put_text('T', traceback);
 }
 
 /* Time is up. Whatever the script started in turn goes with it. */
-static void on_term(int number) {
+static void child_on_term(int number) {
   (void)number;
   char record[TRIAL_RECORD_BYTES_MAX];
   struct place place = {0};
@@ -73,30 +74,30 @@ static void on_term(int number) {
   if (place.file[0]) {
     int size = snprintf(record, sizeof record, "W %s:%d%s%s", place.file, place.line,
                         place.call[0] ? ", in the C function " : "", place.call);
-    put(record, (size_t)size + 1);
+    child_put(record, (size_t)size + 1);
   }
   kill(0, SIGKILL);
 }
 
-static void on_hold(void *context, const struct vm_hold *hold) {
+static void child_on_hold(void *context, const struct vm_hold *hold) {
   (void)context; /* the server waits for as long as it wants to, and then sends SIGTERM */
   (void)hold;
 }
 
-static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+static void child_on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
   (void)context;
   (void)hold;
   (void)why;
-  on_term(SIGTERM);
+  child_on_term(SIGTERM);
 }
 
 static const struct vm_watchdog_events watchdog_events = {
-    .on_holding = on_hold,
-    .on_held = on_hold,
-    .on_stuck = on_stuck,
+    .on_holding = child_on_hold,
+    .on_held = child_on_hold,
+    .on_stuck = child_on_stuck,
 };
 
-static void on_conn_closed(void *context) {
+static void child_on_conn_closed(void *context) {
   (void)context;
 }
 
@@ -145,19 +146,19 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .grants = options->grants,
       .lua_dir = options->lua_dir,
       .loading = &budget,
-      .on_conn_closed = on_conn_closed,
+      .on_conn_closed = child_on_conn_closed,
       .on_source = put_source,
       .on_limit = put_limit,
   };
   if (!watchdog || !script_options.loop) return -1;
   watched = watchdog;
-  const struct sigaction action = {.sa_handler = on_term};
+  const struct sigaction action = {.sa_handler = child_on_term};
   sigaction(SIGTERM, &action, NULL);
   for (size_t i = 0; i < options->path_count; i++) {
     const char *path = read_budget(options->paths[i], &budget);
-    put("B", 2);
+    child_put("B", 2);
     script_load(path, &script_options); /* which logs what is wrong with it */
   }
-  put("E", 2);
+  child_put("E", 2);
   _exit(EXIT_SUCCESS); /* no finalizer runs: what they do is no part of loading */
 }

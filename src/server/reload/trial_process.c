@@ -47,13 +47,13 @@ struct trial_process {
   size_t text_size;
 };
 
-static void on_closed(uv_handle_t *handle) {
+static void process_on_closed(uv_handle_t *handle) {
   struct trial_process *process = handle->data;
   if (--process->open_count == 0) free(process);
 }
 
 static void close_one(void *handle) {
-  if (!uv_is_closing(handle)) uv_close(handle, on_closed);
+  if (!uv_is_closing(handle)) uv_close(handle, process_on_closed);
 }
 
 static void close_all(struct trial_process *process) {
@@ -71,7 +71,7 @@ static const char *last_line(char *text, size_t size) {
   return newline ? newline + 1 : text;
 }
 
-static void keep_text(struct trial_process *process, const char *bytes, size_t size) {
+static void process_keep_text(struct trial_process *process, const char *bytes, size_t size) {
   if (size > TEXT_BYTES) size = TEXT_BYTES; /* never: a piece is no longer */
   size_t kept = TEXT_BYTES - size < process->text_size ? TEXT_BYTES - size : process->text_size;
   memmove(process->text, process->text + process->text_size - kept, kept);
@@ -86,11 +86,11 @@ static void read_last_text(struct trial_process *process) {
   ssize_t got;
   if (uv_fileno((uv_handle_t *)&process->errors, &fd) < 0) return;
   for (int i = 0; i < 64 && (got = read(fd, bytes, sizeof bytes)) > 0; i++) {
-    keep_text(process, bytes, (size_t)got);
+    process_keep_text(process, bytes, (size_t)got);
   }
 }
 
-static void settle(struct trial_process *process) {
+static void process_settle(struct trial_process *process) {
   if (!process->has_exited || !process->records_ended || uv_is_closing((uv_handle_t *)&process->uv))
     return;
   read_last_text(process);
@@ -101,12 +101,12 @@ static void settle(struct trial_process *process) {
   if (events) events->on_exit(process->context, &process->exit);
 }
 
-static void on_exit_of(uv_process_t *uv, int64_t code, int signal) {
+static void process_on_exit_of(uv_process_t *uv, int64_t code, int signal) {
   struct trial_process *process = uv->data;
   process->has_exited = true;
   process->exit.code = (int)code;
   process->exit.signal = signal;
-  settle(process);
+  process_settle(process);
 }
 
 /* --- What it says ---------------------------------------------------------------------------- */
@@ -132,13 +132,13 @@ static void take_records(struct trial_process *process) {
   memmove(process->record, start, process->record_size);
 }
 
-static void on_records(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer) {
+static void process_on_records(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer) {
   (void)buffer;
   struct trial_process *process = stream->data;
   if (got < 0) {
     uv_read_stop(stream);
     process->records_ended = true;
-    settle(process);
+    process_settle(process);
     return;
   }
   process->record_size += (size_t)got;
@@ -151,14 +151,14 @@ static void allocate_text(uv_handle_t *handle, size_t suggested, uv_buf_t *buffe
   *buffer = uv_buf_init(process->piece, sizeof process->piece);
 }
 
-static void on_text(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer) {
-  if (got > 0) keep_text(stream->data, buffer->base, (size_t)got);
+static void process_on_text(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer) {
+  if (got > 0) process_keep_text(stream->data, buffer->base, (size_t)got);
   if (got < 0) uv_read_stop(stream);
 }
 
 /* --- Its time -------------------------------------------------------------------------------- */
 
-static void on_undead(uv_timer_t *timer) {
+static void process_on_undead(uv_timer_t *timer) {
   close_all(timer->data);
 }
 
@@ -167,29 +167,29 @@ static void kill_group(struct trial_process *process) {
   if (!process->has_exited) kill(-process->uv.pid, SIGKILL);
 }
 
-static void on_silence(uv_timer_t *timer) {
+static void process_on_silence(uv_timer_t *timer) {
   kill_group(timer->data);
 }
 
-static void on_time_up(uv_timer_t *timer) {
+static void process_on_time_up(uv_timer_t *timer) {
   struct trial_process *process = timer->data;
   if (process->has_exited) return;
   process->exit.timed_out = true;
   uv_process_kill(&process->uv, SIGTERM);
-  uv_timer_start(timer, on_silence, SAY_MS, 0);
+  uv_timer_start(timer, process_on_silence, SAY_MS, 0);
 }
 
 void trial_process_extend(struct trial_process *process, uint64_t limit_ms) {
   if (process->exit.timed_out || process->was_killed) return;
   uv_update_time(process->timer.loop); /* the loop may have been busy since its last look */
-  uv_timer_start(&process->timer, on_time_up, limit_ms, 0);
+  uv_timer_start(&process->timer, process_on_time_up, limit_ms, 0);
 }
 
 void trial_process_kill(struct trial_process *process) {
   process->events = NULL;
   process->was_killed = true;
   kill_group(process);
-  uv_timer_start(&process->timer, on_undead, DIE_MS, 0);
+  uv_timer_start(&process->timer, process_on_undead, DIE_MS, 0);
 }
 
 /* --- Its start ------------------------------------------------------------------------------- */
@@ -217,7 +217,7 @@ static int spawn(struct trial_process *process, struct net_loop *loop,
   stdio[STDERR_FILENO] = pipe_from(&process->errors);
   stdio[TRIAL_FD] = pipe_from(&process->records);
   const uv_process_options_t options = {
-      .exit_cb = on_exit_of,
+      .exit_cb = process_on_exit_of,
       .file = own_program,
       .args = (char **)(uintptr_t)arguments,
       .flags = UV_PROCESS_DETACHED, /* a group of its own */
@@ -227,8 +227,9 @@ static int spawn(struct trial_process *process, struct net_loop *loop,
   net_loop_lend_spares(loop, DESCRIPTORS);
   int rc = uv_spawn(net_loop_uv(loop), &process->uv, &options);
   (void)net_loop_refill_spares(loop);
-  if (rc == 0) rc = uv_read_start((uv_stream_t *)&process->records, allocate_record, on_records);
-  if (rc == 0) rc = uv_read_start((uv_stream_t *)&process->errors, allocate_text, on_text);
+  if (rc == 0)
+    rc = uv_read_start((uv_stream_t *)&process->records, allocate_record, process_on_records);
+  if (rc == 0) rc = uv_read_start((uv_stream_t *)&process->errors, allocate_text, process_on_text);
   return rc;
 }
 
