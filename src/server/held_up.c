@@ -103,11 +103,15 @@ static void tell_event(const struct server *server, const struct vm_hold *hold) 
   tap_emit(tap, &event);
 }
 
+/* What others said meanwhile is read next, and is new to their idle times. */
+static void held_up_on_time(void *context) {
+  const struct server *server = context;
+  net_loop_update_now(server->loop);
+}
+
 static void held_up_on_held(void *context, const struct vm_hold *hold) {
   struct server *server = context;
   struct text text = {0};
-  /* What others said meanwhile is read next, and is new to their idle times. */
-  net_loop_update_now(server->loop);
   server->stalls++;
   if (hold->ms > server->stall_ms_max) server->stall_ms_max = hold->ms;
   held_up_add(&text, "the loop was held up for ");
@@ -150,6 +154,7 @@ static void held_up_on_stuck(void *context, const struct vm_hold *hold, enum vm_
 }
 
 const struct vm_watchdog_events held_up_events = {
+    .on_time = held_up_on_time,
     .on_holding = held_up_on_holding,
     .on_held = held_up_on_held,
     .on_stuck = held_up_on_stuck,
