@@ -5,7 +5,6 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
-#include "api/conn_message.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -22,28 +21,19 @@ static const char own_metatable_key = 0;
 /* Registry key of those connections' objects by their address, weak: see api_hold_conn(). */
 static const char own_conns_key = 0;
 
-/* NULL for a connection without handlers. */
-static struct cohort *cohort_of(const struct conn *conn) {
-  const struct conn_group *group = conn_group_of(conn);
-  return group->events == &api_conn_events ? group->owner : NULL;
-}
-
-static struct runtime *runtime_for(const struct conn *conn) {
-  const struct cohort *cohort = cohort_of(conn);
-  return cohort ? cohort->runtime : conn_group_of(conn)->owner;
-}
-
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
+  struct runtime *runtime = runtime_of(L);
+  struct conn_group *group = conn_group_of(conn);
   self = lua_newuserdatauv(L, sizeof *self, 1); /* its value: the script's own fields */
-  *self = (struct api_conn){.runtime = runtime_of(L), .reference = LUA_NOREF};
+  *self = (struct api_conn){.runtime = runtime, .reference = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   self->conn = conn;
   self->id = conn_id(conn);
-  const struct cohort *cohort = self->cohort = cohort_of(conn);
+  const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
   if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
     self->pending = PENDING_RELOAD;
   }
@@ -56,10 +46,9 @@ static int make(lua_State *L) {
   return 0;
 }
 
-struct api_conn *api_conn_of(struct conn *conn) {
+struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
-  struct runtime *runtime = runtime_for(conn);
   char error[100];
   if (!vm_protect(runtime->vm, make, conn, error, sizeof error)) {
     const struct vm_failure failure = {.message = error, .message_size = strlen(error)};
@@ -130,26 +119,6 @@ struct api_conn *api_check_conn(lua_State *L, int index) {
   return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
 }
 
-void api_conn_update_hold(struct api_conn *self) {
-  if (!self->conn) return;
-  bool reads = self->inbox && api_wait_pending(&self->inbox->reader);
-  conn_hold(self->conn, CONN_HOLD_HANDLER,
-            (self->busy || self->sequential) && !reads && !conn_is_forwarding(self->conn));
-}
-
-bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
-  if (!self->inbox && !(self->inbox = inbox_new())) return false;
-  struct inbox *inbox = self->inbox;
-  inbox->fresh = bytes;
-  inbox->fresh_size = size;
-  api_wait_wake(&inbox->reader);
-  bool kept = inbox_keep_fresh(inbox);
-  inbox->fresh = NULL;
-  inbox->fresh_size = 0;
-  api_conn_update_hold(self);
-  return kept;
-}
-
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn) {
   static const char text[] =
       "not enough memory for what the connection has to send or keep: it ends";
@@ -218,7 +187,6 @@ void api_open_conn(lua_State *L) {
   lua_newtable(L);
   api_set_conn_methods(L);
   api_set_conn_recv(L);
-  api_set_conn_message(L);
   api_set_conn_fields(L);
   lua_pop(L, 1);
   make_own_metatable(L);

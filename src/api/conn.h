@@ -24,7 +24,7 @@ enum pending {
 struct api_conn {
   struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
-  struct cohort *cohort;  /* whose handlers it has; NULL for none, and once on_close has run */
+  struct cohort *cohort;  /* whose handlers it has; NULL: it is sequential, or on_close has run */
   struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
   struct conn_past *past; /* from the close until on_close has run */
   uint64_t id;
@@ -35,9 +35,18 @@ struct api_conn {
   bool busy;       /* a handler waits */
   bool was_reset;  /* of one that is closed */
   bool is_late;    /* timeouts.first has passed */
-  bool sequential; /* no handlers: read only while somebody waits in recv() */
   bool keep;       /* what on_timeout or on_error returned */
 };
+
+/* Who gets the bytes, by the kind of the service: chosen when that comes into force. */
+struct receiver {
+  /* Of one whose handlers do not wait, and which has nothing to be told. */
+  conn_receiver received;
+  /* What handlers received and did not read, as if it came now. False when nobody gets any. */
+  bool (*deliver_kept)(struct api_conn *self);
+  bool joins_kept; /* `received` puts that in front by itself */
+};
+extern const struct receiver api_receive_data, api_receive_messages, api_receive_main;
 
 /* What on_close may still ask of its connection. */
 struct conn_past {
@@ -52,7 +61,7 @@ extern const struct conn_events api_conn_events;       /* of connections with ha
 extern const struct conn_events api_sequential_events; /* of those that a program made itself */
 
 /* Makes `conn`'s object, or finds it; not while Lua runs. NULL when memory is out: the connection then closes. */
-struct api_conn *api_conn_of(struct conn *conn);
+struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn);
 /* The same inside of a Lua function. Raises when memory is out. */
 struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
 /* Pushes the object. */
@@ -70,8 +79,6 @@ int api_hold_conn(const struct api_conn *self);
 void api_let_go_conn(struct runtime *runtime, int held);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
-/* Hands bytes to the one who waits in recv(); what that leaves is kept. False when memory is out. */
-bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
 /* Of one that is closed: what nobody else tells. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
@@ -81,14 +88,26 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self);
 /* Frees what the object owns; only its id is known from then on. */
 void api_conn_forget(struct api_conn *self);
 
+/* Calls `handler`, with `word` (NULL: none) as its last argument, and sees to what follows; not while
+ * one is under way. The second does so with a body that calls it by itself. */
+void api_run_handler(struct api_conn *self, enum handler handler, const char *word);
+void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunction body,
+                       void *argument);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
+/* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
+bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* Something began to wait or ended, or another version came: chooses who receives, and whether that
+ * reads. */
+void api_conn_update(struct api_conn *self);
+/* The receiver of one that is new, or adopted and not told so yet: it is told that, and the one that
+ * is chosen then gets the bytes. */
+void api_receive_first(struct conn *conn, const char *bytes, size_t size);
+/* What follows from a timeout of which no handler wants to know. */
+void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
 
 /* Raises unless the table at `index` is a list of strings or numbers. */
 void api_check_list(lua_State *L, int index, const char *function);
-
-/* Reads while no handler waits, or while one waits for bytes. */
-void api_conn_update_hold(struct api_conn *self);
 
 /* Each adds functions to the table of methods at the top of the stack. Raise. */
 void api_set_conn_methods(lua_State *L);

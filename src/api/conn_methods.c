@@ -1,7 +1,8 @@
-/* api/conn_methods.c — conn:send, drain, pause, resume, close, shutdown, reset, stats. */
+/* api/conn_methods.c — conn:send, send_message, drain, pause, resume, close, shutdown, reset, stats. */
 #include "api/conn.h"
 
 #include "api/errors.h"
+#include "api/frame.h"
 #include "api/inbox.h"
 #include "api/option.h"
 #include "api/runtime.h"
@@ -104,6 +105,29 @@ static int l_send(lua_State *L) {
   return push_done(L);
 }
 
+/* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
+static int l_send_message(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  size_t size, prefix_size;
+  const char *message = luaL_checklstring(L, 2, &size);
+  const char *prefix = luaL_optlstring(L, 4, "", &prefix_size);
+  struct frame_format format;
+  struct frame_wrapping wrapping;
+  api_check_frame(L, 3, &format);
+  const char *fault = frame_wrap(&format, prefix, prefix_size, message, size, &wrapping);
+  if (fault) return luaL_error(L, "the message %s", fault);
+  if (!self->conn || conn_send_begin(self->conn) < 0 ||
+      conn_send_copied(self->conn, wrapping.header, wrapping.header_size) < 0 ||
+      conn_send_copied(self->conn, message, size) < 0 ||
+      conn_send_copied(self->conn, wrapping.trailer, wrapping.trailer_size) < 0) {
+    return api_push_closed(L);
+  }
+  if (api_is_told(self->runtime, EVENT_SEND)) {
+    api_tell_send(L, self->conn, wrapping.header_size + size + wrapping.trailer_size);
+  }
+  return push_done(L);
+}
+
 static int drained(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
@@ -194,7 +218,7 @@ static int l_forward(lua_State *L) {
   int rc = conn_forward(self->conn, other->conn);
   if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
   if (rc < 0) return api_push_closed(L);
-  api_conn_update_hold(self);
+  api_conn_update(self);
   return push_done(L);
 }
 
@@ -262,6 +286,7 @@ static int l_stats(lua_State *L) {
 void api_set_conn_methods(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"send", l_send},
+      {"send_message", l_send_message},
       {"drain", l_drain},
       {"pause", l_pause},
       {"resume", l_resume},

@@ -1,9 +1,8 @@
-/* api/conn_recv.c — conn:recv, recv_exactly, recv_line, recv_until: bytes for a handler that waits.
+/* api/conn_recv.c — conn:recv, recv_exactly, recv_line, recv_until, recv_message: bytes for a handler that waits.
  *
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
 #include "api/conn.h"
-#include "api/conn_message.h"
 #include "api/frame.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
@@ -100,11 +99,20 @@ static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size
 
 /* recv_message([frame]) */
 static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  (void)bytes; /* the splitter looks for itself */
-  (void)size;
+  (void)size; /* the splitter looks for itself */
   struct frame_format format;
+  struct frame_slice slice;
   api_check_frame(L, 2, &format);
-  return api_take_message(L, inbox, &format);
+  enum frame_result result = api_next_message(inbox, &format, &bytes, &slice);
+  if (result == FRAME_MORE) return 0;
+  if (result != FRAME_MESSAGE) {
+    push_failure(L, result == FRAME_TOO_LONG ? "limit" : "malformed");
+    lua_pushstring(L, slice.fault);
+    return 3;
+  }
+  int count = api_push_message(L, &format, bytes, &slice);
+  inbox_consume(inbox, slice.consumed);
+  return count;
 }
 
 static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
@@ -156,7 +164,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   const char *code = end_code(self);
   if (code) return give_up(L, inbox, code, bytes, size);
   api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
-  api_conn_update_hold(self);
+  api_conn_update(self);
   return vm_wait(L, kind, go_on);
 }
 

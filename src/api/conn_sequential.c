@@ -8,18 +8,17 @@
 #include "api/runtime.h"
 
 static void on_open(struct conn *conn) {
-  struct api_conn *self = api_conn_of(conn);
-  if (!self) return;
-  self->sequential = true;
-  api_conn_update_hold(self);
+  struct api_conn *self = api_conn_of(conn_group_of(conn)->owner, conn);
+  if (self) api_conn_update(self);
 }
 
-static void on_data(struct conn *conn, const char *bytes, size_t size) {
+static void received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   if (!self) return; /* nobody can read it any more, and it is closing */
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
   if (!api_conn_feed(self, bytes, size)) conn_close_starved(conn);
+  api_conn_update(self);
   api_let_go_conn(runtime, held);
 }
 
@@ -47,7 +46,7 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
   if (!api_wait_time_out(&self->inbox->reader)) conn_close(conn, REASON_IDLE);
-  api_conn_update_hold(self);
+  api_conn_update(self);
   api_let_go_conn(runtime, held);
 }
 
@@ -73,7 +72,7 @@ static void on_close(struct conn *conn, enum reason reason) {
 
 const struct conn_events api_sequential_events = {
     .on_open = on_open,
-    .on_data = on_data,
+    .on_data = received,
     .on_eof = on_eof,
     .on_drain = on_drain,
     .on_timeout = on_timeout,

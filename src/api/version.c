@@ -60,8 +60,14 @@ struct version *version_new(struct runtime *runtime) {
   return NULL;
 }
 
+static const struct receiver *receiver_for(const struct service *service) {
+  if (service_has(service, HANDLER_ON_MESSAGE)) return &api_receive_messages;
+  return service_has(service, HANDLER_ON_DATA) ? &api_receive_data : &api_receive_main;
+}
+
 bool version_load(struct version *version, const char *path) {
   if (!service_load(version->runtime, version->world, path, &version->service)) return false;
+  version->receiver = receiver_for(&version->service);
   version->cohort = cohort_new(version);
   if (!version->cohort) runtime_fault(version->runtime, "%s: not enough memory", path);
   return version->cohort != NULL;
@@ -156,6 +162,7 @@ static void mark_adopted(struct conn *conn, void *context) {
   if (!self) return;
   if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
   if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
+  api_conn_update(self);
 }
 
 /* The connections of the version before are this one's: their next event finds its handlers. */
@@ -281,7 +288,7 @@ static void convert(struct conn *conn, void *context) {
   if (sweep->left == 0 || id <= cohort->converted_id_max || id > cohort->adopted_id_max) return;
   sweep->left--;
   bool hears = conn_has_opened(conn) && !conn_is_closing(conn);
-  struct api_conn *self = hears ? api_conn_of(conn) : NULL;
+  struct api_conn *self = hears ? api_conn_of(cohort->runtime, conn) : NULL;
   cohort->converted_id_max = id;
   if (self) api_conn_deliver(self);
 }

@@ -53,6 +53,7 @@ struct version {
   struct list link; /* in runtime->versions, newest last */
   unsigned number;  /* from 1 on */
   struct service service;
+  const struct receiver *receiver; /* of its connections: api/conn.h */
   struct vm_world *world;
   struct cohort *cohort;   /* NULL once the next version has adopted it */
   bool was_closed;         /* the drain's deadline has passed */

@@ -59,6 +59,7 @@ static const struct transport_ops conn_ops;
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) {
   struct conn_group *group = conn->group;
   conn->stack.transport.ops = &conn_ops;
+  conn->receiver = group->events->on_data;
   remember_peer(conn, peer);
   conn->id = ++group->loop->conn_id_last;
   conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
@@ -136,6 +137,14 @@ const char *conn_held_by(const struct conn *conn) {
                                           : "handler";
 }
 
+void conn_set_receiver(struct conn *conn, conn_receiver receiver) {
+  if (!conn_is_forwarding(conn)) conn->receiver = receiver;
+}
+
+void conn_receive(struct conn *conn, const char *bytes, size_t size) {
+  conn->receiver(conn, bytes, size);
+}
+
 static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
   struct conn *conn = (struct conn *)self;
   conn->bytes_in += size;
@@ -145,11 +154,7 @@ static void conn_on_received(struct transport *self, const char *bytes, size_t s
   if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
-  if (conn_is_forwarding(conn)) {
-    conn_forward_bytes(conn, bytes, size);
-  } else {
-    conn->group->events->on_data(conn, bytes, size);
-  }
+  conn->receiver(conn, bytes, size);
   net_loop_flush(conn->group->loop);
 }
 

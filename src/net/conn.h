@@ -22,12 +22,15 @@ struct conn; /* opaque; frees itself right after events->on_close */
 enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE, CONN_TIMEOUT_FIRST };
 const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "first"; static text */
 
+/* Gets what a connection receives: 1 to 65536 bytes. */
+typedef void (*conn_receiver)(struct conn *conn, const char *bytes, size_t size);
+
 /* Called on the loop's thread, from the loop, never from inside a conn_*() call. Any conn_*()
  * function may be called from inside them. */
 struct conn_events {
   void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
-  void (*on_data)(struct conn *conn, const char *bytes, size_t size); /* 1 to 65536 bytes */
-  void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
+  conn_receiver on_data;              /* the receiver that each has at first */
+  void (*on_eof)(struct conn *conn);  /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
   void (*on_drain)(struct conn *conn, bool crossed);
   /* Told again after another such time, until the receiver closes the connection. */
@@ -139,7 +142,12 @@ void conn_shutdown(struct conn *conn);
 /* Drops what is queued, sends RST where the transport has one, and closes. At once. */
 void conn_reset(struct conn *conn, enum reason reason);
 
-/* From now on what `from` receives is sent to `to`, which may be `from` itself; on_data comes no more.
+/* Who gets what it receives from now on, unless that is forwarded. */
+void conn_set_receiver(struct conn *conn, conn_receiver receiver);
+/* Hands its receiver what another one left. */
+void conn_receive(struct conn *conn, const char *bytes, size_t size);
+
+/* From now on what `from` receives is sent to `to`, which may be `from` itself: that is its receiver.
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
 bool conn_is_forwarding(const struct conn *conn);

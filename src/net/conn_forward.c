@@ -45,6 +45,7 @@ int conn_forward(struct conn *from, struct conn *to) {
   struct conn *before = target_of(from);
   if (before) before->forwarding->from = NULL;
   from->forwarding->to = to;
+  from->receiver = conn_forward_bytes;
   to->forwarding->from = from;
   if (before && before != to) conn_forward_end_orphan(before);
   if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);

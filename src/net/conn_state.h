@@ -45,6 +45,7 @@ struct forwarding {
 struct conn {
   struct transport_over stack; /* its topmost end, and what is under that */
   struct conn_group *group;
+  conn_receiver receiver; /* conn_forward_bytes() while it is forwarded, else its owner's */
   void *owner;
   struct output *output;         /* NULL while nothing is queued */
   struct forwarding *forwarding; /* NULL unless it takes part in one */

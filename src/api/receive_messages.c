@@ -1,9 +1,7 @@
-/* api/conn_message.c — whole messages: on_message, conn:recv_message, conn:send_message.
+/* api/receive_messages.c — whole messages for on_message — does not know how they are cut.
  *
- * All messages that one read brought are handled in one entry into Lua, one call of the handler
+ * They come straight from the read buffer; what is left of the last one is kept. All messages that one read brought are handled in one entry into Lua, one call of the handler
  * each. A handler that waits goes on with the next message when it has ended. */
-#include "api/conn_message.h"
-
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/inbox.h"
@@ -13,7 +11,6 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <string.h>
 
 static void refuse(struct api_conn *self, enum frame_result result,
                    const struct frame_slice *slice) {
@@ -68,64 +65,36 @@ static int next_message(lua_State *L, int status, lua_KContext context) {
   return handle_all(L);
 }
 
-int api_handle_messages(lua_State *L) {
+/* Runs in the handler's coroutine. */
+static int handle(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   api_push_conn(L, self);
   lua_replace(L, 1);
   return handle_all(L);
 }
 
-bool api_has_message(struct api_conn *self) {
+static void received(struct conn *conn, const char *bytes, size_t size) {
+  struct api_conn *self = conn_owner(conn);
+  if (!self->inbox && !(self->inbox = inbox_new())) {
+    conn_close_starved(conn);
+    return;
+  }
+  self->inbox->fresh = bytes;
+  self->inbox->fresh_size = size;
+  api_enter_handler(self, HANDLER_ON_MESSAGE, handle, self);
+  if (!inbox_keep_fresh(self->inbox)) conn_close_starved(conn);
+  api_conn_deliver(self);
+}
+
+static bool deliver_kept(struct api_conn *self) {
   const char *bytes;
   struct frame_slice slice;
   const struct frame_format *format = &self->cohort->version->service.frame;
   if (!self->inbox || inbox_empty(self->inbox)) return false;
-  return api_next_message(self->inbox, format, &bytes, &slice) != FRAME_MORE;
+  if (api_next_message(self->inbox, format, &bytes, &slice) == FRAME_MORE) return false;
+  api_enter_handler(self, HANDLER_ON_MESSAGE, handle, self);
+  return true;
 }
 
-int api_take_message(lua_State *L, struct inbox *inbox, const struct frame_format *format) {
-  const char *bytes;
-  struct frame_slice slice;
-  enum frame_result result = api_next_message(inbox, format, &bytes, &slice);
-  if (result == FRAME_MORE) return 0;
-  if (result != FRAME_MESSAGE) {
-    luaL_pushfail(L);
-    lua_pushstring(L, result == FRAME_TOO_LONG ? "limit" : "malformed");
-    lua_pushstring(L, slice.fault);
-    return 3;
-  }
-  int count = api_push_message(L, format, bytes, &slice);
-  inbox_consume(inbox, slice.consumed);
-  return count;
-}
-
-/* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
-static int l_send_message(lua_State *L) {
-  struct api_conn *self = api_check_conn(L, 1);
-  size_t size, prefix_size;
-  const char *message = luaL_checklstring(L, 2, &size);
-  const char *prefix = luaL_optlstring(L, 4, "", &prefix_size);
-  struct frame_format format;
-  struct frame_wrapping wrapping;
-  api_check_frame(L, 3, &format);
-  const char *fault = frame_wrap(&format, prefix, prefix_size, message, size, &wrapping);
-  if (fault) return luaL_error(L, "the message %s", fault);
-  if (!self->conn || conn_send_begin(self->conn) < 0 ||
-      conn_send_copied(self->conn, wrapping.header, wrapping.header_size) < 0 ||
-      conn_send_copied(self->conn, message, size) < 0 ||
-      conn_send_copied(self->conn, wrapping.trailer, wrapping.trailer_size) < 0) {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-  }
-  if (api_is_told(self->runtime, EVENT_SEND)) {
-    api_tell_send(L, self->conn, wrapping.header_size + size + wrapping.trailer_size);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-void api_set_conn_message(lua_State *L) {
-  lua_pushcfunction(L, l_send_message);
-  lua_setfield(L, -2, "send_message");
-}
+const struct receiver api_receive_messages = {
+    .received = received, .deliver_kept = deliver_kept, .joins_kept = true};

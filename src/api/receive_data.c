@@ -1,0 +1,61 @@
+/* api/receive_data.c — bytes for on_data, cut where the network cut them. */
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/runtime.h"
+#include "api/tell.h"
+
+#include <lauxlib.h>
+
+enum { DATA_BYTES_MAX = 65536 }; /* what one on_data is given at most */
+
+/* What one read brought; lives on the C stack until the handler has it. */
+struct chunk {
+  struct api_conn *self;
+  const char *bytes;
+  size_t size;
+};
+
+static void push(lua_State *L, const struct api_conn *self, const char *bytes, size_t size) {
+  const struct service *service = &self->cohort->version->service;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATA]);
+  api_push_conn(L, self);
+  lua_pushlstring(L, bytes, size);
+}
+
+static int call(lua_State *L, const struct api_conn *self) {
+  if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_data", -3);
+  lua_callk(L, 2, 0, 0, vm_nothing_follows);
+  return 0;
+}
+
+/* Both run in the handler's coroutine. */
+static int handle(lua_State *L) {
+  const struct chunk *chunk = lua_touserdata(L, 1);
+  struct api_conn *self = chunk->self;
+  push(L, self, chunk->bytes, chunk->size);
+  return call(L, self);
+}
+
+static int handle_kept(lua_State *L) {
+  struct api_conn *self = lua_touserdata(L, 1);
+  struct inbox *inbox = self->inbox;
+  size_t size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
+  push(L, self, inbox->bytes + inbox->start, size);
+  inbox_consume(inbox, size);
+  return call(L, self);
+}
+
+static void received(struct conn *conn, const char *bytes, size_t size) {
+  struct api_conn *self = conn_owner(conn);
+  struct chunk chunk = {.self = self, .bytes = bytes, .size = size};
+  api_enter_handler(self, HANDLER_ON_DATA, handle, &chunk);
+  if (self->pending || self->inbox) api_conn_deliver(self);
+}
+
+static bool deliver_kept(struct api_conn *self) {
+  if (!self->inbox || self->inbox->size == 0) return false;
+  api_enter_handler(self, HANDLER_ON_DATA, handle_kept, self);
+  return true;
+}
+
+const struct receiver api_receive_data = {.received = received, .deliver_kept = deliver_kept};

@@ -1,0 +1,19 @@
+/* api/receive_main.c — bytes of a connection whose service has no handler for them: `main` reads with
+ * recv(), as long as it runs, and what comes besides is dropped. */
+#include "api/conn.h"
+#include "api/inbox.h"
+
+static void received(struct conn *conn, const char *bytes, size_t size) {
+  (void)conn;
+  (void)bytes;
+  (void)size;
+}
+
+static bool deliver_kept(struct api_conn *self) {
+  /* With a frame it is the beginning of a message that somebody may yet ask for. */
+  if (self->cohort->version->service.framed || !self->inbox || self->inbox->size == 0) return false;
+  inbox_consume(self->inbox, self->inbox->size);
+  return true;
+}
+
+const struct receiver api_receive_main = {.received = received, .deliver_kept = deliver_kept};
