@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/modules.h"
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/tell.h"
@@ -283,22 +284,19 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
-void api_set_conn_methods(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", l_send},
-      {"send_message", l_send_message},
-      {"drain", l_drain},
-      {"pause", l_pause},
-      {"resume", l_resume},
-      {"close", l_close},
-      {"shutdown", l_shutdown},
-      {"reset", l_reset},
-      {"stats", l_stats},
-      {"forward", l_forward},
-      {"settimeout", l_settimeout},
-      {"setoption", l_setoption},
-      {"getoption", l_getoption},
-      {NULL, NULL},
-  };
-  api_set_functions(L, "conn:", methods);
-}
+const luaL_Reg api_conn_methods[] = {
+    {"send", l_send},
+    {"send_message", l_send_message},
+    {"drain", l_drain},
+    {"pause", l_pause},
+    {"resume", l_resume},
+    {"close", l_close},
+    {"shutdown", l_shutdown},
+    {"reset", l_reset},
+    {"stats", l_stats},
+    {"forward", l_forward},
+    {"settimeout", l_settimeout},
+    {"setoption", l_setoption},
+    {"getoption", l_getoption},
+    {NULL, NULL},
+};

@@ -5,9 +5,9 @@
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
-#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -211,14 +211,11 @@ static int l_recv_message(lua_State *L) {
   return receive(L, MESSAGE);
 }
 
-void api_set_conn_recv(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"recv", l_recv},
-      {"recv_exactly", l_recv_exactly},
-      {"recv_line", l_recv_line},
-      {"recv_until", l_recv_until},
-      {"recv_message", l_recv_message},
-      {NULL, NULL},
-  };
-  api_set_functions(L, "conn:", methods);
-}
+const luaL_Reg api_recv_methods[] = {
+    {"recv", l_recv},
+    {"recv_exactly", l_recv_exactly},
+    {"recv_line", l_recv_line},
+    {"recv_until", l_recv_until},
+    {"recv_message", l_recv_message},
+    {NULL, NULL},
+};

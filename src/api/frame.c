@@ -5,7 +5,6 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/service.h"
-#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -188,13 +187,7 @@ static int l_split(lua_State *L) {
   return 3;
 }
 
-int api_open_frame(lua_State *L) {
-  static const luaL_Reg methods[] = {{"wrap", l_wrap}, {"split", l_split}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  api_new_library(L, "frame:", methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-  api_new_library(L, "frame.", functions);
-  return 1;
-}
+static const luaL_Reg methods[] = {{"wrap", l_wrap}, {"split", l_split}, {NULL, NULL}};
+
+const struct api_type api_frame_type = {.name = type_name, .methods = methods};
+const luaL_Reg api_frame_functions[] = {{"new", l_new}, {NULL, NULL}};

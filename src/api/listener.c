@@ -91,7 +91,7 @@ static void end(struct belonging *belonging) {
 static const struct belonging_kind kind = {.name = "listener", .end = end};
 
 /* core.bind(address) -> listener | nil, code, detail. Raises for a name: core.lookup() comes before. */
-int api_bind(lua_State *L) {
+static int l_bind(lua_State *L) {
   struct address address;
   struct sockaddr_storage numeric;
   socklen_t size;
@@ -204,13 +204,15 @@ static int l_getsockname(lua_State *L) {
   return api_push_address(L, rc, &address, size);
 }
 
-void api_open_listener(lua_State *L) {
-  static const luaL_Reg methods[] = {{"listen", l_listen},
-                                     {"accept", l_accept},
-                                     {"close", l_close},
-                                     {"getsockname", l_getsockname},
-                                     {"setoption", l_setoption},
-                                     {"getoption", l_getoption},
-                                     {NULL, NULL}};
-  api_open_socket_type(L, type_name, methods, l_gc);
-}
+static const luaL_Reg methods[] = {
+    {"listen", l_listen},
+    {"accept", l_accept},
+    {"close", l_close},
+    {"getsockname", l_getsockname},
+    {"setoption", l_setoption},
+    {"getoption", l_getoption},
+    {NULL, NULL},
+};
+
+const struct api_type api_listener_type = {type_name, methods, l_gc, "close"};
+const luaL_Reg api_listener_functions[] = {{"bind", l_bind}, {NULL, NULL}};

@@ -2,6 +2,7 @@
 #include "api/option.h"
 
 #include "api/errors.h"
+#include "api/modules.h"
 #include "api/runtime.h"
 #include "net/option.h"
 
@@ -33,7 +34,8 @@ static const char *refusal(lua_State *L, const struct net_option *option) {
          "lose what was sent; close() lingers by itself (timeouts.linger), conn:reset() sends RST";
 }
 
-int api_refused_option(lua_State *L) {
+/* refused_option(name, value) -> why a script may not set it, or nil */
+static int l_refused_option(lua_State *L) {
   lua_settop(L, 2);
   lua_pushnil(L); /* in place of a socket, so that they are where setoption() has them */
   lua_insert(L, 1);
@@ -83,3 +85,5 @@ int api_getoption(lua_State *L, int fd) {
   }
   return 1;
 }
+
+const luaL_Reg api_option_functions[] = {{"refused_option", l_refused_option}, {NULL, NULL}};

@@ -5,7 +5,6 @@
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
-#include "api/option.h"
 #include "api/permit.h"
 #include "api/runtime.h"
 #include "api/values.h"
@@ -212,19 +211,6 @@ static int l_lookup(lua_State *L) {
   return resolve(L, address.host, address.port, api_check_timeout_ms(L, 4), looked_up);
 }
 
-int api_open_socket(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", l_connect},
-                                       {"resolve", l_resolve},
-                                       {"lookup", l_lookup},
-                                       {"bind", api_bind},
-                                       {"udp", api_new_udp},
-                                       {"refused_option", api_refused_option},
-                                       {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_attempt_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-  api_open_listener(L);
-  api_new_library(L, "socket.", functions);
-  return 1;
-}
+const struct api_type api_attempt_type = {.name = type_name, .finalizer = l_attempt_gc};
+const luaL_Reg api_socket_functions[] = {
+    {"connect", l_connect}, {"resolve", l_resolve}, {"lookup", l_lookup}, {NULL, NULL}};

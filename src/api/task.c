@@ -8,7 +8,6 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/timer.h"
-#include "api/values.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "vm/world.h"
@@ -278,20 +277,8 @@ static int l_status(lua_State *L) {
   return 1;
 }
 
-static void make_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"join", l_join}, {"cancel", l_cancel}, {"status", l_status}, {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushliteral(L, "moonport.task");
-  lua_setfield(L, -2, "__metatable");
-  api_new_library(L, "task:", methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
+static const luaL_Reg methods[] = {
+    {"join", l_join}, {"cancel", l_cancel}, {"status", l_status}, {NULL, NULL}};
 
-int api_open_task(lua_State *L) {
-  static const luaL_Reg functions[] = {{"spawn", l_spawn}, {NULL, NULL}};
-  make_type(L);
-  api_new_library(L, "task.", functions);
-  return 1;
-}
+const struct api_type api_task_type = {.name = type_name, .methods = methods};
+const luaL_Reg api_task_functions[] = {{"spawn", l_spawn}, {NULL, NULL}};

@@ -61,7 +61,8 @@ static void tell(const struct runtime *runtime, struct event *event) {
   tap_emit(runtime->tap, event);
 }
 
-void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *peer, int rc) {
+void api_tell_sendto(lua_State *L, const struct runtime *runtime, const char *bytes, size_t size,
+                     const char *peer, int rc) {
   struct event_place place = vm_caller_place(L);
   struct event event = {.kind = EVENT_SENDTO, .bytes = bytes, .size = size};
   event.kept = kept_of(size);
@@ -69,7 +70,7 @@ void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *p
   event.of.sendto.error = rc < 0 ? uv_err_name(rc) : NULL;
   event.of.sendto.file = place.file;
   event.of.sendto.line = place.line;
-  tell(runtime_of(L), &event);
+  tell(runtime, &event);
 }
 
 void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const char *address) {

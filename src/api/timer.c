@@ -4,7 +4,6 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
-#include "api/values.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "vm/world.h"
@@ -215,23 +214,8 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
-static void make_type(lua_State *L) {
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_cancel);
-  lua_setfield(L, -2, "__close");
-  lua_pushliteral(L, "moonport.timer");
-  lua_setfield(L, -2, "__metatable");
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_cancel);
-  lua_setfield(L, -2, "cancel");
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
+static const luaL_Reg methods[] = {{"cancel", l_cancel}, {NULL, NULL}};
 
-int api_open_timer(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};
-  make_type(L);
-  api_new_library(L, "timer.", functions);
-  return 1;
-}
+const struct api_type api_timer_type = {type_name, methods, NULL, "cancel"};
+const luaL_Reg api_timer_functions[] = {
+    {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};

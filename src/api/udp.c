@@ -245,7 +245,8 @@ static int l_send(lua_State *L) {
   if (failed) return failed;
   const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
   int rc = udp_send(object->udp, data, size, peer);
-  if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
+  if (api_is_told(object->runtime, EVENT_SENDTO))
+    api_tell_sendto(L, object->runtime, data, size, peer_text, rc);
   return finish(L, rc, peer_text);
 }
 
@@ -295,7 +296,7 @@ static int permit_bind(lua_State *L, const struct sockaddr *address) {
 }
 
 /* core.udp(address [, reuseaddr]) -> udp | nil, code, detail */
-int api_new_udp(lua_State *L) {
+static int l_new(lua_State *L) {
   runtime_check_alive(L);
   struct version *version = version_of(L);
   struct sockaddr_storage scratch;
@@ -361,12 +362,12 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-void api_open_udp(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", l_send},           {"recvfrom", l_recvfrom},
-      {"connect", l_connect},     {"getsockname", l_getsockname},
-      {"setoption", l_setoption}, {"getoption", l_getoption},
-      {"close", l_close},         {NULL, NULL},
-  };
-  api_open_socket_type(L, type_name, methods, l_gc);
-}
+static const luaL_Reg methods[] = {
+    {"send", l_send},           {"recvfrom", l_recvfrom},
+    {"connect", l_connect},     {"getsockname", l_getsockname},
+    {"setoption", l_setoption}, {"getoption", l_getoption},
+    {"close", l_close},         {NULL, NULL},
+};
+
+const struct api_type api_udp_type = {type_name, methods, l_gc, "close"};
+const luaL_Reg api_udp_functions[] = {{"udp", l_new}, {NULL, NULL}};
