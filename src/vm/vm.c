@@ -167,12 +167,6 @@ lua_State *vm_state(struct vm *vm) {
   return vm->L;
 }
 
-struct vm *vm_of(lua_State *L) {
-  struct vm *vm;
-  memcpy(&vm, lua_getextraspace(L), sizeof vm);
-  return vm;
-}
-
 void *vm_context(const struct vm *vm) {
   return vm->options.context;
 }

@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct grants;      /* base/grants.h */
 struct vm;          /* opaque */
@@ -46,8 +47,13 @@ const struct vm_budget *vm_budget(const struct vm *vm);
 bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
+/* The state that a coroutine is of. */
+static inline struct vm *vm_of(lua_State *L) {
+  struct vm *vm;
+  memcpy(&vm, lua_getextraspace(L), sizeof vm);
+  return vm;
+}
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
-struct vm *vm_of(lua_State *L);     /* of any coroutine of the state */
 void *vm_context(const struct vm *vm);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 
