@@ -128,8 +128,8 @@ static const char *end_code(const struct api_conn *self) {
 }
 
 /* nil, code, and what had arrived of an incomplete piece */
-static int give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
-                   size_t size) {
+static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
+                        size_t size) {
   int count = push_failure(L, code);
   if (size == 0) return count;
   return count + take(L, inbox, bytes, size, size);
@@ -162,7 +162,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
     return count;
   }
   const char *code = end_code(self);
-  if (code) return give_up(L, inbox, code, bytes, size);
+  if (code) return recv_give_up(L, inbox, code, bytes, size);
   api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, kind, go_on);

@@ -55,7 +55,7 @@ static int check_value(lua_State *L, const struct net_option *option) {
   return (int)value;
 }
 
-static int finish(lua_State *L, int rc) {
+static int option_finish(lua_State *L, int rc) {
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 2));
   lua_pushboolean(L, 1);
   return 1;
@@ -65,12 +65,12 @@ int api_setoption(lua_State *L, int fd) {
   const char *name = luaL_checkstring(L, 2);
   bool join = strcmp(name, "join") == 0;
   if (join || strcmp(name, "leave") == 0) {
-    return finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
+    return option_finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
   }
   const struct net_option *option = check_option(L);
   const char *refused = refusal(L, option);
   if (refused) return luaL_error(L, "%s", refused);
-  return finish(L, net_option_set(fd, option, check_value(L, option)));
+  return option_finish(L, net_option_set(fd, option, check_value(L, option)));
 }
 
 int api_getoption(lua_State *L, int fd) {

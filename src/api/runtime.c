@@ -64,7 +64,7 @@ static void release_anchors(struct runtime *runtime) {
   lua_pop(L, 1);
 }
 
-static void on_excess(void *owner, const struct conn *conn, bool of_loop) {
+static void runtime_on_excess(void *owner, const struct conn *conn, bool of_loop) {
   struct runtime *runtime = owner;
   uint64_t now_ms = net_loop_now_ms(runtime->loop);
   char bytes[TEXT_UNITS_SIZE_MAX];
@@ -96,15 +96,15 @@ void versions_changed(struct runtime *runtime) {
 }
 
 /* What a crowd made the script make is garbage now, and an idle script collects none. */
-static void on_fall(void *owner) {
+static void runtime_on_fall(void *owner) {
   runtime_collect(owner);
 }
 
 void runtime_init_output(struct runtime *runtime) {
   list_init(&runtime->output.crowded);
   runtime->output.account.above = net_loop_output(runtime->loop);
-  runtime->output.on_excess = on_excess;
-  runtime->output.on_fall = on_fall;
+  runtime->output.on_excess = runtime_on_excess;
+  runtime->output.on_fall = runtime_on_fall;
   runtime->output.owner = runtime;
 }
 

@@ -179,7 +179,7 @@ static void close_cohort(struct version *version) {
 }
 
 /* Closes the connections; handlers that still wait a while later will never end by themselves. */
-static void on_drain_deadline(void *owner) {
+static void version_on_drain_deadline(void *owner) {
   struct version *version = owner;
   if (!version->was_closed) {
     version->was_closed = true;
@@ -192,7 +192,7 @@ static void on_drain_deadline(void *owner) {
 static void let_drain(struct version *before, uint64_t drain_ms) {
   if (before->drain) return;
   before->drain =
-      net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, on_drain_deadline, before);
+      net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, version_on_drain_deadline, before);
   if (!before->drain) close_cohort(before); /* no memory to wait with */
 }
 
