@@ -1,6 +1,12 @@
--- layering_spec.lua — the #include lines of src/ keep to its layers — does not compile anything.
+-- layering_spec.lua — src/ keeps to its layers, and to small circles — does not compile anything.
 
+local circles = require "tests.support.circles"
 local layering = require "tests.support.layering"
+
+-- How many files of a folder may call each other in a circle. Those above three are what there is:
+-- they are to go down.
+local CIRCLE_FILES_MAX = 3
+local LARGER_CIRCLES = { cli = 35, net = 13, server = 17 }
 
 local function read_file(path)
   local file = assert(io.open(path, "rb"))
@@ -45,6 +51,10 @@ describe("The sources", function()
     local files = read_sources()
     assert.is_not_nil(files["src/main.c"], "run this from the root of the repository")
     assert.is_nil(layering.first_offence(files))
+  end)
+
+  it("call each other in no circle that is larger than its folder may have", function()
+    assert.is_nil(circles.too_large(read_sources(), LARGER_CIRCLES, CIRCLE_FILES_MAX))
   end)
 end)
 
@@ -143,5 +153,63 @@ describe("The check of the layers", function()
       ["src/base/a.c"] = "\n#include <lua.h>\n#include <uv.h>\n",
       ["src/net/a.c"] = "#include <lua.h>\n",
     })
+  end)
+end)
+
+-- What circles.too_large() says of files of src/net/, of which two may be a circle.
+local function circle_of(texts)
+  local files = {}
+  for name, text in pairs(texts) do files["src/net/" .. name] = text end
+  return circles.too_large(files, { net = 2 }, 99)
+end
+
+-- Three files of which each calls the next, but for what `last` is.
+local function ring(last)
+  return circle_of({
+    ["a.c"] = "int a(void) {\n  return b();\n}\n",
+    ["b.c"] = "int b(void) {\n  return c();\n}\n",
+    ["c.c"] = last,
+  })
+end
+
+describe("The check of circles", function()
+  it("names the files of a circle that is too large, and the calls that close it", function()
+    assert.equal(table.concat({
+      "src/net: 3 files call each other in a circle, where 2 may:",
+      "  src/net/a.c calls b of src/net/b.c",
+      "  src/net/b.c calls c of src/net/c.c",
+      "  src/net/c.c calls a of src/net/a.c",
+    }, "\n"), ring("int c(void) {\n  return 4 / a() / 2;\n}\n"))
+  end)
+
+  it("lets a circle be that is not larger than it may", function()
+    assert.is_nil(circle_of({
+      ["a.c"] = "int a(void) {\n  return b();\n}\n",
+      ["b.c"] = "int b(void) {\n  return a();\n}\n",
+    }))
+  end)
+
+  it("takes a constant that is named for a call", function()
+    assert.is_string(circle_of({
+      ["a.c"] = "const struct ops a = {\n    .run = b,\n};\n",
+      ["b.c"] = "int\nb(int one,\n  int two) {\n  return c[0];\n}\n",
+      ["c.c"] = "const struct ops *const c[] = {&a};\n",
+    }))
+  end)
+
+  it("takes no word of a comment, a string or a field for a call", function()
+    local line = [[return "\"a()" == '"' + x->a + y.a; /* a(); " */ // a();]]
+    assert.is_nil(ring("int c(void) {\n  " .. line .. "\n}\n"))
+  end)
+
+  it("takes no static function for that of another file", function()
+    assert.is_nil(ring("static int a(void) {\n  return 1;\n}\nint c(void) {\n  return a();\n}\n"))
+  end)
+
+  it("counts no call from one folder into another", function()
+    assert.is_nil(circles.too_large({
+      ["src/net/a.c"] = "int a(void) {\n  return b();\n}\n",
+      ["src/base/b.c"] = "int b(void) {\n  return a();\n}\n",
+    }, {}, 1))
   end)
 end)

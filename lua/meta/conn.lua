@@ -15,8 +15,8 @@
 ---@field [string] any
 local conn = {}
 
----Queues a string, or a list of strings in their order. Never waits: what a handler sends leaves in
----one write when the handler ends or waits.
+---Queues a string, or a list of strings in their order. Never waits, as the send() of a
+---moonport.Socket does: what a handler sends leaves in one write when the handler ends or waits.
 ---@param data string|number|(string|number)[]
 ---@return true? queued
 ---@return "closed"? code

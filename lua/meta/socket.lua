@@ -66,7 +66,8 @@ function Socket:accept() end
 ---@return string? detail
 function Socket:connect(host, port) end
 
----Sends all of it, and waits while the peer is slower.
+---Sends all of it, and waits while the peer is slower: conn:send() and then conn:drain(). The
+---conn:send() of a service, or of what accept() gives, never waits.
 ---@param data string|number|(string|number)[]
 ---@return true? sent
 ---@return string? code

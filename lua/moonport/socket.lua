@@ -16,13 +16,16 @@ local Socket = {}
 Socket.__index = Socket
 Socket.__name = "moonport.socket"
 
--- Misuse is the caller's: raises in the line that called the method which called this.
-local function check_type(value, index, name, ...)
-  for _, accepted in ipairs { ... } do
-    if math.type(value) == accepted or type(value) == accepted then return end
-  end
+local function is_a(value, accepted)
+  return type(value) == accepted or math.type(value) == accepted
+end
+
+-- Misuse is the caller's: raises in the line that called the method which called this. Leaves no
+-- garbage when there is none, for sendto() asks it for each datagram.
+local function check_type(value, index, name, one, other)
+  if is_a(value, one) or other and is_a(value, other) then return end
   local given = value == nil and "no value" or type(value)
-  local expected = table.concat({ ... }, " or ")
+  local expected = other and one .. " or " .. other or one
   error(("bad argument #%d to '%s' (%s expected, got %s)"):format(index, name, expected, given), 3)
 end
 
@@ -40,7 +43,7 @@ local function check_option(name, value)
   local refused = core.refused_option(name, value)
   if refused then error(refused, 3) end
   if name == "linger" and value == false then return end
-  if math.type(value) == expected or type(value) == expected then return end
+  if is_a(value, expected) then return end
   error(("bad argument #2 to 'setoption' (%s expected, got %s)"):format(
     expected == "integer" and "number" or expected, value == nil and "no value" or type(value)), 3)
 end

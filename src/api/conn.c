@@ -6,7 +6,6 @@
 #include "api/conn.h"
 
 #include "api/inbox.h"
-#include "api/modules.h"
 #include "api/runtime.h"
 
 #include <lauxlib.h>
@@ -177,19 +176,10 @@ static void make_own_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
 }
 
-void api_open_conn(lua_State *L) {
-  luaL_newmetatable(L, type_name); /* sets __name */
+void api_set_conn_metatable(lua_State *L) {
   runtime_of(L)->conn_metatable = lua_topointer(L, -1);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
-  lua_pushliteral(L, "moonport.conn"); /* what getmetatable() gives a script */
-  lua_setfield(L, -2, "__metatable");
-  lua_newtable(L);
-  api_set_conn_methods(L);
-  api_set_conn_recv(L);
-  api_set_conn_fields(L);
-  lua_pop(L, 1);
   make_own_metatable(L);
   make_own_conns(L);
-  lua_pop(L, 1);
 }

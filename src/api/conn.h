@@ -109,10 +109,10 @@ void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
 /* Raises unless the table at `index` is a list of strings or numbers. */
 void api_check_list(lua_State *L, int index, const char *function);
 
-/* Each adds functions to the table of methods at the top of the stack. Raise. */
-void api_set_conn_methods(lua_State *L);
-void api_set_conn_recv(lua_State *L);
-/* Adds __index and __newindex to the metatable below that table. Raises. */
+/* Adds __index, __newindex, __tostring and __close to the metatable below the table of methods on top.
+ * Raises. */
 void api_set_conn_fields(lua_State *L);
+/* The metatable on top, complete, is that of connections from now on. Raises. */
+void api_set_conn_metatable(lua_State *L);
 
 #endif

@@ -14,7 +14,7 @@ static const struct service *service_for(const struct conn *conn) {
   return &cohort->version->service;
 }
 
-static void on_open(struct conn *conn) {
+static void conn_on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   bool opens = service_has(service_for(conn), HANDLER_ON_OPEN);
   bool has_main = service_has(service_for(conn), HANDLER_MAIN);
@@ -26,7 +26,7 @@ static void on_open(struct conn *conn) {
   api_conn_deliver(self);
 }
 
-static void on_eof(struct conn *conn) {
+static void conn_on_eof(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   if (!self && !service_has(service_for(conn), HANDLER_ON_EOF)) {
@@ -40,7 +40,7 @@ static void on_eof(struct conn *conn) {
   api_conn_deliver(self);
 }
 
-static void on_drain(struct conn *conn, bool crossed) {
+static void conn_on_drain(struct conn *conn, bool crossed) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool wanted = crossed && service_has(service_for(conn), HANDLER_ON_DRAIN);
@@ -73,7 +73,7 @@ static void end_for_first(struct conn *conn) {
   conn_close(conn, REASON_IDLE);
 }
 
-static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool has_handler = service_has(service_for(conn), HANDLER_ON_TIMEOUT);
@@ -110,7 +110,7 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   api_conn_deliver(self);
 }
 
-static void on_close(struct conn *conn, enum reason reason) {
+static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool tells = conn_has_opened(conn) && service_has(service_for(conn), HANDLER_ON_CLOSE);
@@ -133,10 +133,10 @@ static void on_close(struct conn *conn, enum reason reason) {
 }
 
 const struct conn_events api_conn_events = {
-    .on_open = on_open,
+    .on_open = conn_on_open,
     .on_data = api_receive_first,
-    .on_eof = on_eof,
-    .on_drain = on_drain,
-    .on_timeout = on_timeout,
-    .on_close = on_close,
+    .on_eof = conn_on_eof,
+    .on_drain = conn_on_drain,
+    .on_timeout = conn_on_timeout,
+    .on_close = conn_on_close,
 };

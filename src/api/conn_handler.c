@@ -40,7 +40,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
 }
 
 /* Runs in the handler's coroutine. */
-static int handle(lua_State *L) {
+static int handler_handle(lua_State *L) {
   const struct call *call = lua_touserdata(L, 1);
   const struct runtime *runtime = runtime_of(L);
   const struct service *service = service_of(call->self);
@@ -65,7 +65,7 @@ static int handle(lua_State *L) {
 }
 
 static void run_handler(const struct call *call) {
-  api_enter_handler(call->self, call->handler, handle, (void *)(uintptr_t)call);
+  api_enter_handler(call->self, call->handler, handler_handle, (void *)(uintptr_t)call);
 }
 
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind) {
@@ -77,7 +77,7 @@ void api_end_for_timeout(struct conn *conn, enum conn_timeout kind) {
 }
 
 /* What follows from a handler that came to its end. */
-static void finish(struct api_conn *self) {
+static void handler_finish(struct api_conn *self) {
   if (self->handler == HANDLER_ON_CLOSE) {
     api_conn_release(self->runtime, self);
     return;
@@ -105,7 +105,7 @@ static void finish(struct api_conn *self) {
 }
 
 /* A handler raised. on_error may say a last word, or that the connection goes on. */
-static void on_fail(void *owner, const struct vm_failure *failure) {
+static void handler_on_fail(void *owner, const struct vm_failure *failure) {
   struct api_conn *self = owner;
   struct runtime *runtime = self->runtime;
   enum handler failed = (enum handler)self->handler;
@@ -130,19 +130,19 @@ static void on_fail(void *owner, const struct vm_failure *failure) {
   }
 }
 
-static void on_end(void *owner, bool failed) {
+static void handler_on_end(void *owner, bool failed) {
   struct api_conn *self = owner;
   struct runtime *runtime = self->runtime;
   if (!failed) {
     self->busy = false;
-    finish(self);
+    handler_finish(self);
   }
   api_conn_deliver(self);
   runtime->on_room(runtime->context,
                    NULL); /* one that has closed counts until its handlers have ended */
 }
 
-static void on_cancel(void *owner) {
+static void handler_on_cancel(void *owner) {
   struct api_conn *self = owner;
   self->busy = false;
   if (self->inbox) {
@@ -164,20 +164,20 @@ void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunctio
       .name = service_handler_name(handler),
       .conn_id = self->id,
       .world = self->cohort->version->world,
-      .on_fail = on_fail,
-      .on_end = on_end,
-      .on_cancel = on_cancel,
+      .on_fail = handler_on_fail,
+      .on_end = handler_on_end,
+      .on_cancel = handler_on_cancel,
   };
   assert(!self->busy);
   self->handler = (uint8_t)handler;
   self->keep = false;
   switch (runtime_enter(self->runtime, body, argument, &owner, NULL)) {
-    case VM_DONE: finish(self); break;
+    case VM_DONE: handler_finish(self); break;
     case VM_WAITING:
       self->busy = true;
       api_conn_update(self);
       break;
-    case VM_FAILED: /* on_fail() has seen to it */ break;
+    case VM_FAILED: /* handler_on_fail() has seen to it */ break;
   }
 }
 
@@ -193,7 +193,7 @@ static bool take_pending(struct api_conn *self, enum pending kind) {
 }
 
 /* Tells `handler`, or without one does what the contract says instead. */
-static bool tell(struct api_conn *self, enum handler handler) {
+static bool handler_tell(struct api_conn *self, enum handler handler) {
   if (service_has(service_of(self), handler)) {
     api_run_handler(self, handler, NULL);
   } else if (handler == HANDLER_ON_EOF) {
@@ -202,7 +202,7 @@ static bool tell(struct api_conn *self, enum handler handler) {
   return true;
 }
 
-static void tell_closed(struct api_conn *self) {
+static void handler_tell_closed(struct api_conn *self) {
   struct runtime *runtime = self->runtime;
   if (!service_has(service_of(self), HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
     api_conn_release(runtime, self);
@@ -214,15 +214,15 @@ static void tell_closed(struct api_conn *self) {
 
 /* Tells one thing that is due; false when there is nothing more to tell. */
 static bool deliver_one(struct api_conn *self) {
-  if (take_pending(self, PENDING_RELOAD)) return tell(self, HANDLER_ON_RELOAD);
+  if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
-    if (take_pending(self, PENDING_MAIN)) return tell(self, HANDLER_MAIN);
+    if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
     if (self->cohort->version->receiver->deliver_kept(self)) return true;
-    if (take_pending(self, PENDING_EOF)) return tell(self, HANDLER_ON_EOF);
-    return take_pending(self, PENDING_DRAIN) && tell(self, HANDLER_ON_DRAIN);
+    if (take_pending(self, PENDING_EOF)) return handler_tell(self, HANDLER_ON_EOF);
+    return take_pending(self, PENDING_DRAIN) && handler_tell(self, HANDLER_ON_DRAIN);
   }
   if (!take_pending(self, PENDING_CLOSE)) return false;
-  tell_closed(self);
+  handler_tell_closed(self);
   return true;
 }
 

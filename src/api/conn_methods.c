@@ -4,6 +4,7 @@
 #include "api/errors.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/modules.h"
 #include "api/option.h"
 #include "api/runtime.h"
 #include "api/tell.h"
@@ -80,7 +81,7 @@ static size_t message_size(lua_State *L) {
   return size;
 }
 
-/* Not inlined: it would push what is for everybody out of l_send(). */
+/* Not inlined: it would push what is for everybody out of l_conn_send(). */
 __attribute__((noinline)) static void tell_send(lua_State *L, struct conn *conn) {
   api_tell_send(L, conn, message_size(L));
 }
@@ -91,7 +92,7 @@ static void tell_call(lua_State *L, const struct api_conn *self, const char *nam
 }
 
 /* conn:send(data) -> true | nil, "closed" */
-static int l_send(lua_State *L) {
+static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   int type = lua_type(L, 2);
   lua_settop(L, 2);
@@ -106,7 +107,7 @@ static int l_send(lua_State *L) {
 }
 
 /* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
-static int l_send_message(lua_State *L) {
+static int l_conn_send_message(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
@@ -137,7 +138,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
 }
 
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */
-static int l_drain(lua_State *L) {
+static int l_conn_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
@@ -160,16 +161,16 @@ static int set_paused(lua_State *L, bool on) {
   return push_done(L);
 }
 
-static int l_pause(lua_State *L) {
+static int l_conn_pause(lua_State *L) {
   return set_paused(L, true);
 }
 
-static int l_resume(lua_State *L) {
+static int l_conn_resume(lua_State *L) {
   return set_paused(L, false);
 }
 
 /* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
-static int l_close(lua_State *L) {
+static int l_conn_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, "close");
@@ -177,7 +178,7 @@ static int l_close(lua_State *L) {
   return push_done(L);
 }
 
-static int l_shutdown(lua_State *L) {
+static int l_conn_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
   tell_call(L, self, "shutdown");
@@ -185,7 +186,7 @@ static int l_shutdown(lua_State *L) {
   return push_done(L);
 }
 
-static int l_reset(lua_State *L) {
+static int l_conn_reset(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn) return api_push_closed(L);
   tell_call(L, self, "reset");
@@ -206,7 +207,7 @@ static int send_leftover(struct api_conn *self, struct conn *to) {
 }
 
 /* conn:forward(other) -> true | nil, "closed" */
-static int l_forward(lua_State *L) {
+static int l_conn_forward(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   struct api_conn *other = api_check_conn(L, 2);
   if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
@@ -223,7 +224,7 @@ static int l_forward(lua_State *L) {
 }
 
 /* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
-static int l_settimeout(lua_State *L) {
+static int l_conn_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (!self->conn) return api_push_closed(L);
@@ -233,13 +234,13 @@ static int l_settimeout(lua_State *L) {
 }
 
 /* conn:setoption(name, value) -> true | nil, code, detail */
-static int l_setoption(lua_State *L) {
+static int l_conn_setoption(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
   return self->conn ? api_setoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
 
 /* conn:getoption(name) -> value | nil, code, detail */
-static int l_getoption(lua_State *L) {
+static int l_conn_getoption(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
   return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
@@ -259,7 +260,7 @@ static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
 }
 
 /* conn:stats() -> table; of a closed connection the last figures, with nothing queued */
-static int l_stats(lua_State *L) {
+static int l_conn_stats(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
   struct conn_counters counters = {0};
   if (self->conn) {
@@ -283,22 +284,19 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
-void api_set_conn_methods(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", l_send},
-      {"send_message", l_send_message},
-      {"drain", l_drain},
-      {"pause", l_pause},
-      {"resume", l_resume},
-      {"close", l_close},
-      {"shutdown", l_shutdown},
-      {"reset", l_reset},
-      {"stats", l_stats},
-      {"forward", l_forward},
-      {"settimeout", l_settimeout},
-      {"setoption", l_setoption},
-      {"getoption", l_getoption},
-      {NULL, NULL},
-  };
-  api_set_functions(L, "conn:", methods);
-}
+const luaL_Reg api_conn_methods[] = {
+    {"send", l_conn_send},
+    {"send_message", l_conn_send_message},
+    {"drain", l_conn_drain},
+    {"pause", l_conn_pause},
+    {"resume", l_conn_resume},
+    {"close", l_conn_close},
+    {"shutdown", l_conn_shutdown},
+    {"reset", l_conn_reset},
+    {"stats", l_conn_stats},
+    {"forward", l_conn_forward},
+    {"settimeout", l_conn_settimeout},
+    {"setoption", l_conn_setoption},
+    {"getoption", l_conn_getoption},
+    {NULL, NULL},
+};

@@ -5,9 +5,9 @@
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
-#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -128,8 +128,8 @@ static const char *end_code(const struct api_conn *self) {
 }
 
 /* nil, code, and what had arrived of an incomplete piece */
-static int give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
-                   size_t size) {
+static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
+                        size_t size) {
   int count = push_failure(L, code);
   if (size == 0) return count;
   return count + take(L, inbox, bytes, size, size);
@@ -162,7 +162,7 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
     return count;
   }
   const char *code = end_code(self);
-  if (code) return give_up(L, inbox, code, bytes, size);
+  if (code) return recv_give_up(L, inbox, code, bytes, size);
   api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, kind, go_on);
@@ -211,14 +211,11 @@ static int l_recv_message(lua_State *L) {
   return receive(L, MESSAGE);
 }
 
-void api_set_conn_recv(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"recv", l_recv},
-      {"recv_exactly", l_recv_exactly},
-      {"recv_line", l_recv_line},
-      {"recv_until", l_recv_until},
-      {"recv_message", l_recv_message},
-      {NULL, NULL},
-  };
-  api_set_functions(L, "conn:", methods);
-}
+const luaL_Reg api_recv_methods[] = {
+    {"recv", l_recv},
+    {"recv_exactly", l_recv_exactly},
+    {"recv_line", l_recv_line},
+    {"recv_until", l_recv_until},
+    {"recv_message", l_recv_message},
+    {NULL, NULL},
+};

@@ -7,12 +7,12 @@
 #include "api/inbox.h"
 #include "api/runtime.h"
 
-static void on_open(struct conn *conn) {
+static void sequential_on_open(struct conn *conn) {
   struct api_conn *self = api_conn_of(conn_group_of(conn)->owner, conn);
   if (self) api_conn_update(self);
 }
 
-static void received(struct conn *conn, const char *bytes, size_t size) {
+static void sequential_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   if (!self) return; /* nobody can read it any more, and it is closing */
   struct runtime *runtime = self->runtime;
@@ -22,18 +22,18 @@ static void received(struct conn *conn, const char *bytes, size_t size) {
   api_let_go_conn(runtime, held);
 }
 
-static void on_eof(struct conn *conn) {
+static void sequential_on_eof(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self && self->inbox) api_wait_wake(&self->inbox->reader);
 }
 
-static void on_drain(struct conn *conn, bool crossed) {
+static void sequential_on_drain(struct conn *conn, bool crossed) {
   (void)crossed;
   struct api_conn *self = conn_owner(conn);
   if (self && self->inbox) api_wait_wake(&self->inbox->drainer);
 }
 
-static void on_timeout(struct conn *conn, enum conn_timeout kind) {
+static void sequential_on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct api_conn *self = conn_owner(conn);
   if (kind == CONN_TIMEOUT_WRITE) {
     conn_reset(conn, REASON_WRITE_TIMEOUT);
@@ -50,7 +50,8 @@ static void on_timeout(struct conn *conn, enum conn_timeout kind) {
   api_let_go_conn(runtime, held);
 }
 
-static void tell_closed(struct api_conn *self, const struct conn *conn, enum reason reason) {
+static void sequential_tell_closed(struct api_conn *self, const struct conn *conn,
+                                   enum reason reason) {
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
   self->past = api_conn_remember(conn, reason);
@@ -62,19 +63,19 @@ static void tell_closed(struct api_conn *self, const struct conn *conn, enum rea
   api_let_go_conn(runtime, held);
 }
 
-static void on_close(struct conn *conn, enum reason reason) {
+static void sequential_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = conn_group_of(conn)->owner;
   struct api_conn *self = conn_owner(conn);
   api_conn_log_end(runtime, conn);
-  if (self) tell_closed(self, conn, reason);
+  if (self) sequential_tell_closed(self, conn, reason);
   runtime->on_room(runtime->context, conn);
 }
 
 const struct conn_events api_sequential_events = {
-    .on_open = on_open,
-    .on_data = received,
-    .on_eof = on_eof,
-    .on_drain = on_drain,
-    .on_timeout = on_timeout,
-    .on_close = on_close,
+    .on_open = sequential_on_open,
+    .on_data = sequential_received,
+    .on_eof = sequential_on_eof,
+    .on_drain = sequential_on_drain,
+    .on_timeout = sequential_on_timeout,
+    .on_close = sequential_on_close,
 };

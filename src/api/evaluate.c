@@ -93,7 +93,8 @@ static int run(lua_State *L) {
 }
 
 /* Tells the end, unless that was told, and frees it. */
-static void end(struct evaluation *evaluation, const char *error, const char *traceback) {
+static void evaluation_end(struct evaluation *evaluation, const char *error,
+                           const char *traceback) {
   const struct evaluation_events *events = evaluation->events;
   if (evaluation->timer) net_timer_close(evaluation->timer);
   if (evaluation->printer) *evaluation->printer = NULL;
@@ -102,29 +103,29 @@ static void end(struct evaluation *evaluation, const char *error, const char *tr
   free(evaluation);
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void evaluation_on_fail(void *self, const struct vm_failure *failure) {
   struct evaluation *evaluation = self;
   const struct evaluation_events *events = evaluation->events;
   evaluation->events = NULL;
   if (events) events->on_end(evaluation->owner, failure->message, failure->traceback);
 }
 
-static void on_end(void *self, bool failed) {
-  (void)failed; /* on_fail() has told it */
-  end(self, NULL, NULL);
+static void evaluation_on_end(void *self, bool failed) {
+  (void)failed; /* evaluation_on_fail() has told it */
+  evaluation_end(self, NULL, NULL);
 }
 
-static void on_cancel(void *self) {
+static void evaluation_on_cancel(void *self) {
   struct evaluation *evaluation = self;
   char error[100] = "the script ends, and so does what it was asked";
   if (evaluation->is_overdue) {
     snprintf(error, sizeof error, "it waited for more than %d s, and was ended",
              EVALUATION_WAIT_MS_MAX / 1000);
   }
-  end(evaluation, error, NULL);
+  evaluation_end(evaluation, error, NULL);
 }
 
-static void on_overdue(void *owner) {
+static void evaluation_on_overdue(void *owner) {
   struct evaluation *evaluation = owner;
   evaluation->is_overdue = true;
   runtime_cancel(evaluation->runtime, evaluation->task);
@@ -135,24 +136,24 @@ static unsigned cpu_ms_max(const struct runtime *runtime) {
   return max > 0 && max < EVALUATION_CPU_MS_MAX ? max : EVALUATION_CPU_MS_MAX;
 }
 
-static struct evaluation *start(struct evaluation *evaluation) {
+static struct evaluation *evaluation_start(struct evaluation *evaluation) {
   struct runtime *runtime = evaluation->runtime;
   const struct vm_owner owner = {
       .self = evaluation,
       .name = "console",
       .world = runtime->current->world,
       .cpu_ms_max = cpu_ms_max(runtime),
-      .on_fail = on_fail,
-      .on_end = on_end,
-      .on_cancel = on_cancel,
+      .on_fail = evaluation_on_fail,
+      .on_end = evaluation_on_end,
+      .on_cancel = evaluation_on_cancel,
   };
   enum vm_status status = runtime_enter(runtime, run, evaluation, &owner, &evaluation->task);
   if (status != VM_WAITING) {
-    end(evaluation, NULL, NULL);
+    evaluation_end(evaluation, NULL, NULL);
     return NULL;
   }
   evaluation->timer =
-      net_timer_open(runtime->loop, EVALUATION_WAIT_MS_MAX, 0, on_overdue, evaluation);
+      net_timer_open(runtime->loop, EVALUATION_WAIT_MS_MAX, 0, evaluation_on_overdue, evaluation);
   if (evaluation->timer) return evaluation;
   runtime_cancel(runtime, evaluation->task);
   return NULL;
@@ -173,7 +174,7 @@ struct evaluation *api_evaluate(struct runtime *runtime, const char *code, size_
       .code_size = size,
       .printer_reference = LUA_NOREF,
   };
-  return start(evaluation);
+  return evaluation_start(evaluation);
 }
 
 void api_evaluation_abandon(struct evaluation *evaluation) {

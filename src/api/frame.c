@@ -5,7 +5,6 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/service.h"
-#include "api/values.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -136,7 +135,7 @@ int api_push_message(lua_State *L, const struct frame_format *format, const char
 }
 
 /* frame.new(format) -> frame: read once what otherwise each call reads again */
-static int l_new(lua_State *L) {
+static int l_frame_new(lua_State *L) {
   struct frame_format format;
   luaL_checkany(L, 1);
   const char *fault = api_parse_frame(L, 1, FRAME_MESSAGE_BYTES_MAX, &format);
@@ -148,7 +147,7 @@ static int l_new(lua_State *L) {
 }
 
 /* frame:wrap(message [, prefix]) -> string: what travels */
-static int l_wrap(lua_State *L) {
+static int l_frame_wrap(lua_State *L) {
   const struct frame_format *format = luaL_checkudata(L, 1, type_name);
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
@@ -164,7 +163,7 @@ static int l_wrap(lua_State *L) {
 }
 
 /* frame:split(bytes) -> list of messages, rest | nil, "malformed" or "limit", detail */
-static int l_split(lua_State *L) {
+static int l_frame_split(lua_State *L) {
   const struct frame_format *format = luaL_checkudata(L, 1, type_name);
   size_t size, scanned = 0;
   const char *bytes = luaL_checklstring(L, 2, &size);
@@ -188,13 +187,7 @@ static int l_split(lua_State *L) {
   return 3;
 }
 
-int api_open_frame(lua_State *L) {
-  static const luaL_Reg methods[] = {{"wrap", l_wrap}, {"split", l_split}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  api_new_library(L, "frame:", methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-  api_new_library(L, "frame.", functions);
-  return 1;
-}
+static const luaL_Reg methods[] = {{"wrap", l_frame_wrap}, {"split", l_frame_split}, {NULL, NULL}};
+
+const struct api_type api_frame_type = {.name = type_name, .methods = methods};
+const luaL_Reg api_frame_functions[] = {{"new", l_frame_new}, {NULL, NULL}};

@@ -33,12 +33,12 @@ struct listener_object {
 };
 
 /* The task that accepted may have been cancelled. */
-static bool is_wanted(void *owner) {
+static bool listener_is_wanted(void *owner) {
   const struct listener_object *object = owner;
   return api_wait_pending(&object->acceptor);
 }
 
-static void on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
+static void listener_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
   if (net_accept(group, incoming, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
@@ -50,16 +50,17 @@ static void on_accept(void *owner, struct incoming *incoming, const struct socka
   api_close_unless_given(conn);
 }
 
-static void on_starved(void *owner, int rc) {
+static void listener_on_starved(void *owner, int rc) {
   struct listener_object *object = owner;
   if (rc == 0) return;
   runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
-static const struct listener_events events = {
-    .is_wanted = is_wanted, .on_accept = on_accept, .on_starved = on_starved};
+static const struct listener_events events = {.is_wanted = listener_is_wanted,
+                                              .on_accept = listener_on_accept,
+                                              .on_starved = listener_on_starved};
 
-static struct listener_object *check(lua_State *L) {
+static struct listener_object *listener_check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
@@ -84,14 +85,14 @@ static void close_listener(struct listener_object *object) {
   object->listener = NULL;
 }
 
-static void end(struct belonging *belonging) {
+static void listener_end(struct belonging *belonging) {
   close_listener(LIST_ELEMENT(belonging, struct listener_object, belonging));
 }
 
-static const struct belonging_kind kind = {.name = "listener", .end = end};
+static const struct belonging_kind kind = {.name = "listener", .end = listener_end};
 
 /* core.bind(address) -> listener | nil, code, detail. Raises for a name: core.lookup() comes before. */
-int api_bind(lua_State *L) {
+static int l_listener_bind(lua_State *L) {
   struct address address;
   struct sockaddr_storage numeric;
   socklen_t size;
@@ -119,8 +120,8 @@ int api_bind(lua_State *L) {
 }
 
 /* listener:listen(backlog) -> true | nil, code, detail */
-static int l_listen(lua_State *L) {
-  struct listener_object *object = check(L);
+static int l_listener_listen(lua_State *L) {
+  struct listener_object *object = listener_check(L);
   lua_Integer backlog = luaL_optinteger(L, 2, 128);
   if (!object->listener) return api_push_closed(L);
   listener_pause(object->listener, true);
@@ -135,7 +136,7 @@ static int l_listen(lua_State *L) {
 static int accepted(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  struct listener_object *object = check(L);
+  struct listener_object *object = listener_check(L);
   if (!object->listener) return api_push_closed(L);
   if (object->acceptor.timed_out) {
     listener_pause(object->listener, true);
@@ -150,8 +151,8 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
 }
 
 /* listener:accept(seconds or nil) -> conn, address | nil, "timeout" | nil, "closed" */
-static int l_accept(lua_State *L) {
-  struct listener_object *object = check(L);
+static int l_listener_accept(lua_State *L) {
+  struct listener_object *object = listener_check(L);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (!object->listener) return api_push_closed(L);
   if (!object->listens) {
@@ -166,37 +167,37 @@ static int l_accept(lua_State *L) {
 }
 
 /* listener:close() -> true | nil, "closed" */
-static int l_close(lua_State *L) {
-  struct listener_object *object = check(L);
+static int l_listener_close(lua_State *L) {
+  struct listener_object *object = listener_check(L);
   if (!object->listener) return api_push_closed(L);
   close_listener(object);
   lua_pushboolean(L, true);
   return 1;
 }
 
-static int l_gc(lua_State *L) {
-  struct listener_object *object = check(L);
+static int l_listener_gc(lua_State *L) {
+  struct listener_object *object = listener_check(L);
   close_listener(object);
   api_wait_forget(&object->acceptor);
   return 0;
 }
 
 /* listener:setoption(name, value): accepted connections inherit most; listener:getoption(name) */
-static int l_setoption(lua_State *L) {
-  const struct listener_object *object = check(L);
+static int l_listener_setoption(lua_State *L) {
+  const struct listener_object *object = listener_check(L);
   return object->listener ? api_setoption(L, listener_descriptor(object->listener))
                           : api_push_closed(L);
 }
 
-static int l_getoption(lua_State *L) {
-  const struct listener_object *object = check(L);
+static int l_listener_getoption(lua_State *L) {
+  const struct listener_object *object = listener_check(L);
   return object->listener ? api_getoption(L, listener_descriptor(object->listener))
                           : api_push_closed(L);
 }
 
 /* listener:getsockname() -> "127.0.0.1:12345" */
-static int l_getsockname(lua_State *L) {
-  const struct listener_object *object = check(L);
+static int l_listener_getsockname(lua_State *L) {
+  const struct listener_object *object = listener_check(L);
   struct sockaddr_storage address;
   socklen_t size = 0;
   if (!object->listener) return api_push_closed(L);
@@ -204,13 +205,15 @@ static int l_getsockname(lua_State *L) {
   return api_push_address(L, rc, &address, size);
 }
 
-void api_open_listener(lua_State *L) {
-  static const luaL_Reg methods[] = {{"listen", l_listen},
-                                     {"accept", l_accept},
-                                     {"close", l_close},
-                                     {"getsockname", l_getsockname},
-                                     {"setoption", l_setoption},
-                                     {"getoption", l_getoption},
-                                     {NULL, NULL}};
-  api_open_socket_type(L, type_name, methods, l_gc);
-}
+static const luaL_Reg methods[] = {
+    {"listen", l_listener_listen},
+    {"accept", l_listener_accept},
+    {"close", l_listener_close},
+    {"getsockname", l_listener_getsockname},
+    {"setoption", l_listener_setoption},
+    {"getoption", l_listener_getoption},
+    {NULL, NULL},
+};
+
+const struct api_type api_listener_type = {type_name, methods, l_listener_gc, "close"};
+const luaL_Reg api_listener_functions[] = {{"bind", l_listener_bind}, {NULL, NULL}};

@@ -13,9 +13,8 @@ static void write_line(lua_State *L, enum log_level level, int index) {
   runtime_log(runtime, level, vm_running_conn_id(runtime->vm), message, size);
 }
 
-/* log.LEVEL(format, ...): string.format, but a lone argument is taken as it is. Upvalues: the level,
- * string.format. */
-static int l_level(lua_State *L) {
+/* log.LEVEL(format, ...): string.format, but a lone argument is taken as it is */
+int api_log(lua_State *L) {
   enum log_level level = (enum log_level)lua_tointeger(L, lua_upvalueindex(1));
   luaL_checkany(L, 1);
   if (!log_enabled(runtime_of(L)->log, level)) return 0;
@@ -35,21 +34,4 @@ int api_print(lua_State *L) {
   api_push_line(L);
   write_line(L, LOG_INFO, -1);
   return 0;
-}
-
-int api_open_log(lua_State *L) {
-  static const struct {
-    const char *name;
-    enum log_level level;
-  } levels[] = {{"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-    lua_pushinteger(L, levels[i].level);
-    lua_getglobal(L, "string");
-    lua_getfield(L, -1, "format");
-    lua_remove(L, -2);
-    lua_pushcclosure(L, l_level, 2);
-    lua_setfield(L, -2, levels[i].name);
-  }
-  return 1;
 }

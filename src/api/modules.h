@@ -1,22 +1,32 @@
-/* api/modules.h — the openers of the Lua types and modules, one per file. */
+/* api/modules.h — the types and modules of scripts, as their files define them for api/modules.c. */
 #ifndef MOONPORT_API_MODULES_H
 #define MOONPORT_API_MODULES_H
 
-#include <lua.h>
+#include <lauxlib.h>
 
-void api_open_conn(lua_State *L);     /* the type moonport.conn; pushes nothing. Raises. */
-int api_open_task(lua_State *L);      /* moonport.task */
-int api_open_socket(lua_State *L);    /* moonport.socket.core: what moonport/socket.lua stands on */
-void api_open_udp(lua_State *L);      /* the type moonport.udp; pushes nothing */
-int api_new_udp(lua_State *L);        /* makes one: api/udp.c */
-void api_open_listener(lua_State *L); /* the type moonport.listener; pushes nothing */
-int api_bind(lua_State *L);           /* makes one: api/listener.c */
-int api_open_frame(lua_State *L);     /* moonport.frame */
-int api_open_log(lua_State *L);       /* moonport.log */
-int api_print(lua_State *L);          /* print() of a service: api/log.c */
-int api_open_timer(lua_State *L);     /* moonport.timer */
-int api_open_server(lua_State *L);    /* moonport.server */
-int api_open_testing(lua_State *L);   /* moonport.test.core: what moonport/test.lua stands on */
-int api_connections(lua_State *L);    /* its connections() */
+/* Once per state: makes the types that are there before any script asks. Raises. */
+int api_prepare(lua_State *L);
+/* Gives a world of it the moonport modules. Raises. */
+int api_furnish(lua_State *L);
+
+/* A type of userdata, and what getmetatable() of one gives a script. */
+struct api_type {
+  const char *name;        /* "moonport.udp" */
+  const luaL_Reg *methods; /* NULL: none */
+  lua_CFunction finalizer; /* NULL: none */
+  const char *closer;      /* the method that also ends a to-be-closed variable; NULL: none */
+};
+extern const struct api_type api_attempt_type, api_frame_type, api_listener_type, api_task_type,
+    api_timer_type, api_udp_type;
+
+/* Functions of modules, and methods of moonport.conn. */
+extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_functions[],
+    api_listener_functions[], api_option_functions[], api_server_functions[],
+    api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[];
+/* log.debug() and the like. Upvalues: the level, string.format. */
+int api_log(lua_State *L);
+int api_print(lua_State *L);        /* print() of a service: api/log.c */
+int api_connections(lua_State *L);  /* server.connections() */
+int api_open_testing(lua_State *L); /* what moonport/test.lua stands on */
 
 #endif

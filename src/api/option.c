@@ -2,6 +2,7 @@
 #include "api/option.h"
 
 #include "api/errors.h"
+#include "api/modules.h"
 #include "api/runtime.h"
 #include "net/option.h"
 
@@ -33,7 +34,8 @@ static const char *refusal(lua_State *L, const struct net_option *option) {
          "lose what was sent; close() lingers by itself (timeouts.linger), conn:reset() sends RST";
 }
 
-int api_refused_option(lua_State *L) {
+/* refused_option(name, value) -> why a script may not set it, or nil */
+static int l_refused_option(lua_State *L) {
   lua_settop(L, 2);
   lua_pushnil(L); /* in place of a socket, so that they are where setoption() has them */
   lua_insert(L, 1);
@@ -53,7 +55,7 @@ static int check_value(lua_State *L, const struct net_option *option) {
   return (int)value;
 }
 
-static int finish(lua_State *L, int rc) {
+static int option_finish(lua_State *L, int rc) {
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 2));
   lua_pushboolean(L, 1);
   return 1;
@@ -63,14 +65,14 @@ int api_setoption(lua_State *L, int fd) {
   const char *name = luaL_checkstring(L, 2);
   bool join = strcmp(name, "join") == 0;
   if (join || strcmp(name, "leave") == 0) {
-    if (fd < 0) return finish(L, fd);
-    return finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
+    if (fd < 0) return option_finish(L, fd);
+    return option_finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
   }
   const struct net_option *option = check_option(L);
   const char *refused = refusal(L, option);
   if (refused) return luaL_error(L, "%s", refused);
   int value = check_value(L, option);
-  return finish(L, fd < 0 ? 0 : net_option_set(fd, option, value));
+  return option_finish(L, fd < 0 ? 0 : net_option_set(fd, option, value));
 }
 
 int api_getoption(lua_State *L, int fd) {
@@ -85,3 +87,5 @@ int api_getoption(lua_State *L, int fd) {
   }
   return 1;
 }
+
+const luaL_Reg api_option_functions[] = {{"refused_option", l_refused_option}, {NULL, NULL}};

@@ -8,7 +8,5 @@
  * Return what the method returns. */
 int api_setoption(lua_State *L, int fd);
 int api_getoption(lua_State *L, int fd);
-/* refused_option(name, value) -> why a script may not set it, or nil */
-int api_refused_option(lua_State *L);
 
 #endif

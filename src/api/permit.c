@@ -19,7 +19,7 @@ struct known_peers {
 };
 
 /* Of the grant on top. */
-static int refuse(lua_State *L, const char *call) {
+static int permit_refuse(lua_State *L, const char *call) {
   lua_pushfstring(L, "%s is not allowed here: start with --allow net=%s", call,
                   lua_tostring(L, -1));
   luaL_pushfail(L);
@@ -38,7 +38,7 @@ static int permit_host(lua_State *L, const char *call, const char *host, int por
     lua_pushinteger(L, port);
   }
   lua_concat(L, 2);
-  return refuse(L, call);
+  return permit_refuse(L, call);
 }
 
 /* By where the path leads, so that no link and no dots lead out of a granted directory. */
@@ -48,7 +48,7 @@ static int permit_unix(lua_State *L, const char *call, const char *path) {
   const char *real = found ? place.path : path;
   if (found && grants_unix(vm_grants(vm_of(L)), real)) return 0;
   lua_pushfstring(L, "unix:%s", real);
-  return refuse(L, call);
+  return permit_refuse(L, call);
 }
 
 static int permit_ip(lua_State *L, const char *call, const struct sockaddr *address) {

@@ -29,14 +29,14 @@ static int call(lua_State *L, const struct api_conn *self) {
 }
 
 /* Both run in the handler's coroutine. */
-static int handle(lua_State *L) {
+static int data_handle(lua_State *L) {
   const struct chunk *chunk = lua_touserdata(L, 1);
   struct api_conn *self = chunk->self;
   push(L, self, chunk->bytes, chunk->size);
   return call(L, self);
 }
 
-static int handle_kept(lua_State *L) {
+static int data_handle_kept(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   struct inbox *inbox = self->inbox;
   size_t size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
@@ -45,17 +45,18 @@ static int handle_kept(lua_State *L) {
   return call(L, self);
 }
 
-static void received(struct conn *conn, const char *bytes, size_t size) {
+static void data_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   struct chunk chunk = {.self = self, .bytes = bytes, .size = size};
-  api_enter_handler(self, HANDLER_ON_DATA, handle, &chunk);
+  api_enter_handler(self, HANDLER_ON_DATA, data_handle, &chunk);
   if (self->pending || self->inbox) api_conn_deliver(self);
 }
 
-static bool deliver_kept(struct api_conn *self) {
+static bool data_deliver_kept(struct api_conn *self) {
   if (!self->inbox || self->inbox->size == 0) return false;
-  api_enter_handler(self, HANDLER_ON_DATA, handle_kept, self);
+  api_enter_handler(self, HANDLER_ON_DATA, data_handle_kept, self);
   return true;
 }
 
-const struct receiver api_receive_data = {.received = received, .deliver_kept = deliver_kept};
+const struct receiver api_receive_data = {.received = data_received,
+                                          .deliver_kept = data_deliver_kept};

@@ -3,17 +3,18 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 
-static void received(struct conn *conn, const char *bytes, size_t size) {
+static void main_received(struct conn *conn, const char *bytes, size_t size) {
   (void)conn;
   (void)bytes;
   (void)size;
 }
 
-static bool deliver_kept(struct api_conn *self) {
+static bool main_deliver_kept(struct api_conn *self) {
   /* With a frame it is the beginning of a message that somebody may yet ask for. */
   if (self->cohort->version->service.framed || !self->inbox || self->inbox->size == 0) return false;
   inbox_consume(self->inbox, self->inbox->size);
   return true;
 }
 
-const struct receiver api_receive_main = {.received = received, .deliver_kept = deliver_kept};
+const struct receiver api_receive_main = {.received = main_received,
+                                          .deliver_kept = main_deliver_kept};

@@ -12,8 +12,8 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-static void refuse(struct api_conn *self, enum frame_result result,
-                   const struct frame_slice *slice) {
+static void messages_refuse(struct api_conn *self, enum frame_result result,
+                            const struct frame_slice *slice) {
   char text[300];
   int size = snprintf(text, sizeof text, "closing the connection: %s", slice->fault);
   runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
@@ -43,7 +43,7 @@ static int handle_all(lua_State *L) {
     enum frame_result result = api_next_message(self->inbox, &service->frame, &bytes, &slice);
     if (result == FRAME_MORE) break;
     if (result != FRAME_MESSAGE) {
-      refuse(self, result, &slice);
+      messages_refuse(self, result, &slice);
       break;
     }
     if (first) conn_greeted(self->conn);
@@ -66,14 +66,14 @@ static int next_message(lua_State *L, int status, lua_KContext context) {
 }
 
 /* Runs in the handler's coroutine. */
-static int handle(lua_State *L) {
+static int messages_handle(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   api_push_conn(L, self);
   lua_replace(L, 1);
   return handle_all(L);
 }
 
-static void received(struct conn *conn, const char *bytes, size_t size) {
+static void messages_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   if (!self->inbox && !(self->inbox = inbox_new())) {
     conn_close_starved(conn);
@@ -81,20 +81,20 @@ static void received(struct conn *conn, const char *bytes, size_t size) {
   }
   self->inbox->fresh = bytes;
   self->inbox->fresh_size = size;
-  api_enter_handler(self, HANDLER_ON_MESSAGE, handle, self);
+  api_enter_handler(self, HANDLER_ON_MESSAGE, messages_handle, self);
   if (!inbox_keep_fresh(self->inbox)) conn_close_starved(conn);
   api_conn_deliver(self);
 }
 
-static bool deliver_kept(struct api_conn *self) {
+static bool messages_deliver_kept(struct api_conn *self) {
   const char *bytes;
   struct frame_slice slice;
   const struct frame_format *format = &self->cohort->version->service.frame;
   if (!self->inbox || inbox_empty(self->inbox)) return false;
   if (api_next_message(self->inbox, format, &bytes, &slice) == FRAME_MORE) return false;
-  api_enter_handler(self, HANDLER_ON_MESSAGE, handle, self);
+  api_enter_handler(self, HANDLER_ON_MESSAGE, messages_handle, self);
   return true;
 }
 
 const struct receiver api_receive_messages = {
-    .received = received, .deliver_kept = deliver_kept, .joins_kept = true};
+    .received = messages_received, .deliver_kept = messages_deliver_kept, .joins_kept = true};

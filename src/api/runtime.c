@@ -1,11 +1,12 @@
 /* api/runtime.c — one script at work: the door into its state, and what follows each entry. */
 #include "api/runtime.h"
 
-#include "api/modules.h"
 #include "api/tell.h"
+#include "base/heap.h"
 #include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
+#include "vm/world.h"
 
 #include <inttypes.h>
 #include <lauxlib.h>
@@ -13,37 +14,29 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TELL_AGAIN_MS = 10000 }; /* what may happen often is not logged each time */
+enum {
+  TELL_AGAIN_MS = 10000, /* what may happen often is not logged each time */
+  COLLECTOR_CYCLES = 2,  /* the first finds what is dead and runs finalizers, the second frees it */
+};
 
 /* Registry key of the list of strings that outputs borrow. */
 static const char anchors_key = 0;
 
-int runtime_prepare(lua_State *L) {
+void runtime_open(lua_State *L) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
-  api_open_conn(L);
-  api_open_udp(L);
-  return 0;
-}
-
-int runtime_furnish(lua_State *L) {
-  static const luaL_Reg modules[] = {
-      {"moonport.log", api_open_log},           {"moonport.timer", api_open_timer},
-      {"moonport.server", api_open_server},     {"moonport.frame", api_open_frame},
-      {"moonport.task", api_open_task},         {"moonport.socket.core", api_open_socket},
-      {"moonport.test.core", api_open_testing}, {NULL, NULL},
-  };
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  luaL_setfuncs(L, modules, 0);
-  lua_pop(L, 1);
-  if (runtime_of(L)->is_program) return 0;
-  lua_pushcfunction(L, api_print);
-  lua_setglobal(L, "print");
-  return 0;
 }
 
 struct runtime *runtime_of(lua_State *L) {
   return vm_context(vm_of(L));
+}
+
+struct version *version_of(lua_State *L) {
+  const struct vm_world *world = vm_world_in_force(vm_of(L));
+  struct version *version = world ? vm_world_owner(world) : NULL;
+  if (!version) version = runtime_of(L)->current;
+  if (!version) luaL_error(L, "the script has ended");
+  return version;
 }
 
 void runtime_check_alive(lua_State *L) {
@@ -70,7 +63,7 @@ static void release_anchors(struct runtime *runtime) {
   lua_pop(L, 1);
 }
 
-static void on_excess(void *owner, const struct conn *conn, bool of_loop) {
+static void runtime_on_excess(void *owner, const struct conn *conn, bool of_loop) {
   struct runtime *runtime = owner;
   uint64_t now_ms = net_loop_now_ms(runtime->loop);
   char bytes[TEXT_UNITS_SIZE_MAX];
@@ -84,16 +77,33 @@ static void on_excess(void *owner, const struct conn *conn, bool of_loop) {
       of_loop ? "--output-max" : "limits.output", conn_id(conn), bytes, runtime->output.closed);
 }
 
+void runtime_collect(struct runtime *runtime) {
+  runtime->collector_cycles = COLLECTOR_CYCLES;
+  net_defer_ask(runtime->defer);
+}
+
+bool runtime_collect_step(struct runtime *runtime) {
+  if (runtime->collector_cycles == 0) return false;
+  if (vm_collect_step(runtime->vm)) runtime->collector_cycles--;
+  if (runtime->collector_cycles > 0) return true;
+  heap_trim();
+  return false;
+}
+
+void versions_changed(struct runtime *runtime) {
+  if (runtime->versions.next != runtime->versions.prev) net_defer_ask(runtime->defer);
+}
+
 /* What a crowd made the script make is garbage now, and an idle script collects none. */
-static void on_fall(void *owner) {
+static void runtime_on_fall(void *owner) {
   runtime_collect(owner);
 }
 
 void runtime_init_output(struct runtime *runtime) {
   list_init(&runtime->output.crowded);
   runtime->output.account.above = net_loop_output(runtime->loop);
-  runtime->output.on_excess = on_excess;
-  runtime->output.on_fall = on_fall;
+  runtime->output.on_excess = runtime_on_excess;
+  runtime->output.on_fall = runtime_on_fall;
   runtime->output.owner = runtime;
 }
 

@@ -59,13 +59,17 @@ void runtime_init_output(struct runtime *runtime);
 void runtime_deinit_output(struct runtime *runtime);
 /* Collects all that is garbage, some of it in each turn, and gives the memory to the system. */
 void runtime_collect(struct runtime *runtime);
+/* For the runtime's turn. True when there is more to be collected. */
+bool runtime_collect_step(struct runtime *runtime);
+/* Asks for that turn when a version may have come to its end. */
+void versions_changed(struct runtime *runtime);
 
-/* Prepares the state itself, once. Raises. */
-int runtime_prepare(lua_State *L);
-/* Gives a world of it the moonport modules. Raises. */
-int runtime_furnish(lua_State *L);
+/* Prepares what it keeps in the state. Raises. */
+void runtime_open(lua_State *L);
 
 struct runtime *runtime_of(lua_State *L);
+/* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
+struct version *version_of(lua_State *L);
 
 /* As vm_enter() and vm_wake(), then sends what the handler queued. */
 enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,

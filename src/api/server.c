@@ -91,13 +91,5 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
-int api_open_server(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"connections", api_connections},
-      {"broadcast", l_broadcast},
-      {"stats", l_stats},
-      {NULL, NULL},
-  };
-  api_new_library(L, "server.", functions);
-  return 1;
-}
+const luaL_Reg api_server_functions[] = {
+    {"connections", api_connections}, {"broadcast", l_broadcast}, {"stats", l_stats}, {NULL, NULL}};

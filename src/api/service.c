@@ -175,7 +175,7 @@ static int load(lua_State *L) {
   return 0;
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void service_on_fail(void *self, const struct vm_failure *failure) {
   struct loading *loading = self;
   struct runtime *runtime = loading->runtime;
   char named[1024];
@@ -201,7 +201,7 @@ bool service_load(struct runtime *runtime, struct vm_world *world, const char *p
                   struct service *service) {
   struct loading loading = {.runtime = runtime, .path = path, .service = service};
   const struct vm_owner owner = {
-      .self = &loading, .name = "load", .world = world, .on_fail = on_fail};
+      .self = &loading, .name = "load", .world = world, .on_fail = service_on_fail};
   service_init(service);
   vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
   enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);

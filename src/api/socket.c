@@ -5,7 +5,6 @@
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
-#include "api/option.h"
 #include "api/permit.h"
 #include "api/runtime.h"
 #include "api/values.h"
@@ -38,7 +37,7 @@ struct attempt {
 
 static void try_next(struct attempt *attempt);
 
-static void stop(struct attempt *attempt) {
+static void attempt_stop(struct attempt *attempt) {
   if (attempt->resolving) net_resolve_cancel(attempt->resolving);
   if (attempt->connecting) net_connect_cancel(attempt->connecting);
   attempt->resolving = NULL;
@@ -52,7 +51,7 @@ static void done(struct attempt *attempt) {
   if (conn) api_close_unless_given(conn);
 }
 
-static void on_connected(void *owner, struct conn *conn, int rc) {
+static void attempt_on_connected(void *owner, struct conn *conn, int rc) {
   struct attempt *attempt = owner;
   attempt->connecting = NULL;
   attempt->conn = conn;
@@ -64,7 +63,8 @@ static void on_connected(void *owner, struct conn *conn, int rc) {
   }
 }
 
-static void on_resolved(void *owner, const struct sockaddr_storage *addresses, int count, int rc) {
+static void attempt_on_resolved(void *owner, const struct sockaddr_storage *addresses, int count,
+                                int rc) {
   struct attempt *attempt = owner;
   attempt->resolving = NULL;
   attempt->rc = rc;
@@ -81,7 +81,7 @@ static void on_resolved(void *owner, const struct sockaddr_storage *addresses, i
 static void try_next(struct attempt *attempt) {
   while (attempt->next < attempt->count) {
     const struct sockaddr *address = (struct sockaddr *)&attempt->addresses[attempt->next++];
-    attempt->rc = net_connect(&attempt->runtime->sequential, address, on_connected, attempt,
+    attempt->rc = net_connect(&attempt->runtime->sequential, address, attempt_on_connected, attempt,
                               &attempt->connecting);
     if (attempt->rc == 0) return;
   }
@@ -91,7 +91,7 @@ static void try_next(struct attempt *attempt) {
 static int l_attempt_gc(lua_State *L) {
   struct attempt *attempt = luaL_checkudata(L, 1, type_name);
   api_wait_forget(&attempt->wait);
-  stop(attempt);
+  attempt_stop(attempt);
   return 0;
 }
 
@@ -104,15 +104,15 @@ static struct attempt *push_attempt(lua_State *L, const char *subject) {
   return attempt;
 }
 
-static int give_up(lua_State *L, struct attempt *attempt) {
-  stop(attempt);
+static int attempt_give_up(lua_State *L, struct attempt *attempt) {
+  attempt_stop(attempt);
   return api_push_timeout(L, attempt->subject);
 }
 
 static int connected(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return give_up(L, attempt);
+  if (attempt->wait.timed_out) return attempt_give_up(L, attempt);
   if (!attempt->conn) return api_push_error(L, attempt->rc, attempt->subject);
   api_give_conn(L, attempt->conn);
   return 1;
@@ -124,10 +124,10 @@ static int begin(struct attempt *attempt, const struct address *address) {
   if (address_numeric(address, &attempt->addresses[0], &size) == 0) {
     attempt->next = attempt->count = 1;
     return net_connect(&attempt->runtime->sequential, (struct sockaddr *)&attempt->addresses[0],
-                       on_connected, attempt, &attempt->connecting);
+                       attempt_on_connected, attempt, &attempt->connecting);
   }
-  return net_resolve(attempt->runtime->loop, address->host, address->port, on_resolved, attempt,
-                     &attempt->resolving);
+  return net_resolve(attempt->runtime->loop, address->host, address->port, attempt_on_resolved,
+                     attempt, &attempt->resolving);
 }
 
 /* core.connect(address, seconds or nil) -> conn | nil, code, detail */
@@ -149,7 +149,7 @@ static int l_connect(lua_State *L) {
 static int resolved(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return give_up(L, attempt);
+  if (attempt->wait.timed_out) return attempt_give_up(L, attempt);
   if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
   lua_createtable(L, attempt->count, 0);
   for (int i = 0; i < attempt->count; i++) {
@@ -167,8 +167,8 @@ static int resolve(lua_State *L, const char *name, unsigned port, uint64_t timeo
   struct attempt *attempt = push_attempt(L, name);
   attempt->only_resolve = true;
   api_wait_begin(L, &attempt->wait, timeout_ms, "resolve()");
-  attempt->rc =
-      net_resolve(attempt->runtime->loop, name, port, on_resolved, attempt, &attempt->resolving);
+  attempt->rc = net_resolve(attempt->runtime->loop, name, port, attempt_on_resolved, attempt,
+                            &attempt->resolving);
   if (attempt->rc == 0) return vm_wait(L, (lua_KContext)attempt, k);
   api_wait_forget(&attempt->wait);
   return k(L, LUA_OK, (lua_KContext)attempt);
@@ -186,7 +186,7 @@ static int l_resolve(lua_State *L) {
 static int looked_up(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct attempt *attempt = (struct attempt *)context;
-  if (attempt->wait.timed_out) return give_up(L, attempt);
+  if (attempt->wait.timed_out) return attempt_give_up(L, attempt);
   if (attempt->rc < 0) return api_push_error(L, attempt->rc, attempt->subject);
   sa_family_t wanted = lua_toboolean(L, 3) ? AF_INET6 : AF_INET;
   int chosen = 0;
@@ -212,19 +212,6 @@ static int l_lookup(lua_State *L) {
   return resolve(L, address.host, address.port, api_check_timeout_ms(L, 4), looked_up);
 }
 
-int api_open_socket(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", l_connect},
-                                       {"resolve", l_resolve},
-                                       {"lookup", l_lookup},
-                                       {"bind", api_bind},
-                                       {"udp", api_new_udp},
-                                       {"refused_option", api_refused_option},
-                                       {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_attempt_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-  api_open_listener(L);
-  api_new_library(L, "socket.", functions);
-  return 1;
-}
+const struct api_type api_attempt_type = {.name = type_name, .finalizer = l_attempt_gc};
+const luaL_Reg api_socket_functions[] = {
+    {"connect", l_connect}, {"resolve", l_resolve}, {"lookup", l_lookup}, {NULL, NULL}};

@@ -8,7 +8,6 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/timer.h"
-#include "api/values.h"
 #include "api/wait.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -70,7 +69,7 @@ static int run_function(lua_State *L) {
   return started(L, LUA_OK, 0);
 }
 
-static void end(struct task_object *object) {
+static void task_end(struct task_object *object) {
   struct runtime *runtime = object->runtime;
   object->state = ENDED;
   object->task = NULL;
@@ -83,10 +82,10 @@ static void end(struct task_object *object) {
   runtime->on_room(runtime->context, NULL);
 }
 
-static void on_end(void *self, bool failed) {
+static void task_on_end(void *self, bool failed) {
   struct task_object *object = self;
   object->failed = failed;
-  end(object);
+  task_end(object);
 }
 
 struct failure_note {
@@ -102,7 +101,7 @@ static int note_failure(lua_State *L) {
   return 0;
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void task_on_fail(void *self, const struct vm_failure *failure) {
   struct task_object *object = self;
   struct failure_note note = {object, failure};
   char error[1];
@@ -110,33 +109,33 @@ static void on_fail(void *self, const struct vm_failure *failure) {
   vm_protect(object->runtime->vm, note_failure, &note, error, sizeof error);
 }
 
-static void on_cancel(void *self) {
+static void task_on_cancel(void *self) {
   struct task_object *object = self;
   object->cancelled = true;
-  end(object);
+  task_end(object);
 }
 
-static void start(struct task_object *object) {
+static void task_start(struct task_object *object) {
   const struct vm_owner owner = {
       .self = object,
       .name = "task",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
-      .on_fail = on_fail,
-      .on_end = on_end,
-      .on_cancel = on_cancel,
+      .on_fail = task_on_fail,
+      .on_end = task_on_end,
+      .on_cancel = task_on_cancel,
   };
   object->state = RUNNING;
   enum vm_status status =
       runtime_enter(object->runtime, run_function, object, &owner, &object->task);
-  if (status != VM_WAITING) on_end(object, status == VM_FAILED);
+  if (status != VM_WAITING) task_on_end(object, status == VM_FAILED);
 }
 
 /* Not while Lua runs. */
 static void cancel(struct task_object *object) {
   if (object->state == READY) {
     object->cancelled = true;
-    end(object);
+    task_end(object);
   } else if (object->state == RUNNING && object->task) {
     runtime_cancel(object->runtime, object->task);
   }
@@ -154,7 +153,7 @@ static void run_due_tasks(struct runtime *runtime) {
     struct task_object *object = LIST_ELEMENT(runtime->tasks_due.next, struct task_object, link);
     list_remove(&object->link);
     if (object->state == READY && !object->cancelled) {
-      start(object);
+      task_start(object);
     } else {
       cancel(object);
     }
@@ -187,7 +186,7 @@ static void make_due(struct task_object *object) {
 }
 
 /* task.spawn(f, ...) -> task: runs f(...) beside the caller */
-static int l_spawn(lua_State *L) {
+static int l_task_spawn(lua_State *L) {
   runtime_check_alive(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
@@ -241,7 +240,7 @@ static int joined(lua_State *L, int status, lua_KContext context) {
 }
 
 /* task:join([seconds]) -> true, results… | nil, "error", message | nil, "cancelled" | nil, "timeout" */
-static int l_join(lua_State *L) {
+static int l_task_join(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (object->state == ENDED) return joined(L, LUA_OK, 0);
@@ -253,7 +252,7 @@ static int l_join(lua_State *L) {
 }
 
 /* task:cancel() -> true when it had not ended: it ends where it waits, its variables are closed */
-static int l_cancel(lua_State *L) {
+static int l_task_cancel(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
   lua_pushboolean(L, object->state != ENDED);
   if (object->state == ENDED) return 1;
@@ -270,7 +269,7 @@ static int l_cancel(lua_State *L) {
 }
 
 /* task:status(): "ready", "running" (or waiting), "done", "failed", "cancelled" */
-static int l_status(lua_State *L) {
+static int l_task_status(lua_State *L) {
   const struct task_object *object = luaL_checkudata(L, 1, type_name);
   const char *status = object->state == READY ? "ready" : "running";
   if (object->state == ENDED) status = object->failed ? "failed" : "done";
@@ -279,20 +278,8 @@ static int l_status(lua_State *L) {
   return 1;
 }
 
-static void make_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"join", l_join}, {"cancel", l_cancel}, {"status", l_status}, {NULL, NULL}};
-  luaL_newmetatable(L, type_name);
-  lua_pushliteral(L, "moonport.task");
-  lua_setfield(L, -2, "__metatable");
-  api_new_library(L, "task:", methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
+static const luaL_Reg methods[] = {
+    {"join", l_task_join}, {"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};
 
-int api_open_task(lua_State *L) {
-  static const luaL_Reg functions[] = {{"spawn", l_spawn}, {NULL, NULL}};
-  make_type(L);
-  api_new_library(L, "task.", functions);
-  return 1;
-}
+const struct api_type api_task_type = {.name = type_name, .methods = methods};
+const luaL_Reg api_task_functions[] = {{"spawn", l_task_spawn}, {NULL, NULL}};

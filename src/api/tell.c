@@ -56,12 +56,13 @@ void api_tell_message(lua_State *L, struct conn *conn, const char *bytes, size_t
   conn_tell(conn, &event);
 }
 
-static void tell(const struct runtime *runtime, struct event *event) {
+static void tell_of_script(const struct runtime *runtime, struct event *event) {
   event->script = runtime->script;
   tap_emit(runtime->tap, event);
 }
 
-void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *peer, int rc) {
+void api_tell_sendto(lua_State *L, const struct runtime *runtime, const char *bytes, size_t size,
+                     const char *peer, int rc) {
   struct event_place place = vm_caller_place(L);
   struct event event = {.kind = EVENT_SENDTO, .bytes = bytes, .size = size};
   event.kept = kept_of(size);
@@ -69,19 +70,19 @@ void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *p
   event.of.sendto.error = rc < 0 ? uv_err_name(rc) : NULL;
   event.of.sendto.file = place.file;
   event.of.sendto.line = place.line;
-  tell(runtime_of(L), &event);
+  tell_of_script(runtime, &event);
 }
 
 void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const char *address) {
   struct event event = {.kind = kind};
   event.of.listen.address = address; /* unlisten has the same */
-  tell(runtime, &event);
+  tell_of_script(runtime, &event);
 }
 
 void api_tell_error(const struct runtime *runtime, uint64_t conn_id, const char *message) {
   struct event event = {.kind = EVENT_ERROR, .conn = conn_id};
   event.of.error.message = message;
-  tell(runtime, &event);
+  tell_of_script(runtime, &event);
 }
 
 void api_tell_reload(const struct runtime *runtime, const char *outcome, uint64_t version,
@@ -90,7 +91,7 @@ void api_tell_reload(const struct runtime *runtime, const char *outcome, uint64_
   event.of.reload.outcome = outcome;
   event.of.reload.version = version;
   event.of.reload.error = error;
-  tell(runtime, &event);
+  tell_of_script(runtime, &event);
 }
 
 void api_tell_log(const struct runtime *runtime, enum log_level level, uint64_t conn_id,
@@ -102,5 +103,5 @@ void api_tell_log(const struct runtime *runtime, enum log_level level, uint64_t 
   struct event event = {.kind = EVENT_LOG, .conn = conn_id};
   event.of.log.level = names[level];
   event.of.log.message = text;
-  tell(runtime, &event);
+  tell_of_script(runtime, &event);
 }

@@ -36,7 +36,8 @@ void api_tell_recv(lua_State *L, struct conn *conn, const char *call, int index)
 /* A handler is about to get a whole message, after those before it. */
 void api_tell_message(lua_State *L, struct conn *conn, const char *bytes, size_t size);
 /* It sent a datagram, or tried to. `peer` is NULL on a connected socket; `rc` is 0 or UV_E*. */
-void api_tell_sendto(lua_State *L, const char *bytes, size_t size, const char *peer, int rc);
+void api_tell_sendto(lua_State *L, const struct runtime *runtime, const char *bytes, size_t size,
+                     const char *peer, int rc);
 /* EVENT_LISTEN or EVENT_UNLISTEN. */
 void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const char *address);
 /* A version of the script came into force, or did not. `outcome` as in the log; `error` may be

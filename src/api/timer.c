@@ -4,7 +4,6 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
-#include "api/values.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "vm/world.h"
@@ -46,12 +45,12 @@ static uint64_t check_delay_ms(lua_State *L, int index) {
   return ms < DELAY_MS_MIN ? DELAY_MS_MIN : ms;
 }
 
-static void stop(struct timer_object *object) {
+static void timer_stop(struct timer_object *object) {
   if (object->timer) net_timer_close(object->timer);
   object->timer = NULL;
 }
 
-static void release_unless_needed(struct timer_object *object) {
+static void timer_release_unless_needed(struct timer_object *object) {
   if (object->timer || object->busy || object->reference == LUA_NOREF) return;
   list_remove(&object->belonging.link);
   vm_world_unref(object->world);
@@ -70,55 +69,55 @@ static int call_function(lua_State *L) {
   return 0;
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void timer_on_fail(void *self, const struct vm_failure *failure) {
   const struct timer_object *object = self;
   runtime_log_failure(object->runtime, object->belonging.conn_id, failure);
 }
 
-static void on_end(void *self, bool failed) {
+static void timer_on_end(void *self, bool failed) {
   (void)failed;
   struct timer_object *object = self;
   object->busy = false;
   object->task = NULL;
-  release_unless_needed(object);
+  timer_release_unless_needed(object);
 }
 
-static void on_cancel(void *self) {
-  on_end(self, false);
+static void timer_on_cancel(void *self) {
+  timer_on_end(self, false);
 }
 
-static void on_fire(void *owner) {
+static void timer_on_fire(void *owner) {
   struct timer_object *object = owner;
   if (object->busy) return;
-  if (!object->repeats) stop(object);
+  if (!object->repeats) timer_stop(object);
   const struct vm_owner task_owner = {
       .self = object,
       .name = "timer",
       .conn_id = object->belonging.conn_id,
       .world = object->world,
-      .on_fail = on_fail,
-      .on_end = on_end,
-      .on_cancel = on_cancel,
+      .on_fail = timer_on_fail,
+      .on_end = timer_on_end,
+      .on_cancel = timer_on_cancel,
   };
   object->busy = true;
   enum vm_status status =
       runtime_enter(object->runtime, call_function, object, &task_owner, &object->task);
-  if (status != VM_WAITING) on_end(object, false);
+  if (status != VM_WAITING) timer_on_end(object, false);
 }
 
-static void end(struct belonging *belonging) {
+static void timer_end(struct belonging *belonging) {
   struct timer_object *object = LIST_ELEMENT(belonging, struct timer_object, belonging);
-  stop(object);
+  timer_stop(object);
   if (object->task) {
-    runtime_cancel(object->runtime, object->task); /* on_cancel() releases it */
+    runtime_cancel(object->runtime, object->task); /* timer_on_cancel() releases it */
   } else {
-    release_unless_needed(object);
+    timer_release_unless_needed(object);
   }
 }
 
-static const struct belonging_kind kind = {.name = "timer", .end = end};
+static const struct belonging_kind kind = {.name = "timer", .end = timer_end};
 
-static int start(lua_State *L, bool repeats) {
+static int timer_start(lua_State *L, bool repeats) {
   uint64_t delay_ms = check_delay_ms(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct runtime *runtime = runtime_of(L);
@@ -137,28 +136,29 @@ static int start(lua_State *L, bool repeats) {
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
   version_own(version, &object->belonging, &kind);
-  object->timer = net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, on_fire, object);
+  object->timer =
+      net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, timer_on_fire, object);
   if (object->timer) return 1;
-  release_unless_needed(object);
+  timer_release_unless_needed(object);
   return luaL_error(L, "not enough memory");
 }
 
 /* timer.after(seconds, f) -> timer: calls f() once */
 static int l_after(lua_State *L) {
-  return start(L, false);
+  return timer_start(L, false);
 }
 
 /* timer.every(seconds, f) -> timer: calls f() again and again; not while it still waits */
 static int l_every(lua_State *L) {
-  return start(L, true);
+  return timer_start(L, true);
 }
 
 /* timer:cancel() -> true when it would still have fired, else false */
-static int l_cancel(lua_State *L) {
+static int l_timer_cancel(lua_State *L) {
   struct timer_object *object = luaL_checkudata(L, 1, type_name);
   lua_pushboolean(L, object->timer != NULL);
-  stop(object);
-  release_unless_needed(object);
+  timer_stop(object);
+  timer_release_unless_needed(object);
   return 1;
 }
 
@@ -183,7 +183,7 @@ void api_drop_cancelled_sleeps(struct runtime *runtime) {
   }
 }
 
-static void on_slept(void *owner) {
+static void sleeper_on_slept(void *owner) {
   struct sleeper *sleeper = owner;
   struct runtime *runtime = sleeper->runtime;
   struct vm_ticket ticket = sleeper->ticket;
@@ -197,7 +197,8 @@ static int l_sleep(lua_State *L) {
   struct vm_ticket ticket = vm_wait_ticket(L);
   struct runtime *runtime = runtime_of(L);
   struct sleeper *sleeper = calloc(1, sizeof *sleeper);
-  if (sleeper) sleeper->timer = net_timer_open(runtime->loop, delay_ms, 0, on_slept, sleeper);
+  if (sleeper)
+    sleeper->timer = net_timer_open(runtime->loop, delay_ms, 0, sleeper_on_slept, sleeper);
   if (!sleeper || !sleeper->timer) {
     free(sleeper);
     return luaL_error(L, "not enough memory");
@@ -214,23 +215,8 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
-static void make_type(lua_State *L) {
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_cancel);
-  lua_setfield(L, -2, "__close");
-  lua_pushliteral(L, "moonport.timer");
-  lua_setfield(L, -2, "__metatable");
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_cancel);
-  lua_setfield(L, -2, "cancel");
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
+static const luaL_Reg methods[] = {{"cancel", l_timer_cancel}, {NULL, NULL}};
 
-int api_open_timer(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};
-  make_type(L);
-  api_new_library(L, "timer.", functions);
-  return 1;
-}
+const struct api_type api_timer_type = {type_name, methods, NULL, "cancel"};
+const luaL_Reg api_timer_functions[] = {
+    {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};

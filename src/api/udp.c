@@ -57,7 +57,7 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
 }
 
 /* Runs in the handler's coroutine. */
-static int handle(lua_State *L) {
+static int udp_handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
   const struct runtime *runtime = runtime_of(L);
   const struct service *service = &version_of(L)->service;
@@ -70,52 +70,55 @@ static int handle(lua_State *L) {
   return 0;
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void udp_on_fail(void *self, const struct vm_failure *failure) {
   const struct udp_object *object = self;
   runtime_log_failure(object->runtime, 0, failure);
 }
 
-static void release_unless_needed(struct udp_object *object) {
+static void udp_release_unless_needed(struct udp_object *object) {
   if (!object->given_up || object->waiting > 0) return;
   luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
   object->reference = LUA_NOREF;
 }
 
-static void on_end(void *self, bool failed) {
+static void udp_on_end(void *self, bool failed) {
   (void)failed;
   struct udp_object *object = self;
   if (object->waiting-- == WAITING_MAX && object->udp) udp_receive(object->udp, true);
-  release_unless_needed(object);
+  udp_release_unless_needed(object);
 }
 
-static void on_cancel(void *self) {
-  on_end(self, false);
+static void udp_on_cancel(void *self) {
+  udp_on_end(self, false);
 }
 
-static void on_served(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
+static void udp_on_served(void *owner, const char *bytes, size_t size,
+                          const struct sockaddr *peer) {
   struct udp_object *object = owner;
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   const struct vm_owner task_owner = {
       .self = object,
       .name = "on_datagram",
       .world = object->runtime->current->world,
-      .on_fail = on_fail,
-      .on_end = on_end,
-      .on_cancel = on_cancel,
+      .on_fail = udp_on_fail,
+      .on_end = udp_on_end,
+      .on_cancel = udp_on_cancel,
   };
   if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
   remember_peer(object, peer);
-  if (runtime_enter(object->runtime, handle, &datagram, &task_owner, NULL) != VM_WAITING) return;
+  if (runtime_enter(object->runtime, udp_handle, &datagram, &task_owner, NULL) != VM_WAITING)
+    return;
   if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
 }
 
 /* The task that asked may have been cancelled. */
-static bool is_asked_for(void *owner) {
+static bool udp_is_asked_for(void *owner) {
   const struct udp_object *object = owner;
   return api_wait_pending(&object->receiver);
 }
 
-static void on_asked_for(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
+static void udp_on_asked_for(void *owner, const char *bytes, size_t size,
+                             const struct sockaddr *peer) {
   struct udp_object *object = owner;
   udp_receive(object->udp, false);
   remember_peer(object, peer);
@@ -124,16 +127,16 @@ static void on_asked_for(void *owner, const char *bytes, size_t size, const stru
   api_wait_wake(&object->receiver); /* the object may be collected by now */
 }
 
-static void on_error(void *owner, int rc) {
+static void udp_on_error(void *owner, int rc) {
   struct udp_object *object = owner;
   udp_receive(object->udp, false);
   object->error = rc;
   api_wait_wake(&object->receiver);
 }
 
-static const struct udp_events served_events = {.on_datagram = on_served};
+static const struct udp_events served_events = {.on_datagram = udp_on_served};
 static const struct udp_events asked_events = {
-    .is_wanted = is_asked_for, .on_datagram = on_asked_for, .on_error = on_error};
+    .is_wanted = udp_is_asked_for, .on_datagram = udp_on_asked_for, .on_error = udp_on_error};
 
 static struct udp_object *push_object(lua_State *L) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
@@ -191,18 +194,18 @@ static void close_socket(struct udp_object *object) {
 void api_close_udp(struct udp_object *object) {
   close_socket(object);
   object->given_up = true;
-  release_unless_needed(object);
+  udp_release_unless_needed(object);
 }
 
-static void end(struct belonging *belonging) {
+static void udp_end(struct belonging *belonging) {
   close_socket(LIST_ELEMENT(belonging, struct udp_object, belonging));
 }
 
-static const struct belonging_kind kind = {.name = "udp", .end = end};
+static const struct belonging_kind kind = {.name = "udp", .end = udp_end};
 
 /* --- What a script calls ------------------------------------------------------------------- */
 
-static struct udp_object *check(lua_State *L) {
+static struct udp_object *udp_check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
@@ -224,15 +227,15 @@ static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *
   return (const struct sockaddr *)scratch;
 }
 
-static int finish(lua_State *L, int rc, const char *subject) {
+static int udp_finish(lua_State *L, int rc, const char *subject) {
   if (rc < 0) return api_push_error(L, rc, subject);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* udp:send(data [, peer]) -> true | nil, code, detail: now, or not at all */
-static int l_send(lua_State *L) {
-  const struct udp_object *object = check(L);
+static int l_udp_send(lua_State *L) {
+  const struct udp_object *object = udp_check(L);
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
   struct sockaddr_storage scratch;
@@ -245,14 +248,15 @@ static int l_send(lua_State *L) {
   if (failed) return failed;
   const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
   int rc = udp_send(object->udp, data, size, peer);
-  if (api_is_told(object->runtime, EVENT_SENDTO)) api_tell_sendto(L, data, size, peer_text, rc);
-  return finish(L, rc, peer_text);
+  if (api_is_told(object->runtime, EVENT_SENDTO))
+    api_tell_sendto(L, object->runtime, data, size, peer_text, rc);
+  return udp_finish(L, rc, peer_text);
 }
 
-static int received(lua_State *L, int status, lua_KContext context) {
+static int udp_received(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  struct udp_object *object = check(L);
+  struct udp_object *object = udp_check(L);
   if (!object->udp) return api_push_closed(L);
   if (object->receiver.timed_out) {
     udp_receive(object->udp, false);
@@ -271,8 +275,8 @@ static int received(lua_State *L, int status, lua_KContext context) {
 }
 
 /* udp:recvfrom([max [, seconds]]) -> data, peer [, "truncated"] | nil, code [, detail] */
-static int l_recvfrom(lua_State *L) {
-  struct udp_object *object = check(L);
+static int l_udp_recvfrom(lua_State *L) {
+  struct udp_object *object = udp_check(L);
   luaL_argcheck(L, luaL_optinteger(L, 2, 1) > 0, 2, "must be 1 or more bytes");
   uint64_t timeout_ms = api_check_timeout_ms(L, 3);
   if (!object->udp) return api_push_closed(L);
@@ -285,7 +289,7 @@ static int l_recvfrom(lua_State *L) {
     api_wait_forget(&object->receiver);
     return api_push_error(L, rc, NULL);
   }
-  return vm_wait(L, 0, received);
+  return vm_wait(L, 0, udp_received);
 }
 
 /* A free port of no address in particular is what a socket gets that only sends. */
@@ -295,7 +299,7 @@ static int permit_bind(lua_State *L, const struct sockaddr *address) {
 }
 
 /* core.udp(address [, reuseaddr]) -> udp | nil, code, detail */
-int api_new_udp(lua_State *L) {
+static int l_udp_new(lua_State *L) {
   runtime_check_alive(L);
   struct version *version = version_of(L);
   struct sockaddr_storage scratch;
@@ -314,19 +318,19 @@ int api_new_udp(lua_State *L) {
 }
 
 /* udp:connect(peer): send() needs no peer from then on, and others are not heard */
-static int l_connect(lua_State *L) {
-  struct udp_object *object = check(L);
+static int l_udp_connect(lua_State *L) {
+  struct udp_object *object = udp_check(L);
   struct sockaddr_storage scratch;
   const struct sockaddr *peer = check_peer(L, object, 2, &scratch);
   if (!object->udp) return api_push_closed(L);
   int failed = api_permit_sockaddr(L, "connect", peer);
   if (failed) return failed;
   remember_peer(object, peer);
-  return finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
+  return udp_finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }
 
-static int l_getsockname(lua_State *L) {
-  const struct udp_object *object = check(L);
+static int l_udp_getsockname(lua_State *L) {
+  const struct udp_object *object = udp_check(L);
   struct sockaddr_storage address;
   socklen_t size = 0;
   if (!object->udp) return api_push_closed(L);
@@ -334,19 +338,19 @@ static int l_getsockname(lua_State *L) {
   return api_push_address(L, rc, &address, size);
 }
 
-static int l_setoption(lua_State *L) {
-  const struct udp_object *object = check(L);
+static int l_udp_setoption(lua_State *L) {
+  const struct udp_object *object = udp_check(L);
   return object->udp ? api_setoption(L, udp_descriptor(object->udp)) : api_push_closed(L);
 }
 
-static int l_getoption(lua_State *L) {
-  const struct udp_object *object = check(L);
+static int l_udp_getoption(lua_State *L) {
+  const struct udp_object *object = udp_check(L);
   return object->udp ? api_getoption(L, udp_descriptor(object->udp)) : api_push_closed(L);
 }
 
 /* udp:close() -> true | nil, "closed" */
-static int l_close(lua_State *L) {
-  struct udp_object *object = check(L);
+static int l_udp_close(lua_State *L) {
+  struct udp_object *object = udp_check(L);
   if (!object->udp) return api_push_closed(L);
   close_socket(object);
   api_wait_wake_later(&object->receiver);
@@ -354,19 +358,19 @@ static int l_close(lua_State *L) {
   return 1;
 }
 
-static int l_gc(lua_State *L) {
-  struct udp_object *object = check(L);
+static int l_udp_gc(lua_State *L) {
+  struct udp_object *object = udp_check(L);
   api_wait_forget(&object->receiver);
   close_socket(object);
   return 0;
 }
 
-void api_open_udp(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"send", l_send},           {"recvfrom", l_recvfrom},
-      {"connect", l_connect},     {"getsockname", l_getsockname},
-      {"setoption", l_setoption}, {"getoption", l_getoption},
-      {"close", l_close},         {NULL, NULL},
-  };
-  api_open_socket_type(L, type_name, methods, l_gc);
-}
+static const luaL_Reg methods[] = {
+    {"send", l_udp_send},           {"recvfrom", l_udp_recvfrom},
+    {"connect", l_udp_connect},     {"getsockname", l_udp_getsockname},
+    {"setoption", l_udp_setoption}, {"getoption", l_udp_getoption},
+    {"close", l_udp_close},         {NULL, NULL},
+};
+
+const struct api_type api_udp_type = {type_name, methods, l_udp_gc, "close"};
+const luaL_Reg api_udp_functions[] = {{"udp", l_udp_new}, {NULL, NULL}};

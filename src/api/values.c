@@ -3,10 +3,8 @@
 
 #include "api/errors.h"
 #include "base/address.h"
-#include "vm/watchdog.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <lauxlib.h>
 
 void api_set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
@@ -23,34 +21,6 @@ void api_push_line(lua_State *L) {
     luaL_addvalue(&line);
   }
   luaL_pushresult(&line);
-}
-
-void api_set_functions(lua_State *L, const char *prefix, const luaL_Reg *functions) {
-  luaL_setfuncs(L, functions, 0);
-  vm_watchdog_name(L, prefix, functions);
-}
-
-void api_new_library(lua_State *L, const char *prefix, const luaL_Reg *functions) {
-  int count = 0;
-  while (functions[count].name) count++;
-  lua_createtable(L, 0, count);
-  api_set_functions(L, prefix, functions);
-}
-
-void api_open_socket_type(lua_State *L, const char *name, const luaL_Reg *methods,
-                          lua_CFunction finalizer) {
-  char prefix[24];
-  snprintf(prefix, sizeof prefix, "%s:", strrchr(name, '.') + 1);
-  luaL_newmetatable(L, name);
-  lua_pushstring(L, name);
-  lua_setfield(L, -2, "__metatable"); /* the finalizer is not for a script to take away */
-  lua_pushcfunction(L, finalizer);
-  lua_setfield(L, -2, "__gc");
-  api_new_library(L, prefix, methods);
-  lua_getfield(L, -1, "close");
-  lua_setfield(L, -3, "__close");
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
 }
 
 int api_push_address(lua_State *L, int rc, const struct sockaddr_storage *address, socklen_t size) {

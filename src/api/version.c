@@ -8,9 +8,7 @@
 
 #include "api/conn.h"
 #include "api/inbox.h"
-#include "api/modules.h"
 #include "api/runtime.h"
-#include "base/heap.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -21,19 +19,10 @@
 #include <string.h>
 
 enum {
-  SWEEP_CONNS = 256,    /* told on_reload in one turn */
-  UNWIND_MS = 5000,     /* for handlers of connections that a drain has closed */
-  COLLECTOR_CYCLES = 2, /* the first finds what is dead and runs finalizers, the second frees it */
-  SOURCES_MAX = 10000,  /* a script that reads more files than that is not followed further */
+  SWEEP_CONNS = 256,   /* told on_reload in one turn */
+  UNWIND_MS = 5000,    /* for handlers of connections that a drain has closed */
+  SOURCES_MAX = 10000, /* a script that reads more files than that is not followed further */
 };
-
-struct version *version_of(lua_State *L) {
-  const struct vm_world *world = vm_world_in_force(vm_of(L));
-  struct version *version = world ? vm_world_owner(world) : NULL;
-  if (!version) version = runtime_of(L)->current;
-  if (!version) luaL_error(L, "the script has ended");
-  return version;
-}
 
 static struct cohort *cohort_new(struct version *version) {
   struct cohort *cohort = calloc(1, sizeof *cohort);
@@ -54,7 +43,7 @@ struct version *version_new(struct runtime *runtime) {
   service_init(&version->service);
   list_init(&version->link);
   list_init(&version->belongings);
-  version->world = vm_world_new(runtime->vm, runtime_furnish, version);
+  version->world = vm_world_new(runtime->vm, version);
   if (version->world) return version;
   free(version);
   return NULL;
@@ -190,7 +179,7 @@ static void close_cohort(struct version *version) {
 }
 
 /* Closes the connections; handlers that still wait a while later will never end by themselves. */
-static void on_drain_deadline(void *owner) {
+static void version_on_drain_deadline(void *owner) {
   struct version *version = owner;
   if (!version->was_closed) {
     version->was_closed = true;
@@ -203,7 +192,7 @@ static void on_drain_deadline(void *owner) {
 static void let_drain(struct version *before, uint64_t drain_ms) {
   if (before->drain) return;
   before->drain =
-      net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, on_drain_deadline, before);
+      net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, version_on_drain_deadline, before);
   if (!before->drain) close_cohort(before); /* no memory to wait with */
 }
 
@@ -271,7 +260,7 @@ static void free_unused(struct runtime *runtime) {
     link = link->next;
     if (is_used(version)) continue;
     version_free(version);
-    runtime->collector_cycles = COLLECTOR_CYCLES;
+    runtime_collect(runtime);
   }
 }
 
@@ -303,30 +292,12 @@ static bool sweep_adopted(struct version *version) {
   return sweep.left == 0;
 }
 
-void runtime_collect(struct runtime *runtime) {
-  runtime->collector_cycles = COLLECTOR_CYCLES;
-  net_defer_ask(runtime->defer);
-}
-
-/* True when there is more to be collected. */
-static bool collect(struct runtime *runtime) {
-  if (runtime->collector_cycles == 0) return false;
-  if (vm_collect_step(runtime->vm)) runtime->collector_cycles--;
-  if (runtime->collector_cycles > 0) return true;
-  heap_trim();
-  return false;
-}
-
 void versions_settle(struct runtime *runtime) {
   free_unused(runtime);
   bool more = sweep_adopted(runtime->current);
-  if (collect(runtime)) more = true;
+  if (runtime_collect_step(runtime)) more = true;
   net_loop_flush(runtime->loop); /* a finalizer may have closed a connection */
   if (more) net_defer_ask(runtime->defer);
-}
-
-void versions_changed(struct runtime *runtime) {
-  if (runtime->versions.next != runtime->versions.prev) net_defer_ask(runtime->defer);
 }
 
 /* --- Over all versions --------------------------------------------------------------------- */

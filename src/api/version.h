@@ -64,9 +64,6 @@ struct version {
   size_t source_count;
 };
 
-/* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
-struct version *version_of(lua_State *L);
-
 /* An empty one, the next in number. NULL when memory is out. */
 struct version *version_new(struct runtime *runtime);
 /* Runs the script at `path` in it; nothing of it is in force yet. False after every fault was
@@ -93,8 +90,6 @@ const struct source *version_note_source(struct version *version, const char *pa
 void sources_free(struct source *sources, size_t count);
 /* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
 void versions_settle(struct runtime *runtime);
-/* Asks for that turn when it could have something to do. */
-void versions_changed(struct runtime *runtime);
 
 /* Over all versions. */
 size_t runtime_conn_count(const struct runtime *runtime);

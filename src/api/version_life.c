@@ -55,7 +55,7 @@ static int forget_state(lua_State *L) {
   return 0;
 }
 
-static void on_fail(void *self, const struct vm_failure *failure) {
+static void life_on_fail(void *self, const struct vm_failure *failure) {
   const struct version *version = self;
   char fault[512];
   snprintf(fault, sizeof fault, "version %u is in force, but its on_load raised: %s",
@@ -64,14 +64,14 @@ static void on_fail(void *self, const struct vm_failure *failure) {
   if (version == version->runtime->current) runtime_note_fault(version->runtime, fault);
 }
 
-static bool tell(struct version *version, enum handler handler, lua_CFunction body,
-                 unsigned other) {
+static bool life_tell(struct version *version, enum handler handler, lua_CFunction body,
+                      unsigned other) {
   struct runtime *runtime = version->runtime;
   struct telling telling = {.version = version, .other = other};
   const struct vm_owner owner = {.self = version,
                                  .name = service_handler_name(handler),
                                  .world = version->world,
-                                 .on_fail = on_fail};
+                                 .on_fail = life_on_fail};
   vm_forbid_waiting(runtime->vm, "on_load and on_unload run between two events; spawn a task");
   enum vm_status status = runtime_enter(runtime, body, &telling, &owner, NULL);
   vm_forbid_waiting(runtime->vm, NULL);
@@ -82,7 +82,7 @@ bool version_tell_loaded(struct version *version, unsigned before) {
   char error[1];
   bool told = true;
   if (service_has(&version->service, HANDLER_ON_LOAD))
-    told = tell(version, HANDLER_ON_LOAD, call_on_load, before);
+    told = life_tell(version, HANDLER_ON_LOAD, call_on_load, before);
   vm_protect(version->runtime->vm, forget_state, NULL, error, sizeof error);
   return told;
 }
@@ -90,6 +90,6 @@ bool version_tell_loaded(struct version *version, unsigned before) {
 void version_tell_unloaded(struct version *version, unsigned next) {
   if (!service_has(&version->service, HANDLER_ON_UNLOAD)) return;
   if (runtime_has_time(version->runtime)) {
-    tell(version, HANDLER_ON_UNLOAD, call_on_unload, next);
+    life_tell(version, HANDLER_ON_UNLOAD, call_on_unload, next);
   }
 }

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-static void on_timeout(void *owner) {
+static void wait_on_timeout(void *owner) {
   api_wait_time_out(owner);
 }
 
@@ -18,7 +18,7 @@ void api_wait_begin(lua_State *L, struct api_wait *wait, uint64_t timeout_ms, co
   wait->runtime = runtime_of(L);
   wait->timed_out = false;
   if (timeout_ms) {
-    wait->timer = net_timer_open(wait->runtime->loop, timeout_ms, 0, on_timeout, wait);
+    wait->timer = net_timer_open(wait->runtime->loop, timeout_ms, 0, wait_on_timeout, wait);
     if (!wait->timer) luaL_error(L, "not enough memory");
   }
   wait->ticket = ticket;

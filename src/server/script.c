@@ -2,6 +2,7 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/modules.h"
 #include "api/task.h"
 #include "api/tell.h"
 #include "api/timer.h"
@@ -71,6 +72,7 @@ static bool open_vm(struct script *script) {
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
       .grants = script->options->grants,
+      .furnish = api_furnish,
       .on_source = script_on_source,
       .on_shortage = script_on_shortage,
       .warn = script_on_warning,
@@ -81,7 +83,7 @@ static bool open_vm(struct script *script) {
   char error[100];
   if (!loading) loading = runtime->is_program ? &no_budget : &loading_budget;
   runtime->vm = vm_new(&options, loading);
-  return runtime->vm && vm_protect(runtime->vm, runtime_prepare, NULL, error, sizeof error);
+  return runtime->vm && vm_protect(runtime->vm, api_prepare, NULL, error, sizeof error);
 }
 
 static char *script_directory_of(const char *path) {

@@ -140,16 +140,16 @@ void place_read(lua_State *L, const struct place_names *names, struct place *out
     strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);
 }
 
-/* Where on_fault() goes. Written and read by one thread: a signal handler has no other place. */
+/* Where place_on_fault() goes. Written and read by one thread: a signal handler has no other. */
 static sigjmp_buf fault_exit;
 
-static void on_fault(int number) {
+static void place_on_fault(int number) {
   (void)number;
   siglongjmp(fault_exit, 1);
 }
 
 void place_read_from_signal(lua_State *L, const struct place_names *names, struct place *out) {
-  struct sigaction caught = {.sa_handler = on_fault}, before_segv, before_bus;
+  struct sigaction caught = {.sa_handler = place_on_fault}, before_segv, before_bus;
   struct place read;
   *out = (struct place){0};
   sigemptyset(&caught.sa_mask);

@@ -126,7 +126,7 @@ struct description {
 
 /* Its arguments are the description and the error's text, or why there is none. Leaves message and
  * traceback on the stack. */
-static int describe(lua_State *L) {
+static int task_describe(lua_State *L) {
   const struct description *description = lua_touserdata(L, 1);
   if (description->rc == LUA_ERRMEM) {
     lua_pushliteral(L, "not enough memory");
@@ -139,8 +139,8 @@ static int describe(lua_State *L) {
   return 2;
 }
 
-/* Pushes the arguments of describe(). A __tostring of the script's may raise, or loop: it is entered
- * by itself, so that what ends it does not end the description too. */
+/* Pushes the arguments of task_describe(). A __tostring of the script's may raise, or loop: it is
+ * entered by itself, so that what ends it does not end the description too. */
 static void push_description(lua_State *L, struct description *description) {
   struct vm_task *task = description->task;
   lua_pushlightuserdata(L, description);
@@ -176,7 +176,7 @@ static void report(struct vm_task *task, int rc, bool overdue) {
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
   struct vm_failure failure = {
       .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
-  lua_pushcfunction(L, describe);
+  lua_pushcfunction(L, task_describe);
   push_description(L, &description);
   vm_watch_begin(task->vm, L); /* a finalizer may run */
   int described = lua_pcall(L, 2, 2, 0);

@@ -30,14 +30,14 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
 }
 
 /* An error outside a protected call: by design there is none, so there is nothing to save. */
-static int on_panic(lua_State *L) {
+static int vm_on_panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
   fprintf(stderr, "moonport: internal error: Lua panic: %s\n", message ? message : "(no message)");
   return 0; /* Lua aborts */
 }
 
 /* A warning comes in pieces; `warn` gets the whole. */
-static void on_warning(void *context, const char *text, int to_be_continued) {
+static void vm_on_warning(void *context, const char *text, int to_be_continued) {
   struct vm *vm = context;
   if (!to_be_continued && !vm->warning[0] && text[0] == '@') return; /* on or off: always on here */
   size_t used = strlen(vm->warning);
@@ -71,7 +71,7 @@ static void watch_collections(lua_State *L);
 
 /* The finalizer of an object that is dead at every collection, and makes its successor. The
  * collector cannot be set from in here: vm_tune_collector() follows when the handler has ended. */
-static int on_collection(lua_State *L) {
+static int vm_on_collection(lua_State *L) {
   struct vm *vm = vm_of(L);
   vm->collected = true;
   if (!vm->closing) watch_collections(L);
@@ -81,7 +81,7 @@ static int on_collection(lua_State *L) {
 static void watch_collections(lua_State *L) {
   lua_newuserdatauv(L, 0, 0);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, on_collection);
+  lua_pushcfunction(L, vm_on_collection);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
@@ -121,8 +121,8 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
     free(vm);
     return NULL;
   }
-  lua_atpanic(vm->L, on_panic);
-  lua_setwarnf(vm->L, on_warning, vm);
+  lua_atpanic(vm->L, vm_on_panic);
+  lua_setwarnf(vm->L, vm_on_warning, vm);
   /* Every coroutine starts with a copy of the main thread's extra space. */
   memcpy(lua_getextraspace(vm->L), &vm, sizeof vm);
   char error[1];
@@ -165,12 +165,6 @@ size_t vm_memory_bytes(const struct vm *vm) {
 
 lua_State *vm_state(struct vm *vm) {
   return vm->L;
-}
-
-struct vm *vm_of(lua_State *L) {
-  struct vm *vm;
-  memcpy(&vm, lua_getextraspace(L), sizeof vm);
-  return vm;
 }
 
 void *vm_context(const struct vm *vm) {

@@ -5,6 +5,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct grants;      /* base/grants.h */
 struct vm;          /* opaque */
@@ -16,6 +17,7 @@ struct vm_options {
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
   const struct grants *grants;  /* what of the machine the script has; NULL: everything */
+  lua_CFunction furnish;        /* completes each world, and runs in it; may raise */
   /* A file of Lua source was read, or (`bytes` is NULL) could not be. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* One could not be read for a reason that is not the file's (file_error_is_passing()), an errno. */
@@ -45,8 +47,13 @@ const struct vm_budget *vm_budget(const struct vm *vm);
 bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
+/* The state that a coroutine is of. */
+static inline struct vm *vm_of(lua_State *L) {
+  struct vm *vm;
+  memcpy(&vm, lua_getextraspace(L), sizeof vm);
+  return vm;
+}
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
-struct vm *vm_of(lua_State *L);     /* of any coroutine of the state */
 void *vm_context(const struct vm *vm);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 

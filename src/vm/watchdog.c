@@ -102,7 +102,7 @@ static struct vm_watchdog *watchdog_of(lua_State *L) {
   return vm_of(L)->options.watchdog;
 }
 
-static void describe(const struct vm_watchdog *watchdog, struct vm_hold *out) {
+static void watchdog_describe(const struct vm_watchdog *watchdog, struct vm_hold *out) {
   *out = (struct vm_hold){0};
   if (!watchdog->running) return;
   const struct vm *vm = vm_of(watchdog->running);
@@ -118,7 +118,7 @@ static void describe(const struct vm_watchdog *watchdog, struct vm_hold *out) {
 static void tell_holding(struct vm_watchdog *watchdog) {
   struct vm_hold hold;
   watchdog->marks |= TOLD;
-  describe(watchdog, &hold);
+  watchdog_describe(watchdog, &hold);
   watchdog->events->on_holding(watchdog->context, &hold);
 }
 
@@ -157,7 +157,7 @@ static bool gives_back(lua_State *L, lua_Debug *activation) {
          (strcmp(activation->name, "__gc") == 0 || strcmp(activation->name, "close") == 0);
 }
 
-static void on_hook(lua_State *L, lua_Debug *activation) {
+static void watchdog_on_hook(lua_State *L, lua_Debug *activation) {
   struct vm_watchdog *watchdog = watchdog_of(L);
   if (watchdog->marks & CONDEMNED) {
     if (!gives_back(L, activation)) raise_overdue(watchdog, L);
@@ -170,7 +170,7 @@ static void on_hook(lua_State *L, lua_Debug *activation) {
 }
 
 static void set_hook(lua_State *L) {
-  lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  lua_sethook(L, watchdog_on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 /* --- The look ------------------------------------------------------------------------------ */
@@ -180,7 +180,7 @@ static void stuck(struct vm_watchdog *watchdog, enum vm_stuck why) {
   struct vm_hold hold;
   lua_State *L = watchdog->entry & 1 ? watchdog->running : NULL;
   if (L) place_read_from_signal(L, watchdog->names, &watchdog->place);
-  describe(watchdog, &hold);
+  watchdog_describe(watchdog, &hold);
   if (why == STUCK_BUDGET) {
     hold.ms = ms_between(watchdog->since_cpu_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
   }
@@ -219,7 +219,7 @@ static void look_at_budget(struct vm_watchdog *watchdog, lua_State *L) {
   }
   watchdog->seen_raised = watchdog->raised;
   /* Setting it goes through all of a deep stack, so it is done once. */
-  if (lua_gethook(L) != on_hook) set_hook(L);
+  if (lua_gethook(L) != watchdog_on_hook) set_hook(L);
   if (used / WATCHDOG_HARD_FACTOR >= max && used >= WATCHDOG_HARD_MS_MIN) {
     stuck(watchdog, STUCK_BUDGET);
   }
@@ -250,7 +250,7 @@ static void look(struct vm_watchdog *watchdog) {
   look_at_budget(watchdog, watchdog->running);
 }
 
-static void on_signal(int number, siginfo_t *info, void *context) {
+static void watchdog_on_signal(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)context;
   /* Anybody may send this signal; only our own timer's carries a pointer. */
@@ -263,7 +263,8 @@ static void on_signal(int number, siginfo_t *info, void *context) {
 /* --- Its life ------------------------------------------------------------------------------ */
 
 static int open_timer(struct vm_watchdog *watchdog) {
-  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+  struct sigaction action = {.sa_sigaction = watchdog_on_signal,
+                             .sa_flags = SA_SIGINFO | SA_RESTART};
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL};
   sigemptyset(&action.sa_mask);
   event.sigev_value.sival_ptr = watchdog;
@@ -298,7 +299,7 @@ void vm_watchdog_end_within(struct vm_watchdog *watchdog, unsigned ms) {
   set_timer(watchdog, LOOK_MS);
 }
 
-static void on_probe(lua_State *L, lua_Debug *activation) {
+static void watchdog_on_probe(lua_State *L, lua_Debug *activation) {
   (void)activation;
   watchdog_of(L)->reaches_hooks = *allowhook_of(L) == 0;
 }
@@ -312,7 +313,7 @@ static int l_nothing(lua_State *L) {
 void vm_watchdog_attach(struct vm_watchdog *watchdog, lua_State *L) {
   watchdog->reaches_hooks = false;
   bool was_on = *allowhook_of(L) == 1;
-  lua_sethook(L, on_probe, LUA_MASKCALL, 0);
+  lua_sethook(L, watchdog_on_probe, LUA_MASKCALL, 0);
   lua_pushcfunction(L, l_nothing);
   lua_call(L, 0, 0);
   lua_sethook(L, NULL, 0, 0);
@@ -346,7 +347,7 @@ static bool settle(struct vm_watchdog *watchdog, unsigned marks) {
   if (watchdog->events->on_time) watchdog->events->on_time(watchdog->context);
   if (marks & HOLDS) {
     struct vm_hold hold;
-    describe(watchdog, &hold);
+    watchdog_describe(watchdog, &hold);
     watchdog->events->on_held(watchdog->context, &hold);
   }
   return marks & CONDEMNED;

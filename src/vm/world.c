@@ -10,7 +10,6 @@
 struct vm_world {
   struct vm *vm;
   void *owner;
-  lua_CFunction furnish;
   size_t references;
   /* Registry references; LUA_NOREF until there is one. */
   int globals;
@@ -67,7 +66,7 @@ static int build(lua_State *L) {
   lua_getmetatable(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, world->string_metatable);
   lua_settop(L, 0);
-  return world->furnish(L);
+  return world->vm->options.furnish(L);
 }
 
 static void release(struct vm_world *world) {
@@ -81,13 +80,12 @@ static void release(struct vm_world *world) {
   free(world);
 }
 
-struct vm_world *vm_world_new(struct vm *vm, lua_CFunction furnish, void *owner) {
+struct vm_world *vm_world_new(struct vm *vm, void *owner) {
   struct vm_world *world = malloc(sizeof *world);
   if (!world) return NULL;
   *world = (struct vm_world){
       .vm = vm,
       .owner = owner,
-      .furnish = furnish,
       .references = 1,
       .globals = LUA_NOREF,
       .loaded = LUA_NOREF,

@@ -12,10 +12,9 @@
 struct vm;
 struct vm_world; /* opaque; lives while somebody holds a reference */
 
-/* A fresh world with the standard libraries, completed by furnish(L), which runs in it and may
- * raise. `owner` is whoever it is of. One reference belongs to the caller. NULL when memory is
- * out. */
-struct vm_world *vm_world_new(struct vm *vm, lua_CFunction furnish, void *owner);
+/* A fresh world with the standard libraries, completed by vm_options.furnish. `owner` is whoever it is
+ * of. One reference belongs to the caller. NULL when memory is out. */
+struct vm_world *vm_world_new(struct vm *vm, void *owner);
 void vm_world_ref(struct vm_world *world);
 void vm_world_unref(struct vm_world *world);
 

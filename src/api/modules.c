@@ -1,0 +1,142 @@
+/* api/modules.c — the types and modules that scripts see, made from what the other files define.
+ *
+ * It stands on top of them: none of them knows how, or whether, it is offered to scripts. */
+#include "api/modules.h"
+
+#include "api/conn.h"
+#include "api/runtime.h"
+#include "vm/watchdog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int open_log(lua_State *L);
+
+static const struct module {
+  const char *name;
+  const luaL_Reg *functions[4];    /* NULL ends them */
+  const struct api_type *types[2]; /* of what those make; NULL ends them */
+  lua_CFunction open;              /* instead of functions */
+} modules[] = {
+    {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
+    {"moonport.log", {NULL}, {NULL}, open_log},
+    {"moonport.server", {api_server_functions}, {NULL}, NULL},
+    {"moonport.socket.core",
+     {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions},
+     {&api_attempt_type, &api_listener_type},
+     NULL},
+    {"moonport.task", {api_task_functions}, {&api_task_type}, NULL},
+    {"moonport.test.core", {NULL}, {NULL}, api_open_testing},
+    {"moonport.timer", {api_timer_functions}, {&api_timer_type}, NULL},
+};
+enum {
+  MODULE_COUNT = sizeof modules / sizeof *modules,
+  FUNCTIONS_MAX = sizeof modules->functions / sizeof *modules->functions,
+  TYPES_MAX = sizeof modules->types / sizeof *modules->types,
+};
+
+/* Sets functions in the table on top, and makes them known to who tells what holds the loop up: of
+ * "moonport.socket.core" or "moonport.udp" as "socket." or "udp:" and their names. */
+static void set_functions(lua_State *L, const char *name, char separator,
+                          const luaL_Reg *functions) {
+  char prefix[24];
+  const char *word = strchr(name, '.') + 1;
+  snprintf(prefix, sizeof prefix, "%.*s%c", (int)strcspn(word, "."), word, separator);
+  luaL_setfuncs(L, functions, 0);
+  vm_watchdog_name(L, prefix, functions);
+}
+
+/* Pushes an empty metatable. */
+static void push_metatable(lua_State *L, const char *name) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable"); /* it is not for a script to change */
+}
+
+/* Registered when it is complete: memory may run out on the way. */
+static void make_type(lua_State *L, const struct api_type *type) {
+  bool is_there = luaL_getmetatable(L, type->name) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (is_there) return;
+  push_metatable(L, type->name);
+  if (type->finalizer) {
+    lua_pushcfunction(L, type->finalizer);
+    lua_setfield(L, -2, "__gc");
+  }
+  if (type->methods) {
+    lua_newtable(L);
+    set_functions(L, type->name, ':', type->methods);
+    if (type->closer) {
+      lua_getfield(L, -1, type->closer);
+      lua_setfield(L, -3, "__close");
+    }
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setfield(L, LUA_REGISTRYINDEX, type->name);
+}
+
+static void make_conn_type(lua_State *L) {
+  static const char name[] = "moonport.conn";
+  push_metatable(L, name);
+  lua_newtable(L);
+  set_functions(L, name, ':', api_conn_methods);
+  set_functions(L, name, ':', api_recv_methods);
+  api_set_conn_fields(L);
+  lua_pop(L, 1);
+  api_set_conn_metatable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
+}
+
+int api_prepare(lua_State *L) {
+  runtime_open(L);
+  make_conn_type(L);
+  make_type(L, &api_udp_type);
+  return 0;
+}
+
+/* Upvalue 1: the module. Pushes it. */
+static int open_module(lua_State *L) {
+  const struct module *module = lua_touserdata(L, lua_upvalueindex(1));
+  for (size_t i = 0; i < TYPES_MAX && module->types[i]; i++) {
+    make_type(L, module->types[i]);
+  }
+  if (module->open) return module->open(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < FUNCTIONS_MAX && module->functions[i]; i++) {
+    set_functions(L, module->name, '.', module->functions[i]);
+  }
+  return 1;
+}
+
+static int open_log(lua_State *L) {
+  static const struct {
+    const char *name;
+    enum log_level level;
+  } levels[] = {{"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+    lua_pushinteger(L, levels[i].level);
+    lua_getglobal(L, "string");
+    lua_getfield(L, -1, "format");
+    lua_remove(L, -2);
+    lua_pushcclosure(L, api_log, 2);
+    lua_setfield(L, -2, levels[i].name);
+  }
+  return 1;
+}
+
+int api_furnish(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (size_t i = 0; i < MODULE_COUNT; i++) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&modules[i]);
+    lua_pushcclosure(L, open_module, 1);
+    lua_setfield(L, -2, modules[i].name);
+  }
+  lua_pop(L, 1);
+  if (runtime_of(L)->is_program) return 0;
+  lua_pushcfunction(L, api_print);
+  lua_setglobal(L, "print");
+  return 0;
+}

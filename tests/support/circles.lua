@@ -1,0 +1,153 @@
+-- circles.lua — says which .c files call each other in a circle — does not read files.
+--
+-- A file calls another when it names a function, or a constant, that the other defines and is not
+-- static; over which header it knows it does not matter. Calls through pointers are no calls.
+
+local circles = {}
+
+-- Where a string or a character that begins at `at` has ended.
+local function after_literal(text, at, mark)
+  while true do
+    local stop, char = text:match("()([\\" .. mark .. "])", at + 1)
+    if not stop then return #text + 1 end
+    if char == mark then return stop + 1 end
+    at = stop + 1
+  end
+end
+
+local function after_comment(text, at)
+  return text:match("^/%*.-%*/()", at) or text:match("^//[^\n]*()", at)
+end
+
+-- C without its comments, strings and characters.
+local function bare(text)
+  local kept, from, look = {}, 1, 1
+  while true do
+    local at, mark = text:match("()([\"'/])", look)
+    if not at then break end
+    if mark == "/" then look = after_comment(text, at) else look = after_literal(text, at, mark) end
+    if look then
+      kept[#kept + 1] = text:sub(from, at - 1)
+      from = look
+    else
+      look = at + 1 -- it divides
+    end
+  end
+  kept[#kept + 1] = text:sub(from)
+  return table.concat(kept, " ")
+end
+
+-- Calls visit(name, is_static) for what the bare text of a file defines at its outermost level.
+local function each_definition(text, visit)
+  text = "\n" .. text
+  local function found(head)
+    local name = head:gsub("%b[]", ""):match("([%a_][%w_]*)%s*$")
+    if name then visit(name, head:find("%f[%w_]static%f[^%w_]") ~= nil) end
+  end
+  for head in text:gmatch("\n([%a_][^\n;{}=#()]-)%([^;{}]-%)%s*{") do found(head) end
+  for head in text:gmatch("\n(__attribute__%b()[^;{}=#()]-)%([^;{}]-%)%s*{") do found(head) end
+  for head in text:gmatch("\n([%a_][^;{}=#()]-)=") do found(head) end
+end
+
+-- Calls visit(name) for each word of the bare text that is not the name of a field.
+local function each_use(text, visit)
+  for before, name in text:gmatch("([^%w_]?)%f[%a_]([%a_][%w_]*)") do
+    if before ~= "." and before ~= ">" then visit(name) end
+  end
+end
+
+-- "src/server/control/find.c" -> "server".
+local function folder_of(path)
+  return path:match("^src/([^/]+)/")
+end
+
+local function sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+-- path -> { other path in the same folder -> a function of that which it calls }.
+local function calls_between(files)
+  local texts, definer, static, calls = {}, {}, {}, {}
+  for _, path in ipairs(sorted_keys(files)) do
+    if path:find("%.c$") and folder_of(path) then
+      texts[path], static[path], calls[path] = bare(files[path]), {}, {}
+      each_definition(texts[path], function(name, is_static)
+        if is_static then static[path][name] = true else definer[name] = path end
+      end)
+    end
+  end
+  for path, text in pairs(texts) do
+    each_use(text, function(name)
+      local other = not static[path][name] and definer[name]
+      if other and other ~= path and folder_of(other) == folder_of(path) then
+        local first = calls[path][other]
+        if not first or name < first then calls[path][other] = name end
+      end
+    end)
+  end
+  return calls
+end
+
+-- The files that lead to each other, as lists of two and more (Tarjan's algorithm).
+local function circles_of(calls)
+  local index, low, on_stack, stack, found, count = {}, {}, {}, {}, {}, 0
+  local function visit(path)
+    count = count + 1
+    index[path], low[path] = count, count
+    stack[#stack + 1] = path
+    on_stack[path] = true
+    for _, other in ipairs(sorted_keys(calls[path])) do
+      if not index[other] then visit(other) end
+      if on_stack[other] then low[path] = math.min(low[path], low[other]) end
+    end
+    if low[path] ~= index[path] then return end
+    local circle = {}
+    repeat
+      local member = table.remove(stack)
+      on_stack[member] = nil
+      circle[#circle + 1] = member
+    until member == path
+    table.sort(circle)
+    if #circle > 1 then found[#found + 1] = circle end
+  end
+  for _, path in ipairs(sorted_keys(calls)) do
+    if not index[path] then visit(path) end
+  end
+  return found
+end
+
+local function describe(circle, calls)
+  local lines, is_member = {}, {}
+  for _, path in ipairs(circle) do is_member[path] = true end
+  for _, path in ipairs(circle) do
+    for _, other in ipairs(sorted_keys(calls[path])) do
+      if is_member[other] then
+        lines[#lines + 1] = ("  %s calls %s of %s"):format(path, calls[path][other], other)
+      end
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The circles that are larger than they may be, each with the calls that make it; or nil.
+--- @param files table<string, string> path, from the root of the repository, to contents
+--- @param files_max table<string, integer> of a folder of src/, how many files may be one circle
+--- @param default_max integer the same of all others
+--- @return string?
+function circles.too_large(files, files_max, default_max)
+  local calls, told = calls_between(files), {}
+  for _, circle in ipairs(circles_of(calls)) do
+    local folder = folder_of(circle[1])
+    local max = files_max[folder] or default_max
+    if #circle > max then
+      told[#told + 1] = ("src/%s: %d files call each other in a circle, where %d may:\n%s")
+        :format(folder, #circle, max, describe(circle, calls))
+    end
+  end
+  return told[1] and table.concat(told, "\n")
+end
+
+return circles
