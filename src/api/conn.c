@@ -208,6 +208,14 @@ static void make_own_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
 }
 
+void api_push_conn_names(lua_State *L) {
+  luaL_getmetatable(L, type_name);
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 void api_open_conn(lua_State *L) {
   luaL_newmetatable(L, type_name); /* sets __name */
   runtime_of(L)->conn_metatable = lua_topointer(L, -1);

@@ -95,5 +95,7 @@ void api_set_conn_methods(lua_State *L);
 void api_set_conn_recv(lua_State *L);
 /* Adds __index and __newindex to the metatable below that table. Raises. */
 void api_set_conn_fields(lua_State *L);
+/* Pushes the table of what every connection has: functions are methods. */
+void api_push_conn_names(lua_State *L);
 
 #endif

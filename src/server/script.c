@@ -2,6 +2,8 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/explain.h"
+#include "api/names.h"
 #include "api/task.h"
 #include "api/tell.h"
 #include "api/timer.h"
@@ -75,6 +77,7 @@ static bool open_vm(struct script *script) {
       .on_source = on_source,
       .on_shortage = on_shortage,
       .warn = on_warning,
+      .explain = api_explain,
       .exit = script->options->exit ? on_exit_called : NULL,
       .context = runtime,
   };
@@ -153,6 +156,10 @@ const struct vm_budget *script_loading_budget(const struct script *script) {
 
 struct runtime *script_runtime(struct script *script) {
   return &script->runtime;
+}
+
+void script_tell_undefined(struct script *script) {
+  names_tell_undefined(script->loaded, script->path);
 }
 
 void script_stop_listening(struct script *script) {
