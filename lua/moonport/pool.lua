@@ -5,6 +5,7 @@
 -- the order of the calls: who puts a connection back hands it to the first that waits. What the
 -- peer has closed meanwhile, or its last user left in the middle of something, is not lent again.
 
+local calls = require "moonport.calls"
 local socket = require "moonport.socket"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
@@ -244,6 +245,9 @@ end
 ---@return moonport.Pool
 function M.new(address, options)
   if type(address) ~= "string" then error("pool.new needs the address to connect to", 2) end
+  if options ~= nil and type(options) ~= "table" then
+    error("pool.new takes one address, \"HOST:PORT\", and a table of options", 2)
+  end
   local read = read_options(options or {})
   return setmetatable({
     address = address,
@@ -259,4 +263,6 @@ function M.new(address, options)
   }, Pool)
 end
 
+calls.by_colon(Pool, "pool")
+calls.by_dot(M, "pool")
 return M

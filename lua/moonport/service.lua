@@ -3,7 +3,7 @@
 -- Takes its tools as locals when it is loaded, before the script runs.
 
 local getinfo, open = debug.getinfo, io.open
-local type, tostring, pairs, ipairs = type, tostring, pairs, ipairs
+local _G, type, tostring, pairs, ipairs = _G, type, tostring, pairs, ipairs
 local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
 local format, gsub, gmatch = string.format, string.gsub, string.gmatch
 local match, find = string.match, string.find
@@ -116,8 +116,10 @@ local function listen(value)
   local list, result = type(value) == "table" and value or { value }, {}
   for index, address in ipairs(list) do
     local port = mathtype(address) == "integer" and address
-    local is_port = port and port >= 0 and port <= 65535
-    if type(address) ~= "string" and not is_port then return nil, accepted end
+    if port and (port < 0 or port > 65535) then
+      return nil, "a port from 0 to 65535", ", which is no port"
+    end
+    if type(address) ~= "string" and not port then return nil, accepted end
     result[index] = tostring(address)
   end
   for key in pairs(list) do
@@ -171,7 +173,7 @@ local function check_names(report, given, known, prefix, nearest)
   sort(names, function(a, b) return tostring(a) < tostring(b) end)
   for _, key in ipairs(names) do
     if type(key) == "string" then
-      local near = nearest(key, known)
+      local near = nearest(key, known, prefix .. key)
       local hint = near and format("did you mean %s?", near) or "known: " .. concat(known, ", ")
       fault(report, key, given[key], "unknown field '%s%s' (%s)", prefix, key, hint)
     else
@@ -277,22 +279,34 @@ local function check_datagrams(report, service, result)
   end
 end
 
+-- What a script that returns no table may have meant.
+local function no_table(service)
+  local globals = {}
+  for _, name in ipairs(HANDLERS) do
+    if type(_G[name]) == "function" then globals[#globals + 1] = name .. " = " .. name end
+  end
+  if service == nil and #globals > 0 then
+    return "global functions are no handlers: end the script with return { %s }",
+      concat(globals, ", ")
+  end
+  return "the script returned %s, not a table: end it with " ..
+    "return { on_data = function(conn, data) … end }",
+    service == nil and "nothing" or shown(service)
+end
+
 local M = {}
 
 ---Checks what a script returned and fills in the defaults.
 ---@param service any what the script returned
 ---@param path string the script's file, as its chunk is named
----@param nearest fun(word: string, known: string[]): string?
+---@param nearest fun(word: string, known: string[], name: string?): string?
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] faults one line each
 function M.read(service, path, nearest, frame_fault)
   local report = { path = path, faults = {} }
   if type(service) ~= "table" then
-    fault(report, nil, nil,
-      "the script returned %s, not a table: end it with " ..
-      "return { on_data = function(conn, data) … end }",
-      service == nil and "nothing" or shown(service))
+    fault(report, nil, nil, no_table(service))
     return nil, report.faults
   end
   local known = { "listen", "frame", "reload" }
@@ -303,10 +317,10 @@ function M.read(service, path, nearest, frame_fault)
   local result = { handlers = {} }
   local given = service.listen
   if given == nil then given = 12345 end
-  local accepted
-  result.listen, accepted = listen(given)
+  local accepted, remark
+  result.listen, accepted, remark = listen(given)
   if accepted then
-    fault(report, "listen", given, "listen is %s: write %s", shown(given), accepted)
+    fault(report, "listen", given, "listen is %s%s: write %s", shown(given), remark or "", accepted)
   end
   check_handlers(report, service, result)
   check_datagrams(report, service, result)

@@ -3,6 +3,7 @@
 -- A socket begins as nothing, and becomes a listener by bind() or a connection by connect(). What
 -- connect() and accept() give is the same conn that handlers get.
 
+local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
 
 ---@class moonport.Socket
@@ -388,6 +389,11 @@ local CONNECT_OPTIONS = { timeout = true }
 ---@return string? detail
 function M.connect(address, options)
   check_type(address, 1, "connect", "string")
+  if math.type(options) == "integer" then
+    error(("socket.connect takes one address: write socket.connect(%q)"):format(
+      address_of("tcp", address, options)), 2)
+  end
+  check_type(options, 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
       error(("unknown option '%s' of socket.connect (known: timeout)"):format(name), 2)
@@ -407,7 +413,12 @@ end
 ---@return string? code
 ---@return string? detail
 function M.resolve(name, seconds)
+  check_type(name, 1, "resolve", "string")
+  check_type(seconds, 2, "resolve", "number", "nil")
   return core.resolve(name, seconds)
 end
 
+calls.by_colon(Socket, "sock")
+calls.by_colon(Datagrams, "sock")
+calls.by_dot(M, "socket")
 return M

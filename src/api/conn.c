@@ -176,6 +176,14 @@ static void make_own_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
 }
 
+void api_push_conn_names(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 void api_set_conn_metatable(lua_State *L) {
   runtime_of(L)->conn_metatable = lua_topointer(L, -1);
   lua_pushvalue(L, -1);

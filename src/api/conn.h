@@ -114,5 +114,7 @@ void api_check_list(lua_State *L, int index, const char *function);
 void api_set_conn_fields(lua_State *L);
 /* The metatable on top, complete, is that of connections from now on. Raises. */
 void api_set_conn_metatable(lua_State *L);
+/* Pushes the table of what every connection has: functions are methods. */
+void api_push_conn_names(lua_State *L);
 
 #endif

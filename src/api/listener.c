@@ -38,7 +38,8 @@ static bool listener_is_wanted(void *owner) {
   return api_wait_pending(&object->acceptor);
 }
 
-static void listener_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
+static void listener_on_accept(void *owner, struct incoming *incoming,
+                               const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
   if (net_accept(group, incoming, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */

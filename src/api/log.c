@@ -17,6 +17,8 @@ static void write_line(lua_State *L, enum log_level level, int index) {
 int api_log(lua_State *L) {
   enum log_level level = (enum log_level)lua_tointeger(L, lua_upvalueindex(1));
   luaL_checkany(L, 1);
+  if (lua_gettop(L) > 1)
+    luaL_checkstring(L, 1); /* else log:info(…) would be string.format's fault */
   if (!log_enabled(runtime_of(L)->log, level)) return 0;
   if (lua_gettop(L) == 1) {
     luaL_tolstring(L, 1, NULL);

@@ -42,11 +42,12 @@ struct runtime {
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
-  uint64_t ends_at_ms; /* of net_loop_now_ns(); no handler is called any more then; 0: it is not known */
-  size_t cut_off;      /* handlers that were not called for it */
-  char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
-  int shortage;        /* an errno for which the script is not to blame, since then; 0: none */
-  int anchor_count;    /* strings that a connection's output borrows; see runtime_anchor() */
+  uint64_t
+      ends_at_ms; /* of net_loop_now_ns(); no handler is called any more then; 0: it is not known */
+  size_t cut_off; /* handlers that were not called for it */
+  char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
+  int shortage;     /* an errno for which the script is not to blame, since then; 0: none */
+  int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
   void (*on_room)(void *context, const struct conn *gone);
   /* A script met a limit while it was loaded; `fault` begins with its path. NULL: nobody cares. */

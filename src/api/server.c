@@ -62,9 +62,9 @@ static void join_list(lua_State *L, int index) {
 static int l_broadcast(lua_State *L) {
   struct broadcast broadcast = {.L = L};
   lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
   if (lua_istable(L, 1)) join_list(L, 1);
   const char *data = luaL_checklstring(L, 1, &broadcast.size);
-  if (!lua_isnil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
   /* One copy, however many receive it; nothing raises while it is held here. */
   broadcast.blob = blob_new(broadcast.size);
   if (!broadcast.blob) return luaL_error(L, "not enough memory");

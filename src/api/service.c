@@ -4,6 +4,7 @@
 
 #include "api/frame.h"
 #include "api/runtime.h"
+#include "base/other_names.h"
 #include "base/text.h"
 #include "vm/loader.h"
 
@@ -56,6 +57,11 @@ int service_nearest(lua_State *L) {
   const char *known[64];
   const char *word = luaL_checkstring(L, 1);
   size_t count = 0;
+  const char *ours = lua_isstring(L, 3) ? other_name(OTHER_FIELDS, lua_tostring(L, 3)) : NULL;
+  if (ours) {
+    lua_pushstring(L, ours);
+    return 1;
+  }
   for (lua_Integer i = 1; count < 64 && lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
     known[count++] = lua_tostring(L, -1); /* kept alive by the list */
     lua_pop(L, 1);

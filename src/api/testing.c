@@ -7,6 +7,7 @@
 #include "api/modules.h"
 #include "api/service.h"
 #include "base/address.h"
+#include "vm/syntax_hint.h"
 
 #include <lauxlib.h>
 
@@ -90,6 +91,15 @@ static int l_address(lua_State *L) {
   return 3;
 }
 
+/* syntax_hint(message, source) -> what to write instead, or nil */
+static int l_syntax_hint(lua_State *L) {
+  size_t size;
+  const char *message = luaL_checkstring(L, 1);
+  const char *source = luaL_checklstring(L, 2, &size);
+  lua_pushstring(L, syntax_hint(message, source, size)); /* nil for NULL */
+  return 1;
+}
+
 int api_open_testing(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"next_message", l_next_message},
@@ -98,6 +108,7 @@ int api_open_testing(lua_State *L) {
       {"nearest", service_nearest},
       {"frame_fault", service_frame_fault},
       {"read_event", api_read_event},
+      {"syntax_hint", l_syntax_hint},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

@@ -39,14 +39,27 @@ static void put_string(struct line *line, const char *string) {
   log_render_put(line, string, strlen(string));
 }
 
+/* On a terminal: a tab, or a newline and what follows it up to the next letter. 0: neither. */
+static size_t take_layout(const char *text, size_t size, size_t *taken, char out[ESCAPE_SIZE_MAX]) {
+  static const char indent[] = "\n    ";
+  *taken = 1;
+  *out = '\t';
+  if (*text == '\t') return 1;
+  if (*text != '\n' || size == 1) return 0;
+  while (*taken < size && text[*taken] == '\t') (*taken)++;
+  memcpy(out, indent, sizeof indent - 1);
+  return sizeof indent - 1;
+}
+
 /* Writes a text, escaped, in at most `limit` bytes and a mark when it was cut. False: it was. */
-static bool log_render_put_text(struct line *line, bool json, const char *text, size_t size,
-                                size_t limit) {
+static bool put_styled(struct line *line, const struct log_style *style, const char *text,
+                       size_t size, size_t limit) {
   const size_t end = line->size + limit;
   while (size > 0) {
     char unit[ESCAPE_SIZE_MAX];
     size_t taken = 0;
-    size_t unit_size = escape_one(json, text, size, &taken, unit);
+    size_t unit_size = style->terminal ? take_layout(text, size, &taken, unit) : 0;
+    if (unit_size == 0) unit_size = escape_one(style->json, text, size, &taken, unit);
     if (unit_size > end - line->size) {
       put_string(line, CUT_MARK);
       return false;
@@ -56,6 +69,11 @@ static bool log_render_put_text(struct line *line, bool json, const char *text, 
     size -= taken;
   }
   return true;
+}
+
+static bool log_render_put_text(struct line *line, bool json, const char *text, size_t size,
+                                size_t limit) {
+  return put_styled(line, &(struct log_style){.json = json}, text, size, limit);
 }
 
 /* What a text may still take so that all that must follow it fits. */
@@ -184,8 +202,7 @@ static void put_text_traceback(struct line *line, const char *text, size_t size)
 static void render_text(struct line *line, const struct log_style *style,
                         const struct timespec *now, const struct log_record *record) {
   put_text_head(line, style, now, record);
-  (void)log_render_put_text(line, false, record->message, record->message_size,
-                            message_room(line, record));
+  (void)put_styled(line, style, record->message, record->message_size, message_room(line, record));
   if (record->traceback) put_text_traceback(line, record->traceback, record->traceback_size);
   put_string(line, "\n");
 }

@@ -2,7 +2,9 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/explain.h"
 #include "api/modules.h"
+#include "api/names.h"
 #include "api/task.h"
 #include "api/tell.h"
 #include "api/timer.h"
@@ -76,6 +78,7 @@ static bool open_vm(struct script *script) {
       .on_source = script_on_source,
       .on_shortage = script_on_shortage,
       .warn = script_on_warning,
+      .explain = api_explain,
       .exit = script->options->exit ? script_on_exit_called : NULL,
       .context = runtime,
   };
@@ -154,6 +157,10 @@ const struct vm_budget *script_loading_budget(const struct script *script) {
 
 struct runtime *script_runtime(struct script *script) {
   return &script->runtime;
+}
+
+void script_tell_undefined(struct script *script) {
+  names_tell_undefined(script->loaded, script->path);
 }
 
 void script_stop_listening(struct script *script) {

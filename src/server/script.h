@@ -158,5 +158,7 @@ const char *script_listener_of(const struct script *script, const struct conn *c
 /* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none.
  * `out` may be NULL. */
 int script_describe(struct script *script, FILE *out);
+/* Warns of names that the script, which is loaded, uses and nothing defines. */
+void script_tell_undefined(struct script *script);
 
 #endif

@@ -419,6 +419,7 @@ int server_examine(const struct server_options *options,
 }
 
 static int server_describe(void *context, struct script *script) {
+  script_tell_undefined(script);
   return script_describe(script, context);
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/grants.h"
+#include "base/other_names.h"
+#include "base/text.h"
 #include "vm/loader.h"
 #include "vm/vm_state.h"
 
@@ -17,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MODULES_MAX = 64 };
 
 static const struct library_module *find_module(const char *name) {
   for (const struct library_module *module = library_modules; module->name; module++) {
@@ -37,14 +39,47 @@ static int load_embedded(lua_State *L, const struct library_module *module) {
   return luaL_loadbufferx(L, module->source, module->size, chunk_name, "t");
 }
 
+/* Searcher: package.preload, which has what the server made in C. What is not there is not told: it is
+ * not where anybody looks for a module. */
+static int search_preload(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushvalue(L, 1);
+  if (lua_gettable(L, -2) == LUA_TNIL) return 0;
+  lua_pushliteral(L, ":preload:");
+  return 2;
+}
+
+/* What may have been meant by a name that no module of moonport's has, as a line of require()'s error;
+ * returns how many were pushed. */
+static int push_guess(lua_State *L, const char *name) {
+  const char *names[MODULES_MAX];
+  size_t count = 0;
+  const char *ours = other_name(OTHER_MODULES, name);
+  const char *package = other_name(OTHER_PACKAGES, name);
+  for (const struct library_module *module = library_modules; module->name; module++) {
+    if (count < MODULES_MAX) names[count++] = module->name;
+  }
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    bool is_name = lua_type(L, -1) == LUA_TSTRING;
+    if (is_name && count < MODULES_MAX) names[count++] = lua_tostring(L, -1);
+  }
+  if (!ours) ours = text_nearest(name, names, count);
+  if (ours) lua_pushfstring(L, "did you mean %s?", ours);
+  if (package)
+    lua_pushfstring(L, "Debian and Ubuntu have it in a package: apt install %s", package);
+  if (ours && package) lua_pushfstring(L, "%s\n\t%s", lua_tostring(L, -2), lua_tostring(L, -1));
+  return ours || package ? 1 : 0;
+}
+
 /* Searcher: the modules in the binary. */
 static int search_library(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct library_module *module = find_module(name);
-  if (!module) {
-    lua_pushfstring(L, "no module '%s' in moonport", name);
-    return 1;
-  }
+  if (!module) return push_guess(L, name);
   if (load_embedded(L, module) != LUA_OK) return lua_error(L);
   lua_pushstring(L, module->file);
   return 2;
@@ -93,6 +128,46 @@ static int shortage(void) {
   return 0;
 }
 
+/* The directory of a template such as "/usr/share/lua/5.4/?.lua", which ends at `end`; its size. */
+static size_t directory_size(const char *template, const char *end) {
+  const char *mark = memchr(template, '?', (size_t)(end - template));
+  const char *last = mark ? mark : end;
+  while (last > template && last[-1] != '/') last--;
+  if (last > template + 1) last--; /* its slash, unless that is all */
+  return (size_t)(last - template);
+}
+
+/* Whether a template before `template` leads to its directory, too. */
+static bool is_repeated(const char *path, const char *template, size_t size) {
+  const char *end;
+  for (const char *earlier = path; earlier < template; earlier = end + 1) {
+    end = earlier + strcspn(earlier, ";");
+    if (directory_size(earlier, end) == size && memcmp(earlier, template, size) == 0) return true;
+  }
+  return false;
+}
+
+/* Pushes where the templates of `path` lead, each directory once: "no words.lua in ., /usr/share/lua/5.4".
+ * Raises. */
+static int push_places(lua_State *L, const char *name, const char *suffix, const char *path) {
+  luaL_Buffer places;
+  luaL_buffinit(L, &places);
+  luaL_addstring(&places, "no ");
+  luaL_addgsub(&places, name, ".", LUA_DIRSEP);
+  luaL_addstring(&places, suffix);
+  luaL_addstring(&places, " in ");
+  for (const char *template = path; *template;) {
+    const char *end = template + strcspn(template, ";");
+    size_t size = directory_size(template, end);
+    bool is_new = !is_repeated(path, template, size);
+    if (is_new && template > path) luaL_addstring(&places, ", ");
+    if (is_new) luaL_addlstring(&places, template, size);
+    template = *end ? end + 1 : end;
+  }
+  luaL_pushresult(&places);
+  return 1;
+}
+
 /* Searcher: package.path, as Lua's own, by moonport's loader. Upvalue 1 is what the path was before
  * the script could change it. */
 static int search_path(lua_State *L) {
@@ -107,7 +182,9 @@ static int search_path(lua_State *L) {
     } else {
       note_missing(L, name, NULL);
     }
-    return 1; /* where it looked */
+    lua_getglobal(L, LUA_LOADLIBNAME);
+    lua_getfield(L, -1, "path");
+    return push_places(L, name, ".lua", lua_tostring(L, -1));
   }
   lua_pop(L, 1);
   const char *file = lua_tostring(L, -1);
@@ -136,7 +213,7 @@ static bool is_standard(const char *name) {
 /* Upvalue 1 is what Lua's own searcher expects there: the table `package`. */
 static int search_c(lua_State *L, enum standard standard) {
   const char *name = luaL_checkstring(L, 1);
-  if (is_standard(name)) {
+  if (!vm_of(L)->options.unsafe && is_standard(name)) {
     lua_pushfstring(L, "no C module '%s': the name is that of a library of Lua's own", name);
     return 1;
   }
@@ -144,7 +221,13 @@ static int search_c(lua_State *L, enum standard standard) {
     lua_pushliteral(L, "C modules are not allowed here: start with --allow cmodules");
     return 1;
   }
-  return vm_standard(L, standard);
+  int count = vm_standard(L, standard);
+  /* "no file '…'" for each; the other one names the same places. */
+  if (count != 1 || strncmp(luaL_tolstring(L, -1, NULL), "no file", 7) != 0) return count;
+  if (standard == STANDARD_SEARCH_C_ROOT) return 0;
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "cpath");
+  return push_places(L, name, ".so", luaL_tolstring(L, -1, NULL));
 }
 
 static int search_c_module(lua_State *L) {
@@ -195,9 +278,9 @@ void vm_open_searchers(lua_State *L) {
   lua_getfield(L, -2, "path");
   lua_pushcclosure(L, search_path, 1);
   lua_rawseti(L, -2, 3);
-  if (!vm->options.unsafe) {
-    guard_searcher(L, 4, STANDARD_SEARCH_C, search_c_module);
-    guard_searcher(L, 5, STANDARD_SEARCH_C_ROOT, search_c_root);
-  }
+  lua_pushcfunction(L, search_preload);
+  lua_rawseti(L, -2, 1);
+  guard_searcher(L, 4, STANDARD_SEARCH_C, search_c_module);
+  guard_searcher(L, 5, STANDARD_SEARCH_C_ROOT, search_c_root);
   lua_pop(L, 2);
 }

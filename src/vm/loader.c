@@ -2,6 +2,7 @@
 #include "vm/loader.h"
 
 #include "base/file.h"
+#include "vm/syntax_hint.h"
 #include "vm/vm_state.h"
 
 #include <errno.h>
@@ -97,7 +98,12 @@ int loader_load(lua_State *L, const char *path) {
   const char *source = skip_prologue(bytes, &size);
   const char *mode = vm_of(L)->options.unsafe ? "bt" : "t";
   rc = luaL_loadbufferx(L, source, size, lua_tostring(L, -1), mode);
+  const char *hint = rc == LUA_ERRSYNTAX ? syntax_hint(lua_tostring(L, -1), source, size) : NULL;
   free(bytes);
+  if (hint) {
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), hint);
+    lua_remove(L, -2);
+  }
   lua_remove(L, -2);
   return rc;
 }

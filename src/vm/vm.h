@@ -24,6 +24,9 @@ struct vm_options {
   void (*on_shortage)(void *context, int error);
   /* lua_warning, and errors in finalizers: one whole line. */
   void (*warn)(void *context, const char *text, size_t size);
+  /* explain(coroutine, message) -> a message that says more of the error that the coroutine (a light
+   * userdata) ended with, or nothing. NULL: nobody knows more. */
+  lua_CFunction explain;
   /* os.exit(code), which must not return; NULL: a script may not. */
   void (*exit)(void *context, int code);
   void *context; /* for warn, exit, and for whoever asks vm_context() */

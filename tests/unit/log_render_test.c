@@ -93,6 +93,14 @@ static void escapes_in_text(void) {
   CHECK_CONTAINS(render(&text_style, &record), "\\xe2\\x80\\xaeevil\n");
 }
 
+static void lays_out_on_a_terminal(void) {
+  const struct log_style style = {.terminal = true};
+  struct log_record record =
+      RECORD("a\t6\tb\n\tc\n2026-11-22 12:00:01.123 error \rforged\x1b[1m\n");
+  CHECK_TEXT(render(&style, &record), "2026-11-22 12:00:01.123 info  a\t6\tb\n    c\n"
+                                      "    2026-11-22 12:00:01.123 error \\x0dforged\\x1b[1m\\n\n");
+}
+
 static void escapes_in_json(void) {
   struct log_record record = RECORD("a\nb\r\x1b\0\x7f\xc2\x85");
   CHECK_CONTAINS(render(&json_style, &record), "\"a\\nb\\u000d\\u001b\\u0000\\u007f\\u0085\"");
@@ -160,6 +168,8 @@ static const struct check_case cases[] = {
     {"a traceback stands indented below its message", indents_a_traceback},
     {"colour is put around the level and comes from nowhere else", colours_only_the_level},
     {"text escapes control characters and broken UTF-8, and no other", escapes_in_text},
+    {"on a terminal tabs and newlines lay a message out, and forge no line",
+     lays_out_on_a_terminal},
     {"JSON escapes control characters and broken UTF-8, and no other", escapes_in_json},
     {"a record of any length ends as one bounded, valid line", cuts_what_is_too_long},
     {"a long message leaves room for its traceback", leaves_room_for_the_traceback},

@@ -10,10 +10,19 @@ local Version = require "moonport.test.version"
 
 local loading = {}
 
+local function read_file(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read("a") or ""
+end
+
 -- Without what Lua's own loader skips; or nil and why.
 local function compile(path, text, env)
-  if text then return load(text, "@" .. path, "t", env) end
-  return loadfile(path, "t", env)
+  local chunk, fault
+  if text then chunk, fault = load(text, "@" .. path, "t", env) end
+  if not text then chunk, fault = loadfile(path, "t", env) end
+  if chunk then return chunk end
+  local hint = core.syntax_hint(fault, text or read_file(path))
+  return nil, hint and fault .. ": " .. hint or fault
 end
 
 -- A tail call, so that a traceback says "in main chunk", as that of the server does.
