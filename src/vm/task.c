@@ -124,14 +124,14 @@ struct description {
   bool has_text;
 };
 
-/* In place of the message on top one that says more, if there is. */
+/* In place of the message on top one that says more, if there is, and memory for it. */
 static void explain(lua_State *L, const struct vm_task *task) {
   if (!task->vm->options.explain) return;
   lua_pushcfunction(L, task->vm->options.explain);
   lua_pushlightuserdata(L, task->L);
   lua_pushvalue(L, -3);
-  lua_call(L, 2, 1);
-  lua_remove(L, lua_isnil(L, -1) ? -1 : -2);
+  bool explained = lua_pcall(L, 2, 1, 0) == LUA_OK && !lua_isnil(L, -1);
+  lua_remove(L, explained ? -2 : -1);
 }
 
 /* Its arguments are the description and the error's text, or why there is none. Leaves message and
@@ -145,7 +145,7 @@ static int task_describe(lua_State *L) {
     lua_pushfstring(L, "(a %s as error value, and its __tostring raised: %s)", description->type,
                     why);
   }
-  explain(L, description->task);
+  if (description->rc != LUA_ERRMEM) explain(L, description->task);
   luaL_traceback(L, description->task->L, NULL, 0);
   return 2;
 }

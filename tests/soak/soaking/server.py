@@ -17,7 +17,7 @@ EXPECTED = re.compile(
     r"|used more than limits\.cpu_ms|not enough memory|stack overflow"
     r"|[\w-]+\.lua:\d+: (.* near |'.*' expected|unfinished |unknown field 'on_dta')"
     r"|returned? (nothing|nil)|must return|upstream|^E[A-Z]+: "
-    r"|lets a script end this process|ends with a carriage return"
+    r"|lets a script end this process|ends with a carriage return|longer than a message may be"
     r"|the loop (is|was) held up for .*(faults\.lua:|in a finalizer|of task|of on_)"
     r"|\d+ (log )?lines? (were|was)? ?dropped")
 
