@@ -92,7 +92,7 @@ local census = [[
 
 -- What the server is made of, and no script needs to name.
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
-  ["moonport.test.core"] = true }
+  ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

@@ -29,10 +29,16 @@ int runtime_prepare(lua_State *L) {
 
 int runtime_furnish(lua_State *L) {
   static const luaL_Reg modules[] = {
-      {"moonport.log", api_open_log},           {"moonport.timer", api_open_timer},
-      {"moonport.server", api_open_server},     {"moonport.frame", api_open_frame},
-      {"moonport.task", api_open_task},         {"moonport.socket.core", api_open_socket},
-      {"moonport.test.core", api_open_testing}, {NULL, NULL},
+      {"moonport.log", api_open_log},
+      {"moonport.timer", api_open_timer},
+      {"moonport.server", api_open_server},
+      {"moonport.frame", api_open_frame},
+      {"moonport.task", api_open_task},
+      {"moonport.socket.core", api_open_socket},
+      {"moonport.test.core", api_open_testing},
+      {"moonport.json", api_open_json},
+      {"moonport.control.core", api_open_control},
+      {NULL, NULL},
   };
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
