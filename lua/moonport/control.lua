@@ -3,12 +3,13 @@
 
 local core = require "moonport.control.core"
 local json = require "moonport.json"
-local socket = require "moonport.socket"
+local timer = require "moonport.timer"
 
 -- A line beyond it is none of a moonport server, an answer beyond it has no end.
 local LINE_BYTES_MAX = 4 * 1024 * 1024
 local ANSWER_BYTES_MAX = 64 * 1024 * 1024
 local TIMEOUT_S = 10
+local BUSY_S = 0.02 -- between two tries, while the server has more to accept than it may keep
 
 ---@class moonport.control.Client
 ---@field pid integer of the server
@@ -44,14 +45,13 @@ function M.connect(path, options)
   local timeout = options and options.timeout or TIMEOUT_S
   local address, fault = core.address(path)
   if not address then return nil, fault end
-  local conn, code = socket.connect("unix:" .. address, { timeout = timeout })
-  if not conn then return nil, core.explain(code == "timeout" and "EAGAIN" or code, address) end
-  local pid
-  pid, fault = core.peer(conn, address, path ~= nil)
-  if not pid then
-    conn:reset()
-    return nil, fault
-  end
+  local give_up = timer.now() + timeout
+  local conn, pid, is_busy
+  repeat
+    if is_busy then timer.sleep(BUSY_S) end
+    conn, pid, is_busy = core.connect(address, path ~= nil)
+  until not is_busy or timer.now() >= give_up
+  if not conn then return nil, pid end
   conn:settimeout(timeout)
   return setmetatable({ conn = conn, pid = pid, path = address, timeout = timeout }, Client)
 end

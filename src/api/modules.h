@@ -20,5 +20,7 @@ int api_open_timer(lua_State *L);   /* moonport.timer */
 int api_open_server(lua_State *L);  /* moonport.server */
 int api_open_testing(lua_State *L); /* moonport.test.core: what moonport/test.lua stands on */
 int api_connections(lua_State *L);  /* its connections() */
+void api_open_ending(lua_State *L); /* the type moonport.ending; pushes nothing */
+int api_new_ending(lua_State *L);   /* makes one: api/ending.c */
 
 #endif

@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
-#include "cli/help.h"
+#include "cli/in_lua.h"
 #include "cli/table.h"
 #include "cli/version.h"
 
@@ -15,6 +15,13 @@
 
 #define MESSAGE_SIZE_MAX 512
 #define COMMANDS_MAX 32
+
+/* For who typed the program's name and nothing else. */
+static const char usage[] = "moonport: a socket server whose behaviour is a Lua script\n\n"
+                            "usage: moonport [COMMAND] [OPTION...] PATH...\n"
+                            "  moonport echo.lua         serve this script\n"
+                            "  moonport check echo.lua   validate it\n"
+                            "  moonport --help           show every command and option\n";
 
 int command_refuse(const struct command *command, const char *format, ...) {
   va_list arguments;
@@ -74,6 +81,17 @@ static int check_words(const struct command *command, const char *const *words, 
   return EXIT_DONE;
 }
 
+/* `moonport help COMMAND`; NULL: of the whole program. */
+static int show_help(const struct command *about, const struct options *options) {
+  const struct command_call call = {
+      .command = command_find("help"),
+      .options = options,
+      .words = about ? &about->name : NULL,
+      .word_count = about ? 1 : 0,
+  };
+  return in_lua_run(&call);
+}
+
 /* Reads the arguments and runs the command. `named`: the command line named it. */
 static int run(const struct command *command, bool named, struct options *options, int count,
                char **arguments) {
@@ -88,8 +106,7 @@ static int run(const struct command *command, bool named, struct options *option
   }
   /* Before the environment: help must come even when a variable is wrong. */
   if (options_flag(options, "help")) {
-    help_print(named ? command : NULL, stdout);
-    return EXIT_DONE;
+    return show_help(named ? command : NULL, options);
   }
   if (options_flag(options, "version")) {
     version_print(stdout);
@@ -121,7 +138,7 @@ int cli_main(int argc, char **argv) {
     return EXIT_AT_FAULT;
   }
   if (argc < 2) {
-    help_print_short(stderr);
+    (void)fputs(usage, stderr);
     return EXIT_USAGE;
   }
   const struct command *command = command_find(argv[1]);

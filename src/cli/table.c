@@ -1,6 +1,8 @@
 /* cli/table.c — all commands and all options. Knows what they are called, not what they do. */
 #include "cli/table.h"
 
+#include "cli/in_lua.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -63,7 +65,7 @@ const struct command command_rows[] = {
         .bit = STATUS,
         .words = "",
         .summary = "show the scripts of a running server, and how it is",
-        .run = status_command,
+        .run = in_lua_ask,
     },
     {
         .name = "conns",
@@ -71,14 +73,14 @@ const struct command command_rows[] = {
         .words = "[FIELD=PATTERN...]",
         .words_max = SIZE_MAX,
         .summary = "list its connections, such as those with peer=10.0.*",
-        .run = conns_command,
+        .run = in_lua_ask,
     },
     {
         .name = "trace",
         .bit = TRACE,
         .words = "",
         .summary = "show what a running server's sockets and scripts do, while it happens",
-        .run = trace_command,
+        .run = in_lua_ask,
     },
     {
         .name = "kick",
@@ -87,21 +89,21 @@ const struct command command_rows[] = {
         .words_min = 1,
         .words_max = 1,
         .summary = "close one of its connections",
-        .run = kick_command,
+        .run = in_lua_ask,
     },
     {
         .name = "reload",
         .bit = RELOAD,
         .words = "",
         .summary = "let it take on what changed of its scripts, and say what became of each",
-        .run = reload_command,
+        .run = in_lua_ask,
     },
     {
         .name = "shutdown",
         .bit = SHUTDOWN,
         .words = "",
         .summary = "let it drain and end, as SIGTERM does",
-        .run = shutdown_command,
+        .run = in_lua_ask,
     },
     {
         .name = "health",
@@ -115,7 +117,7 @@ const struct command command_rows[] = {
         .bit = CONSOLE,
         .words = "",
         .summary = "watch its connections, pause and step them, run Lua in its scripts",
-        .run = console_command,
+        .run = in_lua_ask,
     },
     {
         .name = "doctor",
@@ -142,7 +144,7 @@ const struct command command_rows[] = {
         .words_kind = WORDS_COMMANDS,
         .words_max = 1,
         .summary = "show this help, or that of one command",
-        .run = help_command,
+        .run = in_lua_run,
     },
     {
         .name = "completions",
@@ -152,7 +154,7 @@ const struct command command_rows[] = {
         .words_max = 1,
         .summary = "print what makes a shell complete the options and commands",
         .hidden = true,
-        .run = completions_command,
+        .run = in_lua_run,
     },
     {
         .name = "trial",
