@@ -119,6 +119,7 @@ static int push_call(lua_State *L, const void *context) {
   lua_newtable(L);
   set_string(L, "command", call->command->name);
   set_string(L, "version", MOONPORT_VERSION);
+  set_string(L, "facts", call->facts);
   push_options(L, call);
   lua_setfield(L, -2, "options");
   push_list(L, call->words, call->word_count);

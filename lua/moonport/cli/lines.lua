@@ -80,7 +80,7 @@ function Edited:complete(prompt, before)
     out.put(#words == 0 and "\a" or "")
   else
     for index, word in ipairs(words) do words[index] = out.shown(word) end
-    out.put("\n", out.wrapped(table.concat(words, " "), 0, "  "), "\n")
+    out.put("\n", out.wrapped(table.concat(words, "  "), 0, "  "), "\n")
   end
   return before .. rest
 end

@@ -150,6 +150,7 @@ end
 ---@return string text its second line and those that follow begin with the blanks
 function M.wrapped(text, indent, glue)
   local width = math.max(M.width - indent, 20)
+  if M.cells(text) <= width then return text end
   local lines, line = {}, ""
   for word in text:gmatch("%S+") do
     local longer = line == "" and word or line .. (glue or " ") .. word
