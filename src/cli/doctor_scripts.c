@@ -38,24 +38,18 @@ static void name_spot(const struct spot *spot, char out[ADDRESS_TEXT_MAX]) {
   const char *scheme = spot->kind == ADDRESS_UNIX  ? ""
                        : spot->kind == ADDRESS_UDP ? "udp://"
                                                    : "tcp://";
-  (void)snprintf(out, ADDRESS_TEXT_MAX, "%s%s", scheme, text);
+  snprintf(out, ADDRESS_TEXT_MAX, "%s%s", scheme, text);
 }
 
 /* Whether somebody answers at a Unix socket's path. */
 static int try_unix(const struct spot *spot) {
   const char *path = ((const struct sockaddr_un *)(const void *)spot->address)->sun_path;
   struct stat status;
-  if (lstat(path, &status) != 0) {
-    return errno == ENOENT ? 0 : errno;
-  }
-  if (!S_ISSOCK(status.st_mode)) {
-    return EEXIST;
-  }
+  if (lstat(path, &status) != 0) return errno == ENOENT ? 0 : errno;
+  if (!S_ISSOCK(status.st_mode)) return EEXIST;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int error = fd < 0 || connect(fd, spot->address, spot->size) == 0 ? EADDRINUSE : errno;
-  if (fd >= 0) {
-    (void)close(fd);
-  }
+  if (fd >= 0) close(fd);
   return error == ECONNREFUSED ? 0 : EADDRINUSE;
 }
 
@@ -65,17 +59,11 @@ static int try_bind(const struct spot *spot) {
   bool datagrams = spot->kind == ADDRESS_UDP;
   int fd =
       socket(spot->address->sa_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-  if (fd < 0) {
-    return errno;
-  }
+  if (fd < 0) return errno;
   int error = 0;
-  if (!datagrams && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
-    error = errno;
-  }
-  if (error == 0 && bind(fd, spot->address, spot->size) != 0) {
-    error = errno;
-  }
-  (void)close(fd);
+  if (!datagrams && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) error = errno;
+  if (error == 0 && bind(fd, spot->address, spot->size) != 0) error = errno;
+  close(fd);
   return error;
 }
 
@@ -105,9 +93,7 @@ static json_t *look_at_spot(const struct spot *spot) {
 static int find_addresses(struct net_loop *loop, const struct address *address,
                           struct sockaddr_storage *found, socklen_t *sizes) {
   struct names *names = names_new(loop, NULL, NULL);
-  if (names == NULL) {
-    return UV_ENOMEM;
-  }
+  if (!names) return UV_ENOMEM;
   int count = names_find(names, address, found, sizes, ADDRESSES_MAX);
   while (count == UV_EAGAIN) {
     uv_run(net_loop_uv(loop), UV_RUN_ONCE);

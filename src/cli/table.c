@@ -450,9 +450,7 @@ const size_t option_count = sizeof option_rows / sizeof option_rows[0];
 
 const struct command *command_find(const char *name) {
   for (size_t i = 0; i < command_count; i++) {
-    if (strcmp(command_rows[i].name, name) == 0) {
-      return &command_rows[i];
-    }
+    if (strcmp(command_rows[i].name, name) == 0) return &command_rows[i];
   }
   return NULL;
 }
