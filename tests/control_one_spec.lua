@@ -260,7 +260,7 @@ describe("fault", function()
       peer:send("two")
       assert.equal("<two>", peer:receive(5))
       ask("fault 2 off")
-      assert.matches("handed over as it comes", watch:next().detail, 1, true)
+      assert.matches("delivered as it arrives", watch:next().detail, 1, true)
       watch:close()
     end)
 

@@ -125,6 +125,11 @@ describe("moonport doctor", function()
     has(result.stderr, "bad.lua:1")
   end)
 
+  it("tells of a script whose name is no text", function()
+    local path = moonport:directory():write("b\255d.lua", script_on("127.0.0.1:0"))
+    has(doctor({ path }).stdout, "b\\xffd.lua\n  ok     tcp://127.0.0.1:0")
+  end)
+
   it("refuses one --listen for two scripts", function()
     local made = moonport:directory()
     made:write("one.lua", script_on("127.0.0.1:0"))

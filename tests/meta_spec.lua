@@ -92,7 +92,8 @@ local census = [[
 
 -- What the server is made of, and no script needs to name.
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
-  ["moonport.test.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
+  ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
+  ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

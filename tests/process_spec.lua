@@ -62,7 +62,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
     local answer = answer_of(server)
     local blocked, ignored = answer:match("^SigBlk:%s(%x+)\nSigIgn:%s(%x+)\n%(0%)$")
     assert.equal(0, tonumber(blocked or "", 16), answer)
-    -- The C library's own signals, 32 and 33, are not to be had.
+    -- The C library's own signals, 32 and 33, are reserved.
     assert.equal(0, tonumber(ignored, 16) & ~(3 << 31), answer)
   end)
 end)

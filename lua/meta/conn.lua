@@ -33,7 +33,7 @@ function conn:drain() end
 ---@return "eof"|"timeout"|"closed"|"reset"|nil code
 function conn:recv(max) end
 
----Waits for so many bytes.
+---Waits for exactly this many bytes.
 ---@param size integer at most limits.message
 ---@return string? bytes
 ---@return "eof"|"timeout"|"closed"|"reset"|nil code
@@ -47,7 +47,7 @@ function conn:recv_exactly(size) end
 ---@return string? partial what had come of it
 function conn:recv_line(max) end
 
----Waits for a separator; returns what comes before it, and takes it too.
+---Waits for a separator, and returns what came before it; the separator itself is dropped.
 ---@param separator string not empty
 ---@param max? integer bytes; limits.message
 ---@return string? bytes
@@ -71,7 +71,7 @@ function conn:recv_message(frame) end
 ---@return "closed"? code
 function conn:send_message(message, frame, prefix) end
 
----From now on, what comes from this connection goes to `other`, inside the core and not through
+---From now on, what arrives on this connection goes to `other`, inside the core and not through
 ---Lua; so does the end of it: FIN as FIN, a reset as a reset. What was received and not read goes
 ---first. For both directions, both must be forwarded. Raises when a coroutine reads from this
 ---connection, or a third one is forwarded to `other`.

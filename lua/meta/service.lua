@@ -72,7 +72,7 @@
 ---| "adopt" # their next event finds the new handlers; the default
 ---| "pin" # they go on with the version they have; the default with main
 ---| "drain" # the same, but for at most --drain seconds
----| "close" # they are closed in peace, with reason "reload"
+---| "close" # they are closed gracefully, with reason "reload"
 
 ---@class moonport.Previous the version before this one
 ---@field version integer

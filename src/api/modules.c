@@ -16,9 +16,11 @@ static const struct module {
   const char *name;
   const luaL_Reg *functions[4];    /* NULL ends them */
   const struct api_type *types[2]; /* of what those make; NULL ends them */
-  lua_CFunction open;              /* instead of functions */
+  lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
+    {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
+    {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
     {"moonport.server", {api_server_functions}, {NULL}, NULL},
     {"moonport.socket.core",
@@ -102,12 +104,11 @@ static int open_module(lua_State *L) {
   for (size_t i = 0; i < TYPES_MAX && module->types[i]; i++) {
     make_type(L, module->types[i]);
   }
-  if (module->open) return module->open(L);
   lua_newtable(L);
   for (size_t i = 0; i < FUNCTIONS_MAX && module->functions[i]; i++) {
     set_functions(L, module->name, '.', module->functions[i]);
   }
-  return 1;
+  return module->open ? module->open(L) : 1;
 }
 
 static int open_log(lua_State *L) {
@@ -115,7 +116,6 @@ static int open_log(lua_State *L) {
     const char *name;
     enum log_level level;
   } levels[] = {{"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}};
-  lua_newtable(L);
   for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
     lua_pushinteger(L, levels[i].level);
     lua_getglobal(L, "string");

@@ -8,12 +8,10 @@
 int check_command(const struct command_call *call) {
   struct grants *grants = NULL;
   int code = settings_read_grants(call, &grants);
-  if (code != EXIT_DONE) {
-    return code;
-  }
+  if (code != EXIT_DONE) return code;
   struct log *log = settings_log_new(call->options);
   code = EXIT_AT_FAULT;
-  if (log != NULL) {
+  if (log) {
     const struct server_options options = settings_read(call, grants, log);
     code = server_check(&options, stdout) == 0 ? EXIT_DONE : EXIT_AT_FAULT;
     log_free(log);

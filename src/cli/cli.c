@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
-#include "cli/help.h"
+#include "cli/in_lua.h"
 #include "cli/table.h"
 #include "cli/version.h"
 
@@ -13,16 +13,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MESSAGE_SIZE_MAX 512
-#define COMMANDS_MAX 32
+enum { MESSAGE_BYTES = 512, COMMANDS_MAX = 32 };
+
+/* For who typed the program's name and nothing else. */
+static const char usage[] = "moonport: a socket server whose behaviour is a Lua script\n\n"
+                            "usage: moonport [COMMAND] [OPTION...] PATH...\n"
+                            "  moonport echo.lua         serve this script\n"
+                            "  moonport check echo.lua   validate it\n"
+                            "  moonport --help           show every command and option\n";
 
 int command_refuse(const struct command *command, const char *format, ...) {
   va_list arguments;
-  (void)fputs("moonport: ", stderr);
+  fputs("moonport: ", stderr);
   va_start(arguments, format);
-  (void)vfprintf(stderr, format, arguments);
+  vfprintf(stderr, format, arguments);
   va_end(arguments);
-  (void)fprintf(stderr, "\ntry: moonport %s --help\n", command->name);
+  fprintf(stderr, "\ntry: moonport %s --help\n", command->name);
   return EXIT_USAGE;
 }
 
@@ -30,28 +36,20 @@ int command_refuse(const struct command *command, const char *format, ...) {
  * or file it opens, and then log into that. */
 static int open_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-    if (fcntl(fd, F_GETFD) >= 0) {
-      continue;
-    }
+    if (fcntl(fd, F_GETFD) >= 0) continue;
     /* The lowest free number is taken, so this one is `fd`. */
-    if (open("/dev/null", O_RDWR) != fd) {
-      return -1;
-    }
+    if (open("/dev/null", O_RDWR) != fd) return -1;
   }
   return 0;
 }
 
 /* A word that is neither a command nor a file, but nearly a command. NULL: it may be a path. */
 static const char *misspelt_command(const char *word) {
-  if (strpbrk(word, "/.") != NULL || access(word, F_OK) == 0) {
-    return NULL;
-  }
+  if (strpbrk(word, "/.") || access(word, F_OK) == 0) return NULL;
   const char *names[COMMANDS_MAX];
   size_t count = 0;
   for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
-    if (!command_rows[i].hidden) {
-      names[count++] = command_rows[i].name;
-    }
+    if (!command_rows[i].hidden) names[count++] = command_rows[i].name;
   }
   return text_nearest(word, names, count);
 }
@@ -67,30 +65,36 @@ static int check_words(const struct command *command, const char *const *words, 
                           command->name, command->words);
   }
   const char *meant = named || count == 0 ? NULL : misspelt_command(words[0]);
-  if (meant != NULL) {
+  if (meant) {
     return command_refuse(command, "\"%s\" is no file and no command: did you mean %s?", words[0],
                           meant);
   }
   return EXIT_DONE;
 }
 
+/* `moonport help COMMAND`; NULL: of the whole program. */
+static int show_help(const struct command *about, const struct options *options) {
+  const struct command_call call = {
+      .command = command_find("help"),
+      .options = options,
+      .words = about ? &about->name : NULL,
+      .word_count = about ? 1 : 0,
+  };
+  return in_lua_run(&call);
+}
+
 /* Reads the arguments and runs the command. `named`: the command line named it. */
 static int run(const struct command *command, bool named, struct options *options, int count,
                char **arguments) {
-  char error[MESSAGE_SIZE_MAX];
+  char error[MESSAGE_BYTES];
   int rc = options_read_arguments(options, count, arguments, error, sizeof error);
   if (rc == -2) {
-    (void)fprintf(stderr, "moonport: %s\n", error); /* no word of the command line is at fault */
+    fprintf(stderr, "moonport: %s\n", error); /* no word of the command line is at fault */
     return EXIT_AT_FAULT;
   }
-  if (rc != 0) {
-    return command_refuse(command, "%s", error);
-  }
+  if (rc != 0) return command_refuse(command, "%s", error);
   /* Before the environment: help must come even when a variable is wrong. */
-  if (options_flag(options, "help")) {
-    help_print(named ? command : NULL, stdout);
-    return EXIT_DONE;
-  }
+  if (options_flag(options, "help")) return show_help(named ? command : NULL, options);
   if (options_flag(options, "version")) {
     version_print(stdout);
     return EXIT_DONE;
@@ -98,9 +102,7 @@ static int run(const struct command *command, bool named, struct options *option
   struct command_call call = {.command = command, .options = options};
   call.words = options_paths(options, &call.word_count);
   int code = check_words(command, call.words, call.word_count, named);
-  if (code != EXIT_DONE) {
-    return code;
-  }
+  if (code != EXIT_DONE) return code;
   if (options_read_environment(options, error, sizeof error) != 0) {
     return command_refuse(command, "%s", error);
   }
@@ -109,27 +111,21 @@ static int run(const struct command *command, bool named, struct options *option
 
 /* Results that did not reach their reader are a failure: of a full disk, say. */
 static int close_stdout(int code) {
-  if (fflush(stdout) == 0 && ferror(stdout) == 0) {
-    return code;
-  }
-  (void)fprintf(stderr, "moonport: cannot write the output: %s\n", strerror(errno));
+  if (fflush(stdout) == 0 && ferror(stdout) == 0) return code;
+  fprintf(stderr, "moonport: cannot write the output: %s\n", strerror(errno));
   return code == EXIT_DONE ? EXIT_AT_FAULT : code;
 }
 
 int cli_main(int argc, char **argv) {
-  if (open_standard_descriptors() != 0) {
-    return EXIT_AT_FAULT;
-  }
+  if (open_standard_descriptors() != 0) return EXIT_AT_FAULT;
   if (argc < 2) {
-    help_print_short(stderr);
+    fputs(usage, stderr);
     return EXIT_USAGE;
   }
   const struct command *command = command_find(argv[1]);
-  const int first = command != NULL ? 2 : 1;
+  const int first = command ? 2 : 1;
   const bool named = command != NULL;
-  if (!named) {
-    command = command_default();
-  }
+  if (!named) command = command_default();
   const struct option_table table = {
       .rows = option_rows,
       .count = option_count,
@@ -138,8 +134,8 @@ int cli_main(int argc, char **argv) {
       .word_ends_options = command->words_kind == WORDS_PROGRAM,
   };
   struct options *options = options_new(&table);
-  if (options == NULL) {
-    (void)fputs("moonport: out of memory\n", stderr);
+  if (!options) {
+    fputs("moonport: out of memory\n", stderr);
     return EXIT_AT_FAULT;
   }
   int code = run(command, named, options, argc - first, argv + first);

@@ -22,6 +22,7 @@ struct command_call {
   const struct options *options;
   const char *const *words; /* what was no option: paths, mostly */
   size_t word_count;
+  const char *facts; /* JSON that its part in C found out for its part in Lua; NULL: it has none */
 };
 
 /* What a shell proposes as a command's words. */

@@ -7,7 +7,7 @@
 
 int run_command(const struct command_call *call) {
   const char *code = options_string(call->options, "execute");
-  if (code == NULL && call->word_count == 0) {
+  if (!code && call->word_count == 0) {
     return command_refuse(call->command,
                           "run what? Write moonport run FILE, or moonport run -e CODE");
   }
@@ -15,12 +15,10 @@ int run_command(const struct command_call *call) {
   struct grants *grants = NULL;
   int exit_code =
       options_given(call->options, "allow") ? settings_read_grants(call, &grants) : EXIT_DONE;
-  if (exit_code != EXIT_DONE) {
-    return exit_code;
-  }
+  if (exit_code != EXIT_DONE) return exit_code;
   init_be_reaper();
   struct log *log = settings_log_new(call->options);
-  if (log == NULL) {
+  if (!log) {
     grants_free(grants);
     return EXIT_AT_FAULT;
   }

@@ -17,12 +17,11 @@ static const char *warning_of_lua(char *out, size_t size) {
   enum { CONCAT_FIXED_IN = 6 }; /* of Lua 5.4.x */
   const int release = version_lua_release();
   if (release < 0 || release >= CONCAT_FIXED_IN) return NULL;
-  (void)snprintf(
-      out, size,
-      "Lua 5.4.%d lets a script end this process (a __concat that calls deeply; mended in "
-      "5.4.%d): use the image of moonport, or build with -DMOONPORT_LUA_SOURCE=DIR of a newer "
-      "Lua; moonport doctor names its other faults",
-      release, CONCAT_FIXED_IN);
+  snprintf(out, size,
+           "Lua 5.4.%d lets a script end this process (a __concat that calls deeply; mended in "
+           "5.4.%d): use the image of moonport, or build with -DMOONPORT_LUA_SOURCE=DIR of a newer "
+           "Lua; moonport doctor names its other faults",
+           release, CONCAT_FIXED_IN);
   return out;
 }
 
@@ -30,9 +29,7 @@ static int serve(const struct command_call *call, const struct control_address *
                  const struct grants *grants) {
   init_be_reaper();
   struct log *log = settings_log_new(call->options);
-  if (log == NULL) {
-    return EXIT_AT_FAULT;
-  }
+  if (!log) return EXIT_AT_FAULT;
   struct server_options options = settings_read(call, grants, log);
   options.listen = options_string(call->options, "listen");
   options.welcome = options_string(call->options, "welcome");
@@ -61,12 +58,8 @@ int serve_command(const struct command_call *call) {
   struct grants *grants = NULL;
   bool controlled = false;
   int code = settings_read_control(call, &control, &controlled);
-  if (code == EXIT_DONE) {
-    code = settings_read_grants(call, &grants);
-  }
-  if (code == EXIT_DONE) {
-    code = serve(call, controlled ? &control : NULL, grants);
-  }
+  if (code == EXIT_DONE) code = settings_read_grants(call, &grants);
+  if (code == EXIT_DONE) code = serve(call, controlled ? &control : NULL, grants);
   grants_free(grants);
   return code;
 }

@@ -7,24 +7,20 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define MESSAGE_SIZE_MAX 512
+enum { MESSAGE_BYTES = 512 };
 
 struct log *settings_log_new(const struct options *options) {
   struct log *log = log_new(STDERR_FILENO, (enum log_level)options_choice(options, "log-level"),
                             (enum log_format)options_choice(options, "log-format"));
-  if (log == NULL) {
-    (void)fputs("moonport: out of memory\n", stderr);
-  }
+  if (!log) fputs("moonport: out of memory\n", stderr);
   return log;
 }
 
 int settings_read_grants(const struct command_call *call, struct grants **out) {
   const char *text = options_string(call->options, "allow");
-  char error[MESSAGE_SIZE_MAX];
+  char error[MESSAGE_BYTES];
   *out = NULL;
-  if (text == NULL) {
-    return EXIT_DONE;
-  }
+  if (!text) return EXIT_DONE;
   if (options_flag(call->options, "unsafe")) {
     return command_refuse(call->command,
                           "--allow bounds what scripts have, and --unsafe lets them out of every "
@@ -32,7 +28,7 @@ int settings_read_grants(const struct command_call *call, struct grants **out) {
   }
   const char *source = options_given(call->options, "allow") ? "--allow" : "MOONPORT_ALLOW";
   *out = grants_read(text, error, sizeof error);
-  return *out != NULL ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
+  return *out ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
 }
 
 struct server_options settings_read(const struct command_call *call, const struct grants *grants,
@@ -51,7 +47,7 @@ struct server_options settings_read(const struct command_call *call, const struc
 int settings_read_control(const struct command_call *call, struct control_address *out,
                           bool *wanted) {
   const char *text = options_string(call->options, "control");
-  char error[MESSAGE_SIZE_MAX];
+  char error[MESSAGE_BYTES];
   *wanted = !control_address_is_off(text);
   if (*wanted && control_address_read(text, out, error, sizeof error) != 0) {
     return command_refuse(call->command, "%s", error);

@@ -1,6 +1,8 @@
 /* cli/table.c — all commands and all options. Knows what they are called, not what they do. */
 #include "cli/table.h"
 
+#include "cli/in_lua.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -63,22 +65,22 @@ const struct command command_rows[] = {
         .bit = STATUS,
         .words = "",
         .summary = "show the scripts of a running server, and how it is",
-        .run = status_command,
+        .run = in_lua_ask,
     },
     {
         .name = "conns",
         .bit = CONNS,
         .words = "[FIELD=PATTERN...]",
         .words_max = SIZE_MAX,
-        .summary = "list its connections, such as those with peer=10.0.*",
-        .run = conns_command,
+        .summary = "list its connections; with peer=10.0.*, for example, only those",
+        .run = in_lua_ask,
     },
     {
         .name = "trace",
         .bit = TRACE,
         .words = "",
         .summary = "show what a running server's sockets and scripts do, while it happens",
-        .run = trace_command,
+        .run = in_lua_ask,
     },
     {
         .name = "kick",
@@ -87,27 +89,27 @@ const struct command command_rows[] = {
         .words_min = 1,
         .words_max = 1,
         .summary = "close one of its connections",
-        .run = kick_command,
+        .run = in_lua_ask,
     },
     {
         .name = "reload",
         .bit = RELOAD,
         .words = "",
-        .summary = "let it take on what changed of its scripts, and say what became of each",
-        .run = reload_command,
+        .summary = "reload its scripts, and report what became of each",
+        .run = in_lua_ask,
     },
     {
         .name = "shutdown",
         .bit = SHUTDOWN,
         .words = "",
-        .summary = "let it drain and end, as SIGTERM does",
-        .run = shutdown_command,
+        .summary = "drain and stop it, as SIGTERM does",
+        .run = in_lua_ask,
     },
     {
         .name = "health",
         .bit = HEALTH,
         .words = "",
-        .summary = "exit with 0 when it answers; for HEALTHCHECK and probes",
+        .summary = "exit with 0 if it answers; for HEALTHCHECK and probes",
         .run = health_command,
     },
     {
@@ -115,7 +117,7 @@ const struct command command_rows[] = {
         .bit = CONSOLE,
         .words = "",
         .summary = "watch its connections, pause and step them, run Lua in its scripts",
-        .run = console_command,
+        .run = in_lua_ask,
     },
     {
         .name = "doctor",
@@ -123,7 +125,7 @@ const struct command command_rows[] = {
         .words = "[PATH...]",
         .words_kind = WORDS_SCRIPTS,
         .words_max = SIZE_MAX,
-        .summary = "say what would keep scripts from being reached or served well here",
+        .summary = "report what would keep scripts from being reached or served well here",
         .run = doctor_command,
     },
     {
@@ -142,7 +144,7 @@ const struct command command_rows[] = {
         .words_kind = WORDS_COMMANDS,
         .words_max = 1,
         .summary = "show this help, or that of one command",
-        .run = help_command,
+        .run = in_lua_run,
     },
     {
         .name = "completions",
@@ -150,9 +152,9 @@ const struct command command_rows[] = {
         .words = "bash|zsh|fish",
         .words_min = 1,
         .words_max = 1,
-        .summary = "print what makes a shell complete the options and commands",
+        .summary = "print a script that makes a shell complete options and commands",
         .hidden = true,
-        .run = completions_command,
+        .run = in_lua_run,
     },
     {
         .name = "trial",
@@ -160,7 +162,7 @@ const struct command command_rows[] = {
         .words = "CPU_MS:BYTES:PATH...",
         .words_min = 1,
         .words_max = SIZE_MAX,
-        .summary = "load scripts as a server does before it takes on a change of them",
+        .summary = "load scripts as a server does before it applies a change",
         .hidden = true,
         .run = trial_command,
     },
@@ -178,7 +180,7 @@ const struct option_row option_rows[] = {
         .name = "listen",
         .argument = "ADDR",
         .env = "MOONPORT_LISTEN",
-        .help = "listen here instead of where the one script says",
+        .help = "listen here instead of where the script says; for a single script",
         .commands = SERVE | DOCTOR,
         .kind = OPTION_STRING,
     },
@@ -186,7 +188,7 @@ const struct option_row option_rows[] = {
         .name = "host",
         .argument = "HOST",
         .env = "MOONPORT_HOST",
-        .help = "the host of addresses that name none",
+        .help = "the host for addresses that name none",
         .fallback = "127.0.0.1",
         .commands = SCRIPTS,
         .kind = OPTION_STRING,
@@ -204,7 +206,7 @@ const struct option_row option_rows[] = {
         .name = "grace",
         .argument = "SECONDS",
         .env = "MOONPORT_GRACE",
-        .help = "after SIGTERM, say not ready but accept for so long: balancers are slow to notice",
+        .help = "after SIGTERM, keep accepting for this long while health says not ready",
         .fallback = "0",
         .commands = SERVE,
         .kind = OPTION_SECONDS,
@@ -224,7 +226,7 @@ const struct option_row option_rows[] = {
         .name = "output-max",
         .argument = "BYTES",
         .env = "MOONPORT_OUTPUT_MAX",
-        .help = "what all connections together may have queued unsent; 0: limits.output alone",
+        .help = "unsent bytes that all connections together may queue; 0: only limits.output",
         .fallback = "0",
         .commands = SERVE,
         .kind = OPTION_SIZE,
@@ -232,7 +234,7 @@ const struct option_row option_rows[] = {
     {
         .name = "no-watch",
         .env = "MOONPORT_NO_WATCH",
-        .help = "reload only when told to: SIGHUP, moonport reload",
+        .help = "reload only when told to, by SIGHUP or moonport reload",
         .commands = SERVE,
         .kind = OPTION_FLAG,
     },
@@ -249,7 +251,7 @@ const struct option_row option_rows[] = {
         .name = "welcome",
         .argument = "FILE",
         .env = "MOONPORT_WELCOME",
-        .help = "serve this script while the directories hold none",
+        .help = "serve this script while the directories contain none",
         .commands = SERVE,
         .kind = OPTION_STRING,
     },
@@ -257,7 +259,7 @@ const struct option_row option_rows[] = {
         .name = "control",
         .argument = "PATH",
         .env = "MOONPORT_CONTROL",
-        .help = "where the server takes commands: a path, @NAME, or for serve off",
+        .help = "where the server takes commands: a path, @NAME, or off (serve only)",
         .fallback_note = "$XDG_RUNTIME_DIR/moonport.sock or /tmp/moonport-UID.sock",
         .commands = SERVE | CLIENTS | DOCTOR,
         .kind = OPTION_STRING,
@@ -272,48 +274,48 @@ const struct option_row option_rows[] = {
     },
     {
         .name = "ready",
-        .help = "exit with 0 only while every script is in force and new connections are taken",
+        .help = "exit with 0 only if every script is in force and new connections are accepted",
         .commands = HEALTH,
         .kind = OPTION_FLAG,
     },
     {
         .name = "json",
-        .help = "print the server's answer as it is, one JSON object a line",
+        .help = "print the server's answer as it is, one JSON object per line",
         .commands = CLIENTS,
         .kind = OPTION_FLAG,
     },
     {
         .name = "conn",
         .argument = "ID",
-        .help = "of this connection only",
+        .help = "show only this connection",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
     {
         .name = "event",
         .argument = "NAME,...",
-        .help = "these events only, as docs/events.md names them",
+        .help = "show only these events, as named in docs/events.md",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
     {
         .name = "script",
         .argument = "PATTERN",
-        .help = "of scripts whose file name matches only",
+        .help = "show only scripts whose file name matches",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
     {
         .name = "peer",
         .argument = "PATTERN",
-        .help = "of connections whose peer matches only, with its port or without",
+        .help = "show only connections whose peer matches, with or without its port",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
     {
         .name = "bytes",
         .argument = "N",
-        .help = "show so many bytes of each event in hexadecimal, or all",
+        .help = "show up to N bytes of each event in hexadecimal, or all of them",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
@@ -327,14 +329,14 @@ const struct option_row option_rows[] = {
     {
         .name = "record",
         .argument = "FILE",
-        .help = "write the events, with all their bytes, to a file as well",
+        .help = "also write the events, with all their bytes, to a file",
         .commands = TRACE,
         .kind = OPTION_STRING,
     },
     {
         .name = "count",
         .argument = "N",
-        .help = "end after so many events",
+        .help = "end after N events",
         .commands = TRACE,
         .kind = OPTION_INT,
         .min = 1,
@@ -343,7 +345,7 @@ const struct option_row option_rows[] = {
     {
         .name = "for",
         .argument = "SECONDS",
-        .help = "end after so long",
+        .help = "end after this time",
         .commands = TRACE,
         .kind = OPTION_SECONDS,
     },
@@ -351,7 +353,7 @@ const struct option_row option_rows[] = {
         .name = "log-level",
         .argument = "LEVEL",
         .env = "MOONPORT_LOG_LEVEL",
-        .help = "log this and what is more serious",
+        .help = "log this level and everything more serious",
         .fallback = "info",
         .commands = LUA,
         .kind = OPTION_CHOICE,
@@ -393,7 +395,7 @@ const struct option_row option_rows[] = {
     {
         .name = "cut",
         .argument = "HOW",
-        .help = "cut the recorded bytes otherwise, and name the handlers that mind",
+        .help = "cut the recorded bytes differently, and name the handlers whose answers change",
         .fallback = "recorded",
         .commands = REPLAY,
         .kind = OPTION_CHOICE,
@@ -402,7 +404,7 @@ const struct option_row option_rows[] = {
     {
         .name = "seed",
         .argument = "N",
-        .help = "with --cut random: only these cuts, not those of the first hundred seeds",
+        .help = "with --cut random: try only this seed, not the first hundred",
         .commands = REPLAY,
         .kind = OPTION_INT,
         .min = 1,
@@ -411,13 +413,13 @@ const struct option_row option_rows[] = {
     {
         .argument = "DIR",
         .env = "MOONPORT_LUA_DIR",
-        .help = "read the Lua library from here, not from the program",
+        .help = "read the Lua library from this directory, not from the program",
         .commands = LUA,
         .kind = OPTION_STRING,
     },
     {
         .name = "input-waits",
-        .help = "reading standard input waits for ever",
+        .help = "reading standard input waits forever",
         .commands = TRIAL,
         .kind = OPTION_FLAG,
         .hidden = true,
@@ -448,9 +450,7 @@ const size_t option_count = sizeof option_rows / sizeof option_rows[0];
 
 const struct command *command_find(const char *name) {
   for (size_t i = 0; i < command_count; i++) {
-    if (strcmp(command_rows[i].name, name) == 0) {
-      return &command_rows[i];
-    }
+    if (strcmp(command_rows[i].name, name) == 0) return &command_rows[i];
   }
   return NULL;
 }

@@ -1,6 +1,7 @@
 /* cli/table.h — all commands and all options, from which help, man page and completions are made.
  *
- * A new command is one row in table.c and one file with its function, declared here. */
+ * A new command is one row in table.c, and a file of lua/moonport/cli with its name; or, where it must be
+ * C, one with its function, declared here. */
 #ifndef MOONPORT_CLI_TABLE_H
 #define MOONPORT_CLI_TABLE_H
 
@@ -26,17 +27,8 @@ int serve_command(const struct command_call *call);
 int check_command(const struct command_call *call);
 int trial_command(const struct command_call *call);
 int run_command(const struct command_call *call);
-int status_command(const struct command_call *call);
-int conns_command(const struct command_call *call);
-int kick_command(const struct command_call *call);
-int reload_command(const struct command_call *call);
-int shutdown_command(const struct command_call *call);
-int trace_command(const struct command_call *call);
 int health_command(const struct command_call *call);
-int console_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int replay_command(const struct command_call *call);
-int help_command(const struct command_call *call);
-int completions_command(const struct command_call *call);
 
 #endif

@@ -16,8 +16,8 @@
 /* The "5.4.6" in lua_ident, "$LuaVersion: Lua 5.4.6  Copyright ...". */
 void version_lua(char *out, size_t size) {
   const char *start = strstr(lua_ident, "Lua 5");
-  const char *version = start != NULL ? start + strlen("Lua ") : "unknown";
-  (void)snprintf(out, size, "%.*s", (int)strcspn(version, " "), version);
+  const char *version = start ? start + strlen("Lua ") : "unknown";
+  snprintf(out, size, "%.*s", (int)strcspn(version, " "), version);
 }
 
 int version_lua_release(void) {
@@ -29,9 +29,9 @@ int version_lua_release(void) {
 
 static void print_library(FILE *out, const char *name, const char *running, const char *compiled) {
   if (strcmp(running, compiled) == 0) {
-    (void)fprintf(out, "%s %s\n", name, running);
+    fprintf(out, "%s %s\n", name, running);
   } else {
-    (void)fprintf(out, "%s %s (compiled against %s)\n", name, running, compiled);
+    fprintf(out, "%s %s (compiled against %s)\n", name, running, compiled);
   }
 }
 
@@ -39,15 +39,15 @@ void version_print(FILE *out) {
   char lua_running[32];
   char uv_compiled[32];
   version_lua(lua_running, sizeof lua_running);
-  (void)snprintf(uv_compiled, sizeof uv_compiled, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR,
-                 UV_VERSION_PATCH);
-  (void)fprintf(out, "moonport %s\n", MOONPORT_VERSION);
+  snprintf(uv_compiled, sizeof uv_compiled, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR,
+           UV_VERSION_PATCH);
+  fprintf(out, "moonport %s\n", MOONPORT_VERSION);
   print_library(out, "Lua", lua_running,
                 LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
   print_library(out, "libuv", uv_version_string(), uv_compiled);
 #ifdef MOONPORT_LIBEDIT
-  (void)fprintf(out, "libedit %d.%d\n", LIBEDIT_MAJOR, LIBEDIT_MINOR);
+  fprintf(out, "libedit %d.%d\n", LIBEDIT_MAJOR, LIBEDIT_MINOR);
 #else
-  (void)fputs("no libedit: the console edits no lines\n", out);
+  fputs("no libedit: the console edits no lines\n", out);
 #endif
 }

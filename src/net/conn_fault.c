@@ -12,11 +12,11 @@
 
 static void tell(struct conn *conn, const struct conn_fault *fault) {
   char name[CONN_FAULT_TEXT_MAX];
-  char detail[160] = "what comes is handed over as it comes";
+  char detail[160] = "input is delivered as it arrives";
   conn_fault_text(fault, name);
   if (fault->split_bytes > 0 || fault->delay_ms > 0) {
     snprintf(detail, sizeof detail,
-             "what comes is handed over in pieces of at most %zu bytes, each after %" PRIu64 " ms",
+             "input is delivered in pieces of at most %zu bytes, each after %" PRIu64 " ms",
              fault->split_bytes ? fault->split_bytes : READ_BUFFER_BYTES, fault->delay_ms);
   }
   conn_tell_fault(conn, name, detail);

@@ -8,9 +8,8 @@
 struct conn;
 
 struct conn_fault {
-  size_t
-      split_bytes; /* what comes is handed over in pieces of so many bytes at most; 0: as it comes */
-  uint64_t delay_ms; /* each so long after it could be read; 0: at once */
+  size_t split_bytes; /* input is delivered in pieces of at most so many bytes; 0: as it arrives */
+  uint64_t delay_ms;  /* each so long after it could be read; 0: at once */
 };
 
 enum {

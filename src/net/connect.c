@@ -53,6 +53,12 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
   return 0;
 }
 
+int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
+              unsigned listener_index) {
+  struct incoming incoming = {.fd = fd};
+  return net_accept(group, &incoming, peer, listener_index);
+}
+
 void net_refuse(struct incoming *incoming) {
   const struct linger at_once = {.l_onoff = 1};
   if (incoming->pipe) {

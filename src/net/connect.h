@@ -15,6 +15,9 @@ struct connect_attempt; /* opaque; gone when on_done is called, or after net_con
  * On failure: a negative UV_E*, the peer is let go, and no event is called. */
 int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
                unsigned listener_index);
+/* The same of a descriptor that is connected; it is ours from here on, also on failure. */
+int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
+              unsigned listener_index);
 /* With an RST: a close in peace would leave our end of it in the kernel. */
 void net_refuse(struct incoming *incoming);
 

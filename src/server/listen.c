@@ -100,7 +100,7 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
   int rc = net_accept(&set->runtime->current->cohort->group, incoming, peer, entry->index);
   if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
   if (rc < 0) {
-    runtime_logf(set->runtime, LOG_WARN, "a connection could not be taken on: %s", uv_strerror(rc));
+    runtime_logf(set->runtime, LOG_WARN, "a connection could not be accepted: %s", uv_strerror(rc));
   }
   check_full(set);
 }

@@ -95,6 +95,7 @@ static int run(lua_State *L) {
     lua_pushstring(L, options->words[i]);
     count++;
   }
+  if (options->push) count += options->push(L, options->context);
   if (api_tells_handlers(program->runtime)) api_tell_handler(L, "program", -count - 1);
   lua_callk(L, count, 0, 0, vm_nothing_follows);
   return 0;

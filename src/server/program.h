@@ -6,12 +6,16 @@
 
 struct grants;
 struct log;
+struct lua_State;
 
 struct program_options {
   struct log *log;
   const char *code; /* Lua text instead of a file; NULL: words[0] is the file, "-" is stdin */
   const char *const *words; /* the file, unless there is `code`, then its arguments */
   size_t word_count;
+  /* NULL, or pushes further arguments, and returns how many. Raises. */
+  int (*push)(struct lua_State *L, const void *context);
+  const void *context;
   const struct grants *grants; /* what it has; NULL: everything, as under lua(1) */
   const char *lua_dir;         /* as in server/server.h */
 };

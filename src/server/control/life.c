@@ -28,7 +28,7 @@ static void tell_result(void *context, const struct reload_result *result) {
 }
 
 static void life_refuse(struct control_client *client) {
-  control_fail(client, "the server is %s: it takes on no changes any more",
+  control_fail(client, "the server is %s: it accepts no more changes",
                server_phase_name(control_server(client)));
 }
 

@@ -1,0 +1,252 @@
+-- moonport.cli.answers — a server's answers in words, by the name of their command — asks nothing.
+--
+-- A field may be missing, or of another kind than it should be: out.text() and the others make of
+-- it what can be shown.
+
+local core = require "moonport.cli.core"
+local json = require "moonport.json"
+local out = require "moonport.cli.out"
+
+local bytes, line, number, shown, text = out.bytes, out.line, out.number, out.shown, out.text
+
+---@type table<string, fun(answer: moonport.ControlAnswer)>
+local prints = {}
+
+-- Also shown when the command failed: some of it may have been done.
+local even_if_it_failed = { reload = true, eval = true }
+
+local function printf(format, ...) line(format:format(...)) end
+
+-- --- The server -----------------------------------------------------------------------------
+
+local function print_server(server)
+  local used, most = number(server, "descriptors"), number(server, "descriptors_max")
+  local descriptors = used >= 0 and most > 0 and (", %d of %d descriptors"):format(used, most) or ""
+  printf("moonport %s, pid %d, %s, up %s%s", shown(text(server, "version")), number(server, "pid"),
+    shown(text(server, "phase")), core.seconds(out.real(server, "uptime_s")), descriptors)
+  if type(server.allow) == "string" then line("scripts may only: " .. shown(server.allow)) end
+  local stalls = number(server, "stalls")
+  if stalls > 0 then
+    printf("the loop was held up %d time%s, for %.1f s at most: see the log", stalls,
+      stalls == 1 and "" or "s", out.real(server, "stall_max_s"))
+  end
+  line("")
+end
+
+-- "7", or "7 (3 in use)" while connections keep two earlier ones.
+local function version_of(script)
+  local version, alive = number(script, "version"), number(script, "versions")
+  return alive > 1 and ("%d (%d in use)"):format(version, alive) or tostring(version)
+end
+
+function prints.status(answer)
+  local rows = {}
+  print_server(answer.last)
+  for _, script in ipairs(answer.lines) do
+    local listeners = type(script.listeners) == "table" and script.listeners or {}
+    rows[#rows + 1] = { text(script, "script"), version_of(script), text(script, "state"),
+      tostring(number(script, "connections")), core.bytes(number(script, "memory_bytes")),
+      type(listeners[1]) == "string" and listeners[1] or "nothing" }
+    for index = 2, #listeners do
+      rows[#rows + 1] = { "", "", "", "", "", text(listeners, index) }
+    end
+  end
+  out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }, rows)
+  for _, script in ipairs(answer.lines) do
+    local fault = script.reload_error
+    if type(fault) == "table" then
+      printf("\nlast reload failed at %s: %s", shown(text(fault, "time")),
+        out.shown_lines(text(fault, "message")))
+    end
+  end
+end
+
+function prints.health(answer)
+  printf("%s, %s", answer.last.ready == true and "ready" or "alive",
+    shown(text(answer.last, "phase")))
+end
+
+function prints.ping(answer) printf("the server (pid %d) answers", answer.pid) end
+
+function prints.reload(answer)
+  for _, result in ipairs(answer.lines) do
+    local version, fault = number(result, "version"), text(result, "error")
+    printf("%s: %s%s%s", shown(text(result, "script")), shown(text(result, "outcome")),
+      version > 0 and (", version %d is in force"):format(version) or "",
+      fault ~= "" and ": " .. out.shown_lines(fault) or "")
+  end
+end
+
+function prints.scripts(answer)
+  local rows = {}
+  for index, script in ipairs(answer.lines) do
+    rows[index] = { text(script, "name"), text(script, "state"),
+      tostring(number(script, "version")), tostring(number(script, "connections")),
+      text(script, "script") }
+  end
+  out.table({ "NAME", "STATE", ">VERSION", ">CONNS", "FILE" }, rows)
+end
+
+function prints.versions(answer)
+  local rows = {}
+  for index, version in ipairs(answer.lines) do
+    rows[index] = { text(version, "script"), tostring(number(version, "version")),
+      version.in_force == true and "in force" or "finishes",
+      tostring(number(version, "connections")), tostring(number(version, "tasks")),
+      tostring(number(version, "files")) }
+  end
+  out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">TASKS", ">FILES" }, rows)
+end
+
+-- As the lua prompt shows it: what was printed, then the values of the expression in one line.
+function prints.eval(answer)
+  local results = {}
+  for _, told in ipairs(answer.lines) do
+    local shown_text = out.shown_lines(text(told, told.result and "result" or "print"), "\n", "\t")
+    if told.size then
+      shown_text = ("%s... (%d bytes)"):format(shown_text, number(told, "size"))
+    end
+    if told.result then results[#results + 1] = shown_text else line(shown_text) end
+  end
+  if #results > 0 then line(table.concat(results, "\t")) end
+  local left_out = number(answer.last, "left_out")
+  if left_out > 0 then printf("(and %d more that are not shown)", left_out) end
+end
+
+-- --- Connections ----------------------------------------------------------------------------
+
+-- "open", and what somebody at a console did to it.
+local function state_of(conn)
+  local state = text(conn, "state")
+  if conn.held_by == "console" then state = state .. ", paused" end
+  return text(conn, "fault") ~= "" and state .. ", " .. text(conn, "fault") or state
+end
+
+function prints.conns(answer)
+  local rows = {}
+  local function size(conn, name) return core.bytes(number(conn, name)) end
+  for index, conn in ipairs(answer.lines) do
+    rows[index] = { tostring(number(conn, "id")), text(conn, "script"), text(conn, "peer"),
+      type(conn.listener) == "string" and conn.listener or "(outgoing)", state_of(conn),
+      core.seconds(out.real(conn, "age_s")), size(conn, "bytes_in"), size(conn, "bytes_out"),
+      size(conn, "queue_bytes") }
+  end
+  out.table({ ">ID", "SCRIPT", "PEER", "LISTENER", "STATE", ">AGE", ">IN", ">OUT", ">QUEUE" }, rows)
+end
+
+function prints.kick(answer)
+  printf("connection %d %s", number(answer.last, "id"),
+    answer.last.at_once == true and "is closed at once" or "closes")
+end
+
+-- Of one connection: its number, and what became of it.
+local function of_conn(format, name)
+  return function(answer)
+    printf("#%d" .. format, number(answer.last, "id"), name and bytes(answer.last, name))
+  end
+end
+
+prints.pause = of_conn(" is not read any more; %s wait in the kernel", "unread_bytes")
+prints.resume = of_conn(" is read again; %s waited in the kernel", "unread_bytes")
+prints.reset = of_conn(" is reset")
+local finish = of_conn(": FIN is sent; what the peer sends is still read")
+local step = of_conn(": one chunk goes to its handler, of %s that waited in the kernel",
+  "unread_bytes")
+local step_later = of_conn(": nothing waits; the next chunk that comes goes to its handler")
+
+function prints.step(answer)
+  local is_there = number(answer.last, "unread_bytes") > 0
+  return (is_there and step or step_later)(answer)
+end
+
+function prints.shutdown(answer)
+  if answer.last.id then return finish(answer) end
+  printf("the server is %s", shown(text(answer.last, "phase")))
+end
+
+function prints.send(answer)
+  local queued = number(answer.last, "queue_bytes") > 0
+  printf("#%d: %s sent%s", number(answer.last, "id"), bytes(answer.last, "size"), queued and
+    ("; %s are queued, for the peer does not read"):format(bytes(answer.last, "queue_bytes")) or "")
+end
+
+function prints.fault(answer)
+  local last, how = answer.last, {}
+  if number(last, "split_bytes") > 0 then
+    how[1] = " in pieces of " .. bytes(last, "split_bytes")
+  end
+  if number(last, "delay_ms") > 0 then
+    how[#how + 1] = (" %d ms late"):format(number(last, "delay_ms"))
+  end
+  printf("#%d: input is delivered%s", number(last, "id"),
+    how[1] and table.concat(how, ", each") or " as it arrives")
+end
+
+-- The states of RFC 9293, by the names of ss(8), and what each means to us.
+local STATES = {
+  ["established"] = "both sides may send",
+  ["syn-sent"] = "we asked for a connection, and no answer has come",
+  ["syn-recv"] = "the peer asked for a connection, and has not confirmed it",
+  ["fin-wait-1"] = "we have sent FIN, and the peer has not acknowledged it",
+  ["fin-wait-2"] = "we have sent FIN; the peer may still send",
+  ["close-wait"] = "the peer has sent FIN; we may still send",
+  ["closing"] = "both sides have sent FIN, ours is not acknowledged yet",
+  ["last-ack"] = "both sides have sent FIN, ours is not acknowledged yet",
+  ["time-wait"] = "it is over; its addresses rest for a while",
+  ["closed"] = "it is over",
+}
+
+function prints.tcp(answer)
+  local tcp = answer.last
+  local state = text(tcp, "state")
+  local function row(label, format, ...) printf("  %-18s " .. format, label, ...) end
+  local function size(name)
+    local amount = number(tcp, name)
+    return amount < 1024 and amount .. " bytes" or core.bytes(amount)
+  end
+  printf("#%d is %s%s", number(tcp, "id"), shown(state),
+    STATES[state] and ": " .. STATES[state] or "")
+  row("unread", "%s arrived, and nobody has read them yet", size("unread"))
+  row("unsent", "%s were sent, and the peer has not acknowledged them yet", size("unsent"))
+  row("receive space", "%s are about what the peer may send at once", size("receive_space"))
+  row("round trip", "%.3g ms, varying by %.3g ms", number(tcp, "rtt_us") / 1000,
+    number(tcp, "rtt_variation_us") / 1000)
+  row("congestion window", "%d segments, of at most %s each, may be under way",
+    number(tcp, "congestion_window"), core.bytes(number(tcp, "send_mss")))
+  row("unacknowledged", "%d segments", number(tcp, "unacked"))
+  row("sent again", "%d segments since it began", number(tcp, "retransmits"))
+  row("lost", "%d segments, as far as can be told", number(tcp, "lost"))
+end
+
+-- --- The rest -------------------------------------------------------------------------------
+
+local HELP_COLUMN = 24
+
+function prints.help(answer)
+  for _, command in ipairs(answer.lines) do
+    local left = shown(text(command, "command") .. " " .. text(command, "usage"))
+    local gap = out.cells(left) > HELP_COLUMN - 2 and "\n" .. (" "):rep(HELP_COLUMN)
+      or (" "):rep(HELP_COLUMN - out.cells(left))
+    line(left .. gap .. out.wrapped(shown(text(command, "summary")), HELP_COLUMN))
+  end
+end
+
+-- An answer that nobody has words for, of a newer server for example, field by field.
+local function print_fields(object)
+  local fields = {}
+  for name, value in pairs(object) do
+    if name ~= "ok" then fields[#fields + 1] = name .. "=" .. (json.encode(value) or "") end
+  end
+  table.sort(fields)
+  if #fields > 0 then line(shown(table.concat(fields, "  "))) end
+end
+
+---Prints the answer to the command `name`, unless it failed.
+---@param name string
+---@param answer moonport.ControlAnswer
+return function(name, answer)
+  if answer.last.ok ~= true and not even_if_it_failed[name] then return end
+  if prints[name] then return prints[name](answer) end
+  for _, object in ipairs(answer.lines) do print_fields(object) end
+  print_fields(answer.last)
+end

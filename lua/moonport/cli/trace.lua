@@ -1,0 +1,119 @@
+-- moonport.cli.trace — moonport trace: what a running server's sockets and scripts do, while it
+-- happens. It ends with --count, --for, a signal, or, which is an error, with the server.
+
+local control = require "moonport.control"
+local core = require "moonport.cli.core"
+local diagram = require "moonport.cli.diagram"
+local events = require "moonport.cli.events"
+local json = require "moonport.json"
+local out = require "moonport.cli.out"
+local task = require "moonport.task"
+local timer = require "moonport.timer"
+
+local RECORDING_FORMAT = 1
+local PREVIEW_BYTES = 64
+-- After its close a connection has no more to tell than its last handler.
+local AFTER_CLOSE_S = 0.3
+
+-- How many bytes are shown of each event; nil: what was written is no number of them.
+local function read_bytes(written)
+  if written == "all" then return math.maxinteger end
+  return written and core.size(written) or (not written and 0 or nil)
+end
+
+-- The command and its filters, as words.
+local function request_of(options, bytes)
+  local words = { "events" }
+  for _, name in ipairs { "conn", "event", "script", "peer" } do
+    if options[name] then words[#words + 1] = name .. "=" .. options[name] end
+  end
+  if options.record then
+    words[#words + 1] = "bytes=all"
+  elseif options.bytes then -- as asked for, but no less than what a line shows as text
+    words[#words + 1] = "bytes=" .. (bytes < PREVIEW_BYTES and PREVIEW_BYTES or options.bytes)
+  end
+  return words
+end
+
+-- A file of its owner only, as it holds whatever people sent. Its first line says what follows.
+local function open_recording(path, answer, words)
+  if not path then return nil end
+  local file, fault = core.open(path, "w")
+  if not file then return nil, ("cannot write %s: %s"):format(path, fault) end
+  file:setvbuf("line")
+  file:write(json.encode({ moonport_recording = RECORDING_FORMAT, version = answer.version,
+    pid = answer.pid, time_ns = answer.time_ns, unix_ns = answer.unix_ns,
+    filters = json.array(table.move(words, 2, #words, 1, {})) }), "\n")
+  return file
+end
+
+-- A function that shows an event and returns whether it did, and one that tells the diagram's end.
+local function view_of(options, bytes)
+  if options.json then
+    return function(_, line)
+      out.line(line)
+      return true
+    end
+  elseif options.diagram then
+    local drawn = diagram(math.tointeger(tonumber(((options.conn or ""):gsub("^#", "")))))
+    return function(event) return drawn:show(event) end, function() return drawn.is_over end
+  end
+  local before_ns
+  return function(event)
+    before_ns = events.print(event, before_ns)
+    if bytes > 0 then events.print_hex(event, bytes) end
+    return true
+  end
+end
+
+-- Shows what comes until there was enough. A message when that was no end to wish for.
+local function follow(client, next_event, options, recording, bytes)
+  local show, is_over = view_of(options, bytes)
+  local shown, closing, lost = 0, false, nil
+  local function close() client:close() end
+  if options["for"] > 0 then timer.after(options["for"], close) end
+  while out.is_read() and (options.count == 0 or shown < options.count) do
+    local event, line = next_event()
+    if not event then return line, lost end
+    if recording then lost = lost or select(2, recording:write(line, "\n")) end
+    if show(event, line) then shown = shown + 1 end
+    if is_over and is_over() and not closing then
+      closing = true
+      timer.after(AFTER_CLOSE_S, close)
+    end
+  end
+  return nil, lost
+end
+
+---@param call moonport.cli.Call
+---@return integer code
+return function(call)
+  local options = call.options
+  local bytes = read_bytes(options.bytes)
+  if not bytes then
+    return out.refuse(call, ("--bytes %s: write a number such as 64 or 4K, or all"):format(
+      options.bytes))
+  end
+  local client, fault = control.connect(options.control, { timeout = options.timeout })
+  if not client then return out.fail(fault) end
+  local ending <close> = core.ending()
+  task.spawn(function()
+    ending:wait()
+    client:close()
+  end)
+  io.stdout:setvbuf("line") -- what was shown is seen before the next wait, also through a pipe
+  local words = request_of(options, bytes)
+  local next_event, recording, lost
+  next_event, fault = client:stream(words)
+  if not next_event then return out.fail(fault) end
+  recording, fault = open_recording(options.record, client.answer, words)
+  if fault then return out.fail(fault) end
+  fault, lost = follow(client, next_event, options, recording, bytes)
+  if recording then
+    local closed, why = recording:close()
+    lost = lost or not closed and why
+  end
+  if fault then out.complain(fault) end
+  if lost then out.complain("the recording is not complete: " .. lost) end
+  return (fault or lost) and 1 or 0
+end

@@ -1,0 +1,152 @@
+-- moonport.control — a running server asked over its control socket: commands out, JSON lines in —
+-- knows no command.
+
+local core = require "moonport.control.core"
+local json = require "moonport.json"
+local timer = require "moonport.timer"
+
+-- A line beyond it is none of a moonport server, an answer beyond it has no end.
+local LINE_BYTES_MAX = 4 * 1024 * 1024
+local ANSWER_BYTES_MAX = 64 * 1024 * 1024
+local TIMEOUT_S = 10
+local BUSY_S = 0.02 -- between two tries, while the server has more to accept than it may keep
+
+---@class moonport.control.Client
+---@field pid integer of the server
+---@field path string where it was found
+---@field answer table? the first line of what stream() gives
+---@field private conn moonport.Conn
+---@field private timeout number
+---@field private closed boolean?
+local Client = { __name = "moonport.control" }
+Client.__index = Client
+
+local ESCAPED = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"',
+  ["\\"] = "\\\\" }
+
+local M = {}
+
+---A word as it stands in a command, whatever its bytes are.
+---@param word string
+---@return string quoted
+function M.quote(word)
+  return '"' .. word:gsub('[%c"\\\128-\255]', function(byte)
+    return ESCAPED[byte] or ("\\x%02x"):format(byte:byte())
+  end) .. '"'
+end
+
+---Connects to a server's control socket, and makes sure that it is one to be believed: of this
+---user, of root, or, where root asks, one that was named.
+---@param path string? a path or "@name"; without one, where a server puts it by default
+---@param options { timeout: number? }? seconds for connecting, and for each line; 10
+---@return moonport.control.Client? client
+---@return string? message what is wrong, and what to do
+function M.connect(path, options)
+  local timeout = options and options.timeout or TIMEOUT_S
+  local address, fault = core.address(path)
+  if not address then return nil, fault end
+  local give_up = timer.now() + timeout
+  local conn, pid, is_busy
+  repeat
+    if is_busy then timer.sleep(BUSY_S) end
+    conn, pid, is_busy = core.connect(address, path ~= nil)
+  until not is_busy or timer.now() >= give_up
+  if not conn then return nil, pid end
+  conn:settimeout(timeout)
+  return setmetatable({ conn = conn, pid = pid, path = address, timeout = timeout }, Client)
+end
+
+local function no_answer(text)
+  return ("this is no answer of a moonport server: %s"):format(text:sub(1, 200))
+end
+
+-- What it means that a line did not come.
+local function explain(self, code, partial)
+  if code == "timeout" then
+    return ("the server (pid %d) did not answer within %.3g s: a handler may keep it busy; " ..
+      "--timeout waits longer"):format(self.pid, self.timeout)
+  elseif code == "limit" then
+    return no_answer(partial or self.conn:recv(200) or "")
+  end
+  return ("the server (pid %d) hung up before it had answered"):format(self.pid)
+end
+
+-- The next line as an object, and as it is; or nil and a message.
+local function read(self)
+  local text, code, partial = self.conn:recv_line(LINE_BYTES_MAX)
+  if not text then return nil, explain(self, code, partial) end
+  local object = text:find("^%s*{") and json.decode(text)
+  if not object then return nil, no_answer(text) end
+  return object, text
+end
+
+-- A server that refuses us says why before it hangs up: whether all went out does not matter.
+local function send(self, command)
+  if type(command) == "table" then
+    local words = {}
+    for index, word in ipairs(command) do words[index] = M.quote(word) end
+    command = table.concat(words, " ")
+  end
+  self.conn:send(command .. "\n")
+end
+
+---Sends a command and waits for all of its answer.
+---@param command string|string[] a line, or the words of one
+---@param on_line fun(text: string)? called with each line of it as it comes, without its newline
+---@return moonport.control.Answer? answer
+---@return string? message why there is none
+function Client:ask(command, on_line)
+  local answer, bytes = { lines = {}, texts = {}, pid = self.pid }, 0
+  send(self, command)
+  while true do
+    local object, text = read(self)
+    if not object then return nil, text end
+    if on_line then on_line(text) end
+    if type(object.ok) == "boolean" then
+      answer.last = object
+      return answer
+    end
+    bytes = bytes + #text
+    if bytes > ANSWER_BYTES_MAX then
+      return nil, ("the answer of the server (pid %d) does not end: 64 MiB came"):format(self.pid)
+    end
+    table.insert(answer.lines, object)
+    table.insert(answer.texts, text)
+  end
+end
+
+---Sends a command that is answered with one line and then events without an end. An iterator: each
+---event, and the line that it came in; at the end nil, and a message unless close() ended it.
+---@param command string|string[]
+---@return (fun(): table?, string?)? iterator
+---@return string? message what the server has against it
+function Client:stream(command)
+  send(self, command)
+  local first, text = read(self)
+  if not first then return nil, text end
+  if first.ok ~= true then
+    return nil, type(first.error) == "string" and first.error or no_answer(text)
+  end
+  self.answer, self.answer_text = first, text
+  self.conn:settimeout(nil)
+  return function()
+    local line, code, partial = self.conn:recv_line(LINE_BYTES_MAX)
+    if self.closed then return nil end
+    if not line and code ~= "limit" then
+      return nil, ("the server (pid %d) has ended, and the trace with it"):format(self.pid)
+    end
+    line = line or partial or self.conn:recv(200) or ""
+    local event = line:find("^%s*{") and json.decode(line)
+    if event then return event, line end
+    return nil, ("this is no event of a moonport server: %s"):format(line:sub(1, 200))
+  end
+end
+
+---Hangs up. Whoever waits in a call of this client goes on.
+function Client:close()
+  self.closed = true
+  self.conn:reset()
+end
+Client.__close = Client.close
+
+return M
