@@ -38,7 +38,7 @@ void doctor_look_at_mounts(struct doctor *doctor) {
     struct look look = {.doctor = doctor};
     mount_advice(mounts, doctor->call->words[i], say, &look);
     if (look.traits == 0) {
-      doctor_say(doctor, FINDING_OK, "%s: they will be seen at once", doctor->call->words[i]);
+      doctor_say(doctor, FINDING_OK, "%s: they will be seen", doctor->call->words[i]);
     }
   }
   mounts_free(mounts);
