@@ -212,7 +212,7 @@ describe("moonport doctor", function()
     end
     local result = doctor_after("")
     assert.equal(0, result.code, result.stdout .. result.stderr)
-    has(result.stdout, "ok     " .. path .. ": they will be seen at once")
+    has(result.stdout, "ok     " .. path .. ": they will be seen")
     result = doctor_after(bind)
     assert.equal(0, result.code, result.stdout .. result.stderr)
     has(result.stdout, "note   " .. path .. " is a mount of its own")

@@ -215,7 +215,7 @@ describe("out of descriptors", function()
     local peers = {}
     for index = 1, 100 do peers[index] = server:connect() end
     server:wait_for("open files")
-    for _ = 1, 3 do -- the clock looks for changes once a second
+    for _ = 1, 3 do -- changes are looked for several times a second
       local _, health = control.ask_once(server, "health")
       assert.is_true(health.ready)
       assert_version_1(server)

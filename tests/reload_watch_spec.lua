@@ -521,54 +521,38 @@ describe("a script that is watched", function()
     assert.equal("one", ask(peer))
   end)
 
-  -- Rows 25 and 26. A call that is made to succeed without being made is a file system that tells
-  -- nothing, such as NFS does of what other machines change.
-  local deaf = {
-    ["the kernel has no place for one who watches"] = { "inotify_init1", "error=EMFILE",
-      "found once a second only.*max_user_instances" },
-    ["the kernel has no place for what is watched"] = { "inotify_add_watch", "error=ENOSPC",
-      "found once a second only.*max_user_watches" },
-    ["the file system tells of no change"] = { "inotify_add_watch", "retval=1", nil },
-  }
-  for name, case in pairs(deaf) do
-    it("is found by looking where " .. name, function()
-      if not shell.has("strace") then pending("needs strace") return end
-      serve_file(answering("one"), {
-        prefix = { "strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=" .. case[1],
-          "-e", "inject=" .. case[1] .. ":" .. case[2] },
-        env = { ASAN_OPTIONS = "detect_leaks=0" }, -- LeakSanitizer cannot work under ptrace
-      })
-      if case[3] then server:expect_log(case[3]) end
-      folder:write("test.lua", answering("two"))
-      assert_reloaded(2, "two")
-      assert(uv.fs_rename(folder:write("next", answering("six")), path))
-      assert_reloaded(3, "six")
-      folder:write("elsewhere", answering("ten"))
-      assert(uv.fs_symlink("elsewhere", folder:join("link")))
-      assert(uv.fs_rename(folder:join("link"), path))
-      assert_reloaded(4, "ten")
-      folder:write("elsewhere", answering("all"))
-      assert_reloaded(5, "all")
+  -- Row 26. What strace holds up is the thread that asks a file system.
+  it("holds up nobody on a file system that does not answer, and ends at SIGTERM", function()
+    if not shell.has("strace") then pending("needs strace") return end
+    serve_file(answering("one"), {
+      env = { ASAN_OPTIONS = "detect_leaks=0" }, -- LeakSanitizer cannot work under ptrace
+    })
+    local pid, thread = server.process.pid, nil
+    loop.eventually("the thread to begin", function()
+      for name in uv.fs_scandir_next, assert(uv.fs_scandir("/proc/" .. pid .. "/task")) do
+        if tonumber(name) ~= pid then thread = name end
+      end
+      return thread
     end)
-  end
-
-  -- Row 26. The event of a save is lost when more happens than the kernel keeps.
-  it("is found after the kernel's queue of events overflowed", function()
-    local file <close> = assert(io.open("/proc/sys/fs/inotify/max_queued_events"))
-    local kept = file:read("n")
-    if kept > 200000 then pending("the queue takes " .. kept .. " events") return end
-    serve_file(answering("one"))
-    server:signal("sigstop")
-    local this, that = folder:write("this", ""), folder:join("that")
-    for _ = 1, kept // 2 + 100 do -- each is two events
-      assert(uv.fs_rename(this, that))
-      this, that = that, this
+    local function state_of(task)
+      local file <close> = assert(io.open(("/proc/%d/task/%s/status"):format(pid, task)))
+      return file:read("a"):match("State:%s+(%a)")
     end
-    assert(uv.fs_rename(folder:write("next", answering("two")), path))
-    server:signal("sigcont")
-    assert_reloaded(2, "two")
-    folder:write("test.lua", answering("six"))
-    assert_reloaded(3, "six")
+    local tracer = moonport:spawn({ "strace", "-qq", "-o", "/dev/null", "-P", path, "-e",
+      "inject=%file:delay_enter=600000000", "-p", thread })
+    local held = 0
+    loop.eventually("the thread to hang", function()
+      held = state_of(thread) == "t" and held + 1 or 0
+      return held > 20
+    end)
+    folder:write("test.lua", answering("two"))
+    assert.equal("one", ask(peer))
+    assert.equal("one", ask(server:connect()))
+    server:close_clients()
+    server:signal("sigterm")
+    loop.eventually("the others to be gone", function() return state_of(pid) == "Z" end)
+    tracer:signal("sigkill") -- who is traced is not gone before that
+    assert.equal(0, server:wait())
   end)
 
   describe("and wants the port of another", function()

@@ -16,7 +16,6 @@ struct control;
 struct names;
 struct net_defer;
 struct watch;
-struct watch_change;
 
 enum {
   CLOSING_MS = 1000, /* for FIN and the last queued bytes, when the drain deadline has passed */
@@ -70,11 +69,9 @@ void server_on_turn(void *context); /* a struct server */
 void server_fit_descriptors(struct server *server);
 
 /* server/reload/reload.c */
-/* Loads anew each script for which is_concerned(script, context); then adds what came to the served
- * directories and lets go what left them, where `rescans`. */
-void server_reload_where(struct server *server,
-                         bool (*is_concerned)(const struct script *script, const void *context),
-                         const void *context, bool rescans);
+/* Loads anew each script that is due; then adds what came to the served directories and lets go what
+ * left them, where `rescans`. */
+void server_reload_due(struct server *server, bool rescans);
 void server_free_left_now(struct server *server);
 /* Frees, in the next turn, the scripts that were removed and have no connection left. */
 void server_free_left(struct server *server);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -88,5 +87,3 @@ WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *size
      (fd, level, name, value, size))
 WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
      (fd, level, name, value, size))
-WRAP(int, inotify_init1, (int flags), (flags))
-WRAP(int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))

@@ -109,7 +109,7 @@ static void names_file_systems_that_others_change(void) {
     char wanted[128];
     snprintf(wanted, sizeof wanted, "/no/such/echo.lua is on %s (host:/share): ", types[i]);
     CHECK_CONTAINS(advice_on_type(types[i]), wanted);
-    CHECK_CONTAINS(said, "looking once a second");
+    CHECK_CONTAINS(said, "as soon as this machine's cache shows it");
   }
   CHECK_CONTAINS(advice_on_type("overlay"), "/no/such/echo.lua is on an overlay");
   CHECK_TEXT(advice_on_type("ext4"), "");

@@ -92,7 +92,7 @@ local function say_mounts(mounts)
   end
   for _, mount in ipairs(mounts or {}) do
     for _, trait in ipairs(mount.traits) do say(trait.finding, "%s", trait.text) end
-    if #mount.traits == 0 then say("ok", "%s: they will be seen at once", mount.path) end
+    if #mount.traits == 0 then say("ok", "%s: they will be seen", mount.path) end
   end
 end
 

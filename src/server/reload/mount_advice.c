@@ -1,6 +1,7 @@
 /* server/reload/mount_advice.c — what the mount that a script is on means for seeing its changes. */
 #include "server/reload/mount_advice.h"
 
+#include "base/log.h"
 #include "server/reload/mounts.h"
 
 #include <limits.h>
@@ -100,15 +101,26 @@ void mount_advice(const struct mounts *mounts, const char *path,
   if (!mount) return;
   if (strcmp(mount->point, found) == 0 && !is_directory(found)) advise_on_file(&advice, mount);
   if (is_remote(mount->type)) {
-    advise(
-        &advice, MOUNT_REMOTE,
-        "%s is on %s (%s): a change that is made elsewhere brings no event; it is found by looking "
-        "once a second, as soon as this machine's cache shows it",
-        path, mount->type, mount->source);
+    advise(&advice, MOUNT_REMOTE,
+           "%s is on %s (%s): a change that is made elsewhere is found as soon as this machine's "
+           "cache shows it",
+           path, mount->type, mount->source);
   } else if (strcmp(mount->type, "overlay") == 0) {
     advise(&advice, MOUNT_OVERLAY,
            "%s is on an overlay, as the files of a container's image are: no change made outside "
            "comes here; to edit it there, mount a directory of the host",
            path);
   }
+}
+
+static void mount_advice_on_trait(void *context, enum mount_trait trait, const char *sentence) {
+  bool hides = trait == MOUNT_OF_ONE_FILE || trait == MOUNT_REPLACED;
+  log_printf(context, hides ? LOG_WARN : LOG_INFO, "%s", sentence);
+}
+
+void mount_advice_log(struct log *log, const char *const *paths, size_t count) {
+  struct mounts *mounts = mounts_read("/proc/self/mountinfo");
+  if (!mounts) return;
+  for (size_t i = 0; i < count; i++) mount_advice(mounts, paths[i], mount_advice_on_trait, log);
+  mounts_free(mounts);
 }

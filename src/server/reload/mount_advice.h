@@ -2,6 +2,9 @@
 #ifndef MOONPORT_SERVER_RELOAD_MOUNT_ADVICE_H
 #define MOONPORT_SERVER_RELOAD_MOUNT_ADVICE_H
 
+#include <stddef.h>
+
+struct log;
 struct mounts;
 
 enum mount_trait {
@@ -18,5 +21,8 @@ enum mount_trait {
 void mount_advice(const struct mounts *mounts, const char *path,
                   void (*say)(void *context, enum mount_trait trait, const char *sentence),
                   void *context);
+
+/* The same for each of the paths, to the log. */
+void mount_advice_log(struct log *log, const char *const *paths, size_t count);
 
 #endif

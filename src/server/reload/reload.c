@@ -176,28 +176,17 @@ void reload_apply(struct server *server) {
   server_free_left(server);
 }
 
-void server_reload_where(struct server *server,
-                         bool (*is_concerned)(const struct script *script, const void *context),
-                         const void *context, bool rescans) {
-  for (size_t i = 0; i < server->script_count; i++) {
-    struct script *script = server->scripts[i];
-    if (is_concerned(script, context)) script_set_due(script, true);
-  }
+void server_reload_due(struct server *server, bool rescans) {
   if (rescans) server->round.rescans_next = true;
   if (!server->round.is_open) reload_round_go_on(server);
-}
-
-static bool is_any(const struct script *script, const void *context) {
-  (void)script;
-  (void)context;
-  return true;
 }
 
 void server_reload(struct server *server, struct reload_waiter *waiter) {
   if (waiter) list_append(&server->round.waiters, &waiter->link);
   if (!server->round.is_told) notify_reloading(&server->notify);
   server->round.is_told = true;
-  server_reload_where(server, is_any, NULL, true);
+  for (size_t i = 0; i < server->script_count; i++) script_set_due(server->scripts[i], true);
+  server_reload_due(server, true);
 }
 
 void server_reload_forget(struct reload_waiter *waiter) {

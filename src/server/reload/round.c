@@ -92,8 +92,8 @@ static bool is_current(const struct candidate *candidate) {
   for (size_t i = 0; i < candidate->source_count; i++) {
     const struct source *source = &candidate->sources[i];
     const struct file_print print = scan_look(source->path);
-    if (print.state == FILE_UNKNOWN) continue; /* for want of a descriptor, say */
-    bool was_read = print.state == FILE_READ;
+    if (print.error == PRINT_UNKNOWN) continue; /* for want of a descriptor, say */
+    bool was_read = print.error == 0;
     if (was_read != source->was_read) return false;
     if (was_read && !digest_equal(print.digest, source->digest)) return false;
   }

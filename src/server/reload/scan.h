@@ -1,89 +1,60 @@
-/* server/reload/scan.h — what is at some paths now: contents, and scripts in directories. Knows the file
- * system only.
+/* server/reload/scan.h — what is at some paths now — knows the file system only.
  *
- * A pass costs a stat() for each file, an lstat() for each name on the way to it, and reading what
- * looks different than in the pass before. It waits as long as the file system does, so it belongs
- * on a thread of its own (server/reload/scanner.h). */
+ * A pass costs a stat() for each file, listing each directory, and reading what looks different.
+ * It waits as long as the file system does, so it belongs on a thread of its own. */
 #ifndef MOONPORT_SERVER_RELOAD_SCAN_H
 #define MOONPORT_SERVER_RELOAD_SCAN_H
 
 #include "base/digest.h"
-#include "server/reload/places.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <time.h>
 
-enum file_state { FILE_UNKNOWN, FILE_ABSENT, FILE_UNREADABLE, FILE_READ };
+enum {
+  PRINT_UNKNOWN = -1, /* nothing could be told of it yet: for want of a descriptor, say */
+  PRINT_MISSED = -2,  /* it could not be read, for whatever reason */
+};
 
 /* What is at a path, as far as one can be told from another. */
 struct file_print {
-  enum file_state state;
-  struct digest digest; /* of the contents; FILE_UNREADABLE: `hash` is the errno */
+  long long error;      /* why it cannot be read: an errno, ENOENT when it is missing; 0: it can */
+  struct digest digest; /* of a file's contents, or of the names of the scripts in a directory */
 };
 
-/* When all of this is as it was, so are the contents, mostly. */
-struct file_mark {
-  dev_t dev;
-  ino_t inode;
-  off_t size;
-  struct timespec modified;
-  struct timespec changed; /* ctime: unlike mtime, no program can set it */
-};
+static inline bool file_print_equal(struct file_print a, struct file_print b) {
+  return a.error == b.error && digest_equal(a.digest, b.digest);
+}
 
-struct scan_file {
+struct scan_entry {
   char *path;
-  bool listed;               /* found in a directory rather than asked for */
-  struct file_print now;     /* as of the last pass that could tell; until then FILE_UNKNOWN */
-  struct file_mark mark;     /* when it was read */
-  struct file_print loaded;  /* the owner's: what was in force when it was set */
-  struct file_print known;   /* the owner's: what it was told of last */
-  uint64_t missing_since_ms; /* the owner's; 0: it is there */
+  bool is_directory;
+  struct file_print now;    /* as of the last pass that could tell */
+  struct digest mark;       /* when stat() says the same as then, so are the contents, mostly */
+  struct file_print loaded; /* as given */
+  struct file_print told;   /* these are the watch's: what it told last, */
+  unsigned missing_looks;   /* how often it was not there, */
+  bool is_due;              /* and whether it tells of it now */
 };
 
-struct scan_directory {
-  char *path;
-  int error;       /* errno of listing it in the last pass, or 0 */
-  int error_known; /* the owner's */
-};
-
-/* Between passes it belongs to the loop, during one to the thread that runs it. */
 struct scan {
-  struct scan_file *files; /* sorted by path */
-  size_t file_count;
-  size_t sorted_count; /* the first so many are in order */
-  struct scan_directory *directories;
-  size_t directory_count;
-  struct places places; /* whose changes matter, as of the last pass */
-  bool places_known;    /* false: memory was out, or the like, and they are not all */
-  size_t rehash_next;   /* the file that is read again next */
-  atomic_bool stop;     /* set from any thread: the pass ends after the file that it is at */
+  struct scan_entry *entries; /* once it runs, the directories come last */
+  size_t count;
+  size_t reread_next;
+  bool is_lost; /* one of the directories could not be listed */
+  bool is_cut;  /* memory was out, and something was not added */
 };
 
-struct scan *scan_new(void); /* NULL: out of memory */
-void scan_free(struct scan *scan);
-/* The path is copied. The same path may be there several times, `loaded` with different contents.
- * NULL: out of memory. The file is valid until the next call. */
-struct scan_file *scan_add_file(struct scan *scan, const char *path);
-/* 0, or -1: out of memory. A directory that is there already is not added again. */
-int scan_add_directory(struct scan *scan, const char *path);
-/* By path, then by what was loaded. To be called when all is added. */
-void scan_sort(struct scan *scan);
-/* A file of that path, or NULL; with `loaded`, only one that has it. */
-struct scan_file *scan_find(const struct scan *scan, const char *path,
-                            const struct file_print *loaded);
-void scan_forget(struct scan *scan, size_t index); /* of a file that was listed; keeps the order */
-/* The served directory that `path` is in, or NULL. */
-const struct scan_directory *scan_directory_of(const struct scan *scan, const char *path);
+/* `loaded` is what was read there last; NULL when it could not be, and for a directory. The same
+ * file may be there several times, loaded with different contents. An empty scan is all 0. */
+void scan_add(struct scan *scan, const char *path, bool is_directory, const struct digest *loaded);
+/* When all is added: goes on from where another scan was, which ends. What was told before counts
+ * as told, where nothing else was loaded since. */
+void scan_follow(struct scan *scan, struct scan *before);
+/* One pass. True when it found anything else than the pass before. Of the files that look unchanged
+ * some are read all the same: a clock may lie, and two writes may bear one time. */
+bool scan_run(struct scan *scan);
+void scan_deinit(struct scan *scan);
 
-/* One pass. Of the files that look unchanged some are read all the same, in turn, up to
- * `rehash_bytes_max`: a clock may lie. */
-void scan_run(struct scan *scan, size_t rehash_bytes_max);
-
-/* What is at `path` now. */
-struct file_print scan_look(const char *path);
-bool file_print_equal(struct file_print a, struct file_print b);
+struct file_print scan_look(const char *path); /* what is there now */
 
 #endif

@@ -1,217 +1,172 @@
-/* server/reload/watch.c — tells which files changed. Knows the file system and the loop, and no scripts.
+/* server/reload/watch.c — tells which files changed — knows no scripts.
  *
- * idle -> settling (an event, or a difference that the clock's look found: wait until it is quiet)
- * -> scanning -> what differs is told -> idle. A difference that the clock finds is not told at
- * once, for where no event arrives nothing else tells that a file is still being written. */
+ * The thread looks, judges what is due, and asks the loop to tell it; until that has happened it
+ * waits, and what it scans is the loop's. It is none of libuv's threads: those end the process when
+ * they cannot be started. */
 #include "server/reload/watch.h"
 
-#include "base/log.h"
 #include "net/loop.h"
-#include "server/reload/differ.h"
-#include "server/reload/dir_events.h"
-#include "server/reload/scan.h"
-#include "server/reload/scanner.h"
 
-#include <assert.h>
-#include <stdint.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
 
 struct watch {
-  struct net_loop *loop;
-  struct watch_options options;
-  void (*on_change)(void *context, const struct watch_change *change);
+  uv_async_t tell;
+  void (*on_change)(void *context, const struct scan *scan);
   void *context;
-  struct scanner *scanner;
-  struct dir_events *events;
-  struct scan *scan;          /* what is watched; while `scanning` it is the scanner's */
-  struct scan *next;          /* set meanwhile; or NULL */
-  bool scanning;              /* the scanner is at work */
-  bool settled;               /* that scan began in quiet: what it finds is told */
-  bool telling;               /* inside on_change() */
-  bool failure_told;          /* that events are not to be had */
-  uint64_t restless_since_ms; /* the first event of those that are settling; 0: none */
-  uv_timer_t poll;
-  uv_timer_t settle;
-  unsigned timers_open;
+  struct scan scan;  /* the thread's, unless it tells */
+  uint64_t pause_ns; /* from one look to the next, */
+  unsigned restless; /* so many looks each found something else, and nothing was told */
+  uv_mutex_t mutex;  /* for all below */
+  uv_cond_t wake;
+  struct scan next; /* was set, and takes the place of `scan` */
+  bool is_set;
+  bool is_telling; /* the thread waits until the loop has told what is due */
+  bool is_ending;
 };
 
-static void start_scan(struct watch *watch, bool settled, size_t rehash_bytes_max) {
-  assert(!watch->scanning && !watch->telling);
-  watch->scanning = true;
-  watch->settled = settled;
-  scanner_start(watch->scanner, watch->scan, rehash_bytes_max);
-}
-
-static void on_settle(uv_timer_t *timer) {
-  struct watch *watch = timer->data;
-  if (watch->scanning) return; /* on_scanned() sees that there is unrest, and asks again */
-  watch->restless_since_ms = 0;
-  start_scan(watch, true, 0);
-}
-
-static void on_poll(uv_timer_t *timer) {
-  struct watch *watch = timer->data;
-  if (watch->scanning || watch->restless_since_ms != 0) return;
-  start_scan(watch, false, WATCH_REHASH_BYTES_MAX);
-}
-
-/* Scans when it has been quiet for a while, but not later than patience allows. */
-static void settle(struct watch *watch) {
-  uint64_t now = uv_hrtime() / 1000000;
-  if (watch->restless_since_ms == 0) watch->restless_since_ms = now;
-  uint64_t waited = now - watch->restless_since_ms;
-  uint64_t left = waited < WATCH_PATIENCE_MS ? WATCH_PATIENCE_MS - waited : 0;
-  /* The loop's clock stands since before whatever this turn did. */
-  uint64_t lag = now - net_loop_now_ms(watch->loop);
-  uint64_t wait = left < WATCH_QUIET_MS ? left : WATCH_QUIET_MS;
-  uv_timer_start(&watch->settle, on_settle, wait + lag, 0);
-}
-
-static void on_event(void *context) {
-  settle(context);
-}
-
-/* Once: the reasons stay, and nothing is lost but time. */
-static void say_failure(struct watch *watch, int failure) {
-  if (watch->failure_told) return;
-  watch->failure_told = true;
-  const char *advice = "";
-  if (failure == UV_ENOSPC) advice = "; raise fs.inotify.max_user_watches to see them at once";
-  if (failure == UV_EMFILE) {
-    advice = "; raise fs.inotify.max_user_instances, or the limit of open files, to see them at "
-             "once";
+/* *awaited is set when it is missing and does not count as gone yet. */
+static bool is_due(struct scan_entry *entry, bool is_lost, bool *awaited) {
+  bool is_new = entry->now.error != PRINT_UNKNOWN && !file_print_equal(entry->now, entry->told);
+  if (entry->told.error == PRINT_MISSED) is_new = entry->now.error == 0;
+  bool is_missing = is_new && !entry->is_directory && entry->now.error == ENOENT;
+  /* The directory may be what is missing. */
+  entry->missing_looks = is_missing && !is_lost ? entry->missing_looks + 1 : 0;
+  if (is_missing) {
+    bool is_gone = entry->missing_looks > WATCH_GONE_LOOKS;
+    if (!is_gone && !is_lost) *awaited = true;
+    return is_gone;
   }
-  log_printf(watch->options.log, LOG_WARN,
-             "changes of files are found once a second only: events of the system are not to be "
-             "had: %s%s",
-             uv_strerror(failure), advice);
+  /* News of a directory waits while a file is missing: the owner would take that as gone. */
+  bool waits = entry->is_directory && entry->now.error == 0 && entry->told.error == 0 && *awaited;
+  return is_new && !waits;
 }
 
-static void follow_places(struct watch *watch) {
-  int failure;
-  if (!watch->scan->places_known) return; /* those of before are still watched */
-  size_t opened = dir_events_set(watch->events, &watch->scan->places, &failure);
-  if (failure < 0) say_failure(watch, failure);
-  if (opened > 0) settle(watch); /* for what changed before it was watched */
+/* True when something is to be told: two looks agree on it, or for long none do. */
+static bool look(struct watch *watch) {
+  struct scan *scan = &watch->scan;
+  bool any = false;
+  bool awaited = false;
+  uint64_t start = uv_hrtime();
+  bool has_moved = scan_run(scan);
+  uint64_t took_ns = uv_hrtime() - start;
+  for (size_t i = 0; i < scan->count; i++) {
+    scan->entries[i].is_due = is_due(&scan->entries[i], scan->is_lost, &awaited);
+    if (scan->entries[i].is_due) any = true;
+  }
+  bool tells = any && (!has_moved || watch->restless >= WATCH_PATIENCE_LOOKS);
+  watch->restless = has_moved && !tells ? watch->restless + 1 : 0;
+  watch->pause_ns = UINT64_C(1000000) * (has_moved || awaited ? WATCH_QUIET_MS : WATCH_LOOK_MS);
+  if (watch->pause_ns < took_ns) watch->pause_ns = took_ns;
+  return tells;
 }
 
-static void adopt_next(struct watch *watch) {
-  struct scan *before = watch->scan;
-  watch->scan = watch->next;
-  watch->next = NULL;
-  scan_sort(watch->scan);
-  if (before) {
-    differ_inherit(watch->scan, before);
-    scan_free(before);
-  }
-  if (watch->scan->file_count == 0 && watch->scan->directory_count == 0) {
-    uv_timer_stop(&watch->poll);
-    uv_timer_stop(&watch->settle);
-    watch->restless_since_ms = 0;
-    follow_places(watch);
-    return;
-  }
-  uv_timer_start(&watch->poll, on_poll, WATCH_POLL_MS, WATCH_POLL_MS);
-  start_scan(watch, false, 0);
+/* With the mutex, which it lets go while it looks. */
+static void go_on(struct watch *watch) {
+  struct scan next = watch->next;
+  bool is_set = watch->is_set;
+  watch->next = (struct scan){0};
+  watch->is_set = false;
+  uv_mutex_unlock(&watch->mutex);
+  if (is_set) scan_follow(&next, &watch->scan);
+  if (is_set) watch->scan = next;
+  bool tells = look(watch) && !is_set; /* the look before was just now, perhaps */
+  uv_mutex_lock(&watch->mutex);
+  watch->is_telling = tells && !watch->is_set && !watch->is_ending;
+  if (watch->is_telling) uv_async_send(&watch->tell);
 }
 
-/* Tells what the scan found, when it began in quiet; otherwise there is to be another one. */
-static void compare(struct watch *watch) {
-  struct scan *scan = watch->scan;
-  struct watch_item *items = calloc(scan->file_count + scan->directory_count + 1, sizeof *items);
-  if (!items) return; /* nothing counts as told, so the next look finds it again */
-  size_t count = differ_collect(scan, uv_hrtime() / 1000000, watch->settled, items);
-  if (count > 0 && watch->settled) {
-    watch->telling = true;
-    watch->on_change(watch->context, &(struct watch_change){.items = items, .count = count});
-    watch->telling = false;
+static void *watch_run(void *argument) {
+  struct watch *watch = argument;
+  uv_mutex_lock(&watch->mutex);
+  while (!watch->is_ending) {
+    if (watch->is_telling || (!watch->is_set && watch->scan.count == 0)) {
+      uv_cond_wait(&watch->wake, &watch->mutex);
+    } else if (!watch->is_set && watch->pause_ns > 0) {
+      uv_cond_timedwait(&watch->wake, &watch->mutex, watch->pause_ns);
+      watch->pause_ns = 0;
+    } else {
+      go_on(watch);
+    }
   }
-  bool again = (count > 0 && !watch->settled) || differ_is_missing_some(scan);
-  if (again || watch->restless_since_ms != 0) settle(watch);
-  differ_forget_gone(scan);
-  free(items);
-}
-
-static void on_scanned(void *context) {
-  struct watch *watch = context;
-  watch->scanning = false;
-  if (!watch->next) {
-    follow_places(watch);
-    compare(watch);
-  }
-  if (watch->next) adopt_next(watch);
-}
-
-static struct scan *make_scan(const struct watch_file *files, size_t file_count,
-                              const char *const *directories, size_t directory_count) {
-  struct scan *scan = scan_new();
-  bool complete = scan != NULL;
-  for (size_t i = 0; i < file_count && complete; i++) {
-    struct scan_file *file = scan_add_file(scan, files[i].path);
-    complete = file != NULL;
-    if (file && files[i].missed)
-      file->known = file->loaded = (struct file_print){.state = FILE_ABSENT};
-    if (!file || !files[i].loaded) continue;
-    file->loaded = (struct file_print){.state = FILE_READ, .digest = *files[i].loaded};
-    file->known = file->loaded;
-  }
-  for (size_t i = 0; i < directory_count && complete; i++) {
-    complete = scan_add_directory(scan, directories[i]) == 0;
-  }
-  if (complete) return scan;
-  if (scan) scan_free(scan);
+  uv_mutex_unlock(&watch->mutex);
+  uv_mutex_destroy(&watch->mutex);
+  uv_cond_destroy(&watch->wake);
+  scan_deinit(&watch->scan);
+  scan_deinit(&watch->next);
+  free(watch);
   return NULL;
 }
 
-int watch_set(struct watch *watch, const struct watch_file *files, size_t file_count,
-              const char *const *directories, size_t directory_count) {
-  if (watch->options.off) return 0;
-  struct scan *scan = make_scan(files, file_count, directories, directory_count);
-  if (!scan) return -1;
-  if (watch->next) scan_free(watch->next);
-  watch->next = scan;
-  if (!watch->scanning && !watch->telling) adopt_next(watch);
-  return 0;
+static int start_thread(struct watch *watch) {
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all); /* signals are for the thread that runs the loop */
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int rc = pthread_create(&thread, NULL, watch_run, watch);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (rc == 0) pthread_detach(thread);
+  return rc;
 }
 
-static void on_timer_closed(uv_handle_t *handle) {
+static void watch_on_tell(uv_async_t *async) {
+  struct watch *watch = async->data;
+  uv_mutex_lock(&watch->mutex);
+  bool is_news = !watch->is_set; /* otherwise it may be known by now */
+  uv_mutex_unlock(&watch->mutex);
+  if (is_news) watch->on_change(watch->context, &watch->scan);
+  for (size_t i = 0; is_news && i < watch->scan.count; i++) {
+    if (watch->scan.entries[i].is_due) watch->scan.entries[i].told = watch->scan.entries[i].now;
+  }
+  uv_mutex_lock(&watch->mutex);
+  watch->is_telling = false;
+  uv_cond_signal(&watch->wake);
+  uv_mutex_unlock(&watch->mutex);
+}
+
+/* The thread frees it, now or when a file system has answered. */
+static void watch_on_closed(uv_handle_t *handle) {
   struct watch *watch = handle->data;
-  if (--watch->timers_open == 0) free(watch);
+  uv_mutex_lock(&watch->mutex);
+  watch->is_ending = true;
+  uv_cond_signal(&watch->wake);
+  uv_mutex_unlock(&watch->mutex);
 }
 
-static void init_timer(struct watch *watch, uv_timer_t *timer) {
-  uv_timer_init(net_loop_uv(watch->loop), timer);
-  uv_unref((uv_handle_t *)timer);
-  timer->data = watch;
-  watch->timers_open++;
-}
-
-struct watch *watch_new(struct net_loop *loop, const struct watch_options *options,
-                        void (*on_change)(void *context, const struct watch_change *change),
-                        void *context) {
+struct watch *watch_new(struct net_loop *loop,
+                        void (*on_change)(void *context, const struct scan *scan), void *context) {
   struct watch *watch = calloc(1, sizeof *watch);
   if (!watch) return NULL;
-  watch->loop = loop;
-  watch->options = *options;
   watch->on_change = on_change;
   watch->context = context;
-  init_timer(watch, &watch->poll);
-  init_timer(watch, &watch->settle);
-  if (options->off) return watch;
-  watch->events = dir_events_new(loop, on_event, watch);
-  watch->scanner = scanner_open(loop, on_scanned, watch);
-  if (watch->events && watch->scanner) return watch;
-  watch_free(watch);
+  watch->tell.data = watch;
+  uv_mutex_init(&watch->mutex);
+  uv_cond_init(&watch->wake);
+  if (start_thread(watch) != 0) {
+    watch->is_ending = true;
+    watch_run(watch); /* that is, frees it */
+    return NULL;
+  }
+  if (uv_async_init(net_loop_uv(loop), &watch->tell, watch_on_tell) == 0) {
+    uv_unref((uv_handle_t *)&watch->tell);
+    return watch;
+  }
+  watch_on_closed((uv_handle_t *)&watch->tell);
   return NULL;
+}
+
+void watch_set(struct watch *watch, struct scan scan) {
+  uv_mutex_lock(&watch->mutex);
+  scan_deinit(&watch->next);
+  watch->next = scan;
+  watch->is_set = true;
+  uv_cond_signal(&watch->wake);
+  uv_mutex_unlock(&watch->mutex);
 }
 
 void watch_free(struct watch *watch) {
-  assert(!watch->telling);
-  if (watch->scanner) scanner_close(watch->scanner);
-  if (watch->events) dir_events_free(watch->events);
-  if (watch->scan) scan_free(watch->scan);
-  if (watch->next) scan_free(watch->next);
-  uv_close((uv_handle_t *)&watch->poll, on_timer_closed);
-  uv_close((uv_handle_t *)&watch->settle, on_timer_closed);
+  uv_close((uv_handle_t *)&watch->tell, watch_on_closed);
 }
