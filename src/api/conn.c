@@ -20,10 +20,9 @@ static const char own_metatable_key = 0;
 /* Registry key of those connections' objects by their address, weak: see api_hold_conn(). */
 static const char own_conns_key = 0;
 
-struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
+struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
-  struct runtime *runtime = runtime_of(L);
   struct conn_group *group = conn_group_of(conn);
   self = lua_newuserdatauv(L, sizeof *self, 1); /* its value: the script's own fields */
   *self = (struct api_conn){.runtime = runtime, .reference = LUA_NOREF};
@@ -40,16 +39,23 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   return self;
 }
 
+struct making {
+  struct runtime *runtime;
+  struct conn *conn;
+};
+
 static int make(lua_State *L) {
-  api_make_conn(L, lua_touserdata(L, 1));
+  const struct making *making = lua_touserdata(L, 1);
+  api_make_conn(L, making->runtime, making->conn);
   return 0;
 }
 
 struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
+  struct making making = {.runtime = runtime, .conn = conn};
   char error[100];
-  if (!vm_protect(runtime->vm, make, conn, error, sizeof error)) {
+  if (!vm_protect(runtime->vm, make, &making, error, sizeof error)) {
     const struct vm_failure failure = {.message = error, .message_size = strlen(error)};
     runtime_log_failure(runtime, conn_id(conn), &failure);
     conn_close(conn, REASON_ERROR);
@@ -61,8 +67,8 @@ void api_push_conn(lua_State *L, const struct api_conn *self) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, self->reference);
 }
 
-void api_give_conn(lua_State *L, struct conn *conn) {
-  struct api_conn *self = api_make_conn(L, conn);
+void api_give_conn(lua_State *L, struct runtime *runtime, struct conn *conn) {
+  struct api_conn *self = api_make_conn(L, runtime, conn);
   api_push_conn(L, self);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &own_conns_key);
   lua_pushvalue(L, -2);

@@ -63,13 +63,13 @@ extern const struct conn_events api_sequential_events; /* of those that a progra
 /* Makes `conn`'s object, or finds it; not while Lua runs. NULL when memory is out: the connection then closes. */
 struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn);
 /* The same inside of a Lua function. Raises when memory is out. */
-struct api_conn *api_make_conn(lua_State *L, struct conn *conn);
+struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct conn *conn);
 /* Pushes the object. */
 void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Pushes the object of a connection that the script made itself, and leaves it to the script: once
  * nothing refers to it any more, the connection is closed in peace. Raises; then it is still the
  * caller's. */
-void api_give_conn(lua_State *L, struct conn *conn);
+void api_give_conn(lua_State *L, struct runtime *runtime, struct conn *conn);
 /* When the coroutine that was to get it has run: closes it if it was not given to it, for nobody
  * else knows it. In the same turn of the loop, in which no connection is freed. */
 void api_close_unless_given(struct conn *conn);

@@ -102,7 +102,7 @@ static int l_conn(lua_State *L) {
   struct search search = {.id = (uint64_t)luaL_checkinteger(L, 1)};
   runtime_conn_each(runtime_of(L), look_for_conn, &search);
   if (!search.conn) return 0;
-  api_push_conn(L, api_make_conn(L, search.conn));
+  api_push_conn(L, api_make_conn(L, runtime_of(L), search.conn));
   return 1;
 }
 

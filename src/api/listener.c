@@ -146,7 +146,7 @@ static int accepted(lua_State *L, int status, lua_KContext context) {
   if (!object->accepted) return api_push_closed(L);
   struct conn *conn = object->accepted;
   object->accepted = NULL;
-  api_give_conn(L, conn);
+  api_give_conn(L, object->runtime, conn);
   lua_getfield(L, -1, "peer");
   return 2;
 }

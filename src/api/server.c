@@ -13,7 +13,7 @@ static void append_conn(struct conn *conn, void *context) {
   lua_State *L = context;
   if (conn_is_closing(conn) || !conn_has_opened(conn)) return;
   lua_Integer index = (lua_Integer)lua_rawlen(L, 1) + 1;
-  api_push_conn(L, api_make_conn(L, conn));
+  api_push_conn(L, api_make_conn(L, runtime_of(L), conn));
   lua_rawseti(L, 1, index);
 }
 

@@ -114,7 +114,7 @@ static int connected(lua_State *L, int status, lua_KContext context) {
   struct attempt *attempt = (struct attempt *)context;
   if (attempt->wait.timed_out) return attempt_give_up(L, attempt);
   if (!attempt->conn) return api_push_error(L, attempt->rc, attempt->subject);
-  api_give_conn(L, attempt->conn);
+  api_give_conn(L, attempt->runtime, attempt->conn);
   return 1;
 }
 
