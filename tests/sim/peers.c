@@ -17,6 +17,8 @@ enum {
   UPSTREAM_PORT = 7, /* of 10.0.0.9: sends back what it gets */
   CHATTERS_MAX = 512,
   PIECE_BYTES = 4096,
+  DATAGRAM_BYTES_MAX = 2000,
+  DATAGRAMS_MAX = 10000, /* of one world; then there are no more */
 };
 
 struct peer {
@@ -43,7 +45,10 @@ struct upstream {
 
 struct peers {
   struct network *network;
-  struct port *port; /* of the upstream */
+  struct port *port;       /* of the upstream */
+  struct mailbox *mailbox; /* of who sends datagrams */
+  uint32_t datagrams;
+  bool came_back[DATAGRAMS_MAX];
   struct peer peers[PEERS_MAX];
   struct upstream upstreams[UPSTREAMS_MAX];
   uint64_t count; /* ever */
@@ -90,6 +95,7 @@ static void check_byte(struct peer *peer, char byte) {
   switch (peer->kind->expects) {
     case EXPECTS_ECHO:
     case EXPECTS_LINES:
+    case EXPECTS_BLOCKS:
       if (peer->received >= peer->sent) {
         sim_fail("a peer of %s got more than the %llu bytes that it sent", peer->kind->file,
                  (unsigned long long)peer->sent);
@@ -141,13 +147,14 @@ static void reset(struct peer *peer) {
 }
 
 static uint64_t owed_bytes(const struct peer *peer) {
+  if (peer->kind->expects == EXPECTS_BLOCKS) return peer->sent / 16 * 16;
   return peer->kind->expects == EXPECTS_LINES ? peer->lines_end : peer->sent;
 }
 
 static void check_owed(const struct peer *peer) {
   struct memory_seen seen = memory_seen(peer->pipe);
   if (!peer->has_finished) sim_fail("%s ended a connection by itself", peer->kind->file);
-  bool has_bound = peer->kind->expects == EXPECTS_ECHO || peer->kind->expects == EXPECTS_LINES;
+  bool has_bound = peer->kind->expects <= EXPECTS_BLOCKS;
   if (seen.reset) sim_fail("a peer of %s was reset", peer->kind->file);
   if (has_bound && peer->received != owed_bytes(peer)) {
     sim_fail("a peer of %s got %llu bytes, of %llu", peer->kind->file,
@@ -184,9 +191,14 @@ void peers_connect(struct peers *peers, const struct service_kind *kind, uint32_
   memset(peer, 0, sizeof *peer);
   peer->kind = kind;
   peer->key = random_mix(++peers->count);
-  peer->is_owed = peers->is_calm;
   const struct sockaddr *address = (const struct sockaddr *)&to;
-  if (network_connect(peers->network, address, NULL, &peer->pipe) < 0) return;
+  if (value % 3 == 0) to.sin_port = htons(kind->port + 100); /* where only some versions listen */
+  int rc = network_connect(peers->network, address, NULL, &peer->pipe);
+  /* That one may be given up while nothing can be accepted. */
+  peer->is_owed = peers->is_calm && (rc < 0 || value % 3 > 0);
+  to.sin_port = htons(kind->port);
+  if (rc < 0) rc = network_connect(peers->network, address, NULL, &peer->pipe);
+  if (rc < 0) return;
   if (value % 4 == 0) memory_settings(peer->pipe)->window_bytes = value + 1;
 }
 
@@ -256,6 +268,42 @@ bool peers_answer(struct peers *peers) {
   return did;
 }
 
+/* --- Datagrams --------------------------------------------------------------------------------- */
+
+/* Its number, and as many bytes of a stream that follows from it. */
+static size_t make_datagram(uint32_t number, size_t size, char out[DATAGRAM_BYTES_MAX]) {
+  if (size > DATAGRAM_BYTES_MAX) size = DATAGRAM_BYTES_MAX;
+  if (size < sizeof number) size = sizeof number;
+  memcpy(out, &number, sizeof number);
+  for (size_t i = sizeof number; i < size; i++) out[i] = stream_byte(number, i);
+  return size;
+}
+
+static void peers_on_datagram(void *owner, const char *bytes, size_t size,
+                              const struct sockaddr *peer) {
+  struct peers *peers = owner;
+  char wanted[DATAGRAM_BYTES_MAX];
+  uint32_t number = DATAGRAMS_MAX;
+  (void)peer;
+  if (size >= sizeof number) memcpy(&number, bytes, sizeof number);
+  if (number >= peers->datagrams) sim_fail("a datagram came that nobody sent");
+  if (peers->came_back[number]) sim_fail("datagram %u came twice", number);
+  if (make_datagram(number, size, wanted) != size || memcmp(bytes, wanted, size) != 0) {
+    sim_fail("datagram %u came back as another", number);
+  }
+  peers->came_back[number] = true;
+  note(peers, number);
+}
+
+void peers_post(struct peers *peers, uint16_t port, uint32_t size) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  char bytes[DATAGRAM_BYTES_MAX];
+  if (peers->datagrams == DATAGRAMS_MAX) return;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  size_t made = make_datagram(peers->datagrams++, size, bytes);
+  (void)mailbox_send(peers->mailbox, bytes, made, (const struct sockaddr *)&to);
+}
+
 /* --- All of them ------------------------------------------------------------------------------- */
 
 struct peers *peers_new(struct network *network, uint64_t seed) {
@@ -270,6 +318,14 @@ struct peers *peers_new(struct network *network, uint64_t seed) {
                      &peers->port) < 0) {
     sim_fail("the upstream cannot listen");
   }
+  if (network_receive(network, (const struct sockaddr *)&address, peers_on_datagram, peers,
+                      &peers->mailbox) < 0) {
+    sim_fail("nobody receives datagrams");
+  }
+  (void)network_add_name(network, "upstream.example", (const struct sockaddr *)&address);
+  inet_pton(AF_INET, "203.0.113.1", &address.sin_addr);
+  (void)network_add_name(network, "silent.example", (const struct sockaddr *)&address);
+  (void)network_silence(network, (const struct sockaddr *)&address);
   return peers;
 }
 
@@ -319,5 +375,6 @@ void peers_free(struct peers *peers) {
     if (peers->peers[i].pipe) sim_fail("a pipe is held that no connection has");
   }
   port_close(peers->port);
+  mailbox_close(peers->mailbox);
   free(peers);
 }

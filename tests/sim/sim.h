@@ -38,7 +38,8 @@ enum step_kind {
   STEP_CHUNK, /* the console hands it one chunk */
   STEP_FAULT, /* the console splits and delays what it gets */
   STEP_DATAGRAM,
-  STEP_ACCEPT, /* accepting fails, or works again */
+  STEP_NETWORK, /* connections that begin have other windows, cuts, delays */
+  STEP_ACCEPT,  /* accepting fails, or works again */
   /* Those that leave nobody what is his: not in a calm world. */
   STEP_KICK,
   STEP_LOSE,
@@ -88,6 +89,7 @@ struct peers;
 enum expects {
   EXPECTS_ECHO,    /* what it sent, in order */
   EXPECTS_LINES,   /* the same, in whole lines */
+  EXPECTS_BLOCKS,  /* the same, in whole blocks of 16 bytes */
   EXPECTS_COUNTED, /* a pattern, in order */
   EXPECTS_ANYTHING,
   EXPECTS_CHAT, /* each sender's messages, in order, each once */
@@ -97,12 +99,15 @@ struct service_kind {
   const char *file;
   uint16_t port;
   enum expects expects;
+  bool has_datagrams;
   bool is_rude; /* it ends connections as it likes: not in a calm world */
 };
 
 struct peers *peers_new(struct network *network, uint64_t seed);
 void peers_free(struct peers *peers);
 void peers_connect(struct peers *peers, const struct service_kind *kind, uint32_t value);
+/* Sends a datagram of so many bytes to that port. */
+void peers_post(struct peers *peers, uint16_t port, uint32_t size);
 void peers_do(struct peers *peers, const struct step *step);
 /* The peers that listen do what they have to. False: there was nothing to do. */
 bool peers_answer(struct peers *peers);

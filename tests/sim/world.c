@@ -32,12 +32,21 @@ enum {
 
 /* The first one always runs: others connect to it. */
 static const struct service_kind service_kinds[] = {
-    {"echo.lua", 7001, EXPECTS_ECHO, false},       {"sleepy.lua", 7002, EXPECTS_ECHO, false},
-    {"lines.lua", 7003, EXPECTS_LINES, false},     {"main.lua", 7004, EXPECTS_ECHO, false},
-    {"forward.lua", 7005, EXPECTS_ECHO, false},    {"proxy.lua", 7006, EXPECTS_ECHO, false},
-    {"inner.lua", 7007, EXPECTS_ECHO, false},      {"chat.lua", 7008, EXPECTS_CHAT, false},
-    {"rude.lua", 7009, EXPECTS_ECHO, true},        {"flood.lua", 7010, EXPECTS_COUNTED, true},
-    {"crossed.lua", 7011, EXPECTS_ANYTHING, true},
+    {.file = "echo.lua", .port = 7001},
+    {.file = "sleepy.lua", .port = 7002},
+    {.file = "lines.lua", .port = 7003, .expects = EXPECTS_LINES},
+    {.file = "main.lua", .port = 7004},
+    {.file = "forward.lua", .port = 7005},
+    {.file = "proxy.lua", .port = 7006},
+    {.file = "inner.lua", .port = 7007},
+    {.file = "chat.lua", .port = 7008, .expects = EXPECTS_CHAT},
+    {.file = "rude.lua", .port = 7009, .is_rude = true},
+    {.file = "flood.lua", .port = 7010, .expects = EXPECTS_COUNTED, .is_rude = true},
+    {.file = "crossed.lua", .port = 7011, .expects = EXPECTS_ANYTHING, .is_rude = true},
+    {.file = "datagrams.lua", .port = 7012, .has_datagrams = true},
+    {.file = "late.lua", .port = 7013},
+    {.file = "blocks.lua", .port = 7014, .expects = EXPECTS_BLOCKS},
+    {.file = "names.lua", .port = 7015},
 };
 enum { SERVICES = sizeof service_kinds / sizeof *service_kinds };
 
@@ -198,8 +207,11 @@ static void do_to_conn(struct world *world, const struct step *step) {
 /* What services/sim.lua asks for. */
 static void set_mode(const struct world *world, uint32_t value) {
   static const char *const modes[] = {"adopt", "pin", "drain", "close"};
+  static const char *const beside[] = {"", "", " more", " broken", " taken"};
+  char text[32];
   const char *mode = modes[value % (world->is_calm ? 2 : 4)];
-  setenv("MOONPORT_SIM", mode, 1);
+  snprintf(text, sizeof text, "%s%s", mode, beside[value / 4 % 5]);
+  setenv("MOONPORT_SIM", text, 1);
 }
 
 static void reload(struct world *world, const struct step *step) {
@@ -209,9 +221,14 @@ static void reload(struct world *world, const struct step *step) {
   failing_leave();
 }
 
-static void send_datagram(struct world *world, const struct step *step) {
-  (void)world;
-  (void)step;
+/* Of connections that begin from now on, also of those between scripts. */
+static void set_network(struct world *world, const struct step *step) {
+  struct memory_settings *settings = network_settings(net_loop_network(world->loop));
+  bool opens = world->is_calm || step->which % 5 > 0;
+  settings->window_bytes = step->value % 2 ? 65536 : 1 + step->value * 4;
+  settings->cut_bytes = step->which % 3 ? 0 : step->value;
+  settings->delay_ms = step->which % 4 ? 0 : step->value % 50;
+  settings->open_error = opens ? 0 : UV_ECONNRESET;
 }
 
 static void fail_accept(struct world *world, uint32_t value) {
@@ -230,7 +247,10 @@ static void act(struct world *world, const struct step *step) {
     case STEP_CHUNK:
     case STEP_FAULT:
     case STEP_KICK: do_to_conn(world, step); break;
-    case STEP_DATAGRAM: send_datagram(world, step); break;
+    case STEP_DATAGRAM:
+      if (served->kind->has_datagrams) peers_post(world->peers, served->kind->port, step->value);
+      break;
+    case STEP_NETWORK: set_network(world, step); break;
     case STEP_ACCEPT: fail_accept(world, step->value); break;
     case STEP_ALLOCATE: failing_start(step->value, 1 + (step->which % 3) * step->which / 4); break;
     case STEP_DRAIN: script_close_conns(served->script, step->value % 2); break;

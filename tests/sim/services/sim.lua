@@ -36,6 +36,18 @@ local PATIENT = { idle = 0, first = 0, write = 0, linger = 5 }
 
 local function nothing() end
 
+-- What the simulator wants of this version: how it treats connections, and what it does beside.
+local function as_wanted(service)
+  local mode, beside = os.getenv("MOONPORT_SIM"):match("^(%a+) ?(%a*)$")
+  local listen = service.listen
+  if type(listen) ~= "table" then listen = { listen } end
+  if beside == "broken" then error("planned") end
+  if beside == "taken" then listen[#listen + 1] = "10.0.0.9:7" end
+  if beside == "more" then listen[#listen + 1] = listen[1] + 100 end
+  service.listen = listen
+  service.reload = service.main and mode == "adopt" and "pin" or mode
+end
+
 function sim.service(service)
   for _, name in ipairs(NAMES) do
     if service[name] then service[name] = watched(name, service[name]) end
@@ -53,8 +65,7 @@ function sim.service(service)
   end
   service.limits = service.limits or LIMITS
   service.timeouts = service.timeouts or PATIENT
-  local mode = os.getenv("MOONPORT_SIM")
-  service.reload = service.main and mode == "adopt" and "pin" or mode
+  as_wanted(service)
   return service
 end
 
