@@ -69,6 +69,23 @@ describe("close", function()
     peer:wait_sent()
   end)
 
+  -- Neither took what the other sent, until the write timeout reset both.
+  it("delivers the reply to a peer that sends all of its own before it reads", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64M" },
+        on_data = function(conn)
+          conn:pause()
+          conn:send(("x"):rep(16 * 1024 * 1024))
+          conn:close()
+        end,
+      }
+    ]])
+    local peer = server:connect({ receive_buffer = 65536 })
+    peer:send(("y"):rep(16 * 1024 * 1024))
+    assert.equal(16 * 1024 * 1024, #peer:receive_all())
+  end)
+
   it("calls no handler but on_close afterwards", function()
     local server = moonport:start([[
       return {

@@ -77,10 +77,11 @@ static int l_connect(lua_State *L) {
     lua_rotate(L, -3, 2);
     return 3;
   }
-  struct conn_group *group = &runtime_of(L)->sequential;
+  struct runtime *runtime = runtime_of(L);
+  struct conn_group *group = &runtime->sequential;
   int rc = net_adopt(group, fd, (const struct sockaddr *)&address.sockaddr, CONN_NO_LISTENER);
   if (rc < 0) return refuse(L, "not enough memory or descriptors to connect");
-  api_give_conn(L, conn_group_newest(group));
+  api_give_conn(L, runtime, conn_group_newest(group));
   lua_pushinteger(L, pid);
   return 2;
 }

@@ -78,14 +78,15 @@ static void conn_on_ready(struct transport *self) {
   bool is_first = !(conn->flags & CONN_OPENED);
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
   if (is_first && !(conn->flags & CONN_CLOSING)) conn->group->events->on_open(conn);
-  if (conn->flags & CONN_WRITING) conn_on_written(self); /* nothing so far: now it can be */
+  if (conn->flags & CONN_WRITING) conn_write_on(conn); /* nothing so far: now it can be */
   if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
   net_loop_flush(conn->group->loop);
   conn_update_reading(conn);
   if (!(conn->flags & CONN_READING)) conn_schedule(conn, HELD_LOOK_MS);
+  conn_check(conn);
 }
 
-static bool wants_reading(const struct conn *conn) {
+bool conn_wants_reading(const struct conn *conn) {
   if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN | CONN_OPENING)) return false;
   if (conn->flags & CONN_CLOSING) return true;
   return conn->holds == 0 && !(conn->flags & CONN_ABOVE_HIGH) && !conn_forward_is_full(conn);
@@ -100,7 +101,7 @@ static void tell_hold(struct conn *conn) {
 }
 
 void conn_update_reading(struct conn *conn) {
-  bool wanted = wants_reading(conn);
+  bool wanted = conn_wants_reading(conn);
   if (wanted == !!(conn->flags & CONN_READING)) return;
   conn->flags ^= CONN_READING;
   tell_hold(conn);
@@ -156,6 +157,7 @@ static void conn_on_received(struct transport *self, const char *bytes, size_t s
   conn->messages_in++;
   conn->receiver(conn, bytes, size);
   net_loop_flush(conn->group->loop);
+  conn_check(conn);
 }
 
 static void conn_on_ended(struct transport *self) {
@@ -169,6 +171,7 @@ static void conn_on_ended(struct transport *self) {
   } else if (conn->flags & CONN_FIN_SENT) {
     conn_destroy(conn);
   }
+  conn_check(conn);
 }
 
 /* A connection that broke says no goodbye: what is queued cannot be delivered any more. */

@@ -88,7 +88,17 @@ void conn_free(struct transport *self); /* with all layers, which are closed */
  * with UV_EPIPE, `layer` is still the caller's. */
 int conn_put_layer(struct conn *conn, struct transport_layer *layer);
 
+/* Asserts what always holds between two events; nothing in a release. */
+#ifdef NDEBUG
+static inline void conn_check(const struct conn *conn) {
+  (void)conn;
+}
+#else
+void conn_check(const struct conn *conn);
+#endif
+
 /* Between conn.c, conn_write.c and conn_timeout.c. */
+bool conn_wants_reading(const struct conn *conn);
 void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
@@ -111,6 +121,8 @@ void conn_end_fault(struct conn *conn); /* what is read off goes to nobody: at o
 size_t
 conn_writing_bytes(const struct conn *conn); /* that the transport was given, and has not taken */
 void conn_on_written(struct transport *self);
+void conn_write_on(
+    struct conn *conn); /* what write() was given is taken: the next bytes, drain, FIN */
 void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
 void conn_destroy(struct conn *conn);     /* closes the transport */
 void conn_failed(struct conn *conn, int rc);

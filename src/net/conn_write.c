@@ -106,16 +106,20 @@ static void stop_waiting(struct conn *conn) {
   list_remove(&output_writing(conn->output)->link);
 }
 
-void conn_on_written(struct transport *self) {
-  struct conn *conn = (struct conn *)self;
+void conn_write_on(struct conn *conn) {
   size_t size = conn_writing_bytes(conn);
   stop_waiting(conn);
   consumed(conn, size);
   conn->active_ms = net_loop_now_ms(conn->group->loop); /* the peer made room for it */
   if (size > 0 && conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
   conn_flush(conn);
-  if (conn->flags & CONN_CLOSED) return;
-  check_low(conn);
+  if (!(conn->flags & CONN_CLOSED)) check_low(conn);
+}
+
+void conn_on_written(struct transport *self) {
+  struct conn *conn = (struct conn *)self;
+  conn_write_on(conn);
+  conn_check(conn);
 }
 
 static bool own_output(struct conn *conn) {
@@ -191,6 +195,9 @@ void conn_flush(struct conn *conn) {
     if (!(conn->flags & CONN_CLOSED)) wait_for_ready(conn);
     return;
   }
+  /* What a closing one is sent goes to nobody, but a peer may take nothing before it has sent all. */
+  if (conn->flags & CONN_CLOSING) conn_update_reading(conn);
+  if (conn->flags & CONN_CLOSED) return;
   if (conn->flags & CONN_WRITING) {
     wait_behind(conn);
     return;

@@ -87,6 +87,8 @@ void listener_retry_starved(struct net_loop *loop) {
 static void starve(struct listener *listener, int rc) {
   struct net_loop *loop = listener->loop;
   listener->failures = 0;
+  if (!list_empty(&listener->starved_link))
+    return; /* listener_accept_waiting() tried all the same */
   list_append(&loop->starved, &listener->starved_link);
   update_polling(listener);
   clock_timer_start(&loop->starved_timer, STARVED_RETRY_MS, 0);

@@ -195,8 +195,11 @@ static struct line *line_new(struct network *network, bool is_answered) {
   if (line->defer) line->pipes[0] = new_pipe(network, line_on_change, line);
   if (line->defer && is_answered) line->pipes[1] = new_pipe(network, line_on_change, line);
   if (line->pipes[0] && (line->pipes[1] || !is_answered)) return line;
-  if (line->defer) line_free(line);
-  if (!line->defer) free(line);
+  if (line->defer) {
+    line_free(line);
+  } else {
+    free(line);
+  }
   return NULL;
 }
 

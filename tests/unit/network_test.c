@@ -384,6 +384,22 @@ static void accepts_again_once_there_is_room(void) {
   end(&bench);
 }
 
+/* What was in the list of those that wait for descriptors twice stayed there when it was closed. */
+static void is_starved_once_however_often_it_tries(void) {
+  struct bench bench;
+  begin(&bench);
+  network_fail_accept(bench.network, EMFILE);
+  struct memory_pipe *pipe = connect_by_hand(&bench);
+  check_log(&bench, "starved EMFILE");
+  listener_accept_waiting(bench.listener);
+  listener_close(bench.listener);
+  bench.listener = NULL;
+  CHECK(net_loop_advance(bench.loop, 1000, STEPS));
+  check_log(&bench, "");
+  free_closed(pipe);
+  end(&bench);
+}
+
 /* --- Datagrams and names --------------------------------------------------------------------- */
 
 static void on_datagram(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
@@ -484,6 +500,8 @@ static const struct check_case cases[] = {
     {"who finds no place in a backlog waits", bounds_the_backlog},
     {"who waits is reset when the listener closes", resets_who_waits_when_it_closes},
     {"a listener that is out of descriptors tries again", accepts_again_once_there_is_room},
+    {"a listener that is out of descriptors may be drained and closed",
+     is_starved_once_however_often_it_tries},
     {"datagrams go to sockets and to who receives by hand", carries_datagrams},
     {"datagrams that find no room are lost", loses_what_finds_no_room},
     {"only names that were told are known", knows_the_names_it_was_told},

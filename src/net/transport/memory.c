@@ -57,7 +57,7 @@ struct memory_pipe {
   struct sockaddr_storage peer;
   struct list arrivals;
   size_t arriving;      /* their bytes that are not read */
-  struct arrival *told; /* the one whose bytes were handed over last */
+  struct arrival *told; /* the one whose bytes were handed over last, in this turn */
   char *written;        /* what the peer has not taken, and behind it what waits for the window */
   size_t written_size;
   size_t waiting_size; /* of a write() */
@@ -143,10 +143,8 @@ static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
   int end = arrival->end;
   arrival->start += size;
   pipe->arriving -= size;
-  if (arrival->start == arrival->size) {
-    list_remove(&arrival->link);
-    pipe->told = arrival;
-  }
+  pipe->told = arrival;
+  if (arrival->start == arrival->size) list_remove(&arrival->link);
   go_on(pipe);
   tell_change(pipe);
   if (end == 0) {
@@ -176,11 +174,16 @@ static void tell_news(struct memory_pipe *pipe, struct transport *above) {
   }
 }
 
+/* It stays while it has more bytes. */
+static void let_told_go(struct memory_pipe *pipe) {
+  if (pipe->told && list_empty(&pipe->told->link)) free(pipe->told);
+  pipe->told = NULL;
+}
+
 static void memory_on_turn(void *owner) {
   struct memory_pipe *pipe = owner;
   struct arrival *arrival = next_arrival(pipe);
-  free(pipe->told);
-  pipe->told = NULL;
+  let_told_go(pipe);
   if (pipe->news) {
     tell_news(pipe, pipe->end->above);
   } else if (is_due(pipe, arrival)) {
@@ -211,7 +214,8 @@ static void drop_arrivals(struct memory_pipe *pipe) {
   while (link != &pipe->arrivals) {
     struct arrival *arrival = LIST_ELEMENT(link, struct arrival, link);
     link = link->next;
-    free(arrival);
+    list_init(&arrival->link);
+    if (arrival != pipe->told) free(arrival); /* who is told of it may still look at it */
   }
   list_init(&pipe->arrivals);
   pipe->arriving = 0;
@@ -221,7 +225,7 @@ void memory_free(struct memory_pipe *pipe) {
   drop_arrivals(pipe);
   stop_timer(pipe);
   net_defer_close(pipe->defer);
-  free(pipe->told);
+  let_told_go(pipe);
   free(pipe->written);
   free(pipe);
 }
