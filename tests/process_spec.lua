@@ -327,7 +327,8 @@ describe("process 1 of a container", function()
         conn:send(table.concat(statuses, " ") .. "\n")
       end,
       on_eof = function(conn)
-        conn:send(io.popen("cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ' "):read("a"))
+        local zombies <close> = io.popen("cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ' ")
+        conn:send(zombies:read("a"))
         conn:close()
       end }
     ]])
