@@ -184,7 +184,7 @@ def _rename_over(path, text):
 
 
 def _write_elsewhere(path, text):
-    """Through another name of the same file: no event comes to the directory that is watched."""
+    """Through another name of the same file: nothing happens in the directory of the script."""
     with open(os.path.join(os.path.dirname(path), "elsewhere", "script"), "r+b", 0) as file:
         file.write(text.encode())
 
@@ -224,8 +224,8 @@ def _save_and_ask(served, path, text):
 
 def _save_rows(bench, count):
     asked = _saves_ms(bench, _save_and_ask, count)
-    ways = (("events", lambda _, path, text: _rename_over(path, text), 300),
-            ("no events", lambda _, path, text: _write_elsewhere(path, text), 1500))
+    ways = (("renamed over", lambda _, path, text: _rename_over(path, text), 500),
+            ("written in place", lambda _, path, text: _write_elsewhere(path, text), 500))
     return [Row(f"from save to new behaviour, {name}", "ms", "asked to reload", asked,
                 _saves_ms(bench, save, count), worst_at_most(bound, "ms"))
             for name, save, bound in ways]

@@ -316,7 +316,7 @@ static void settles(void) {
   CHECK(wait_for("changed last.lua\n") >= 0);
   CHECK_CONTAINS(told, "changed a.lua\n");
   CHECK(calls >= 3);
-  CHECK(calls <= took_ms / (WATCH_QUIET_MS * WATCH_PATIENCE_LOOKS) + 2);
+  CHECK(calls <= took_ms / ((uint64_t)WATCH_QUIET_MS * WATCH_PATIENCE_LOOKS) + 2);
   end();
 }
 

@@ -59,12 +59,12 @@ void scan_follow(struct scan *scan, struct scan *before) {
 
 /* With the ctime, which no program can set. */
 static struct digest mark_of(const struct stat *status) {
-  const long long all[] = {(long long)status->st_dev, (long long)status->st_ino,
-                           status->st_size,           status->st_mtim.tv_sec,
-                           status->st_mtim.tv_nsec,   status->st_ctim.tv_sec,
-                           status->st_ctim.tv_nsec};
   struct digest mark = digest_empty();
-  digest_add(&mark, all, sizeof all);
+  digest_add(&mark, &status->st_dev, sizeof status->st_dev);
+  digest_add(&mark, &status->st_ino, sizeof status->st_ino);
+  digest_add(&mark, &status->st_size, sizeof status->st_size);
+  digest_add(&mark, &status->st_mtim, sizeof status->st_mtim);
+  digest_add(&mark, &status->st_ctim, sizeof status->st_ctim);
   return mark;
 }
 
