@@ -107,6 +107,23 @@ describe("On a terminal", function()
   end)
 end)
 
+describe("Output that reaches nobody", function()
+  local moonport = rig.new()
+
+  it("is a failure, of one command, of a trace and of help", function()
+    local started = moonport:start("return { on_data = print }", { control = true })
+    for _, words in ipairs({ { "status" }, { "trace", "--count", "1" } }) do
+      local result = moonport:run({ table.unpack(words) }, {
+        prefix = { "sh", "-c", 'exec "$0" "$@" >/dev/full' },
+        env = { MOONPORT_CONTROL = started.control } })
+      assert.equal(1, result.code)
+      assert.equal("moonport: cannot write the output: No space left on device\n", result.stderr)
+    end
+    assert.equal(1, moonport:run({ "--help" },
+      { prefix = { "sh", "-c", 'exec "$0" "$@" >/dev/full' } }).code)
+  end)
+end)
+
 describe("A server that does not end its answer", function()
   local moonport = rig.new()
 

@@ -116,9 +116,10 @@ function Client:ask(command, on_line)
 end
 
 ---Sends a command that is answered with one line and then events without an end. An iterator: each
----event, and the line that it came in; at the end nil, and a message unless close() ended it.
+---event, and the line that it came in; at the end nil, and a message unless close() ended it, and
+---true when it is that the server has ended.
 ---@param command string|string[]
----@return (fun(): table?, string?)? iterator
+---@return (fun(): table?, string?, boolean?)? iterator
 ---@return string? message what the server has against it
 function Client:stream(command)
   send(self, command)
@@ -133,7 +134,7 @@ function Client:stream(command)
     local line, code, partial = self.conn:recv_line(LINE_BYTES_MAX)
     if self.closed then return nil end
     if not line and code ~= "limit" then
-      return nil, ("the server (pid %d) has ended, and the trace with it"):format(self.pid)
+      return nil, ("the server (pid %d) has ended"):format(self.pid), true
     end
     line = line or partial or self.conn:recv(200) or ""
     local event = line:find("^%s*{") and json.decode(line)
