@@ -21,19 +21,12 @@ local BUSY_S = 0.02 -- between two tries, while the server has more to accept th
 local Client = { __name = "moonport.control" }
 Client.__index = Client
 
-local ESCAPED = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"',
-  ["\\"] = "\\\\" }
-
 local M = {}
 
 ---A word as it stands in a command, whatever its bytes are.
 ---@param word string
 ---@return string quoted
-function M.quote(word)
-  return '"' .. word:gsub('[%c"\\\128-\255]', function(byte)
-    return ESCAPED[byte] or ("\\x%02x"):format(byte:byte())
-  end) .. '"'
-end
+function M.quote(word) return core.quote(word) end
 
 ---Connects to a server's control socket, and makes sure that it is one to be believed: of this
 ---user, of root, or, where root asks, one that was named.
