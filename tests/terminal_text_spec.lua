@@ -58,6 +58,9 @@ describe("On a terminal", function()
   it("a table is no wider than that, and its columns stand under each other", function()
     local lines = lines_of(on_terminal("status", scripts, { COLUMNS = "72" }))
     assert.matches("^SCRIPT", lines[3])
+    for _, line in ipairs(lines_of(on_terminal("status", scripts, { COLUMNS = "30" }))) do
+      if line:find("moonport", 1, true) then assert.is_true(cells(line) <= 30, line) end
+    end
     local column = lines[3]:find("LISTENS", 1, true)
     for index = 3, 5 do assert.is_true(cells(lines[index]) <= 72, lines[index]) end
     for index, listens in pairs({ [4] = "nothing", [5] = "tcp:" }) do

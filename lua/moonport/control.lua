@@ -11,7 +11,7 @@ local ANSWER_BYTES_MAX = 64 * 1024 * 1024
 local TIMEOUT_S = 10
 local BUSY_S = 0.02 -- between two tries, while the server has more to accept than it may keep
 
----@class moonport.control.Client
+---@class moonport.ControlClient
 ---@field pid integer of the server
 ---@field path string where it was found
 ---@field answer table? the first line of what stream() gives
@@ -32,7 +32,7 @@ function M.quote(word) return core.quote(word) end
 ---user, of root, or, where root asks, one that was named.
 ---@param path string? a path or "@name"; without one, where a server puts it by default
 ---@param options { timeout: number? }? seconds for connecting, and for each line; 10
----@return moonport.control.Client? client
+---@return moonport.ControlClient? client
 ---@return string? message what is wrong, and what to do
 function M.connect(path, options)
   local timeout = options and options.timeout or TIMEOUT_S
