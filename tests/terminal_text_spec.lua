@@ -58,6 +58,9 @@ describe("On a terminal", function()
   it("a table is no wider than that, and its columns stand under each other", function()
     local lines = lines_of(on_terminal("status", scripts, { COLUMNS = "72" }))
     assert.matches("^SCRIPT", lines[3])
+    for _, line in ipairs(lines_of(on_terminal("status", scripts, { COLUMNS = "30" }))) do
+      if line:find("moonport", 1, true) then assert.is_true(cells(line) <= 30, line) end
+    end
     local column = lines[3]:find("LISTENS", 1, true)
     for index = 3, 5 do assert.is_true(cells(lines[index]) <= 72, lines[index]) end
     for index, listens in pairs({ [4] = "nothing", [5] = "tcp:" }) do
@@ -104,6 +107,23 @@ describe("On a terminal", function()
     stop = control.stand_in(path, events)
     local result = moonport:run({ "trace", "--control", path }, { env = { TERM = "xterm" } })
     assert.is_nil(result.stdout:find("\27", 1, true))
+  end)
+end)
+
+describe("Output that reaches nobody", function()
+  local moonport = rig.new()
+
+  it("is a failure, of one command, of a trace and of help", function()
+    local started = moonport:start("return { on_data = print }", { control = true })
+    for _, words in ipairs({ { "status" }, { "trace", "--count", "1" } }) do
+      local result = moonport:run({ table.unpack(words) }, {
+        prefix = { "sh", "-c", 'exec "$0" "$@" >/dev/full' },
+        env = { MOONPORT_CONTROL = started.control } })
+      assert.equal(1, result.code)
+      assert.equal("moonport: cannot write the output: No space left on device\n", result.stderr)
+    end
+    assert.equal(1, moonport:run({ "--help" },
+      { prefix = { "sh", "-c", 'exec "$0" "$@" >/dev/full' } }).code)
   end)
 end)
 

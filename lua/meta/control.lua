@@ -34,9 +34,9 @@ local Client = {}
 function Client:ask(command, on_line) end
 
 ---Sends `events` and its filters. The iterator gives each event and the line it came in; at the
----end nil, and a message unless close() ended it.
+---end nil, and a message unless close() ended it, and true when it is that the server has ended.
 ---@param command string|string[]
----@return (fun(): table?, string?)? iterator
+---@return (fun(): table?, string?, boolean?)? iterator
 ---@return string? message what the server has against it
 function Client:stream(command) end
 

@@ -11,7 +11,7 @@ local ANSWER_BYTES_MAX = 64 * 1024 * 1024
 local TIMEOUT_S = 10
 local BUSY_S = 0.02 -- between two tries, while the server has more to accept than it may keep
 
----@class moonport.control.Client
+---@class moonport.ControlClient
 ---@field pid integer of the server
 ---@field path string where it was found
 ---@field answer table? the first line of what stream() gives
@@ -21,25 +21,18 @@ local BUSY_S = 0.02 -- between two tries, while the server has more to accept th
 local Client = { __name = "moonport.control" }
 Client.__index = Client
 
-local ESCAPED = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"',
-  ["\\"] = "\\\\" }
-
 local M = {}
 
 ---A word as it stands in a command, whatever its bytes are.
 ---@param word string
 ---@return string quoted
-function M.quote(word)
-  return '"' .. word:gsub('[%c"\\\128-\255]', function(byte)
-    return ESCAPED[byte] or ("\\x%02x"):format(byte:byte())
-  end) .. '"'
-end
+function M.quote(word) return core.quote(word) end
 
 ---Connects to a server's control socket, and makes sure that it is one to be believed: of this
 ---user, of root, or, where root asks, one that was named.
 ---@param path string? a path or "@name"; without one, where a server puts it by default
 ---@param options { timeout: number? }? seconds for connecting, and for each line; 10
----@return moonport.control.Client? client
+---@return moonport.ControlClient? client
 ---@return string? message what is wrong, and what to do
 function M.connect(path, options)
   local timeout = options and options.timeout or TIMEOUT_S
@@ -116,9 +109,10 @@ function Client:ask(command, on_line)
 end
 
 ---Sends a command that is answered with one line and then events without an end. An iterator: each
----event, and the line that it came in; at the end nil, and a message unless close() ended it.
+---event, and the line that it came in; at the end nil, and a message unless close() ended it, and
+---true when it is that the server has ended.
 ---@param command string|string[]
----@return (fun(): table?, string?)? iterator
+---@return (fun(): table?, string?, boolean?)? iterator
 ---@return string? message what the server has against it
 function Client:stream(command)
   send(self, command)
@@ -133,7 +127,7 @@ function Client:stream(command)
     local line, code, partial = self.conn:recv_line(LINE_BYTES_MAX)
     if self.closed then return nil end
     if not line and code ~= "limit" then
-      return nil, ("the server (pid %d) has ended, and the trace with it"):format(self.pid)
+      return nil, ("the server (pid %d) has ended"):format(self.pid), true
     end
     line = line or partial or self.conn:recv(200) or ""
     local event = line:find("^%s*{") and json.decode(line)

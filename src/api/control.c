@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "base/control_address.h"
 #include "base/control_peer.h"
+#include "base/words.h"
 #include "net/connect.h"
 
 #include <errno.h>
@@ -86,5 +87,15 @@ static int l_connect(lua_State *L) {
   return 2;
 }
 
+/* core.quote(word) -> the word as it stands in a command, whatever its bytes are */
+static int l_quote(lua_State *L) {
+  size_t size;
+  luaL_Buffer quoted;
+  const char *word = luaL_checklstring(L, 1, &size);
+  char *place = luaL_buffinitsize(L, &quoted, WORDS_QUOTED_SIZE_MAX(size));
+  luaL_pushresultsize(&quoted, words_quote(word, size, place));
+  return 1;
+}
+
 const luaL_Reg api_control_functions[] = {
-    {"address", l_address}, {"connect", l_connect}, {NULL, NULL}};
+    {"address", l_address}, {"connect", l_connect}, {"quote", l_quote}, {NULL, NULL}};

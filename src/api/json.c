@@ -5,9 +5,11 @@
  * times its size, and the C stack from its depth. */
 #include "api/modules.h"
 #include "api/values.h"
+#include "base/utf8.h"
 
 #include <jansson.h>
 #include <lauxlib.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ enum {
 
 static const char array_type[] = "moonport.json.array";
 static const char box_type[] = "moonport.json.box";
+static const char no_memory[] = "not enough memory";
 
 /* What is not Lua's memory while something may raise. */
 struct box {
@@ -46,7 +49,9 @@ static struct box *new_box(lua_State *L) {
   return box;
 }
 
+/* When memory is out, it raises, as everything of Lua's does. */
 static int refuse(lua_State *L, struct box *box, const char *fault) {
+  if (fault == no_memory) return luaL_error(L, "%s", fault);
   luaL_pushfail(L);
   lua_pushstring(L, fault);
   empty_box(box);
@@ -107,7 +112,12 @@ static int l_decode(lua_State *L) {
   json_error_t error;
   if (size > JSON_BYTES_MAX) return refuse(L, box, "the text is longer than 4 MiB");
   box->value = json_loadb(text, size, flags, &error);
+  /* Without memory for a token, jansson finds fault with the text: asked again, it may see better. */
+  if (!box->value) box->value = json_loadb(text, size, flags, &error);
   if (!box->value) {
+    if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory) {
+      return refuse(L, box, no_memory);
+    }
     luaL_pushfail(L);
     lua_pushfstring(L, "line %d, column %d: %s", error.line, error.column, error.text);
     return 2;
@@ -122,6 +132,15 @@ static int l_decode(lua_State *L) {
 enum { ARRAY_TYPE = 3 }; /* where the metatable of arrays is on the stack of l_encode() */
 
 static json_t *read_value(lua_State *L, int depth, const char **fault);
+
+static bool is_utf8(const char *text, size_t size) {
+  uint32_t code_point;
+  for (size_t length; size > 0; text += length, size -= length) {
+    length = utf8_decode(text, size, &code_point);
+    if (length == 0) return false;
+  }
+  return true;
+}
 
 static json_t *read_array(lua_State *L, int depth, const char **fault) {
   json_t *array = json_array();
@@ -157,7 +176,7 @@ static json_t *read_object(lua_State *L, int depth, const char **fault) {
     const char *key = key_of(L, fault);
     json_t *value = key ? read_value(L, depth + 1, fault) : NULL;
     bool is_set = value && json_object_set_new(object, key, value) == 0;
-    if (value && !is_set) *fault = "a name is no UTF-8";
+    if (value && !is_set) *fault = is_utf8(key, strlen(key)) ? no_memory : "a name is no UTF-8";
     lua_pop(L, is_set ? 1 : 2);
     if (is_set) continue;
     json_decref(object);
@@ -192,14 +211,15 @@ static json_t *read_table(lua_State *L, int depth, const char **fault) {
 
 static json_t *read_number(lua_State *L, const char **fault) {
   if (lua_isinteger(L, -1)) return json_integer(lua_tointeger(L, -1));
-  *fault = "a number is not finite";
-  return json_real(lua_tonumber(L, -1));
+  lua_Number number = lua_tonumber(L, -1);
+  *fault = isfinite(number) ? no_memory : "a number is not finite";
+  return json_real(number);
 }
 
 static json_t *read_string(lua_State *L, const char **fault) {
   size_t size;
   const char *text = lua_tolstring(L, -1, &size);
-  *fault = "a string is no UTF-8";
+  *fault = is_utf8(text, size) ? no_memory : "a string is no UTF-8";
   return json_stringn(text, size);
 }
 
@@ -221,7 +241,7 @@ static json_t *read_value(lua_State *L, int depth, const char **fault) {
 /* json.encode(value) -> text | nil, message */
 static int l_encode(lua_State *L) {
   const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS;
-  const char *fault = "not enough memory";
+  const char *fault = no_memory;
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   struct box *box = new_box(L);
@@ -229,10 +249,15 @@ static int l_encode(lua_State *L) {
   lua_pushvalue(L, 1);
   box->value = read_value(L, 0, &fault);
   if (!box->value) return refuse(L, box, fault);
-  box->text = json_dumps(box->value, flags);
-  if (!box->text) return refuse(L, box, "not enough memory");
-  if (strlen(box->text) > JSON_BYTES_MAX) return refuse(L, box, "the text is longer than 4 MiB");
-  lua_pushstring(L, box->text);
+  size_t size = json_dumpb(box->value, NULL, 0, flags);
+  if (size > JSON_BYTES_MAX) return refuse(L, box, "the text is longer than 4 MiB");
+  /* Into a buffer of the right size: when one that grows has no room for a name, jansson leaves it
+   * out. */
+  box->text = size > 0 ? malloc(size) : NULL;
+  if (!box->text || json_dumpb(box->value, box->text, size, flags) != size) {
+    return refuse(L, box, no_memory);
+  }
+  lua_pushlstring(L, box->text, size);
   empty_box(box);
   return 1;
 }

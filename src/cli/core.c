@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -93,8 +94,9 @@ static int l_bytes(lua_State *L) {
 
 /* core.seconds(number) -> "3 min 5 s" */
 static int l_seconds(lua_State *L) {
+  static const lua_Number most = 1e15; /* a server may say anything */
   char text[TEXT_UNITS_SIZE_MAX];
-  text_format_seconds(luaL_checknumber(L, 1), text);
+  text_format_seconds(fmin(luaL_checknumber(L, 1), most), text);
   lua_pushstring(L, text);
   return 1;
 }

@@ -5,6 +5,7 @@
 -- BROKEN. What a call returns is not: at any moment a connection may have ended.
 
 local frame = require "moonport.frame"
+local json = require "moonport.json"
 local log = require "moonport.log"
 local server = require "moonport.server"
 local socket = require "moonport.socket"
@@ -193,6 +194,19 @@ local ops = {
     local format = frame.new("netstring")
     local messages = format:split(format:wrap("hello"))
     if messages[1] ~= "hello" then M.broken("a message came back otherwise") end
+  end,
+  function(_, take)
+    local value = { take(), { text = "hello" }, json.array(), json.null }
+    local again = json.decode(json.encode(value) or "")
+    if not again or again[2].text ~= "hello" or #again ~= 4 then
+      M.broken("JSON came back otherwise")
+    end
+    local bytes = {}
+    for index = 1, take() % 32 do bytes[index] = string.char(take()) end
+    local read = check("decode", json.decode(table.concat(bytes)))
+    if read ~= nil and json.decode(json.encode(read)) == nil then
+      M.broken("what was read has no form in JSON")
+    end
   end,
   function(conn) -- a finalizer that uses the connection
     setmetatable({}, { __gc = function() pcall(conn.send, conn, "gc") end })

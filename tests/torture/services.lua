@@ -13,7 +13,9 @@ local services = {}
 -- In the order of the addresses.
 services.scripts = {
   { "a_main.lua", [[
+    local control = require "moonport.control"
     local frame = require "moonport.frame"
+    local json = require "moonport.json"
     local pool = require "moonport.pool"
     local server = require "moonport.server"
     local socket = require "moonport.socket"
@@ -144,6 +146,17 @@ services.scripts = {
       local lines = frame.new("line")
       local list = lines:split("a\nb\n")
       assert(conn:send(lines:wrap(list[1] .. list[2])))
+    end
+    function ops.json(conn)
+      local value = { list = { 1, 2.5, json.null, json.array() }, text = "json", deep = { {} } }
+      local again = assert(json.decode(assert(json.encode(value))))
+      assert(#again.list == 4 and json.is_array(again.list[4]) and not json.decode("[1,"))
+      assert(conn:send(again.text))
+    end
+    function ops.control(conn)
+      local client, message = control.connect("@" .. control.quote("nobody"), { timeout = 1 })
+      assert(not client and message)
+      assert(conn:send("control"))
     end
     return {
       listen = "127.0.0.1:0",
@@ -334,6 +347,8 @@ services.visits = {
   { "resolve", ask("resolve", "", "resolved") },
   { "pool", ask("pool", "", "pooledpooled") },
   { "split", ask("split", "", "ab\n") },
+  { "json", ask("json", "", "json") },
+  { "control", ask("control", "", "control") },
   { "forward", function(server)
     return exchange(server, 1, "forward " .. server:address(2):gsub("^tcp://", "") .. "\n" .. large,
       large, true)

@@ -15,7 +15,10 @@ local prints = {}
 -- Also shown when the command failed: some of it may have been done.
 local even_if_it_failed = { reload = true, eval = true }
 
-local function printf(format, ...) line(format:format(...)) end
+local function printf(format, ...)
+  local told = format:format(...)
+  line(told:find("\n", 1, true) and told or out.wrapped(told, 0))
+end
 
 -- --- The server -----------------------------------------------------------------------------
 
@@ -199,7 +202,9 @@ local STATES = {
 function prints.tcp(answer)
   local tcp = answer.last
   local state = text(tcp, "state")
-  local function row(label, format, ...) printf("  %-18s " .. format, label, ...) end
+  local function row(label, format, ...)
+    line(("  %-18s %s"):format(label, out.wrapped(format:format(...), 21)))
+  end
   local function size(name)
     local amount = number(tcp, name)
     return amount < 1024 and amount .. " bytes" or core.bytes(amount)

@@ -30,7 +30,7 @@ function M.own_called(about)
 end
 
 ---@class moonport.cli.Names
----@field private connect fun(): moonport.control.Client?
+---@field private connect fun(): moonport.ControlClient?
 ---@field private commands table[]? the lines of the server's help
 local Names = {}
 Names.__index = Names
@@ -101,7 +101,7 @@ function Names:of(line)
   return words
 end
 
----@param connect fun(): moonport.control.Client?
+---@param connect fun(): moonport.ControlClient?
 ---@return moonport.cli.Names
 function M.new(connect) return setmetatable({ connect = connect }, Names) end
 

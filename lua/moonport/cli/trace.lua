@@ -73,8 +73,9 @@ local function follow(client, next_event, options, recording, bytes)
   local function close() client:close() end
   if options["for"] > 0 then timer.after(options["for"], close) end
   while out.is_read() and (options.count == 0 or shown < options.count) do
-    local event, line = next_event()
-    if not event then return line, lost end
+    out.flush() -- what was shown is seen before the next wait, also through a pipe
+    local event, line, has_ended = next_event()
+    if not event then return has_ended and line .. ", and the trace with it" or line, lost end
     if recording then lost = lost or select(2, recording:write(line, "\n")) end
     if show(event, line) then shown = shown + 1 end
     if is_over and is_over() and not closing then
@@ -97,15 +98,16 @@ return function(call)
   local client, fault = control.connect(options.control, { timeout = options.timeout })
   if not client then return out.fail(fault) end
   local ending <close> = core.ending()
+  local is_ended = false
   task.spawn(function()
     ending:wait()
+    is_ended = true
     client:close()
   end)
-  io.stdout:setvbuf("line") -- what was shown is seen before the next wait, also through a pipe
   local words = request_of(options, bytes)
   local next_event, recording, lost
   next_event, fault = client:stream(words)
-  if not next_event then return out.fail(fault) end
+  if not next_event then return is_ended and 0 or out.fail(fault) end
   recording, fault = open_recording(options.record, client.answer, words)
   if fault then return out.fail(fault) end
   fault, lost = follow(client, next_event, options, recording, bytes)
