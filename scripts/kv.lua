@@ -23,7 +23,7 @@ return {
   on_data = function(conn, data)
     local at, queued, words = 1, 0, conn.words
     while at <= #data do
-      local count, next_at = resp.read(data, at, words)
+      local count, next_at, missing = resp.read(data, at, words)
       if count then
         local reply, last = "", false
         if count > 0 then reply, last = answer(words, count) end
@@ -38,7 +38,8 @@ return {
         conn:send(resp.failure("Protocol error: " .. next_at))
         return conn:close()
       else
-        local more = conn:recv()
+        -- All that is missing at once: to join what comes piece by piece copies a long value often.
+        local more = missing and conn:recv_exactly(missing) or not missing and conn:recv()
         if not more then return conn:close() end
         data, at = data:sub(at) .. more, 1
       end

@@ -65,6 +65,20 @@ connection #1 (from 127.0.0.1:40001): the answers differ from byte 5 on
 ]], result.stdout)
   end)
 
+  -- A pattern looked for the last newline from each byte of a line: 100 kB took a minute.
+  it("takes a long line in a time that is in proportion to it, whole or cut", function()
+    local bytes = ("x"):rep(2 * 1024 * 1024)
+    local recorded = recording.new("shout.lua"):accept(1):data(1, bytes):send(1, bytes)
+    local script = [[return { limits = { write_queue = "4M" },
+      on_data = function(conn, data) conn:send(data) end }]]
+    assert.equal(0, replay(script, recorded).code)
+    local text = recorded:text()
+    function recorded.text() return text:sub(1, -2) end
+    local cut = replay(script, recorded)
+    assert.matches("the last line is cut in the middle", cut.stderr)
+    assert.equal(1, cut.code)
+  end)
+
   it("shows the lines around a difference far inside", function()
     local bytes = ("0123456789abcdef"):rep(100)
     local recorded = recording.new("shout.lua"):accept(3):data(3, bytes):send(3, bytes)

@@ -111,6 +111,27 @@ describe("scripts/kv.lua", function()
       ("%s$%d\r\n%s\r\n"):format(OK, #protocol, protocol))
   end)
 
+  -- It joined what came piece by piece, and copied the value so far for each piece.
+  it("asks at once for all that is missing of a value", function()
+    local saved = package.path
+    package.path = "scripts/?.lua;" .. saved
+    finally(function() package.path = saved end)
+    local service = dofile("scripts/kv.lua")
+    service.on_load(nil)
+    local value = ("0123456789"):rep(20000)
+    local text = request("SET", "long", value)
+    for _, first in ipairs({ 40, 5000, #text - 3 }) do
+      local asked, conn = {}, { words = {} }
+      function conn.send() return true end
+      function conn.recv_exactly(_, size)
+        asked[#asked + 1] = size
+        return text:sub(-size)
+      end
+      service.on_data(conn, text:sub(1, first))
+      assert.same({ #text - first }, asked)
+    end
+  end)
+
   it("takes requests that are typed by hand", function()
     local server = start()
     assert_answers(server, "ping\r\n", "+PONG\r\n")

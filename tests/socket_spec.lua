@@ -44,9 +44,9 @@ describe("a TCP socket", function()
     local expected = { "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "[::1]", "[::1]",
       "0.0.0.0", "0.0.0.0" }
     local lines = program.lines(moonport, [[
-      local forms = { { "127.0.0.1", 0 }, { "tcp://127.0.0.1:0" }, { "localhost", 0 },
-        { "localhost:0" }, { "::1", 0 }, { "[::1]:0" }, { 0 }, { "", 0 } }
       for _, kind in ipairs { "tcp", "udp" } do
+        local forms = { { "127.0.0.1", 0 }, { kind .. "://127.0.0.1:0" }, { "localhost", 0 },
+          { "localhost:0" }, { "::1", 0 }, { "[::1]:0" }, { 0 }, { "", 0 } }
         for _, form in ipairs(forms) do
           local it = socket[kind]()
           assert(it:bind(table.unpack(form)))

@@ -6,13 +6,14 @@
 
 local dump, unpack, byte, sub = string.dump, string.unpack, string.byte, string.sub
 local type, ipairs, pairs, format = type, ipairs, pairs, string.format
-local getmetatable, sort = getmetatable, table.sort
+local getmetatable, sort, math = getmetatable, table.sort, math
 
 -- --- Reading a chunk -------------------------------------------------------------------------
 
 local HEADER = "\27Lua\x54\0\x19\x93\r\n\x1a\n\4\8\8" -- version 5.4, and the sizes of what follows
 local MAIN_AT = #HEADER + 8 + 8 + 1 + 1 -- behind an integer, a float and a count
 local ABSOLUTE_LINE = -128
+local LINE_MAX = 64 -- instructions of one line that are looked through for each other
 local JUMP_ZERO = (1 << 24) - 1 -- what a jump to the next instruction has
 local NO_VALUE, FALSE, TRUE, FLOAT, INTEGER = 0, 1, 17, 19, 3
 
@@ -245,7 +246,7 @@ end
 -- Whether `x = x + 1` sets it there: that defines nothing. `x = x or 1` does.
 local function reads_itself(made, at, name)
   local line = made.code[at].line
-  for before = at - 1, 0, -1 do
+  for before = at - 1, math.max(0, at - LINE_MAX), -1 do
     local each = made.code[before]
     if each.line ~= line or each.op == OPS.TEST or each.op == OPS.TESTSET then return false end
     if reads_global(made, each, name) then return true end
@@ -318,7 +319,7 @@ local function is_called_by_dot(made, at)
   local each, follower = made.code[at], made.code[at + 1]
   local gives_itself = follower and follower.op == OPS.MOVE and follower.a == each.a + 1
   if gives_itself and follower.b == each.b then return false end
-  for later = at + 1, made.size - 1 do
+  for later = at + 1, math.min(made.size - 1, at + LINE_MAX) do
     local call = made.code[later]
     if call.line ~= each.line then return false end
     if call.op == OPS.CALL or call.op == OPS.TAILCALL then return call.a == each.a end

@@ -248,6 +248,11 @@ function M.new(address, options)
   if options ~= nil and type(options) ~= "table" then
     error("pool.new takes one address, \"HOST:PORT\", and a table of options", 2)
   end
+  local scheme = address:lower():match("^(%a[%w+.-]*)://")
+  if scheme == "tls" or scheme == "udp" then
+    error(("pool.new(%q): %s"):format(address, scheme == "udp" and "datagrams need no connection" or
+      "this version has no TLS: put a proxy that has it in front"), 2)
+  end
   local read = read_options(options or {})
   return setmetatable({
     address = address,

@@ -120,6 +120,9 @@ local function listen(value)
       return nil, "a port from 0 to 65535", ", which is no port"
     end
     if type(address) ~= "string" and not port then return nil, accepted end
+    if type(address) == "string" and find(address, "\0", 1, true) then
+      return nil, accepted, ", which contains a NUL byte"
+    end
     result[index] = tostring(address)
   end
   for key in pairs(list) do

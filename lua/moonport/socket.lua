@@ -49,14 +49,46 @@ local function check_option(name, value)
     expected == "integer" and "number" or expected, value == nil and "no value" or type(value)), 3)
 end
 
+local WHERE = {
+  tcp = "socket.tcp() is for TCP", unix = "socket.unix() is for paths",
+  udp = "socket.udp() is for datagrams", any = "socket.connect() is for TCP and unix:",
+}
+local INSTEAD = { tcp = "socket.tcp()", unix = "socket.unix()", udp = "socket.udp()" }
+
+-- "tcp" of "tcp://…", "unix" also of "unix:x.sock"; nil of "host:80".
+local function scheme_of(address)
+  local scheme = string.match(address, "^(%a[%w+.-]*)://")
+    or string.match(address, "^([uU][nN][iI][xX]):")
+  return scheme and string.lower(scheme)
+end
+
+-- Why an address is none for a socket of that kind; "any": what socket.connect() makes. C would
+-- read it up to a NUL, and a scheme that is not spoken is not to be taken for one that is.
+local function fault_of(kind, address)
+  local shown = ("%q"):format(address)
+  if string.find(address, "\0", 1, true) then
+    return "address " .. shown .. " contains a NUL byte"
+  end
+  local scheme = scheme_of(address)
+  if scheme == "tls" then
+    return "address " .. shown .. ": this version has no TLS: put a proxy that has it in front"
+  end
+  local is_meant = scheme == kind or kind == "any" and scheme ~= "udp"
+  if not INSTEAD[scheme] or is_meant then return nil end
+  return ("address %s: %s, %s takes it"):format(shown, WHERE[kind], INSTEAD[scheme])
+end
+
 -- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
--- everywhere for bind(), this machine otherwise.
+-- everywhere for bind(), this machine otherwise. Nil, code, detail where it is none of that kind.
 local function address_of(kind, host, port)
   if type(host) == "number" then return ":" .. host end
+  local fault = fault_of(kind, host)
+  if fault then return nil, "EINVAL", fault end
   if port == nil then
-    if kind == "unix" and not string.find(host, "^unix:") then return "unix:" .. host end
+    if kind == "unix" and not scheme_of(host) then return "unix:" .. host end
     return host
   end
+  if scheme_of(host) then return ("%s:%d"):format(host, port) end
   if string.find(host, ":", 1, true) and not string.find(host, "^%[") then
     host = "[" .. host .. "]"
   end
@@ -81,8 +113,8 @@ function Socket:bind(host, port)
   if self.closed or self.listener or self.conn then
     return refuse(self, "EINVAL", "the socket is bound or connected already")
   end
-  local address, code, detail =
-    core.lookup(address_of(self.kind, host, port), "0.0.0.0", false, self.timeout)
+  local address, code, detail = address_of(self.kind, host, port)
+  if address then address, code, detail = core.lookup(address, "0.0.0.0", false, self.timeout) end
   if not address then return nil, code, detail end
   local listener
   listener, code, detail = core.bind(address)
@@ -124,7 +156,10 @@ function Socket:connect(host, port)
   if self.closed or self.conn then
     return refuse(self, "EISCONN", "the socket is connected already")
   end
-  local conn, code, detail = core.connect(address_of(self.kind, host, port), self.timeout)
+  local address, code, detail = address_of(self.kind, host, port)
+  if not address then return nil, code, detail end
+  local conn
+  conn, code, detail = core.connect(address, self.timeout)
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
   conn:settimeout(self.timeout)
@@ -231,7 +266,9 @@ local function peer_of(self, host, port)
   if port == nil and host == self.peer then return host end
   local ours = self.udp and self.udp:getsockname()
   local is_ip6 = ours and string.find(ours, "^%[") ~= nil
-  return core.lookup(address_of("udp", host, port), "127.0.0.1", is_ip6, self.timeout)
+  local address, code, detail = address_of("udp", host, port)
+  if not address then return nil, code, detail end
+  return core.lookup(address, "127.0.0.1", is_ip6, self.timeout)
 end
 
 ---Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
@@ -245,8 +282,8 @@ function Datagrams:bind(host, port)
   check_type(port, 2, "bind", "integer", "nil")
   if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
   if self.closed then return nil, "closed" end
-  local address, code, detail =
-    core.lookup(address_of("udp", host, port), "0.0.0.0", false, self.timeout)
+  local address, code, detail = address_of("udp", host, port)
+  if address then address, code, detail = core.lookup(address, "0.0.0.0", false, self.timeout) end
   if not address then return nil, code, detail end
   local udp
   udp, code, detail = open(self, address)
@@ -391,7 +428,7 @@ function M.connect(address, options)
   check_type(address, 1, "connect", "string")
   if math.type(options) == "integer" then
     error(("socket.connect takes one address: write socket.connect(%q)"):format(
-      address_of("tcp", address, options)), 2)
+      address_of("tcp", address, options) or address), 2)
   end
   check_type(options, 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
@@ -403,6 +440,8 @@ function M.connect(address, options)
   if timeout and (type(timeout) ~= "number" or timeout < 0) then
     error("bad option 'timeout' of socket.connect (seconds expected)", 2)
   end
+  local fault = fault_of("any", address)
+  if fault then return nil, "EINVAL", fault end
   return core.connect(address, timeout)
 end
 
@@ -415,6 +454,9 @@ end
 function M.resolve(name, seconds)
   check_type(name, 1, "resolve", "string")
   check_type(seconds, 2, "resolve", "number", "nil")
+  if string.find(name, "\0", 1, true) then
+    return nil, "EINVAL", ("name %q contains a NUL byte"):format(name)
+  end
   return core.resolve(name, seconds)
 end
 

@@ -37,8 +37,8 @@ local function cut(data, at)
   return nil, not (begins and #data - at < LENGTH_BYTES_MAX) and "invalid bulk length" or nil
 end
 
--- Reads the request at `at` into `words`. Returns how many, and where the next request begins;
--- nil when the rest is yet to come; nil and what is wrong.
+-- Reads the request at `at` into `words`. Returns how many, and where the next request begins; nil,
+-- nil and, if it is known, how many bytes are missing at least; nil and what is wrong.
 function resp.read(data, at, words)
   local _, stop, digits = find(data, "^%*(%d+)", at)
   if not stop then return read_line(data, at, words) end
@@ -49,7 +49,7 @@ function resp.read(data, at, words)
     if not header_end then return cut(data, stop + 1) end
     stop = header_end + (numbers[size] or REQUEST_BYTES_MAX)
     if stop - at >= REQUEST_BYTES_MAX then return nil, "invalid bulk length" end
-    if stop > #data then return nil end
+    if stop > #data then return nil, nil, stop + 2 - #data end
     words[index] = sub(data, first, stop + 2)
   end
   if sub(data, stop + 1, stop + 2) ~= "\r\n" then return cut(data, stop + 1) end

@@ -212,7 +212,9 @@ static struct udp_object *udp_check(lua_State *L) {
 /* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */
 static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *object, int index,
                                          struct sockaddr_storage *scratch) {
-  const char *text = luaL_checkstring(L, index);
+  size_t text_size;
+  const char *text = luaL_checklstring(L, index, &text_size);
+  luaL_argcheck(L, strlen(text) == text_size, index, "contains a NUL byte");
   if (strcmp(text, object->peer_text) == 0) return (const struct sockaddr *)&object->peer;
   struct address address;
   socklen_t size;
@@ -221,6 +223,8 @@ static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *
     luaL_argerror(L, index, error);
   }
   luaL_argcheck(L, address.kind != ADDRESS_UNIX, index, "is a path: datagrams need HOST:PORT");
+  luaL_argcheck(L, address.kind == ADDRESS_UDP || !strstr(text, "://"), index,
+                "is no address for datagrams: write HOST:PORT");
   if (address_numeric(&address, scratch, &size) < 0) {
     luaL_argerror(L, index, "is a name: look it up with socket.resolve() first");
   }

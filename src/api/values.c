@@ -5,6 +5,7 @@
 #include "base/address.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 void api_set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
@@ -33,8 +34,13 @@ int api_push_address(lua_State *L, int rc, const struct sockaddr_storage *addres
 
 int api_read_address(lua_State *L, int index, const char *default_host, struct address *out) {
   char error[512];
-  const char *text = luaL_checkstring(L, index);
-  if (address_parse(text, default_host, out, error, sizeof error) == 0) return 0;
+  size_t size;
+  const char *text = luaL_checklstring(L, index, &size);
+  if (strlen(text) != size) {
+    snprintf(error, sizeof error, "the address contains a NUL byte");
+  } else if (address_parse(text, default_host, out, error, sizeof error) == 0) {
+    return 0;
+  }
   luaL_pushfail(L);
   lua_pushliteral(L, "EINVAL");
   lua_pushstring(L, error);

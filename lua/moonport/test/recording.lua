@@ -246,12 +246,22 @@ local function choose_script(self, lines, wanted)
   return list[1]
 end
 
+-- The whole lines, and what follows the last of them. A pattern that looks for a newline tries anew
+-- from each byte of a line that has none.
+local function split(text)
+  local lines, at = {}, 1
+  while true do
+    local newline = text:find("\n", at, true)
+    if not newline then return lines, text:sub(at) end
+    lines[#lines + 1] = text:sub(at, newline - 1)
+    at = newline + 1
+  end
+end
+
 local function read(self, text, wanted)
-  local lines = {}
-  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  local lines, rest = split(text)
   self.line = 1
   read_header(self, lines[1] or text)
-  local rest = text:match("[^\n]*$")
   local script = choose_script(self, lines, wanted)
   for index = 2, #lines do
     self.line = index
