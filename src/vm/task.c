@@ -189,18 +189,19 @@ static void report(struct vm_task *task, int rc, bool overdue) {
       .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
   lua_pushcfunction(L, task_describe);
   push_description(L, &description);
-  vm_watch_begin(task->vm, L); /* a finalizer may run */
+  lua_pushvalue(L, -1);
+  lua_insert(L, top + 1); /* a finalizer may use the time up, and there is still the text */
+  vm_watch_begin(task->vm, L);
   int described = lua_pcall(L, 2, 2, 0);
   vm_watch_end(task->vm);
-  if (described != LUA_OK && rc != LUA_ERRMEM) {
-    failure.message = described == LUA_ERRMEM
-                          ? "(not enough memory to say which error it was: raise limits.memory)"
-                          : "(no message: turning the error value into text failed)";
-    failure.message_size = strlen(failure.message);
-  }
   if (described == LUA_OK) {
     failure.message = lua_tolstring(L, -2, &failure.message_size);
     failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
+  } else if (description.has_text) {
+    failure.message = lua_tolstring(L, top + 1, &failure.message_size);
+  } else if (rc != LUA_ERRMEM) {
+    failure.message = "(an error value that nothing could make a text of)";
+    failure.message_size = strlen(failure.message);
   }
   if (!overdue) unwind(task);
   task->on_fail(task->owner, &failure);
