@@ -41,12 +41,16 @@ static void on_signal(uv_signal_t *handle, int number) {
   come(handle->data);
 }
 
-/* Whoever presses Enter has seen enough. What else is on the line is no command. */
+/* Whoever presses Enter has seen enough. What else is on that line is no command; the next one may
+ * be, and a terminal hands over a line at a time. */
 static void on_input(uv_poll_t *handle, int status, int events) {
   (void)status, (void)events;
   struct ending *ending = handle->data;
   char bytes[256];
-  while (read(ending->terminal, bytes, sizeof bytes) > 0) continue;
+  ssize_t size;
+  do {
+    size = read(ending->terminal, bytes, sizeof bytes);
+  } while (size > 0 && bytes[size - 1] != '\n');
   uv_poll_stop(handle);
   come(ending);
 }
