@@ -21,8 +21,10 @@ RUN cmake --preset release -DMOONPORT_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
  && cmake --build --preset release --parallel \
  && DESTDIR=/installed cmake --install build/release --strip
 
-# ldd names the libraries by the paths under which the program will look for them.
+# ldd names the libraries by the paths under which the program will look for them. C.UTF-8 tells how
+# wide a character is on a terminal.
 RUN set -eu; \
+    install -D -m 644 -t /image/usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8/LC_CTYPE; \
     install -D -t /image/usr/bin /installed/usr/bin/moonport; \
     install -D -m 644 -t /image/usr/share/moonport deploy/welcome.lua; \
     install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt; \

@@ -86,6 +86,22 @@ describe("moonport console on a terminal", function()
     screen:wait_for("\nsecond\n")
   end)
 
+  it("cuts a long history down to its last lines", function()
+    if not has_editing then return pending("built without libedit") end
+    local state = moonport:directory()
+    local lines = {}
+    for number = 1, 5000 do lines[number] = ("= 'line %d' %s"):format(number, ("-"):rep(60)) end
+    local path = state:write("moonport_history", table.concat(lines, "\n") .. "\n")
+    local screen = start(moonport, { XDG_STATE_HOME = state.path })
+    local kept = {}
+    for line in io.lines(path) do kept[#kept + 1] = line end
+    assert.equal(1000, #kept)
+    assert.equal(lines[4001], kept[1])
+    assert.equal(tonumber("600", 8), uv.fs_stat(path).mode & tonumber("777", 8))
+    screen:press("Up")
+    screen:wait_for("line 5000")
+  end)
+
   it("keeps it in XDG_STATE_HOME where that is set", function()
     if not has_editing then return pending("built without libedit") end
     local state = moonport:directory()

@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,7 +89,7 @@ static json_t *look_at_control(const struct command_call *call) {
     return json_pack("{s:o}", "error", doctor_text(error));
   }
   char directory[sizeof address.text];
-  strcpy(directory, address.text);
+  snprintf(directory, sizeof directory, "%s", address.text);
   char *slash = strrchr(directory, '/');
   if (slash) slash[slash == directory ? 1 : 0] = '\0';
   bool may = address.text[0] == '@' || access(slash ? directory : ".", W_OK | X_OK) == 0;

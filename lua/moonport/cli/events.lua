@@ -204,8 +204,9 @@ function M.print(event, before_ns)
     out.padded(core.shown(text(event, "script"), 100), SCRIPT_CELLS))
   local body, rest = M.what(event, KIND_CELLS), rest_of(event)
   if rest ~= "" then rest = "  " .. rest end
-  if out.width < math.huge then
-    local room = out.width - out.cells(head) - out.cells(rest)
+  local width = out.width()
+  if width < math.huge then
+    local room = width - out.cells(head) - out.cells(rest)
     body = core.shown(body, math.max(room, BODY_CELLS_MIN))
   end
   out.line(head .. out.coloured(body, event.source == "kernel" and "dim" or COLOURS[kind]) ..
@@ -230,7 +231,7 @@ end
 ---@param event table
 ---@param bytes_max integer
 function M.print_hex(event, bytes_max)
-  local indent = (" "):rep(out.width >= HEX_INDENT + HEX_ROW_CELLS and HEX_INDENT or 0)
+  local indent = (" "):rep(out.width() >= HEX_INDENT + HEX_ROW_CELLS and HEX_INDENT or 0)
   local data = core.unbase64(text(event, "base64")):sub(1, bytes_max)
   for at = 1, #data, HEX_ROW_BYTES do
     out.line(indent .. hex_row(data:sub(at, at + HEX_ROW_BYTES - 1), at - 1))

@@ -56,6 +56,7 @@ local function common_of(words)
   for _, word in ipairs(words) do
     while word:sub(1, #common) ~= common do common = common:sub(1, -2) end
   end
+  while not utf8.len(common) do common = common:sub(1, -2) end -- no part of a character
   return common
 end
 
@@ -64,7 +65,7 @@ Edited.__index = Edited
 
 -- The cursor is at the end of what was typed: back to where the prompt stood.
 local function go_back(shown)
-  local rows = out.width < math.huge and math.max(out.cells(shown) - 1, 0) // out.width or 0
+  local rows = math.tointeger(math.max(out.cells(shown) - 1, 0) // out.width())
   out.put("\r", rows > 0 and ("\27[%dA"):format(rows) or "")
 end
 

@@ -5,8 +5,10 @@ local core = require "moonport.cli.core"
 
 local M = {}
 
----Columns that a line may take: without end where it is no terminal.
-M.width = core.columns(1) or math.huge
+local is_terminal = core.is_terminal(1)
+
+---Columns that a line may take now: without end where it is no terminal.
+function M.width() return is_terminal and core.columns(1) or math.huge end
 
 io.stdout:setvbuf("full")
 
@@ -113,7 +115,7 @@ local SEQUENCES = { bold = "1", dim = "2", red = "31", bright_red = "1;31", gree
   yellow = "33", blue = "34", magenta = "35" }
 
 local no_color, terminal = os.getenv("NO_COLOR"), os.getenv("TERM")
-local has_colours = core.is_terminal(1) and (no_color or "") == "" and terminal ~= "dumb"
+local has_colours = is_terminal and (no_color or "") == "" and terminal ~= "dumb"
 
 ---The text in a colour, where there are any; without a colour as it is.
 ---@param text string
@@ -140,7 +142,8 @@ end
 
 ---A line cut to the width of the terminal.
 function M.fitted(text)
-  return M.width == math.huge and text or (core.shown(text, M.width))
+  local width = M.width()
+  return width == math.huge and text or (core.shown(text, width))
 end
 
 ---Breaks a text between words, so that with `indent` blanks before it it fits the terminal.
@@ -149,7 +152,7 @@ end
 ---@param glue string? between words; a blank
 ---@return string text its second line and those that follow begin with the blanks
 function M.wrapped(text, indent, glue)
-  local width = math.max(M.width - indent, 20)
+  local width = math.max(M.width() - indent, 20)
   if M.cells(text) <= width then return text end
   local lines, line = {}, ""
   for word in text:gmatch("%S+") do
@@ -209,7 +212,7 @@ function M.table(titles, rows)
       widths[index] = math.max(widths[index], select(2, core.shown(cell)))
     end
   end
-  fit(widths, M.width)
+  fit(widths, M.width())
   local function put(row)
     local cells = {}
     for index, width in ipairs(widths) do
