@@ -7,7 +7,7 @@ local log = require "moonport.log"
 local FIRST_LINE_SECONDS = 0.3 -- a browser speaks first, and at once; a person waits to be greeted
 
 local text = [[
-This is moonport. It runs, and it was given no script yet.
+This is moonport. It is running, but has no script yet.
 
 Save this as scripts/echo.lua:
 
@@ -29,7 +29,7 @@ local page = table.concat({
   "Connection: close", "", text,
 }, "\r\n")
 
-log.info("no script yet: put one into a served directory; port 12345 tells how")
+log.info("no script yet: put one into a served directory; port 12345 says how")
 
 return {
   listen = 12345,

@@ -18,7 +18,7 @@ describe("--welcome", function()
     local server = welcome(moonport:directory().path)
     server:wait_for("no script yet")
     local result = shell.run({ "nc", "-N", "127.0.0.1", tostring(server:port()) })
-    assert.matches("^This is moonport%. It runs, and it was given no script yet%.\n", result.stdout)
+    assert.matches("^This is moonport%. It is running, but has no script yet%.\n", result.stdout)
   end)
 
   it("greets who waits to be greeted first", function()

@@ -86,7 +86,7 @@ function conn:forward(other) end
 ---@return "closed"? code
 function conn:settimeout(seconds) end
 
----Sets an option of the socket. A name that is not known raises.
+---Sets an option of the socket. An unknown name raises.
 ---@param name moonport.OptionName|"join"|"leave"
 ---@param value boolean|integer|string as the name says; join and leave: a multicast group
 ---@return true? set
@@ -112,17 +112,17 @@ function conn:getoption(name) end
 ---| "multicast_ttl"
 ---| "linger" # seconds, in programs of moonport run; a service may only set false
 
----Stops reading: the kernel's buffer fills, then the peer feels it. Timeouts go on.
+---Stops reading: the kernel's buffer fills, then the peer feels it. Timeouts keep running.
 ---@return true? paused
 ---@return "closed"? code
 function conn:pause() end
 
----Reads again.
+---Resumes reading.
 ---@return true? resumed
 ---@return "closed"? code
 function conn:resume() end
 
----Sends what is queued, then FIN, and reads off what the peer still sends, for timeouts.linger at
+---Sends what is queued, then FIN, and drains what the peer still sends, for timeouts.linger at
 ---most: nothing that was sent is lost.
 ---@return true? closing
 ---@return "closed"? code it was closing already
@@ -138,7 +138,7 @@ function conn:shutdown() end
 ---@return "closed"? code
 function conn:reset() end
 
----What has happened so far. Of a closed connection: the last figures.
+---Counters so far; of a closed connection, the final ones.
 ---@return moonport.ConnStats
 function conn:stats() end
 

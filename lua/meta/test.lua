@@ -24,8 +24,8 @@ function test.load_text(text, options) end
 ---@return string[] pieces
 function test.cut(bytes, how) end
 
----How bytes are cut: "every" byte alone, in pieces of one size, at the given places (after so many
----bytes each), or at random, the same for the same seed. nil: not at all.
+---How bytes are cut: "every" byte alone, in pieces of one size, at the given places (offsets in
+---bytes), or at random, the same for the same seed. nil: not at all.
 ---@alias moonport.test.Cut "every"|integer|integer[]|{ seed: integer }
 
 ---@class moonport.test.Options
@@ -73,7 +73,7 @@ function Script:listen(address, behaviour) end
 ---@field silent? boolean never answers, so that connecting takes as long as it may
 ---@field stays? boolean does not close when the script sends FIN
 
----Makes a name known to socket.connect and socket.resolve, which else know "localhost" only.
+---Makes a name known to socket.connect and socket.resolve, which otherwise know only "localhost".
 ---@param name string
 ---@param ... string addresses in numbers
 function Script:name(name, ...) end
@@ -96,7 +96,8 @@ function Script:advance(seconds) end
 ---@return number seconds since the script was loaded
 function Script:now() end
 
----As SIGTERM does: no new connections, the others have so long. A second time: they end at once.
+---As SIGTERM does: no new connections, and this long for the others. A second time: all end at
+---once.
 ---@param seconds? number 10
 function Script:stop(seconds) end
 
@@ -115,7 +116,7 @@ function Script:logged(pattern) end
 ---@class moonport.test.Peer
 local Peer = {}
 
----Sends bytes; each piece is one read of the script's, and is dealt with before the next comes.
+---Sends bytes; each piece is one read of the script's, and is handled before the next arrives.
 ---@param bytes string
 ---@param how? moonport.test.Cut
 ---@return true? sent
@@ -136,7 +137,7 @@ function Peer:shutdown() end
 ---Sends RST.
 function Peer:reset() end
 
----What came since the last read, "" when nothing did.
+---What arrived since the last read, "" when nothing did.
 ---@param max? integer
 ---@return string
 function Peer:read(max) end
@@ -150,7 +151,7 @@ function Peer:read_line() end
 ---@return string? prefix
 function Peer:read_message() end
 
----Everything that ever came, read or not.
+---Everything that ever arrived, read or not.
 ---@return string
 function Peer:received() end
 

@@ -33,7 +33,7 @@ describe("a container", function()
       assert.matches("no script yet", container:said())
       local port = tostring(container:published(12345))
       local result = shell.run({ "nc", "-N", "127.0.0.1", port })
-      assert.matches("^This is moonport%. It runs, and it was given no script yet%.", result.stdout)
+      assert.matches("^This is moonport%. It is running, but has no script yet%.", result.stdout)
     end)
   end
 
