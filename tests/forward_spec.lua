@@ -112,6 +112,25 @@ describe("a proxy of two forwards", function()
     peer:wait_sent()
   end)
 
+  -- It takes no more before it was read, and was not read because it took no more: for ever.
+  it("reads an upstream that takes nothing before it has said all", function()
+    local upstream = moonport:spawn({ "python3", "-c", [[
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+for option in socket.SO_SNDBUF, socket.SO_RCVBUF:
+    listener.setsockopt(socket.SOL_SOCKET, option, 4096)
+print(listener.getsockname()[1], flush=True)
+peer = listener.accept()[0]
+while data := peer.recv(65536):
+    peer.sendall(data)
+]] })
+    loop.wait_until("its port", function() return upstream:stdout():find("\n") end)
+    local peer = proxy_to(upstream:stdout():match("%d+")):connect()
+    local sent = pattern("there and back "):rep(4)
+    peer:offer(sent)
+    assert.is_true(peer:receive(#sent) == sent)
+  end)
+
   it("resets the upstream when the client resets, and the client when the upstream does", function()
     local proxy, upstream = both()
     local peer = proxy:connect()

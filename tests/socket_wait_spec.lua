@@ -145,6 +145,27 @@ describe("a wait", function()
     ]]))
   end)
 
+  -- It was not read while its queue was long, and the peer took no more before it was read.
+  it("in drain does not hold up who reads the same connection", function()
+    assert.same({ "50331648" }, program.lines(moonport, [[
+      local near, far = pair()
+      task.spawn(function()
+        repeat
+          local data = far:recv()
+        until not data or not far:send(data)
+      end)
+      local size, count = 48 * 1024 * 1024, 0
+      local reader = task.spawn(function()
+        while count < size do count = count + #near:recv() end
+      end)
+      near:send(("x"):rep(size))
+      near:drain()
+      reader:join()
+      print(count)
+      os.exit(0)
+    ]]))
+  end)
+
   it("in accept ends with nil, 'closed' when another task closes the listener", function()
     assert.same({ "closing", "nil\tclosed", "nil\tclosed" }, program.lines(moonport, [[
       local core = require "moonport.socket.core"

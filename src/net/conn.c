@@ -86,10 +86,18 @@ static void conn_on_ready(struct transport *self) {
   conn_check(conn);
 }
 
+/* Whoever does not take what we send is not read either: what he says would only add to it. But he may
+ * take no more before he has said something, so not so where somebody else sees to the queue: who waits
+ * for it to drain, or between two forwards the source, which is held instead. */
+static bool is_full(const struct conn *conn) {
+  if (!(conn->flags & CONN_ABOVE_HIGH) || (conn->flags & CONN_DRAIN_WANTED)) return false;
+  return !conn_forwards_both_ways(conn);
+}
+
 bool conn_wants_reading(const struct conn *conn) {
   if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN | CONN_OPENING)) return false;
   if (conn->flags & CONN_CLOSING) return true;
-  return conn->holds == 0 && !(conn->flags & CONN_ABOVE_HIGH) && !conn_forward_is_full(conn);
+  return conn->holds == 0 && !is_full(conn) && !conn_forward_is_full(conn);
 }
 
 /* The end of reading is no pause, and its begin no going on. */
@@ -101,6 +109,7 @@ static void tell_hold(struct conn *conn) {
 }
 
 void conn_update_reading(struct conn *conn) {
+  if (conn->flags & CONN_CLOSED) return;
   bool wanted = conn_wants_reading(conn);
   if (wanted == !!(conn->flags & CONN_READING)) return;
   conn->flags ^= CONN_READING;
@@ -133,7 +142,7 @@ const char *conn_held_by(const struct conn *conn) {
   if (conn->flags & (CONN_READING | CONN_EOF_SEEN | CONN_CLOSED | CONN_OPENING)) return NULL;
   return conn->holds & CONN_HOLD_CONSOLE  ? "console"
          : conn->holds & CONN_HOLD_SCRIPT ? "script"
-         : conn->flags & CONN_ABOVE_HIGH  ? "output"
+         : is_full(conn)                  ? "output"
          : conn_forward_is_full(conn)     ? "forward"
                                           : "handler";
 }

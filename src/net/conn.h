@@ -113,7 +113,8 @@ size_t conn_queue_bytes(const struct conn *conn);
 
 /* Who wants this connection not to be read. It is read while nobody does, and while neither its own
  * queue nor that of the one it is forwarded to is above the high-water mark: that is no hold which
- * somebody could forget, but asked of the queues each time. */
+ * somebody could forget, but asked of the queues each time. Of one that is forwarded both ways, its own
+ * queue does not count. */
 enum conn_hold {
   CONN_HOLD_SCRIPT = 1 << 0,  /* conn:pause() */
   CONN_HOLD_HANDLER = 1 << 1, /* a handler waits for something else */

@@ -47,11 +47,15 @@ int conn_forward(struct conn *from, struct conn *to) {
   from->forwarding->to = to;
   from->receiver = conn_forward_bytes;
   to->forwarding->from = from;
-  if (before && before != to) conn_forward_end_orphan(before);
+  if (before && before != to) {
+    conn_update_reading(before);
+    conn_forward_end_orphan(before);
+  }
   if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
+  conn_update_reading(to);
   return 0;
 }
 
@@ -64,6 +68,10 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
   if (conn_send_borrowed(to, bytes, size) < 0) return;
   if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   conn_flush(to);
+}
+
+bool conn_forwards_both_ways(const struct conn *conn) {
+  return target_of(conn) && source_of(conn);
 }
 
 bool conn_forward_is_full(const struct conn *from) {
@@ -112,6 +120,7 @@ void conn_forward_end(struct conn *conn) {
   if (to && to != conn) {
     to->forwarding->from = NULL;
     end_other(to, conn, conn->flags & CONN_EOF_SEEN); /* then FIN went along */
+    conn_update_reading(to);
   }
   if (from && from != conn) {
     from->forwarding->to = NULL;

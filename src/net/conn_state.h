@@ -103,6 +103,8 @@ void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
 uint64_t conn_forward_active_ms(const struct conn *conn); /* of those at its other ends; or 0 */
+/* What it receives goes to another, and what another receives comes to it. */
+bool conn_forwards_both_ways(const struct conn *conn);
 /* Whether that which it is forwarded to takes no more now. */
 bool conn_forward_is_full(const struct conn *from);
 /* The queue of `to` crossed a water mark: that decides on reading what is forwarded to it. */

@@ -225,5 +225,6 @@ bool conn_await_drain(struct conn *conn) {
   if (conn_queue_bytes(conn) < conn->group->queue_low || !(conn->flags & CONN_WRITING))
     return false;
   conn->flags |= CONN_DRAIN_WANTED;
+  conn_update_reading(conn);
   return true;
 }

@@ -16,7 +16,7 @@ enum {
   UPSTREAMS_MAX = 64,
   UPSTREAM_PORT = 7, /* of 10.0.0.9: sends back what it gets */
   CHATTERS_MAX = 512,
-  PIECE_BYTES = 4096,
+  PIECE_BYTES = 16384,
   DATAGRAM_BYTES_MAX = 2000,
   DATAGRAMS_MAX = 10000, /* of one world; then there are no more */
 };

@@ -5,6 +5,8 @@ local timer = require "moonport.timer"
 return sim.service({
   listen = 7014,
   frame = { fixed = 16 },
+  -- All messages of one read are answered before it is seen whether the peer takes them.
+  limits = { versions = 1000, write_queue = "64K", message = "64K" },
   main = function(conn)
     while true do
       local block = conn:recv_message()

@@ -6,7 +6,7 @@ local LONG = PATTERN:rep(80)
 
 return sim.service({
   listen = 7010,
-  limits = { versions = 2, write_queue = "100K", output = "300K", message = "64K" },
+  limits = { versions = 2, write_queue = "100K", output = "2M", message = "64K" },
   timeouts = { idle = 60, first = 5, write = 2, linger = 1 },
   on_data = function(conn, data)
     for _ = 1, #data % 20 do

@@ -10,7 +10,10 @@ return sim.service({
     local back = task.spawn(function()
       repeat
         local data = other:recv()
-        if data then conn:send(data) end
+        if data then
+          conn:send(data)
+          conn:drain()
+        end
       until not data
     end)
     while true do
@@ -18,7 +21,6 @@ return sim.service({
       if not data then break end
       if not other:send(data) then break end
       other:drain()
-      conn:drain()
     end
     other:shutdown()
     back:join()

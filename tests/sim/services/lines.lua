@@ -5,6 +5,8 @@ local timer = require "moonport.timer"
 return sim.service({
   listen = 7003,
   frame = "line",
+  -- All messages of one read are answered before it is seen whether the peer takes them.
+  limits = { versions = 1000, write_queue = "64K", message = "64K" },
   on_message = function(conn, line)
     if #line % 7 == 3 then timer.sleep(0.002) end
     conn:send_message(line)

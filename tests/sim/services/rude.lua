@@ -43,6 +43,7 @@ local acts = {
   end,
   function() coroutine.wrap(function() timer.sleep(0.001) error("planned, deep") end)() end,
   function(conn) conn:pause() end,
+  function() timer.sleep(30) end,
 }
 
 return sim.service({

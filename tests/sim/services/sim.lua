@@ -31,7 +31,7 @@ local function watched(name, handler)
 end
 
 local NAMES = { "on_data", "on_message", "on_eof", "on_drain", "on_timeout", "on_error", "main" }
-local LIMITS = { versions = 1000, write_queue = "64K", message = "64K" }
+local LIMITS = { versions = 1000, write_queue = "4K", message = "64K" }
 local PATIENT = { idle = 0, first = 0, write = 0, linger = 5 }
 
 local function nothing() end
@@ -56,7 +56,11 @@ function sim.service(service)
     service.on_open = watched("on_open", service.on_open or nothing)
   end
   service.on_close = watched("on_close", service.on_close or nothing)
-  service.on_load = function(previous) record = previous and previous.state or record end
+  local on_load = service.on_load
+  service.on_load = function(previous)
+    record = previous and previous.state or record
+    if on_load then on_load() end
+  end
   service.on_unload = function(next)
     if not next and record.opened ~= record.closed then
       print(("SIMFAULT %d connections opened, and %d closed"):format(record.opened, record.closed))
