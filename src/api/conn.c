@@ -37,7 +37,7 @@ struct api_conn *api_make_conn(lua_State *L, struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
   self = lua_newuserdatauv(L, sizeof *self, 1); /* its value: the script's own fields */
-  *self = (struct api_conn){.runtime = runtime_of(L), .reference = LUA_NOREF};
+  *self = (struct api_conn){.runtime = runtime_for(conn), .reference = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -16,14 +16,18 @@
 
 enum { TELL_AGAIN_MS = 10000 }; /* what may happen often is not logged each time */
 
-/* Registry key of the list of strings that outputs borrow. */
-static const char anchors_key = 0;
-
 int runtime_prepare(lua_State *L) {
+  struct runtime *runtime = lua_touserdata(L, 1);
+  const struct runtime *host = runtime->host;
   lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
-  api_open_conn(L);
-  api_open_udp(L);
+  runtime->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (host) {
+    runtime->conn_metatable = host->conn_metatable;
+    runtime->own_conn_metatable = host->own_conn_metatable;
+  } else {
+    api_open_conn(L);
+    api_open_udp(L);
+  }
   return 0;
 }
 
@@ -37,10 +41,11 @@ int runtime_furnish(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, modules, 0);
   lua_pop(L, 1);
-  if (runtime_of(L)->is_program) return 0;
+  const struct runtime *runtime = runtime_of(L);
+  if (runtime->is_program) return 0;
   lua_pushcfunction(L, api_print);
   lua_setglobal(L, "print");
-  return 0;
+  return runtime->furnish ? runtime->furnish(L) : 0;
 }
 
 struct runtime *runtime_of(lua_State *L) {
@@ -51,11 +56,10 @@ void runtime_check_alive(lua_State *L) {
   if (runtime_of(L)->ending) luaL_error(L, "the server is ending: nothing can be begun any more");
 }
 
-void runtime_anchor(lua_State *L, int index) {
+void runtime_anchor(lua_State *L, struct runtime *runtime, int index) {
   lua_pushvalue(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->anchors);
   lua_insert(L, -2);
-  struct runtime *runtime = runtime_of(L);
   lua_rawseti(L, -2, runtime->anchor_count + 1);
   runtime->anchor_count++;
   lua_pop(L, 1);
@@ -63,7 +67,7 @@ void runtime_anchor(lua_State *L, int index) {
 
 static void release_anchors(struct runtime *runtime) {
   lua_State *L = vm_state(runtime->vm);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->anchors);
   while (runtime->anchor_count > 0) {
     lua_pushnil(L); /* into a field that is there: needs no memory, so it cannot raise */
     lua_rawseti(L, -2, runtime->anchor_count--);
@@ -185,8 +189,8 @@ void runtime_forget_fault(struct runtime *runtime) {
   runtime->shortage = 0;
 }
 
-void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
-                         const struct vm_failure *failure) {
+static void log_failure(struct runtime *runtime, uint64_t conn_id, const struct vm_failure *failure,
+                        bool is_told) {
   if (api_is_told(runtime, EVENT_ERROR)) api_tell_error(runtime, conn_id, failure->message);
   const struct log_record record = {
       .level = LOG_ERROR,
@@ -198,4 +202,15 @@ void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
       .traceback_size = failure->traceback_size,
   };
   log_write(runtime->log, &record);
+  if (runtime->on_failure) runtime->on_failure(runtime->context, is_told);
+}
+
+void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
+                         const struct vm_failure *failure) {
+  log_failure(runtime, conn_id, failure, false);
+}
+
+void runtime_log_told_failure(struct runtime *runtime, uint64_t conn_id,
+                              const struct vm_failure *failure) {
+  log_failure(runtime, conn_id, failure, true);
 }

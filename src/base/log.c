@@ -32,8 +32,10 @@ struct log {
   enum log_level level_min;
   uint64_t dropped;           /* records lost since the last notice */
   volatile sig_atomic_t busy; /* the queue is being changed */
-  size_t head;                /* first queued byte */
-  size_t tail;                /* behind the last queued byte; head == tail: empty */
+  void (*on_record)(void *context, const struct log_record *record); /* NULL: it is written */
+  void *context;                                                     /* for that */
+  size_t head;                                                       /* first queued byte */
+  size_t tail; /* behind the last queued byte; head == tail: empty */
   char queue[LOG_QUEUE_SIZE_MAX];
 };
 
@@ -63,7 +65,20 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   log->dropped = 0;
   log->head = 0;
   log->tail = 0;
+  log->on_record = NULL;
   log_sink_init(&log->sink, fd);
+  return log;
+}
+
+struct log *log_new_told(void (*on_record)(void *context, const struct log_record *record),
+                         void *context) {
+  struct log *log = malloc(offsetof(struct log, queue)); /* which is not used */
+  if (log == NULL) {
+    return NULL;
+  }
+  log->level_min = LOG_DEBUG;
+  log->on_record = on_record;
+  log->context = context;
   return log;
 }
 
@@ -159,6 +174,10 @@ void log_write(struct log *log, const struct log_record *record) {
   if (!log_enabled(log, record->level)) {
     return;
   }
+  if (log->on_record != NULL) {
+    log->on_record(log->context, record);
+    return;
+  }
   int saved_errno = errno;
   log->busy = 1;
   if (queued(log) > 0 || log->dropped > 0) {
@@ -226,6 +245,10 @@ static int64_t now_ms(void) {
 
 void log_free(struct log *log) {
   if (log == NULL) {
+    return;
+  }
+  if (log->on_record != NULL) {
+    free(log);
     return;
   }
   int64_t deadline = now_ms() + LOG_FREE_WAIT_MS_MAX;

@@ -61,12 +61,12 @@ static void tell_handled(struct vm_task *task, const char *outcome) {
 }
 
 void vm_tell_returned(lua_State *L) {
-  struct vm_task *task = vm_of(L)->running;
+  struct vm_task *task = vm_of(L)->shared->running;
   if (task->told) vm_tell_left(task, "done");
 }
 
 void vm_tell_handler(lua_State *L, const char *name, int index) {
-  struct vm_task *task = vm_of(L)->running;
+  struct vm_task *task = vm_of(L)->shared->running;
   lua_Debug debug;
   vm_tell_returned(L);
   lua_pushvalue(L, index);

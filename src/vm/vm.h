@@ -36,7 +36,12 @@ struct vm_budget {
 /* A state with nothing in it yet: vm/world.h gives a script its libraries, sandboxed as `options`
  * says. NULL when memory is out. */
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget);
-/* Runs finalizers; nothing of the state may be running or called afterwards. */
+/* One more in the state of `host`, with worlds, tasks and a budget of time of its own; memory is of the
+ * state. A state is entered by one of them at a time, as always. To be freed before `host`, when no
+ * world of it is left. NULL when memory is out. */
+struct vm *vm_new_inside(struct vm *host, const struct vm_options *options,
+                         const struct vm_budget *budget);
+/* Runs finalizers, if the state is its own; nothing of it may be running or called afterwards. */
 void vm_free(struct vm *vm);
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
@@ -46,7 +51,7 @@ bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
-struct vm *vm_of(lua_State *L);     /* of any coroutine of the state */
+struct vm *vm_of(lua_State *L);     /* of the code that runs, in any coroutine of the state */
 void *vm_context(const struct vm *vm);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 

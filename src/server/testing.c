@@ -1,0 +1,217 @@
+/* server/testing.c — scripts under test: loaded, let go on, ended. They share the Lua state of the
+ * program that tests them, and nothing else: each has a runtime and a loop of its own.
+ *
+ * Entries into Lua do not nest. A test that lets a script go on waits, as for a socket; the script's
+ * loop is run from the next turn of the program's, until nothing is left to do; then the test is
+ * woken. What a script calls of the test's meanwhile, a fake of a module say, adds to what is done. */
+#include "server/testing_state.h"
+
+#include "base/log.h"
+#include "net/defer.h"
+#include "net/loop.h"
+#include "server/names.h"
+#include "server/program.h"
+#include "vm/watchdog.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+  STEPS_MAX = 10000, /* without the clock moving: then something goes round in circles */
+  BACKLOG = 1024,
+  DRAIN_MS = 10000, /* as the server's --drain */
+};
+
+/* --- What holds a script up ------------------------------------------------------------------ */
+
+static void on_holding(void *context, const struct vm_hold *hold) {
+  (void)context;
+  (void)hold; /* a test may take its time */
+}
+
+static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+  static const char text[] = "moonport: a script under test is in a C function that cannot be "
+                             "interrupted: ending the process\n";
+  (void)context;
+  (void)hold;
+  (void)why;
+  ssize_t put = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)put; /* there is nobody else to tell */
+  _exit(EXIT_FAILURE);
+}
+
+static const struct vm_watchdog_events watchdog_events = {
+    .on_holding = on_holding, .on_held = on_holding, .on_stuck = on_stuck};
+
+/* --- One script ------------------------------------------------------------------------------ */
+
+static void on_conn_closed(void *context) {
+  (void)context;
+}
+
+static const char *who_listens(void *context, const char *name) {
+  (void)context;
+  (void)name;
+  return NULL;
+}
+
+/* Completes the globals of a world of the script's, by the test's function. */
+static int furnish(lua_State *L) {
+  const struct hosted *hosted = script_options_of(runtime_of(L))->context;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, hosted->prepare);
+  lua_pushglobaltable(L);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static void set_options(struct hosted *hosted) {
+  const struct testing *testing = hosted->testing;
+  hosted->options = (struct script_options){
+      .log = hosted->log,
+      .loop = hosted->loop,
+      .watchdog = testing->watchdog,
+      .host = "127.0.0.1",
+      .backlog = BACKLOG,
+      .drain_ms = DRAIN_MS,
+      .grants = testing->grants,
+      .lua_dir = testing->lua_dir,
+      .on_conn_closed = on_conn_closed,
+      .who_listens = who_listens,
+      .names = hosted->names,
+      .guest_of = testing->runtime,
+      .furnish = furnish,
+      .on_failure = testing_on_failure,
+      .context = hosted,
+  };
+}
+
+static void free_hosted(struct hosted *hosted) {
+  api_wait_forget(&hosted->wait);
+  if (hosted->object) *hosted->object = NULL;
+  list_remove(&hosted->link);
+  list_remove(&hosted->due_link);
+  if (hosted->names) names_free(hosted->names);
+  if (hosted->loop) net_loop_free(hosted->loop);
+  testing_log_free(hosted);
+  luaL_unref(vm_state(hosted->testing->runtime->vm), LUA_REGISTRYINDEX, hosted->prepare);
+  free(hosted->path);
+  free(hosted->text);
+  free(hosted);
+}
+
+struct hosted *testing_host(struct testing *testing, const char *path) {
+  if (!testing->watchdog) testing->watchdog = vm_watchdog_new(&watchdog_events, testing);
+  struct hosted *hosted = calloc(1, sizeof *hosted);
+  if (!hosted) return NULL;
+  hosted->testing = testing;
+  hosted->prepare = LUA_NOREF;
+  list_init(&hosted->records);
+  list_init(&hosted->due_link);
+  list_append(&testing->scripts, &hosted->link);
+  hosted->path = strdup(path);
+  hosted->log = testing_log_new(hosted);
+  hosted->loop = net_loop_new();
+  if (hosted->loop) hosted->names = names_new(hosted->loop, NULL, NULL);
+  set_options(hosted);
+  if (testing->watchdog && hosted->path && hosted->log && hosted->names) {
+    hosted->script = script_new_later(path, &hosted->options, NULL);
+  }
+  if (hosted->script) return hosted;
+  free_hosted(hosted);
+  return NULL;
+}
+
+/* --- What is done ---------------------------------------------------------------------------- */
+
+static bool settle(struct hosted *hosted) {
+  for (int i = 0; i < 20; i++) uv_run(net_loop_uv(hosted->loop), UV_RUN_NOWAIT);
+  return true;
+}
+
+static int load(struct hosted *hosted) {
+  script_runtime(hosted->script)->text = hosted->text;
+  int rc = script_reload(hosted->script);
+  while (rc == UV_EAGAIN && settle(hosted)) rc = script_reload(hosted->script);
+  return rc;
+}
+
+static void end(struct hosted *hosted) {
+  if (!hosted->script) return;
+  script_end_in(hosted->script, 0);
+  script_close_conns(hosted->script, true);
+  script_drop_sequential(hosted->script);
+  settle(hosted);
+  script_free(hosted->script);
+  hosted->script = NULL;
+}
+
+static void do_deed(struct hosted *hosted) {
+  enum deed deed = hosted->deed;
+  hosted->deed = DEED_NONE;
+  hosted->is_busy = true;
+  hosted->rc = 0;
+  switch (deed) {
+    case DEED_RELOAD: hosted->rc = load(hosted); break;
+    case DEED_END: end(hosted); break;
+    default: break;
+  }
+  if (!settle(hosted)) hosted->rc = UV_EBUSY;
+  hosted->is_busy = false;
+  if (deed == DEED_END) {
+    free_hosted(hosted);
+  } else {
+    api_wait_wake(&hosted->wait);
+  }
+}
+
+static void on_turn(void *owner) {
+  struct testing *testing = owner;
+  struct list due;
+  list_take(&due, &testing->due);
+  while (!list_empty(&due)) {
+    struct hosted *hosted = LIST_ELEMENT(due.next, struct hosted, due_link);
+    list_remove(&hosted->due_link);
+    do_deed(hosted);
+  }
+}
+
+void testing_ask(struct hosted *hosted, enum deed deed) {
+  hosted->deed = deed;
+  list_remove(&hosted->due_link);
+  list_append(&hosted->testing->due, &hosted->due_link);
+  net_defer_ask(hosted->testing->defer);
+}
+
+/* --- All of them ----------------------------------------------------------------------------- */
+
+struct testing *testing_new(struct runtime *runtime, const struct program_options *options) {
+  struct testing *testing = calloc(1, sizeof *testing);
+  if (!testing) return NULL;
+  char error[1];
+  testing->runtime = runtime;
+  testing->grants = options->grants;
+  testing->lua_dir = options->lua_dir;
+  list_init(&testing->scripts);
+  list_init(&testing->due);
+  testing->defer = net_defer_new(runtime->loop, on_turn, testing);
+  if (testing->defer && vm_protect(runtime->vm, testing_open, testing, error, sizeof error)) {
+    return testing;
+  }
+  testing_free(testing);
+  return NULL;
+}
+
+void testing_free(struct testing *testing) {
+  if (!testing) return;
+  while (!list_empty(&testing->scripts)) {
+    struct hosted *hosted = LIST_ELEMENT(testing->scripts.next, struct hosted, link);
+    end(hosted);
+    free_hosted(hosted);
+  }
+  if (testing->watchdog) vm_watchdog_free(testing->watchdog);
+  if (testing->defer) net_defer_close(testing->defer);
+  free(testing);
+}
