@@ -71,6 +71,58 @@ describe("the idle timeout", function()
     assert.equal("!", holder:receive(1))
   end)
 
+  -- The same where nobody has been read since: what they sent waits in the kernel.
+  for _, kind in ipairs({ "TCP", "Unix" }) do
+    for timeout, fields in pairs({ idle = "idle = 1", first = "first = 1, idle = 60" }) do
+      local name = ("counts what came over %s within timeouts.%s, after 3 s"):format(kind, timeout)
+      it(name, function()
+        local path = "unix://" .. moonport:directory():join("socket")
+        local listen = kind == "Unix" and path or "127.0.0.1:0"
+        local server = moonport:start(([[
+          return {
+            listen = { %q, "127.0.0.1:0" },
+            timeouts = { %s },
+            on_data = function(conn, data)
+              if data == "hold" then os.execute("sleep 3") end
+              conn:send("!")
+            end,
+          }
+        ]]):format(listen, fields), { args = {}, listeners = 2 })
+        local addresses = server:addresses()
+        local holder = server:connect({ address = addresses[2] })
+        local others = {}
+        for index = 1, 3 do others[index] = server:connect({ address = addresses[1] }) end
+        holder:send("hold")
+        server:wait_for("the loop is held up")
+        for _, other in ipairs(others) do other:send("?") end
+        for _, other in ipairs(others) do assert.equal("!", other:receive(1)) end
+        assert.equal("!", holder:receive(1))
+      end)
+    end
+  end
+
+  -- Each is too short to be told, and all of them came in one turn.
+  it("counts what came while many others held up the loop a little", function()
+    local server = moonport:start([[
+      return {
+        timeouts = { idle = 1 },
+        on_data = function(conn, data)
+          if data == "stop" then os.execute("sleep 0.5") end
+          if data == "hold" then os.execute("sleep 0.2") end
+          conn:send("!")
+        end,
+      }
+    ]])
+    server:allow_log("held up")
+    local first, others = server:connect(), {}
+    for index = 1, 8 do others[index] = server:connect() end
+    first:send("stop")
+    for _, other in ipairs(others) do other:send("hold") end
+    for _, other in ipairs(others) do assert.equal("!", other:receive(1)) end
+    for _, other in ipairs(others) do other:send("?") end
+    for _, other in ipairs(others) do assert.equal("!", other:receive(1)) end
+  end)
+
   it("is put off by on_timeout returning true, and comes again", function()
     local server = moonport:start([[
       return {

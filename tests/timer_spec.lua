@@ -105,6 +105,17 @@ end)
 describe("timer.every", function()
   local moonport = rig.new()
 
+  -- The clock went on while it ran, so that it was due again before anything was read.
+  it("leaves others their turn when it takes longer than its period", function()
+    local server = moonport:start(with_timers([[
+      timer.every(0.05, function() os.execute("sleep 0.6") end)
+    ]]))
+    server:wait_for("the loop is held up")
+    local peer = server:connect()
+    peer:send("x")
+    assert.equal("x", peer:receive(1))
+  end)
+
   it("calls again and again until it is cancelled", function()
     local server = moonport:start(with_timers([[
       local count, handle = 0, nil

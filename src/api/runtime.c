@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <uv.h>
 
 enum { TELL_AGAIN_MS = 10000 }; /* what may happen often is not logged each time */
 
@@ -139,7 +138,8 @@ void runtime_cancel_world(struct runtime *runtime, const struct vm_world *world)
 }
 
 bool runtime_has_time(struct runtime *runtime) {
-  if (runtime->ends_at_ms == 0 || uv_hrtime() / 1000000 < runtime->ends_at_ms) return true;
+  if (runtime->ends_at_ms == 0 || net_loop_now_ns(runtime->loop) / 1000000 < runtime->ends_at_ms)
+    return true;
   runtime->cut_off++;
   return false;
 }

@@ -45,7 +45,7 @@ struct runtime {
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
-  uint64_t ends_at_ms; /* of uv_hrtime(); no handler is called any more then; 0: it is not known */
+  uint64_t ends_at_ms; /* of net_loop_now_ns(); no handler is called any more then; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */
   char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
   int shortage;        /* an errno for which the script is not to blame, since then; 0: none */

@@ -11,10 +11,10 @@
 #include "api/values.h"
 #include "api/wait.h"
 #include "net/defer.h"
+#include "net/loop.h"
 #include "vm/world.h"
 
 #include <lauxlib.h>
-#include <uv.h>
 
 static const char type_name[] = "moonport.task";
 
@@ -146,10 +146,11 @@ static void cancel(struct task_object *object) {
  * when the others have had theirs. */
 static void run_due_tasks(struct runtime *runtime) {
   enum { TURN_NS_MAX = 20 * 1000 * 1000 };
-  uint64_t began_ns = uv_hrtime();
+  uint64_t began_ns = net_loop_now_ns(runtime->loop);
   struct list end;
   list_append(&runtime->tasks_due, &end);
-  while (runtime->tasks_due.next != &end && uv_hrtime() - began_ns < TURN_NS_MAX) {
+  while (runtime->tasks_due.next != &end &&
+         net_loop_now_ns(runtime->loop) - began_ns < TURN_NS_MAX) {
     struct task_object *object = LIST_ELEMENT(runtime->tasks_due.next, struct task_object, link);
     list_remove(&object->link);
     if (object->state == READY && !object->cancelled) {

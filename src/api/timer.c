@@ -11,7 +11,6 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
-#include <uv.h>
 
 static const char type_name[] = "moonport.timer";
 
@@ -211,7 +210,7 @@ static int l_sleep(lua_State *L) {
 
 /* timer.now() -> seconds on a clock that only goes forward; its zero has no meaning */
 static int l_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)uv_hrtime() / 1e9);
+  lua_pushnumber(L, (lua_Number)net_loop_now_ns(runtime_of(L)->loop) / 1e9);
   return 1;
 }
 

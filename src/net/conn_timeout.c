@@ -138,30 +138,19 @@ static uint64_t later(uint64_t a, uint64_t b) {
   return a > b ? a : b;
 }
 
-/* After a handler that held up the loop, deadlines are looked at before what came meanwhile is
- * read. What a peer said in time counts, although we are late: the next turn reads it. */
-static bool has_unread(const struct conn *conn) {
-  return (conn->flags & CONN_READING) && conn_unread_bytes(conn) > 0;
-}
-
 static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
   uint64_t since_ms = conn->active_ms;
   /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
    * the other. What the kernel took for a peer is no sign of it. */
   if (conn->flags & CONN_WRITING) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
   if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
-  uint64_t idle_ms = conn->group->idle_ms;
-  if (idle_ms && since_ms + idle_ms <= now_ms && has_unread(conn)) return now_ms + 1;
-  return due_kind(conn, CONN_TIMEOUT_IDLE, since_ms, idle_ms, now_ms);
+  return due_kind(conn, CONN_TIMEOUT_IDLE, since_ms, conn->group->idle_ms, now_ms);
 }
 
 static uint64_t due_first(struct conn *conn, uint64_t now_ms) {
   uint64_t first_ms = conn->group->first_ms;
   if ((conn->flags & CONN_GREETED) || first_ms == 0) return 0;
   uint64_t since_ms = whole_ms(conn->first_ms, now_ms);
-  /* Only its very first bytes: who drips a message has some unread at any time. */
-  bool speaks = conn->bytes_in == 0 && since_ms + first_ms <= now_ms && has_unread(conn);
-  if (speaks) return now_ms + 1;
   return due_kind(conn, CONN_TIMEOUT_FIRST, since_ms, first_ms, now_ms);
 }
 

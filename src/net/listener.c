@@ -60,11 +60,7 @@ void listener_retry_starved(struct net_loop *loop) {
     update_polling(listener);
     listener->events->on_starved(listener->owner, 0);
   }
-  uv_timer_stop(&loop->starved_timer);
-}
-
-static void on_retry(uv_timer_t *timer) {
-  listener_retry_starved(timer->loop->data);
+  clock_timer_stop(&loop->starved_timer);
 }
 
 static void starve(struct listener *listener, int rc) {
@@ -72,7 +68,7 @@ static void starve(struct listener *listener, int rc) {
   listener->failures = 0;
   list_append(&loop->starved, &listener->starved_link);
   update_polling(listener);
-  uv_timer_start(&loop->starved_timer, on_retry, STARVED_RETRY_MS, 0);
+  clock_timer_start(&loop->starved_timer, STARVED_RETRY_MS, 0);
   listener->events->on_starved(listener->owner, rc);
 }
 

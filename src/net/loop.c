@@ -31,25 +31,37 @@ static int init_uv(uv_loop_t *uv) {
 
 enum { TRIM_LOOK_MS = 500 };
 
-struct net_loop *net_loop_new(void) {
+static void on_starved(struct clock_timer *timer) {
+  listener_retry_starved(timer->loop);
+}
+
+static void on_trim(struct clock_timer *timer) {
+  if (!conn_trim_outputs(timer->loop)) clock_timer_stop(timer);
+}
+
+static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   struct net_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
   loop->read_buffer = malloc(READ_BUFFER_BYTES);
   if (!loop->read_buffer) goto free_loop;
   if (init_uv(&loop->uv) < 0) goto free_buffer;
   loop->uv.data = loop;
-  loop->wheel = wheel_new(&loop->uv, conn_due);
+  loop->is_simulated = is_simulated;
+  loop->now_ms = start_ms;
+  list_init(&loop->timers);
+  list_init(&loop->turns);
+  loop->wheel = wheel_new(loop, conn_due);
   if (!loop->wheel) goto close_loop;
   output_pool_init(&loop->pool);
   list_init(&loop->starved);
   tap_init(&loop->tap);
-  uv_timer_init(&loop->uv, &loop->starved_timer);
-  uv_unref((uv_handle_t *)&loop->starved_timer);
+  clock_timer_init(&loop->starved_timer, loop, on_starved);
+  clock_timer_unref(&loop->starved_timer);
   turn_init(&loop->turn, &loop->uv);
   list_init(&loop->waiting);
   list_init(&loop->crowded);
-  uv_timer_init(&loop->uv, &loop->trim_timer);
-  uv_unref((uv_handle_t *)&loop->trim_timer);
+  clock_timer_init(&loop->trim_timer, loop, on_trim);
+  clock_timer_unref(&loop->trim_timer);
   return loop;
 
 close_loop:
@@ -61,11 +73,24 @@ free_loop:
   return NULL;
 }
 
+struct net_loop *net_loop_new(void) {
+  return new_loop(false, 0);
+}
+
+struct net_loop *net_loop_new_simulated(uint64_t start_ms) {
+  return new_loop(true, start_ms);
+}
+
+bool net_loop_is_simulated(const struct net_loop *loop) {
+  return loop->is_simulated;
+}
+
 void net_loop_free(struct net_loop *loop) {
+  if (loop->is_simulated) (void)net_loop_settle(loop, UINT64_MAX);
   net_loop_close_spares(loop);
   wheel_close(loop->wheel);
-  uv_close((uv_handle_t *)&loop->starved_timer, NULL);
-  uv_close((uv_handle_t *)&loop->trim_timer, NULL);
+  clock_timer_close(&loop->starved_timer, NULL);
+  clock_timer_close(&loop->trim_timer, NULL);
   turn_close(&loop->turn);
   if (loop->resolver) resolver_close(loop->resolver);
   /* More than once: a uv_stop() of late ends a run at once. */
@@ -85,14 +110,6 @@ uv_loop_t *net_loop_uv(struct net_loop *loop) {
   return &loop->uv;
 }
 
-uint64_t net_loop_now_ms(const struct net_loop *loop) {
-  return uv_now(&loop->uv);
-}
-
-void net_loop_update_now(struct net_loop *loop) {
-  uv_update_time(&loop->uv);
-}
-
 struct tap *net_loop_tap(struct net_loop *loop) {
   return &loop->tap;
 }
@@ -108,13 +125,9 @@ void net_loop_flush(struct net_loop *loop) {
   loop->pool.loose_bytes = 0;
 }
 
-static void on_trim(uv_timer_t *timer) {
-  if (!conn_trim_outputs(timer->loop->data)) uv_timer_stop(timer);
-}
-
 void net_loop_trim_soon(struct net_loop *loop) {
-  if (uv_is_active((uv_handle_t *)&loop->trim_timer)) return;
-  uv_timer_start(&loop->trim_timer, on_trim, TRIM_LOOK_MS, TRIM_LOOK_MS);
+  if (clock_timer_runs(&loop->trim_timer)) return;
+  clock_timer_start(&loop->trim_timer, TRIM_LOOK_MS, TRIM_LOOK_MS);
 }
 
 void net_loop_descriptor_freed(struct net_loop *loop) {

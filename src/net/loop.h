@@ -19,7 +19,24 @@ void net_loop_free(struct net_loop *loop);
 
 struct uv_loop_s *net_loop_uv(struct net_loop *loop);
 uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
+uint64_t net_loop_now_ns(const struct net_loop *loop); /* the same clock, as of this moment */
 void net_loop_update_now(struct net_loop *loop);       /* something took long in this turn */
+
+/* A simulated loop has a clock that its owner moves, and a network in memory (net/network.h) in place
+ * of sockets. It is never run: the next three do all that happens.
+ *
+ * `steps_max` bounds what happens at one time. False: then there was still more to do, as when a
+ * script sends to itself for ever. */
+struct net_loop *net_loop_new_simulated(uint64_t start_ms);
+bool net_loop_is_simulated(const struct net_loop *loop);
+/* Does all that can be done now. */
+bool net_loop_settle(struct net_loop *loop, uint64_t steps_max);
+/* Settles, and lets time pass: what is due at one time happens together, then all that follows from
+ * it. Input is looked at before deadlines are. */
+bool net_loop_advance(struct net_loop *loop, uint64_t ms, uint64_t steps_max);
+/* When the first timer is due, on the clock of net_loop_now_ms(). */
+#define NET_NEVER UINT64_MAX
+uint64_t net_loop_next_ms(const struct net_loop *loop);
 
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);

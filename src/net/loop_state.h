@@ -5,6 +5,7 @@
 #include "base/blob.h"
 #include "base/list.h"
 #include "base/tap.h"
+#include "net/clock.h"
 #include "net/loop.h"
 #include "net/output.h"
 #include "net/turn.h"
@@ -18,6 +19,10 @@ enum {
 
 struct net_loop {
   uv_loop_t uv;
+  bool is_simulated;
+  uint64_t now_ms;            /* simulated: the time; else the last time that was asked for anew */
+  struct list timers;         /* simulated: struct clock_timer that run, in order */
+  struct list turns;          /* simulated: struct net_defer, the first asked for first */
   char *read_buffer;          /* READ_BUFFER_BYTES; valid for the length of one read callback */
   char *batch_buffer;         /* for datagrams; NULL until a socket needs it */
   struct tap tap;             /* who watches what happens here */
@@ -31,11 +36,11 @@ struct net_loop {
   size_t output_max;          /* bytes of it, beyond which the longest queue ends; 0: no bound */
   size_t output_peak;         /* since memory was last given back to the system */
   struct list crowded;        /* struct conn_budget that had much queued, until on_fall() */
-  struct list waiting;      /* struct writing of each connection whose peer has something to take */
-  uv_timer_t trim_timer;    /* while it is to be given back some time */
-  struct list starved;      /* listeners that stopped for want of descriptors or memory */
-  uv_timer_t starved_timer; /* tries those again */
-  int spares[SPARES];       /* descriptors kept back; see net_loop_keep_spares() */
+  struct list waiting; /* struct writing of each connection whose peer has something to take */
+  struct clock_timer trim_timer;    /* while it is to be given back some time */
+  struct list starved;              /* listeners that stopped for want of descriptors or memory */
+  struct clock_timer starved_timer; /* tries those again */
+  int spares[SPARES];               /* descriptors kept back; see net_loop_keep_spares() */
   unsigned spare_count;
   unsigned spares_wanted; /* SPARES, or 0: none are kept */
 };

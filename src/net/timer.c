@@ -1,21 +1,27 @@
 /* net/timer.c — a timer of the loop, precise to the millisecond. Knows libuv, not Lua. */
 #include "net/timer.h"
 
+#include "net/clock.h"
 #include "net/loop.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <uv.h>
 
 struct net_timer {
-  uv_timer_t uv;
+  struct clock_timer clock;
   void (*on_fire)(void *owner);
   void *owner;
 };
 
-static void on_timer(uv_timer_t *uv) {
-  struct net_timer *timer = uv->data;
+static void timer_on_fire(struct clock_timer *clock) {
+  struct net_timer *timer = (struct net_timer *)clock;
   timer->on_fire(timer->owner);
+}
+
+/* libuv's clock stands still during a turn, and counts whole milliseconds: with what it lags behind,
+ * and one more, no timer is early. */
+static uint64_t lag_ms(const struct net_loop *loop) {
+  uint64_t now_ms = net_loop_now_ns(loop) / 1000000;
+  return net_loop_is_simulated(loop) ? 0 : now_ms - net_loop_now_ms(loop) + 1;
 }
 
 struct net_timer *net_timer_open(struct net_loop *loop, uint64_t delay_ms, uint64_t repeat_ms,
@@ -24,22 +30,15 @@ struct net_timer *net_timer_open(struct net_loop *loop, uint64_t delay_ms, uint6
   if (!timer) return NULL;
   timer->on_fire = on_fire;
   timer->owner = owner;
-  /* The loop's clock stands still during a turn, and counts whole milliseconds: with what it lags
-   * behind, and one more, no timer is early. Moving the clock would make other timers due within
-   * this very turn, again and again. */
-  uint64_t lag_ms = uv_hrtime() / 1000000 - uv_now(net_loop_uv(loop));
-  uv_timer_init(net_loop_uv(loop), &timer->uv);
-  timer->uv.data = timer;
-  int rc = uv_timer_start(&timer->uv, on_timer, delay_ms + lag_ms + 1, repeat_ms);
-  assert(rc == 0); /* fails only on a closing handle */
-  (void)rc;
+  clock_timer_init(&timer->clock, loop, timer_on_fire);
+  clock_timer_start(&timer->clock, delay_ms + lag_ms(loop), repeat_ms);
   return timer;
 }
 
-static void on_closed(uv_handle_t *handle) {
-  free(handle->data);
+static void timer_on_closed(struct clock_timer *clock) {
+  free(clock);
 }
 
 void net_timer_close(struct net_timer *timer) {
-  uv_close((uv_handle_t *)&timer->uv, on_closed);
+  clock_timer_close(&timer->clock, timer_on_closed);
 }

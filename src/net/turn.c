@@ -9,7 +9,7 @@
 static void on_turn_end(uv_check_t *check) {
   struct turn *turn = check->data;
   if (!turn->is_used) uv_check_stop(check);
-  if (!turn->is_short) turn->is_odd = !turn->is_odd;
+  if (!turn->is_short) turn->round++;
   turn->is_used = turn->is_short = false;
   turn->bytes = 0;
 }
@@ -31,9 +31,13 @@ void turn_close(struct turn *turn) {
   uv_close((uv_handle_t *)&turn->check, NULL);
 }
 
+static bool is_odd(const struct turn *turn) {
+  return turn->round & 1;
+}
+
 bool turn_may_read(struct turn *turn, uint32_t flags) {
   use(turn);
-  if (!!(flags & TURN_ODD) == turn->is_odd) return false; /* it had its share of this round */
+  if (!!(flags & TURN_ODD) == is_odd(turn)) return false; /* it had its share of this round */
   if (turn->bytes < TURN_BYTES_MAX) return true;
   turn->is_short = true;
   return false;
@@ -42,5 +46,10 @@ bool turn_may_read(struct turn *turn, uint32_t flags) {
 void turn_count(struct turn *turn, uint32_t *flags, size_t bytes) {
   use(turn);
   turn->bytes += bytes;
-  *flags = (*flags & ~(uint32_t)TURN_ODD) | TURN_BULK | (turn->is_odd ? TURN_ODD : 0);
+  *flags = (*flags & ~(uint32_t)TURN_ODD) | TURN_BULK | (is_odd(turn) ? TURN_ODD : 0);
+}
+
+/* Some of that round had read before it was asked for, so the next one counts. */
+bool turn_has_read_all(const struct turn *turn, unsigned round) {
+  return !uv_is_active((const uv_handle_t *)&turn->check) || turn->round - round >= 2;
 }

@@ -12,7 +12,7 @@
 struct turn {
   uv_check_t check; /* runs only while somebody has much */
   size_t bytes;     /* that those with much got in this turn */
-  bool is_odd;      /* the round */
+  unsigned round;   /* counted */
   bool is_used;     /* somebody had much in this turn */
   bool is_short;    /* somebody has to wait for the next turn, so the round goes on */
 };
@@ -34,5 +34,7 @@ void turn_close(struct turn *turn);
 bool turn_may_read(struct turn *turn, uint32_t flags);
 /* It has read its share: it has TURN_BULK from here on. */
 void turn_count(struct turn *turn, uint32_t *flags, size_t bytes);
+/* Whether all with much have read something since `round` was under way. */
+bool turn_has_read_all(const struct turn *turn, unsigned round);
 
 #endif

@@ -5,43 +5,56 @@
  * that moved away is found out, so a busy connection never touches the wheel. */
 #include "net/wheel.h"
 
-#include <assert.h>
+#include "net/defer.h"
+#include "net/loop_state.h"
+
 #include <stdlib.h>
-#include <uv.h>
 
 enum { SLOTS = 1024 }; /* a span of 51 s: the default idle timeout costs six questions */
 
 struct wheel {
-  uv_timer_t timer;
+  struct clock_timer timer;
+  struct net_defer *defer; /* while what has come is read, before a turn of the wheel */
+  struct net_loop *loop;
+  bool may_turn;  /* the loop has looked for input since the timer fired */
+  unsigned round; /* of the loop's turn then */
   wheel_due due;
   uint64_t tick_done;  /* every slot up to this tick has been asked */
   uint64_t tick_armed; /* what the timer waits for; 0 when it is stopped */
   struct list slots[SLOTS];
 };
 
-static void on_timer(uv_timer_t *timer);
+static void wheel_on_timer(struct clock_timer *timer);
+static void wheel_on_turn(void *owner);
 
 static uint64_t tick_of(uint64_t ms) {
   return (ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
 }
 
-struct wheel *wheel_new(uv_loop_t *loop, wheel_due due) {
+struct wheel *wheel_new(struct net_loop *loop, wheel_due due) {
   struct wheel *wheel = calloc(1, sizeof *wheel);
   if (!wheel) return NULL;
-  uv_timer_init(loop, &wheel->timer); /* cannot fail: it only fills the struct in */
-  uv_unref((uv_handle_t *)&wheel->timer);
+  wheel->defer = net_defer_new(loop, wheel_on_turn, wheel);
+  if (!wheel->defer) {
+    free(wheel);
+    return NULL;
+  }
+  clock_timer_init(&wheel->timer, loop, wheel_on_timer);
+  clock_timer_unref(&wheel->timer);
+  wheel->loop = loop;
   wheel->due = due;
-  wheel->tick_done = uv_now(loop) / WHEEL_TICK_MS;
+  wheel->tick_done = net_loop_now_ms(loop) / WHEEL_TICK_MS;
   for (size_t i = 0; i < SLOTS; i++) list_init(&wheel->slots[i]);
   return wheel;
 }
 
-static void on_closed(uv_handle_t *handle) {
-  free(LIST_ELEMENT(handle, struct wheel, timer));
+static void wheel_on_closed(struct clock_timer *timer) {
+  free(LIST_ELEMENT(timer, struct wheel, timer));
 }
 
 void wheel_close(struct wheel *wheel) {
-  uv_close((uv_handle_t *)&wheel->timer, on_closed);
+  net_defer_close(wheel->defer);
+  clock_timer_close(&wheel->timer, wheel_on_closed);
 }
 
 void wheel_entry_init(struct wheel_entry *entry) {
@@ -52,16 +65,14 @@ void wheel_entry_init(struct wheel_entry *entry) {
 static void arm(struct wheel *wheel, uint64_t tick) {
   if (wheel->tick_armed && wheel->tick_armed <= tick) return;
   wheel->tick_armed = tick;
-  uint64_t now = uv_now(wheel->timer.loop);
+  uint64_t now = net_loop_now_ms(wheel->loop);
   uint64_t at = tick * WHEEL_TICK_MS;
-  int rc = uv_timer_start(&wheel->timer, on_timer, at > now ? at - now : 0, 0);
-  assert(rc == 0); /* fails only on a closing handle */
-  (void)rc;
+  clock_timer_start(&wheel->timer, at > now ? at - now : 0, 0);
 }
 
 void wheel_schedule(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_ms) {
   /* A wheel that stood still had nothing on it: it goes on from now. */
-  if (!wheel->tick_armed) wheel->tick_done = uv_now(wheel->timer.loop) / WHEEL_TICK_MS;
+  if (!wheel->tick_armed) wheel->tick_done = net_loop_now_ms(wheel->loop) / WHEEL_TICK_MS;
   uint64_t tick = tick_of(deadline_ms);
   if (tick <= wheel->tick_done) tick = wheel->tick_done + 1;
   if (tick >= wheel->tick_done + SLOTS) tick = wheel->tick_done + SLOTS - 1;
@@ -97,9 +108,15 @@ static void arm_next(struct wheel *wheel) {
   }
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void wheel_on_timer(struct clock_timer *timer) {
   struct wheel *wheel = LIST_ELEMENT(timer, struct wheel, timer);
-  uint64_t now = uv_now(timer->loop);
+  wheel->may_turn = false;
+  wheel->round = wheel->loop->turn.round;
+  net_defer_ask(wheel->defer);
+}
+
+static void turn_all(struct wheel *wheel) {
+  uint64_t now = net_loop_now_ms(wheel->loop);
   uint64_t last = now / WHEEL_TICK_MS;
   wheel->tick_armed = last; /* not 0: while it turns, new deadlines neither arm nor move it */
   /* After a long stall one turn of the wheel reaches every entry. */
@@ -110,4 +127,15 @@ static void on_timer(uv_timer_t *timer) {
   }
   wheel->tick_armed = 0;
   arm_next(wheel);
+}
+
+/* What is put off to the next turn comes before the loop looks for input in that turn. */
+static void wheel_on_turn(void *owner) {
+  struct wheel *wheel = owner;
+  if (wheel->may_turn && turn_has_read_all(&wheel->loop->turn, wheel->round)) {
+    turn_all(wheel);
+    return;
+  }
+  wheel->may_turn = true;
+  net_defer_ask(wheel->defer);
 }

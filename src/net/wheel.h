@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-struct uv_loop_s;
+struct net_loop;
 struct wheel; /* opaque; one per loop */
 
 /* Part of what has a deadline. Costs nothing while the deadline only moves away: the owner is asked
@@ -16,7 +16,8 @@ struct wheel_entry {
   uint64_t tick; /* when its slot comes up; 0 while not on the wheel */
 };
 
-/* The deadlines are kept to 50 ms, never early. */
+/* The deadlines are kept to 50 ms, never early, and never before what had come in time is read: a
+ * loop that was held up first hears those who spoke meanwhile. */
 enum { WHEEL_TICK_MS = 50 };
 
 /* Asked when an entry may be due. Returns the next time to ask (ms on the loop's clock), or 0 for
@@ -24,7 +25,7 @@ enum { WHEEL_TICK_MS = 50 };
 typedef uint64_t (*wheel_due)(struct wheel_entry *entry, uint64_t now_ms);
 
 /* NULL when memory is out. */
-struct wheel *wheel_new(struct uv_loop_s *loop, wheel_due due);
+struct wheel *wheel_new(struct net_loop *loop, wheel_due due);
 /* Asynchronous, as every libuv handle: frees itself in the close callback. */
 void wheel_close(struct wheel *wheel);
 

@@ -16,7 +16,6 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 /* Until the script has said what it needs. */
 static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 * 1024 * 1024,
@@ -239,7 +238,7 @@ void script_close_conns(struct script *script, bool at_once) {
 }
 
 void script_end_in(struct script *script, uint64_t ms) {
-  script->runtime.ends_at_ms = uv_hrtime() / 1000000 + ms;
+  script->runtime.ends_at_ms = net_loop_now_ns(script->runtime.loop) / 1000000 + ms;
 }
 
 size_t script_cut_off(struct script *script) {

@@ -39,6 +39,7 @@ enum {
   CONDEMNED = 1 << 0, /* its time is up */
   HOLDS = 1 << 1,     /* it holds the loop up */
   TOLD = 1 << 2,      /* that was told */
+  MET = 1 << 3,       /* a look came while it ran */
 };
 
 /* One thread only: what is volatile is shared with the signal handler that interrupts it. */
@@ -240,6 +241,7 @@ static void look(struct vm_watchdog *watchdog) {
   watchdog->idle_looks = 0;
   if (entry != watchdog->seen_entry) {
     watchdog->seen_entry = entry;
+    watchdog->marks |= MET;
     watchdog->since_ns = now_ns;
     watchdog->since_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     return;
@@ -341,6 +343,7 @@ void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_
 /* What the looks noted of the entry that has just ended. */
 static bool settle(struct vm_watchdog *watchdog, unsigned marks) {
   watchdog->marks = 0;
+  if (watchdog->events->on_time) watchdog->events->on_time(watchdog->context);
   if (marks & HOLDS) {
     struct vm_hold hold;
     describe(watchdog, &hold);

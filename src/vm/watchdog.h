@@ -40,6 +40,9 @@ enum vm_stuck {
 };
 
 struct vm_watchdog_events {
+  /* An entry has ended, and some time may have passed; every 20 ms at most, where on_held() would be
+   * called. NULL: nobody cares. */
+  void (*on_time)(void *context);
   /* An entry has taken longer than WATCHDOG_HELD_UP_MS and has not ended. Mostly from a signal
    * handler. */
   void (*on_holding)(void *context, const struct vm_hold *hold);

@@ -1,9 +1,8 @@
 /* wheel_test.c — deadlines on the wheel: never early, asked again, put off, beyond its span. */
 #include "check.h"
 
+#include "net/loop.h"
 #include "net/wheel.h"
-
-#include <uv.h>
 
 /* What one entry is told, and says in return. */
 struct subject {
@@ -23,16 +22,16 @@ static uint64_t on_due(struct wheel_entry *entry, uint64_t now_ms) {
 }
 
 struct bench {
-  uv_loop_t loop;
+  struct net_loop *loop;
   struct wheel *wheel;
   uint64_t start_ms;
 };
 
 static void begin(struct bench *bench) {
-  CHECK_NUMBER(uv_loop_init(&bench->loop), 0);
-  bench->wheel = wheel_new(&bench->loop, on_due);
+  bench->loop = net_loop_new_simulated(12345);
+  bench->wheel = wheel_new(bench->loop, on_due);
   CHECK(bench->wheel != NULL);
-  bench->start_ms = uv_now(&bench->loop);
+  bench->start_ms = net_loop_now_ms(bench->loop);
 }
 
 static void subject_init(struct subject *subject) {
@@ -40,22 +39,13 @@ static void subject_init(struct subject *subject) {
   wheel_entry_init(&subject->entry);
 }
 
-static void on_stop(uv_timer_t *timer) {
-  uv_close((uv_handle_t *)timer, NULL);
-}
-
-/* Turns the loop for so long: the wheel's own timer does not keep it alive. */
 static void turn_for(struct bench *bench, uint64_t ms) {
-  uv_timer_t stop;
-  uv_timer_init(&bench->loop, &stop);
-  uv_timer_start(&stop, on_stop, ms, 0);
-  uv_run(&bench->loop, UV_RUN_DEFAULT);
+  CHECK(net_loop_advance(bench->loop, ms, 1000));
 }
 
 static void end(struct bench *bench) {
   wheel_close(bench->wheel);
-  uv_run(&bench->loop, UV_RUN_DEFAULT);
-  CHECK_NUMBER(uv_loop_close(&bench->loop), 0);
+  net_loop_free(bench->loop);
 }
 
 static void asks_once_and_never_early(void) {
@@ -151,7 +141,7 @@ static void goes_on_after_it_stood_still(void) {
   turn_for(&bench, 150);
   CHECK_NUMBER(subject.asked, 1);
   turn_for(&bench, 150);
-  uint64_t deadline_ms = uv_now(&bench.loop) + 70;
+  uint64_t deadline_ms = net_loop_now_ms(bench.loop) + 70;
   wheel_schedule(bench.wheel, &subject.entry, deadline_ms);
   turn_for(&bench, 300);
   CHECK_NUMBER(subject.asked, 2);
