@@ -63,18 +63,20 @@ int api_setoption(lua_State *L, int fd) {
   const char *name = luaL_checkstring(L, 2);
   bool join = strcmp(name, "join") == 0;
   if (join || strcmp(name, "leave") == 0) {
+    if (fd < 0) return finish(L, fd);
     return finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
   }
   const struct net_option *option = check_option(L);
   const char *refused = refusal(L, option);
   if (refused) return luaL_error(L, "%s", refused);
-  return finish(L, net_option_set(fd, option, check_value(L, option)));
+  int value = check_value(L, option);
+  return finish(L, fd < 0 ? 0 : net_option_set(fd, option, value));
 }
 
 int api_getoption(lua_State *L, int fd) {
   const struct net_option *option = check_option(L);
   int value = 0;
-  int rc = net_option_get(fd, option, &value);
+  int rc = fd < 0 ? fd : net_option_get(fd, option, &value);
   if (rc < 0) return api_push_error(L, rc, option->name);
   if (option->kind == NET_OPTION_SWITCH || value < 0) {
     lua_pushboolean(L, value > 0);

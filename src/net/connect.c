@@ -1,8 +1,11 @@
-/* net/connect.c — connections over the kernel's sockets: accepted, or begun by us. Knows no Lua. */
+/* net/connect.c — connections over sockets, or the network in memory: accepted, or begun by us. Knows
+ * no Lua. */
 #include "net/connect.h"
 
 #include "base/address.h"
 #include "net/conn_state.h"
+#include "net/incoming.h"
+#include "net/network.h"
 #include "net/transport/plain.h"
 
 #include <stdlib.h>
@@ -15,13 +18,32 @@ static struct conn *new_plain(struct conn_group *group, bool is_unix) {
   return conn;
 }
 
-int net_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+static struct conn *new_memory(struct conn_group *group, struct memory_pipe *pipe) {
+  struct conn *conn = conn_new(group, memory_size());
+  if (conn) memory_init(conn->lowest, &conn->stack.transport, pipe);
+  return conn;
+}
+
+static int adopt(struct conn_group *group, struct incoming *incoming, bool is_unix,
+                 struct conn **out) {
+  if (incoming->pipe) {
+    *out = new_memory(group, incoming->pipe);
+    return *out ? 0 : UV_ENOMEM;
+  }
+  struct conn *conn = new_plain(group, is_unix);
+  int rc = conn ? plain_adopt(conn->lowest, incoming->fd) : UV_ENOMEM;
+  if (rc < 0 && conn) conn_discard(conn);
+  *out = conn;
+  return rc;
+}
+
+int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
                unsigned listener_index) {
-  struct conn *conn = new_plain(group, peer->sa_family == AF_UNIX);
-  int rc = conn ? plain_adopt(conn->lowest, fd) : UV_ENOMEM;
+  struct conn *conn;
+  int rc = adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
   if (rc < 0) {
-    close(fd);
-    if (conn) conn_discard(conn);
+    if (incoming->pipe) memory_abandon(incoming->pipe);
+    if (!incoming->pipe) close(incoming->fd);
     return rc;
   }
   conn->listener_index = (uint16_t)listener_index;
@@ -29,6 +51,16 @@ int net_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
   rc = transport_under_open(&conn->stack.transport);
   if (rc < 0) conn_failed(conn, rc);
   return 0;
+}
+
+void net_refuse(struct incoming *incoming) {
+  const struct linger at_once = {.l_onoff = 1};
+  if (incoming->pipe) {
+    memory_abandon(incoming->pipe);
+    return;
+  }
+  setsockopt(incoming->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(incoming->fd);
 }
 
 /* Meanwhile it is the one above the transport, and the connection's owner. */
@@ -57,22 +89,36 @@ static void connect_on_failed(struct transport *self, int rc) {
   done.on_done(done.owner, NULL, rc);
 }
 
+static int begin_connect(struct conn_group *group, const struct sockaddr *address,
+                         struct conn **out) {
+  struct network *network = net_loop_network(group->loop);
+  struct memory_pipe *pipe;
+  if (!network) {
+    *out = new_plain(group, address->sa_family == AF_UNIX);
+    return *out ? plain_connect((*out)->lowest, address) : UV_ENOMEM;
+  }
+  int rc = network_call(network, address, &pipe);
+  *out = rc == 0 ? new_memory(group, pipe) : NULL;
+  if (rc == 0 && !*out) memory_abandon(pipe);
+  return *out ? rc : UV_ENOMEM;
+}
+
 int net_connect(struct conn_group *group, const struct sockaddr *address,
                 void (*on_done)(void *owner, struct conn *conn, int rc), void *owner,
                 struct connect_attempt **out) {
   static const struct transport_ops connect_ops = {.ready = connect_on_ready,
                                                    .failed = connect_on_failed};
   struct connect_attempt *attempt = calloc(1, sizeof *attempt);
-  struct conn *conn = attempt ? new_plain(group, address->sa_family == AF_UNIX) : NULL;
+  struct conn *conn = NULL;
+  int rc = attempt ? begin_connect(group, address, &conn) : UV_ENOMEM;
   if (!conn) {
     free(attempt);
-    return UV_ENOMEM;
+    return rc;
   }
   *attempt = (struct connect_attempt){.conn = conn, .on_done = on_done, .owner = owner};
   memcpy(&attempt->address, address, address_size(address));
   conn->owner = attempt;
   conn->stack.transport.ops = &connect_ops;
-  int rc = plain_connect(conn->lowest, address);
   if (rc == 0) rc = transport_under_open(&conn->stack.transport);
   if (rc < 0) {
     net_connect_cancel(attempt);

@@ -1,4 +1,5 @@
-/* net/connect.h — connections over the kernel's sockets: accepted, or begun by us. Knows no Lua. */
+/* net/connect.h — connections over sockets, or the network in memory: accepted, or begun by us. Knows
+ * no Lua. */
 #ifndef MOONPORT_NET_CONNECT_H
 #define MOONPORT_NET_CONNECT_H
 
@@ -6,13 +7,16 @@
 
 struct conn;
 struct conn_group;
+struct incoming;        /* opaque; what a listener brought */
 struct connect_attempt; /* opaque; gone when on_done is called, or after net_connect_cancel() */
 
-/* Takes over an accepted, non-blocking descriptor. `listener_index` is what conn_listener_index()
- * gives back. Mostly on_open is called before it returns.
- * On failure: a negative UV_E*, the descriptor is closed, and no event is called. */
-int net_accept(struct conn_group *group, int fd, const struct sockaddr *peer,
+/* Makes a connection of it. `listener_index` is what conn_listener_index() gives back. Mostly on_open
+ * is called before it returns.
+ * On failure: a negative UV_E*, the peer is let go, and no event is called. */
+int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
                unsigned listener_index);
+/* With an RST: a close in peace would leave our end of it in the kernel. */
+void net_refuse(struct incoming *incoming);
 
 /* Begins to connect to a TCP or a Unix address. on_done comes from the loop, once: with the
  * connection, whose on_open was called, or with NULL and a negative UV_E*.

@@ -3,16 +3,23 @@
  * The socket is our own, watched by a uv_poll_t, because libuv's listen has no way to stop
  * accepting, and when descriptors run out it accepts and drops what waits in the backlog. Here such
  * connections stay in the backlog until a descriptor is free: accepting stops, and is tried again
- * when a connection closes, and twice a second. */
+ * when a connection closes, and twice a second.
+ *
+ * On a simulated loop it is a port of the network in memory. */
 #include "net/listener.h"
 
+#include "base/address.h"
 #include "base/list.h"
 #include "net/bind.h"
+#include "net/defer.h"
+#include "net/incoming.h"
 #include "net/loop_state.h"
+#include "net/network.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -23,7 +30,11 @@ enum {
 };
 
 struct listener {
-  uv_poll_t poll;
+  uv_poll_t poll;          /* of a socket of the kernel */
+  struct port *port;       /* in its place, of the network in memory; or NULL */
+  struct net_defer *defer; /* of a port: somebody may be accepted */
+  bool port_is_polled;
+  bool is_closed;
   struct net_loop *loop;
   const struct listener_events *events;
   void *owner;
@@ -36,8 +47,18 @@ struct listener {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
+static bool is_polling(const struct listener *listener) {
+  return listener->port ? listener->port_is_polled
+                        : uv_is_active((const uv_handle_t *)&listener->poll);
+}
+
 static void update_polling(struct listener *listener) {
   bool wanted = listener->listening && !listener->paused && list_empty(&listener->starved_link);
+  if (listener->port) {
+    listener->port_is_polled = wanted;
+    if (wanted && port_is_called(listener->port)) net_defer_ask(listener->defer);
+    return;
+  }
   if (wanted == !!uv_is_active((uv_handle_t *)&listener->poll)) return;
   int rc = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_connection)
                   : uv_poll_stop(&listener->poll);
@@ -47,7 +68,7 @@ static void update_polling(struct listener *listener) {
 
 void listener_pause(struct listener *listener, bool on) {
   listener->paused = on;
-  if (!uv_is_closing((uv_handle_t *)&listener->poll)) update_polling(listener);
+  if (!listener->is_closed) update_polling(listener);
 }
 
 void listener_retry_starved(struct net_loop *loop) {
@@ -90,27 +111,33 @@ static int accept_descriptor(struct listener *listener, struct sockaddr *peer, s
   return fd;
 }
 
+/* 0, or an errno of accept4(2). */
+static int take(struct listener *listener, struct incoming *out, struct sockaddr_storage *peer) {
+  *out = (struct incoming){.fd = -1};
+  if (listener->port) return port_accept(listener->port, &out->pipe, peer);
+  out->fd = accept_descriptor(listener, (struct sockaddr *)peer, sizeof *peer);
+  return out->fd < 0 ? errno : 0;
+}
+
 /* Accepts one; false when there is nothing more to accept now. */
 static bool accept_one(struct listener *listener) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_storage storage;
-  } peer;
-  int fd = accept_descriptor(listener, &peer.any, sizeof peer);
-  if (fd >= 0) {
+  struct sockaddr_storage peer;
+  struct incoming incoming;
+  int error = take(listener, &incoming, &peer);
+  if (error == 0) {
     listener->failures = 0;
-    listener->events->on_accept(listener->owner, fd, &peer.any);
+    listener->events->on_accept(listener->owner, &incoming, (struct sockaddr *)&peer);
     return true;
   }
-  switch (errno) {
+  switch (error) {
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM: starve(listener, uv_translate_sys_error(errno)); return false;
+    case ENOMEM: starve(listener, uv_translate_sys_error(error)); return false;
     case EAGAIN: return false;
     default: /* ECONNABORTED, EINTR and the network errors of accept(2): that one is gone */
       if (++listener->failures < FAILURES_MAX) return true;
-      starve(listener, uv_translate_sys_error(errno));
+      starve(listener, uv_translate_sys_error(error));
       return false;
   }
 }
@@ -118,54 +145,105 @@ static bool accept_one(struct listener *listener) {
 static bool is_wanted(struct listener *listener) {
   const struct listener_events *events = listener->events;
   if (events->is_wanted && !events->is_wanted(listener->owner)) listener_pause(listener, true);
-  return uv_is_active((uv_handle_t *)&listener->poll);
+  return is_polling(listener);
+}
+
+static void accept_some(struct listener *listener) {
+  for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    /* on_accept() may pause or close the listener. */
+    if (!is_polling(listener) || !is_wanted(listener)) return;
+    if (!accept_one(listener)) return;
+  }
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error on a listening socket shows again in accept4() */
   (void)events;
-  struct listener *listener = LIST_ELEMENT(poll, struct listener, poll);
-  for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-    /* on_accept() may pause or close the listener. */
-    if (!uv_is_active((uv_handle_t *)poll) || !is_wanted(listener)) return;
-    if (!accept_one(listener)) return;
+  accept_some(LIST_ELEMENT(poll, struct listener, poll));
+}
+
+/* --- In memory --------------------------------------------------------------------------------- */
+
+static void listener_on_turn(void *owner) {
+  struct listener *listener = owner;
+  if (!listener->is_closed) accept_some(listener);
+  if (!listener->is_closed) {
+    update_polling(listener); /* there may be more */
+    return;
   }
+  net_defer_close(listener->defer);
+  free(listener);
+}
+
+static void listener_on_call(void *owner) {
+  update_polling(owner);
+}
+
+static int open_port(struct net_loop *loop, const struct sockaddr *address, bool beside,
+                     struct listener *listener) {
+  listener->defer = net_defer_new(loop, listener_on_turn, listener);
+  if (!listener->defer) return UV_ENOMEM;
+  int rc = port_open(loop->network, address, beside, listener_on_call, listener, &listener->port);
+  if (rc < 0) net_defer_close(listener->defer);
+  return rc;
+}
+
+/* --- Opening ----------------------------------------------------------------------------------- */
+
+static struct listener *listener_new(struct net_loop *loop, const struct listener_events *events,
+                                     void *owner) {
+  struct listener *listener = calloc(1, sizeof *listener);
+  if (!listener) return NULL;
+  listener->loop = loop;
+  listener->events = events;
+  listener->owner = owner;
+  list_init(&listener->starved_link);
+  return listener;
 }
 
 /* Watches `bound`, which it takes over, also on failure. */
 static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
                       const struct listener_events *events, void *owner, struct listener **out) {
-  struct listener *listener = calloc(1, sizeof *listener);
+  struct listener *listener = listener_new(loop, events, owner);
   int rc = listener ? uv_poll_init(&loop->uv, &listener->poll, bound->fd) : UV_ENOMEM;
   if (rc < 0) {
     bind_release(bound);
     free(listener);
     return rc;
   }
-  listener->loop = loop;
-  listener->events = events;
-  listener->owner = owner;
   listener->bound = *bound;
-  list_init(&listener->starved_link);
   *out = listener;
   return 0;
 }
 
-int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
-                  const struct listener_events *events, void *owner, struct listener **out) {
+static int bind_address(struct net_loop *loop, const struct sockaddr *address,
+                        socklen_t address_size, bool beside, const struct listener_events *events,
+                        void *owner, struct listener **out) {
   struct bound_socket bound;
   *out = NULL;
-  int rc = bind_open(address, address_size, false, &bound);
-  return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
+  if (!loop->network) {
+    int rc = bind_open(address, address_size, beside, &bound);
+    return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
+  }
+  struct listener *listener = listener_new(loop, events, owner);
+  int rc = listener ? open_port(loop, address, beside, listener) : UV_ENOMEM;
+  if (rc == 0) {
+    *out = listener;
+  } else {
+    free(listener);
+  }
+  return rc;
+}
+
+int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
+                  const struct listener_events *events, void *owner, struct listener **out) {
+  return bind_address(loop, address, address_size, false, events, owner, out);
 }
 
 int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
                          socklen_t address_size, const struct listener_events *events, void *owner,
                          struct listener **out) {
-  struct bound_socket bound;
-  *out = NULL;
-  int rc = bind_open(address, address_size, true, &bound);
-  return rc < 0 ? rc : open_bound(old->loop, &bound, events, owner, out);
+  return bind_address(old->loop, address, address_size, true, events, owner, out);
 }
 
 int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
@@ -188,8 +266,12 @@ static void let_share_port(const struct listener *listener) {
 }
 
 int listener_listen(struct listener *listener, int backlog) {
-  if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
-  let_share_port(listener);
+  if (listener->port) {
+    port_listen(listener->port, backlog);
+  } else {
+    if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
+    let_share_port(listener);
+  }
   listener->listening = true;
   update_polling(listener);
   return 0;
@@ -198,12 +280,17 @@ int listener_listen(struct listener *listener, int backlog) {
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size) {
   *size = sizeof *out;
+  if (listener->port) {
+    *size = address_size(port_address(listener->port));
+    memcpy(out, port_address(listener->port), *size);
+    return 0;
+  }
   int rc = getsockname(listener->bound.fd, (struct sockaddr *)out, size);
   return rc == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
 int listener_descriptor(const struct listener *listener) {
-  return listener->bound.fd;
+  return listener->port ? UV_ENOTSUP : listener->bound.fd;
 }
 
 void listener_accept_waiting(struct listener *listener) {
@@ -216,8 +303,15 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void listener_close(struct listener *listener) {
-  if (uv_is_closing((uv_handle_t *)&listener->poll)) return;
+  if (listener->is_closed) return;
+  listener->is_closed = true;
   list_remove(&listener->starved_link);
+  if (listener->port) {
+    port_close(listener->port);
+    listener->port_is_polled = false;
+    net_defer_ask(listener->defer);
+    return;
+  }
   uv_poll_stop(&listener->poll);
   uv_close((uv_handle_t *)&listener->poll, on_closed);
   bind_release(&listener->bound); /* after uv_poll_stop() the descriptor is ours again */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct incoming;
 struct net_loop;
 struct listener; /* opaque; frees itself after listener_close() */
 
@@ -13,8 +14,8 @@ struct listener_events {
   /* Whether to accept now; false pauses the listener, and the connection stays in the backlog.
    * NULL: always. */
   bool (*is_wanted)(void *owner);
-  /* A connection: `fd` is the receiver's, non-blocking and close-on-exec. */
-  void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
+  /* A connection: the receiver calls net_accept() or net_refuse(). */
+  void (*on_accept)(void *owner, struct incoming *incoming, const struct sockaddr *peer);
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
   void (*on_starved)(void *owner, int rc);
   bool
@@ -41,7 +42,7 @@ int listener_listen(struct listener *listener, int backlog);
 /* The address as bound: the port is the real one. */
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size);
-int listener_descriptor(const struct listener *listener);
+int listener_descriptor(const struct listener *listener); /* or UV_ENOTSUP */
 /* Stops accepting, so that connections wait in the kernel's backlog, or goes on. */
 void listener_pause(struct listener *listener, bool on);
 /* Accepts what waits in the kernel's backlog, which listener_close() would reset. */

@@ -3,6 +3,7 @@
 
 #include "net/conn_state.h"
 #include "net/listener.h"
+#include "net/network.h"
 #include "net/resolve.h"
 #include "net/wheel.h"
 
@@ -52,6 +53,8 @@ static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   list_init(&loop->turns);
   loop->wheel = wheel_new(loop, conn_due);
   if (!loop->wheel) goto close_loop;
+  if (is_simulated) loop->network = network_new(loop);
+  if (is_simulated && !loop->network) goto free_wheel;
   output_pool_init(&loop->pool);
   list_init(&loop->starved);
   tap_init(&loop->tap);
@@ -64,6 +67,9 @@ static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   clock_timer_unref(&loop->trim_timer);
   return loop;
 
+free_wheel:
+  wheel_close(loop->wheel);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
 close_loop:
   uv_loop_close(&loop->uv);
 free_buffer:
@@ -100,6 +106,7 @@ void net_loop_free(struct net_loop *loop) {
   int rc = uv_loop_close(&loop->uv);
   assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */
   (void)rc;
+  if (loop->network) network_free(loop->network);
   output_pool_deinit(&loop->pool);
   free(loop->batch_buffer);
   free(loop->read_buffer);

@@ -26,6 +26,7 @@ struct net_loop {
   char *read_buffer;          /* READ_BUFFER_BYTES; valid for the length of one read callback */
   char *batch_buffer;         /* for datagrams; NULL until a socket needs it */
   struct tap tap;             /* who watches what happens here */
+  struct network *network;    /* simulated: what there is in place of sockets; else NULL */
   struct resolver *resolver;  /* NULL until a name is looked up */
   struct wheel *wheel;        /* idle, write and linger deadlines of every connection */
   struct output_pool pool;    /* outputs between two uses */

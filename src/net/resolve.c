@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "net/defer.h"
 #include "net/loop_state.h"
+#include "net/network.h"
 
 #include <ares.h>
 #include <netinet/in.h>
@@ -283,6 +284,15 @@ static bool is_numeric(struct resolve *resolve, const char *host) {
   return true;
 }
 
+static void find_in_memory(struct resolve *resolve, const char *host) {
+  struct sockaddr_storage found[RESOLVE_ADDRESSES_MAX];
+  int count = network_find(resolve->resolver->loop->network, host, found, RESOLVE_ADDRESSES_MAX);
+  for (int i = 0; i < count; i++) {
+    add(resolve, (const struct sockaddr *)&found[i], sizeof found[i]);
+  }
+  end(resolve, count > 0 ? 0 : UV_EAI_NONAME);
+}
+
 static void ask(struct resolve *resolve, const char *host) {
   const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   resolve->resolver->asking++;
@@ -295,7 +305,8 @@ int net_resolve(struct net_loop *loop, const char *host, unsigned port,
                                 int rc),
                 void *owner, struct resolve **out) {
   struct resolver *resolver = resolver_of(loop);
-  int rc = resolver ? refresh_channel(resolver) : UV_ENOMEM;
+  int rc = resolver ? 0 : UV_ENOMEM;
+  if (resolver && !loop->network) rc = refresh_channel(resolver);
   if (rc < 0) return rc;
   struct resolve *resolve = calloc(1, sizeof *resolve);
   if (!resolve) return UV_ENOMEM;
@@ -306,6 +317,8 @@ int net_resolve(struct net_loop *loop, const char *host, unsigned port,
   *out = resolve;
   if (is_numeric(resolve, host)) {
     end(resolve, 0);
+  } else if (loop->network) {
+    find_in_memory(resolve, host);
   } else {
     ask(resolve, host);
   }

@@ -2,10 +2,13 @@
 #include "net/udp.h"
 
 #include "base/address.h"
+#include "net/defer.h"
 #include "net/loop_state.h"
+#include "net/network.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -16,6 +19,10 @@ enum {
 
 struct udp {
   uv_udp_t uv;
+  struct mailbox *mailbox; /* in its place, of a simulated loop; or NULL */
+  struct net_defer *defer; /* of a mailbox: something may be taken */
+  bool receives;           /* the same */
+  struct net_loop *loop;
   const struct udp_events *events;
   void *owner;
   const char *script;
@@ -55,7 +62,7 @@ static void on_closed(uv_handle_t *handle) {
 static void tell_datagram(struct udp *udp, const char *bytes, size_t size,
                           const struct sockaddr *peer) {
   char text[ADDRESS_TEXT_MAX];
-  struct net_loop *loop = udp->uv.loop->data;
+  struct net_loop *loop = udp->loop;
   socklen_t peer_size =
       peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
   address_from_sockaddr(peer, peer_size, text, sizeof text);
@@ -103,6 +110,51 @@ static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
   net_loop_flush(loop);
 }
 
+/* --- In memory --------------------------------------------------------------------------------- */
+
+/* One in a turn. */
+static void udp_on_turn(void *owner) {
+  struct udp *udp = owner;
+  const char *bytes;
+  struct sockaddr_storage peer;
+  if (udp->close_wanted) {
+    mailbox_close(udp->mailbox);
+    net_defer_close(udp->defer);
+    free(udp);
+    return;
+  }
+  if (udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) udp->receives = false;
+  ssize_t size = udp->receives ? mailbox_take(udp->mailbox, &bytes, &peer) : UV_EAGAIN;
+  if (size == UV_EAGAIN) return;
+  net_defer_ask(udp->defer);
+  if (size >= 0) {
+    if (tap_wants(&udp->loop->tap, EVENT_DATAGRAM)) {
+      tell_datagram(udp, bytes, (size_t)size, (struct sockaddr *)&peer);
+    }
+    udp->events->on_datagram(udp->owner, bytes, (size_t)size, (struct sockaddr *)&peer);
+  } else if (udp->events->on_error) {
+    udp->events->on_error(udp->owner, (int)size);
+  }
+  net_loop_flush(udp->loop);
+}
+
+static void udp_on_mail(void *owner) {
+  const struct udp *udp = owner;
+  if (udp->receives) net_defer_ask(udp->defer);
+}
+
+static int open_mailbox(struct udp *udp, const struct udp_options *options) {
+  if (options->descriptor) return UV_ENOTSUP;
+  udp->defer = net_defer_new(udp->loop, udp_on_turn, udp);
+  if (!udp->defer) return UV_ENOMEM;
+  int rc = mailbox_open(udp->loop->network, options->address, options->reuse_address, udp_on_mail,
+                        udp, &udp->mailbox);
+  if (rc < 0) net_defer_close(udp->defer);
+  return rc;
+}
+
+/* ----------------------------------------------------------------------------------------------- */
+
 int udp_open(struct net_loop *loop, const struct udp_options *options,
              const struct udp_events *events, void *owner, struct udp **out) {
   struct udp *udp = calloc(1, sizeof *udp);
@@ -112,6 +164,13 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
   udp->owner = owner;
   udp->script = options->script;
   udp->batch = options->batch;
+  udp->loop = loop;
+  if (loop->network) {
+    int rc = open_mailbox(udp, options);
+    if (rc < 0) free(udp);
+    if (rc == 0) *out = udp;
+    return rc;
+  }
   unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
   int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);
   if (rc < 0) {
@@ -136,6 +195,11 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
 }
 
 int udp_receive(struct udp *udp, bool on) {
+  if (udp->mailbox) {
+    udp->receives = on;
+    if (on) net_defer_ask(udp->defer);
+    return 0;
+  }
   if (!on) return uv_udp_recv_stop(&udp->uv);
   int rc = uv_udp_recv_start(&udp->uv, on_alloc, on_receive);
   return rc == UV_EALREADY ? 0 : rc;
@@ -143,17 +207,25 @@ int udp_receive(struct udp *udp, bool on) {
 
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer) {
   if (size >= DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
+  if (udp->mailbox) return mailbox_send(udp->mailbox, bytes, size, peer);
   const uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)size);
   int rc = uv_udp_try_send(&udp->uv, &buf, 1, peer);
   return rc < 0 ? rc : 0;
 }
 
 int udp_connect(struct udp *udp, const struct sockaddr *peer) {
-  return uv_udp_connect(&udp->uv, peer);
+  if (!udp->mailbox) return uv_udp_connect(&udp->uv, peer);
+  mailbox_connect(udp->mailbox, peer);
+  return 0;
 }
 
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size) {
   int length = sizeof *out;
+  if (udp->mailbox) {
+    *size = address_size(mailbox_address(udp->mailbox));
+    memcpy(out, mailbox_address(udp->mailbox), *size);
+    return 0;
+  }
   int rc = uv_udp_getsockname(&udp->uv, (struct sockaddr *)out, &length);
   *size = (socklen_t)length;
   return rc;
@@ -161,6 +233,7 @@ int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *
 
 int udp_descriptor(const struct udp *udp) {
   uv_os_fd_t fd;
+  if (udp->mailbox) return UV_ENOTSUP;
   int rc = uv_fileno((const uv_handle_t *)&udp->uv, &fd);
   assert(rc == 0); /* it is bound, so it has one */
   (void)rc;
@@ -169,5 +242,10 @@ int udp_descriptor(const struct udp *udp) {
 
 void udp_close(struct udp *udp) {
   udp->close_wanted = true;
+  if (udp->mailbox) {
+    mailbox_unbind(udp->mailbox);
+    net_defer_ask(udp->defer);
+    return;
+  }
   if (!udp->in_batch) uv_close((uv_handle_t *)&udp->uv, on_closed);
 }

@@ -38,7 +38,7 @@ int udp_receive(struct udp *udp, bool on); /* 0 or UV_E*; with `batch` not off a
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
 int udp_connect(struct udp *udp, const struct sockaddr *peer);
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);
-int udp_descriptor(const struct udp *udp);
+int udp_descriptor(const struct udp *udp); /* or UV_ENOTSUP */
 void udp_close(struct udp *udp);
 
 #endif

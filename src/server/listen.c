@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <uv.h>
 
 enum {
@@ -63,13 +62,10 @@ void listen_set_room(struct listen_set *set, const struct conn *gone) {
   pause_all(set, false);
 }
 
-/* Accepted, for in the backlog it would keep others waiting; and reset, for a close in peace would
- * leave our end of it in the kernel. */
-static void refuse(struct listen_set *set, int fd, const struct sockaddr *peer) {
-  const struct linger at_once = {.l_onoff = 1};
+/* Accepted, for in the backlog it would keep others waiting. */
+static void refuse(struct listen_set *set, struct incoming *incoming, const struct sockaddr *peer) {
   char ip[ADDRESS_TEXT_MAX];
-  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  close(fd);
+  net_refuse(incoming);
   set->refused++;
   if (!is_news(set, &set->told_refused_ms)) return;
   if (address_ip(peer, ip, sizeof ip) < 0) return;
@@ -93,14 +89,14 @@ static void bound_addresses(struct listen_set *set, size_t per_address_max) {
   if (per_address_max > 0 && !counted) runtime_conn_each(set->runtime, count_peer, set);
 }
 
-static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+static void on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
   if (set->per_address_max && peer_counts_of(&set->peers, peer) >= set->per_address_max) {
-    refuse(set, fd, peer);
+    refuse(set, incoming, peer);
     return;
   }
-  int rc = net_accept(&set->runtime->current->cohort->group, fd, peer, entry->index);
+  int rc = net_accept(&set->runtime->current->cohort->group, incoming, peer, entry->index);
   if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
   if (rc < 0) {
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be taken on: %s", uv_strerror(rc));

@@ -7,6 +7,7 @@
 #include "net/conn.h"
 #include "net/connect.h"
 #include "net/defer.h"
+#include "net/incoming.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/output.h"
@@ -197,7 +198,8 @@ static int accept_pair(struct bed *bed, int *peer) {
   static const struct sockaddr unnamed = {.sa_family = AF_UNIX};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) return -1;
   *peer = ends[1];
-  return net_accept(&bed->group, ends[0], &unnamed, 0);
+  struct incoming incoming = {.fd = ends[0]};
+  return net_accept(&bed->group, &incoming, &unnamed, 0);
 }
 
 static int make_conn(struct bed *bed) {

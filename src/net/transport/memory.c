@@ -13,6 +13,7 @@
  *   - loss: as if the cable was cut, the peer gets nothing, and nothing comes. */
 #include "net/transport/memory.h"
 
+#include "base/address.h"
 #include "base/list.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -49,7 +50,11 @@ struct memory_pipe {
   struct net_loop *loop;
   struct net_defer *defer;
   struct net_timer *timer; /* for the first arrival that is not due yet; NULL: none waits for it */
-  struct memory *end;      /* NULL before it is made, and once it is closing */
+  struct memory *end;      /* NULL before it is made, and once it is closed */
+  void (*on_change)(void *owner); /* NULL: nobody cares */
+  void *change_owner;
+  struct sockaddr_storage local; /* without a family where there is no such thing */
+  struct sockaddr_storage peer;
   struct list arrivals;
   size_t arriving;      /* their bytes that are not read */
   struct arrival *told; /* the one whose bytes were handed over last */
@@ -59,6 +64,8 @@ struct memory_pipe {
   size_t room;         /* for one `received` */
   unsigned news;
   bool is_read;
+  bool is_opening; /* open() was called, and not answered */
+  bool is_held;    /* it is not to be answered yet */
 };
 
 static struct memory_pipe *pipe_of(const struct transport *self) {
@@ -91,6 +98,10 @@ static struct arrival *next_arrival(const struct memory_pipe *pipe) {
   if (pipe->is_read) return first_arrival(pipe);
   struct arrival *last = last_arrival(pipe);
   return pipe->waiting_size > 0 && is_rst(last) ? last : NULL;
+}
+
+static void tell_change(const struct memory_pipe *pipe) {
+  if (pipe->on_change) pipe->on_change(pipe->change_owner);
 }
 
 static void memory_on_due(void *owner);
@@ -137,6 +148,7 @@ static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
     pipe->told = arrival;
   }
   go_on(pipe);
+  tell_change(pipe);
   if (end == 0) {
     above->ops->received(above, bytes, size);
   } else if (end == UV_EOF) {
@@ -159,6 +171,7 @@ static void tell_news(struct memory_pipe *pipe, struct transport *above) {
   } else {
     pipe->end = NULL;
     pipe->seen.closed = true;
+    tell_change(pipe);
     above->ops->closed(above);
   }
 }
@@ -223,7 +236,7 @@ struct memory_seen memory_seen(const struct memory_pipe *pipe) {
 
 /* False when memory is out. */
 static bool arrive(struct memory_pipe *pipe, int end, const char *bytes, size_t size) {
-  if (pipe->settings.is_lost || !pipe->end || (pipe->news & NEWS_CLOSED)) return true;
+  if (pipe->settings.is_lost || pipe->seen.closed || (pipe->news & NEWS_CLOSED)) return true;
   struct arrival *arrival = malloc(sizeof *arrival + size);
   if (!arrival) return false;
   *arrival = (struct arrival){.end = end, .size = size};
@@ -269,12 +282,38 @@ static void admit(struct memory_pipe *pipe) {
 size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size) {
   if (pipe->settings.is_lost) return 0;
   if (size > pipe->written_size) size = pipe->written_size;
-  if (size > 0) memcpy(bytes, pipe->written, size);
+  if (size > 0 && bytes) memcpy(bytes, pipe->written, size);
   pipe->written_size -= size;
   size_t kept = pipe->written_size + pipe->waiting_size;
   if (size > 0) memmove(pipe->written, pipe->written + size, kept);
   admit(pipe);
   return size;
+}
+
+size_t memory_room(const struct memory_pipe *pipe) {
+  return window_left(pipe, pipe->arriving);
+}
+
+size_t memory_waiting(const struct memory_pipe *pipe, const char **bytes) {
+  *bytes = pipe->written;
+  return pipe->settings.is_lost ? 0 : pipe->written_size;
+}
+
+void memory_watch(struct memory_pipe *pipe, void (*on_change)(void *owner), void *owner) {
+  pipe->on_change = on_change;
+  pipe->change_owner = owner;
+}
+
+void memory_abandon(struct memory_pipe *pipe) {
+  pipe->seen.reset = pipe->seen.closed = true;
+  drop_arrivals(pipe);
+  tell_change(pipe);
+}
+
+void memory_name(struct memory_pipe *pipe, const struct sockaddr_storage *local,
+                 const struct sockaddr_storage *peer) {
+  pipe->local = *local;
+  pipe->peer = *peer;
 }
 
 /* --- The connection's end -------------------------------------------------------------------- */
@@ -283,10 +322,27 @@ static void memory_set_above(struct transport *self, struct transport *above) {
   ((struct memory *)self)->above = above;
 }
 
+static void answer_open(struct memory_pipe *pipe) {
+  if (!pipe->is_opening || pipe->is_held) return;
+  pipe->is_opening = false;
+  pipe->news |= NEWS_OPENED;
+  go_on(pipe);
+}
+
 static int memory_open(struct transport *self) {
-  pipe_of(self)->news |= NEWS_OPENED;
-  go_on(pipe_of(self));
+  pipe_of(self)->is_opening = true;
+  answer_open(pipe_of(self));
   return 0;
+}
+
+void memory_hold_open(struct memory_pipe *pipe) {
+  pipe->is_held = true;
+}
+
+void memory_opened(struct memory_pipe *pipe, int rc) {
+  pipe->is_held = false;
+  if (rc < 0) pipe->settings.open_error = rc;
+  answer_open(pipe);
 }
 
 static int memory_read_start(struct transport *self, size_t room) {
@@ -338,6 +394,7 @@ static ssize_t memory_write_now(struct transport *self, const uv_buf_t *bufs, un
   if (rc == 0) rc = append(pipe, bufs, count, size);
   if (rc < 0) return rc;
   pipe->written_size += size;
+  tell_change(pipe);
   return (ssize_t)size;
 }
 
@@ -348,6 +405,7 @@ static int memory_write(struct transport *self, const uv_buf_t *bufs, unsigned c
   if (rc < 0) return rc;
   pipe->waiting_size = size;
   admit(pipe);
+  tell_change(pipe);
   go_on(pipe);
   return 0;
 }
@@ -356,6 +414,7 @@ static int memory_do_finish(struct transport *self) {
   struct memory_pipe *pipe = pipe_of(self);
   int rc = pipe->settings.finish_error ? pipe->settings.finish_error : memory_error(self);
   if (rc == 0 && !pipe->settings.is_lost) pipe->seen.finished = true;
+  tell_change(pipe);
   return rc;
 }
 
@@ -379,10 +438,11 @@ static void end_pipe(struct memory_pipe *pipe, bool with_rst) {
     pipe->seen.reset = with_rst;
     if (!with_rst) pipe->seen.finished = true;
   }
-  pipe->is_read = false;
+  pipe->is_read = pipe->is_opening = false;
   pipe->waiting_size = 0;
   drop_arrivals(pipe);
   pipe->news = NEWS_CLOSED;
+  tell_change(pipe);
   go_on(pipe);
 }
 
@@ -394,12 +454,29 @@ static void memory_do_reset(struct transport *self) {
   end_pipe(pipe_of(self), true);
 }
 
+static int give_name(const struct sockaddr_storage *name, struct sockaddr *out, socklen_t *size) {
+  if (name->ss_family == AF_UNSPEC) return UV_ENOTSUP;
+  socklen_t own = address_size((const struct sockaddr *)name);
+  if (own < *size) *size = own;
+  memcpy(out, name, *size);
+  return 0;
+}
+
+static int memory_local(const struct transport *self, struct sockaddr *out, socklen_t *size) {
+  return give_name(&pipe_of(self)->local, out, size);
+}
+
+static int memory_peer(const struct transport *self, struct sockaddr *out, socklen_t *size) {
+  return give_name(&pipe_of(self)->peer, out, size);
+}
+
 size_t memory_size(void) {
   return sizeof(struct memory);
 }
 
 void memory_init(struct transport *self, struct transport *above, struct memory_pipe *pipe) {
-  static const struct transport_facts facts = {.error = memory_error};
+  static const struct transport_facts facts = {
+      .error = memory_error, .local = memory_local, .peer = memory_peer};
   static const struct transport_ops ops = {
       .facts = &facts,
       .set_above = memory_set_above,

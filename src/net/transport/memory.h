@@ -44,6 +44,22 @@ size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size);
 /* FIN and RST come behind what was sent. False when memory is out. */
 bool memory_finish(struct memory_pipe *pipe);
 bool memory_reset(struct memory_pipe *pipe);
+size_t memory_room(const struct memory_pipe *pipe); /* what memory_send() would take */
+/* What memory_take() would give, without taking it; valid until the connection writes. With NULL in
+ * place of bytes, memory_take() only drops them. */
+size_t memory_waiting(const struct memory_pipe *pipe, const char **bytes);
+/* on_change(owner), from inside of what the connection calls: it wrote, read, finished, or closed. */
+void memory_watch(struct memory_pipe *pipe, void (*on_change)(void *owner), void *owner);
+
+/* What the network does with a pipe. The connection is not ready before memory_opened(), or ends with
+ * `rc`. */
+void memory_hold_open(struct memory_pipe *pipe);
+void memory_opened(struct memory_pipe *pipe, int rc);
+/* No connection takes it. */
+void memory_abandon(struct memory_pipe *pipe);
+/* The addresses of both ends, as the connection says. */
+void memory_name(struct memory_pipe *pipe, const struct sockaddr_storage *local,
+                 const struct sockaddr_storage *peer);
 
 /* The connection's end, as the lowest layer of one that is being made: see conn_new(). */
 size_t memory_size(void);

@@ -196,9 +196,9 @@ static void on_turn(void *owner) {
   net_loop_flush(control->loop);
 }
 
-static void on_accept(void *owner, int fd, const struct sockaddr *peer) {
+static void on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct control *control = owner;
-  int rc = net_accept(&control->clients, fd, peer, 0);
+  int rc = net_accept(&control->clients, incoming, peer, 0);
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
 }
 
