@@ -41,6 +41,7 @@ struct runtime {
   int collector_cycles;           /* to go through, see runtime_collect() */
   lua_CFunction furnish;          /* what a world has beyond what all have; NULL: nothing */
   const char *text;               /* in place of the script's file; NULL: it is read */
+  size_t text_size;
   bool is_program;                /* of moonport run: print writes to standard output */
   bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
   bool draining;

@@ -142,10 +142,10 @@ static void take_service(lua_State *L, int table, struct service *service) {
 }
 
 static int load_chunk(lua_State *L, const struct loading *loading) {
-  const char *text = loading->runtime->text;
-  if (!text) return loader_load(L, loading->path);
+  const struct runtime *runtime = loading->runtime;
+  if (!runtime->text) return loader_load(L, loading->path);
   lua_pushfstring(L, "@%s", loading->path);
-  int rc = luaL_loadbufferx(L, text, strlen(text), lua_tostring(L, -1), "t");
+  int rc = luaL_loadbufferx(L, runtime->text, runtime->text_size, lua_tostring(L, -1), "t");
   lua_remove(L, -2);
   return rc;
 }

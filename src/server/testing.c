@@ -1,9 +1,9 @@
-/* server/testing.c — scripts under test: loaded, let go on, ended. They share the Lua state of the
- * program that tests them, and nothing else: each has a runtime and a loop of its own.
+/* server/testing.c — scripts under test: they share the Lua state of the program that tests them, and
+ * nothing else. Each has a runtime, and a loop of its own with a clock and a network in memory.
  *
  * Entries into Lua do not nest. A test that lets a script go on waits, as for a socket; the script's
- * loop is run from the next turn of the program's, until nothing is left to do; then the test is
- * woken. What a script calls of the test's meanwhile, a fake of a module say, adds to what is done. */
+ * loop runs in the next turn of the program's, until nothing is left to do; then the test is woken.
+ * What a script calls of the test's meanwhile, a fake of a module say, adds to what is done. */
 #include "server/testing_state.h"
 
 #include "base/log.h"
@@ -17,12 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 enum {
-  STEPS_MAX = 10000, /* without the clock moving: then something goes round in circles */
   BACKLOG = 1024,
-  DRAIN_MS = 10000, /* as the server's --drain */
+  DRAIN_MS = 10000, /* as a server's --drain */
 };
 
 /* --- What holds a script up ------------------------------------------------------------------ */
@@ -49,7 +47,7 @@ static const struct vm_watchdog_events watchdog_events = {
 /* --- One script ------------------------------------------------------------------------------ */
 
 static void on_conn_closed(void *context) {
-  (void)context;
+  (void)context; /* settle() looks how many are left */
 }
 
 static const char *who_listens(void *context, const char *name) {
@@ -82,21 +80,31 @@ static void set_options(struct hosted *hosted) {
       .who_listens = who_listens,
       .names = hosted->names,
       .guest_of = testing->runtime,
+      .is_tested = true,
       .furnish = furnish,
       .on_failure = testing_on_failure,
       .context = hosted,
   };
 }
 
-static void free_hosted(struct hosted *hosted) {
+void testing_unhost(struct hosted *hosted) {
   api_wait_forget(&hosted->wait);
   if (hosted->object) *hosted->object = NULL;
   list_remove(&hosted->link);
   list_remove(&hosted->due_link);
+  while (!list_empty(&hosted->peers)) {
+    testing_peer_free(LIST_ELEMENT(hosted->peers.next, struct peer, link));
+  }
+  while (!list_empty(&hosted->ended)) {
+    testing_peer_free(LIST_ELEMENT(hosted->ended.next, struct peer, link));
+  }
+  testing_close_network(hosted);
   if (hosted->names) names_free(hosted->names);
   if (hosted->loop) net_loop_free(hosted->loop);
   testing_log_free(hosted);
   luaL_unref(vm_state(hosted->testing->runtime->vm), LUA_REGISTRYINDEX, hosted->prepare);
+  for (size_t i = 0; i < hosted->listen_count; i++) free(hosted->listen[i]);
+  free(hosted->listen);
   free(hosted->path);
   free(hosted->text);
   free(hosted);
@@ -109,63 +117,27 @@ struct hosted *testing_host(struct testing *testing, const char *path) {
   hosted->testing = testing;
   hosted->prepare = LUA_NOREF;
   list_init(&hosted->records);
+  list_init(&hosted->peers);
+  list_init(&hosted->places);
+  list_init(&hosted->senders);
+  list_init(&hosted->ended);
   list_init(&hosted->due_link);
   list_append(&testing->scripts, &hosted->link);
   hosted->path = strdup(path);
   hosted->log = testing_log_new(hosted);
-  hosted->loop = net_loop_new();
+  hosted->loop = net_loop_new_simulated(TESTING_START_MS);
   if (hosted->loop) hosted->names = names_new(hosted->loop, NULL, NULL);
   set_options(hosted);
   if (testing->watchdog && hosted->path && hosted->log && hosted->names) {
+    testing_watch(hosted);
     hosted->script = script_new_later(path, &hosted->options, NULL);
   }
   if (hosted->script) return hosted;
-  free_hosted(hosted);
+  testing_unhost(hosted);
   return NULL;
 }
 
-/* --- What is done ---------------------------------------------------------------------------- */
-
-static bool settle(struct hosted *hosted) {
-  for (int i = 0; i < 20; i++) uv_run(net_loop_uv(hosted->loop), UV_RUN_NOWAIT);
-  return true;
-}
-
-static int load(struct hosted *hosted) {
-  script_runtime(hosted->script)->text = hosted->text;
-  int rc = script_reload(hosted->script);
-  while (rc == UV_EAGAIN && settle(hosted)) rc = script_reload(hosted->script);
-  return rc;
-}
-
-static void end(struct hosted *hosted) {
-  if (!hosted->script) return;
-  script_end_in(hosted->script, 0);
-  script_close_conns(hosted->script, true);
-  script_drop_sequential(hosted->script);
-  settle(hosted);
-  script_free(hosted->script);
-  hosted->script = NULL;
-}
-
-static void do_deed(struct hosted *hosted) {
-  enum deed deed = hosted->deed;
-  hosted->deed = DEED_NONE;
-  hosted->is_busy = true;
-  hosted->rc = 0;
-  switch (deed) {
-    case DEED_RELOAD: hosted->rc = load(hosted); break;
-    case DEED_END: end(hosted); break;
-    default: break;
-  }
-  if (!settle(hosted)) hosted->rc = UV_EBUSY;
-  hosted->is_busy = false;
-  if (deed == DEED_END) {
-    free_hosted(hosted);
-  } else {
-    api_wait_wake(&hosted->wait);
-  }
-}
+/* --- All of them ----------------------------------------------------------------------------- */
 
 static void on_turn(void *owner) {
   struct testing *testing = owner;
@@ -173,8 +145,10 @@ static void on_turn(void *owner) {
   list_take(&due, &testing->due);
   while (!list_empty(&due)) {
     struct hosted *hosted = LIST_ELEMENT(due.next, struct hosted, due_link);
+    enum deed deed = hosted->deed;
     list_remove(&hosted->due_link);
-    do_deed(hosted);
+    testing_do(hosted, deed);
+    if (deed != DEED_END) api_wait_wake(&hosted->wait);
   }
 }
 
@@ -184,8 +158,6 @@ void testing_ask(struct hosted *hosted, enum deed deed) {
   list_append(&hosted->testing->due, &hosted->due_link);
   net_defer_ask(hosted->testing->defer);
 }
-
-/* --- All of them ----------------------------------------------------------------------------- */
 
 struct testing *testing_new(struct runtime *runtime, const struct program_options *options) {
   struct testing *testing = calloc(1, sizeof *testing);
@@ -207,9 +179,7 @@ struct testing *testing_new(struct runtime *runtime, const struct program_option
 void testing_free(struct testing *testing) {
   if (!testing) return;
   while (!list_empty(&testing->scripts)) {
-    struct hosted *hosted = LIST_ELEMENT(testing->scripts.next, struct hosted, link);
-    end(hosted);
-    free_hosted(hosted);
+    testing_do(LIST_ELEMENT(testing->scripts.next, struct hosted, link), DEED_END);
   }
   if (testing->watchdog) vm_watchdog_free(testing->watchdog);
   if (testing->defer) net_defer_close(testing->defer);

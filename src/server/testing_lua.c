@@ -2,6 +2,8 @@
 #include "server/testing_state.h"
 
 #include "api/values.h"
+#include "api/version.h"
+#include "net/loop.h"
 #include "vm/task.h"
 #include "vm/world.h"
 
@@ -16,55 +18,78 @@ struct hosted *testing_check(lua_State *L, int index) {
   return *hosted;
 }
 
-/* What came of it: true; false and why not */
-static int acted(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  const struct hosted *hosted = (const struct hosted *)context;
-  lua_pushinteger(L, hosted->rc);
-  return 1;
-}
-
-/* Has it done in the next turn, and waits until nothing more follows from it. */
-static int act(lua_State *L, struct hosted *hosted, enum deed deed) {
-  if (hosted->is_busy) { /* what goes on includes it */
-    lua_pushinteger(L, 0);
-    return 1;
-  }
-  api_wait_begin(L, &hosted->wait, 0, "a call that lets this script go on");
-  testing_ask(hosted, deed);
-  return vm_wait(L, (lua_KContext)hosted, acted);
-}
-
-static char *copy(lua_State *L, int index) {
-  const char *text = luaL_optstring(L, index, NULL);
-  char *copied = text ? strdup(text) : NULL;
+/* Into *out, which the next copy or the end frees. Raises. */
+static void copy(lua_State *L, int index, char **out, size_t *size) {
+  const char *text = luaL_optlstring(L, index, NULL, size);
+  char *copied = text ? malloc(*size + 1) : NULL;
   if (text && !copied) luaL_error(L, "not enough memory");
-  return copied;
+  if (copied) memcpy(copied, text, *size + 1);
+  free(*out);
+  *out = copied;
 }
 
-/* host.new(path, prepare) -> hosted: a script that is not loaded yet; prepare(globals) comes before
- * each load */
+static void copy_list(lua_State *L, int index, struct hosted *hosted) {
+  size_t count = (size_t)luaL_len(L, index), size;
+  hosted->listen = calloc(count, sizeof *hosted->listen);
+  if (!hosted->listen) luaL_error(L, "not enough memory");
+  for (size_t i = 0; i < count; i++) {
+    lua_geti(L, index, (lua_Integer)i + 1);
+    luaL_argcheck(L, lua_isstring(L, -1), index, "must be addresses");
+    hosted->listen_count = i + 1;
+    copy(L, -1, &hosted->listen[i], &size);
+    lua_pop(L, 1);
+  }
+  hosted->options.listen = (const char *const *)hosted->listen;
+  hosted->options.listen_count = count;
+}
+
+/* host.new(path, prepare [, listen]) -> hosted: a script that is not loaded yet; prepare(globals)
+ * comes before each load */
 static int l_new(lua_State *L) {
   struct testing *testing = lua_touserdata(L, lua_upvalueindex(1));
   const char *path = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  struct hosted **hosted = lua_newuserdatauv(L, sizeof(struct hosted *), 0);
-  *hosted = testing_host(testing, path);
-  if (!*hosted) return luaL_error(L, "not enough memory or descriptors for another script");
-  (*hosted)->object = hosted;
+  lua_settop(L, 3);
+  struct hosted **object = lua_newuserdatauv(L, sizeof(struct hosted *), 0);
+  struct hosted *hosted = *object = testing_host(testing, path);
+  if (!hosted) return luaL_error(L, "not enough memory or descriptors for another script");
+  hosted->object = object;
   luaL_setmetatable(L, type_name);
   lua_pushvalue(L, 2);
-  (*hosted)->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
+  hosted->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (!lua_isnil(L, 3)) copy_list(L, 3, hosted);
   return 1;
 }
 
-/* hosted:load([text]) -> 0, or -1 when it is not in force: its log says why */
+/* -> "done", "failed" (it was not loaded: the log says why) or "restless", ms left to pass */
+static int acted(lua_State *L, int status, lua_KContext context) {
+  const struct hosted *hosted = (const struct hosted *)context;
+  (void)status;
+  lua_pushstring(L, hosted->has_failed ? "failed" : hosted->is_restless ? "restless" : "done");
+  lua_pushinteger(L, (lua_Integer)hosted->ms);
+  return 2;
+}
+
+/* Has it done in the next turn, and waits until nothing more follows from it. */
+static int act(lua_State *L, struct hosted *hosted, enum deed deed) {
+  if (hosted->is_busy) return luaL_error(L, "the script that calls this is at work already");
+  api_wait_begin(L, &hosted->wait, 0, "a call that lets this script go on");
+  hosted->has_failed = false;
+  testing_ask(hosted, deed);
+  return vm_wait(L, (lua_KContext)hosted, acted);
+}
+
+static uint64_t check_ms(lua_State *L, int index) {
+  lua_Integer ms = luaL_checkinteger(L, index);
+  luaL_argcheck(L, ms >= 0, index, "must be 0 or more");
+  return (uint64_t)ms;
+}
+
+/* hosted:load([text]): from its file, or the text; the first time, and anew */
 static int l_load(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
-  char *text = copy(L, 2);
-  free(hosted->text);
-  hosted->text = text;
-  return act(L, hosted, DEED_RELOAD);
+  copy(L, 2, &hosted->text, &hosted->text_size);
+  return act(L, hosted, DEED_LOAD);
 }
 
 /* hosted:settle(): until nothing is left to do */
@@ -72,10 +97,50 @@ static int l_settle(lua_State *L) {
   return act(L, testing_check(L, 1), DEED_SETTLE);
 }
 
+/* hosted:advance(ms): lets time pass, less what is left when a peer that behaves got something */
+static int l_advance(lua_State *L) {
+  struct hosted *hosted = testing_check(L, 1);
+  hosted->ms = check_ms(L, 2);
+  return act(L, hosted, DEED_ADVANCE);
+}
+
+/* hosted:stop(ms): as SIGTERM, with so long until the deadline; a second time, at once */
+static int l_stop(lua_State *L) {
+  struct hosted *hosted = testing_check(L, 1);
+  hosted->ms = check_ms(L, 2);
+  return act(L, hosted, DEED_STOP);
+}
+
+/* hosted:is_busy() -> whether one of those is under way, and what is done is part of it */
+static int l_is_busy(lua_State *L) {
+  lua_pushboolean(L, testing_check(L, 1)->is_busy);
+  return 1;
+}
+
+/* hosted:has_ended() */
+static int l_has_ended(lua_State *L) {
+  lua_pushboolean(L, testing_check(L, 1)->script == NULL);
+  return 1;
+}
+
+/* hosted:now_ms() -> since it was loaded */
+static int l_now_ms(lua_State *L) {
+  const struct hosted *hosted = testing_check(L, 1);
+  lua_pushinteger(L, (lua_Integer)(net_loop_now_ms(hosted->loop) - TESTING_START_MS));
+  return 1;
+}
+
+/* hosted:connections() -> how many there are */
+static int l_connections(lua_State *L) {
+  const struct script *script = testing_check(L, 1)->script;
+  lua_pushinteger(L, script ? (lua_Integer)script_conn_count(script) : 0);
+  return 1;
+}
+
 /* hosted:globals() -> those of the version in force */
 static int l_globals(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
-  const struct version *version = script_runtime(hosted->script)->current;
+  const struct version *version = hosted->script ? script_runtime(hosted->script)->current : NULL;
   if (version) {
     vm_world_push_globals(L, version->world);
   } else {
@@ -94,20 +159,37 @@ static int l_gc(lua_State *L) {
 }
 
 static int open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"load", l_load},
-                                     {"settle", l_settle},
-                                     {"globals", l_globals},
-                                     {"take_log", testing_take_log},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"load", l_load},
+      {"settle", l_settle},
+      {"advance", l_advance},
+      {"stop", l_stop},
+      {"is_busy", l_is_busy},
+      {"has_ended", l_has_ended},
+      {"now_ms", l_now_ms},
+      {"connections", l_connections},
+      {"globals", l_globals},
+      {"take_log", testing_take_log},
+      {"watch_sends", testing_watch_sends},
+      {"connect", testing_connect},
+      {"listen", testing_listen},
+      {"sender", testing_sender},
+      {"name", testing_name},
+      {NULL, NULL},
+  };
   luaL_newmetatable(L, type_name);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
   api_new_library(L, "hosted:", methods);
   lua_setfield(L, -2, "__index");
+  testing_open_peer(L);
+  testing_open_network(L);
   lua_newtable(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, l_new, 1);
   lua_setfield(L, -2, "new");
+  lua_pushinteger(L, TESTING_STEPS_MAX);
+  lua_setfield(L, -2, "STEPS_MAX");
   return 1;
 }
 

@@ -5,10 +5,18 @@
 #include "api/runtime.h"
 #include "api/wait.h"
 #include "base/list.h"
+#include "base/tap.h"
 #include "server/script.h"
 #include "server/testing.h"
 
 #include <lua.h>
+
+enum {
+  TESTING_STEPS_MAX = 10000,  /* without the clock moving: then something goes in circles */
+  TESTING_START_MS = 1000000, /* some time: 0 means "never" here and there */
+};
+
+struct memory_pipe;
 
 struct testing {
   struct runtime *runtime; /* the program's */
@@ -21,34 +29,73 @@ struct testing {
 };
 
 /* What a test asks of a script; each goes on until nothing is left to do. */
-enum deed { DEED_NONE, DEED_RELOAD, DEED_SETTLE, DEED_ADVANCE, DEED_STOP, DEED_END };
+enum deed { DEED_NONE, DEED_LOAD, DEED_SETTLE, DEED_ADVANCE, DEED_STOP, DEED_END };
 
 /* One script under test, on a loop of its own. */
 struct hosted {
   struct testing *testing;
   struct hosted **object; /* the test's userdata; NULL once that is collected */
-  struct list link;     /* in testing->scripts */
-  struct list due_link; /* in testing->due */
+  struct list link;       /* in testing->scripts */
+  struct list due_link;   /* in testing->due */
   struct net_loop *loop;
   struct log *log;
   struct names *names;
   struct script_options options;
-  struct script *script; /* NULL before it is loaded, and once it has ended */
+  struct script *script; /* NULL once it has ended */
   char *path;
-  char *text;           /* in place of the file; NULL: it is read */
-  int prepare;          /* registry: a function of the test's that completes the globals */
-  struct list records;  /* struct record: logged, and not taken yet */
+  char *text; /* in place of the file; NULL: it is read */
+  size_t text_size;
+  char **listen; /* in place of what it says; listen_count of them */
+  size_t listen_count;
+  int prepare;         /* registry: a function of the test's that completes the globals */
+  struct list records; /* struct record: logged, and not taken yet */
+  struct list peers;   /* struct peer, */
+  struct list places;  /* what the test listens on; testing_network.c */
+  struct list senders; /* its datagram sockets; the same */
+  struct list ended;   /* and those of which nothing can come any more */
+  struct tap_watcher watcher;
   struct api_wait wait; /* the test, until the deed is done */
   enum deed deed;
-  uint64_t ms;  /* for it */
-  int rc;       /* what came of it */
-  bool is_busy; /* the deed is under way: what the script calls adds to it */
+  uint64_t ms;     /* for it: to let pass, or until the deadline */
+  bool has_failed; /* it was not loaded */
+  bool is_restless;
+  bool is_busy;               /* the deed is under way: what the script calls adds to it */
+  bool is_stopping;           /* as after SIGTERM */
+  bool is_closing;            /* and its deadline has passed */
+  struct net_timer *deadline; /* NULL: none */
 };
 
-/* server/testing.c. The first gives NULL when memory is out; the second has it done in the next turn of
- * the program's loop. */
+/* The far end of a connection, as a peer has it. */
+struct peer {
+  struct hosted *hosted;
+  struct list link;         /* in hosted->peers, or hosted->ended */
+  struct list waiting_link; /* to be accepted by the test */
+  struct peer **object;     /* the test's userdata; NULL while there is none */
+  struct memory_pipe *pipe;
+  struct conn *conn;  /* NULL before it has begun, and once it has ended */
+  uint64_t conn_id;   /* 0: it has not begun */
+  int conn_object;    /* registry: the script's object, of a connection with handlers */
+  const char *reason; /* NULL while it has not ended; static text */
+  struct list sent;   /* struct sent: by the script, while that is watched */
+  char *bytes;        /* came, and were not taken by the test */
+  size_t size;
+  size_t room;      /* how much more it takes; SIZE_MAX: all there is */
+  bool stays;       /* does not close when the script sends FIN */
+  bool is_behaving; /* a function of the test's is to be told what comes */
+  bool has_finished;
+  bool has_reset;
+  bool got_fin;
+  bool got_reset;
+};
+
+/* server/testing.c. The first gives NULL when memory is out; the second has the deed done in the next
+ * turn of the program's loop, and then wakes the test. */
 struct hosted *testing_host(struct testing *testing, const char *path);
 void testing_ask(struct hosted *hosted, enum deed deed);
+void testing_unhost(struct hosted *hosted);
+
+/* server/testing_deeds.c. Not while Lua runs. */
+void testing_do(struct hosted *hosted, enum deed deed);
 
 /* server/testing_log.c: what the script logs, kept for the test. */
 struct log *testing_log_new(struct hosted *hosted);
@@ -56,6 +103,29 @@ void testing_log_free(struct hosted *hosted);
 void testing_on_failure(void *context, bool is_told); /* context: the struct hosted */
 /* hosted:take_log() -> list of { level, message, conn, traceback, raised }, oldest first */
 int testing_take_log(lua_State *L);
+
+/* server/testing_events.c */
+void testing_watch(struct hosted *hosted);
+/* hosted:watch_sends(): from now on peers know what the script sent them, and who did */
+int testing_watch_sends(lua_State *L);
+int testing_push_sends(lua_State *L, struct peer *peer); /* list of { bytes, by, after } */
+void testing_forget_sends(struct peer *peer);
+
+/* server/testing_peer.c. The first gives NULL when memory is out, else it has the pipe. */
+struct peer *testing_peer_new(struct hosted *hosted, struct memory_pipe *pipe, bool stays);
+void testing_peer_free(struct peer *peer);
+/* Takes what came, and follows a FIN. True when more may follow from that. */
+bool testing_attend(struct peer *peer);
+void testing_push_peer(lua_State *L, struct peer *peer);
+void testing_open_peer(lua_State *L);
+
+/* server/testing_network.c */
+int testing_connect(lua_State *L);
+int testing_listen(lua_State *L);
+int testing_sender(lua_State *L);
+int testing_name(lua_State *L);
+void testing_close_network(struct hosted *hosted);
+void testing_open_network(lua_State *L);
 
 /* server/testing_lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);
