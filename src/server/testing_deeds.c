@@ -152,6 +152,7 @@ static void finish(struct hosted *hosted) {
 static void end(struct hosted *hosted) {
   if (hosted->script) {
     script_end_in(hosted->script, 0);
+    script_stop_listening(hosted->script);
     script_close_conns(hosted->script, true);
     settle_loop(hosted);
     finish(hosted);
