@@ -89,7 +89,7 @@ static void set_options(struct hosted *hosted) {
 
 void testing_unhost(struct hosted *hosted) {
   api_wait_forget(&hosted->wait);
-  if (hosted->object) *hosted->object = NULL;
+  testing_handle_close(&hosted->handle);
   list_remove(&hosted->link);
   list_remove(&hosted->due_link);
   while (!list_empty(&hosted->peers)) {

@@ -14,8 +14,7 @@
 static const char type_name[] = "moonport.test.hosted";
 
 struct hosted *testing_check(lua_State *L, int index) {
-  struct hosted **hosted = luaL_checkudata(L, index, type_name);
-  return *hosted;
+  return testing_handle_check(L, index, type_name);
 }
 
 /* Into *out, which the next copy or the end frees. Raises. */
@@ -50,11 +49,9 @@ static int l_new(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 3);
-  struct hosted **object = lua_newuserdatauv(L, sizeof(struct hosted *), 0);
-  struct hosted *hosted = *object = testing_host(testing, path);
+  struct hosted *hosted = testing_host(testing, path);
   if (!hosted) return luaL_error(L, "not enough memory or descriptors for another script");
-  hosted->object = object;
-  luaL_setmetatable(L, type_name);
+  testing_handle_push(L, &hosted->handle, type_name);
   lua_pushvalue(L, 2);
   hosted->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
   if (!lua_isnil(L, 3)) copy_list(L, 3, hosted);
@@ -111,30 +108,15 @@ static int l_stop(lua_State *L) {
   return act(L, hosted, DEED_STOP);
 }
 
-/* hosted:is_busy() -> whether one of those is under way, and what is done is part of it */
-static int l_is_busy(lua_State *L) {
-  lua_pushboolean(L, testing_check(L, 1)->is_busy);
-  return 1;
-}
-
-/* hosted:has_ended() */
-static int l_has_ended(lua_State *L) {
-  lua_pushboolean(L, testing_check(L, 1)->script == NULL);
-  return 1;
-}
-
-/* hosted:now_ms() -> since it was loaded */
-static int l_now_ms(lua_State *L) {
+/* hosted:look() -> whether one of those is under way, so that what is done is part of it; whether the
+ * script has ended; ms since it was loaded; how many connections it has */
+static int l_look(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
+  lua_pushboolean(L, hosted->is_busy);
+  lua_pushboolean(L, hosted->script == NULL);
   lua_pushinteger(L, (lua_Integer)(net_loop_now_ms(hosted->loop) - TESTING_START_MS));
-  return 1;
-}
-
-/* hosted:connections() -> how many there are */
-static int l_connections(lua_State *L) {
-  const struct script *script = testing_check(L, 1)->script;
-  lua_pushinteger(L, script ? (lua_Integer)script_conn_count(script) : 0);
-  return 1;
+  lua_pushinteger(L, hosted->script ? (lua_Integer)script_conn_count(hosted->script) : 0);
+  return 4;
 }
 
 /* hosted:globals() -> those of the version in force */
@@ -151,10 +133,10 @@ static int l_globals(lua_State *L) {
 
 /* Its loop cannot run in here. */
 static int l_gc(lua_State *L) {
-  struct hosted *hosted = testing_check(L, 1);
-  if (!hosted) return 0; /* the program has ended */
-  hosted->object = NULL;
-  testing_ask(hosted, DEED_END);
+  struct handle **object = lua_touserdata(L, 1);
+  if (!*object) return 0; /* the program has ended */
+  (*object)->object = NULL;
+  testing_ask((struct hosted *)*object, DEED_END);
   return 0;
 }
 
@@ -164,10 +146,7 @@ static int open(lua_State *L) {
       {"settle", l_settle},
       {"advance", l_advance},
       {"stop", l_stop},
-      {"is_busy", l_is_busy},
-      {"has_ended", l_has_ended},
-      {"now_ms", l_now_ms},
-      {"connections", l_connections},
+      {"look", l_look},
       {"globals", l_globals},
       {"take_log", testing_take_log},
       {"watch_sends", testing_watch_sends},
@@ -177,11 +156,10 @@ static int open(lua_State *L) {
       {"name", testing_name},
       {NULL, NULL},
   };
-  luaL_newmetatable(L, type_name);
+  testing_handle_open(L, type_name, methods);
+  luaL_getmetatable(L, type_name);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
-  api_new_library(L, "hosted:", methods);
-  lua_setfield(L, -2, "__index");
   testing_open_peer(L);
   testing_open_network(L);
   lua_newtable(L);

@@ -16,15 +16,15 @@
 #include <uv.h>
 
 static const char place_name[] = "moonport.test.place";
-static const char sender_name[] = "moonport.test.sender_core";
+static const char sender_name[] = "moonport.test.mailbox";
 
 /* Where the script may connect to. */
 struct place {
+  struct handle handle;
   struct list link; /* in hosted->places */
   struct hosted *hosted;
-  struct place **object; /* the test's userdata; NULL once that is collected */
-  struct port *port;     /* NULL once closed */
-  struct list waiting;   /* struct peer: not accepted by the test yet */
+  struct port *port;   /* NULL once closed */
+  struct list waiting; /* struct peer: not accepted by the test yet */
   bool stays;
   bool is_silent;
   bool is_behaving;
@@ -32,9 +32,9 @@ struct place {
 
 /* A peer for datagrams. */
 struct sender {
+  struct handle handle;
   struct list link; /* in hosted->senders */
   struct hosted *hosted;
-  struct sender **object; /* as of a place */
   struct mailbox *mailbox;
   struct sockaddr_storage usual; /* where it sends to: the service; without a family: nowhere */
   struct list mail;              /* struct mail: came, and not read yet */
@@ -149,7 +149,7 @@ static int push_new_peer(lua_State *L, struct hosted *hosted, struct memory_pipe
   struct peer *peer = pipe ? testing_peer_new(hosted, pipe, lua_toboolean(L, 4)) : NULL;
   if (!peer) return luaL_error(L, "not enough memory");
   if (hosted->is_stopping) peer->got_reset = true; /* nobody listens any more */
-  testing_push_peer(L, peer);
+  testing_handle_push(L, &peer->handle, testing_peer_type);
   return 1;
 }
 
@@ -208,8 +208,7 @@ int testing_listen(lua_State *L) {
   lua_settop(L, 5);
   int failed = read_address(L, hosted, luaL_checkstring(L, 2), &address);
   if (failed) return failed;
-  struct place **object = lua_newuserdatauv(L, sizeof(struct place *), 0);
-  struct place *place = *object = calloc(1, sizeof *place);
+  struct place *place = calloc(1, sizeof *place);
   if (!place) return luaL_error(L, "not enough memory");
   *place = (struct place){.hosted = hosted,
                           .is_silent = lua_toboolean(L, 3),
@@ -220,15 +219,12 @@ int testing_listen(lua_State *L) {
   int rc = network_listen(network_of(hosted), (struct sockaddr *)&address, on_connect, place,
                           &place->port);
   if (rc < 0) return push_error(L, lua_tostring(L, 2), rc);
-  place->object = object;
-  luaL_setmetatable(L, place_name);
+  testing_handle_push(L, &place->handle, place_name);
   return 1;
 }
 
 static struct place *check_place(lua_State *L) {
-  struct place **place = luaL_checkudata(L, 1, place_name);
-  if (!*place) luaL_error(L, "the script of this listener is gone");
-  return *place;
+  return testing_handle_check(L, 1, place_name);
 }
 
 /* place:accept() -> end, or nil */
@@ -237,7 +233,7 @@ static int l_accept(lua_State *L) {
   if (list_empty(&place->waiting)) return 0;
   struct peer *peer = LIST_ELEMENT(place->waiting.next, struct peer, waiting_link);
   list_remove(&peer->waiting_link);
-  testing_push_peer(L, peer);
+  testing_handle_push(L, &peer->handle, testing_peer_type);
   return 1;
 }
 
@@ -267,8 +263,7 @@ int testing_sender(lua_State *L) {
   int failed = read_address(L, hosted, text, &address);
   if (failed) return failed;
   const char *usual = push_name(L, hosted, 1, "udp://", false);
-  struct sender **object = lua_newuserdatauv(L, sizeof(struct sender *), 0);
-  struct sender *sender = *object = calloc(1, sizeof *sender);
+  struct sender *sender = calloc(1, sizeof *sender);
   if (!sender) return luaL_error(L, "not enough memory");
   sender->hosted = hosted;
   if (usual) read_address(L, hosted, usual, &sender->usual);
@@ -277,15 +272,12 @@ int testing_sender(lua_State *L) {
   int rc = network_receive(network_of(hosted), (struct sockaddr *)&address, on_datagram, sender,
                            &sender->mailbox);
   if (rc < 0) return push_error(L, text, rc);
-  sender->object = object;
-  luaL_setmetatable(L, sender_name);
+  testing_handle_push(L, &sender->handle, sender_name);
   return 1;
 }
 
 static struct sender *check_sender(lua_State *L) {
-  struct sender **sender = luaL_checkudata(L, 1, sender_name);
-  if (!*sender) luaL_error(L, "the script of this sender is gone");
-  return *sender;
+  return testing_handle_check(L, 1, sender_name);
 }
 
 /* sender:send(data [, to]) -> true | nil, fault; without `to`, to where the service listened first */
@@ -350,7 +342,7 @@ void testing_close_network(struct hosted *hosted) {
   while (!list_empty(&hosted->places)) {
     struct place *place = LIST_ELEMENT(hosted->places.next, struct place, link);
     close_place(place);
-    if (place->object) *place->object = NULL;
+    testing_handle_close(&place->handle);
     list_remove(&place->link);
     free(place);
   }
@@ -362,38 +354,16 @@ void testing_close_network(struct hosted *hosted) {
       free(mail);
     }
     if (sender->mailbox) mailbox_close(sender->mailbox);
-    if (sender->object) *sender->object = NULL;
+    testing_handle_close(&sender->handle);
     list_remove(&sender->link);
     free(sender);
   }
-}
-
-static int l_place_gc(lua_State *L) {
-  struct place **place = lua_touserdata(L, 1);
-  if (*place) (*place)->object = NULL;
-  return 0;
-}
-
-static int l_sender_gc(lua_State *L) {
-  struct sender **sender = lua_touserdata(L, 1);
-  if (*sender) (*sender)->object = NULL;
-  return 0;
-}
-
-static void open_type(lua_State *L, const char *name, const char *prefix, const luaL_Reg *methods,
-                      lua_CFunction finalizer) {
-  luaL_newmetatable(L, name);
-  lua_pushcfunction(L, finalizer);
-  lua_setfield(L, -2, "__gc");
-  api_new_library(L, prefix, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
 }
 
 void testing_open_network(lua_State *L) {
   static const luaL_Reg places[] = {{"accept", l_accept}, {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg senders[] = {
       {"send", l_send}, {"read", l_read}, {"address", l_address}, {NULL, NULL}};
-  open_type(L, place_name, "place:", places, l_place_gc);
-  open_type(L, sender_name, "sender:", senders, l_sender_gc);
+  testing_handle_open(L, place_name, places);
+  testing_handle_open(L, sender_name, senders);
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char type_name[] = "moonport.test.end";
+const char testing_peer_type[] = "moonport.test.end";
 
 /* --- Between two calls of the test ----------------------------------------------------------- */
 
@@ -77,7 +77,7 @@ struct peer *testing_peer_new(struct hosted *hosted, struct memory_pipe *pipe, b
 
 void testing_peer_free(struct peer *peer) {
   lua_State *L = vm_state(peer->hosted->testing->runtime->vm);
-  if (peer->object) *peer->object = NULL;
+  testing_handle_close(&peer->handle);
   list_remove(&peer->link);
   list_remove(&peer->waiting_link);
   testing_forget_sends(peer);
@@ -89,19 +89,8 @@ void testing_peer_free(struct peer *peer) {
 
 /* --- What a test calls ----------------------------------------------------------------------- */
 
-void testing_push_peer(lua_State *L, struct peer *peer) {
-  struct peer **object = lua_newuserdatauv(L, sizeof(struct peer *), 1);
-  *object = peer;
-  luaL_setmetatable(L, type_name);
-  if (peer->object) *peer->object = NULL;
-  peer->object = object;
-}
-
-/* Raises when its script has been collected. */
 static struct peer *check(lua_State *L) {
-  struct peer **peer = luaL_checkudata(L, 1, type_name);
-  if (!*peer) luaL_error(L, "the script of this peer is gone");
-  return *peer;
+  return testing_handle_check(L, 1, testing_peer_type);
 }
 
 static int push_flag(lua_State *L, bool flag) {
@@ -183,18 +172,13 @@ static int l_leave(lua_State *L) {
   return 0;
 }
 
-static int l_got_fin(lua_State *L) {
-  return push_flag(L, check(L)->got_fin);
-}
-
-static int l_got_reset(lua_State *L) {
-  return push_flag(L, check(L)->got_reset);
-}
-
-/* peer:reason() -> as on_close is told; nil while the script's side is there */
-static int l_reason(lua_State *L) {
-  lua_pushstring(L, check(L)->reason);
-  return 1;
+/* peer:seen() -> got FIN, got RST, the reason as on_close is told or nil: of the script's side */
+static int l_seen(lua_State *L) {
+  const struct peer *peer = check(L);
+  lua_pushboolean(L, peer->got_fin);
+  lua_pushboolean(L, peer->got_reset);
+  lua_pushstring(L, peer->reason);
+  return 3;
 }
 
 /* peer:conn() -> the script's object, or nil */
@@ -268,13 +252,6 @@ static int l_next_message(lua_State *L) {
   return 2;
 }
 
-/* What it does from here on it does by itself. */
-static int l_gc(lua_State *L) {
-  struct peer **peer = lua_touserdata(L, 1);
-  if (*peer) (*peer)->object = NULL;
-  return 0;
-}
-
 void testing_open_peer(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"send", l_send},
@@ -285,18 +262,11 @@ void testing_open_peer(lua_State *L) {
       {"pause", l_pause},
       {"resume", l_resume},
       {"leave", l_leave},
-      {"got_fin", l_got_fin},
-      {"got_reset", l_got_reset},
-      {"reason", l_reason},
+      {"seen", l_seen},
       {"conn", l_conn},
       {"wrap", l_wrap},
       {"next_message", l_next_message},
       {NULL, NULL},
   };
-  luaL_newmetatable(L, type_name);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  api_new_library(L, "peer:", methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  testing_handle_open(L, testing_peer_type, methods);
 }

@@ -9,7 +9,7 @@
 #include "server/script.h"
 #include "server/testing.h"
 
-#include <lua.h>
+#include <lauxlib.h>
 
 enum {
   TESTING_STEPS_MAX = 10000,  /* without the clock moving: then something goes in circles */
@@ -17,6 +17,12 @@ enum {
 };
 
 struct memory_pipe;
+
+/* What the test has in Lua of something here: a userdata with a pointer to it. Either may go first, and
+ * the other learns of it. The first field of each such struct. */
+struct handle {
+  struct handle **object; /* the userdata; NULL: there is none, or it is collected */
+};
 
 struct testing {
   struct runtime *runtime; /* the program's */
@@ -33,10 +39,10 @@ enum deed { DEED_NONE, DEED_LOAD, DEED_SETTLE, DEED_ADVANCE, DEED_STOP, DEED_END
 
 /* One script under test, on a loop of its own. */
 struct hosted {
+  struct handle handle;
   struct testing *testing;
-  struct hosted **object; /* the test's userdata; NULL once that is collected */
-  struct list link;       /* in testing->scripts */
-  struct list due_link;   /* in testing->due */
+  struct list link;     /* in testing->scripts */
+  struct list due_link; /* in testing->due */
   struct net_loop *loop;
   struct log *log;
   struct names *names;
@@ -67,10 +73,10 @@ struct hosted {
 
 /* The far end of a connection, as a peer has it. */
 struct peer {
+  struct handle handle;
   struct hosted *hosted;
   struct list link;         /* in hosted->peers, or hosted->ended */
-  struct list waiting_link; /* to be accepted by the test */
-  struct peer **object;     /* the test's userdata; NULL while there is none */
+  struct list waiting_link; /* to be accepted by the test; in its place's list */
   struct memory_pipe *pipe;
   struct conn *conn;  /* NULL before it has begun, and once it has ended */
   uint64_t conn_id;   /* 0: it has not begun */
@@ -116,7 +122,7 @@ struct peer *testing_peer_new(struct hosted *hosted, struct memory_pipe *pipe, b
 void testing_peer_free(struct peer *peer);
 /* Takes what came, and follows a FIN. True when more may follow from that. */
 bool testing_attend(struct peer *peer);
-void testing_push_peer(lua_State *L, struct peer *peer);
+extern const char testing_peer_type[];
 void testing_open_peer(lua_State *L);
 
 /* server/testing_network.c */
@@ -126,6 +132,12 @@ int testing_sender(lua_State *L);
 int testing_name(lua_State *L);
 void testing_close_network(struct hosted *hosted);
 void testing_open_network(lua_State *L);
+
+/* server/testing_handle.c. All raise; testing_handle_check() also when what it is of is gone. */
+void testing_handle_push(lua_State *L, struct handle *handle, const char *type_name);
+void *testing_handle_check(lua_State *L, int index, const char *type_name);
+void testing_handle_open(lua_State *L, const char *type_name, const luaL_Reg *methods);
+void testing_handle_close(struct handle *handle); /* does not raise */
 
 /* server/testing_lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);

@@ -153,14 +153,14 @@ end
 function Peer:sends() return self.core:take_sends() end
 
 ---@return boolean got_fin whether the script's FIN came
-function Peer:got_fin() return self.core:got_fin() end
+function Peer:got_fin() return (self.core:seen()) end
 
 ---@return boolean got_reset whether the script's RST came
-function Peer:got_reset() return self.core:got_reset() end
+function Peer:got_reset() return (select(2, self.core:seen())) end
 
 ---Why the script's side ended, as on_close was told; nil while it has not.
 ---@return moonport.CloseReason?
-function Peer:reason() return self.core:reason() end
+function Peer:reason() return (select(3, self.core:seen())) end
 
 ---The script's object of this connection; nil before it is accepted.
 ---@return moonport.Conn?

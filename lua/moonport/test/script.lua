@@ -72,7 +72,7 @@ end
 ---already, from a fake say, it does nothing.
 ---@package
 function Script:act()
-  if self.hosted:is_busy() then return end
+  if self.hosted:look() then return end
   local outcome
   repeat
     outcome = self.hosted:settle()
@@ -97,7 +97,7 @@ end
 
 ---Seconds since it was loaded.
 ---@return number
-function Script:now() return self.hosted:now_ms() / 1000 end
+function Script:now() return select(3, self.hosted:look()) / 1000 end
 
 -- --- Loading ---------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ function Script:stop(seconds)
 end
 
 ---@return boolean ended whether it has come to its end after stop()
-function Script:has_ended() return self.hosted:has_ended() end
+function Script:has_ended() return (select(2, self.hosted:look())) end
 
 -- --- Peers -----------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ function Script:sender(from) return Sender.new(self, from) end
 
 ---How many connections it has.
 ---@return integer
-function Script:connections() return self.hosted:connections() end
+function Script:connections() return (select(4, self.hosted:look())) end
 
 ---The first record of the log whose message matches.
 ---@param pattern string
