@@ -42,11 +42,11 @@ struct runtime {
   lua_CFunction furnish;          /* what a world has beyond what all have; NULL: nothing */
   const char *text;               /* in place of the script's file; NULL: it is read */
   size_t text_size;
-  bool is_program;                /* of moonport run: print writes to standard output */
-  bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
+  bool is_program; /* of moonport run: print writes to standard output */
+  bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
-  uint64_t ends_at_ms; /* of net_loop_now_ns(); no handler is called any more then; 0: it is not known */
+  uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */
   char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
   int shortage;        /* an errno for which the script is not to blame, since then; 0: none */

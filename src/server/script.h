@@ -49,7 +49,7 @@ struct script_options {
   /* For a script under test: see struct runtime. */
   lua_CFunction furnish;
   void (*on_failure)(void *context, bool is_told);
-  bool is_tested; /* where it listens is no news */
+  bool is_tested;            /* where it listens is no news */
   const char *const *listen; /* in place of what the scripts say; */
   size_t listen_count;       /* 0: as they say */
   void *context;

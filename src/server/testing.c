@@ -128,7 +128,8 @@ struct hosted *testing_host(struct testing *testing, const char *path) {
   hosted->loop = net_loop_new_simulated(TESTING_START_MS);
   if (hosted->loop) hosted->names = names_new(hosted->loop, NULL, NULL);
   set_options(hosted);
-  if (testing->watchdog && hosted->path && hosted->log && hosted->names) {
+  bool has_network = hosted->names && testing_begin_network(hosted) == 0;
+  if (testing->watchdog && hosted->path && hosted->log && has_network) {
     testing_watch(hosted);
     hosted->script = script_new_later(path, &hosted->options, NULL);
   }

@@ -104,10 +104,6 @@ static void load(struct hosted *hosted) {
   runtime->text = hosted->text;
   runtime->text_size = hosted->text_size;
   int rc = script_reload(hosted->script);
-  while (rc == UV_EAGAIN && !hosted->is_restless) { /* a host that it listens on was looked up */
-    settle(hosted);
-    rc = script_reload(hosted->script);
-  }
   script_status(hosted->script, &status);
   /* An on_load that raises keeps a server from starting, and lets a reload be. */
   hosted->has_failed = rc < 0 || (is_first && status.reload_error);

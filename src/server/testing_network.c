@@ -321,18 +321,27 @@ static int l_address(lua_State *L) {
 
 /* --- Names, and the end ---------------------------------------------------------------------- */
 
+/* 0 or UV_E*. */
+static int add_name(const struct hosted *hosted, const char *name, const char *ip) {
+  struct address address = {.kind = ADDRESS_TCP};
+  struct sockaddr_storage numeric;
+  socklen_t size;
+  snprintf(address.host, sizeof address.host, "%s", ip);
+  if (address_numeric(&address, &numeric, &size) < 0) return UV_EINVAL;
+  return network_add_name(network_of(hosted), name, (struct sockaddr *)&numeric);
+}
+
+int testing_begin_network(struct hosted *hosted) {
+  return add_name(hosted, "localhost", "127.0.0.1");
+}
+
 /* hosted:name(name, address…): what it stands for; "*": every name that is not known */
 int testing_name(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
   const char *name = luaL_checkstring(L, 2);
   for (int i = 3; i <= lua_gettop(L); i++) {
-    struct address address = {.kind = ADDRESS_TCP};
-    struct sockaddr_storage numeric;
-    socklen_t size;
-    snprintf(address.host, sizeof address.host, "%s", luaL_checkstring(L, i));
-    luaL_argcheck(L, address_numeric(&address, &numeric, &size) == 0, i,
-                  "is no address in numbers");
-    int rc = network_add_name(network_of(hosted), name, (struct sockaddr *)&numeric);
+    int rc = add_name(hosted, name, luaL_checkstring(L, i));
+    luaL_argcheck(L, rc != UV_EINVAL, i, "is no address in numbers");
     if (rc < 0) return luaL_error(L, "not enough memory");
   }
   return 0;

@@ -130,6 +130,7 @@ int testing_connect(lua_State *L);
 int testing_listen(lua_State *L);
 int testing_sender(lua_State *L);
 int testing_name(lua_State *L);
+int testing_begin_network(struct hosted *hosted); /* 0 or UV_E* */
 void testing_close_network(struct hosted *hosted);
 void testing_open_network(lua_State *L);
 

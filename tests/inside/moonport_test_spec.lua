@@ -384,6 +384,19 @@ describe("The network", function()
       "does not listen on tcp://127.0.0.1:9000")
   end)
 
+  it("is listened on by name", function()
+    local script = test.load_text([[
+      print("loaded")
+      return { listen = "localhost:7000", on_open = function(conn) conn:send(conn.listener) end }
+    ]])
+    assert.equal("tcp://127.0.0.1:7000", script:connect():read())
+    assert.same({ "127.0.0.1:7000" }, { script:connect({ to = "localhost:7000" }):conn().sock })
+    assert.equal(1, #script.log)
+    assert.error_matches(function()
+      test.load_text("return { listen = 'no.example:1', main = print }")
+    end, 'host "no.example" does not resolve')
+  end)
+
   it("resets what is beyond limits.per_address, of IPv6 in the same /64", function()
     local script = test.load_text([[
       return { listen = { 7000, "[::1]:7001" }, limits = { per_address = 1 }, on_data = print }
