@@ -47,11 +47,11 @@ static void stop(struct attempt *attempt) {
   list_remove(&attempt->belonging.link);
 }
 
-static void end(struct belonging *belonging) {
+static void attempt_end(struct belonging *belonging) {
   stop(LIST_ELEMENT(belonging, struct attempt, belonging));
 }
 
-static const struct belonging_kind kind = {.name = "attempt", .end = end};
+static const struct belonging_kind kind = {.name = "attempt", .end = attempt_end};
 
 /* The attempt may be collected when the coroutine has run. */
 static void done(struct attempt *attempt) {

@@ -25,12 +25,12 @@ enum {
 
 /* --- What holds a script up ------------------------------------------------------------------ */
 
-static void on_holding(void *context, const struct vm_hold *hold) {
+static void testing_on_holding(void *context, const struct vm_hold *hold) {
   (void)context;
   (void)hold; /* a test may take its time */
 }
 
-static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
+static void testing_on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck why) {
   static const char text[] = "moonport: a script under test is in a C function that cannot be "
                              "interrupted: ending the process\n";
   (void)context;
@@ -42,22 +42,22 @@ static void on_stuck(void *context, const struct vm_hold *hold, enum vm_stuck wh
 }
 
 static const struct vm_watchdog_events watchdog_events = {
-    .on_holding = on_holding, .on_held = on_holding, .on_stuck = on_stuck};
+    .on_holding = testing_on_holding, .on_held = testing_on_holding, .on_stuck = testing_on_stuck};
 
 /* --- One script ------------------------------------------------------------------------------ */
 
-static void on_conn_closed(void *context) {
-  (void)context; /* settle() looks how many are left */
+static void testing_on_conn_closed(void *context) {
+  (void)context; /* hosted_settle() looks how many are left */
 }
 
-static const char *who_listens(void *context, const char *name) {
+static const char *nobody_listens(void *context, const char *name) {
   (void)context;
   (void)name;
   return NULL;
 }
 
 /* Completes the globals of a world of the script's, by the test's function. */
-static int furnish(lua_State *L) {
+static int testing_furnish(lua_State *L) {
   const struct hosted *hosted = script_options_of(runtime_of(L))->context;
   lua_rawgeti(L, LUA_REGISTRYINDEX, hosted->prepare);
   lua_pushglobaltable(L);
@@ -76,12 +76,12 @@ static void set_options(struct hosted *hosted) {
       .drain_ms = DRAIN_MS,
       .grants = testing->grants,
       .lua_dir = testing->lua_dir,
-      .on_conn_closed = on_conn_closed,
-      .who_listens = who_listens,
+      .on_conn_closed = testing_on_conn_closed,
+      .who_listens = nobody_listens,
       .names = hosted->names,
       .guest_of = testing->runtime,
       .is_tested = true,
-      .furnish = furnish,
+      .furnish = testing_furnish,
       .on_failure = testing_on_failure,
       .context = hosted,
   };
@@ -140,7 +140,7 @@ struct hosted *testing_host(struct testing *testing, const char *path) {
 
 /* --- All of them ----------------------------------------------------------------------------- */
 
-static void on_turn(void *owner) {
+static void testing_on_turn(void *owner) {
   struct testing *testing = owner;
   struct list due;
   list_take(&due, &testing->due);
@@ -169,7 +169,7 @@ struct testing *testing_new(struct runtime *runtime, const struct program_option
   testing->lua_dir = options->lua_dir;
   list_init(&testing->scripts);
   list_init(&testing->due);
-  testing->defer = net_defer_new(runtime->loop, on_turn, testing);
+  testing->defer = net_defer_new(runtime->loop, testing_on_turn, testing);
   if (testing->defer && vm_protect(runtime->vm, testing_open, testing, error, sizeof error)) {
     return testing;
   }

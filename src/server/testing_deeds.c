@@ -57,9 +57,9 @@ static bool attend_peers(struct hosted *hosted) {
   return more;
 }
 
-static void finish(struct hosted *hosted);
+static void hosted_finish(struct hosted *hosted);
 
-static void settle(struct hosted *hosted) {
+static void hosted_settle(struct hosted *hosted) {
   int rounds = 0;
   net_loop_flush(hosted->loop); /* the test may have sent on a connection of the script's */
   do {
@@ -69,7 +69,7 @@ static void settle(struct hosted *hosted) {
     }
   } while (attend_peers(hosted));
   bool is_done = hosted->is_stopping && hosted->script && script_conn_burden(hosted->script) == 0;
-  if (is_done) finish(hosted);
+  if (is_done) hosted_finish(hosted);
 }
 
 /* Whether a function of the test's is to be told what came. */
@@ -82,8 +82,8 @@ static bool have_news(const struct list *head) {
 }
 
 /* From one timer to the next. What is left of the time stays in hosted->ms. */
-static void advance(struct hosted *hosted) {
-  settle(hosted);
+static void hosted_advance(struct hosted *hosted) {
+  hosted_settle(hosted);
   while (!hosted->is_restless && !have_news(&hosted->peers) && !have_news(&hosted->ended)) {
     uint64_t now_ms = net_loop_now_ms(hosted->loop), next_ms = net_loop_next_ms(hosted->loop);
     bool is_last = next_ms > now_ms + hosted->ms;
@@ -91,13 +91,13 @@ static void advance(struct hosted *hosted) {
     net_loop_advance(hosted->loop, step_ms, 1);
     hosted->ms -= step_ms;
     if (is_last) return;
-    settle(hosted);
+    hosted_settle(hosted);
   }
 }
 
 /* --- Its life -------------------------------------------------------------------------------- */
 
-static void load(struct hosted *hosted) {
+static void hosted_load(struct hosted *hosted) {
   struct runtime *runtime = script_runtime(hosted->script);
   struct script_status status;
   bool is_first = !runtime->current;
@@ -109,7 +109,7 @@ static void load(struct hosted *hosted) {
   hosted->has_failed = rc < 0 || (is_first && status.reload_error);
 }
 
-static void on_deadline(void *owner) {
+static void hosted_on_deadline(void *owner) {
   struct hosted *hosted = owner;
   bool at_once = hosted->is_closing;
   net_timer_close(hosted->deadline);
@@ -117,10 +117,10 @@ static void on_deadline(void *owner) {
   hosted->is_closing = true;
   script_close_conns(hosted->script, at_once);
   if (at_once) return;
-  hosted->deadline = net_timer_open(hosted->loop, CLOSING_MS, 0, on_deadline, hosted);
+  hosted->deadline = net_timer_open(hosted->loop, CLOSING_MS, 0, hosted_on_deadline, hosted);
 }
 
-static void stop(struct hosted *hosted) {
+static void hosted_stop(struct hosted *hosted) {
   if (!hosted->script) return;
   if (hosted->is_stopping) {
     script_close_conns(hosted->script, true);
@@ -129,11 +129,11 @@ static void stop(struct hosted *hosted) {
   hosted->is_stopping = true;
   script_set_draining(hosted->script);
   script_stop_listening(hosted->script);
-  hosted->deadline = net_timer_open(hosted->loop, hosted->ms, 0, on_deadline, hosted);
+  hosted->deadline = net_timer_open(hosted->loop, hosted->ms, 0, hosted_on_deadline, hosted);
 }
 
 /* No connection with handlers is left. */
-static void finish(struct hosted *hosted) {
+static void hosted_finish(struct hosted *hosted) {
   struct script *script = hosted->script;
   if (hosted->deadline) net_timer_close(hosted->deadline);
   hosted->deadline = NULL;
@@ -145,13 +145,13 @@ static void finish(struct hosted *hosted) {
 }
 
 /* Nobody is told any more. */
-static void end(struct hosted *hosted) {
+static void hosted_end(struct hosted *hosted) {
   if (hosted->script) {
     script_end_in(hosted->script, 0);
     script_stop_listening(hosted->script);
     script_close_conns(hosted->script, true);
     settle_loop(hosted);
-    finish(hosted);
+    hosted_finish(hosted);
   }
   testing_unhost(hosted);
 }
@@ -160,12 +160,12 @@ void testing_do(struct hosted *hosted, enum deed deed) {
   hosted->is_busy = true;
   hosted->is_restless = false;
   switch (deed) {
-    case DEED_LOAD: load(hosted); break;
-    case DEED_STOP: stop(hosted); break;
-    case DEED_ADVANCE: advance(hosted); break;
-    case DEED_END: end(hosted); return;
+    case DEED_LOAD: hosted_load(hosted); break;
+    case DEED_STOP: hosted_stop(hosted); break;
+    case DEED_ADVANCE: hosted_advance(hosted); break;
+    case DEED_END: hosted_end(hosted); return;
     default: break;
   }
-  if (deed != DEED_ADVANCE) settle(hosted);
+  if (deed != DEED_ADVANCE) hosted_settle(hosted);
   hosted->is_busy = false;
 }

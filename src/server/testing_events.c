@@ -43,7 +43,8 @@ static void note_conn(struct hosted *hosted, uint64_t id) {
   }
 }
 
-static void describe(struct hosted *hosted, const struct event *event, char *out, size_t size) {
+static void describe_sender(struct hosted *hosted, const struct event *event, char *out,
+                            size_t size) {
   struct event_place place = {0};
   const char *name = vm_running_handler(script_runtime(hosted->script)->vm, &place);
   if (!name || !place.file) {
@@ -64,11 +65,11 @@ static void note_send(struct hosted *hosted, const struct event *event) {
   sent->after = counters.bytes_in;
   sent->size = event->kept;
   memcpy(sent->bytes, event->bytes, event->kept);
-  describe(hosted, event, sent->by, sizeof sent->by);
+  describe_sender(hosted, event, sent->by, sizeof sent->by);
   list_append(&peer->sent, &sent->link);
 }
 
-static void on_event(struct tap_watcher *watcher, const struct event *event) {
+static void hosted_on_event(struct tap_watcher *watcher, const struct event *event) {
   struct hosted *hosted = LIST_ELEMENT(watcher, struct hosted, watcher);
   struct peer *peer;
   switch (event->kind) {
@@ -85,34 +86,34 @@ static void on_event(struct tap_watcher *watcher, const struct event *event) {
   }
 }
 
-static void watch(struct hosted *hosted, uint64_t kinds, size_t bytes_max) {
+static void watch_kinds(struct hosted *hosted, uint64_t kinds, size_t bytes_max) {
   struct tap *tap = net_loop_tap(hosted->loop);
   hosted->watcher.kinds = kinds | UINT64_C(1) << EVENT_ACCEPT | UINT64_C(1) << EVENT_CONNECT |
                           UINT64_C(1) << EVENT_CLOSE;
   hosted->watcher.bytes_max = bytes_max;
-  hosted->watcher.on_event = on_event;
+  hosted->watcher.on_event = hosted_on_event;
   tap_add(tap, &hosted->watcher);
 }
 
 void testing_watch(struct hosted *hosted) {
   list_init(&hosted->watcher.link);
-  watch(hosted, 0, 0);
+  watch_kinds(hosted, 0, 0);
 }
 
 int testing_watch_sends(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
   tap_remove(net_loop_tap(hosted->loop), &hosted->watcher);
-  watch(hosted, UINT64_C(1) << EVENT_SEND, EVENT_BYTES_MAX);
+  watch_kinds(hosted, UINT64_C(1) << EVENT_SEND, EVENT_BYTES_MAX);
   return 0;
 }
 
-static void drop(struct sent *sent) {
+static void drop_sent(struct sent *sent) {
   list_remove(&sent->link);
   free(sent);
 }
 
 void testing_forget_sends(struct peer *peer) {
-  while (!list_empty(&peer->sent)) drop(LIST_ELEMENT(peer->sent.next, struct sent, link));
+  while (!list_empty(&peer->sent)) drop_sent(LIST_ELEMENT(peer->sent.next, struct sent, link));
 }
 
 int testing_push_sends(lua_State *L, struct peer *peer) {
@@ -127,7 +128,7 @@ int testing_push_sends(lua_State *L, struct peer *peer) {
     lua_pushinteger(L, (lua_Integer)sent->after);
     lua_setfield(L, -2, "after");
     lua_rawseti(L, -2, i);
-    drop(sent);
+    drop_sent(sent);
   }
   return 1;
 }

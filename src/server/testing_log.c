@@ -21,7 +21,7 @@ struct record {
 };
 
 /* Without memory it is lost: the test's own state is about to end then, too. */
-static void on_record(void *context, const struct log_record *logged) {
+static void hosted_on_record(void *context, const struct log_record *logged) {
   struct hosted *hosted = context;
   size_t traceback_size = logged->traceback ? logged->traceback_size : 0;
   struct record *record = malloc(sizeof *record + logged->message_size + traceback_size);
@@ -46,22 +46,22 @@ void testing_on_failure(void *context, bool is_told) {
 }
 
 struct log *testing_log_new(struct hosted *hosted) {
-  return log_new_told(on_record, hosted);
+  return log_new_told(hosted_on_record, hosted);
 }
 
-static void drop(struct record *record) {
+static void drop_record(struct record *record) {
   list_remove(&record->link);
   free(record);
 }
 
 void testing_log_free(struct hosted *hosted) {
   while (!list_empty(&hosted->records)) {
-    drop(LIST_ELEMENT(hosted->records.next, struct record, link));
+    drop_record(LIST_ELEMENT(hosted->records.next, struct record, link));
   }
   if (hosted->log) log_free(hosted->log);
 }
 
-static void push(lua_State *L, const struct record *record) {
+static void push_record(lua_State *L, const struct record *record) {
   static const char *const levels[] = {
       [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
   lua_createtable(L, 0, 5);
@@ -87,9 +87,9 @@ int testing_take_log(lua_State *L) {
   lua_newtable(L);
   for (lua_Integer i = 1; !list_empty(&hosted->records); i++) {
     struct record *record = LIST_ELEMENT(hosted->records.next, struct record, link);
-    push(L, record);
+    push_record(L, record);
     lua_rawseti(L, -2, i);
-    drop(record);
+    drop_record(record);
   }
   return 1;
 }

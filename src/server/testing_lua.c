@@ -18,7 +18,7 @@ struct hosted *testing_check(lua_State *L, int index) {
 }
 
 /* Into *out, which the next copy or the end frees. Raises. */
-static void copy(lua_State *L, int index, char **out, size_t *size) {
+static void copy_text(lua_State *L, int index, char **out, size_t *size) {
   const char *text = luaL_optlstring(L, index, NULL, size);
   char *copied = text ? malloc(*size + 1) : NULL;
   if (text && !copied) luaL_error(L, "not enough memory");
@@ -35,7 +35,7 @@ static void copy_list(lua_State *L, int index, struct hosted *hosted) {
     lua_geti(L, index, (lua_Integer)i + 1);
     luaL_argcheck(L, lua_isstring(L, -1), index, "must be addresses");
     hosted->listen_count = i + 1;
-    copy(L, -1, &hosted->listen[i], &size);
+    copy_text(L, -1, &hosted->listen[i], &size);
     lua_pop(L, 1);
   }
   hosted->options.listen = (const char *const *)hosted->listen;
@@ -85,7 +85,7 @@ static uint64_t check_ms(lua_State *L, int index) {
 /* hosted:load([text]): from its file, or the text; the first time, and anew */
 static int l_load(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
-  copy(L, 2, &hosted->text, &hosted->text_size);
+  copy_text(L, 2, &hosted->text, &hosted->text_size);
   return act(L, hosted, DEED_LOAD);
 }
 
@@ -140,7 +140,7 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-static int open(lua_State *L) {
+static int open_host(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"load", l_load},
       {"settle", l_settle},
@@ -174,7 +174,7 @@ static int open(lua_State *L) {
 int testing_open(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, open, 1);
+  lua_pushcclosure(L, open_host, 1);
   lua_setfield(L, -2, "moonport.test.host");
   return 0;
 }

@@ -104,7 +104,7 @@ struct search {
   bool is_inverse;    /* all but those */
 };
 
-static void append_name(void *context, const char *name) {
+static void append_listener(void *context, const char *name) {
   const struct search *search = context;
   bool is_wanted = !search->wanted || strncmp(name, search->wanted, strlen(search->wanted)) == 0;
   if (is_wanted == search->is_inverse) return;
@@ -117,7 +117,7 @@ static const char *push_name(lua_State *L, const struct hosted *hosted, lua_Inte
                              const char *wanted, bool is_inverse) {
   struct search search = {L, wanted, is_inverse};
   lua_newtable(L);
-  if (hosted->script) script_each_listener(hosted->script, append_name, &search);
+  if (hosted->script) script_each_listener(hosted->script, append_listener, &search);
   lua_rawgeti(L, -1, index);
   lua_remove(L, -2);
   return lua_tostring(L, -1);
@@ -180,7 +180,7 @@ int testing_connect(lua_State *L) {
 
 /* --- Listeners that it connects to ----------------------------------------------------------- */
 
-static void on_connect(void *owner, struct memory_pipe *pipe, const struct sockaddr *from) {
+static void place_on_connect(void *owner, struct memory_pipe *pipe, const struct sockaddr *from) {
   struct place *place = owner;
   struct peer *peer = testing_peer_new(place->hosted, pipe, place->stays);
   (void)from;
@@ -216,20 +216,20 @@ int testing_listen(lua_State *L) {
                           .is_behaving = lua_toboolean(L, 5)};
   list_init(&place->waiting);
   list_append(&hosted->places, &place->link);
-  int rc = network_listen(network_of(hosted), (struct sockaddr *)&address, on_connect, place,
+  int rc = network_listen(network_of(hosted), (struct sockaddr *)&address, place_on_connect, place,
                           &place->port);
   if (rc < 0) return push_error(L, lua_tostring(L, 2), rc);
   testing_handle_push(L, &place->handle, place_name);
   return 1;
 }
 
-static struct place *check_place(lua_State *L) {
+static struct place *check_listened(lua_State *L) {
   return testing_handle_check(L, 1, place_name);
 }
 
 /* place:accept() -> end, or nil */
 static int l_accept(lua_State *L) {
-  struct place *place = check_place(L);
+  struct place *place = check_listened(L);
   if (list_empty(&place->waiting)) return 0;
   struct peer *peer = LIST_ELEMENT(place->waiting.next, struct peer, waiting_link);
   list_remove(&peer->waiting_link);
@@ -239,13 +239,14 @@ static int l_accept(lua_State *L) {
 
 /* place:close() */
 static int l_close(lua_State *L) {
-  close_place(check_place(L));
+  close_place(check_listened(L));
   return 0;
 }
 
 /* --- Datagrams ------------------------------------------------------------------------------- */
 
-static void on_datagram(void *owner, const char *bytes, size_t size, const struct sockaddr *from) {
+static void sender_on_datagram(void *owner, const char *bytes, size_t size,
+                               const struct sockaddr *from) {
   struct sender *sender = owner;
   struct mail *mail = malloc(sizeof *mail + size);
   if (!mail) return; /* lost, as datagrams may be */
@@ -269,8 +270,8 @@ int testing_sender(lua_State *L) {
   if (usual) read_address(L, hosted, usual, &sender->usual);
   list_init(&sender->mail);
   list_append(&hosted->senders, &sender->link);
-  int rc = network_receive(network_of(hosted), (struct sockaddr *)&address, on_datagram, sender,
-                           &sender->mailbox);
+  int rc = network_receive(network_of(hosted), (struct sockaddr *)&address, sender_on_datagram,
+                           sender, &sender->mailbox);
   if (rc < 0) return push_error(L, text, rc);
   testing_handle_push(L, &sender->handle, sender_name);
   return 1;
@@ -322,7 +323,7 @@ static int l_address(lua_State *L) {
 /* --- Names, and the end ---------------------------------------------------------------------- */
 
 /* 0 or UV_E*. */
-static int add_name(const struct hosted *hosted, const char *name, const char *ip) {
+static int add_host(const struct hosted *hosted, const char *name, const char *ip) {
   struct address address = {.kind = ADDRESS_TCP};
   struct sockaddr_storage numeric;
   socklen_t size;
@@ -332,7 +333,7 @@ static int add_name(const struct hosted *hosted, const char *name, const char *i
 }
 
 int testing_begin_network(struct hosted *hosted) {
-  return add_name(hosted, "localhost", "127.0.0.1");
+  return add_host(hosted, "localhost", "127.0.0.1");
 }
 
 /* hosted:name(name, address…): what it stands for; "*": every name that is not known */
@@ -340,7 +341,7 @@ int testing_name(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
   const char *name = luaL_checkstring(L, 2);
   for (int i = 3; i <= lua_gettop(L); i++) {
-    int rc = add_name(hosted, name, luaL_checkstring(L, i));
+    int rc = add_host(hosted, name, luaL_checkstring(L, i));
     luaL_argcheck(L, rc != UV_EINVAL, i, "is no address in numbers");
     if (rc < 0) return luaL_error(L, "not enough memory");
   }

@@ -16,7 +16,7 @@ const char testing_peer_type[] = "moonport.test.end";
 
 /* --- Between two calls of the test ----------------------------------------------------------- */
 
-static bool append(struct peer *peer, const char *bytes, size_t size) {
+static bool keep_bytes(struct peer *peer, const char *bytes, size_t size) {
   char *grown = realloc(peer->bytes, peer->size + size);
   if (!grown) return false;
   peer->bytes = grown;
@@ -39,7 +39,7 @@ static bool take_bytes(struct peer *peer) {
   for (;;) {
     size_t size = memory_waiting(peer->pipe, &bytes);
     if (size > peer->room) size = peer->room;
-    if (size == 0 || !append(peer, bytes, size)) return took;
+    if (size == 0 || !keep_bytes(peer, bytes, size)) return took;
     if (peer->room != SIZE_MAX) peer->room -= size;
     memory_settings(peer->pipe)->window_bytes = peer->room;
     memory_take(peer->pipe, NULL, size);
@@ -103,7 +103,7 @@ static bool is_heard(const struct peer *peer) {
 }
 
 /* With all the room that is needed: what the script does not read waits. */
-static bool send_all(struct peer *peer, const char *bytes, size_t size) {
+static bool send_whole(struct peer *peer, const char *bytes, size_t size) {
   struct memory_settings *settings = memory_settings(peer->pipe);
   settings->window_bytes = SIZE_MAX;
   bool sent = size == 0 || memory_send(peer->pipe, bytes, size) == size;
@@ -117,7 +117,7 @@ static int l_send(lua_State *L) {
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
   if (!is_heard(peer)) return push_flag(L, false);
-  if (!send_all(peer, bytes, size)) return luaL_error(L, "not enough memory");
+  if (!send_whole(peer, bytes, size)) return luaL_error(L, "not enough memory");
   return push_flag(L, true);
 }
 

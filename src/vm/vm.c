@@ -112,8 +112,8 @@ static void *allocate_closing(void *context, void *block, size_t old_size, size_
   return allocate(context, block, old_size, new_size);
 }
 
-static void init(struct vm *vm, struct vm_shared *shared, const struct vm_options *options,
-                 const struct vm_budget *budget) {
+static void vm_init(struct vm *vm, struct vm_shared *shared, const struct vm_options *options,
+                    const struct vm_budget *budget) {
   *vm = (struct vm){.shared = shared, .options = *options, .budget = *budget};
 }
 
@@ -126,7 +126,7 @@ static struct vm *new_first(const struct vm_options *options, const struct vm_bu
     free(shared);
     return NULL;
   }
-  init(vm, shared, options, budget);
+  vm_init(vm, shared, options, budget);
   shared->first = shared->vm = vm;
   shared->memory_bytes_max = budget->memory_bytes_max;
   return vm;
@@ -166,7 +166,7 @@ struct vm *vm_new_inside(struct vm *host, const struct vm_options *options,
   struct vm *vm = malloc(sizeof *vm), *before = shared->vm;
   char error[1];
   if (!vm) return NULL;
-  init(vm, shared, options, budget);
+  vm_init(vm, shared, options, budget);
   if (!options->watchdog) return vm;
   shared->vm = vm;
   bool attached = vm_protect(vm, attach_watchdog, vm, error, sizeof error);
