@@ -108,6 +108,29 @@ describe("A script and its test", function()
     assert.matches("used more than limits.cpu_ms = 50", script.errors[1].message)
   end)
 
+  it("meet the other limits where a server would", function()
+    local text = [[
+      local piece = ("x"):rep(100000)
+      return { reload = "pin", limits = { versions = 2, output = "250K", write_queue = "1M" },
+        on_data = function(conn) conn:send(piece) end }
+    ]]
+    local script = test.load_text(text)
+    local slow, slower = script:connect(), script:connect()
+    for _, peer in ipairs({ slow, slower }) do
+      peer:pause()
+      peer:send("x")
+    end
+    slower:send("x")
+    assert.equal("write_queue", slower:reason())
+    assert.is_nil(slow:reason())
+    assert.is_truthy(script:logged("^limits.output is full"))
+    for _ = 1, 3 do
+      script:reload(text)
+      script:connect()
+    end
+    assert.is_truthy(script:logged("^limits.versions = 2 reached: version 1 is let go"))
+  end)
+
   it("are collected together, with what the script has open", function()
     local weak = setmetatable({}, { __mode = "v" })
     do
