@@ -46,7 +46,7 @@ local NO_RECORDING = "this is no recording of moonport, which begins with a line
 local function read_header(self, line)
   local header = line and core.read_event(line)
   local format = header and header.moonport_recording
-  if math.type(format) ~= "integer" then fault(self, NO_RECORDING, VERSION) end
+  if math.type(format) ~= "integer" or format < 1 then fault(self, NO_RECORDING, VERSION) end
   if format > VERSION then
     fault(self, "a recording in format %d, of moonport %s; this moonport reads formats up to " ..
       "%d: replay it with a newer one", format, tostring(header.version), VERSION)
