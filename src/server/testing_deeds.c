@@ -24,13 +24,15 @@ static int hold_object(lua_State *L) {
 static void know_conn(struct peer *peer) {
   char error[1];
   struct conn *conn = peer->conn;
-  if (peer->conn_object != LUA_NOREF || !conn || peer->conn_id == 0) return;
+  if (peer->conn_object != LUA_NOREF || !conn) return;
   if (conn_group_of(conn)->events != &api_conn_events) return; /* the script alone has it */
   if (!api_conn_of(conn)) return;
   vm_protect(peer->hosted->testing->runtime->vm, hold_object, peer, error, sizeof error);
 }
 
 static void know_conns(struct hosted *hosted) {
+  if (!hosted->is_joined) return;
+  hosted->is_joined = false;
   struct list *head = &hosted->peers;
   for (struct list *link = head->next; link != head; link = link->next) {
     know_conn(LIST_ELEMENT(link, struct peer, link));

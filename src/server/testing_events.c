@@ -40,6 +40,7 @@ static void note_conn(struct hosted *hosted, uint64_t id) {
     if (!conn || conn_id(conn) != id) continue;
     peer->conn = conn;
     peer->conn_id = id;
+    hosted->is_joined = true;
   }
 }
 

@@ -17,10 +17,14 @@ const char testing_peer_type[] = "moonport.test.end";
 /* --- Between two calls of the test ----------------------------------------------------------- */
 
 static bool keep_bytes(struct peer *peer, const char *bytes, size_t size) {
-  char *grown = realloc(peer->bytes, peer->size + size);
-  if (!grown) return false;
-  peer->bytes = grown;
-  memcpy(grown + peer->size, bytes, size);
+  if (peer->size + size > peer->capacity) {
+    size_t capacity = 2 * (peer->size + size);
+    char *grown = realloc(peer->bytes, capacity);
+    if (!grown) return false;
+    peer->bytes = grown;
+    peer->capacity = capacity;
+  }
+  memcpy(peer->bytes + peer->size, bytes, size);
   peer->size += size;
   return true;
 }

@@ -60,6 +60,7 @@ struct hosted {
   struct list senders; /* its datagram sockets; the same */
   struct list ended;   /* and those of which nothing can come any more */
   struct tap_watcher watcher;
+  bool is_joined;       /* a connection has begun of late */
   struct api_wait wait; /* the test, until the deed is done */
   enum deed deed;
   uint64_t ms;     /* for it: to let pass, or until the deadline */
@@ -85,6 +86,7 @@ struct peer {
   struct list sent;   /* struct sent: by the script, while that is watched */
   char *bytes;        /* came, and were not taken by the test */
   size_t size;
+  size_t capacity;
   size_t room;      /* how much more it takes; SIZE_MAX: all there is */
   bool stays;       /* does not close when the script sends FIN */
   bool is_behaving; /* a function of the test's is to be told what comes */
