@@ -129,10 +129,11 @@ local function shorten(bytes)
   return ("%s… %d bytes …%s"):format(bytes:sub(1, 20), #bytes, bytes:sub(-20))
 end
 
--- What is said of Lua itself is of the machine.
+-- What is said of Lua itself is of the machine, as is how long a loop is held up.
 local function concerns_script(record)
   return (record.level == "warn" or record.level == "error") and
-    not record.message:find("lets a script end this process", 1, true)
+    not record.message:find("lets a script end this process", 1, true) and
+    not record.message:find("^the loop %l+ held up")
 end
 
 local function observe(play)
