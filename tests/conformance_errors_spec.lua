@@ -1,3 +1,3 @@
--- conformance_errors_spec.lua — moonport.test and a server: what raises, and who is told.
+-- conformance_errors_spec.lua — over memory and over sockets: what raises, and who is told.
 
 require "tests.conformance.agree" "errors"

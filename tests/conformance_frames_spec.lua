@@ -1,3 +1,3 @@
--- conformance_frames_spec.lua — moonport.test and a server: bytes as messages.
+-- conformance_frames_spec.lua — over memory and over sockets: bytes as messages.
 
 require "tests.conformance.agree" "frames"

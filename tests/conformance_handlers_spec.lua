@@ -1,3 +1,3 @@
--- conformance_handlers_spec.lua — moonport.test and a server: which handler is called when.
+-- conformance_handlers_spec.lua — over memory and over sockets: which handler is called when.
 
 require "tests.conformance.agree" "handlers"

@@ -1,3 +1,3 @@
--- conformance_network_spec.lua — moonport.test and a server: queues, connections out, datagrams.
+-- conformance_network_spec.lua — over memory and over sockets: queues, connections out, datagrams.
 
 require "tests.conformance.agree" "network"

@@ -1,3 +1,3 @@
--- conformance_reload_spec.lua — moonport.test and a server: what a version leaves to the next.
+-- conformance_reload_spec.lua — over memory and over sockets: what a version leaves to the next.
 
 require "tests.conformance.agree" "reload"

@@ -1,3 +1,3 @@
--- conformance_waiting_spec.lua — moonport.test and a server: handlers that wait.
+-- conformance_waiting_spec.lua — over memory and over sockets: handlers that wait.
 
 require "tests.conformance.agree" "waiting"

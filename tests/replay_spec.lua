@@ -265,7 +265,7 @@ describe("A recording that is none, or not whole,", function()
 
   it("is refused when it is something else", function()
     for _, text in ipairs({ "", "hello\n", "[1]\n", "{}\n", '{"moonport_recording":"x"}\n',
-      ("\0"):rep(1000), '{"seq":1,"event":"accept"}\n' }) do
+      '{"moonport_recording":0}\n', ("\0"):rep(1000), '{"seq":1,"event":"accept"}\n' }) do
       assert.matches("^it.rec:1: this is no recording of moonport", refusal(text))
     end
   end)

@@ -1,9 +1,8 @@
 -- moonport.test — tests of a script without a socket: peers that send what a test says, cut as it
 -- says, in time that passes when it says so.
 --
--- The script runs as under the server: judged by the same rules, its messages cut by the same
--- splitter, its handlers called in the same order; test/*.lua follow the files of src/ whose names
--- they bear, and tests/conformance_*_spec.lua run both side by side.
+-- The script runs in the server's own core, on a clock and a network that the test moves
+-- (src/server/testing*.c).
 
 local has_core = pcall(require, "moonport.test.core")
 if not has_core then

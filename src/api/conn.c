@@ -64,7 +64,13 @@ struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn) {
 }
 
 void api_push_conn(lua_State *L, const struct api_conn *self) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, self->reference);
+  if (self->reference != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, self->reference);
+    return;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &own_conns_key);
+  lua_rawgetp(L, -1, self);
+  lua_remove(L, -2);
 }
 
 void api_give_conn(lua_State *L, struct runtime *runtime, struct conn *conn) {

@@ -64,7 +64,7 @@ extern const struct conn_events api_sequential_events; /* of those that a progra
 struct api_conn *api_conn_of(struct runtime *runtime, struct conn *conn);
 /* The same inside of a Lua function. Raises when memory is out. */
 struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct conn *conn);
-/* Pushes the object. */
+/* Pushes the object; nil for one that was the script's own, and is collected. */
 void api_push_conn(lua_State *L, const struct api_conn *self);
 /* Pushes the object of a connection that the script made itself, and leaves it to the script: once
  * nothing refers to it any more, the connection is closed in peace. Raises; then it is still the

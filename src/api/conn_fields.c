@@ -87,7 +87,7 @@ static void push_listener(lua_State *L, const struct api_conn *self) {
   if (index == CONN_NO_LISTENER) {
     lua_pushnil(L);
   } else {
-    lua_pushstring(L, runtime_of(L)->listeners[index]);
+    lua_pushstring(L, self->runtime->listeners[index]);
   }
 }
 

@@ -109,13 +109,19 @@ static void handler_on_fail(void *owner, const struct vm_failure *failure) {
   struct api_conn *self = owner;
   struct runtime *runtime = self->runtime;
   enum handler failed = (enum handler)self->handler;
+  bool is_told = failed != HANDLER_ON_CLOSE && failed != HANDLER_ON_ERROR &&
+                 service_has(service_of(self), HANDLER_ON_ERROR);
   self->busy = false;
-  runtime_log_failure(runtime, self->id, failure);
+  if (is_told) {
+    runtime_log_told_failure(runtime, self->id, failure);
+  } else {
+    runtime_log_failure(runtime, self->id, failure);
+  }
   if (failed == HANDLER_ON_CLOSE) {
     api_conn_release(runtime, self);
     return;
   }
-  if (failed != HANDLER_ON_ERROR && service_has(service_of(self), HANDLER_ON_ERROR)) {
+  if (is_told) {
     const struct call call = {
         .self = self,
         .handler = HANDLER_ON_ERROR,

@@ -28,12 +28,12 @@ static int push_done(lua_State *L) {
 }
 
 /* Queues the string at `index` as a piece of the message that was begun; 0 or UV_E*. Raises. */
-static int send_piece(lua_State *L, struct conn *conn, int index) {
+static int send_piece(lua_State *L, const struct api_conn *self, int index) {
   size_t size;
   const char *bytes = lua_tolstring(L, index, &size);
-  if (size < BORROW_BYTES_MIN) return conn_send_copied(conn, bytes, size);
-  runtime_anchor(L, index);
-  return conn_send_borrowed(conn, bytes, size);
+  if (size < BORROW_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
+  runtime_anchor(L, self->runtime, index);
+  return conn_send_borrowed(self->conn, bytes, size);
 }
 
 void api_check_list(lua_State *L, int index, const char *function) {
@@ -49,21 +49,21 @@ void api_check_list(lua_State *L, int index, const char *function) {
 }
 
 /* A list is one message: it is checked whole before its first string is queued. */
-static int send_list(lua_State *L, struct conn *conn) {
+static int send_list(lua_State *L, const struct api_conn *self) {
   lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
   api_check_list(L, 2, "send");
-  int rc = conn_send_begin(conn);
+  int rc = conn_send_begin(self->conn);
   for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
     lua_rawgeti(L, 2, i);
-    rc = send_piece(L, conn, 3);
+    rc = send_piece(L, self, 3);
     lua_settop(L, 2);
   }
   return rc;
 }
 
-static int send_string(lua_State *L, struct conn *conn) {
-  int rc = conn_send_begin(conn);
-  return rc < 0 ? rc : send_piece(L, conn, 2);
+static int send_string(lua_State *L, const struct api_conn *self) {
+  int rc = conn_send_begin(self->conn);
+  return rc < 0 ? rc : send_piece(L, self, 2);
 }
 
 /* What was sent, in bytes: a string, or the strings of a list. */
@@ -100,7 +100,7 @@ static int l_conn_send(lua_State *L) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
   if (!self->conn) return api_push_closed(L);
-  int rc = type == LUA_TTABLE ? send_list(L, self->conn) : send_string(L, self->conn);
+  int rc = type == LUA_TTABLE ? send_list(L, self) : send_string(L, self);
   if (rc < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
   return push_done(L);

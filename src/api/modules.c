@@ -92,7 +92,14 @@ static void make_conn_type(lua_State *L) {
 }
 
 int api_prepare(lua_State *L) {
-  runtime_open(L);
+  struct runtime *runtime = lua_touserdata(L, 1);
+  const struct runtime *host = runtime->host;
+  runtime_open(L, runtime);
+  if (host) { /* the types of its state are there */
+    runtime->conn_metatable = host->conn_metatable;
+    runtime->own_conn_metatable = host->own_conn_metatable;
+    return 0;
+  }
   make_conn_type(L);
   make_type(L, &api_udp_type);
   return 0;
@@ -135,8 +142,9 @@ int api_furnish(lua_State *L) {
     lua_setfield(L, -2, modules[i].name);
   }
   lua_pop(L, 1);
-  if (runtime_of(L)->is_program) return 0;
+  const struct runtime *runtime = runtime_of(L);
+  if (runtime->is_program) return 0;
   lua_pushcfunction(L, api_print);
   lua_setglobal(L, "print");
-  return 0;
+  return runtime->furnish ? runtime->furnish(L) : 0;
 }

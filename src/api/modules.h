@@ -4,7 +4,8 @@
 
 #include <lauxlib.h>
 
-/* Once per state: makes the types that are there before any script asks. Raises. */
+/* Once for each runtime, which is its argument: in its state it makes the types that are there before
+ * any script asks. Raises. */
 int api_prepare(lua_State *L);
 /* Gives a world of it the moonport modules. Raises. */
 int api_furnish(lua_State *L);

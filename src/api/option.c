@@ -61,24 +61,69 @@ static int option_finish(lua_State *L, int rc) {
   return 1;
 }
 
+/* Registry key of what was set on sockets of a network in memory, which have no descriptor: by object,
+ * weak, and by name. */
+static const char kept_key = 0;
+
+/* Pushes the table of the object at 1. */
+static void push_kept(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+  }
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+}
+
+static int set(lua_State *L, int fd, const struct net_option *option, int value) {
+  if (fd >= 0) return net_option_set(fd, option, value);
+  push_kept(L);
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, option->name);
+  lua_pop(L, 1);
+  return 0;
+}
+
+static int get(lua_State *L, int fd, const struct net_option *option, int *value) {
+  if (fd >= 0) return net_option_get(fd, option, value);
+  push_kept(L);
+  bool is_set = lua_getfield(L, -1, option->name) != LUA_TNIL;
+  *value = is_set ? (int)lua_tointeger(L, -1) : option->usual;
+  lua_pop(L, 2);
+  return 0;
+}
+
 int api_setoption(lua_State *L, int fd) {
   const char *name = luaL_checkstring(L, 2);
   bool join = strcmp(name, "join") == 0;
   if (join || strcmp(name, "leave") == 0) {
-    if (fd < 0) return option_finish(L, fd);
-    return option_finish(L, net_option_membership(fd, luaL_checkstring(L, 3), join));
+    const char *group = luaL_checkstring(L, 3);
+    if (fd < 0) return option_finish(L, 0); /* datagrams in memory go to their addresses */
+    return option_finish(L, net_option_membership(fd, group, join));
   }
   const struct net_option *option = check_option(L);
   const char *refused = refusal(L, option);
   if (refused) return luaL_error(L, "%s", refused);
-  int value = check_value(L, option);
-  return option_finish(L, fd < 0 ? 0 : net_option_set(fd, option, value));
+  return option_finish(L, set(L, fd, option, check_value(L, option)));
 }
 
 int api_getoption(lua_State *L, int fd) {
   const struct net_option *option = check_option(L);
   int value = 0;
-  int rc = fd < 0 ? fd : net_option_get(fd, option, &value);
+  int rc = get(L, fd, option, &value);
   if (rc < 0) return api_push_error(L, rc, option->name);
   if (option->kind == NET_OPTION_SWITCH || value < 0) {
     lua_pushboolean(L, value > 0);

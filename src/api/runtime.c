@@ -19,12 +19,9 @@ enum {
   COLLECTOR_CYCLES = 2,  /* the first finds what is dead and runs finalizers, the second frees it */
 };
 
-/* Registry key of the list of strings that outputs borrow. */
-static const char anchors_key = 0;
-
-void runtime_open(lua_State *L) {
+void runtime_open(lua_State *L, struct runtime *runtime) {
   lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  runtime->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 struct runtime *runtime_of(lua_State *L) {
@@ -43,11 +40,10 @@ void runtime_check_alive(lua_State *L) {
   if (runtime_of(L)->ending) luaL_error(L, "the server is ending: nothing can be begun any more");
 }
 
-void runtime_anchor(lua_State *L, int index) {
+void runtime_anchor(lua_State *L, struct runtime *runtime, int index) {
   lua_pushvalue(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->anchors);
   lua_insert(L, -2);
-  struct runtime *runtime = runtime_of(L);
   lua_rawseti(L, -2, runtime->anchor_count + 1);
   runtime->anchor_count++;
   lua_pop(L, 1);
@@ -55,7 +51,7 @@ void runtime_anchor(lua_State *L, int index) {
 
 static void release_anchors(struct runtime *runtime) {
   lua_State *L = vm_state(runtime->vm);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->anchors);
   while (runtime->anchor_count > 0) {
     lua_pushnil(L); /* into a field that is there: needs no memory, so it cannot raise */
     lua_rawseti(L, -2, runtime->anchor_count--);
@@ -195,8 +191,8 @@ void runtime_forget_fault(struct runtime *runtime) {
   runtime->shortage = 0;
 }
 
-void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
-                         const struct vm_failure *failure) {
+static void log_failure(struct runtime *runtime, uint64_t conn_id, const struct vm_failure *failure,
+                        bool is_told) {
   if (api_is_told(runtime, EVENT_ERROR)) api_tell_error(runtime, conn_id, failure->message);
   const struct log_record record = {
       .level = LOG_ERROR,
@@ -208,4 +204,15 @@ void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
       .traceback_size = failure->traceback_size,
   };
   log_write(runtime->log, &record);
+  if (runtime->on_failure) runtime->on_failure(runtime->context, is_told);
+}
+
+void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
+                         const struct vm_failure *failure) {
+  log_failure(runtime, conn_id, failure, false);
+}
+
+void runtime_log_told_failure(struct runtime *runtime, uint64_t conn_id,
+                              const struct vm_failure *failure) {
+  log_failure(runtime, conn_id, failure, true);
 }

@@ -19,6 +19,7 @@ struct runtime {
   struct tap *tap; /* the loop's */
   struct log *log;
   struct vm *vm;
+  struct runtime *host;           /* that of a test, in whose state it is; NULL: it has its own */
   const char *script;             /* the file's name, for the log */
   struct version *current;        /* in force; NULL before the first is */
   struct list versions;           /* `current` and those before it that are still used */
@@ -38,20 +39,25 @@ struct runtime {
   bool cancelled;                 /* something was, since the last turn */
   size_t task_count;              /* spawned and not ended */
   int collector_cycles;           /* to go through, see runtime_collect() */
-  bool is_program;                /* of moonport run: print writes to standard output */
-  bool ending;                    /* its last code runs: finalizers, to-be-closed variables */
+  lua_CFunction furnish;          /* what a world has beyond what all have; NULL: nothing */
+  const char *text;               /* in place of the script's file; NULL: it is read */
+  size_t text_size;
+  bool is_program; /* of moonport run: print writes to standard output */
+  bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
-  uint64_t
-      ends_at_ms; /* of net_loop_now_ns(); no handler is called any more then; 0: it is not known */
-  size_t cut_off; /* handlers that were not called for it */
-  char fault[512];  /* the first one since runtime_forget_fault(), for whoever asks for status */
-  int shortage;     /* an errno for which the script is not to blame, since then; 0: none */
-  int anchor_count; /* strings that a connection's output borrows; see runtime_anchor() */
+  uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
+  size_t cut_off;      /* handlers that were not called for it */
+  char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
+  int shortage;        /* an errno for which the script is not to blame, since then; 0: none */
+  int anchors;         /* registry; list of strings that a connection's output borrows */
+  int anchor_count;    /* how many they are; see runtime_anchor() */
   /* A connection is gone: there is room for another one. */
   void (*on_room)(void *context, const struct conn *gone);
   /* A script met a limit while it was loaded; `fault` begins with its path. NULL: nobody cares. */
   void (*on_limit)(void *context, const char *fault, const char *traceback);
+  /* What a handler raised was logged; `is_told`: its on_error is told, too. NULL: nobody cares. */
+  void (*on_failure)(void *context, bool is_told);
   void *context;
 };
 
@@ -66,8 +72,9 @@ bool runtime_collect_step(struct runtime *runtime);
 void versions_changed(struct runtime *runtime);
 
 /* Prepares what it keeps in the state. Raises. */
-void runtime_open(lua_State *L);
+void runtime_open(lua_State *L, struct runtime *runtime);
 
+/* Of the code that runs. */
 struct runtime *runtime_of(lua_State *L);
 /* Of the code that runs. Raises when the script has ended, and only its finalizers run. */
 struct version *version_of(lua_State *L);
@@ -85,7 +92,7 @@ bool runtime_wake(struct runtime *runtime, struct vm_ticket ticket);
 void runtime_check_alive(lua_State *L);
 
 /* Keeps the string at `index` until what is queued has been flushed. Raises. */
-void runtime_anchor(lua_State *L, int index);
+void runtime_anchor(lua_State *L, struct runtime *runtime, int index);
 
 /* Writes a line in the script's name. */
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
@@ -102,5 +109,8 @@ void runtime_forget_fault(struct runtime *runtime);
 /* A handler or callback that raised. */
 void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
                          const struct vm_failure *failure);
+/* The same where on_error is told of it. */
+void runtime_log_told_failure(struct runtime *runtime, uint64_t conn_id,
+                              const struct vm_failure *failure);
 
 #endif

@@ -147,6 +147,15 @@ static void take_service(lua_State *L, int table, struct service *service) {
   take_handlers(L, table, service);
 }
 
+static int load_chunk(lua_State *L, const struct loading *loading) {
+  const struct runtime *runtime = loading->runtime;
+  if (!runtime->text) return loader_load(L, loading->path);
+  lua_pushfstring(L, "@%s", loading->path);
+  int rc = luaL_loadbufferx(L, runtime->text, runtime->text_size, lua_tostring(L, -1), "t");
+  lua_remove(L, -2);
+  return rc;
+}
+
 /* Runs in the task that loads the script. */
 static int load(lua_State *L) {
   struct loading *loading = lua_touserdata(L, 1);
@@ -163,7 +172,7 @@ static int load(lua_State *L) {
   lua_pushnil(L);
   lua_setfield(L, -2, "moonport.service");
   lua_settop(L, 1);
-  if (loader_load(L, loading->path) != LUA_OK) return lua_error(L);
+  if (load_chunk(L, loading) != LUA_OK) return lua_error(L);
   loading->has_traceback = true;
   lua_call(L, 0, 1); /* 2: what the script returned */
   loading->has_traceback = false;

@@ -23,6 +23,7 @@ static const char type_name[] = "moonport.socket.attempt";
 /* A connect() or a lookup under way. */
 struct attempt {
   struct runtime *runtime;
+  struct belonging belonging; /* to its version, while it is under way */
   struct api_wait wait;
   struct resolve *resolving;          /* NULL when none is under way */
   struct connect_attempt *connecting; /* the same */
@@ -42,11 +43,19 @@ static void attempt_stop(struct attempt *attempt) {
   if (attempt->connecting) net_connect_cancel(attempt->connecting);
   attempt->resolving = NULL;
   attempt->connecting = NULL;
+  list_remove(&attempt->belonging.link);
 }
+
+static void attempt_end(struct belonging *belonging) {
+  attempt_stop(LIST_ELEMENT(belonging, struct attempt, belonging));
+}
+
+static const struct belonging_kind kind = {.name = "attempt", .end = attempt_end};
 
 /* The attempt may be collected when the coroutine has run. */
 static void done(struct attempt *attempt) {
   struct conn *conn = attempt->conn;
+  list_remove(&attempt->belonging.link);
   api_wait_wake(&attempt->wait);
   if (conn) api_close_unless_given(conn);
 }
@@ -96,11 +105,13 @@ static int l_attempt_gc(lua_State *L) {
 }
 
 static struct attempt *push_attempt(lua_State *L, const char *subject) {
+  struct version *version = version_of(L);
   struct attempt *attempt = lua_newuserdatauv(L, sizeof *attempt, 0);
   memset(attempt, 0, sizeof *attempt);
   attempt->runtime = runtime_of(L);
   snprintf(attempt->subject, sizeof attempt->subject, "%s", subject);
   luaL_setmetatable(L, type_name);
+  version_own(version, &attempt->belonging, &kind);
   return attempt;
 }
 

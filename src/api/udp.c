@@ -138,20 +138,25 @@ static const struct udp_events served_events = {.on_datagram = udp_on_served};
 static const struct udp_events asked_events = {
     .is_wanted = udp_is_asked_for, .on_datagram = udp_on_asked_for, .on_error = udp_on_error};
 
-static struct udp_object *push_object(lua_State *L) {
+static struct udp_object *push_object(lua_State *L, struct runtime *runtime) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   memset(object, 0, sizeof *object);
-  object->runtime = runtime_of(L);
+  object->runtime = runtime;
   object->reference = LUA_NOREF;
   list_init(&object->belonging.link);
   luaL_setmetatable(L, type_name);
   return object;
 }
 
+struct making {
+  struct runtime *runtime;
+  struct udp_object *object;
+};
+
 static int make_served(lua_State *L) {
-  struct udp_object **out = lua_touserdata(L, 1);
-  *out = push_object(L);
-  (*out)->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct making *making = lua_touserdata(L, 1);
+  making->object = push_object(L, making->runtime);
+  making->object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -164,11 +169,12 @@ int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int d
       .script = runtime->script,
       .batch = true,
   };
-  struct udp_object *object = NULL;
-  if (!vm_protect(runtime->vm, make_served, &object, error, sizeof error)) {
+  struct making making = {.runtime = runtime};
+  if (!vm_protect(runtime->vm, make_served, &making, error, sizeof error)) {
     if (descriptor) close(descriptor);
     return UV_ENOMEM;
   }
+  struct udp_object *object = making.object;
   int rc = udp_open(runtime->loop, &options, &served_events, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {
@@ -307,7 +313,7 @@ static int l_udp_new(lua_State *L) {
   runtime_check_alive(L);
   struct version *version = version_of(L);
   struct sockaddr_storage scratch;
-  struct udp_object *object = push_object(L);
+  struct udp_object *object = push_object(L, runtime_of(L));
   struct udp_options options = {
       .script = object->runtime->script,
       .reuse_address = lua_toboolean(L, 2),

@@ -260,7 +260,7 @@ static void free_unused(struct runtime *runtime) {
     link = link->next;
     if (is_used(version)) continue;
     version_free(version);
-    runtime_collect(runtime);
+    if (!runtime->host) runtime_collect(runtime);
   }
 }
 

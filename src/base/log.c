@@ -32,8 +32,10 @@ struct log {
   enum log_level level_min;
   uint64_t dropped;           /* records lost since the last notice */
   volatile sig_atomic_t busy; /* the queue is being changed */
-  size_t head;                /* first queued byte */
-  size_t tail;                /* behind the last queued byte; head == tail: empty */
+  void (*on_record)(void *context, const struct log_record *record); /* NULL: it is written */
+  void *context;                                                     /* for that */
+  size_t head;                                                       /* first queued byte */
+  size_t tail; /* behind the last queued byte; head == tail: empty */
   char queue[LOG_QUEUE_SIZE_MAX];
 };
 
@@ -61,7 +63,18 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   log->dropped = 0;
   log->head = 0;
   log->tail = 0;
+  log->on_record = NULL;
   log_sink_init(&log->sink, fd);
+  return log;
+}
+
+struct log *log_new_told(void (*on_record)(void *context, const struct log_record *record),
+                         void *context) {
+  struct log *log = malloc(offsetof(struct log, queue)); /* which is not used */
+  if (!log) return NULL;
+  log->level_min = LOG_DEBUG;
+  log->on_record = on_record;
+  log->context = context;
   return log;
 }
 
@@ -141,6 +154,10 @@ bool log_enabled(const struct log *log, enum log_level level) {
 
 void log_write(struct log *log, const struct log_record *record) {
   if (!log_enabled(log, record->level)) return;
+  if (log->on_record) {
+    log->on_record(log->context, record);
+    return;
+  }
   int saved_errno = errno;
   log->busy = 1;
   if (log_queued(log) > 0 || log->dropped > 0) (void)flush(log);
@@ -196,6 +213,10 @@ static int64_t log_now_ms(void) {
 
 void log_free(struct log *log) {
   if (!log) return;
+  if (log->on_record) {
+    free(log);
+    return;
+  }
   int64_t deadline = log_now_ms() + LOG_FREE_WAIT_MS_MAX;
   /* Only a slow reader is waited for: a full disk or a closed pipe will not change in a second. */
   while (flush(log) == EAGAIN) {

@@ -37,6 +37,10 @@ enum {
 /* Logs what is at least `level_min` to `fd`, which stays the caller's. NULL: out of memory. */
 struct log *log_new(int fd, enum log_level level_min, enum log_format format);
 
+/* Hands each record to `on_record` instead, as it is. NULL: out of memory. */
+struct log *log_new_told(void (*on_record)(void *context, const struct log_record *record),
+                         void *context);
+
 /* Waits up to LOG_FREE_WAIT_MS_MAX for a slow reader, then forgets what is still queued. */
 void log_free(struct log *log);
 

@@ -21,6 +21,10 @@ int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
 /* With an RST: a close in peace would leave our end of it in the kernel. */
 void net_refuse(struct incoming *incoming);
 
+/* The connection that has just begun on `pipe`, of the network in memory; NULL: none has. */
+struct memory_pipe;
+struct conn *net_conn_on(const struct memory_pipe *pipe);
+
 /* Begins to connect to a TCP or a Unix address. on_done comes from the loop, once: with the
  * connection, whose on_open was called, or with NULL and a negative UV_E*.
  * Returns 0 and *out, or a negative UV_E*, and then on_done is not called. */

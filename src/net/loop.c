@@ -121,6 +121,11 @@ struct tap *net_loop_tap(struct net_loop *loop) {
   return &loop->tap;
 }
 
+void net_loop_number_next(struct net_loop *loop, uint64_t id) {
+  assert(loop->is_simulated);
+  loop->conn_id_last = id - 1;
+}
+
 void net_loop_flush(struct net_loop *loop) {
   if (!loop->dirty) return;
   while (loop->dirty) {

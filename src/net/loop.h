@@ -38,6 +38,9 @@ bool net_loop_advance(struct net_loop *loop, uint64_t ms, uint64_t steps_max);
 #define NET_NEVER UINT64_MAX
 uint64_t net_loop_next_ms(const struct net_loop *loop);
 
+/* Of a simulated loop: the next connection has the number `id`. */
+void net_loop_number_next(struct net_loop *loop, uint64_t id);
+
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);
 

@@ -10,6 +10,7 @@
 enum {
   MAILBOX_BYTES_MAX = 212992, /* net.core.rmem_default */
   LETTER_COST_BYTES = 768,    /* what Linux counts beside the bytes, about */
+  DATAGRAM_BYTES_MAX = 65507, /* over IPv4: 65535 less the headers of IP and UDP */
 };
 
 struct letter {
@@ -113,6 +114,7 @@ int mailbox_send(struct mailbox *mailbox, const char *bytes, size_t size,
   union place from;
   const struct sockaddr *to = peer ? peer : &mailbox->peer.any;
   if (to->sa_family == AF_UNSPEC) return UV_EDESTADDRREQ;
+  if (size > DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
   if (to->sa_family != mailbox->address.any.sa_family) return UV_EAFNOSUPPORT;
   find_from(mailbox, to, &from);
   struct mailbox *other = find_mailbox(mailbox->network, to, &from.any);

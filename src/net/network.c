@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CONNECT_MS_MAX = 127000 }; /* as Linux does it, with tcp_syn_retries = 6 */
 
@@ -80,15 +81,21 @@ static bool is_silent(const struct network *network, const struct sockaddr *addr
   return false;
 }
 
-int network_find(const struct network *network, const char *name, struct sockaddr_storage *out,
-                 int max) {
+static int find_names(const struct network *network, const char *name, struct sockaddr_storage *out,
+                      int max) {
   int count = 0;
   const struct list *head = &network->names;
   for (const struct list *link = head->next; link != head && count < max; link = link->next) {
     const struct known_name *known = LIST_ELEMENT(link, struct known_name, link);
-    if (strcmp(known->name, name) == 0) out[count++] = known->address;
+    if (strcasecmp(known->name, name) == 0) out[count++] = known->address;
   }
   return count;
+}
+
+int network_find(const struct network *network, const char *name, struct sockaddr_storage *out,
+                 int max) {
+  int count = find_names(network, name, out, max);
+  return count > 0 ? count : find_names(network, "*", out, max);
 }
 
 static void free_names(struct list *names) {

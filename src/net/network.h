@@ -28,7 +28,7 @@ struct network *net_loop_network(const struct net_loop *loop); /* NULL: not a si
 struct memory_settings *network_settings(struct network *network);
 /* Nothing that is sent to `address`, whatever its port, arrives, or comes back. */
 int network_silence(struct network *network, const struct sockaddr *address);
-/* From now on `name` stands for one more address; 0 or UV_ENOMEM. */
+/* From now on `name` stands for one more address; "*" is all that are not known. 0 or UV_ENOMEM. */
 int network_add_name(struct network *network, const char *name, const struct sockaddr *address);
 
 /* Accepting fails with that errno, which 0 ends. */

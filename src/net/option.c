@@ -11,17 +11,17 @@
 #include <uv.h>
 
 const struct net_option net_options[] = {
-    {"nodelay", IPPROTO_TCP, TCP_NODELAY, NET_OPTION_SWITCH},
-    {"keepalive", SOL_SOCKET, SO_KEEPALIVE, NET_OPTION_SWITCH},
-    {"reuseaddr", SOL_SOCKET, SO_REUSEADDR, NET_OPTION_SWITCH},
-    {"broadcast", SOL_SOCKET, SO_BROADCAST, NET_OPTION_SWITCH},
-    {"rcvbuf", SOL_SOCKET, SO_RCVBUF, NET_OPTION_NUMBER}, /* bytes; Linux doubles it */
-    {"sndbuf", SOL_SOCKET, SO_SNDBUF, NET_OPTION_NUMBER},
-    {"ttl", IPPROTO_IP, IP_TTL, NET_OPTION_NUMBER},
-    {"multicast_ttl", IPPROTO_IP, IP_MULTICAST_TTL, NET_OPTION_NUMBER},
-    {"multicast_loop", IPPROTO_IP, IP_MULTICAST_LOOP, NET_OPTION_SWITCH},
-    {"linger", SOL_SOCKET, SO_LINGER, NET_OPTION_SECONDS},
-    {NULL, 0, 0, NET_OPTION_SWITCH},
+    {"nodelay", IPPROTO_TCP, TCP_NODELAY, NET_OPTION_SWITCH, 1},
+    {"keepalive", SOL_SOCKET, SO_KEEPALIVE, NET_OPTION_SWITCH, 1},
+    {"reuseaddr", SOL_SOCKET, SO_REUSEADDR, NET_OPTION_SWITCH, 1},
+    {"broadcast", SOL_SOCKET, SO_BROADCAST, NET_OPTION_SWITCH, 0},
+    {"rcvbuf", SOL_SOCKET, SO_RCVBUF, NET_OPTION_NUMBER, 131072}, /* bytes; Linux doubles it */
+    {"sndbuf", SOL_SOCKET, SO_SNDBUF, NET_OPTION_NUMBER, 2626560},
+    {"ttl", IPPROTO_IP, IP_TTL, NET_OPTION_NUMBER, 64},
+    {"multicast_ttl", IPPROTO_IP, IP_MULTICAST_TTL, NET_OPTION_NUMBER, 1},
+    {"multicast_loop", IPPROTO_IP, IP_MULTICAST_LOOP, NET_OPTION_SWITCH, 1},
+    {"linger", SOL_SOCKET, SO_LINGER, NET_OPTION_SECONDS, -1},
+    {NULL, 0, 0, NET_OPTION_SWITCH, 0},
 };
 
 const struct net_option *net_option_find(const char *name) {

@@ -11,6 +11,7 @@ struct net_option {
   int level;
   int option;
   enum net_option_kind kind;
+  int usual; /* what a connection begins with, here and on Linux */
 };
 
 /* NULL when there is none of that name. */

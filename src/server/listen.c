@@ -170,11 +170,16 @@ void listen_entry_close(struct listen_entry *entry) {
   entry->fresh = entry->wanted = false;
 }
 
+static void log_listening(const struct listen_entry *entry, const char *what) {
+  const struct listen_set *set = entry->set;
+  if (set->options->is_tested) return;
+  runtime_logf(set->runtime, LOG_INFO, "%s on %s", what, set->names[entry->index]);
+}
+
 static void listen_give_up(struct listen_entry *entry) {
   if (!listen_entry_is_open(entry)) return;
   if (entry->listener) listener_accept_waiting(entry->listener);
-  runtime_logf(entry->set->runtime, LOG_INFO, "no longer listening on %s",
-               entry->set->names[entry->index]);
+  log_listening(entry, "no longer listening");
   listen_entry_close(entry);
 }
 
@@ -186,7 +191,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
     struct listen_entry *entry = set->entries[i];
     if (!entry->wanted) listen_give_up(entry);
     if (entry->fresh) {
-      runtime_logf(set->runtime, LOG_INFO, "listening on %s", set->names[i]);
+      log_listening(entry, "listening");
       listen_tell(entry, EVENT_LISTEN);
     }
     entry->fresh = false;

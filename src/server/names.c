@@ -3,6 +3,7 @@
 
 #include "base/address.h"
 #include "base/list.h"
+#include "net/network.h"
 #include "net/resolve.h"
 
 #include <stdio.h>
@@ -76,20 +77,31 @@ static int look_up(struct names *names, const char *name) {
   return UV_EAGAIN;
 }
 
+/* How many addresses of `out` are to have the port. */
+static int give_port(const struct address *address, struct sockaddr_storage *out, socklen_t *sizes,
+                     int count) {
+  for (int i = 0; i < count; i++) {
+    address_set_port((struct sockaddr *)&out[i], address->port);
+    sizes[i] = address_size((struct sockaddr *)&out[i]);
+  }
+  return count;
+}
+
 int names_find(struct names *names, const struct address *address, struct sockaddr_storage *out,
                socklen_t *sizes, int max) {
+  const struct network *network = net_loop_network(names->loop);
   if (address_numeric(address, out, sizes) == 0) return 1;
+  if (network) { /* which answers at once */
+    int count = give_port(address, out, sizes, network_find(network, address->host, out, max));
+    return count > 0 ? count : UV_EAI_NONAME;
+  }
   struct host *host = find(names, address->host);
   if (!host) return look_up(names, address->host);
   if (host->resolving) return UV_EAGAIN;
   if (host->rc < 0) return host->rc;
   int count = host->count < max ? host->count : max;
-  for (int i = 0; i < count; i++) {
-    out[i] = host->addresses[i];
-    address_set_port((struct sockaddr *)&out[i], address->port);
-    sizes[i] = address_size((struct sockaddr *)&out[i]);
-  }
-  return count;
+  for (int i = 0; i < count; i++) out[i] = host->addresses[i];
+  return give_port(address, out, sizes, count);
 }
 
 bool names_are_pending(const struct names *names) {

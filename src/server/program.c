@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "net/loop.h"
 #include "server/script.h"
+#include "server/testing.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>
@@ -28,6 +29,7 @@ struct program {
   struct net_loop *loop;
   struct script *script;
   struct runtime *runtime;
+  struct testing *testing;
   bool running; /* the program itself; its tasks are counted in the runtime */
   bool failed;
   bool ending;
@@ -167,9 +169,13 @@ int program_run(const struct program_options *options) {
     return 1;
   }
   program.runtime = script_runtime(program.script);
-  run_to_end(&program);
-  close_connections(&program);
+  program.testing = testing_new(program.runtime, options);
+  if (program.testing) {
+    run_to_end(&program);
+    close_connections(&program);
+  }
+  testing_free(program.testing);
   script_free(program.script);
   net_loop_free(program.loop);
-  return program.failed ? 1 : 0;
+  return program.failed || !program.testing ? 1 : 0;
 }

@@ -42,6 +42,16 @@ static void script_on_limit(void *context, const char *fault, const char *traceb
   script->options->on_limit(script->options->context, fault + strlen(script->path), traceback);
 }
 
+static void script_on_failure(void *context, bool is_told) {
+  const struct script *script = context;
+  script->options->on_failure(script->options->context, is_told);
+}
+
+const struct script_options *script_options_of(const struct runtime *runtime) {
+  const struct script *script = runtime->context;
+  return script->options;
+}
+
 static void script_on_room(void *context, const struct conn *gone) {
   struct script *script = context;
   listen_set_room(&script->listeners, gone);
@@ -85,8 +95,9 @@ static bool open_vm(struct script *script) {
   const struct vm_budget *loading = script->options->loading;
   char error[100];
   if (!loading) loading = runtime->is_program ? &no_budget : &loading_budget;
-  runtime->vm = vm_new(&options, loading);
-  return runtime->vm && vm_protect(runtime->vm, api_prepare, NULL, error, sizeof error);
+  runtime->vm = runtime->host ? vm_new_inside(runtime->host->vm, &options, loading)
+                              : vm_new(&options, loading);
+  return runtime->vm && vm_protect(runtime->vm, api_prepare, runtime, error, sizeof error);
 }
 
 static char *script_directory_of(const char *path) {
@@ -106,8 +117,12 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->loop = options->loop;
   runtime->log = options->log;
   runtime->is_program = is_program;
+  runtime->host = options->guest_of;
+  runtime->anchors = LUA_NOREF;
   runtime->on_room = script_on_room;
   runtime->on_limit = options->on_limit ? script_on_limit : NULL;
+  runtime->on_failure = options->on_failure ? script_on_failure : NULL;
+  runtime->furnish = options->furnish;
   runtime->context = script;
   list_init(&runtime->versions);
   list_init(&runtime->sleeps);
@@ -184,6 +199,7 @@ void script_free(struct script *script) {
     api_end_sleeps(runtime);
     if (script->loaded) version_free(script->loaded);
     free_versions(runtime);
+    luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, runtime->anchors);
     vm_free(runtime->vm);
   }
   if (runtime->defer) net_defer_close(runtime->defer);

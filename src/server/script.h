@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/reason.h"
 
+#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,8 +45,18 @@ struct script_options {
   /* Loading a script met a limit, as what follows its path says. NULL: nobody cares. */
   void (*on_limit)(void *context, const char *reason, const char *traceback);
   void (*exit)(void *context, int code); /* os.exit(); NULL: a script may not */
+  struct runtime *guest_of; /* it is to be in the state of that one; NULL: in one of its own */
+  /* For a script under test: see struct runtime. */
+  lua_CFunction furnish;
+  void (*on_failure)(void *context, bool is_told);
+  bool is_tested;            /* where it listens is no news */
+  const char *const *listen; /* in place of what the scripts say; */
+  size_t listen_count;       /* 0: as they say */
   void *context;
 };
+
+/* What the script of that runtime was made with. */
+const struct script_options *script_options_of(const struct runtime *runtime);
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);

@@ -37,11 +37,11 @@ static void mark_or_give_up(lua_State *L, lua_State *co) {
   struct vm *vm = vm_of(L);
   lua_pushcfunction(L, l_mark);
   lua_pushlightuserdata(L, co);
-  vm->waiting = false; /* a finalizer may run in between */
+  vm->shared->waiting = false; /* a finalizer may run in between */
   bool marked = lua_pcall(L, 1, 0, 0) == LUA_OK;
-  vm->waiting = marked;
+  vm->shared->waiting = marked;
   if (marked) return;
-  vm->running->turn++;
+  vm->shared->running->turn++;
   lua_error(L);
 }
 
@@ -60,13 +60,13 @@ static bool is_waiting(lua_State *L, lua_State *co) {
 
 static int resume_in_frame(lua_State *L, lua_State *co, int argument_count, int *result_count) {
   struct vm *vm = vm_of(L);
-  struct vm_frame frame = {.L = co, .caller = vm->frame};
+  struct vm_frame frame = {.L = co, .caller = vm->shared->frame};
   struct vm_watchdog *watchdog = vm->options.watchdog;
-  vm->frame = &frame;
+  vm->shared->frame = &frame;
   lua_State *before = watchdog ? vm_watchdog_switch(watchdog, co) : NULL;
   int rc = lua_resume(co, L, argument_count, result_count);
   if (watchdog) vm_watchdog_switch(watchdog, before);
-  vm->frame = frame.caller;
+  vm->shared->frame = frame.caller;
   return rc;
 }
 
@@ -81,7 +81,7 @@ static enum resume_outcome resume_once(lua_State *L, lua_State *co, int argument
   }
   lua_xmove(L, co, argument_count);
   int rc = resume_in_frame(L, co, argument_count, result_count);
-  if (rc == LUA_YIELD && vm_of(L)->waiting) {
+  if (rc == LUA_YIELD && vm_of(L)->shared->waiting) {
     lua_pop(co, *result_count);
     return RESUME_WAITS;
   }
@@ -223,7 +223,7 @@ static int l_close(lua_State *L) {
 
 static int l_yield(lua_State *L) {
   const struct vm *vm = vm_of(L);
-  if (L == vm->L || (vm->running && L == vm->running->L)) {
+  if (L == vm->shared->L || (vm->shared->running && L == vm->shared->running->L)) {
     return luaL_error(L, "attempt to yield from outside a coroutine");
   }
   return lua_yield(L, lua_gettop(L));

@@ -29,22 +29,21 @@ static int new_coroutine(lua_State *L) {
 
 /* NULL when memory is out. */
 static struct vm_task *task_take(struct vm *vm) {
-  struct vm_task *task = vm->idle;
+  struct vm_task *task = vm->shared->idle;
   if (!task) {
     task = calloc(1, sizeof *task);
     if (!task) return NULL;
-    task->vm = vm;
-    task->all_next = vm->all;
-    vm->all = task;
-    vm->idle = task;
+    task->all_next = vm->shared->all;
+    vm->shared->all = task;
+    vm->shared->idle = task;
   }
   char error[1];
   if (!task->L) {
     if (!vm_protect(vm, new_coroutine, task, error, sizeof error)) return NULL;
-    vm->idle_count++;
+    vm->shared->idle_count++;
   }
-  vm->idle = task->idle_next;
-  vm->idle_count--;
+  vm->shared->idle = task->idle_next;
+  vm->shared->idle_count--;
   return task;
 }
 
@@ -53,38 +52,38 @@ static void task_give_back(struct vm_task *task, bool failed) {
   struct vm *vm = task->vm;
   vm_world_unref(task->world);
   task->world = NULL;
-  struct vm_task **place = &vm->idle;
-  if (failed || vm->idle_count >= IDLE_MAX) {
-    luaL_unref(vm->L, LUA_REGISTRYINDEX, task->reference);
+  struct vm_task **place = &vm->shared->idle;
+  if (failed || vm->shared->idle_count >= IDLE_MAX) {
+    luaL_unref(vm->shared->L, LUA_REGISTRYINDEX, task->reference);
     task->L = NULL;
     /* Behind those that still have a coroutine. */
     while (*place && (*place)->L) place = &(*place)->idle_next;
   } else {
     lua_settop(task->L, 0);
-    vm->idle_count++;
+    vm->shared->idle_count++;
   }
   task->idle_next = *place;
   *place = task;
 }
 
-void vm_free_tasks(struct vm *vm) {
-  while (vm->all) {
-    struct vm_task *task = vm->all;
-    vm->all = task->all_next;
+void vm_free_tasks(struct vm_shared *shared) {
+  while (shared->all) {
+    struct vm_task *task = shared->all;
+    shared->all = task->all_next;
     free(task);
   }
 }
 
 struct vm_task *vm_running(const struct vm *vm) {
-  return vm->running;
+  return vm->shared->running;
 }
 
 uint64_t vm_running_conn_id(const struct vm *vm) {
-  return vm->running ? vm->running->conn_id : 0;
+  return vm->shared->running ? vm->shared->running->conn_id : 0;
 }
 
 void *vm_running_owner(const struct vm *vm) {
-  return vm->running ? vm->running->owner : NULL;
+  return vm->shared->running ? vm->shared->running->owner : NULL;
 }
 
 void vm_forbid_waiting(struct vm *vm, const char *why_not) {
@@ -101,14 +100,14 @@ void vm_watch_begin(struct vm *vm, lua_State *L) {
 
 bool vm_watch_end(struct vm *vm) {
   bool overdue = vm->options.watchdog && vm_watchdog_leave(vm->options.watchdog);
-  vm->ended = NULL;
+  vm->shared->ended = NULL;
   return overdue;
 }
 
 /* Around what is left of a task that has ended. */
 static void watch_ended(struct vm_task *task, lua_State *L, const char *what) {
-  task->vm->ended = task;
-  task->vm->ended_what = what;
+  task->vm->shared->ended = task;
+  task->vm->shared->ended_what = what;
   vm_watch_begin(task->vm, L);
 }
 
@@ -172,7 +171,7 @@ static void unwind(struct vm_task *task) {
   vm_world_enter(task->world);
   watch_ended(task, task->L, "the __close of ");
 #if LUA_VERSION_RELEASE_NUM >= 50406
-  lua_closethread(task->L, task->vm->L);
+  lua_closethread(task->L, task->vm->shared->L);
 #else
   lua_resetthread(task->L);
 #endif
@@ -182,7 +181,7 @@ static void unwind(struct vm_task *task) {
 /* Tells the owner, and unwinds. `overdue`: it was ended by the watchdog, and no __close of it gets
  * the chance to go on where it looped. */
 static void report(struct vm_task *task, int rc, bool overdue) {
-  lua_State *L = task->vm->L;
+  lua_State *L = task->vm->shared->L;
   struct description description = {.task = task, .rc = rc};
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
   struct vm_failure failure = {
@@ -210,23 +209,23 @@ static void report(struct vm_task *task, int rc, bool overdue) {
 
 static enum vm_status run(struct vm_task *task, int argument_count) {
   struct vm *vm = task->vm;
-  assert(!vm->running && !vm->frame); /* entry into Lua never nests */
+  assert(!vm->shared->running && !vm->shared->frame); /* entry into Lua never nests */
   struct vm_frame frame = {.L = task->L};
   vm_world_enter(task->world);
   task->turn++;
   task->waiting = false;
-  vm->running = task;
-  vm->frame = &frame;
+  vm->shared->running = task;
+  vm->shared->frame = &frame;
   if (task->told) vm_tell_wake(task);
   watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
   int result_count = 0;
-  int rc = lua_resume(task->L, vm->L, argument_count, &result_count);
+  int rc = lua_resume(task->L, vm->shared->L, argument_count, &result_count);
   bool overdue = vm_watch_end(vm);
-  vm->frame = NULL;
-  vm->running = NULL;
-  if (vm->collected) vm_tune_collector(vm);
-  bool waiting = vm->waiting;
-  vm->waiting = false;
+  vm->shared->frame = NULL;
+  vm->shared->running = NULL;
+  if (vm->shared->collected) vm_tune_collector(vm);
+  bool waiting = vm->shared->waiting;
+  vm->shared->waiting = false;
   if (task->told) {
     vm_tell_left(task, rc == LUA_YIELD ? NULL : rc == LUA_OK ? "done" : "failed");
   }
@@ -249,6 +248,7 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     owner->on_fail(owner->self, &failure);
     return VM_FAILED;
   }
+  task->vm = vm;
   task->condemned = false;
   task->owner = owner->self;
   task->name = owner->name;
@@ -302,15 +302,15 @@ void vm_cancel(struct vm_task *task) {
 }
 
 void vm_cancel_world(struct vm *vm, const struct vm_world *world) {
-  for (struct vm_task *task = vm->all; task; task = task->all_next) {
+  for (struct vm_task *task = vm->shared->all; task; task = task->all_next) {
     if (task->waiting && task->world == world) vm_cancel(task);
   }
 }
 
 void vm_cancel_all(struct vm *vm, const char *why_not) {
   vm->no_wait_why = why_not;
-  for (struct vm_task *task = vm->all; task; task = task->all_next) {
-    if (task->waiting) vm_cancel(task);
+  for (struct vm_task *task = vm->shared->all; task; task = task->all_next) {
+    if (task->waiting && task->vm == vm) vm_cancel(task);
   }
 }
 
@@ -318,8 +318,9 @@ void vm_cancel_all(struct vm *vm, const char *why_not) {
 static const char *no_wait_reason(const struct vm *vm, lua_State *L) {
   if (vm->no_wait_why) return vm->no_wait_why;
   /* A coroutine that a finalizer makes has a frame, and no task. */
-  if (!vm->running || L != vm->frame->L) return "this is a finalizer or a warning function";
-  for (const struct vm_frame *frame = vm->frame; frame; frame = frame->caller) {
+  if (!vm->shared->running || L != vm->shared->frame->L)
+    return "this is a finalizer or a warning function";
+  for (const struct vm_frame *frame = vm->shared->frame; frame; frame = frame->caller) {
     if (lua_isyieldable(frame->L)) continue;
     return "it is called through a C function that cannot be interrupted "
            "(table.sort, string.gsub, a module loader, a __gc or __close while an error unwinds); "
@@ -335,13 +336,13 @@ static void check_can_wait(lua_State *L) {
 
 struct vm_ticket vm_wait_ticket(lua_State *L) {
   check_can_wait(L);
-  struct vm_task *task = vm_of(L)->running;
+  struct vm_task *task = vm_of(L)->shared->running;
   return (struct vm_ticket){task, task->turn};
 }
 
 int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k) {
   check_can_wait(L);
-  vm_of(L)->waiting = true;
+  vm_of(L)->shared->waiting = true;
   return lua_yieldk(L, 0, context, k);
 }
 

@@ -49,6 +49,18 @@ struct event_place vm_caller_place(lua_State *L) {
   return place_at(L, 1);
 }
 
+const char *vm_running_handler(const struct vm *vm, struct event_place *out) {
+  const struct vm_task *task = vm->shared->running;
+  lua_Debug debug;
+  if (!task) return NULL;
+  for (int level = 0; lua_getstack(task->L, level, &debug); level++) {
+    if (lua_getinfo(task->L, "S", &debug) && *debug.what != 'C') {
+      *out = place_of(&debug, debug.linedefined);
+    }
+  }
+  return task->name;
+}
+
 static void tell_handled(struct vm_task *task, const char *outcome) {
   struct event event = {.kind = EVENT_HANDLED};
   event.of.handled.handler = task->told;
@@ -61,12 +73,12 @@ static void tell_handled(struct vm_task *task, const char *outcome) {
 }
 
 void vm_tell_returned(lua_State *L) {
-  struct vm_task *task = vm_of(L)->running;
+  struct vm_task *task = vm_of(L)->shared->running;
   if (task->told) vm_tell_left(task, "done");
 }
 
 void vm_tell_handler(lua_State *L, const char *name, int index) {
-  struct vm_task *task = vm_of(L)->running;
+  struct vm_task *task = vm_of(L)->shared->running;
   lua_Debug debug;
   vm_tell_returned(L);
   lua_pushvalue(L, index);

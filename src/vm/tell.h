@@ -24,4 +24,8 @@ void vm_tell_returned(lua_State *L);
  * valid as long as that function. */
 struct event_place vm_caller_place(lua_State *L);
 
+/* The name of what the running task does, and where the function that it began with is defined; NULL
+ * when none runs. */
+const char *vm_running_handler(const struct vm *vm, struct event_place *out);
+
 #endif

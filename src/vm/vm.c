@@ -13,19 +13,19 @@
 /* Refuses what goes beyond the budget; Lua then collects, and if that does not help raises "not
  * enough memory" in whoever asked. Shrinking never fails. */
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
-  struct vm *vm = context;
+  struct vm_shared *shared = context;
   if (!block) old_size = 0; /* a type tag then, not a size */
   if (new_size == 0) {
-    vm->memory_bytes -= old_size;
+    shared->memory_bytes -= old_size;
     free(block);
     return NULL;
   }
   if (new_size > old_size &&
-      vm->memory_bytes + (new_size - old_size) > vm->budget.memory_bytes_max) {
+      shared->memory_bytes + (new_size - old_size) > shared->memory_bytes_max) {
     return NULL;
   }
   void *grown = realloc(block, new_size);
-  if (grown) vm->memory_bytes += new_size - old_size;
+  if (grown) shared->memory_bytes += new_size - old_size;
   return grown;
 }
 
@@ -38,13 +38,14 @@ static int vm_on_panic(lua_State *L) {
 
 /* A warning comes in pieces; `warn` gets the whole. */
 static void vm_on_warning(void *context, const char *text, int to_be_continued) {
-  struct vm *vm = context;
-  if (!to_be_continued && !vm->warning[0] && text[0] == '@') return; /* on or off: always on here */
-  size_t used = strlen(vm->warning);
-  snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
+  struct vm_shared *shared = context;
+  if (!to_be_continued && !shared->warning[0] && text[0] == '@') return; /* on or off: always on */
+  size_t used = strlen(shared->warning);
+  snprintf(shared->warning + used, sizeof shared->warning - used, "%s", text);
   if (to_be_continued) return;
-  vm->options.warn(vm->options.context, vm->warning, strlen(vm->warning));
-  vm->warning[0] = 0;
+  const struct vm_options *options = &shared->vm->options;
+  options->warn(options->context, shared->warning, strlen(shared->warning));
+  shared->warning[0] = 0;
 }
 
 /* Lets garbage reach some 256 KiB before it is collected. A handler's arguments are garbage, so with
@@ -56,12 +57,12 @@ enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
 enum { COLLECT_STEP_KIB = 64 };
 
 void vm_tune_collector(struct vm *vm) {
-  size_t used = vm->memory_bytes;
+  size_t used = vm->shared->memory_bytes;
   size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
   if (pause < PAUSE_MIN) pause = PAUSE_MIN;
   if (pause > PAUSE_MAX) pause = PAUSE_MAX;
-  lua_gc(vm->L, LUA_GCSETPAUSE, (int)pause);
-  vm->collected = false;
+  lua_gc(vm->shared->L, LUA_GCSETPAUSE, (int)pause);
+  vm->shared->collected = false;
 }
 
 /* Registry key of a string that must never have to be made. */
@@ -73,8 +74,8 @@ static void watch_collections(lua_State *L);
  * collector cannot be set from in here: vm_tune_collector() follows when the handler has ended. */
 static int vm_on_collection(lua_State *L) {
   struct vm *vm = vm_of(L);
-  vm->collected = true;
-  if (!vm->closing) watch_collections(L);
+  vm->shared->collected = true;
+  if (!vm->shared->closing) watch_collections(L);
   return 0;
 }
 
@@ -106,25 +107,45 @@ static int prepare(lua_State *L) {
 
 /* lua_close() frees the state itself last: nobody is to look at it from there on. */
 static void *allocate_closing(void *context, void *block, size_t old_size, size_t new_size) {
-  struct vm *vm = context;
-  if (new_size == 0 && block == lua_getextraspace(vm->L)) vm_watch_end(vm);
+  struct vm_shared *shared = context;
+  if (new_size == 0 && block == lua_getextraspace(shared->L)) vm_watch_end(shared->first);
   return allocate(context, block, old_size, new_size);
 }
 
+static void vm_init(struct vm *vm, struct vm_shared *shared, const struct vm_options *options,
+                    const struct vm_budget *budget) {
+  *vm = (struct vm){.shared = shared, .options = *options, .budget = *budget};
+}
+
+/* Without a state yet. NULL when memory is out. */
+static struct vm *new_first(const struct vm_options *options, const struct vm_budget *budget) {
+  struct vm *vm = malloc(sizeof *vm);
+  struct vm_shared *shared = calloc(1, sizeof *shared);
+  if (!vm || !shared) {
+    free(vm);
+    free(shared);
+    return NULL;
+  }
+  vm_init(vm, shared, options, budget);
+  shared->first = shared->vm = vm;
+  shared->memory_bytes_max = budget->memory_bytes_max;
+  return vm;
+}
+
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget) {
-  struct vm *vm = calloc(1, sizeof *vm);
+  struct vm *vm = new_first(options, budget);
   if (!vm) return NULL;
-  vm->options = *options;
-  vm->budget = *budget;
-  vm->L = lua_newstate(allocate, vm);
-  if (!vm->L) {
+  struct vm_shared *shared = vm->shared;
+  lua_State *L = shared->L = lua_newstate(allocate, shared);
+  if (!L) {
+    free(shared);
     free(vm);
     return NULL;
   }
-  lua_atpanic(vm->L, vm_on_panic);
-  lua_setwarnf(vm->L, vm_on_warning, vm);
+  lua_atpanic(L, vm_on_panic);
+  lua_setwarnf(L, vm_on_warning, shared);
   /* Every coroutine starts with a copy of the main thread's extra space. */
-  memcpy(lua_getextraspace(vm->L), &vm, sizeof vm);
+  memcpy(lua_getextraspace(L), &shared, sizeof shared);
   char error[1];
   if (!vm_protect(vm, prepare, vm, error, sizeof error)) {
     vm_free(vm);
@@ -133,18 +154,48 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
   return vm;
 }
 
+static int attach_watchdog(lua_State *L) {
+  struct vm *vm = lua_touserdata(L, 1);
+  vm_watchdog_attach(vm->options.watchdog, L);
+  return 0;
+}
+
+struct vm *vm_new_inside(struct vm *host, const struct vm_options *options,
+                         const struct vm_budget *budget) {
+  struct vm_shared *shared = host->shared;
+  struct vm *vm = malloc(sizeof *vm), *before = shared->vm;
+  char error[1];
+  if (!vm) return NULL;
+  vm_init(vm, shared, options, budget);
+  if (!options->watchdog) return vm;
+  shared->vm = vm;
+  bool attached = vm_protect(vm, attach_watchdog, vm, error, sizeof error);
+  shared->vm = before;
+  if (attached) return vm;
+  free(vm);
+  return NULL;
+}
+
 void vm_free(struct vm *vm) {
+  struct vm_shared *shared = vm->shared;
   vm_cancel_all(vm, "the script is being unloaded");
-  vm->closing = true;
-  lua_setallocf(vm->L, allocate_closing, vm);
-  vm_watch_begin(vm, vm->L);
-  lua_close(vm->L);
-  vm_free_tasks(vm);
+  if (vm != shared->first) {
+    assert(shared->vm != vm); /* its worlds are gone */
+    free(vm);
+    return;
+  }
+  shared->closing = true;
+  lua_setallocf(shared->L, allocate_closing, shared);
+  vm_watch_begin(vm, shared->L);
+  lua_close(shared->L);
+  vm_free_tasks(shared);
+  free(shared);
   free(vm);
 }
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget) {
   vm->budget = *budget;
+  if (vm == vm->shared->first) vm->shared->memory_bytes_max = budget->memory_bytes_max;
 }
 
 const struct vm_budget *vm_budget(const struct vm *vm) {
@@ -152,19 +203,19 @@ const struct vm_budget *vm_budget(const struct vm *vm) {
 }
 
 bool vm_collect_step(struct vm *vm) {
-  vm_watch_begin(vm, vm->L); /* it may run finalizers */
-  bool ended = lua_gc(vm->L, LUA_GCSTEP, COLLECT_STEP_KIB);
+  vm_watch_begin(vm, vm->shared->L); /* it may run finalizers */
+  bool ended = lua_gc(vm->shared->L, LUA_GCSTEP, COLLECT_STEP_KIB);
   vm_watch_end(vm);
-  if (vm->collected) vm_tune_collector(vm);
+  if (vm->shared->collected) vm_tune_collector(vm);
   return ended;
 }
 
 size_t vm_memory_bytes(const struct vm *vm) {
-  return vm->memory_bytes;
+  return vm->shared->memory_bytes;
 }
 
 lua_State *vm_state(struct vm *vm) {
-  return vm->L;
+  return vm->shared->L;
 }
 
 void *vm_context(const struct vm *vm) {
@@ -176,7 +227,7 @@ const struct grants *vm_grants(const struct vm *vm) {
 }
 
 bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size) {
-  lua_State *L = vm->L;
+  lua_State *L = vm->shared->L;
   lua_pushcfunction(L,
                     body); /* needs no memory, and the main thread's stack is always near empty */
   lua_pushlightuserdata(L, argument);

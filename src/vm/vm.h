@@ -41,7 +41,12 @@ struct vm_budget {
 /* A state with nothing in it yet: vm/world.h gives a script its libraries, sandboxed as `options`
  * says. NULL when memory is out. */
 struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budget);
-/* Runs finalizers; nothing of the state may be running or called afterwards. */
+/* One more in the state of `host`, with worlds, tasks and a budget of time of its own; memory is of the
+ * state. A state is entered by one of them at a time, as always. To be freed before `host`, when no
+ * world of it is left. NULL when memory is out. */
+struct vm *vm_new_inside(struct vm *host, const struct vm_options *options,
+                         const struct vm_budget *budget);
+/* Runs finalizers, if the state is its own; nothing of it may be running or called afterwards. */
 void vm_free(struct vm *vm);
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
@@ -50,11 +55,11 @@ const struct vm_budget *vm_budget(const struct vm *vm);
 bool vm_collect_step(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
-/* The state that a coroutine is of. */
+/* Of the code that runs, in any coroutine of the state: vm_new() left there where it stands. */
 static inline struct vm *vm_of(lua_State *L) {
-  struct vm *vm;
-  memcpy(&vm, lua_getextraspace(L), sizeof vm);
-  return vm;
+  struct vm *const *in_force;
+  memcpy(&in_force, lua_getextraspace(L), sizeof in_force);
+  return *in_force;
 }
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
 void *vm_context(const struct vm *vm);

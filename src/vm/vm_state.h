@@ -37,31 +37,41 @@ enum standard {
   STANDARD_COUNT,
 };
 
-struct vm {
+/* One Lua state, and what runs in it. Mostly one script has all of it; a test shares its own with the
+ * scripts that it tests, each of which has a struct vm. */
+struct vm_shared {
+  struct vm
+      *vm; /* of the world in force, and before there is one the first; vm_of() reads it here */
   lua_State *L;
+  struct vm *first; /* whose state it is: it was made with that one */
+  size_t memory_bytes;
+  size_t memory_bytes_max; /* the budget of the first */
+  struct vm_task *running;
+  struct vm_task *ended;  /* of which something runs that is left; NULL: none */
+  const char *ended_what; /* that: "the __close of " */
+  struct vm_task *all;    /* every task ever made; they are freed with the state */
+  struct vm_task *idle;   /* cached ones, most recently used first */
+  size_t idle_count;      /* of those with a coroutine */
+  struct vm_frame *frame; /* innermost; NULL outside Lua */
+  struct vm_world *world; /* in force; NULL before the first */
+  bool collected;         /* the collector finished a cycle: its pause is due to be set */
+  bool closing;           /* lua_close() is under way */
+  char warning[200];      /* the pieces of a warning, until its last one */
+  bool waiting;           /* the yield under way is a vm_wait(), not the script's own */
+};
+
+struct vm {
+  struct vm_shared *shared;
   struct vm_options options;
   lua_CFunction standard[STANDARD_COUNT];
   struct vm_budget budget;
-  size_t memory_bytes;
-  struct vm_task *running;
-  struct vm_task *ended;   /* of which something runs that is left; NULL: none */
-  const char *ended_what;  /* that: "the __close of " */
-  struct vm_task *all;     /* every task ever made; they are freed with the state */
-  struct vm_task *idle;    /* cached ones, most recently used first */
-  size_t idle_count;       /* of those with a coroutine */
-  struct vm_frame *frame;  /* innermost; NULL outside Lua */
-  struct vm_world *world;  /* in force; NULL before the first */
-  bool collected;          /* the collector finished a cycle: its pause is due to be set */
-  bool closing;            /* lua_close() is under way */
-  char warning[200];       /* the pieces of a warning, until its last one */
-  bool waiting;            /* the yield under way is a vm_wait(), not the script's own */
   const char *no_wait_why; /* see vm_forbid_waiting() */
   struct tap *tap;         /* see vm/tell.h */
   const char *script;      /* for it */
 };
 
 struct vm_task {
-  struct vm *vm;
+  struct vm *vm; /* whose code it runs */
   lua_State *L;  /* NULL in a cached task whose coroutine was let go */
   int reference; /* keeps the coroutine alive, in the registry */
   uint64_t turn; /* counts the entries; a ticket of an earlier one is stale */
@@ -88,7 +98,7 @@ struct vm_task {
 void vm_tune_collector(struct vm *vm);
 
 /* vm/task.c */
-void vm_free_tasks(struct vm *vm);
+void vm_free_tasks(struct vm_shared *shared);
 /* Around each entry into Lua; the end returns whether the entry had used up its time. */
 void vm_watch_begin(struct vm *vm, lua_State *L);
 bool vm_watch_end(struct vm *vm);

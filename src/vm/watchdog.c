@@ -107,10 +107,10 @@ static void watchdog_describe(const struct vm_watchdog *watchdog, struct vm_hold
   if (!watchdog->running) return;
   const struct vm *vm = vm_of(watchdog->running);
   out->script = vm->script;
-  const struct vm_task *task = vm->running ? vm->running : vm->ended;
+  const struct vm_task *task = vm->shared->running ? vm->shared->running : vm->shared->ended;
   out->handler = task ? task->name : NULL;
   out->conn_id = task ? task->conn_id : 0;
-  out->what = vm->ended ? vm->ended_what : "";
+  out->what = vm->shared->ended ? vm->shared->ended_what : "";
   out->ms = ms_between(watchdog->since_ns, clock_ns(CLOCK_MONOTONIC));
   out->place = watchdog->place;
 }

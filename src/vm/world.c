@@ -33,11 +33,22 @@ static void put_in_force(lua_State *L, const struct vm_world *world) {
   lua_pop(L, 1);
 }
 
+static void set_current(struct vm_world *world) {
+  struct vm_shared *shared = world->vm->shared;
+  shared->world = world;
+  shared->vm = world->vm;
+}
+
+static void set_none(struct vm_shared *shared) {
+  shared->world = NULL;
+  shared->vm = shared->first;
+}
+
 void vm_world_enter(struct vm_world *world) {
   struct vm *vm = world->vm;
-  if (vm->world == world) return;
-  put_in_force(vm->L, world);
-  vm->world = world;
+  if (vm->shared->world == world) return;
+  put_in_force(vm->shared->L, world);
+  set_current(world);
 }
 
 static int new_table_reference(lua_State *L) {
@@ -56,7 +67,7 @@ static int build(lua_State *L) {
   lua_pushliteral(L, "");
   world->any_string = luaL_ref(L, LUA_REGISTRYINDEX);
   put_in_force(L, world);
-  world->vm->world = world;
+  set_current(world);
   vm_open_libraries(L);
   vm_open_coroutine(L);
   vm_open_protect(L);
@@ -70,13 +81,13 @@ static int build(lua_State *L) {
 }
 
 static void release(struct vm_world *world) {
-  lua_State *L = world->vm->L;
+  lua_State *L = world->vm->shared->L;
   const int references[] = {world->globals, world->loaded, world->preload, world->any_string,
                             world->string_metatable};
   for (size_t i = 0; i < sizeof references / sizeof *references; i++) {
     luaL_unref(L, LUA_REGISTRYINDEX, references[i]);
   }
-  if (world->vm->world == world) world->vm->world = NULL;
+  if (world->vm->shared->world == world) set_none(world->vm->shared);
   free(world);
 }
 
@@ -93,11 +104,11 @@ struct vm_world *vm_world_new(struct vm *vm, void *owner) {
       .any_string = LUA_NOREF,
       .string_metatable = LUA_NOREF,
   };
-  struct vm_world *before = vm->world;
+  struct vm_world *before = vm->shared->world;
   char error[1];
   if (vm_protect(vm, build, world, error, sizeof error)) return world;
   release(world);
-  vm->world = NULL;
+  set_none(vm->shared);
   if (before) vm_world_enter(before);
   return NULL;
 }
@@ -115,9 +126,13 @@ void vm_world_disown(struct vm_world *world) {
 }
 
 struct vm_world *vm_world_in_force(const struct vm *vm) {
-  return vm->world;
+  return vm->shared->world;
 }
 
 void *vm_world_owner(const struct vm_world *world) {
   return world->owner;
+}
+
+void vm_world_push_globals(lua_State *L, const struct vm_world *world) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, world->globals);
 }

@@ -26,5 +26,7 @@ void vm_world_disown(struct vm_world *world);
 struct vm_world *vm_world_in_force(const struct vm *vm);
 /* NULL when it has ended. */
 void *vm_world_owner(const struct vm_world *world);
+/* Its table of globals. Needs a place on the stack. */
+void vm_world_push_globals(lua_State *L, const struct vm_world *world);
 
 #endif

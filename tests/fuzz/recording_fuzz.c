@@ -1,20 +1,37 @@
 /* recording_fuzz.c — any bytes as a recording for moonport replay — opens no file and no socket.
  *
- * Its work is done in Lua (recording_fuzz.lua), in a plain state with moonport's library. libFuzzer
- * sees C alone, so a hook counts the lines of Lua that run, and what leads to another one is kept. */
+ * Its work is done in Lua (recording_fuzz.lua), in a program with moonport's library. libFuzzer sees
+ * C alone, so a hook counts the lines of Lua that run, and what leads to another one is kept. */
 #include "fuzz.h"
 
-#include "api/modules.h"
-#include "vm/library.h"
+#include "api/runtime.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "server/program.h"
+#include "server/script.h"
+#include "server/testing.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
-#include <string.h>
+#include <unistd.h>
+#include <uv.h>
 
 enum { INPUT_BYTES_MAX = 8192, COUNTERS = 4096 };
 
 /* Where libFuzzer looks for what else is to be counted. */
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[COUNTERS];
+
+/* The program. */
+static struct {
+  struct script_options options;
+  struct runtime *runtime; /* NULL until it is made */
+  int function;            /* registry: reads one recording */
+  bool is_reading;
+} program;
+
+struct input {
+  const uint8_t *data;
+  size_t size;
+};
 
 static void on_line(lua_State *L, lua_Debug *debug) {
   lua_getinfo(L, "S", debug);
@@ -24,53 +41,65 @@ static void on_line(lua_State *L, lua_Debug *debug) {
   if (*counter < UINT8_MAX) (*counter)++;
 }
 
-static int search_library(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  for (const struct library_module *module = library_modules; module->name; module++) {
-    if (strcmp(module->name, name) != 0) continue;
-    char chunk[256];
-    (void)snprintf(chunk, sizeof chunk, "@%s", module->file);
-    if (luaL_loadbufferx(L, module->source, module->size, chunk, "t") != LUA_OK) lua_error(L);
-    return 1;
-  }
+static void on_conn_closed(void *context) {
+  (void)context;
+}
+
+static int load(lua_State *L) {
+  if (luaL_loadfilex(L, FUZZ_SOURCE_DIR "/recording_fuzz.lua", "t") != LUA_OK) lua_error(L);
+  lua_call(L, 0, 1);
+  program.function = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
-static void set_library(lua_State *L) {
-  luaL_requiref(L, "moonport.test.core", api_open_testing, 0);
-  lua_pop(L, 1);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "searchers");
-  lua_pushcfunction(L, search_library);
-  lua_rawseti(L, -2, 2); /* in place of the one that looks for files */
-  lua_pop(L, 2);
-}
-
-static void must_run(lua_State *L, int rc) {
-  if (rc == LUA_OK) return;
-  (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
+static void open_program(void) {
+  char error[500] = "";
+  const struct program_options none = {0};
+  program.options = (struct script_options){.log = log_new(STDERR_FILENO, LOG_INFO, LOG_TEXT),
+                                            .loop = net_loop_new(),
+                                            .unsafe = true,
+                                            .on_conn_closed = on_conn_closed};
+  MUST(program.options.log != NULL && program.options.loop != NULL);
+  struct script *script = script_new_program("fuzz", &program.options);
+  MUST(script != NULL);
+  program.runtime = script_runtime(script);
+  MUST(testing_new(program.runtime, &none) != NULL);
+  if (vm_protect(program.runtime->vm, load, NULL, error, sizeof error)) return;
+  (void)fprintf(stderr, "%s\n", error);
   abort();
 }
 
-/* A state with the function that reads one recording at index 1. */
-static lua_State *open_state(void) {
-  lua_State *L = luaL_newstate();
-  MUST(L != NULL);
-  luaL_openlibs(L);
-  set_library(L);
-  must_run(L, luaL_loadfilex(L, FUZZ_SOURCE_DIR "/recording_fuzz.lua", "t"));
-  must_run(L, lua_pcall(L, 0, 1, 0));
+/* Runs in a coroutine of its own, for a replay waits for the script. */
+static int read_one(lua_State *L) {
+  const struct input *input = lua_touserdata(L, 1);
+  lua_settop(L, 0);
   lua_sethook(L, on_line, LUA_MASKLINE, 0);
-  return L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, program.function);
+  lua_pushlstring(L, (const char *)input->data, input->size);
+  lua_pushliteral(L, FUZZ_SOURCE_DIR "/echo.lua");
+  lua_callk(L, 2, 0, 0, vm_nothing_follows);
+  return 0;
+}
+
+static void on_fail(void *self, const struct vm_failure *failure) {
+  (void)self;
+  (void)fprintf(stderr, "%s\n", failure->message);
+  abort();
+}
+
+static void on_end(void *self, bool failed) {
+  (void)self;
+  (void)failed;
+  program.is_reading = false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static lua_State *L;
+  struct input input = {data, size};
   if (size > INPUT_BYTES_MAX) return -1;
-  if (!L) L = open_state();
-  lua_pushvalue(L, 1);
-  lua_pushlstring(L, (const char *)data, size);
-  lua_pushliteral(L, FUZZ_SOURCE_DIR "/echo.lua");
-  must_run(L, lua_pcall(L, 2, 0, 0));
+  if (!program.runtime) open_program();
+  const struct vm_owner owner = {
+      .world = program.runtime->current->world, .on_fail = on_fail, .on_end = on_end};
+  program.is_reading = runtime_enter(program.runtime, read_one, &input, &owner, NULL) == VM_WAITING;
+  while (program.is_reading) uv_run(net_loop_uv(program.runtime->loop), UV_RUN_ONCE);
   return 0;
 }

@@ -13,7 +13,7 @@ describe("Loading", function()
     assert.matches("^%(text%):1: ", refusal("return {"))
     assert.matches("^%(text%):1: attempt to concatenate.*\nstack traceback:\n",
       refusal("local x = nil .. 1"))
-    assert.matches("^cannot open no/such.lua", select(2, pcall(test.load, "no/such.lua")))
+    assert.matches("^no/such.lua cannot be read: ", select(2, pcall(test.load, "no/such.lua")))
   end)
 
   it("refuses options that it does not know", function()
@@ -52,6 +52,98 @@ describe("Loading", function()
     assert.is_nil(script:logged("^five$"))
     script:advance(5)
     assert.is_truthy(script:logged("^five$"))
+  end)
+end)
+
+describe("A script and its test", function()
+  it("have the same objects, and each its own globals", function()
+    local script = test.load_text("return { on_open = function(conn) theirs = conn end }")
+    local conn = script:connect():conn()
+    assert.equal("userdata", type(conn))
+    assert.is_true(rawequal(script.env.theirs, conn))
+    assert.is_true(conn:send("from the test"))
+    assert.equal("open", conn.state)
+  end)
+
+  it("may call each other: what a fake does is part of what goes on", function()
+    local script, other
+    script = test.load_text([[
+      local radio = require "radio"
+      return { on_data = function(conn, data)
+        if data == "call" then radio.call() end
+        print(data, os.time())
+        conn:send(data)
+      end }
+    ]], { time = 5, modules = { radio = { call = function() other:send("called") end } } })
+    local peer = script:connect()
+    other = script:connect()
+    peer:send("call")
+    assert.equal("call", peer:read())
+    assert.equal("called", other:read())
+    assert.same({ "call\t5", "called\t5" }, { script.log[1].message, script.log[2].message })
+  end)
+
+  it("cannot wait for each other where C calls the test", function()
+    local peer = test.load_text(ECHO):connect()
+    assert.error_matches(function()
+      table.sort({ 2, 1 }, function()
+        peer:send("x")
+        return true
+      end)
+    end, "cannot wait here")
+  end)
+
+  it("are not ended by each other's memory, and the script is by its processor time", function()
+    local script = test.load_text([[
+      return { limits = { cpu_ms = 50, memory = "1M" }, on_data = function(conn, data)
+        kept = data:rep(1000000)
+        while data == "loop" do end
+      end }
+    ]], { errors = "keep" })
+    local peer = script:connect()
+    peer:send("abc")
+    assert.equal(3000000, #script.env.kept)
+    peer:send("loop")
+    assert.equal("error", peer:reason())
+    assert.matches("used more than limits.cpu_ms = 50", script.errors[1].message)
+  end)
+
+  it("meet the other limits where a server would", function()
+    local text = [[
+      local piece = ("x"):rep(100000)
+      return { reload = "pin", limits = { versions = 2, output = "250K", write_queue = "1M" },
+        on_data = function(conn) conn:send(piece) end }
+    ]]
+    local script = test.load_text(text)
+    local slow, slower = script:connect(), script:connect()
+    for _, peer in ipairs({ slow, slower }) do
+      peer:pause()
+      peer:send("x")
+    end
+    slower:send("x")
+    assert.equal("write_queue", slower:reason())
+    assert.is_nil(slow:reason())
+    assert.is_truthy(script:logged("^limits.output is full"))
+    for _ = 1, 3 do
+      script:reload(text)
+      script:connect()
+    end
+    assert.is_truthy(script:logged("^limits.versions = 2 reached: version 1 is let go"))
+  end)
+
+  it("are collected together, with what the script has open", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    do
+      local script = test.load_text([[
+        require("moonport.timer").every(1, print)
+        require("moonport.task").spawn(function() require("moonport.timer").sleep(9) end)
+        return { on_data = function(conn) conn:recv() end }
+      ]])
+      script:connect():send("x")
+      weak[1] = script
+    end
+    collectgarbage()
+    assert.is_nil(weak[1])
   end)
 end)
 
@@ -99,7 +191,7 @@ describe("The life of a script", function()
     local peer = script:connect()
     local function refusal(text) return select(2, pcall(script.reload, script, text)) end
     assert.matches("^%(text%):1: ", refusal("return {"))
-    assert.matches("^cannot listen on %[::1: ", refusal("return { listen = '[::1', main = print }"))
+    assert.matches("^address \"%[::1\" lacks", refusal("return { listen = '[::1', main = print }"))
     peer:send("x")
     assert.equal("x", peer:read())
     assert.is_truthy(script:logged("not reloaded: version 1 stays in force"))
@@ -315,6 +407,19 @@ describe("The network", function()
       "does not listen on tcp://127.0.0.1:9000")
   end)
 
+  it("is listened on by name", function()
+    local script = test.load_text([[
+      print("loaded")
+      return { listen = "localhost:7000", on_open = function(conn) conn:send(conn.listener) end }
+    ]])
+    assert.equal("tcp://127.0.0.1:7000", script:connect():read())
+    assert.same({ "127.0.0.1:7000" }, { script:connect({ to = "localhost:7000" }):conn().sock })
+    assert.equal(1, #script.log)
+    assert.error_matches(function()
+      test.load_text("return { listen = 'no.example:1', main = print }")
+    end, 'host "no.example" does not resolve')
+  end)
+
   it("resets what is beyond limits.per_address, of IPv6 in the same /64", function()
     local script = test.load_text([[
       return { listen = { 7000, "[::1]:7001" }, limits = { per_address = 1 }, on_data = print }
@@ -417,8 +522,7 @@ end)
 
 describe("The definitions for editors", function()
   -- What the files of moonport.test call among themselves.
-  local internal = { take = true, finish = true, break_off = true, deliver = true, new = true,
-    load = true }
+  local internal = { act = true, leave = true, load = true, new = true, sends = true, take = true }
 
   local function defined_in(class)
     local names = {}

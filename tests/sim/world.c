@@ -108,7 +108,7 @@ static const char *who_listens(void *context, const char *name) {
 /* How many there are, but for coroutines; at the end these must all be at rest. */
 static size_t registry_references(struct script *script, bool is_at_end) {
   const struct vm *vm = script_runtime(script)->vm;
-  lua_State *L = vm->L;
+  lua_State *L = vm->shared->L;
   size_t count = 0;
   size_t threads = 0;
   lua_gc(L, LUA_GCCOLLECT);
@@ -119,8 +119,8 @@ static size_t registry_references(struct script *script, bool is_at_end) {
     if (is_reference && !lua_isthread(L, -1)) count++;
     lua_pop(L, 1);
   }
-  if (is_at_end && threads != vm->idle_count + 1) { /* and the main one */
-    sim_fail("%s: %zu coroutines, and %zu are at rest", vm->script, threads - 1, vm->idle_count);
+  if (is_at_end && threads != vm->shared->idle_count + 1) { /* and the main one */
+    sim_fail("%s: %zu coroutines, and %zu are at rest", vm->script, threads - 1, vm->shared->idle_count);
   }
   return count;
 }

@@ -1,59 +1,41 @@
 -- moonport.test.peer — the far side of a connection: what a test sends, and what it gets — knows
 -- no handler.
 
-local core = require "moonport.test.core"
 local cut = require "moonport.test.cut"
 
 ---@class moonport.test.Peer
----@field package runtime moonport.test.Runtime
----@field package wire moonport.test.Wire? while the script's side is there
----@field package group moonport.test.Group? where the script accepted it
----@field package outgoing ({ bytes: string }|"fin"|"rst")[] sent, and not yet read
----@field package room number bytes that it still takes
+---@field package script moonport.test.Script
+---@field package core moonport.test.End the far end of the pipe
 local Peer = {}
 Peer.__index = Peer
 Peer.__name = "moonport.test.Peer"
 
----@param stays boolean? does not close when the script sends FIN
+---@package
 ---@param on_data fun(peer: moonport.test.Peer, bytes: string)? is told of what comes
-function Peer.new(runtime, stays, on_data)
-  return setmetatable({ runtime = runtime, outgoing = {}, room = math.huge, stays = stays,
-    on_data = on_data, pieces = {}, unread = {} }, Peer)
+function Peer.new(script, core, on_data)
+  return setmetatable({ script = script, core = core, on_data = on_data, pieces = {}, unread = {} },
+    Peer)
 end
 
--- --- The script's side ---------------------------------------------------------------------
-
+---What came since the last call: it counts as received, and is not read yet.
 ---@package
-function Peer:take(bytes)
-  self.pieces[#self.pieces + 1] = bytes
-  self.unread[#self.unread + 1] = bytes
-  if self.on_data then self.runtime.loop:defer(function() self.on_data(self, bytes) end) end
+---@return string
+function Peer:take()
+  local bytes = self.core:take()
+  if bytes ~= "" then
+    self.pieces[#self.pieces + 1] = bytes
+    self.unread[#self.unread + 1] = bytes
+  end
+  return bytes
 end
 
--- The script's FIN: most clients close then.
----@package
-function Peer:finish()
-  self.has_fin = true
-  if self.stays or self.sent_fin or self.sent_rst then return end
-  self.sent_fin = true
-  table.insert(self.outgoing, "fin")
-end
-
----@package
-function Peer:break_off() self.has_rst = true end
-
--- --- The test's side -----------------------------------------------------------------------
+-- --- What it sends ---------------------------------------------------------------------------
 
 local function check_can_send(self)
-  if self.sent_rst then error("this peer has sent RST, and can send nothing more", 3) end
+  if self.has_reset then error("this peer has sent RST, and can send nothing more", 3) end
   if self.has_shut_down then
     error("this peer has sent FIN, and can send nothing more", 3)
   end
-end
-
--- Whether the script's side takes anything more.
-local function is_heard(self)
-  return not (self.sent_fin or self.has_rst or self.reason_told)
 end
 
 ---Sends bytes, in pieces as a network may cut them; each piece is one read of the script's.
@@ -64,17 +46,10 @@ end
 function Peer:send(bytes, how)
   check_can_send(self)
   for _, piece in ipairs(cut(bytes, how)) do
-    if not is_heard(self) then return nil, "closed" end
-    table.insert(self.outgoing, { bytes = piece })
-    self.runtime:act()
+    if not self.core:send(piece) then return nil, "closed" end
+    self.script:act()
   end
   return true
-end
-
--- Of the version that its connection has, or else of the one in force.
-local function service_of(self)
-  local group = self.group
-  return (group and group.version or self.runtime.version).service
 end
 
 ---Sends a message in the frame of the service.
@@ -84,33 +59,46 @@ end
 ---@return true? sent
 ---@return "closed"? code
 function Peer:send_message(message, prefix, how)
-  local frame = service_of(self).frame
-  if frame == nil then error("the service has no frame: send bytes", 2) end
-  local bytes, fault = core.wrap(frame, message, prefix or "")
-  if not bytes then error("the message " .. fault, 2) end
-  return self:send(bytes, how)
+  local bytes, fault = self.core:wrap(message, prefix)
+  if bytes then return self:send(bytes, how) end
+  error(fault and "the message " .. fault or "the service has no frame: send bytes", 2)
 end
 
 ---Sends FIN: nothing more comes from this peer, but it still reads.
 function Peer:shutdown()
   check_can_send(self)
   self.has_shut_down = true
-  if not is_heard(self) then return end
-  self.sent_fin = true
-  table.insert(self.outgoing, "fin")
-  self.runtime:act()
+  self.core:finish()
+  self.script:act()
 end
 
 ---Sends RST: the connection is over for both.
 function Peer:reset()
-  if self.sent_rst then return end
-  self.sent_rst = true
-  table.insert(self.outgoing, "rst")
-  self.runtime:act()
+  if self.has_reset then return end
+  self.has_reset = true
+  self.core:reset()
+  self.script:act()
 end
+
+---From now on its FIN follows the script's, as with a peer that does not stay.
+---@package
+function Peer:leave() self.core:leave() end
+
+---Stops taking bytes: what the script sends piles up in its queue.
+---@param room integer? bytes that still find room in the kernel's buffers; 0
+function Peer:pause(room) self.core:pause(room or 0) end
+
+---Takes again, what waited first.
+function Peer:resume()
+  self.core:resume()
+  self.script:act()
+end
+
+-- --- What it gets ----------------------------------------------------------------------------
 
 -- What came and was not read, as one string.
 local function unread_of(self)
+  self:take()
   if #self.unread > 1 then self.unread = { table.concat(self.unread) } end
   return self.unread[1] or ""
 end
@@ -140,47 +128,42 @@ end
 ---@return string? message
 ---@return string? prefix
 function Peer:read_message()
-  local service = service_of(self)
-  if service.frame == nil then error("the service has no frame: read bytes", 2) end
   local unread = unread_of(self)
-  local message, next_at, prefix =
-    core.next_message(service.frame, math.maxinteger // 4, unread, 1)
-  if message then
-    keep_unread(self, unread:sub(next_at))
-    return message, prefix
+  local used, message, prefix = self.core:next_message(unread)
+  if not used then
+    error(message and "what came is no such frame: " .. message or
+      "the service has no frame: read bytes", 2)
   end
-  if next_at ~= "more" then error("what came is no such frame: " .. prefix, 2) end
+  if not message then return nil end
+  keep_unread(self, unread:sub(used + 1))
+  return message, prefix
 end
 
 ---Everything that ever came.
 ---@return string
 function Peer:received()
+  self:take()
   if #self.pieces > 1 then self.pieces = { table.concat(self.pieces) } end
   return self.pieces[1] or ""
 end
 
----Stops taking bytes: what the script sends piles up in its queue.
----@param room integer? bytes that still find room in the kernel's buffers; 0
-function Peer:pause(room) self.room = room or 0 end
-
----Takes again, what waited first.
-function Peer:resume()
-  self.room = math.huge
-  self.runtime:act()
-end
+---What the script sent, and from where, once it is watched.
+---@package
+---@return { bytes: string, by: string, after: integer }[]
+function Peer:sends() return self.core:take_sends() end
 
 ---@return boolean got_fin whether the script's FIN came
-function Peer:got_fin() return self.has_fin == true end
+function Peer:got_fin() return (self.core:seen()) end
 
 ---@return boolean got_reset whether the script's RST came
-function Peer:got_reset() return self.has_rst == true end
+function Peer:got_reset() return (select(2, self.core:seen())) end
 
 ---Why the script's side ended, as on_close was told; nil while it has not.
 ---@return moonport.CloseReason?
-function Peer:reason() return self.reason_told end
+function Peer:reason() return (select(3, self.core:seen())) end
 
 ---The script's object of this connection; nil before it is accepted.
 ---@return moonport.Conn?
-function Peer:conn() return self.object end
+function Peer:conn() return self.core:conn() end
 
 return Peer

@@ -1,7 +1,6 @@
 -- moonport.test.recording — what `moonport trace --record` wrote, read and checked: the events of
 -- docs/events.md, a line each, behind a header — plays nothing.
 
-local address = require "moonport.test.address"
 local core = require "moonport.test.core"
 
 local VERSION = 1 -- of the format that is read here
@@ -47,7 +46,7 @@ local NO_RECORDING = "this is no recording of moonport, which begins with a line
 local function read_header(self, line)
   local header = line and core.read_event(line)
   local format = header and header.moonport_recording
-  if math.type(format) ~= "integer" then fault(self, NO_RECORDING, VERSION) end
+  if math.type(format) ~= "integer" or format < 1 then fault(self, NO_RECORDING, VERSION) end
   if format > VERSION then
     fault(self, "a recording in format %d, of moonport %s; this moonport reads formats up to " ..
       "%d: replay it with a newer one", format, tostring(header.version), VERSION)
@@ -123,10 +122,12 @@ local function add_step(self, event, step)
   table.insert(self.steps, step)
 end
 
+local function is_numeric(host) return host:find(":", 1, true) or host:find("^[%d.]+$") end
+
 local function check_address(self, text)
-  local where, why = address.parse(text)
-  if not where then fault(self, "%s", why) end
-  if where.kind ~= "unix" and not address.is_numeric(where.host) then
+  local kind, host = core.address(text)
+  if not kind then fault(self, "%s", host) end
+  if kind ~= "unix" and not is_numeric(host) then
     fault(self, "the peer %q is a name, not an address: was the recording changed?", text)
   end
 end
@@ -144,7 +145,9 @@ function events.open(self, event)
 end
 
 function events.accept(self, event)
-  add_step(self, event, { kind = "accept", conn = begin(self, event, false) })
+  local conn = begin(self, event, false)
+  if conn.peer ~= "unix:" then check_address(self, conn.peer) end
+  add_step(self, event, { kind = "accept", conn = conn })
 end
 
 function events.connect(self, event)

@@ -1,7 +1,7 @@
 -- moonport.test.rerun — what came from outside in a recording, played against a script — compares
 -- nothing.
 
-local address = require "moonport.test.address"
+local core = require "moonport.test.core"
 local Script = require "moonport.test.script"
 
 ---@class moonport.test.Answer one send of a replayed connection
@@ -19,25 +19,6 @@ local Script = require "moonport.test.script"
 ---@class moonport.test.Play
 ---@field script moonport.test.Script
 ---@field peers table<moonport.test.Recorded, moonport.test.Peer>
----@field recorded table<moonport.test.Peer, moonport.test.Recorded>
-
-local function describe(owner)
-  local info = debug.getinfo(owner.f, "S")
-  return ("%s (%s:%d)"):format(owner.name, info.short_src:match("[^/]*$"), info.linedefined)
-end
-
--- Writes down who sends what, on connections of both kinds.
-local function watch_sends(play, answers)
-  local runtime = play.script.runtime
-  local function on_send(wire, bytes)
-    local task = runtime.tasks:running()
-    local list = answers[wire.far] or {}
-    answers[wire.far] = list
-    list[#list + 1] = { bytes = bytes, by = task and describe(task.owner) or "forward",
-      after = wire.bytes_in }
-  end
-  runtime.version.group.on_send, runtime.sequential.on_send = on_send, on_send
-end
 
 -- --- Connections that the script makes -----------------------------------------------------
 
@@ -47,16 +28,14 @@ local function listen(play, recording)
   for _, conn in ipairs(recording.conns) do
     if conn.outgoing and not play.listeners[conn.peer] then
       play.listeners[conn.peer] = play.script:listen(conn.peer, { stays = true })
-      local where = address.parse(conn.peer)
-      if where.kind ~= "unix" and not seen[where.host] then
-        seen[where.host] = true
-        hosts[#hosts + 1] = where.host
+      local kind, host = core.address(conn.peer)
+      if kind ~= "unix" and not seen[host] then
+        seen[host] = true
+        hosts[#hosts + 1] = host
       end
     end
   end
-  setmetatable(play.script.runtime.hosts, { __index = function()
-    return #hosts > 0 and hosts or nil
-  end })
+  if #hosts > 0 then play.script:name("*", table.unpack(hosts)) end
 end
 
 -- Finds out which recorded connection each new one of the script's is.
@@ -78,18 +57,15 @@ end
 local steps = {}
 
 function steps.accept(play, step)
-  local runtime, conn = play.script.runtime, step.conn
-  local served = runtime.places[1]
-  for _, where in ipairs(runtime.places) do
-    if where.kind ~= "udp" and conn.here:match("[^:]*$") == tostring(where.port or where.host) then
-      served = where
-    end
+  local conn, script = step.conn, play.script
+  local from = conn.peer ~= "unix:" and conn.peer or nil
+  local settings = { from = from, to = conn.here, stays = true, id = conn.id }
+  local ok, peer = pcall(script.connect, script, settings)
+  if not ok then -- it listened elsewhere then
+    settings.to = nil
+    peer = script:connect(settings)
   end
-  local ends = address.ends(conn.peer, served, served.host)
-  ends.sock = conn.here
-  runtime.id_last = conn.id - 1
-  play.peers[conn] = runtime:connect(ends, true)
-  runtime:act()
+  play.peers[conn] = peer
 end
 
 function steps.data(play, step, how)
@@ -99,7 +75,7 @@ end
 
 function steps.eof(play, step)
   local peer = play.peers[step.conn]
-  if peer and not peer.sent_rst then peer:shutdown() end
+  if peer and not peer.has_reset then peer:shutdown() end
 end
 
 function steps.reset(play, step)
@@ -126,21 +102,18 @@ end
 
 local function advance_to(play, time_ns)
   local ms = (time_ns - play.began_ns) // 1000000
-  local runtime = play.script.runtime
-  if ms > runtime.loop.now_ms then runtime.loop:advance(ms - runtime.loop.now_ms) end
+  local seconds = ms / 1000 - play.script:now()
+  if seconds > 0 then play.script:advance(seconds) end
 end
 
-local function result_of(play, recording, sends)
-  local result = { answers = {}, reasons = {}, datagrams = {}, missing = {}, errors = {} }
+local function result_of(play, recording)
+  local result = { answers = {}, reasons = {}, datagrams = {}, missing = {},
+    errors = play.script.errors }
   for _, conn in ipairs(recording.conns) do
     local peer = play.peers[conn]
-    if peer then
-      result.answers[conn] = sends[peer] or {}
-      result.reasons[conn] = peer:reason()
-    else
-      result.answers[conn] = {}
-      table.insert(result.missing, conn)
-    end
+    result.answers[conn] = peer and peer:sends() or {}
+    result.reasons[conn] = peer and peer:reason()
+    if not peer then table.insert(result.missing, conn) end
   end
   for peer, sender in pairs(play.senders) do
     result.datagrams[peer] = {}
@@ -148,7 +121,6 @@ local function result_of(play, recording, sends)
       table.insert(result.datagrams[peer], data)
     end
   end
-  result.errors = play.script.errors
   return result
 end
 
@@ -164,10 +136,9 @@ function M.play(recording, path, how)
     listen = #recording.listens > 0 and recording.listens or nil })
   local play = { script = script, peers = {}, listeners = {}, senders = {},
     began_ns = recording.began_ns or recording.steps[1].time_ns }
-  local sends = {}
+  script.hosted:watch_sends()
   for peer in pairs(recording.datagrams) do play.senders[peer] = script:sender(peer) end
   listen(play, recording)
-  watch_sends(play, sends)
   for _, step in ipairs(how and join(recording.steps) or recording.steps) do
     advance_to(play, step.time_ns)
     match_connections(play, recording)
@@ -175,7 +146,7 @@ function M.play(recording, path, how)
     match_connections(play, recording)
   end
   advance_to(play, recording.ended_ns)
-  return result_of(play, recording, sends)
+  return result_of(play, recording)
 end
 
 return M

@@ -1,80 +1,144 @@
--- moonport.test.script — a script that a test loaded: peers come and go, time passes — runs no
--- handler itself.
+-- moonport.test.script — a script that a test loaded: peers come and go, time passes — what the
+-- script does is the server's own work.
 
-local address = require "moonport.test.address"
-local datagrams = require "moonport.test.datagrams"
-local loading = require "moonport.test.loading"
-local network = require "moonport.test.network"
-local Runtime = require "moonport.test.runtime"
+local complete = require "moonport.test.environment"
+local Listener = require "moonport.test.listener"
+local options = require "moonport.test.options"
+local Peer = require "moonport.test.peer"
+local Sender = require "moonport.test.sender"
+
+local is_program, host = pcall(require, "moonport.test.host")
 
 ---@class moonport.test.Script
 ---@field log table[] what it logged: { level, message, conn?, traceback? }
 ---@field errors table[] what its handlers raised: { message, traceback, conn? }
 ---@field env table the globals of the version in force
----@field package runtime moonport.test.Runtime
+---@field package hosted moonport.test.Hosted
+---@field package answering moonport.test.Listener[] those whose peers behave by a function
+---@field package behaving moonport.test.Peer[] those peers
 local Script = {}
 Script.__index = Script
 Script.__name = "moonport.test.Script"
 
--- 2000-01-01 00:00:00 UTC: a test's outcome does not depend on when it runs.
-local DEFAULT_TIME = 946684800
+-- --- Letting it go on ------------------------------------------------------------------------
 
-local OPTIONS = { time = "number", env = "table", modules = "table", errors = "string",
-  listen = "string or table" }
-
-local function check_options(given)
-  for name, value in pairs(given) do
-    if not OPTIONS[name] then
-      error(("unknown option '%s' (known: env, errors, listen, modules, time)"):format(name), 0)
+-- Takes over what was logged. Returns the errors among it.
+local function take_log(self)
+  local faults = {}
+  for _, record in ipairs(self.hosted:take_log()) do
+    local raised = record.raised
+    record.raised = nil
+    table.insert(self.log, record)
+    if record.level == "error" then faults[#faults + 1] = record end
+    if raised then
+      table.insert(self.errors, { message = record.message, traceback = record.traceback,
+        conn = record.conn })
     end
-    if not OPTIONS[name]:find(type(value), 1, true) then
-      error(("option '%s' is a %s: write a %s"):format(name, type(value), OPTIONS[name]), 0)
+    if raised == "untold" and self.raises and not self.unraised then
+      self.unraised = record.message .. "\n" .. (record.traceback or "")
     end
   end
-  if given.errors and given.errors ~= "raise" and given.errors ~= "keep" then
-    error([[option 'errors' is ]] .. given.errors .. [[: write "raise" or "keep"]], 0)
+  return faults
+end
+
+local RESTLESS = "the script does not come to rest: after %d turns of the loop there is still " ..
+  "something to do at once; look for a task, or an echo to itself, without end"
+
+-- Peers whose behaviour is a function are told of what came. True when one was.
+local function tell_behaving(self)
+  local told = false
+  for _, listener in ipairs(self.answering) do
+    for peer in listener.accept, listener do table.insert(self.behaving, peer) end
   end
+  for _, peer in ipairs(self.behaving) do
+    local bytes = peer:take()
+    if bytes ~= "" then
+      told = true
+      peer.on_data(peer, bytes)
+    end
+  end
+  return told
 end
 
--- The service listens where the test says, else where it says itself.
-local function places_of(self, version)
-  return loading.places(self.runtime, self.options.listen or version.service.listen)
+-- Raises what nobody else is told of.
+local function raise(self, outcome)
+  local failure = self.unraised
+  self.unraised = nil
+  if failure then error(failure, 0) end
+  if outcome == "restless" then error(RESTLESS:format(host.STEPS_MAX), 0) end
 end
 
--- Loads the text, or the file, as the next version, and finds where it listens; nil and what is
--- wrong.
+---Lets everything happen that follows from what the test just did. Within a call that does so
+---already, from a fake say, it does nothing.
+---@package
+function Script:act()
+  if self.hosted:look() then return end
+  local outcome
+  repeat
+    outcome = self.hosted:settle()
+    take_log(self)
+  until not tell_behaving(self)
+  raise(self, outcome)
+end
+
+---@param seconds number
+function Script:advance(seconds)
+  if type(seconds) ~= "number" or seconds < 0 then
+    error("advance() takes seconds, 0 or more", 2)
+  end
+  local outcome
+  local left_ms = math.floor(seconds * 1000 + 0.5)
+  repeat
+    outcome, left_ms = self.hosted:advance(left_ms)
+    take_log(self)
+  until not tell_behaving(self) and left_ms == 0
+  raise(self, outcome)
+end
+
+---Seconds since it was loaded.
+---@return number
+function Script:now() return select(3, self.hosted:look()) / 1000 end
+
+-- --- Loading ---------------------------------------------------------------------------------
+
+-- Loads what is there now. Raises what the server would log.
 local function load_version(self, text)
-  local version, faults = loading.version(self.runtime, self.path, text, self.options)
-  if not version then return nil, faults end
-  local places
-  places, faults = places_of(self, version)
-  if places then return version, places end
-  version:free()
-  return nil, faults
+  local loaded = self.hosted:load(text) ~= "failed"
+  local lines = {}
+  for _, fault in ipairs(take_log(self)) do
+    if not fault.message:find("^not reloaded: ") then
+      lines[#lines + 1] = fault.message
+      lines[#lines + 1] = fault.traceback
+    end
+  end
+  if not loaded then error(table.concat(lines, "\n"), 0) end
+  self.env = self.hosted:globals()
+  self:act()
 end
+
+-- Each has a loop with descriptors of its own, which is little to the collector.
+local LOADS_PER_COLLECTION = 32
+local loads = 0
 
 ---@param path string
 ---@param text string? in place of the file
----@param options moonport.test.Options?
+---@param given moonport.test.Options?
 ---@return moonport.test.Script
-function Script.load(path, text, options)
-  local given = options or {}
-  check_options(given)
-  local runtime = Runtime.new(path, given.errors ~= "keep")
-  local self = setmetatable({ runtime = runtime, path = path, text = text,
-    log = runtime.log, errors = runtime.errors, options = {
-      time = given.time or DEFAULT_TIME, env = given.env or {}, modules = given.modules or {},
-      listen = given.listen,
-    } }, Script)
-  local version, places = load_version(self, text)
-  if not version then error(loading.text(places), 0) end
-  self.env = version.env
-  version:put_in_force()
-  loading.listen(runtime, places)
-  if not version:tell_loaded(nil) then
-    error(loading.text({ self.errors[#self.errors] }), 0) -- it keeps a server from starting
+function Script.load(path, text, given)
+  if not is_program then
+    error("scripts are tested in a program (moonport run), not in a server", 0)
   end
-  runtime:act() -- tasks that it spawned while it was loaded
+  loads = loads + 1
+  if loads % LOADS_PER_COLLECTION == 0 then collectgarbage() end
+  local settings = options.check(given or {})
+  local self = setmetatable({ text = text, raises = settings.errors ~= "keep", log = {},
+    errors = {}, answering = {}, behaving = {} }, Script)
+  -- The script holds what its globals hold; this would keep both for ever.
+  local weak = setmetatable({ self = self }, { __mode = "v" })
+  local function now() return math.floor(settings.time + (weak.self and weak.self:now() or 0)) end
+  self.hosted = host.new(path, function(globals) complete(globals, now, settings) end,
+    settings.listen)
+  load_version(self, text)
   return self
 end
 
@@ -82,67 +146,35 @@ end
 ---when that fails; the version before then stays in force.
 ---@param text string? the changed script; nil: what its file has now
 function Script:reload(text)
-  local runtime, before = self.runtime, self.runtime.version
-  if runtime.draining then error("the script is ending: it is not reloaded any more", 2) end
+  if self.stopping then error("the script is ending: it is not reloaded any more", 2) end
   if not text and self.text then
     error("the script is a text: reload(text) takes the new one", 2)
   end
-  local version, places = load_version(self, text)
-  if not version then
-    for _, fault in ipairs(places) do
-      runtime:write_log("error", fault.message, nil, fault.traceback)
-    end
-    runtime:write_log("error", ("not reloaded: version %d stays in force"):format(before.number))
-    error(loading.text(places), 0)
-  end
-  self.env = version.env
-  local state = before:tell_unloaded({ version = version.number })
-  version:put_in_force()
-  loading.listen(runtime, places)
-  version:tell_loaded({ version = before.number, state = state })
-  runtime:write_log("info", ("reloaded: version %d is in force"):format(version.number))
-  runtime:on_room()
-  runtime:act()
+  load_version(self, text)
 end
 
--- --- Peers ---------------------------------------------------------------------------------
-
--- The address that a test means by `to`: its text, its place in `listen`, or the first for streams.
-local function place_of(runtime, to)
-  if math.type(to) == "integer" then
-    return runtime.places[to] or error("the service listens on no address " .. to, 0)
-  end
-  if to then
-    local where, fault = address.parse(to)
-    return where or error(fault, 0)
-  end
-  for _, where in ipairs(runtime.places) do
-    if where.kind ~= "udp" then return where end
-  end
-  error("the service listens for datagrams only: use script:sender()", 0)
+---Ends the server as SIGTERM does: no new connections; those that are there have `seconds`.
+---@param seconds number? 10
+function Script:stop(seconds)
+  self.stopping = true
+  self.hosted:stop(math.floor((seconds or 10) * 1000))
+  self:act()
 end
 
-local function is_served(runtime, where)
-  for _, each in ipairs(runtime.places) do
-    if address.name(each) == address.name(where) then return true end
-  end
-end
+---@return boolean ended whether it has come to its end after stop()
+function Script:has_ended() return (select(2, self.hosted:look())) end
+
+-- --- Peers -----------------------------------------------------------------------------------
 
 ---Connects a new peer to the script.
----@param options moonport.test.ConnectOptions?
+---@param given moonport.test.ConnectOptions?
 ---@return moonport.test.Peer
-function Script:connect(options)
-  local given, runtime = options or {}, self.runtime
-  local where = place_of(runtime, given.to)
-  local from = given.from or "127.0.0.1:" .. runtime:take_port()
-  local peer
-  if is_served(runtime, where) then
-    peer = runtime:connect(address.ends(from, where, where.host), given.stays)
-  else
-    peer = network.connect(runtime, where, from, given.stays)
-      or error("the script does not listen on " .. address.name(where), 2)
-  end
-  runtime:act()
+function Script:connect(given)
+  local settings = given or {}
+  local core, fault = self.hosted:connect(settings.to, settings.from, settings.stays, settings.id)
+  if not core then error(fault, 2) end
+  local peer = Peer.new(self, core)
+  self:act()
   return peer
 end
 
@@ -150,54 +182,27 @@ end
 ---@param where string "127.0.0.1:6379", "unix:///run/x.sock"
 ---@param behaviour fun(peer: moonport.test.Peer, bytes: string)|moonport.test.Behaviour?
 ---@return moonport.test.Listener
-function Script:listen(where, behaviour) return network.listen(self.runtime, where, behaviour) end
+function Script:listen(where, behaviour)
+  local listener = Listener.new(self, where, behaviour)
+  if listener.on_data then table.insert(self.answering, listener) end
+  return listener
+end
 
 ---Makes a name known to socket.connect and socket.resolve; they know only "localhost" otherwise.
 ---@param name string
 ---@param ... string addresses in numbers
-function Script:name(name, ...) self.runtime.hosts[name:lower()] = { ... } end
+function Script:name(name, ...) self.hosted:name(name, ...) end
 
 ---A peer for datagrams.
 ---@param from string? its address
 ---@return moonport.test.Sender
-function Script:sender(from)
-  local default
-  for _, where in ipairs(self.runtime.places) do
-    if where.kind == "udp" then
-      default = default or address.text(where, address.reached_at(where.host))
-    end
-  end
-  return datagrams.sender(self.runtime, from, default)
-end
+function Script:sender(from) return Sender.new(self, from) end
 
--- --- Time ----------------------------------------------------------------------------------
-
----Lets time pass: timers fire, and timeouts pass, in their order.
----@param seconds number
-function Script:advance(seconds)
-  if type(seconds) ~= "number" or seconds < 0 then
-    error("advance() takes seconds, 0 or more", 2)
-  end
-  self.runtime.loop:advance(math.floor(seconds * 1000 + 0.5))
-  self.runtime:raise()
-end
-
----Seconds since it was loaded.
----@return number
-function Script:now() return self.runtime.loop.now_ms / 1000 end
-
----Ends the server as SIGTERM does: no new connections; those that are there have `seconds`.
----@param seconds number? 10
-function Script:stop(seconds)
-  self.runtime:drain(math.floor((seconds or 10) * 1000))
-  self.runtime:act()
-end
-
--- --- What can be seen ----------------------------------------------------------------------
+-- --- What can be seen ------------------------------------------------------------------------
 
 ---How many connections it has.
 ---@return integer
-function Script:connections() return #self.runtime:wires() end
+function Script:connections() return (select(4, self.hosted:look())) end
 
 ---The first record of the log whose message matches.
 ---@param pattern string
@@ -207,8 +212,5 @@ function Script:logged(pattern)
     if record.message:find(pattern) then return record end
   end
 end
-
----@return boolean ended whether it has come to its end after stop()
-function Script:has_ended() return self.runtime.ending == true end
 
 return Script

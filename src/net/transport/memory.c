@@ -21,6 +21,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum { MEMORY_WINDOW_BYTES = 65536 };
 
@@ -308,6 +309,10 @@ void memory_watch(struct memory_pipe *pipe, void (*on_change)(void *owner), void
   pipe->change_owner = owner;
 }
 
+struct transport *memory_above(const struct memory_pipe *pipe) {
+  return pipe->end ? pipe->end->above : NULL;
+}
+
 void memory_abandon(struct memory_pipe *pipe) {
   pipe->seen.reset = pipe->seen.closed = true;
   drop_arrivals(pipe);
@@ -460,7 +465,11 @@ static void memory_do_reset(struct transport *self) {
 
 static int give_name(const struct sockaddr_storage *name, struct sockaddr *out, socklen_t *size) {
   if (name->ss_family == AF_UNSPEC) return UV_ENOTSUP;
-  socklen_t own = address_size((const struct sockaddr *)name);
+  const struct sockaddr_un *unix_name = (const struct sockaddr_un *)name;
+  bool is_unnamed =
+      name->ss_family == AF_UNIX && !unix_name->sun_path[0] && !unix_name->sun_path[1];
+  socklen_t own = is_unnamed ? offsetof(struct sockaddr_un, sun_path)
+                             : address_size((const struct sockaddr *)name);
   if (own < *size) *size = own;
   memcpy(out, name, *size);
   return 0;

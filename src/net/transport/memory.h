@@ -51,6 +51,9 @@ size_t memory_waiting(const struct memory_pipe *pipe, const char **bytes);
 /* on_change(owner), from inside of what the connection calls: it wrote, read, finished, or closed. */
 void memory_watch(struct memory_pipe *pipe, void (*on_change)(void *owner), void *owner);
 
+/* What is right above the connection's end: at first the connection. NULL: none has the pipe. */
+struct transport *memory_above(const struct memory_pipe *pipe);
+
 /* What the network does with a pipe. The connection is not ready before memory_opened(), or ends with
  * `rc`. */
 void memory_hold_open(struct memory_pipe *pipe);

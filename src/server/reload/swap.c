@@ -51,6 +51,9 @@ static struct version *swap_load(struct script *script) {
 /* Where `version` listens. */
 static const char *const *addresses_of(const struct script *script, const struct version *version,
                                        size_t *count) {
+  const struct script_options *options = script->options;
+  *count = options->listen_count;
+  if (options->listen_count > 0) return options->listen;
   *count = script->listen ? 1 : version->service.listen_count;
   return script->listen ? &script->listen : (const char *const *)version->service.listen;
 }

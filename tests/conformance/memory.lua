@@ -1,12 +1,13 @@
--- fake.lua — plays the scenarios of a file with moonport.test, and prints as JSON what could be
--- seen after each step: moonport run fake.lua SCENARIOS DIRECTORY — knows no real server.
+-- memory.lua — plays the scenarios of a file with moonport.test, over a network in memory, and
+-- prints as JSON what could be seen after each step: moonport run memory.lua SCENARIOS DIRECTORY —
+-- opens no socket.
 
 local cjson = require "cjson"
 local test = require "moonport.test"
 
 local file, directory = ...
 
--- Steps over fake connections; `play` is the state of one play.
+-- Steps over memory; `play` is the state of one play.
 local steps = {}
 
 function steps.open(play, name, options)
@@ -50,11 +51,10 @@ end
 
 function steps.hangup(play, name)
   local peer = play.peers[name]
-  peer.stays = false
+  if peer.has_reset then return end
+  peer:leave()
   peer:resume()
-  if not (peer.sent_fin or peer.sent_rst or peer:got_reset() or peer:reason()) then
-    peer:shutdown()
-  end
+  if not peer.has_shut_down then peer:shutdown() end
 end
 
 -- The lines of the script's file that a traceback goes through.

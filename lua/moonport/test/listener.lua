@@ -1,0 +1,36 @@
+-- moonport.test.listener — where the script under test may connect to: the connections that come
+-- there are peers of the test's — accepts none by itself, unless a function behaves for them.
+
+local Peer = require "moonport.test.peer"
+
+---@class moonport.test.Listener
+---@field package script moonport.test.Script
+---@field package core moonport.test.Place
+local Listener = {}
+Listener.__index = Listener
+Listener.__name = "moonport.test.Listener"
+
+---@package
+---@param script moonport.test.Script
+---@param where string
+---@param behaviour function|{ silent: boolean?, stays: boolean? }?
+---@return moonport.test.Listener
+function Listener.new(script, where, behaviour)
+  local settings = type(behaviour) == "table" and behaviour or {}
+  local on_data = type(behaviour) == "function" and behaviour or nil
+  local core, fault = script.hosted:listen(where, settings.silent, settings.stays, on_data)
+  if not core then error(fault, 3) end
+  return setmetatable({ script = script, core = core, on_data = on_data }, Listener)
+end
+
+---The next connection that the script made here; nil when there is none, or a function has it.
+---@return moonport.test.Peer?
+function Listener:accept()
+  local core = self.core:accept()
+  return core and Peer.new(self.script, core, self.on_data)
+end
+
+---Refuses from now on; connections that are there go on.
+function Listener:close() self.core:close() end
+
+return Listener

@@ -1,0 +1,35 @@
+-- moonport.test.sender — a peer for datagrams: each arrives whole, once, in order — the network's
+-- own sins (loss, copies) are for the test to commit.
+
+---@class moonport.test.Sender
+---@field address string
+---@field package script moonport.test.Script
+---@field package core moonport.test.Datagrams
+local Sender = {}
+Sender.__index = Sender
+Sender.__name = "moonport.test.Sender"
+
+---@package
+---@param script moonport.test.Script
+---@param address string? its own; nil: a free one
+function Sender.new(script, address)
+  local core, fault = script.hosted:sender(address)
+  if not core then error(fault, 3) end
+  return setmetatable({ script = script, core = core, address = core:address() }, Sender)
+end
+
+---Sends one datagram to where the service listens, or to `to`.
+---@param data string
+---@param to string?
+function Sender:send(data, to)
+  local sent, fault = self.core:send(data, to)
+  if not sent then error(fault, 2) end
+  self.script:act()
+end
+
+---The next datagram that came here; nil when there is none.
+---@return string? data
+---@return string? from "127.0.0.1:5353"
+function Sender:read() return self.core:read() end
+
+return Sender
