@@ -167,27 +167,41 @@ function Socket:connect(host, port)
   return true
 end
 
--- send(data) and send_message(message, frame, prefix) send all of it, and wait while the peer is
--- slower.
-for _, name in ipairs { "send", "send_message" } do
-  Socket[name] = function(self, ...)
-    local conn = self.conn
-    if not conn then return refuse(self, "ENOTCONN") end
-    local ok, code = conn[name](conn, ...)
-    if not ok then return nil, code end
-    return conn:drain()
-  end
+-- What stands for the connection where there is none: all of its methods say so.
+local function stand_in(code)
+  local function say() return nil, code end
+  return setmetatable({}, { __index = function() return say end })
+end
+local UNCONNECTED, CLOSED = stand_in("ENOTCONN"), stand_in("closed")
+
+local function conn_of(self) return self.conn or self.closed and CLOSED or UNCONNECTED end
+
+-- These two send all of it, and wait while the peer is slower.
+local function drain_after(conn, ok, code)
+  if not ok then return nil, code end
+  return conn:drain()
 end
 
--- The rest of a connection's methods, as they are.
-for _, name in ipairs { "recv", "recv_exactly", "recv_line", "recv_until", "recv_message",
-  "shutdown", "reset", "stats", "drain" } do
-  Socket[name] = function(self, ...)
-    local conn = self.conn
-    if not conn then return refuse(self, "ENOTCONN") end
-    return conn[name](conn, ...)
-  end
+function Socket:send(...)
+  local conn = conn_of(self)
+  return drain_after(conn, conn:send(...))
 end
+
+function Socket:send_message(...)
+  local conn = conn_of(self)
+  return drain_after(conn, conn:send_message(...))
+end
+
+-- The rest of a connection's methods, as they are; called by their names, which errors tell.
+function Socket:recv(...) return conn_of(self):recv(...) end
+function Socket:recv_exactly(...) return conn_of(self):recv_exactly(...) end
+function Socket:recv_line(...) return conn_of(self):recv_line(...) end
+function Socket:recv_until(...) return conn_of(self):recv_until(...) end
+function Socket:recv_message(...) return conn_of(self):recv_message(...) end
+function Socket:shutdown(...) return conn_of(self):shutdown(...) end
+function Socket:reset(...) return conn_of(self):reset(...) end
+function Socket:stats(...) return conn_of(self):stats(...) end
+function Socket:drain(...) return conn_of(self):drain(...) end
 
 ---@param seconds number? how long each call waits; nil: as long as it takes
 function Socket:settimeout(seconds)

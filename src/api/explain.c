@@ -7,6 +7,7 @@
 
 #include "base/other_names.h"
 #include "base/text.h"
+#include "vm/place.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -229,12 +230,31 @@ static bool push_guess(lua_State *L, lua_State *failed, const char *message) {
   return explain_call(L, failed, message);
 }
 
+/* --- Whose line it is -------------------------------------------------------------------------- */
+
+/* An error that was raised in the library is of its caller's: pushes the message with that one's line in
+ * place of its own. The traceback has both. */
+static bool push_of_author(lua_State *L, lua_State *failed, const char *message) {
+  static const char library[] = "[moonport]/";
+  struct place place;
+  if (strncmp(message, library, sizeof library - 1) != 0) return false;
+  const char *text = strstr(message, ": ");
+  if (!text || !place_read_line(failed, &place)) return false;
+  lua_pushfstring(L, "%s:%d%s", place.file, place.line, text);
+  return true;
+}
+
 int api_explain(lua_State *L) {
   lua_State *failed = lua_touserdata(L, 1);
-  const char *message = lua_tostring(L, 2);
   lua_settop(L, 2);
   lua_remove(L, 1);
-  if (!push_guess(L, failed, message)) return 0;
-  lua_pushfstring(L, "%s: did you mean %s?", message, lua_tostring(L, -1));
-  return 1;
+  bool is_moved = push_of_author(L, failed, lua_tostring(L, 1));
+  if (is_moved) lua_replace(L, 1);
+  const char *message = lua_tostring(L, 1);
+  if (push_guess(L, failed, message)) {
+    lua_pushfstring(L, "%s: did you mean %s?", message, lua_tostring(L, -1));
+    return 1;
+  }
+  lua_settop(L, 1);
+  return is_moved ? 1 : 0;
 }

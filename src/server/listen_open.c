@@ -9,6 +9,7 @@
 #include "api/udp.h"
 #include "base/address.h"
 #include "base/file.h"
+#include "base/holder.h"
 #include "net/listener.h"
 #include "server/activation.h"
 #include "server/names.h"
@@ -52,7 +53,42 @@ static void listen_name_of(const struct sockaddr *address, socklen_t size,
   snprintf(out, out_size, "%s://%s", as_given->kind == ADDRESS_UDP ? "udp" : "tcp", text);
 }
 
-static int listen_fail(struct listen_set *set, const char *name, int rc, bool is_unix) {
+/* An address to listen on, on the way to its socket. */
+struct target {
+  const char *given;
+  struct address as_given;
+  struct sockaddr_storage address;
+  socklen_t size;
+};
+
+/* Who has an address that is in use: true after a log line. */
+static bool tell_holder(struct listen_set *set, const char *name, const struct target *target) {
+  struct holder holder;
+  const bool is_unix = target->as_given.kind == ADDRESS_UNIX;
+  const char *other = is_unix ? "path" : "port";
+  if (!holder_find((const struct sockaddr *)&target->address, target->as_given.kind == ADDRESS_UDP,
+                   &holder)) {
+    return false;
+  }
+  if (holder.is_us) {
+    runtime_fault(
+        set->runtime,
+        "cannot listen on %s (address already in use): this server itself has %s: leave one "
+        "of them out, or give it another %s",
+        name, holder.bound, other);
+  } else if (holder.pid > 0) {
+    runtime_fault(
+        set->runtime,
+        "cannot listen on %s (address already in use): %s (process %ld) has %s: stop it, or "
+        "choose another %s%s",
+        name, holder.name, holder.pid, holder.bound, other, is_unix ? "" : " (0 picks a free one)");
+  }
+  return holder.is_us || holder.pid > 0;
+}
+
+static int listen_fail(struct listen_set *set, const char *name, int rc,
+                       const struct target *target) {
+  bool is_unix = target->as_given.kind == ADDRESS_UNIX;
   const struct script_options *options = set->options;
   if (file_error_is_passing(-rc)) set->runtime->shortage = -rc;
   const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
@@ -62,18 +98,11 @@ static int listen_fail(struct listen_set *set, const char *name, int rc, bool is
                   uv_strerror(rc), other);
     return rc;
   }
+  if (rc == UV_EADDRINUSE && tell_holder(set, name, target)) return rc;
   runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
                 listen_advice_for(rc, is_unix));
   return rc;
 }
-
-/* An address to listen on, on the way to its socket. */
-struct target {
-  const char *given;
-  struct address as_given;
-  struct sockaddr_storage address;
-  socklen_t size;
-};
 
 static struct sockaddr *any(struct target *target) {
   return (struct sockaddr *)&target->address;
@@ -175,7 +204,7 @@ static int open_each(struct listen_set *set, struct target *targets, int count) 
     int rc = open_target(set, target, name);
     bool optional = count > 1 && (rc == UV_EADDRNOTAVAIL || rc == UV_EAFNOSUPPORT);
     if (rc < 0 && (!optional || (opened == 0 && i == count - 1))) {
-      return listen_fail(set, name, rc, target->as_given.kind == ADDRESS_UNIX);
+      return listen_fail(set, name, rc, target);
     }
     if (rc < 0) continue;
     opened++;

@@ -318,8 +318,10 @@ void vm_cancel_all(struct vm *vm, const char *why_not) {
 static const char *no_wait_reason(const struct vm *vm, lua_State *L) {
   if (vm->no_wait_why) return vm->no_wait_why;
   /* A coroutine that a finalizer makes has a frame, and no task. */
-  if (!vm->shared->running || L != vm->shared->frame->L)
-    return "this is a finalizer or a warning function";
+  if (!vm->shared->running) return "this is a finalizer or a warning function";
+  if (L != vm->shared->frame->L) {
+    return "a C function resumed this coroutine, and would not come back to it; resume it in Lua";
+  }
   for (const struct vm_frame *frame = vm->shared->frame; frame; frame = frame->caller) {
     if (lua_isyieldable(frame->L)) continue;
     return "it is called through a C function that cannot be interrupted "
