@@ -418,15 +418,11 @@ describe("moonport.frame", function()
   end)
 
   it("says which message it cannot wrap, or not split", function()
-    assert.same({ "false", "limit", "nil\tlimit", "false", "false" }, program.lines(moonport, [[
-      local frame, core = require "moonport.frame", require "moonport.test.core"
+    assert.same({ "false", "limit" }, program.lines(moonport, [[
+      local frame = require "moonport.frame"
       local short, netstring = frame.new({ length = "u8" }), frame.new("netstring")
       print((pcall(short.wrap, short, ("x"):rep(256))))
       print((select(2, netstring:split("9223372036854775807:"))))
-      local message, code = core.next_message({ length = "u16be" }, 10, "\1\0", 1)
-      print(message, code)
-      print((pcall(core.next_message, "line", 0, "", 1)))
-      print((pcall(core.next_message, "line", 9, "", 2)))
     ]]))
   end)
 

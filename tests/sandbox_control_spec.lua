@@ -64,7 +64,6 @@ describe("The control socket of its own server", function()
   local ways = {
     ["socket.unix()"] = "conn = socket.unix() assert(conn:connect(%q))",
     ["a pool"] = "conn = assert(pool.new('unix:' .. %q):get())",
-    ["an address of socket.tcp()"] = "conn = socket.tcp() assert(conn:connect('unix:' .. %q))",
   }
   for name, way in pairs(ways) do
     it("refuses a script that comes by " .. name, function()
@@ -74,6 +73,17 @@ describe("The control socket of its own server", function()
         { control = made:join("c.sock") }))
     end)
   end
+
+  it("is out of reach of socket.tcp(), which takes no such address", function()
+    local made = moonport:directory()
+    local path = made:write("escape.lua", asks:format(([[
+      conn = socket.tcp()
+      do return print("> no way there: " .. select(2, conn:connect("unix:" .. %q))) end
+    ]]):format(made:join("c.sock"))))
+    local started = moonport:serve({ "--listen", "127.0.0.1:0", path },
+      { control = made:join("c.sock") })
+    assert.matches("^no way there: EINVAL", started:wait_told(1)[1])
+  end)
 
   it("is out of reach at an abstract name, for which addresses have no spelling", function()
     local name = "@moonport-sandbox-" .. math.tointeger(uv.os_getpid())
