@@ -130,11 +130,11 @@ static void send_some(struct peer *peer, size_t size) {
   if (peer->has_finished || peer->has_reset) return;
   if (size > sizeof bytes) size = sizeof bytes;
   for (size_t i = 0; i < size; i++) bytes[i] = stream_byte(peer->key, peer->sent + i);
-  size = memory_send(peer->pipe, bytes, size);
-  for (size_t i = 0; i < size; i++) {
+  size_t sent = memory_send(peer->pipe, bytes, size);
+  for (size_t i = 0; i < size && i < sent; i++) {
     if (bytes[i] == '\n') peer->lines_end = peer->sent + i + 1;
   }
-  peer->sent += size;
+  peer->sent += sent;
 }
 
 static void finish(struct peer *peer) {
