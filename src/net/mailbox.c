@@ -147,9 +147,12 @@ void mailbox_unbind(struct mailbox *mailbox) {
 }
 
 void mailbox_close(struct mailbox *mailbox) {
-  const char *bytes;
-  struct sockaddr_storage peer;
   mailbox_unbind(mailbox);
-  while (mailbox_take(mailbox, &bytes, &peer) != UV_EAGAIN) continue;
+  for (struct list *link = mailbox->letters.next; link != &mailbox->letters;) {
+    struct letter *letter = LIST_ELEMENT(link, struct letter, link);
+    link = link->next;
+    free(letter);
+  }
+  free(mailbox->taken);
   free(mailbox);
 }

@@ -360,8 +360,8 @@ int port_accept(struct port *port, struct memory_pipe **out, struct sockaddr_sto
   *out = call->pipe;
   *peer = call->from;
   list_remove(&call->link);
-  free(call);
   answer_calls(port);
+  free(call);
   return 0;
 }
 
@@ -371,9 +371,9 @@ const struct sockaddr *port_address(const struct port *port) {
 
 void port_close(struct port *port) {
   list_remove(&port->link);
-  while (!list_empty(&port->calls)) {
-    struct call *call = LIST_ELEMENT(port->calls.next, struct call, link);
-    list_remove(&call->link);
+  for (struct list *link = port->calls.next; link != &port->calls;) {
+    struct call *call = LIST_ELEMENT(link, struct call, link);
+    link = link->next;
     if (call->line) answer(call->line, UV_ECONNREFUSED);
     memory_abandon(call->pipe);
     free(call);

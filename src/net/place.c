@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum { FREE_PORT_FIRST = 49152 };
 
@@ -23,13 +24,18 @@ bool place_is_any(const struct sockaddr *address) {
 
 /* But for the port. */
 bool place_same_host(const struct sockaddr *a, const struct sockaddr *b) {
-  union place pa;
-  union place pb;
-  place_keep(&pa, a);
-  place_keep(&pb, b);
-  if (a->sa_family != AF_UNIX) address_set_port(&pa.any, 0);
-  if (b->sa_family != AF_UNIX) address_set_port(&pb.any, 0);
-  return memcmp(&pa, &pb, sizeof pa) == 0;
+  if (a->sa_family != b->sa_family) return false;
+  if (a->sa_family == AF_INET) {
+    return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
+           ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
+  }
+  if (a->sa_family == AF_INET6) {
+    return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+                              &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr);
+  }
+  const char *path = ((const struct sockaddr_un *)(const void *)a)->sun_path;
+  return memcmp(path, ((const struct sockaddr_un *)(const void *)b)->sun_path,
+                sizeof((struct sockaddr_un *)NULL)->sun_path) == 0;
 }
 
 static bool same_port(const struct sockaddr *a, const struct sockaddr *b) {

@@ -30,7 +30,7 @@ struct peer {
   uint64_t lines_end; /* behind the last whole line that it sent */
   bool has_finished;
   bool has_reset;
-  bool is_lost;
+  bool is_opening;
   bool is_owed; /* all that its kind promises */
   /* EXPECTS_CHAT: what it reads now, and what it had last of each other. */
   uint32_t number;
@@ -130,11 +130,16 @@ static void send_some(struct peer *peer, size_t size) {
   if (peer->has_finished || peer->has_reset) return;
   if (size > sizeof bytes) size = sizeof bytes;
   for (size_t i = 0; i < size; i++) bytes[i] = stream_byte(peer->key, peer->sent + i);
-  size = memory_send(peer->pipe, bytes, size);
-  for (size_t i = 0; i < size; i++) {
+  size_t sent = memory_send(peer->pipe, bytes, size);
+  for (size_t i = 0; i < size && i < sent; i++) {
     if (bytes[i] == '\n') peer->lines_end = peer->sent + i + 1;
   }
-  peer->sent += size;
+  peer->sent += sent;
+}
+
+static void open_peer(struct peer *peer) {
+  if (peer->is_opening) memory_opened(peer->pipe, 0);
+  peer->is_opening = false;
 }
 
 static void finish(struct peer *peer) {
@@ -200,6 +205,8 @@ void peers_connect(struct peers *peers, const struct service_kind *kind, uint32_
   if (rc < 0) rc = network_connect(peers->network, address, NULL, &peer->pipe);
   if (rc < 0) return;
   if (value % 4 == 0) memory_settings(peer->pipe)->window_bytes = value + 1;
+  peer->is_opening = value % 7 == 0;
+  if (peer->is_opening) memory_hold_open(peer->pipe); /* as while a layer shakes hands */
 }
 
 static void break_transport(struct peer *peer, uint32_t value) {
@@ -215,7 +222,10 @@ void peers_do(struct peers *peers, const struct step *step) {
   struct memory_settings *settings = memory_settings(peer->pipe);
   switch (step->kind) {
     case STEP_SEND: send_some(peer, step->value); break;
-    case STEP_READ: read_some(peers, peer, step->value); break;
+    case STEP_READ:
+      open_peer(peer);
+      read_some(peers, peer, step->value);
+      break;
     case STEP_FIN: finish(peer); break;
     case STEP_RST: reset(peer); break;
     case STEP_WINDOW: settings->window_bytes = step->value + 1; break;
@@ -337,6 +347,7 @@ bool peers_calm(struct peers *peers) {
     struct memory_settings *settings = memory_settings(peer->pipe);
     settings->window_bytes = 65536;
     settings->cut_bytes = 0;
+    open_peer(peer);
     if (!peer->has_finished && !peer->has_reset) did = true;
     finish(peer);
     if (read_some(peers, peer, SIZE_MAX) > 0) did = true;

@@ -51,7 +51,7 @@ static const struct kind kinds[STEP_KINDS] = {
     [STEP_LOSE] = {"peer %" PRIu32 " is lost (%" PRIu32 ")", 6, 1},
     [STEP_BREAK] = {"writing to peer %" PRIu32 " fails (%" PRIu32 ")", 6, 2},
     [STEP_ALLOCATE] = {"(%" PRIu32 ") allocations fail (%" PRIu32 ")", 20, 400},
-    [STEP_DRAIN] = {"script %" PRIu32 " drains (%" PRIu32 ")", 1, 1},
+    [STEP_DRAIN] = {"script %" PRIu32 " drains (%" PRIu32 ")", 1, 40},
 };
 
 static enum step_kind choose_kind(struct random *random, bool is_calm) {

@@ -49,6 +49,7 @@ static const struct service_kind service_kinds[] = {
     {.file = "names.lua", .port = 7015},
     {.file = "stern.lua", .port = 7016, .expects = EXPECTS_ANYTHING, .is_rude = true},
     {.file = "listens.lua", .port = 7017},
+    {.file = "greedy.lua", .port = 7019, .expects = EXPECTS_ANYTHING, .is_rude = true},
     {.file = "crowd.lua", .port = 7018, .expects = EXPECTS_COUNTED, .is_rude = true},
 };
 enum { SERVICES = sizeof service_kinds / sizeof *service_kinds };
@@ -227,10 +228,18 @@ static void set_mode(const struct world *world, uint32_t value) {
 }
 
 static void reload(struct world *world, const struct step *step) {
+  struct script *script = world->served[step->which % world->count].script;
+  if (script_is_leaving(script)) return;
   set_mode(world, step->value);
   failing_enter();
-  (void)script_reload(world->served[step->which % world->count].script);
+  (void)script_reload(script);
   failing_leave();
+}
+
+/* As at the end of the server, or once its file was removed. */
+static void drain(struct script *script, uint32_t value) {
+  if (value % 3 < 2) script_close_conns(script, value % 3);
+  if (value % 3 == 2 && !script_is_leaving(script)) script_leave(script);
 }
 
 /* Of connections that begin from now on, also of those between scripts. */
@@ -265,7 +274,7 @@ static void act(struct world *world, const struct step *step) {
     case STEP_NETWORK: set_network(world, step); break;
     case STEP_ACCEPT: fail_accept(world, step->value); break;
     case STEP_ALLOCATE: failing_start(step->value, 1 + (step->which % 3) * step->which / 4); break;
-    case STEP_DRAIN: script_close_conns(served->script, step->value % 2); break;
+    case STEP_DRAIN: drain(served->script, step->value); break;
     default: peers_do(world->peers, step); break;
   }
 }

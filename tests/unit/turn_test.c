@@ -88,9 +88,32 @@ static void costs_nothing_when_nobody_has_much(void) {
   end(&bench);
 }
 
+/* Deadlines wait for that: who is left out in this turn may have said something long since. */
+static void knows_when_all_have_read(void) {
+  struct bench bench;
+  struct reader readers[READERS] = {0};
+  begin(&bench);
+  CHECK(turn_has_read_all(&bench.turn, bench.turn.round));
+  for (int turn = 0; turn < READERS / 2; turn++) { /* into the middle of a round */
+    for (int i = 0; i < READERS; i++) read_once(&bench, &readers[i]);
+    uv_run(&bench.loop, UV_RUN_NOWAIT);
+  }
+  unsigned round = bench.turn.round;
+  for (int i = 0; i < READERS; i++) readers[i].bytes = 0;
+  int turns = 0;
+  for (; !turn_has_read_all(&bench.turn, round) && turns < TURNS; turns++) {
+    for (int i = 0; i < READERS; i++) read_once(&bench, &readers[i]);
+    uv_run(&bench.loop, UV_RUN_NOWAIT);
+  }
+  CHECK(turns <= 3 * READERS);
+  for (int i = 0; i < READERS; i++) CHECK(readers[i].bytes > 0);
+  end(&bench);
+}
+
 static const struct check_case cases[] = {
     {"many with much get the same, and a turn its bound", shares_among_all},
     {"one with much reads a share in each turn", lets_one_alone_read_in_each_turn},
+    {"deadlines can wait until all with much have read", knows_when_all_have_read},
     {"without anybody who has much, nothing runs", costs_nothing_when_nobody_has_much},
 };
 
