@@ -108,28 +108,33 @@ int testing_watch_sends(lua_State *L) {
   return 0;
 }
 
-static void drop_sent(struct sent *sent) {
-  list_remove(&sent->link);
-  free(sent);
+void testing_forget_sends(struct peer *peer) {
+  struct list *link = peer->sent.next;
+  while (link != &peer->sent) {
+    struct sent *sent = LIST_ELEMENT(link, struct sent, link);
+    link = link->next;
+    free(sent);
+  }
+  list_init(&peer->sent);
 }
 
-void testing_forget_sends(struct peer *peer) {
-  while (!list_empty(&peer->sent)) drop_sent(LIST_ELEMENT(peer->sent.next, struct sent, link));
+static void push_sent(lua_State *L, const struct sent *sent) {
+  lua_createtable(L, 0, 3);
+  lua_pushlstring(L, sent->bytes, sent->size);
+  lua_setfield(L, -2, "bytes");
+  lua_pushstring(L, sent->by);
+  lua_setfield(L, -2, "by");
+  lua_pushinteger(L, (lua_Integer)sent->after);
+  lua_setfield(L, -2, "after");
 }
 
 int testing_push_sends(lua_State *L, struct peer *peer) {
+  lua_Integer count = 0;
   lua_newtable(L);
-  for (lua_Integer i = 1; !list_empty(&peer->sent); i++) {
-    struct sent *sent = LIST_ELEMENT(peer->sent.next, struct sent, link);
-    lua_createtable(L, 0, 3);
-    lua_pushlstring(L, sent->bytes, sent->size);
-    lua_setfield(L, -2, "bytes");
-    lua_pushstring(L, sent->by);
-    lua_setfield(L, -2, "by");
-    lua_pushinteger(L, (lua_Integer)sent->after);
-    lua_setfield(L, -2, "after");
-    lua_rawseti(L, -2, i);
-    drop_sent(sent);
+  for (struct list *link = peer->sent.next; link != &peer->sent; link = link->next) {
+    push_sent(L, LIST_ELEMENT(link, struct sent, link));
+    lua_rawseti(L, -2, ++count);
   }
+  testing_forget_sends(peer);
   return 1;
 }

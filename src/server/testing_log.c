@@ -49,15 +49,18 @@ struct log *testing_log_new(struct hosted *hosted) {
   return log_new_told(hosted_on_record, hosted);
 }
 
-static void drop_record(struct record *record) {
-  list_remove(&record->link);
-  free(record);
+static void drop_records(struct hosted *hosted) {
+  struct list *link = hosted->records.next;
+  while (link != &hosted->records) {
+    struct record *record = LIST_ELEMENT(link, struct record, link);
+    link = link->next;
+    free(record);
+  }
+  list_init(&hosted->records);
 }
 
 void testing_log_free(struct hosted *hosted) {
-  while (!list_empty(&hosted->records)) {
-    drop_record(LIST_ELEMENT(hosted->records.next, struct record, link));
-  }
+  drop_records(hosted);
   if (hosted->log) log_free(hosted->log);
 }
 
@@ -84,12 +87,12 @@ static void push_record(lua_State *L, const struct record *record) {
 
 int testing_take_log(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
+  lua_Integer count = 0;
   lua_newtable(L);
-  for (lua_Integer i = 1; !list_empty(&hosted->records); i++) {
-    struct record *record = LIST_ELEMENT(hosted->records.next, struct record, link);
-    push_record(L, record);
-    lua_rawseti(L, -2, i);
-    drop_record(record);
+  for (struct list *link = hosted->records.next; link != &hosted->records; link = link->next) {
+    push_record(L, LIST_ELEMENT(link, struct record, link));
+    lua_rawseti(L, -2, ++count);
   }
+  drop_records(hosted);
   return 1;
 }

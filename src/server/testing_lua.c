@@ -21,7 +21,10 @@ struct hosted *testing_check(lua_State *L, int index) {
 static void copy_text(lua_State *L, int index, char **out, size_t *size) {
   const char *text = luaL_optlstring(L, index, NULL, size);
   char *copied = text ? malloc(*size + 1) : NULL;
-  if (text && !copied) luaL_error(L, "not enough memory");
+  if (text && !copied) {
+    luaL_error(L, "not enough memory");
+    return; /* never: it raised */
+  }
   if (copied) memcpy(copied, text, *size + 1);
   free(*out);
   *out = copied;
@@ -30,7 +33,10 @@ static void copy_text(lua_State *L, int index, char **out, size_t *size) {
 static void copy_list(lua_State *L, int index, struct hosted *hosted) {
   size_t count = (size_t)luaL_len(L, index), size;
   hosted->listen = calloc(count, sizeof *hosted->listen);
-  if (!hosted->listen) luaL_error(L, "not enough memory");
+  if (!hosted->listen) {
+    luaL_error(L, "not enough memory");
+    return; /* never: it raised */
+  }
   for (size_t i = 0; i < count; i++) {
     lua_geti(L, index, (lua_Integer)i + 1);
     luaL_argcheck(L, lua_isstring(L, -1), index, "must be addresses");

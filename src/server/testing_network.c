@@ -348,25 +348,32 @@ int testing_name(lua_State *L) {
   return 0;
 }
 
+static void free_sender(struct sender *sender) {
+  struct list *link = sender->mail.next;
+  while (link != &sender->mail) {
+    struct mail *mail = LIST_ELEMENT(link, struct mail, link);
+    link = link->next;
+    free(mail);
+  }
+  if (sender->mailbox) mailbox_close(sender->mailbox);
+  testing_handle_close(&sender->handle);
+  free(sender);
+}
+
 void testing_close_network(struct hosted *hosted) {
-  while (!list_empty(&hosted->places)) {
-    struct place *place = LIST_ELEMENT(hosted->places.next, struct place, link);
+  struct list *link = hosted->places.next;
+  while (link != &hosted->places) {
+    struct place *place = LIST_ELEMENT(link, struct place, link);
+    link = link->next;
     close_place(place);
     testing_handle_close(&place->handle);
-    list_remove(&place->link);
     free(place);
   }
-  while (!list_empty(&hosted->senders)) {
-    struct sender *sender = LIST_ELEMENT(hosted->senders.next, struct sender, link);
-    while (!list_empty(&sender->mail)) {
-      struct mail *mail = LIST_ELEMENT(sender->mail.next, struct mail, link);
-      list_remove(&mail->link);
-      free(mail);
-    }
-    if (sender->mailbox) mailbox_close(sender->mailbox);
-    testing_handle_close(&sender->handle);
-    list_remove(&sender->link);
-    free(sender);
+  link = hosted->senders.next;
+  while (link != &hosted->senders) {
+    struct sender *sender = LIST_ELEMENT(link, struct sender, link);
+    link = link->next;
+    free_sender(sender);
   }
 }
 
