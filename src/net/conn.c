@@ -76,9 +76,10 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
 static void conn_on_ready(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   bool is_first = !(conn->flags & CONN_OPENED);
+  bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
   if (is_first && !(conn->flags & CONN_CLOSING)) conn->group->events->on_open(conn);
-  if (conn->flags & CONN_WRITING) conn_write_on(conn); /* nothing so far: now it can be */
+  if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
   if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
   net_loop_flush(conn->group->loop);
   conn_update_reading(conn);
