@@ -121,7 +121,8 @@ static size_t registry_references(struct script *script, bool is_at_end) {
     lua_pop(L, 1);
   }
   if (is_at_end && threads != vm->shared->idle_count + 1) { /* and the main one */
-    sim_fail("%s: %zu coroutines, and %zu are at rest", vm->script, threads - 1, vm->shared->idle_count);
+    sim_fail("%s: %zu coroutines, and %zu are at rest", vm->script, threads - 1,
+             vm->shared->idle_count);
   }
   return count;
 }
