@@ -157,9 +157,12 @@ static int open_mailbox(struct udp *udp, const struct udp_options *options) {
 
 int udp_open(struct net_loop *loop, const struct udp_options *options,
              const struct udp_events *events, void *owner, struct udp **out) {
-  struct udp *udp = calloc(1, sizeof *udp);
-  if (!udp) return UV_ENOMEM;
   *out = NULL;
+  struct udp *udp = calloc(1, sizeof *udp);
+  if (!udp) {
+    if (options->descriptor) close(options->descriptor);
+    return UV_ENOMEM;
+  }
   udp->events = events;
   udp->owner = owner;
   udp->script = options->script;
