@@ -25,11 +25,12 @@ describe("the image", function()
     assert.is_true(bytes < BYTES_MAX, bytes .. " bytes")
   end)
 
-  it("holds the program, its libraries, certificates and the welcome, and nothing else", function()
+  it("holds the program, its libraries, certificates, the welcome and character widths, and nothing else", function()
     local expected = table.concat({
       "./etc/ssl/certs/ca%-certificates%.crt",
       "./lib[%w/_-]*/ld%-linux[%w_.-]*%.so%.%d",
       "./usr/bin/moonport",
+      "./usr/lib/locale/C.utf8/LC_CTYPE", -- how wide a character is
       "./usr/share/moonport/welcome%.lua",
     }, "\n")
     local libraries, rest = {}, {}
