@@ -25,7 +25,7 @@ describe("the image", function()
     assert.is_true(bytes < BYTES_MAX, bytes .. " bytes")
   end)
 
-  it("holds the program, its libraries, certificates, the welcome and character widths, and nothing else", function()
+  it("holds the program, what it needs and the welcome, and nothing else", function()
     local expected = table.concat({
       "./etc/ssl/certs/ca%-certificates%.crt",
       "./lib[%w/_-]*/ld%-linux[%w_.-]*%.so%.%d",
