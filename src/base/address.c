@@ -289,6 +289,21 @@ int address_port(const struct sockaddr *sa) {
   return sa->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)sa)->sin6_port) : -1;
 }
 
+bool address_same_host(const struct sockaddr *a, const struct sockaddr *b) {
+  if (a->sa_family != b->sa_family) return false;
+  if (a->sa_family == AF_INET) {
+    return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
+           ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
+  }
+  if (a->sa_family == AF_INET6) {
+    return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+                              &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr);
+  }
+  const char *path = ((const struct sockaddr_un *)(const void *)a)->sun_path;
+  return memcmp(path, ((const struct sockaddr_un *)(const void *)b)->sun_path,
+                sizeof((struct sockaddr_un *)NULL)->sun_path) == 0;
+}
+
 void address_set_port(struct sockaddr *sa, uint16_t port) {
   if (sa->sa_family == AF_INET) {
     ((struct sockaddr_in *)sa)->sin_port = htons(port);

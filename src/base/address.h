@@ -50,6 +50,7 @@ socklen_t address_size(const struct sockaddr *sa);
 int address_ip(const struct sockaddr *sa, char *out, size_t out_size);
 /* -1 when it is no internet address. */
 int address_port(const struct sockaddr *sa);
+bool address_same_host(const struct sockaddr *a, const struct sockaddr *b); /* but for the port */
 /* For the port of the next socket when the first one took a free one. */
 void address_set_port(struct sockaddr *sa, uint16_t port);
 

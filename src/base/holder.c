@@ -5,6 +5,7 @@
 #include "base/holder.h"
 
 #include "base/address.h"
+#include "base/reach.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -20,25 +21,7 @@ enum { LINE_BYTES = 512, STATE_LISTEN = 0x0a, UNIX_LISTENS = 0x10000, PROC_PATH_
 
 /* Whether one of them keeps the other from being bound: the ports are known to be the same. */
 static bool overlap(const struct sockaddr *a, const struct sockaddr *b) {
-  static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
-  const struct sockaddr *both[] = {a, b};
-  for (int i = 0; i < 2; i++) {
-    if (both[i]->sa_family == AF_INET &&
-        ((const struct sockaddr_in *)both[i])->sin_addr.s_addr == INADDR_ANY) {
-      return true;
-    }
-    if (both[i]->sa_family == AF_INET6 &&
-        memcmp(&((const struct sockaddr_in6 *)both[i])->sin6_addr, &any6, sizeof any6) == 0) {
-      return true;
-    }
-  }
-  if (a->sa_family != b->sa_family) return false;
-  if (a->sa_family == AF_INET) {
-    return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-           ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-  }
-  return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-                &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof any6) == 0;
+  return reach_of(a) == REACH_ANY || reach_of(b) == REACH_ANY || address_same_host(a, b);
 }
 
 /* "0100007F": words of an address in the machine's order. */

@@ -76,7 +76,7 @@ static bool is_silent(const struct network *network, const struct sockaddr *addr
   const struct list *head = &network->silent;
   for (const struct list *link = head->next; link != head; link = link->next) {
     const struct known_name *known = LIST_ELEMENT(link, struct known_name, link);
-    if (place_same_host((const struct sockaddr *)&known->address, address)) return true;
+    if (address_same_host((const struct sockaddr *)&known->address, address)) return true;
   }
   return false;
 }

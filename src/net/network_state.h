@@ -27,7 +27,6 @@ struct network {
 
 void place_keep(union place *place, const struct sockaddr *address);
 bool place_is_any(const struct sockaddr *address); /* 0.0.0.0 or :: */
-bool place_same_host(const struct sockaddr *a, const struct sockaddr *b);
 /* Whether what is sent to `to` comes to who has `own`. */
 bool place_hears(const struct sockaddr *own, const struct sockaddr *to);
 /* Whether two cannot have them; `beside`: they may have the same port, but not the same address. */

@@ -2,10 +2,10 @@
 #include "net/network_state.h"
 
 #include "base/address.h"
+#include "base/reach.h"
 
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/un.h>
 
 enum { FREE_PORT_FIRST = 49152 };
 
@@ -15,27 +15,7 @@ void place_keep(union place *place, const struct sockaddr *address) {
 }
 
 bool place_is_any(const struct sockaddr *address) {
-  if (address->sa_family == AF_INET) {
-    return ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == INADDR_ANY;
-  }
-  return address->sa_family == AF_INET6 &&
-         IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
-
-/* But for the port. */
-bool place_same_host(const struct sockaddr *a, const struct sockaddr *b) {
-  if (a->sa_family != b->sa_family) return false;
-  if (a->sa_family == AF_INET) {
-    return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
-           ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
-  }
-  if (a->sa_family == AF_INET6) {
-    return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
-                              &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr);
-  }
-  const char *path = ((const struct sockaddr_un *)(const void *)a)->sun_path;
-  return memcmp(path, ((const struct sockaddr_un *)(const void *)b)->sun_path,
-                sizeof((struct sockaddr_un *)NULL)->sun_path) == 0;
+  return reach_of(address) == REACH_ANY;
 }
 
 static bool same_port(const struct sockaddr *a, const struct sockaddr *b) {
@@ -44,12 +24,12 @@ static bool same_port(const struct sockaddr *a, const struct sockaddr *b) {
 
 /* Whether what is sent to `to` comes to who has `own`. */
 bool place_hears(const struct sockaddr *own, const struct sockaddr *to) {
-  return same_port(own, to) && (place_is_any(own) || place_same_host(own, to));
+  return same_port(own, to) && (place_is_any(own) || address_same_host(own, to));
 }
 
 bool place_collides(const struct sockaddr *a, const struct sockaddr *b, bool beside) {
   if (!same_port(a, b)) return false;
-  return place_same_host(a, b) || (!beside && (place_is_any(a) || place_is_any(b)));
+  return address_same_host(a, b) || (!beside && (place_is_any(a) || place_is_any(b)));
 }
 
 static uint16_t take_free_port(struct network *network) {
