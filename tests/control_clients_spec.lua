@@ -134,16 +134,9 @@ end)
 
 describe("moonport reload", function()
   local moonport = rig.new()
-  local stand_in
-
-  after_each(function()
-    if stand_in then stand_in() end
-    stand_in = nil
-  end)
 
   local function reload_with(answer, ...)
-    local path = moonport:directory():join("control.sock")
-    stand_in = control.stand_in(path, answer)
+    local path = moonport:stand_in(answer)
     return moonport:run({ "reload", "--control", path, ... })
   end
 
@@ -171,7 +164,6 @@ describe("moonport reload", function()
     assert.equal("a.lua: failed, version 2 is in force: a.lua:3: syntax error\n" ..
       "    traceback\nb.lua: reloaded, version 2 is in force\n", result.stdout)
     assert.equal("moonport: 1 of 2 scripts could not be reloaded\n", result.stderr)
-    stand_in()
     result = reload_with(answer, "--json")
     assert.equal(1, result.code)
     assert.equal(answer, result.stdout)
@@ -273,11 +265,6 @@ end)
 
 describe("What is no moonport server", function()
   local moonport = rig.new()
-  local stand_in
-
-  after_each(function()
-    stand_in()
-  end)
 
   it("is told from one", function()
     for answer, message in pairs({
@@ -288,9 +275,7 @@ describe("What is no moonport server", function()
       [""] = "hung up",
       ["{\"a\":1}\n"] = "hung up",
     }) do
-      local path = moonport:directory():join("control.sock")
-      if stand_in then stand_in() end
-      stand_in = control.stand_in(path, answer)
+      local path = moonport:stand_in(answer)
       local result = moonport:run({ "status", "--control", path })
       assert.equal(1, result.code)
       assert.equal("", result.stdout)
@@ -300,8 +285,7 @@ describe("What is no moonport server", function()
   end)
 
   it("may leave out what it likes, or say what it should not", function()
-    local path = moonport:directory():join("control.sock")
-    stand_in = control.stand_in(path, '{"script":7,"listeners":[null,1],"reload_error":{}}\n' ..
+    local path = moonport:stand_in('{"script":7,"listeners":[null,1],"reload_error":{}}\n' ..
       '{"id":"x","memory_bytes":-1}\n{"ok":true,"pid":"me","obstacles":[1,null]}\n')
     for _, command in ipairs({ "status", "conns", "reload", "shutdown", "health" }) do
       assert.equal(0, moonport:run({ command, "--control", path }).code, command)

@@ -1,6 +1,5 @@
 -- control_module_spec.lua — moonport.control from a program: answers, events, and what is neither.
 
-local control = require "tests.support.control"
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
 
@@ -18,13 +17,6 @@ local endless = [[
 
 describe("moonport.control", function()
   local moonport = rig.new()
-  local stop
-
-  after_each(function()
-    if stop then stop() end
-    stop = nil
-  end)
-
   -- Runs `code` with `path`, and a client of what is there.
   local function lines(path, code)
     return program.lines(moonport, ([[
@@ -37,9 +29,7 @@ describe("moonport.control", function()
 
   -- What ask() says when `answer` comes.
   local function refusal(answer)
-    local path = moonport:directory():join("control.sock")
-    if stop then stop() end
-    stop = control.stand_in(path, answer)
+    local path = moonport:stand_in(answer)
     return lines(path, 'print(client:ask("status"))')[1]
   end
 
@@ -73,8 +63,7 @@ describe("moonport.control", function()
   end)
 
   it("says that the server has ended", function()
-    local path = moonport:directory():join("control.sock")
-    stop = control.stand_in(path, '{"ok":true}\n{"event":"x"}\n')
+    local path = moonport:stand_in('{"ok":true}\n{"event":"x"}\n')
     local told = lines(path, [[
       local events = assert(client:stream("events"))
       print(events().event)
@@ -101,8 +90,7 @@ describe("moonport.control", function()
   end)
 
   it("waits no longer than it was told to", function()
-    local path = moonport:directory():join("control.sock")
-    stop = control.stand_in(path)
+    local path = moonport:stand_in()
     assert.matches("^nil\tthe server %(pid %d+%) did not answer within 0.1 s", lines(path, [[
       local other <close> = assert(control.connect(path, { timeout = 0.1 }))
       print(other:ask("status"))

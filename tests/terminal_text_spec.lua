@@ -1,6 +1,5 @@
 -- terminal_text_spec.lua — what commands print fits the terminal: width, wide characters, colours.
 
-local control = require "tests.support.control"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 
@@ -35,18 +34,10 @@ end
 
 describe("On a terminal", function()
   local moonport = rig.new()
-  local stop
-
-  after_each(function()
-    if stop then stop() end
-    stop = nil
-  end)
 
   -- What `words` prints there, with a server that answers so.
   local function on_terminal(words, answer, env)
-    local path = moonport:directory():join("control.sock")
-    if stop then stop() end
-    stop = control.stand_in(path, answer)
+    local path = moonport:stand_in(answer)
     local command = ("%s %s --control %s"):format(server.program, words, path)
     local variables = { NO_COLOR = false, TERM = "xterm", COLUMNS = "60" }
     for name, value in pairs(env or {}) do variables[name] = value end
@@ -73,8 +64,7 @@ describe("On a terminal", function()
   end)
 
   it("but elsewhere nothing is left out", function()
-    local path = moonport:directory():join("control.sock")
-    stop = control.stand_in(path, scripts)
+    local path = moonport:stand_in(scripts)
     local result = moonport:run({ "status", "--control", path }, { env = { COLUMNS = "40" } })
     assert.matches("/srv/scripts/of/the/whole/company/日本語のサーバー.lua", result.stdout, 1, true)
   end)
@@ -102,9 +92,7 @@ describe("On a terminal", function()
       assert.is_nil((on_terminal("trace", events, env)):find("\27", 1, true))
     end
     assert.is_not_nil((on_terminal("trace", events, { NO_COLOR = "" })):find("\27", 1, true))
-    local path = moonport:directory():join("piped.sock")
-    stop()
-    stop = control.stand_in(path, events)
+    local path = moonport:stand_in(events)
     local result = moonport:run({ "trace", "--control", path }, { env = { TERM = "xterm" } })
     assert.is_nil(result.stdout:find("\27", 1, true))
   end)

@@ -3,6 +3,7 @@
 -- opens no socket.
 
 local cjson = require "cjson"
+local words = require "tests.conformance.words"
 local test = require "moonport.test"
 
 local file, directory = ...
@@ -57,31 +58,13 @@ function steps.hangup(play, name)
   if not peer.has_shut_down then peer:shutdown() end
 end
 
--- The lines of the script's file that a traceback goes through.
-local function lines_of(traceback)
-  local lines = {}
-  for line in (traceback or ""):gmatch("script%.lua:(%d+: in [^\n]*)") do
-    lines[#lines + 1] = line
-  end
-  return table.concat(lines, " ")
-end
-
-local SHOWN_BYTES = 1000
-
--- Many bytes in few words.
-local function shorten(bytes)
-  if #bytes <= SHOWN_BYTES then return bytes end
-  return ("%s… %d bytes …%s"):format(bytes:sub(1, 20), #bytes, bytes:sub(-20))
-end
-
 local function observe_log(script, seen)
   for _, record in ipairs(script.log) do
     local told = record.message:match("^> (.*)$")
     if told then
       seen.told[#seen.told + 1] = told
     elseif record.level == "warn" or record.level == "error" then
-      seen.log[#seen.log + 1] = ("%s #%d %s [%s]"):format(record.level, record.conn or 0,
-        record.message, lines_of(record.traceback))
+      seen.log[#seen.log + 1] = words.record(record)
     end
   end
 end
@@ -90,7 +73,7 @@ local function observe(play)
   local seen = { told = {}, log = {}, peers = {}, datagrams = {} }
   observe_log(play.script, seen)
   for name, peer in pairs(play.peers) do
-    seen.peers[name] = { bytes = shorten(peer:received()),
+    seen.peers[name] = { bytes = words.shorten(peer:received()),
       ended = peer:got_reset() and "RST" or peer:got_fin() and "FIN" or "no" }
   end
   for name, sender in pairs(play.senders) do

@@ -4,17 +4,10 @@
 local assert = require "luassert"
 local client = require "tests.support.client"
 local loop = require "tests.support.loop"
+local words = require "tests.conformance.words"
 local uv = require "luv"
 
 local sockets = {}
-
-local function lines_of(traceback)
-  local lines = {}
-  for line in (traceback or ""):gmatch("script%.lua:(%d+: in [^\n]*)") do
-    lines[#lines + 1] = line
-  end
-  return table.concat(lines, " ")
-end
 
 -- Reads all that comes, and closes when the server does, unless it stays.
 local function watch(handle, stays)
@@ -121,14 +114,6 @@ function steps.stop(play)
   if not play.server.ending then play.server:signal("sigterm") end -- a second one ends at once
 end
 
-local SHOWN_BYTES = 1000
-
--- Many bytes in few words, as over memory.
-local function shorten(bytes)
-  if #bytes <= SHOWN_BYTES then return bytes end
-  return ("%s… %d bytes …%s"):format(bytes:sub(1, 20), #bytes, bytes:sub(-20))
-end
-
 -- What is said of Lua itself is of the machine, as is how long a loop is held up.
 local function concerns_script(record)
   return (record.level == "warn" or record.level == "error") and
@@ -140,12 +125,11 @@ local function observe(play)
   local seen = { told = play.server:told(), log = {}, peers = {}, datagrams = {} }
   for _, record in ipairs(play.server.log) do
     if concerns_script(record) then
-      seen.log[#seen.log + 1] = ("%s #%d %s [%s]"):format(record.level, record.conn or 0,
-        record.message, lines_of(record.traceback))
+      seen.log[#seen.log + 1] = words.record(record)
     end
   end
   for name, peer in pairs(play.peers) do
-    seen.peers[name] = { bytes = shorten(table.concat(peer.pieces)), ended = peer.ended }
+    seen.peers[name] = { bytes = words.shorten(table.concat(peer.pieces)), ended = peer.ended }
   end
   for name, udp in pairs(play.senders) do
     seen.datagrams[name] = table.concat(udp.pieces, "|")

@@ -1,6 +1,7 @@
 -- rig.lua — what a spec needs for each test, and the clean-up after — knows no behaviour.
 
 local busted = require "busted"
+local control = require "tests.support.control"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
 local server = require "tests.support.server"
@@ -14,7 +15,7 @@ Rig.__index = Rig
 --- To be called in a `describe`: everything a test starts through the rig ends with the test.
 --- A test also fails when a server ends badly, leaks a descriptor, or warns unexpectedly.
 function rig.new()
-  local self = setmetatable({ servers = {}, directories = {}, children = {} }, Rig)
+  local self = setmetatable({ servers = {}, directories = {}, children = {}, stand_ins = {} }, Rig)
   busted.after_each(function() self:finish() end)
   return self
 end
@@ -71,6 +72,13 @@ function Rig:serve(args, options)
   return started
 end
 
+--- The path of a control socket that answers whoever asks with `text`; without one, never.
+function Rig:stand_in(text)
+  local path = self:directory():join("control.sock")
+  table.insert(self.stand_ins, control.stand_in(path, text))
+  return path
+end
+
 --- Runs moonport to its end. Returns { code, stdout, stderr, log }.
 function Rig.run(_, args, options)
   local command = { table.unpack(options and options.prefix or {}) }
@@ -101,6 +109,7 @@ end
 
 function Rig:finish()
   local failure = empty(self.children, function(child) child:release() end)
+  empty(self.stand_ins, function(stop) stop() end)
   local bad_end = empty(self.servers, function(started)
     local ok, err = pcall(started.stop, started)
     started:release()

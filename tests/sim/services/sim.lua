@@ -73,4 +73,22 @@ function sim.service(service)
   return service
 end
 
+local PATTERN = ("ABCDEFGHIJKLMNOPQRSTUVW"):rep(40)
+local LONG = PATTERN:rep(80)
+
+-- One that sends more than it is asked for, and is not waited for.
+function sim.flood(listen, limits)
+  limits.versions, limits.message = 2, "64K"
+  return sim.service({
+    listen = listen,
+    limits = limits,
+    timeouts = { idle = 60, first = 5, write = 2, linger = 1 },
+    on_data = function(conn, data)
+      for _ = 1, #data % 20 do
+        if not conn:send(data:byte(1) % 3 == 0 and LONG or PATTERN) then return end
+      end
+    end,
+  })
+end
+
 return sim
