@@ -2,7 +2,7 @@
 -- says, in time that passes when it says so.
 --
 -- The script runs in the server's own core, on a clock and a network that the test moves
--- (src/server/testing*.c).
+-- (src/server/testing/).
 
 local has_core = pcall(require, "moonport.test.core")
 if not has_core then

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int refuse(lua_State *L, const char *message) {
+static int control_refuse(lua_State *L, const char *message) {
   luaL_pushfail(L);
   lua_pushstring(L, message);
   return 2;
@@ -31,9 +31,11 @@ static int l_address(lua_State *L) {
   struct control_address address;
   char error[CONTROL_MESSAGE_BYTES];
   if (control_address_is_off(text)) {
-    return refuse(L, "a server without a control socket cannot be asked: name one with --control");
+    return control_refuse(
+        L, "a server without a control socket cannot be asked: name one with --control");
   }
-  if (control_address_read(text, &address, error, sizeof error) != 0) return refuse(L, error);
+  if (control_address_read(text, &address, error, sizeof error) != 0)
+    return control_refuse(L, error);
   lua_pushstring(L, address.text);
   return 1;
 }
@@ -64,7 +66,7 @@ static int l_connect(lua_State *L) {
   char message[CONTROL_MESSAGE_BYTES];
   long pid;
   if (control_address_read(luaL_checkstring(L, 1), &address, message, sizeof message) != 0) {
-    return refuse(L, message);
+    return control_refuse(L, message);
   }
   if (check_grant(L, address.text)) {
     lua_remove(L, -2); /* the code */
@@ -74,14 +76,14 @@ static int l_connect(lua_State *L) {
   int fd = open_socket(&address, lua_toboolean(L, 2), &pid, message);
   if (fd < 0) {
     lua_pushboolean(L, errno == EAGAIN);
-    refuse(L, message);
+    control_refuse(L, message);
     lua_rotate(L, -3, 2);
     return 3;
   }
   struct runtime *runtime = runtime_of(L);
   struct conn_group *group = &runtime->sequential;
   int rc = net_adopt(group, fd, (const struct sockaddr *)&address.sockaddr, CONN_NO_LISTENER);
-  if (rc < 0) return refuse(L, "not enough memory or descriptors to connect");
+  if (rc < 0) return control_refuse(L, "not enough memory or descriptors to connect");
   api_give_conn(L, runtime, conn_group_newest(group));
   lua_pushinteger(L, pid);
   return 2;

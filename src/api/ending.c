@@ -24,7 +24,7 @@ struct ending {
   struct api_wait wait;
 };
 
-static void on_closed(uv_handle_t *handle) {
+static void ending_on_closed(uv_handle_t *handle) {
   struct ending *ending = handle->data;
   if (--ending->handles > 0) return;
   if (ending->terminal >= 0) close(ending->terminal);
@@ -36,14 +36,14 @@ static void come(struct ending *ending) {
   api_wait_wake(&ending->wait);
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
+static void ending_on_signal(uv_signal_t *handle, int number) {
   (void)number;
   come(handle->data);
 }
 
 /* Whoever presses Enter has seen enough. What else is on that line is no command; the next one may
  * be, and a terminal hands over a line at a time. */
-static void on_input(uv_poll_t *handle, int status, int events) {
+static void ending_on_input(uv_poll_t *handle, int status, int events) {
   (void)status, (void)events;
   struct ending *ending = handle->data;
   char bytes[256];
@@ -59,7 +59,7 @@ static void watch_signal(uv_loop_t *uv, struct ending *ending, uv_signal_t *hand
   handle->data = ending;
   ending->handles++;
   uv_signal_init(uv, handle);
-  uv_signal_start(handle, on_signal, number);
+  uv_signal_start(handle, ending_on_signal, number);
 }
 
 /* Opened anew: libuv makes what it polls non-blocking, and standard output may be the same file. */
@@ -68,7 +68,7 @@ static void watch_input(uv_loop_t *uv, struct ending *ending) {
   ending->terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (ending->terminal < 0 || uv_poll_init(uv, &ending->input, ending->terminal) < 0) return;
   ending->handles++;
-  uv_poll_start(&ending->input, UV_READABLE, on_input);
+  uv_poll_start(&ending->input, UV_READABLE, ending_on_input);
 }
 
 /* core.ending(with_input) -> what SIGINT and SIGTERM end, and a line of standard input */
@@ -102,8 +102,8 @@ static int l_close(lua_State *L) {
   if (!ending) return 0;
   *self = NULL;
   api_wait_forget(&ending->wait);
-  for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&ending->signals[i], on_closed);
-  if (ending->handles > 2) uv_close((uv_handle_t *)&ending->input, on_closed);
+  for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&ending->signals[i], ending_on_closed);
+  if (ending->handles > 2) uv_close((uv_handle_t *)&ending->input, ending_on_closed);
   return 0;
 }
 

@@ -10,7 +10,7 @@
 #include "base/signals.h"
 #include "net/loop.h"
 #include "server/script.h"
-#include "server/testing.h"
+#include "server/testing/testing.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>

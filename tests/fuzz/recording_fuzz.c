@@ -9,7 +9,7 @@
 #include "net/loop.h"
 #include "server/program.h"
 #include "server/script.h"
-#include "server/testing.h"
+#include "server/testing/testing.h"
 
 #include <lauxlib.h>
 #include <unistd.h>

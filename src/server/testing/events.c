@@ -1,6 +1,6 @@
-/* server/testing_events.c — what a script under test did, as its loop's tap tells it: which connection
+/* server/testing/events.c — what a script under test did, as its loop's tap tells it: which connection
  * is whose peer's, how each ended, and for a replay who sent what. */
-#include "server/testing_state.h"
+#include "server/testing/state.h"
 
 #include "api/conn.h"
 #include "base/tap.h"

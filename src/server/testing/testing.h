@@ -1,6 +1,6 @@
-/* server/testing.h — scripts under test: they run in the Lua state of the program that tests them. */
-#ifndef MOONPORT_SERVER_TESTING_H
-#define MOONPORT_SERVER_TESTING_H
+/* server/testing/testing.h — scripts under test: they run in the Lua state of the program that tests them. */
+#ifndef MOONPORT_SERVER_TESTING_TESTING_H
+#define MOONPORT_SERVER_TESTING_TESTING_H
 
 struct net_loop;
 struct program_options;

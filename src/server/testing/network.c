@@ -1,6 +1,6 @@
-/* server/testing_network.c — the network of a script under test, as a test plays its other side: peers
+/* server/testing/network.c — the network of a script under test, as a test plays its other side: peers
  * that connect, listeners that the script connects to, senders of datagrams, names. */
-#include "server/testing_state.h"
+#include "server/testing/state.h"
 
 #include "api/values.h"
 #include "base/address.h"

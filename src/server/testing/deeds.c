@@ -1,6 +1,6 @@
-/* server/testing_deeds.c — what tests ask of a script: load it, let it go on, let time pass, end it.
+/* server/testing/deeds.c — what tests ask of a script: load it, let it go on, let time pass, end it.
  * Each is done when nothing is left to do. Not while Lua runs. */
-#include "server/testing_state.h"
+#include "server/testing/state.h"
 
 #include "api/conn.h"
 #include "net/loop.h"

@@ -1,5 +1,5 @@
-/* server/testing_handle.c — userdata of a test that point to what is not Lua's — does not know what. */
-#include "server/testing_state.h"
+/* server/testing/handle.c — userdata of a test that point to what is not Lua's — does not know what. */
+#include "server/testing/state.h"
 
 #include "vm/watchdog.h"
 

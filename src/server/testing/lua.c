@@ -1,5 +1,5 @@
-/* server/testing_lua.c — moonport.test.host: a script under test as moonport/test/ has it in Lua. */
-#include "server/testing_state.h"
+/* server/testing/lua.c — moonport.test.host: a script under test as moonport/test/ has it in Lua. */
+#include "server/testing/state.h"
 
 #include "api/values.h"
 #include "api/version.h"

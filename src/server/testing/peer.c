@@ -1,7 +1,7 @@
-/* server/testing_peer.c — moonport.test.end: the far end of a connection of a script under test. What
+/* server/testing/peer.c — moonport.test.end: the far end of a connection of a script under test. What
  * the script sent is taken at once, as a peer that reads does; while it is paused, as much as a kernel
  * had room for. Its own FIN follows the script's, as with most clients. */
-#include "server/testing_state.h"
+#include "server/testing/state.h"
 
 #include "api/conn.h"
 #include "api/frame.h"

@@ -1,4 +1,4 @@
-/* server/testing_state.h — a script under test, for server/testing*.c only. */
+/* server/testing/state.h — a script under test, for server/testing/ only. */
 #ifndef MOONPORT_SERVER_TESTING_STATE_H
 #define MOONPORT_SERVER_TESTING_STATE_H
 
@@ -7,7 +7,7 @@
 #include "base/list.h"
 #include "base/tap.h"
 #include "server/script.h"
-#include "server/testing.h"
+#include "server/testing/testing.h"
 
 #include <lauxlib.h>
 
@@ -56,7 +56,7 @@ struct hosted {
   int prepare;         /* registry: a function of the test's that completes the globals */
   struct list records; /* struct record: logged, and not taken yet */
   struct list peers;   /* struct peer, */
-  struct list places;  /* what the test listens on; testing_network.c */
+  struct list places;  /* what the test listens on; network.c */
   struct list senders; /* its datagram sockets; the same */
   struct list ended;   /* and those of which nothing can come any more */
   struct tap_watcher watcher;
@@ -96,30 +96,30 @@ struct peer {
   bool got_reset;
 };
 
-/* server/testing.c. The first gives NULL when memory is out; the second has the deed done in the next
+/* server/testing/testing.c. The first gives NULL when memory is out; the second has the deed done in the next
  * turn of the program's loop, and then wakes the test. */
 struct hosted *testing_host(struct testing *testing, const char *path);
 void testing_ask(struct hosted *hosted, enum deed deed);
 void testing_unhost(struct hosted *hosted);
 
-/* server/testing_deeds.c. Not while Lua runs. */
+/* server/testing/deeds.c. Not while Lua runs. */
 void testing_do(struct hosted *hosted, enum deed deed);
 
-/* server/testing_log.c: what the script logs, kept for the test. */
+/* server/testing/log.c: what the script logs, kept for the test. */
 struct log *testing_log_new(struct hosted *hosted);
 void testing_log_free(struct hosted *hosted);
 void testing_on_failure(void *context, bool is_told); /* context: the struct hosted */
 /* hosted:take_log() -> list of { level, message, conn, traceback, raised }, oldest first */
 int testing_take_log(lua_State *L);
 
-/* server/testing_events.c */
+/* server/testing/events.c */
 void testing_watch(struct hosted *hosted);
 /* hosted:watch_sends(): from now on peers know what the script sent them, and who did */
 int testing_watch_sends(lua_State *L);
 int testing_push_sends(lua_State *L, struct peer *peer); /* list of { bytes, by, after } */
 void testing_forget_sends(struct peer *peer);
 
-/* server/testing_peer.c. The first gives NULL when memory is out, else it has the pipe. */
+/* server/testing/peer.c. The first gives NULL when memory is out, else it has the pipe. */
 struct peer *testing_peer_new(struct hosted *hosted, struct memory_pipe *pipe, bool stays);
 void testing_peer_free(struct peer *peer);
 /* Takes what came, and follows a FIN. True when more may follow from that. */
@@ -127,7 +127,7 @@ bool testing_attend(struct peer *peer);
 extern const char testing_peer_type[];
 void testing_open_peer(lua_State *L);
 
-/* server/testing_network.c */
+/* server/testing/network.c */
 int testing_connect(lua_State *L);
 int testing_listen(lua_State *L);
 int testing_sender(lua_State *L);
@@ -136,13 +136,13 @@ int testing_begin_network(struct hosted *hosted); /* 0 or UV_E* */
 void testing_close_network(struct hosted *hosted);
 void testing_open_network(lua_State *L);
 
-/* server/testing_handle.c. All raise; testing_handle_check() also when what it is of is gone. */
+/* server/testing/handle.c. All raise; testing_handle_check() also when what it is of is gone. */
 void testing_handle_push(lua_State *L, struct handle *handle, const char *type_name);
 void *testing_handle_check(lua_State *L, int index, const char *type_name);
 void testing_handle_open(lua_State *L, const char *type_name, const luaL_Reg *methods);
 void testing_handle_close(struct handle *handle); /* does not raise */
 
-/* server/testing_lua.c: the module. Its argument is the struct testing. Raises. */
+/* server/testing/lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);
 struct hosted *testing_check(lua_State *L, int index);
 

@@ -1,10 +1,10 @@
-/* server/testing.c — scripts under test: they share the Lua state of the program that tests them, and
+/* server/testing/testing.c — scripts under test: they share the Lua state of the program that tests them, and
  * nothing else. Each has a runtime, and a loop of its own with a clock and a network in memory.
  *
  * Entries into Lua do not nest. A test that lets a script go on waits, as for a socket; the script's
  * loop runs in the next turn of the program's, until nothing is left to do; then the test is woken.
  * What a script calls of the test's meanwhile, a fake of a module say, adds to what is done. */
-#include "server/testing_state.h"
+#include "server/testing/state.h"
 
 #include "base/log.h"
 #include "net/defer.h"

@@ -1,5 +1,5 @@
-/* server/testing_log.c — what a script under test logs, kept for the test. */
-#include "server/testing_state.h"
+/* server/testing/log.c — what a script under test logs, kept for the test. */
+#include "server/testing/state.h"
 
 #include "base/log.h"
 
