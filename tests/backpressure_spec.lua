@@ -109,6 +109,23 @@ describe("backpressure", function()
     assert.equal(4 * mebibyte, #peer:receive_all())
   end)
 
+  -- What on_open could not write at once was taken for written when it returned, and the process ended.
+  it("sends a greeting that is longer than what a socket takes", function()
+    local server = moonport:start([[
+      return {
+        limits = { write_queue = "64M" },
+        on_open = function(conn)
+          for piece = 1, 20 do conn:send(("%06d"):format(piece):rep(100000)) end
+          conn:close()
+        end,
+      }
+    ]])
+    local peer = server:connect()
+    local expected = {}
+    for piece = 1, 20 do expected[piece] = ("%06d"):format(piece):rep(100000) end
+    assert.is_true(peer:receive_all() == table.concat(expected))
+  end)
+
   it("lets drain wait until the peer has read", function()
     local server = moonport:start([[
       return {
