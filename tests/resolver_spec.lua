@@ -91,6 +91,43 @@ describe("a hundred names that nobody resolves", function()
 end)
 
 -- Scripts that name a host were loaded and listened between two events, and so was the lookup.
+describe("a handler that waits for a name", function()
+  local moonport = rig.new()
+  local asks = [[
+    local socket = require "moonport.socket"
+    return {
+      listen = %q,
+      on_data = function(conn, data)
+        if data ~= "connect" then return conn:send("VERSION") end
+        local other, code = socket.connect("name.test:80")
+        conn:send(tostring(other) .. " " .. tostring(code))
+      end,
+    }
+  ]]
+
+  -- The version that it began in ended with the change, and took what it waited for along.
+  it("hears what became of it, although the script changes meanwhile", function()
+    local folder = moonport:directory()
+    local prefix = shell.words(shell.unshare("nm"), "sh", "-c", network,
+      folder:write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:3 attempts:1\n"))
+    if shell.run(shell.words(prefix, "true")).code ~= 0 then
+      return pending("needs a network of its own")
+    end
+    local text = asks:format("unix://" .. folder:join("s.sock"))
+    local server = moonport:serve({ folder:write("test.lua", text) }, { prefix = prefix })
+    local waiting, peer = server:connect(), server:connect()
+    waiting:send("connect")
+    peer:send("ready")
+    assert.equal("VERSION", peer:receive(7))
+    folder:write("test.lua", (text:gsub("VERSION", "AGAIN!!")))
+    loop.eventually("the change to be in force", function()
+      peer:send("ready")
+      return peer:receive(7) == "AGAIN!!"
+    end)
+    assert.matches("^nil E", waiting:receive(5))
+  end)
+end)
+
 describe("a host to listen on that nobody resolves", function()
   local moonport = rig.new()
   local folder, prefix, address

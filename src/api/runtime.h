@@ -29,6 +29,7 @@ struct runtime {
   uint64_t told_output_ms;        /* when the log last said that they were too much; 0: never */
   struct conn_group sequential;   /* connections it made itself, without handlers */
   struct list sleeps;             /* coroutines in timer.sleep() */
+  struct list attempts;           /* connects and lookups under way */
   const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
   const void *conn_metatable;     /* of "moonport.conn", to know one by */
   const void *own_conn_metatable; /* the same of those that the script made itself */

@@ -2,6 +2,8 @@
  *
  * Each call that waits has a userdata of its own that owns what is under way, made before anything
  * starts: if the coroutine goes, the collector ends the rest. */
+#include "api/socket.h"
+
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
@@ -23,7 +25,7 @@ static const char type_name[] = "moonport.socket.attempt";
 /* A connect() or a lookup under way. */
 struct attempt {
   struct runtime *runtime;
-  struct belonging belonging; /* to its version, while it is under way */
+  struct list link; /* in runtime->attempts, while it is under way */
   struct api_wait wait;
   struct resolve *resolving;          /* NULL when none is under way */
   struct connect_attempt *connecting; /* the same */
@@ -43,19 +45,19 @@ static void attempt_stop(struct attempt *attempt) {
   if (attempt->connecting) net_connect_cancel(attempt->connecting);
   attempt->resolving = NULL;
   attempt->connecting = NULL;
-  list_remove(&attempt->belonging.link);
+  list_remove(&attempt->link);
 }
 
-static void attempt_end(struct belonging *belonging) {
-  attempt_stop(LIST_ELEMENT(belonging, struct attempt, belonging));
+void api_end_attempts(struct runtime *runtime) {
+  while (!list_empty(&runtime->attempts)) {
+    attempt_stop(LIST_ELEMENT(runtime->attempts.next, struct attempt, link));
+  }
 }
-
-static const struct belonging_kind kind = {.name = "attempt", .end = attempt_end};
 
 /* The attempt may be collected when the coroutine has run. */
 static void done(struct attempt *attempt) {
   struct conn *conn = attempt->conn;
-  list_remove(&attempt->belonging.link);
+  list_remove(&attempt->link);
   api_wait_wake(&attempt->wait);
   if (conn) api_close_unless_given(conn);
 }
@@ -105,13 +107,13 @@ static int l_attempt_gc(lua_State *L) {
 }
 
 static struct attempt *push_attempt(lua_State *L, const char *subject) {
-  struct version *version = version_of(L);
+  runtime_check_alive(L);
   struct attempt *attempt = lua_newuserdatauv(L, sizeof *attempt, 0);
   memset(attempt, 0, sizeof *attempt);
   attempt->runtime = runtime_of(L);
   snprintf(attempt->subject, sizeof attempt->subject, "%s", subject);
   luaL_setmetatable(L, type_name);
-  version_own(version, &attempt->belonging, &kind);
+  list_append(&attempt->runtime->attempts, &attempt->link);
   return attempt;
 }
 

@@ -5,6 +5,7 @@
 #include "api/explain.h"
 #include "api/modules.h"
 #include "api/names.h"
+#include "api/socket.h"
 #include "api/task.h"
 #include "api/tell.h"
 #include "api/timer.h"
@@ -126,6 +127,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->context = script;
   list_init(&runtime->versions);
   list_init(&runtime->sleeps);
+  list_init(&runtime->attempts);
   list_init(&runtime->waits);
   list_init(&runtime->waits_due);
   list_init(&runtime->tasks_due);
@@ -197,6 +199,7 @@ void script_free(struct script *script) {
     vm_cancel_all(runtime->vm, "the server is ending");
     api_forget_waits(runtime);
     api_end_sleeps(runtime);
+    api_end_attempts(runtime);
     if (script->loaded) version_free(script->loaded);
     free_versions(runtime);
     luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, runtime->anchors);
