@@ -109,7 +109,7 @@ describe("backpressure", function()
     assert.equal(4 * mebibyte, #peer:receive_all())
   end)
 
-  -- What on_open could not write at once was taken for written when it returned, and the process ended.
+  -- What on_open could not write at once was taken for written when it returned: the process ended.
   it("sends a greeting that is longer than what a socket takes", function()
     local server = moonport:start([[
       return {

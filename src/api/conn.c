@@ -7,6 +7,7 @@
 
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "net/loop.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -88,7 +89,9 @@ void api_give_conn(lua_State *L, struct runtime *runtime, struct conn *conn) {
 
 void api_close_unless_given(struct conn *conn) {
   const struct api_conn *self = conn_owner(conn);
-  if (self && self->reference != LUA_NOREF) conn_close(conn, REASON_CLOSED);
+  if (!self || self->reference == LUA_NOREF) return;
+  conn_close(conn, REASON_CLOSED);
+  net_loop_flush(self->runtime->loop); /* the task that should have had it has ended, and flushed */
 }
 
 int api_hold_conn(const struct api_conn *self) {
