@@ -178,6 +178,15 @@ static void unwind(struct vm_task *task) {
   vm_watch_end(task->vm);
 }
 
+/* When memory runs out Lua collects, but runs no finalizers then: what has one stays, and so would a
+ * state that is full of it. */
+static void collect_all(struct vm *vm) {
+  lua_State *L = vm->shared->L;
+  vm_watch_begin(vm, L);
+  lua_gc(L, LUA_GCCOLLECT);
+  vm_watch_end(vm);
+}
+
 /* Tells the owner, and unwinds. `overdue`: it was ended by the watchdog, and no __close of it gets
  * the chance to go on where it looped. */
 static void report(struct vm_task *task, int rc, bool overdue) {
@@ -203,6 +212,7 @@ static void report(struct vm_task *task, int rc, bool overdue) {
     failure.message_size = strlen(failure.message);
   }
   if (!overdue) unwind(task);
+  if (rc == LUA_ERRMEM) collect_all(task->vm);
   task->on_fail(task->owner, &failure);
   lua_settop(L, top);
 }

@@ -95,10 +95,20 @@ static void keep_last_message(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &last_message_key);
 }
 
+/* Lua makes the type of long buffers when it needs the first one. If memory runs out in the midst of
+ * that, it stays without __close and __gc: such a buffer is an error then, or leaks. */
+static void make_buffer_type(lua_State *L) {
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, LUAL_BUFFERSIZE + 1);
+  luaL_pushresultsize(&buffer, 0);
+  lua_pop(L, 1);
+}
+
 static int prepare(lua_State *L) {
   struct vm *vm = lua_touserdata(L, 1);
   lua_settop(L, 0);
   keep_last_message(L);
+  make_buffer_type(L);
   vm_prepare_coroutines(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
   watch_collections(L);
