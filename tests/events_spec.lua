@@ -208,7 +208,9 @@ describe("The events of a connection with handlers", function()
     assert.equal("output", watch:wait({ event = "pause" }).by)
     assert.equal(7000000, #peer:receive(7000000))
     watch:wait({ event = "drain" })
-    watch:wait({ event = "flush", left = 0 })
+    -- Mostly one of those that follow; but the kernel may take all that is left at once.
+    local function is_empty() return #watch:find({ event = "flush", left = 0 }) > 0 end
+    if not is_empty() then watch:wait({ event = "flush", left = 0 }) end
     assert.equal(1, #watch:find({ event = "resume" }))
     assert.equal("at once", watch.seen[1].when)
     assert.is_true(#watch:find({ event = "flush", when = "later" }) > 0)
