@@ -15,23 +15,11 @@ static struct forwarding *forwarding_of(struct conn *conn) {
   return conn->forwarding;
 }
 
-static struct conn *target_of(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->to : NULL;
-}
-
-static struct conn *source_of(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->from : NULL;
-}
-
-bool conn_is_forwarding(const struct conn *conn) {
-  return target_of(conn) != NULL;
-}
-
 /* Something may still come through it. */
 static bool is_part(const struct conn *conn) {
-  const struct conn *from = source_of(conn);
+  const struct conn *from = conn_source(conn);
   if (from && !(from->flags & CONN_EOF_SEEN)) return true;
-  return target_of(conn) && !(conn->flags & CONN_EOF_SEEN);
+  return conn_target(conn) && !(conn->flags & CONN_EOF_SEEN);
 }
 
 void conn_forward_end_orphan(struct conn *conn) {
@@ -41,8 +29,8 @@ void conn_forward_end_orphan(struct conn *conn) {
 int conn_forward(struct conn *from, struct conn *to) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
   if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
-  if (source_of(to) && source_of(to) != from) return UV_EBUSY;
-  struct conn *before = target_of(from);
+  if (conn_source(to) && conn_source(to) != from) return UV_EBUSY;
+  struct conn *before = conn_target(from);
   if (before) before->forwarding->from = NULL;
   from->forwarding->to = to;
   from->receiver = conn_forward_bytes;
@@ -60,7 +48,7 @@ int conn_forward(struct conn *from, struct conn *to) {
 }
 
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
-  struct conn *to = target_of(from);
+  struct conn *to = conn_target(from);
   if (conn_send_begin(to) < 0) {
     conn_close(from, REASON_CLOSED); /* the other end of it takes no more */
     return;
@@ -70,37 +58,23 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
   conn_flush(to);
 }
 
-bool conn_forwards_both_ways(const struct conn *conn) {
-  return target_of(conn) && source_of(conn);
-}
-
-bool conn_forward_is_full(const struct conn *from) {
-  const struct conn *to = target_of(from);
-  return to && (to->flags & CONN_ABOVE_HIGH);
-}
-
-void conn_forward_changed(struct conn *to) {
-  struct conn *from = source_of(to);
-  if (from) conn_update_reading(from);
-}
-
 uint64_t conn_forward_active_ms(const struct conn *conn) {
-  const struct conn *to = target_of(conn);
-  const struct conn *from = source_of(conn);
+  const struct conn *to = conn_target(conn);
+  const struct conn *from = conn_source(conn);
   uint64_t to_ms = to ? to->active_ms : 0;
   uint64_t from_ms = from ? from->active_ms : 0;
   return to_ms > from_ms ? to_ms : from_ms;
 }
 
 bool conn_forward_eof(struct conn *from) {
-  struct conn *to = target_of(from);
+  struct conn *to = conn_target(from);
   if (!to) return false;
   conn_shutdown(to);
   if (conn_finished(from)) conn_close(from, REASON_EOF); /* its own FIN went out before */
   conn_forward_end_orphan(from);
   conn_forward_end_orphan(to);
   net_loop_flush(to->group->loop);
-  return source_of(from) != NULL; /* else nothing comes back, and its owner should know */
+  return conn_source(from) != NULL; /* else nothing comes back, and its owner should know */
 }
 
 /* Ends `other` with `gone`, unless it had its end already, and an owner who will see to the rest. */
@@ -113,8 +87,8 @@ static void end_other(struct conn *other, const struct conn *gone, bool ended) {
 }
 
 void conn_forward_end(struct conn *conn) {
-  struct conn *to = target_of(conn);
-  struct conn *from = source_of(conn);
+  struct conn *to = conn_target(conn);
+  struct conn *from = conn_source(conn);
   free(conn->forwarding);
   conn->forwarding = NULL;
   if (to && to != conn) {
@@ -126,4 +100,12 @@ void conn_forward_end(struct conn *conn) {
     from->forwarding->to = NULL;
     end_other(from, conn, from->flags & CONN_EOF_SEEN);
   }
+}
+
+void conn_abandon(struct conn *conn) {
+  conn->owner = NULL;
+  conn->flags |= CONN_ORPHAN;
+  conn->holds &= CONN_HOLD_CONSOLE;
+  conn_update_reading(conn);
+  conn_forward_end_orphan(conn);
 }

@@ -34,31 +34,3 @@ int conn_put_layer(struct conn *conn, struct transport_layer *layer) {
   if (is_ready) conn->stack.under->ops->ready(conn->stack.under);
   return 0;
 }
-
-static const struct transport_facts *facts_of(const struct conn *conn) {
-  return conn->lowest->ops->facts;
-}
-
-int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
-  *size = sizeof *out;
-  if (!facts_of(conn)->local) return UV_ENOTSUP;
-  return facts_of(conn)->local(conn->lowest, (struct sockaddr *)out, size);
-}
-
-int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size) {
-  *size = sizeof *out;
-  if (!facts_of(conn)->peer) return UV_ENOTSUP;
-  return facts_of(conn)->peer(conn->lowest, (struct sockaddr *)out, size);
-}
-
-int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out) {
-  return facts_of(conn)->tcp_info ? facts_of(conn)->tcp_info(conn->lowest, out) : UV_ENOTSUP;
-}
-
-int conn_descriptor(const struct conn *conn) {
-  return facts_of(conn)->descriptor ? facts_of(conn)->descriptor(conn->lowest) : UV_ENOTSUP;
-}
-
-size_t conn_unread_bytes(const struct conn *conn) {
-  return transport_under_unread(&conn->stack.transport);
-}

@@ -76,6 +76,14 @@ struct conn {
   struct transport lowest[];
 };
 
+static inline struct conn *conn_target(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->to : NULL;
+}
+
+static inline struct conn *conn_source(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->from : NULL;
+}
+
 /* A connection is made, with room for its lowest layer, which is to be initialised before the next
  * call. Then layers can be put over that, and it begins, or is discarded. */
 struct conn *conn_new(struct conn_group *group, size_t lowest_size); /* NULL when memory is out */
@@ -97,7 +105,8 @@ static inline void conn_check(const struct conn *conn) {
 void conn_check(const struct conn *conn);
 #endif
 
-/* Between conn.c, conn_write.c and conn_timeout.c. */
+/* What its files tell each other; each calls only those below it: conn.c, conn_timeout.c,
+ * conn_forward.c, conn_write.c, conn_budget.c, conn_read.c, conn_end.c, conn_tell.c, conn_facts.c. */
 bool conn_wants_reading(const struct conn *conn);
 void conn_update_reading(struct conn *conn);
 void conn_mark_dirty(struct conn *conn);
@@ -118,15 +127,14 @@ void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwa
 void conn_keep_budget(struct conn *conn);
 /* Gives back what a crowd of slow peers took, once most of them have gone. False: nothing is left. */
 bool conn_trim_outputs(struct net_loop *loop);
-void conn_drop_output(struct conn *conn);
-void conn_end_fault(struct conn *conn); /* what is read off goes to nobody: at once, all of it */
+void conn_stop_waiting(struct conn *conn); /* what write() was given is taken, or dropped */
+void conn_end_fault(struct conn *conn);    /* what is read off goes to nobody: at once, all of it */
 size_t
 conn_writing_bytes(const struct conn *conn); /* that the transport was given, and has not taken */
 void conn_on_written(struct transport *self);
 void conn_write_on(
     struct conn *conn); /* what write() was given is taken: the next bytes, drain, FIN */
-void conn_output_done(struct conn *conn); /* the queue is empty: FIN, linger or close, as wanted */
-void conn_destroy(struct conn *conn);     /* closes the transport */
+void conn_destroy(struct conn *conn); /* closes the transport */
 void conn_failed(struct conn *conn, int rc);
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
 /* Bytes are about to be sent, and nothing before them waits to be acknowledged: from now on it is

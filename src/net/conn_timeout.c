@@ -5,12 +5,6 @@
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
 
-void conn_schedule(struct conn *conn, uint64_t delay_ms) {
-  struct net_loop *loop = conn->group->loop;
-  if (conn->flags & CONN_CLOSED) return;
-  wheel_schedule(loop->wheel, &conn->wheel, net_loop_now_ms(loop) + delay_ms);
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b) {
   if (a == 0 || b == 0) return a + b;
   return a < b ? a : b;
@@ -22,22 +16,6 @@ void conn_schedule_first(struct conn *conn) {
   /* Mostly something is sent soon, and then the entry is in its place already. */
   if (group->write_ms) delay_ms = sooner(delay_ms, WRITE_LOOK_MS(group->write_ms));
   if (delay_ms) conn_schedule(conn, delay_ms);
-}
-
-void conn_await_ack(struct conn *conn) {
-  conn->flags |= CONN_UNACKED;
-  conn->acked = (uint32_t)conn->bytes_out;
-  conn->acked_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
-  if (conn->group->write_ms) conn_schedule(conn, WRITE_LOOK_MS(conn->group->write_ms));
-}
-
-static void look_again(struct conn *conn, void *context) {
-  (void)context;
-  conn_schedule(conn, 0);
-}
-
-void conn_group_reschedule(struct conn_group *group) {
-  conn_group_each(group, look_again, NULL);
 }
 
 /* A clock of which only the low bits were kept. */

@@ -1,4 +1,4 @@
-/* net/conn_write.c — a connection's way out: queue, flush, high and low water — not when it ends.
+/* net/conn_write.c — a connection's way out: queue, flush, high and low water — and the FIN behind it.
  *
  * Sends gather in the output until the handler ends; then one writev() takes what the kernel has
  * room for, mostly all of it, and the output goes back to the pool. What is left waits in one write
@@ -18,14 +18,6 @@ enum {
   /* What one handler makes connections copy before it is tried to send, and is counted. */
   LOOSE_BYTES_MAX = 4 * 1024 * 1024,
 };
-
-void conn_mark_dirty(struct conn *conn) {
-  if (conn->flags & CONN_DIRTY) return;
-  struct net_loop *loop = conn->group->loop;
-  conn->flags |= CONN_DIRTY;
-  conn->dirty_next = loop->dirty;
-  loop->dirty = conn;
-}
 
 static int queued(struct conn *conn, bool done) {
   if (done) return 0;
@@ -64,10 +56,6 @@ int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
   return queued(conn, output_share(conn->output, blob, size));
 }
 
-size_t conn_queue_bytes(const struct conn *conn) {
-  return conn->output ? output_size(conn->output) : 0;
-}
-
 static void consumed(struct conn *conn, size_t size) {
   output_consume(conn->output, size);
   if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
@@ -97,18 +85,9 @@ static void check_low(struct conn *conn) {
   net_loop_flush(conn->group->loop);
 }
 
-size_t conn_writing_bytes(const struct conn *conn) {
-  return conn->flags & CONN_WRITING ? output_writing(conn->output)->size : 0;
-}
-
-static void stop_waiting(struct conn *conn) {
-  conn->flags &= ~(uint32_t)CONN_WRITING;
-  list_remove(&output_writing(conn->output)->link);
-}
-
 void conn_write_on(struct conn *conn) {
   size_t size = conn_writing_bytes(conn);
-  stop_waiting(conn);
+  conn_stop_waiting(conn);
   consumed(conn, size);
   conn->active_ms = net_loop_now_ms(conn->group->loop); /* the peer made room for it */
   if (size > 0 && conn_is_told(conn, EVENT_FLUSH)) conn_tell_flush(conn, size, true);
@@ -174,10 +153,37 @@ static void wait_behind(struct conn *conn) {
   conn_keep_budget(conn);
 }
 
-void conn_drop_output(struct conn *conn) {
-  if (conn->flags & CONN_WRITING) stop_waiting(conn);
-  if (conn->output) output_give_back(&conn->group->loop->pool, conn->output);
-  conn->output = NULL;
+/* False when that ended it: one that is not read hears of a reset from nobody else. Whoever reads,
+ * now or later, first learns what the peer said before it. */
+static bool send_fin(struct conn *conn) {
+  int rc = transport_under_finish(&conn->stack.transport);
+  if (rc == 0) return true;
+  if (rc == UV_ENOTCONN && (conn->flags & CONN_READING)) return true;
+  if (conn->group->keeps_unread && conn_unread_bytes(conn) > 0) return true;
+  conn_failed(conn, rc);
+  return false;
+}
+
+/* The queue is empty: FIN, linger or close, as wanted. */
+static void output_done(struct conn *conn) {
+  if (!(conn->flags & CONN_FIN_WANTED)) return;
+  bool closing = conn->flags & CONN_CLOSING;
+  /* close(2) itself sends FIN, and with the peer's FIN seen there is nothing left to read off. */
+  if ((conn->flags & CONN_EOF_SEEN) || (closing && conn->group->linger_ms == 0)) {
+    if (!conn->reason) conn->reason = REASON_EOF;
+    conn_destroy(conn);
+    return;
+  }
+  if (!(conn->flags & CONN_FIN_SENT)) {
+    conn->flags |= CONN_FIN_SENT;
+    if (!send_fin(conn)) return;
+    if (conn_is_told(conn, EVENT_SHUTDOWN)) conn_tell_plain(conn, EVENT_SHUTDOWN);
+  }
+  if (!closing) return;
+  conn_end_fault(conn);
+  conn->active_ms = net_loop_now_ms(conn->group->loop);
+  conn_schedule(conn, conn->group->linger_ms);
+  conn_update_reading(conn);
 }
 
 /* What is sent before the transport is ready waits like what is slowly taken. */
@@ -216,7 +222,18 @@ void conn_flush(struct conn *conn) {
     output_give_back(&conn->group->loop->pool, conn->output);
     conn->output = NULL;
   }
-  conn_output_done(conn);
+  output_done(conn);
+}
+
+void net_loop_flush(struct net_loop *loop) {
+  if (!loop->dirty) return;
+  while (loop->dirty) {
+    struct conn *conn = loop->dirty;
+    loop->dirty = conn->dirty_next;
+    conn->flags &= ~(uint32_t)CONN_DIRTY;
+    conn_flush(conn);
+  }
+  loop->pool.loose_bytes = 0;
 }
 
 bool conn_await_drain(struct conn *conn) {

@@ -84,6 +84,11 @@ void listener_retry_starved(struct net_loop *loop) {
   clock_timer_stop(&loop->starved_timer);
 }
 
+void net_loop_descriptor_freed(struct net_loop *loop) {
+  if (loop->spare_count < loop->spares_wanted) (void)net_loop_refill_spares(loop);
+  if (!list_empty(&loop->starved)) listener_retry_starved(loop);
+}
+
 static void starve(struct listener *listener, int rc) {
   struct net_loop *loop = listener->loop;
   listener->failures = 0;

@@ -11,10 +11,9 @@
  *   - `finish` fails, and the connection is closed without;
  *   - a closed window, for ever: `written` does not come;
  *   - loss: as if the cable was cut, the peer gets nothing, and nothing comes. */
-#include "net/transport/memory.h"
+#include "net/transport/memory_state.h"
 
 #include "base/address.h"
-#include "base/list.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -24,50 +23,6 @@
 #include <sys/un.h>
 
 enum { MEMORY_WINDOW_BYTES = 65536 };
-
-/* Something that the peer did. */
-struct arrival {
-  struct list link;
-  uint64_t due_ms;
-  int end; /* 0: bytes; UV_EOF: FIN; else RST */
-  size_t size;
-  size_t start; /* of what is not read yet */
-  char bytes[];
-};
-
-/* What the connection is to be told of its own calls. */
-enum news { NEWS_OPENED = 1 << 0, NEWS_WRITTEN = 1 << 1, NEWS_CLOSED = 1 << 2 };
-
-/* The connection's end of a pipe. */
-struct memory {
-  struct transport transport;
-  struct transport *above;
-  struct memory_pipe *pipe;
-};
-
-struct memory_pipe {
-  struct memory_settings settings;
-  struct memory_seen seen;
-  struct net_loop *loop;
-  struct net_defer *defer;
-  struct net_timer *timer; /* for the first arrival that is not due yet; NULL: none waits for it */
-  struct memory *end;      /* NULL before it is made, and once it is closed */
-  void (*on_change)(void *owner); /* NULL: nobody cares */
-  void *change_owner;
-  struct sockaddr_storage local; /* without a family where there is no such thing */
-  struct sockaddr_storage peer;
-  struct list arrivals;
-  size_t arriving;      /* their bytes that are not read */
-  struct arrival *told; /* the one whose bytes were handed over last, in this turn */
-  char *written;        /* what the peer has not taken, and behind it what waits for the window */
-  size_t written_size;
-  size_t waiting_size; /* of a write() */
-  size_t room;         /* for one `received` */
-  unsigned news;
-  bool is_read;
-  bool is_opening; /* open() was called, and not answered */
-  bool is_held;    /* it is not to be answered yet */
-};
 
 static struct memory_pipe *pipe_of(const struct transport *self) {
   return ((const struct memory *)self)->pipe;
@@ -80,7 +35,7 @@ static struct arrival *first_arrival(const struct memory_pipe *pipe) {
   return is_none ? NULL : LIST_ELEMENT(pipe->arrivals.next, struct arrival, link);
 }
 
-static struct arrival *last_arrival(const struct memory_pipe *pipe) {
+struct arrival *memory_last_arrival(const struct memory_pipe *pipe) {
   bool is_none = list_empty(&pipe->arrivals);
   return is_none ? NULL : LIST_ELEMENT(pipe->arrivals.prev, struct arrival, link);
 }
@@ -97,18 +52,17 @@ static bool is_due(const struct memory_pipe *pipe, const struct arrival *arrival
  * while it writes. */
 static struct arrival *next_arrival(const struct memory_pipe *pipe) {
   if (pipe->is_read) return first_arrival(pipe);
-  struct arrival *last = last_arrival(pipe);
+  struct arrival *last = memory_last_arrival(pipe);
   return pipe->waiting_size > 0 && is_rst(last) ? last : NULL;
 }
 
-static void tell_change(const struct memory_pipe *pipe) {
+void memory_tell_change(const struct memory_pipe *pipe) {
   if (pipe->on_change) pipe->on_change(pipe->change_owner);
 }
 
 static void memory_on_due(void *owner);
 
-/* Sees to it that all there is to tell will be told. */
-static void go_on(struct memory_pipe *pipe) {
+void memory_go_on(struct memory_pipe *pipe) {
   const struct arrival *arrival = next_arrival(pipe);
   if (pipe->news || is_due(pipe, arrival)) {
     net_defer_ask(pipe->defer);
@@ -127,13 +81,13 @@ static void stop_timer(struct memory_pipe *pipe) {
 static void memory_on_due(void *owner) {
   struct memory_pipe *pipe = owner;
   stop_timer(pipe);
-  go_on(pipe);
+  memory_go_on(pipe);
 }
 
 static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
                          struct transport *above) {
   if (pipe->is_read && pipe->room == 0) {
-    go_on(pipe);
+    memory_go_on(pipe);
     above->ops->received(above, NULL, 0);
     return;
   }
@@ -146,8 +100,8 @@ static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
   pipe->arriving -= size;
   pipe->told = arrival;
   if (arrival->start == arrival->size) list_remove(&arrival->link);
-  go_on(pipe);
-  tell_change(pipe);
+  memory_go_on(pipe);
+  memory_tell_change(pipe);
   if (end == 0) {
     above->ops->received(above, bytes, size);
   } else if (end == UV_EOF) {
@@ -160,7 +114,7 @@ static void tell_arrival(struct memory_pipe *pipe, struct arrival *arrival,
 static void tell_news(struct memory_pipe *pipe, struct transport *above) {
   unsigned news = pipe->news & -pipe->news; /* one of them */
   pipe->news &= ~news;
-  go_on(pipe);
+  memory_go_on(pipe);
   if (news == NEWS_OPENED && pipe->settings.open_error == 0) {
     above->ops->ready(above);
   } else if (news == NEWS_OPENED) {
@@ -170,7 +124,7 @@ static void tell_news(struct memory_pipe *pipe, struct transport *above) {
   } else {
     pipe->end = NULL;
     pipe->seen.closed = true;
-    tell_change(pipe);
+    memory_tell_change(pipe);
     above->ops->closed(above);
   }
 }
@@ -190,11 +144,11 @@ static void memory_on_turn(void *owner) {
   } else if (is_due(pipe, arrival)) {
     tell_arrival(pipe, arrival, pipe->end->above);
   } else {
-    go_on(pipe);
+    memory_go_on(pipe);
   }
 }
 
-/* --- The peer's end -------------------------------------------------------------------------- */
+/* --- The pipe ------------------------------------------------------------------------------- */
 
 struct memory_pipe *memory_new(struct net_loop *loop) {
   struct memory_pipe *pipe = calloc(1, sizeof *pipe);
@@ -210,7 +164,7 @@ struct memory_pipe *memory_new(struct net_loop *loop) {
   return pipe;
 }
 
-static void drop_arrivals(struct memory_pipe *pipe) {
+void memory_drop_arrivals(struct memory_pipe *pipe) {
   struct list *link = pipe->arrivals.next;
   while (link != &pipe->arrivals) {
     struct arrival *arrival = LIST_ELEMENT(link, struct arrival, link);
@@ -223,7 +177,7 @@ static void drop_arrivals(struct memory_pipe *pipe) {
 }
 
 void memory_free(struct memory_pipe *pipe) {
-  drop_arrivals(pipe);
+  memory_drop_arrivals(pipe);
   stop_timer(pipe);
   net_defer_close(pipe->defer);
   let_told_go(pipe);
@@ -231,98 +185,18 @@ void memory_free(struct memory_pipe *pipe) {
   free(pipe);
 }
 
-struct memory_settings *memory_settings(struct memory_pipe *pipe) {
-  return &pipe->settings;
-}
-
-struct memory_seen memory_seen(const struct memory_pipe *pipe) {
-  return pipe->seen;
-}
-
-/* False when memory is out. */
-static bool arrive(struct memory_pipe *pipe, int end, const char *bytes, size_t size) {
-  if (pipe->settings.is_lost || pipe->seen.closed || (pipe->news & NEWS_CLOSED)) return true;
-  struct arrival *arrival = malloc(sizeof *arrival + size);
-  if (!arrival) return false;
-  *arrival = (struct arrival){.end = end, .size = size};
-  if (size > 0) memcpy(arrival->bytes, bytes, size);
-  arrival->due_ms = net_loop_now_ms(pipe->loop) + pipe->settings.delay_ms;
-  uint64_t last_ms = list_empty(&pipe->arrivals) ? 0 : last_arrival(pipe)->due_ms;
-  if (arrival->due_ms < last_ms) arrival->due_ms = last_ms; /* none overtakes another */
-  list_append(&pipe->arrivals, &arrival->link);
-  pipe->arriving += size;
-  go_on(pipe);
-  return true;
-}
-
-static size_t window_left(const struct memory_pipe *pipe, size_t used) {
+size_t memory_window_left(const struct memory_pipe *pipe, size_t used) {
   return used < pipe->settings.window_bytes ? pipe->settings.window_bytes - used : 0;
 }
 
-size_t memory_send(struct memory_pipe *pipe, const char *bytes, size_t size) {
-  size_t left = window_left(pipe, pipe->arriving);
-  if (size > left) size = left;
-  return size > 0 && arrive(pipe, 0, bytes, size) ? size : 0;
-}
-
-bool memory_finish(struct memory_pipe *pipe) {
-  return arrive(pipe, UV_EOF, NULL, 0);
-}
-
-bool memory_reset(struct memory_pipe *pipe) {
-  return arrive(pipe, UV_ECONNRESET, NULL, 0);
-}
-
-/* What waits moves into the window. */
-static void admit(struct memory_pipe *pipe) {
-  size_t left = window_left(pipe, pipe->written_size);
+void memory_admit(struct memory_pipe *pipe) {
+  size_t left = memory_window_left(pipe, pipe->written_size);
   size_t size = pipe->waiting_size < left ? pipe->waiting_size : left;
   if (size == 0) return;
   pipe->written_size += size;
   pipe->waiting_size -= size;
   if (pipe->waiting_size == 0) pipe->news |= NEWS_WRITTEN;
-  go_on(pipe);
-}
-
-size_t memory_take(struct memory_pipe *pipe, char *bytes, size_t size) {
-  if (pipe->settings.is_lost) return 0;
-  if (size > pipe->written_size) size = pipe->written_size;
-  if (size > 0 && bytes) memcpy(bytes, pipe->written, size);
-  pipe->written_size -= size;
-  size_t kept = pipe->written_size + pipe->waiting_size;
-  if (size > 0) memmove(pipe->written, pipe->written + size, kept);
-  admit(pipe);
-  return size;
-}
-
-size_t memory_room(const struct memory_pipe *pipe) {
-  return window_left(pipe, pipe->arriving);
-}
-
-size_t memory_waiting(const struct memory_pipe *pipe, const char **bytes) {
-  *bytes = pipe->written;
-  return pipe->settings.is_lost ? 0 : pipe->written_size;
-}
-
-void memory_watch(struct memory_pipe *pipe, void (*on_change)(void *owner), void *owner) {
-  pipe->on_change = on_change;
-  pipe->change_owner = owner;
-}
-
-struct transport *memory_above(const struct memory_pipe *pipe) {
-  return pipe->end ? pipe->end->above : NULL;
-}
-
-void memory_abandon(struct memory_pipe *pipe) {
-  pipe->seen.reset = pipe->seen.closed = true;
-  drop_arrivals(pipe);
-  tell_change(pipe);
-}
-
-void memory_name(struct memory_pipe *pipe, const struct sockaddr_storage *local,
-                 const struct sockaddr_storage *peer) {
-  pipe->local = *local;
-  pipe->peer = *peer;
+  memory_go_on(pipe);
 }
 
 /* --- The connection's end -------------------------------------------------------------------- */
@@ -335,7 +209,7 @@ static void answer_open(struct memory_pipe *pipe) {
   if (!pipe->is_opening || pipe->is_held) return;
   pipe->is_opening = false;
   pipe->news |= NEWS_OPENED;
-  go_on(pipe);
+  memory_go_on(pipe);
 }
 
 static int memory_open(struct transport *self) {
@@ -358,7 +232,7 @@ static int memory_read_start(struct transport *self, size_t room) {
   struct memory_pipe *pipe = pipe_of(self);
   pipe->is_read = true;
   pipe->room = room;
-  go_on(pipe);
+  memory_go_on(pipe);
   return 0;
 }
 
@@ -369,7 +243,7 @@ static void memory_read_stop(struct transport *self) {
 /* RST is known of before what came before it is read. */
 static int memory_error(const struct transport *self) {
   const struct memory_pipe *pipe = pipe_of(self);
-  const struct arrival *last = last_arrival(pipe);
+  const struct arrival *last = memory_last_arrival(pipe);
   return is_rst(last) && is_due(pipe, last) ? last->end : 0;
 }
 
@@ -398,12 +272,12 @@ static ssize_t memory_write_now(struct transport *self, const uv_buf_t *bufs, un
   struct memory_pipe *pipe = pipe_of(self);
   int rc = pipe->settings.write_error ? pipe->settings.write_error : memory_error(self);
   size_t size = total(bufs, count);
-  size_t left = window_left(pipe, pipe->written_size);
+  size_t left = memory_window_left(pipe, pipe->written_size);
   if (size > left) size = left;
   if (rc == 0) rc = append(pipe, bufs, count, size);
   if (rc < 0) return rc;
   pipe->written_size += size;
-  tell_change(pipe);
+  memory_tell_change(pipe);
   return (ssize_t)size;
 }
 
@@ -413,9 +287,9 @@ static int memory_write(struct transport *self, const uv_buf_t *bufs, unsigned c
   int rc = append(pipe, bufs, count, size);
   if (rc < 0) return rc;
   pipe->waiting_size = size;
-  admit(pipe);
-  tell_change(pipe);
-  go_on(pipe);
+  memory_admit(pipe);
+  memory_tell_change(pipe);
+  memory_go_on(pipe);
   return 0;
 }
 
@@ -423,7 +297,7 @@ static int memory_do_finish(struct transport *self) {
   struct memory_pipe *pipe = pipe_of(self);
   int rc = pipe->settings.finish_error ? pipe->settings.finish_error : memory_error(self);
   if (rc == 0 && !pipe->settings.is_lost) pipe->seen.finished = true;
-  tell_change(pipe);
+  memory_tell_change(pipe);
   return rc;
 }
 
@@ -449,10 +323,10 @@ static void end_pipe(struct memory_pipe *pipe, bool with_rst) {
   }
   pipe->is_read = pipe->is_opening = false;
   pipe->waiting_size = 0;
-  drop_arrivals(pipe);
+  memory_drop_arrivals(pipe);
   pipe->news = NEWS_CLOSED;
-  tell_change(pipe);
-  go_on(pipe);
+  memory_tell_change(pipe);
+  memory_go_on(pipe);
 }
 
 static void memory_close(struct transport *self) {

@@ -1,0 +1,76 @@
+/* net/conn_end.c — how a connection ends: asked to, broken or at once. Knows nobody who decides it.
+ *
+ * conn_close() only marks: what is queued goes out first (conn_write.c). conn_failed(), from anywhere,
+ * goes straight to the transport's close. */
+#include "net/conn_state.h"
+
+#include "net/conn_tell.h"
+#include "net/loop_state.h"
+
+void conn_mark_dirty(struct conn *conn) {
+  if (conn->flags & CONN_DIRTY) return;
+  struct net_loop *loop = conn->group->loop;
+  conn->flags |= CONN_DIRTY;
+  conn->dirty_next = loop->dirty;
+  loop->dirty = conn;
+}
+
+void conn_close(struct conn *conn, enum reason reason) {
+  if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
+  conn->reason = (uint8_t)reason;
+  conn->flags |= CONN_CLOSING | CONN_FIN_WANTED;
+  conn_mark_dirty(conn);
+}
+
+void conn_close_starved(struct conn *conn) {
+  conn->flags |= CONN_STARVED;
+  conn_close(conn, REASON_ERROR);
+}
+
+void conn_shutdown(struct conn *conn) {
+  if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return;
+  conn->flags |= CONN_FIN_WANTED;
+  conn_mark_dirty(conn);
+}
+
+void conn_stop_waiting(struct conn *conn) {
+  conn->flags &= ~(uint32_t)CONN_WRITING;
+  list_remove(&output_writing(conn->output)->link);
+}
+
+static void drop_output(struct conn *conn) {
+  if (conn->flags & CONN_WRITING) conn_stop_waiting(conn);
+  if (conn->output) output_give_back(&conn->group->loop->pool, conn->output);
+  conn->output = NULL;
+}
+
+/* What is queued will never be sent; the transport does not look at what it was given any more. */
+static void mark_closed(struct conn *conn) {
+  conn->flags |= CONN_CLOSED;
+  wheel_cancel(&conn->wheel);
+  drop_output(conn);
+}
+
+void conn_destroy(struct conn *conn) {
+  if (conn->flags & CONN_CLOSED) return;
+  if (conn_is_watched(conn)) conn_tell_close(conn, false);
+  mark_closed(conn);
+  transport_under_close(&conn->stack.transport);
+}
+
+void conn_reset(struct conn *conn, enum reason reason) {
+  if (conn->flags & CONN_CLOSED) return;
+  conn->reason = (uint8_t)reason;
+  if (conn_is_watched(conn)) conn_tell_close(conn, conn->peer.any.sa_family != AF_UNIX);
+  mark_closed(conn);
+  transport_under_reset(&conn->stack.transport);
+}
+
+/* A connection that broke says no goodbye: what is queued cannot be delivered any more. */
+void conn_failed(struct conn *conn, int rc) {
+  if (conn->flags & CONN_CLOSED) return;
+  if (rc == UV_ENOMEM) conn->flags |= CONN_STARVED;
+  if (!conn->reason) conn->reason = rc == UV_ENOMEM ? REASON_ERROR : REASON_RESET;
+  if (rc != UV_ENOMEM && conn_is_told(conn, EVENT_RESET)) conn_tell_failed(conn, rc);
+  conn_destroy(conn);
+}
