@@ -3,10 +3,7 @@
 local circles = require "tests.support.circles"
 local layering = require "tests.support.layering"
 
--- How many files of a folder may call each other in a circle. Those above three are what there is:
--- they are to go down.
-local CIRCLE_FILES_MAX = 3
-local LARGER_CIRCLES = { cli = 12, server = 17 }
+local CIRCLE_FILES_MAX = 3 -- of one folder, that call each other
 
 local function read_file(path)
   local file = assert(io.open(path, "rb"))
@@ -53,8 +50,8 @@ describe("The sources", function()
     assert.is_nil(layering.first_offence(files))
   end)
 
-  it("call each other in no circle that is larger than its folder may have", function()
-    assert.is_nil(circles.too_large(read_sources(), LARGER_CIRCLES, CIRCLE_FILES_MAX))
+  it("call each other in no circle of more than three", function()
+    assert.is_nil(circles.too_large(read_sources(), CIRCLE_FILES_MAX))
   end)
 end)
 
@@ -160,7 +157,7 @@ end)
 local function circle_of(texts)
   local files = {}
   for name, text in pairs(texts) do files["src/net/" .. name] = text end
-  return circles.too_large(files, { net = 2 }, 99)
+  return circles.too_large(files, 2)
 end
 
 -- Three files of which each calls the next, but for what `last` is.
@@ -210,6 +207,6 @@ describe("The check of circles", function()
     assert.is_nil(circles.too_large({
       ["src/net/a.c"] = "int a(void) {\n  return b();\n}\n",
       ["src/base/b.c"] = "int b(void) {\n  return a();\n}\n",
-    }, {}, 1))
+    }, 1))
   end)
 end)

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,16 +20,6 @@ static const char usage[] = "moonport: a socket server whose behaviour is a Lua 
                             "  moonport echo.lua         serve this script\n"
                             "  moonport check echo.lua   validate it\n"
                             "  moonport --help           show every command and option\n";
-
-int command_refuse(const struct command *command, const char *format, ...) {
-  va_list arguments;
-  fputs("moonport: ", stderr);
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fprintf(stderr, "\ntry: moonport %s --help\n", command->name);
-  return EXIT_USAGE;
-}
 
 /* A program started with a standard descriptor closed would hand its number to the first socket
  * or file it opens, and then log into that. */
@@ -48,8 +37,8 @@ static const char *misspelt_command(const char *word) {
   if (strpbrk(word, "/.") || access(word, F_OK) == 0) return NULL;
   const char *names[COMMANDS_MAX];
   size_t count = 0;
-  for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
-    if (!command_rows[i].hidden) names[count++] = command_rows[i].name;
+  for (size_t i = 0; i < cli_table.command_count && count < COMMANDS_MAX; i++) {
+    if (!cli_table.commands[i].hidden) names[count++] = cli_table.commands[i].name;
   }
   return text_nearest(word, names, count);
 }
@@ -76,6 +65,7 @@ static int check_words(const struct command *command, const char *const *words, 
 static int show_help(const struct command *about, const struct options *options) {
   const struct command_call call = {
       .command = command_find("help"),
+      .table = &cli_table,
       .options = options,
       .words = about ? &about->name : NULL,
       .word_count = about ? 1 : 0,
@@ -99,7 +89,7 @@ static int run(const struct command *command, bool named, struct options *option
     version_print(stdout);
     return EXIT_DONE;
   }
-  struct command_call call = {.command = command, .options = options};
+  struct command_call call = {.command = command, .table = &cli_table, .options = options};
   call.words = options_paths(options, &call.word_count);
   int code = check_words(command, call.words, call.word_count, named);
   if (code != EXIT_DONE) return code;
@@ -127,8 +117,8 @@ int cli_main(int argc, char **argv) {
   const bool named = command != NULL;
   if (!named) command = command_default();
   const struct option_table table = {
-      .rows = option_rows,
-      .count = option_count,
+      .rows = cli_table.options,
+      .count = cli_table.option_count,
       .command = command->bit,
       .command_name = command->name,
       .word_ends_options = command->words_kind == WORDS_PROGRAM,

@@ -16,9 +16,18 @@ enum {
 
 struct command;
 
+/* All that the program can be told: what help, man page and completions are made from. */
+struct command_table {
+  const struct command *commands;
+  size_t command_count;
+  const struct option_row *options;
+  size_t option_count;
+};
+
 /* One run of a command; everything is borrowed. */
 struct command_call {
   const struct command *command;
+  const struct command_table *table;
   const struct options *options;
   const char *const *words; /* what was no option: paths, mostly */
   size_t word_count;

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/settings.h"
-#include "cli/table.h"
 #include "server/program.h"
 
 #include <lauxlib.h>
@@ -45,8 +44,8 @@ static void push_value(lua_State *L, const struct options *options, const struct
 /* The options that the command has. */
 static void push_options(lua_State *L, const struct command_call *call) {
   lua_newtable(L);
-  for (size_t i = 0; i < option_count; i++) {
-    const struct option_row *row = &option_rows[i];
+  for (size_t i = 0; i < call->table->option_count; i++) {
+    const struct option_row *row = &call->table->options[i];
     if (!row->name || !(row->commands & call->command->bit)) continue;
     push_value(L, call->options, row);
     lua_setfield(L, -2, row->name);
@@ -66,7 +65,8 @@ static void push_command(lua_State *L, const struct command *command) {
   lua_setfield(L, -2, "hidden");
 }
 
-static void push_option(lua_State *L, const struct option_row *row) {
+static void push_option(lua_State *L, const struct command_table *table,
+                        const struct option_row *row) {
   char accepted[OPTION_DESCRIPTION_SIZE_MAX];
   const char letter[] = {row->letter, '\0'};
   size_t choices = 0;
@@ -88,23 +88,23 @@ static void push_option(lua_State *L, const struct option_row *row) {
   lua_pushboolean(L, row->hidden);
   lua_setfield(L, -2, "hidden");
   lua_newtable(L);
-  for (size_t i = 0; i < command_count; i++) {
-    lua_pushboolean(L, (row->commands & command_rows[i].bit) != 0);
-    lua_setfield(L, -2, command_rows[i].name);
+  for (size_t i = 0; i < table->command_count; i++) {
+    lua_pushboolean(L, (row->commands & table->commands[i].bit) != 0);
+    lua_setfield(L, -2, table->commands[i].name);
   }
   lua_setfield(L, -2, "commands");
 }
 
-static void set_table(lua_State *L) {
+static void set_table(lua_State *L, const struct command_table *table) {
   lua_newtable(L);
-  for (size_t i = 0; i < command_count; i++) {
-    push_command(L, &command_rows[i]);
+  for (size_t i = 0; i < table->command_count; i++) {
+    push_command(L, &table->commands[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_setfield(L, -2, "command_rows");
   lua_newtable(L);
-  for (size_t i = 0; i < option_count; i++) {
-    push_option(L, &option_rows[i]);
+  for (size_t i = 0; i < table->option_count; i++) {
+    push_option(L, table, &table->options[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_setfield(L, -2, "option_rows");
@@ -124,7 +124,7 @@ static int push_call(lua_State *L, const void *context) {
   lua_setfield(L, -2, "options");
   push_list(L, call->words, call->word_count);
   lua_setfield(L, -2, "words");
-  set_table(L);
+  set_table(L, call->table);
   return 1;
 }
 

@@ -7,6 +7,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* As moonport.test.replay knows them. */
+const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
+
 static const char code[] = "os.exit(require('moonport.test.replay').run(...))";
 
 int replay_command(const struct command_call *call) {

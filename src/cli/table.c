@@ -30,7 +30,7 @@ enum {
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
 };
 
-const struct command command_rows[] = {
+static const struct command commands[] = {
     {
         .name = "serve",
         .bit = SERVE,
@@ -167,15 +167,12 @@ const struct command command_rows[] = {
         .run = trial_command,
     },
 };
-const size_t command_count = sizeof command_rows / sizeof command_rows[0];
 
 /* In the order of enum log_level and enum log_format. */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "json", NULL};
 
-const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
-
-const struct option_row option_rows[] = {
+static const struct option_row options[] = {
     {
         .name = "listen",
         .argument = "ADDR",
@@ -446,15 +443,21 @@ const struct option_row option_rows[] = {
         .kind = OPTION_FLAG,
     },
 };
-const size_t option_count = sizeof option_rows / sizeof option_rows[0];
+
+const struct command_table cli_table = {
+    .commands = commands,
+    .command_count = sizeof commands / sizeof commands[0],
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+};
 
 const struct command *command_find(const char *name) {
-  for (size_t i = 0; i < command_count; i++) {
-    if (strcmp(command_rows[i].name, name) == 0) return &command_rows[i];
+  for (size_t i = 0; i < cli_table.command_count; i++) {
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
   }
   return NULL;
 }
 
 const struct command *command_default(void) {
-  return &command_rows[0];
+  return &commands[0];
 }

@@ -1,4 +1,4 @@
-/* cli/table.h — all commands and all options, from which help, man page and completions are made.
+/* cli/table.h — all commands and all options.
  *
  * A new command is one row in table.c, and a file of lua/moonport/cli with its name; or, where it must be
  * C, one with its function, declared here. */
@@ -7,14 +7,7 @@
 
 #include "cli/command.h"
 
-extern const struct command command_rows[];
-extern const size_t command_count;
-
-extern const struct option_row option_rows[];
-extern const size_t option_count;
-
-extern const char
-    *const replay_cuts[]; /* the choices of --cut, as moonport.test.replay knows them */
+extern const struct command_table cli_table;
 
 /* The row of a name, or NULL. */
 const struct command *command_find(const char *name);
@@ -30,5 +23,6 @@ int run_command(const struct command_call *call);
 int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int replay_command(const struct command_call *call);
+extern const char *const replay_cuts[]; /* the choices of --cut */
 
 #endif

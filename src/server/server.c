@@ -1,9 +1,6 @@
-/* server/server.c — scripts at work behind their sockets, from start to drained.
+/* server/server.c — scripts at work behind their sockets, from start to end.
  *
- * serving -> leaving (SIGTERM or SIGINT: not ready any more, but for the grace time new connections
- * are still accepted) -> draining (no new connections) -> closing (the deadline has passed: every
- * connection is closed in peace) -> ending (a second signal, or a second later: at once) -> closed
- * (the loop has ended; the scripts' last code runs). */
+ * It makes and frees all there is; what is below calls back. How it drains is in drain.c. */
 #include "server/server_state.h"
 
 #include "base/descriptors.h"
@@ -28,128 +25,24 @@ enum {
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
 };
 
-static size_t conn_count(const struct server *server) {
-  size_t count = 0;
-  for (size_t i = 0; i < server->script_count; i++) count += script_conn_count(server->scripts[i]);
-  return count;
-}
-
-/* With those that have closed, and whose main or on_close has not come to its end. */
-static size_t conn_burden(const struct server *server) {
-  size_t count = 0;
-  for (size_t i = 0; i < server->script_count; i++) count += script_conn_burden(server->scripts[i]);
-  return count;
-}
-
-void server_on_turn(void *context) {
+static void server_on_turn(void *context) {
   struct server *server = context;
   server_free_left_now(server);
   server_follow_update(server);
 }
 
-/* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
-static void stop_when_drained(struct server *server) {
-  size_t left = 0;
-  size_t awaited = server->phase == ENDING ? conn_count(server) : conn_burden(server);
-  if (server->phase <= LEAVING || awaited > 0) return;
-  for (size_t i = 0; i < server->script_count; i++) {
-    left += script_drop_sequential(server->scripts[i]);
-  }
-  if (left == 0) uv_stop(net_loop_uv(server->loop));
-}
-
 static void server_on_conn_closed(void *context) {
   struct server *server = context;
   if (server->freeing) return; /* a task that ends with its script, when others are gone already */
-  stop_when_drained(server);
+  drain_check(server);
   server_free_left(server);
-}
-
-static void server_on_deadline(uv_timer_t *timer) {
-  struct server *server = timer->data;
-  bool at_once = server->phase != DRAINING;
-  server->phase = at_once ? ENDING : CLOSING;
-  size_t open = conn_count(server);
-  size_t closed = conn_burden(server) - open;
-  char waiting[64] = "";
-  if (closed > 0) snprintf(waiting, sizeof waiting, "; handlers of %zu closed ones wait", closed);
-  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s%s",
-             open, at_once ? " at once" : "", waiting);
-  for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
-  if (!at_once) uv_timer_start(timer, server_on_deadline, CLOSING_MS, 0);
-  stop_when_drained(server);
-}
-
-/* Handlers that are told of the end have until then; each of them may use its whole budget. */
-static void end_in(struct server *server, uint64_t ms) {
-  for (size_t i = 0; i < server->script_count; i++) script_end_in(server->scripts[i], ms);
-}
-
-static void start_draining(struct server *server, const char *cause) {
-  server->phase = DRAINING;
-  log_printf(server->options.log, LOG_INFO,
-             "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
-             cause, conn_burden(server), (double)server->options.drain_ms / 1000);
-  for (size_t i = 0; i < server->script_count; i++) {
-    script_stop_listening(server->scripts[i]);
-  }
-  end_in(server, (uint64_t)server->options.drain_ms + DEADLINE_LEFT_MS);
-  held_up_bound_draining(server);
-  uv_timer_start(&server->deadline, server_on_deadline, (uint64_t)server->options.drain_ms, 0);
-}
-
-static void server_on_grace_over(uv_timer_t *timer) {
-  struct server *server = timer->data;
-  start_draining(server, "the grace time is over");
-  stop_when_drained(server);
-}
-
-/* SIGTERM comes before the last balancer knows that nobody should be sent here any more. */
-static void start_leaving(struct server *server, const char *cause) {
-  server->phase = LEAVING;
-  reload_round_stop(server);
-  notify_stopping(&server->notify);
-  for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);
-  if (server->options.grace_ms == 0) {
-    start_draining(server, cause);
-    return;
-  }
-  log_printf(server->options.log, LOG_INFO,
-             "%s: not ready any more; connections are accepted for another %.3g s (another signal "
-             "ends at once)",
-             cause, (double)server->options.grace_ms / 1000);
-  uv_timer_start(&server->deadline, server_on_grace_over, (uint64_t)server->options.grace_ms, 0);
-}
-
-static const char *signal_name(int number) {
-  switch (number) {
-    case SIGTERM: return "SIGTERM";
-    case SIGINT: return "SIGINT";
-    case SIGQUIT: return "SIGQUIT";
-    default: return "SIGHUP: the terminal was closed";
-  }
-}
-
-static void server_on_signal(void *context, int number) {
-  struct server *server = context;
-  if (server->phase == SERVING) {
-    start_leaving(server, signal_name(number));
-  } else {
-    if (server->phase == LEAVING) start_draining(server, "second signal");
-    server->phase = ENDING;
-    log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
-               conn_count(server));
-    end_in(server, CLOSING_MS);
-    for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], true);
-  }
-  stop_when_drained(server);
 }
 
 static void server_on_hangup(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
   if (signals_lost_terminal(&server->signals)) {
     /* Shells and the kernel may both send it: the second one must not end it at once. */
-    if (server->phase == SERVING) server_on_signal(server, number);
+    if (server->phase == SERVING) drain_on_signal(server, number);
     return;
   }
   if (server->phase != SERVING) return;
@@ -181,7 +74,7 @@ static int open_handles(struct server *server) {
   uv_prepare_start(&server->log_check, server_on_log_check);
   int rc = signals_open(&server->signals, uv, server->options.log);
   server->end_signals = (struct end_signals){
-      .on_signal = server_on_signal, .on_taken = held_up_end_soon, .context = server};
+      .on_signal = drain_on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, server_on_hangup, SIGHUP);
 }
@@ -215,14 +108,6 @@ static const char *who_listens(void *context, const char *name) {
     if (question.found) return script_path(server->scripts[i]);
   }
   return NULL;
-}
-
-int server_append_script(struct server *server, struct script *script) {
-  struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
-  if (!scripts) return -1;
-  server->scripts = scripts;
-  server->scripts[server->script_count++] = script;
-  return 0;
 }
 
 static int load_scripts(struct server *server, const struct script_paths *paths) {
@@ -338,7 +223,7 @@ int server_open(const struct server_options *options, struct server **out) {
 
 int server_run(struct server *server) {
   if (server->phase == SERVING) notify_ready(&server->notify);
-  stop_when_drained(server); /* a signal may have come before it listened */
+  drain_check(server); /* a signal may have come before it listened */
   uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
   held_up_bound_closing(server);
   size_t cut_off = 0;
@@ -367,43 +252,6 @@ void server_free(struct server *server) {
   }
   if (server->control) control_free(server->control);
   free(server);
-}
-
-const char *server_phase_name(const struct server *server) {
-  static const char *const names[] = {"serving", "leaving", "draining",
-                                      "closing", "ending",  "closed"};
-  return names[server->phase];
-}
-
-bool server_is_serving(const struct server *server) {
-  return server->phase == SERVING;
-}
-
-uint64_t server_stalls(const struct server *server, unsigned *ms_max) {
-  *ms_max = server->stall_ms_max;
-  return server->stalls;
-}
-
-size_t server_script_count(const struct server *server) {
-  return server->script_count;
-}
-
-struct script *server_script(const struct server *server, size_t index) {
-  return server->scripts[index];
-}
-
-bool server_is_unsafe(const struct server *server) {
-  return server->options.unsafe;
-}
-
-const struct grants *server_grants(const struct server *server) {
-  return server->options.grants;
-}
-
-void server_drain(struct server *server, const char *cause) {
-  if (server->phase != SERVING) return;
-  start_leaving(server, cause);
-  stop_when_drained(server);
 }
 
 int server_examine(const struct server_options *options,

@@ -58,11 +58,14 @@ struct server {
   uv_timer_t log_retry;
 };
 
-/* Takes it over; -1 when memory is out, and then it did not. */
+/* server/server_state.c. Takes it over; -1 when memory is out, and then it did not. */
 int server_append_script(struct server *server, struct script *script);
 
-/* server/server.c: what was put off to the next turn. */
-void server_on_turn(void *context); /* a struct server */
+/* server/drain.c */
+void drain_on_signal(void *context,
+                     int number); /* a struct server: it is to end, or to end sooner */
+/* Ends the loop when it drains and no connection is left. */
+void drain_check(struct server *server);
 
 /* server/capacity.c: makes room for what limits.connections add up to now; told when there is not
  * enough. */

@@ -127,9 +127,9 @@ static void check_written(const struct option_table *table, const struct options
   char error[ERROR_BYTES];
   size_t path_count;
   const char *const *paths = options_paths(options, &path_count);
-  MUST(option_count <= TABLE_MAX);
-  for (size_t i = 0; i < option_count; i++) {
-    const struct option_row *row = &option_rows[i];
+  MUST(cli_table.option_count <= TABLE_MAX);
+  for (size_t i = 0; i < cli_table.option_count; i++) {
+    const struct option_row *row = &cli_table.options[i];
     if (row->name && row->commands & table->command) write_option(&written, options, row);
   }
   int option_words = written.count;
@@ -146,8 +146,8 @@ static void check_written(const struct option_table *table, const struct options
   for (size_t i = 0; i < path_count; i++) {
     MUST(paths_again[i] == written.words[(size_t)option_words + 1 + i]);
   }
-  for (size_t i = 0; i < option_count; i++) {
-    const struct option_row *row = &option_rows[i];
+  for (size_t i = 0; i < cli_table.option_count; i++) {
+    const struct option_row *row = &cli_table.options[i];
     if (row->name && row->commands & table->command) check_same(options, again, row);
   }
   options_free(again);
@@ -168,7 +168,7 @@ static void check_paths(const struct options *options, const struct input *input
 }
 
 static void check_all(const struct options *options) {
-  for (size_t i = 0; i < option_count; i++) check_value(options, &option_rows[i]);
+  for (size_t i = 0; i < cli_table.option_count; i++) check_value(options, &cli_table.options[i]);
 }
 
 static void read_all(const struct option_table *table, const struct input *input) {
@@ -198,8 +198,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct command *command = command_find(input.command);
   if (!command) command = command_default();
   const struct option_table table = {
-      .rows = option_rows,
-      .count = option_count,
+      .rows = cli_table.options,
+      .count = cli_table.option_count,
       .command = command->bit,
       .command_name = command->name,
       .word_ends_options = command->words_kind == WORDS_PROGRAM,

@@ -134,17 +134,15 @@ end
 
 --- The circles that are larger than they may be, each with the calls that make it; or nil.
 --- @param files table<string, string> path, from the root of the repository, to contents
---- @param files_max table<string, integer> of a folder of src/, how many files may be one circle
---- @param default_max integer the same of all others
+--- @param files_max integer how many files may be one circle
 --- @return string?
-function circles.too_large(files, files_max, default_max)
+function circles.too_large(files, files_max)
   local calls, told = calls_between(files), {}
   for _, circle in ipairs(circles_of(calls)) do
     local folder = folder_of(circle[1])
-    local max = files_max[folder] or default_max
-    if #circle > max then
+    if #circle > files_max then
       told[#told + 1] = ("src/%s: %d files call each other in a circle, where %d may:\n%s")
-        :format(folder, #circle, max, describe(circle, calls))
+        :format(folder, #circle, files_max, describe(circle, calls))
     end
   end
   return told[1] and table.concat(told, "\n")

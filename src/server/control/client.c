@@ -7,7 +7,6 @@
 #include "base/words.h"
 #include "net/defer.h"
 #include "net/loop.h"
-#include "server/control/commands.h"
 #include "server/control/state.h"
 
 #include <assert.h>
@@ -20,6 +19,7 @@ enum {
   LINE_BYTES_MAX = 65536,
   ERROR_BYTES_MAX = 1024,
   FAULT_BYTES_MAX = 160,
+  WORDS_MAX = 64, /* of one line, the name of the command included */
 };
 
 struct server *control_server(const struct control_client *client) {
@@ -169,6 +169,28 @@ bool control_client_streams(const struct control_client *client) {
   return client->has_job && !client->job.step && !client->job.answers_later;
 }
 
+bool control_admit_stream(struct control_client *client) {
+  struct control *control = client->control;
+  struct conn *conn = NULL;
+  size_t count = 0;
+  while ((conn = conn_group_next(&control->clients, conn))) {
+    const struct control_client *other = conn_owner(conn);
+    if (other && control_client_streams(other)) count++;
+  }
+  if (count >= CONTROL_STREAMS_MAX) {
+    control_fail(client,
+                 "%zu traces and consoles watch already, which is the most: end one of them first",
+                 count);
+    return false;
+  }
+  if (!net_loop_refill_spares(control->loop)) {
+    control_fail(client, "the process has no descriptors left, and a watcher would keep one of the "
+                         "last: raise its limit (ulimit -n), or kick a connection");
+    return false;
+  }
+  return true;
+}
+
 static bool is_waited_for(const struct control_client *client) {
   return client->has_job && client->job.answers_later;
 }
@@ -219,14 +241,14 @@ static void refuse_length(struct control_client *client) {
 }
 
 static void client_run_line(struct control_client *client, char *line, size_t size) {
-  struct word words[CONTROL_WORDS_MAX];
+  struct word words[WORDS_MAX];
   char fault[FAULT_BYTES_MAX];
   if (size > 0 && line[size - 1] == '\r') size--; /* of who types into telnet or nc -C */
-  int count = words_split(line, size, words, CONTROL_WORDS_MAX, fault, sizeof fault);
+  int count = words_split(line, size, words, WORDS_MAX, fault, sizeof fault);
   if (count < 0) {
     control_fail(client, "%s", fault);
   } else if (count > 0) {
-    control_run(client, words, (size_t)count);
+    client->control->run(client, words, (size_t)count);
   }
 }
 

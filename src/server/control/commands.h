@@ -5,8 +5,6 @@
 #include "base/words.h"
 #include "server/control/client.h"
 
-enum { CONTROL_WORDS_MAX = 64 }; /* of one line, the command's name included */
-
 struct control_call {
   struct control_client *client;
   const char *name;         /* of the command */

@@ -12,6 +12,7 @@
 #include "net/defer.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "server/control/commands.h"
 #include "server/control/state.h"
 #include "server/server.h"
 
@@ -22,8 +23,7 @@
 #include <uv.h>
 
 enum {
-  CLIENTS_MAX = 32,
-  STREAMS_MAX = 24, /* of them; the rest is for questions, which are short */
+  CLIENTS_MAX = CONTROL_STREAMS_MAX + 8, /* the rest is for questions, which are short */
   BACKLOG = 64,
   SILENT_MS = 1000, /* from then on a client makes room for a new one */
   LOOK_MS = 1000,   /* how often it is looked whether a silent peer is still there */
@@ -76,28 +76,6 @@ static bool has_place(void *owner) {
 
 static void accept_again(struct control *control) {
   if (control->listener) listener_pause(control->listener, false);
-}
-
-bool control_admit_stream(struct control_client *client) {
-  struct control *control = client->control;
-  struct conn *conn = NULL;
-  size_t count = 0;
-  while ((conn = conn_group_next(&control->clients, conn))) {
-    const struct control_client *other = conn_owner(conn);
-    if (other && control_client_streams(other)) count++;
-  }
-  if (count >= STREAMS_MAX) {
-    control_fail(client,
-                 "%zu traces and consoles watch already, which is the most: end one of them first",
-                 count);
-    return false;
-  }
-  if (!net_loop_refill_spares(control->loop)) {
-    control_fail(client, "the process has no descriptors left, and a watcher would keep one of the "
-                         "last: raise its limit (ulimit -n), or kick a connection");
-    return false;
-  }
-  return true;
 }
 
 /* Whether the new client may stay; it is told why not. */
@@ -250,7 +228,12 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   struct control *control = calloc(1, sizeof *control);
   if (!control) return NULL;
   *control = (struct control){
-      .server = server, .loop = loop, .log = log, .opened_ms = net_loop_now_ms(loop)};
+      .server = server,
+      .run = control_run,
+      .loop = loop,
+      .log = log,
+      .opened_ms = net_loop_now_ms(loop),
+  };
   init_clients(control);
   control->defer = net_defer_new(loop, control_on_turn, control);
   int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;

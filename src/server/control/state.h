@@ -7,9 +7,14 @@
 
 struct listener;
 struct net_defer;
+struct word;
+
+enum { CONTROL_STREAMS_MAX = 24 };
 
 struct control {
   struct server *server;
+  /* Runs the command that the first of these words names, or answers that there is none. */
+  void (*run)(struct control_client *client, const struct word *words, size_t count);
   struct net_loop *loop;
   struct log *log;
   struct listener *listener; /* NULL once closed */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+const char testing_hosted_type[] = "moonport.test.hosted";
+
 void testing_handle_push(lua_State *L, struct handle *handle, const char *type_name) {
   struct handle **object = lua_newuserdatauv(L, sizeof(struct handle *), 0);
   *object = handle;
@@ -16,6 +18,10 @@ void *testing_handle_check(lua_State *L, int index, const char *type_name) {
   struct handle **object = luaL_checkudata(L, index, type_name);
   if (!*object) luaL_error(L, "the script that this was of is gone");
   return *object;
+}
+
+struct hosted *testing_check(lua_State *L, int index) {
+  return testing_handle_check(L, index, testing_hosted_type);
 }
 
 void testing_handle_close(struct handle *handle) {

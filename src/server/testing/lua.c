@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char type_name[] = "moonport.test.hosted";
-
-struct hosted *testing_check(lua_State *L, int index) {
-  return testing_handle_check(L, index, type_name);
-}
-
 /* Into *out, which the next copy or the end frees. Raises. */
 static void copy_text(lua_State *L, int index, char **out, size_t *size) {
   const char *text = luaL_optlstring(L, index, NULL, size);
@@ -57,7 +51,7 @@ static int l_new(lua_State *L) {
   lua_settop(L, 3);
   struct hosted *hosted = testing_host(testing, path);
   if (!hosted) return luaL_error(L, "not enough memory or descriptors for another script");
-  testing_handle_push(L, &hosted->handle, type_name);
+  testing_handle_push(L, &hosted->handle, testing_hosted_type);
   lua_pushvalue(L, 2);
   hosted->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
   if (!lua_isnil(L, 3)) copy_list(L, 3, hosted);
@@ -162,8 +156,8 @@ static int open_host(lua_State *L) {
       {"name", testing_name},
       {NULL, NULL},
   };
-  testing_handle_open(L, type_name, methods);
-  luaL_getmetatable(L, type_name);
+  testing_handle_open(L, testing_hosted_type, methods);
+  luaL_getmetatable(L, testing_hosted_type);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
   testing_open_peer(L);

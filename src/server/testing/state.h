@@ -141,9 +141,10 @@ void testing_handle_push(lua_State *L, struct handle *handle, const char *type_n
 void *testing_handle_check(lua_State *L, int index, const char *type_name);
 void testing_handle_open(lua_State *L, const char *type_name, const luaL_Reg *methods);
 void testing_handle_close(struct handle *handle); /* does not raise */
+extern const char testing_hosted_type[];
+struct hosted *testing_check(lua_State *L, int index); /* of that type */
 
 /* server/testing/lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);
-struct hosted *testing_check(lua_State *L, int index);
 
 #endif

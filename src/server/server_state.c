@@ -1,0 +1,43 @@
+/* server/server_state.c — what others ask of a server, and its list of scripts. */
+#include "server/server_state.h"
+
+#include <stdlib.h>
+
+int server_append_script(struct server *server, struct script *script) {
+  struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
+  if (!scripts) return -1;
+  server->scripts = scripts;
+  server->scripts[server->script_count++] = script;
+  return 0;
+}
+
+uint64_t server_stalls(const struct server *server, unsigned *ms_max) {
+  *ms_max = server->stall_ms_max;
+  return server->stalls;
+}
+
+size_t server_script_count(const struct server *server) {
+  return server->script_count;
+}
+
+struct script *server_script(const struct server *server, size_t index) {
+  return server->scripts[index];
+}
+
+bool server_is_unsafe(const struct server *server) {
+  return server->options.unsafe;
+}
+
+const struct grants *server_grants(const struct server *server) {
+  return server->options.grants;
+}
+
+const char *server_phase_name(const struct server *server) {
+  static const char *const names[] = {"serving", "leaving", "draining",
+                                      "closing", "ending",  "closed"};
+  return names[server->phase];
+}
+
+bool server_is_serving(const struct server *server) {
+  return server->phase == SERVING;
+}
