@@ -232,6 +232,13 @@ const struct option_row option_rows[] = {
         .kind = OPTION_SIZE,
     },
     {
+        .name = "keep-going",
+        .env = "MOONPORT_KEEP_GOING",
+        .help = "at the start, serve the scripts that work although others do not",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
         .name = "no-watch",
         .env = "MOONPORT_NO_WATCH",
         .help = "reload only when told to, by SIGHUP or moonport reload",
@@ -274,7 +281,7 @@ const struct option_row option_rows[] = {
     },
     {
         .name = "ready",
-        .help = "exit with 0 only if every script is in force and new connections are accepted",
+        .help = "exit with 0 only if a script is served and new connections are accepted",
         .commands = HEALTH,
         .kind = OPTION_FLAG,
     },
