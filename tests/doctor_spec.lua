@@ -221,6 +221,27 @@ describe("moonport doctor", function()
     has(result.stdout, "FAULT  " .. path .. " is a mount of its own, and outside")
   end)
 
+  -- A directory was looked at as a whole, and the file in it that would never change was not told.
+  it_with_mounts("tells it of files in a served directory, and of modules deeper in it", function()
+    local made = moonport:directory()
+    local result = doctor({ made.path .. "/served" }, { prefix = shell.words(shell.unshare("m"), {
+      "sh", "-c", ([[
+        mount -t tmpfs none "%s" && (cd "%s" && mkdir -p served/lib served/data &&
+        echo 'return { listen = "127.0.0.1:0", on_data = print }' >a.lua && : >m.lua && : >d.txt &&
+        cp a.lua served/b.lua && cp a.lua served/c.lua && cp a.lua served/a.lua &&
+        : >served/lib/m.lua && : >served/data/d.txt && cp a.lua gone.lua &&
+        mount --bind a.lua served/a.lua && mount --bind gone.lua served/b.lua && rm gone.lua &&
+        mount --bind m.lua served/lib/m.lua && mount --bind d.txt served/data/d.txt) &&
+        exec "$0" "$@"
+      ]]):format(made.path, made.path) }) })
+    assert.equal(1, result.code, result.stderr)
+    has(result.stdout, "note   " .. made.path .. "/served/a.lua is a mount of its own")
+    has(result.stdout, "FAULT  " .. made.path .. "/served/b.lua is a mount of its own, and outside")
+    has(result.stdout, "note   " .. made.path .. "/served/lib/m.lua is a mount of its own")
+    local _, told = result.stdout:gsub("is a mount of its own", "")
+    assert.equal(3, told, result.stdout)
+  end)
+
   it("needs no script, and takes no option that is not its own", function()
     assert.equal(0, doctor({}).code)
     assert.equal(2, doctor({ "--drain", "1" }).code)

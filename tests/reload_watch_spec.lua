@@ -265,6 +265,7 @@ describe("a script that is watched", function()
         return answering(name):gsub("listen = 0", "listen = " .. port)
       end
       serve_directory({ ["a.lua"] = script("one") })
+      server:allow_log("not ready: no script is served")
       assert(uv.fs_unlink(folder:join("a.lua")))
       server:wait_for("its file was removed")
       folder:write("a.lua", script("two"))

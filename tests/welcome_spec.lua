@@ -9,9 +9,11 @@ describe("--welcome", function()
   local moonport = rig.new()
 
   local function welcome(directory)
-    return moonport:serve({
+    local server = moonport:serve({
       "--listen", "127.0.0.1:0", "--welcome", "deploy/welcome.lua", directory,
     })
+    server:allow_log("not ready: only the welcome page is served")
+    return server
   end
 
   it("greets who connects to a server without scripts, and tells what to do", function()
@@ -52,6 +54,7 @@ describe("--welcome", function()
   it("can be given by the environment", function()
     local server = moonport:serve({ "--listen", "127.0.0.1:0", moonport:directory().path },
       { env = { MOONPORT_WELCOME = "deploy/welcome.lua" } })
+    server:allow_log("not ready: only the welcome page is served")
     assert.matches("^This is moonport%.", server:connect():receive_line())
   end)
 

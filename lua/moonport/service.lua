@@ -282,12 +282,18 @@ local function check_datagrams(report, service, result)
   end
 end
 
--- What a script that returns no table may have meant.
-local function no_table(service)
+-- The global functions that have the names of handlers.
+local function global_handlers()
   local globals = {}
   for _, name in ipairs(HANDLERS) do
     if type(_G[name]) == "function" then globals[#globals + 1] = name .. " = " .. name end
   end
+  return globals
+end
+
+-- What a script that returns no table may have meant.
+local function no_table(service)
+  local globals = global_handlers()
   if service == nil and #globals > 0 then
     return "global functions are no handlers: end the script with return { %s }",
       concat(globals, ", ")
@@ -295,6 +301,24 @@ local function no_table(service)
   return "the script returned %s, not a table: end it with " ..
     "return { on_data = function(conn, data) … end }",
     service == nil and "nothing" or shown(service)
+end
+
+-- Whether nothing in what a file returned, or left behind, is meant to serve.
+local function is_foreign(service, known, nearest)
+  if type(service) ~= "table" then return #global_handlers() == 0 end
+  local is_known = set_of(known)
+  for key in pairs(service) do
+    if is_known[key] or type(key) == "string" and nearest(key, known, key) then return false end
+  end
+  return true
+end
+
+local function known_fields()
+  local known = { "listen", "frame", "reload" }
+  for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
+  for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
+  for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
+  return known
 end
 
 local M = {}
@@ -306,16 +330,13 @@ local M = {}
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] faults one line each
+---@return boolean? is_foreign there are faults, and nothing of a service: the file may be a module
 function M.read(service, path, nearest, frame_fault)
-  local report = { path = path, faults = {} }
+  local report, known = { path = path, faults = {} }, known_fields()
   if type(service) ~= "table" then
     fault(report, nil, nil, no_table(service))
-    return nil, report.faults
+    return nil, report.faults, is_foreign(service)
   end
-  local known = { "listen", "frame", "reload" }
-  for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
-  for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
-  for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
   check_names(report, service, known, "", nearest)
   local result = { handlers = {} }
   local given = service.listen
@@ -331,7 +352,7 @@ function M.read(service, path, nearest, frame_fault)
   check_group(report, service, result, "limits", nearest)
   check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "timeouts", nearest)
-  if #report.faults > 0 then return nil, report.faults end
+  if #report.faults > 0 then return nil, report.faults, is_foreign(service, known, nearest) end
   return result, report.faults
 end
 

@@ -188,6 +188,7 @@ void runtime_fault(struct runtime *runtime, const char *format, ...) {
 
 void runtime_forget_fault(struct runtime *runtime) {
   runtime->fault[0] = 0;
+  runtime->is_foreign = false;
   runtime->shortage = 0;
 }
 

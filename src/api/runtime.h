@@ -18,6 +18,7 @@ struct runtime {
   struct net_loop *loop;
   struct tap *tap; /* the loop's */
   struct log *log;
+  struct log *faults; /* where it is told what is wrong with a script that is loaded */
   struct vm *vm;
   struct runtime *host;           /* that of a test, in whose state it is; NULL: it has its own */
   const char *script;             /* the file's name, for the log */
@@ -50,6 +51,7 @@ struct runtime {
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */
   char fault[512];     /* the first one since runtime_forget_fault(), for whoever asks for status */
+  bool is_foreign;     /* it was that what the file returned has nothing of a service */
   int shortage;        /* an errno for which the script is not to blame, since then; 0: none */
   int anchors;         /* registry; list of strings that a connection's output borrows */
   int anchor_count;    /* how many they are; see runtime_anchor() */

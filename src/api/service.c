@@ -81,7 +81,7 @@ int service_frame_fault(lua_State *L) {
 static void log_faults(lua_State *L, struct loading *loading, int list) {
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
     const char *fault = lua_tostring(L, -1); /* names its file */
-    log_printf(loading->runtime->log, LOG_ERROR, "%s", fault);
+    log_printf(loading->runtime->faults, LOG_ERROR, "%s", fault);
     runtime_note_fault(loading->runtime, fault);
     lua_pop(L, 1);
   }
@@ -181,9 +181,10 @@ static int load(lua_State *L) {
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
-  lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
+  lua_call(L, 4, 3); /* 3: the checked service or nil, 4: the faults, 5: it is no service at all */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
+    loading->runtime->is_foreign = lua_toboolean(L, 5);
   } else {
     take_service(L, 3, loading->service);
   }
@@ -204,7 +205,7 @@ static void service_on_fail(void *self, const struct vm_failure *failure) {
       .traceback = loading->has_traceback ? failure->traceback : NULL,
       .traceback_size = failure->traceback_size,
   };
-  log_write(runtime->log, &record);
+  log_write(runtime->faults, &record);
   runtime_note_fault(runtime, named);
   loading->faulty = true;
   if (failure->at_limit && runtime->on_limit) {

@@ -133,6 +133,7 @@ static int look_at_script(void *context, struct script *script) {
   struct script_status status;
   const char *listen = options_string(look->call->options, "listen");
   size_t count = 0;
+  if (!script_is_valid(script)) return 0; /* a module */
   json_t *found = json_array();
   script_status(script, &status);
   *look->connections += script_connections_max(script);

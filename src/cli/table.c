@@ -229,6 +229,13 @@ static const struct option_row options[] = {
         .kind = OPTION_SIZE,
     },
     {
+        .name = "keep-going",
+        .env = "MOONPORT_KEEP_GOING",
+        .help = "at the start, serve the scripts that work although others do not",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
         .name = "no-watch",
         .env = "MOONPORT_NO_WATCH",
         .help = "reload only when told to, by SIGHUP or moonport reload",
@@ -271,7 +278,7 @@ static const struct option_row options[] = {
     },
     {
         .name = "ready",
-        .help = "exit with 0 only if every script is in force and new connections are accepted",
+        .help = "exit with 0 only if a script is served and new connections are accepted",
         .commands = HEALTH,
         .kind = OPTION_FLAG,
     },

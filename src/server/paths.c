@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { PATH_HINT_BYTES = 512 };
+
 static void complain(struct log *log, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void complain(struct log *log, const char *format, ...) {
@@ -46,10 +48,47 @@ static int paths_is_script(const struct dirent *entry) {
   return script_paths_is_script(entry->d_name);
 }
 
+/* With one slash, as the path by which a script beside it is required. */
 char *script_paths_join(const char *directory, const char *name) {
   char *file = NULL;
-  bool slash = directory[strlen(directory) - 1] == '/';
-  return asprintf(&file, "%s%s%s", directory, slash ? "" : "/", name) < 0 ? NULL : file;
+  size_t size = strlen(directory);
+  while (size > 0 && directory[size - 1] == '/') size--;
+  return asprintf(&file, "%.*s/%s", (int)size, directory, name) < 0 ? NULL : file;
+}
+
+static int paths_is_shown(const struct dirent *entry) {
+  return entry->d_name[0] != '.';
+}
+
+/* The first script in `directory`, or in one of those in it where `depth` is 1; NULL: there is none. */
+static char *first_script(const char *directory, int depth) {
+  struct dirent **entries;
+  char *found = NULL;
+  int count = scandir(directory, &entries, depth ? paths_is_shown : paths_is_script, alphasort);
+  for (int i = 0; i < count; i++) {
+    char *path = found ? NULL : script_paths_join(directory, entries[i]->d_name);
+    if (path && depth) {
+      found = first_script(path, depth - 1);
+      free(path);
+    } else if (path) {
+      found = path;
+    }
+    free(entries[i]);
+  }
+  if (count >= 0) free(entries);
+  return found;
+}
+
+bool script_paths_deeper(const char *const *given, size_t given_count, char *out, size_t size) {
+  for (size_t i = 0; i < given_count; i++) {
+    char *found = first_script(given[i], 1);
+    if (!found) continue;
+    snprintf(out, size, "; %s is not looked for: serve the directory that it is in", found);
+    free(found);
+    return true;
+  }
+  *out = '\0';
+  return false;
 }
 
 static int find_in_directory(struct script_paths *paths, const char *directory, bool may_be_empty,
@@ -68,7 +107,9 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   }
   free(entries);
   if (count == 0 && !may_be_empty) {
-    complain(log, "%s: has no *.lua file: put a script there, or name one", directory);
+    char deeper[PATH_HINT_BYTES];
+    script_paths_deeper(&directory, 1, deeper, sizeof deeper);
+    complain(log, "%s: has no *.lua file: put a script there, or name one%s", directory, deeper);
     rc = -1;
   }
   return rc;

@@ -18,6 +18,9 @@ struct script_paths {
  * both cases script_paths_deinit() is due. */
 int script_paths_find(struct script_paths *paths, const char *const *given, size_t given_count,
                       const char *welcome, bool may_be_empty, struct log *log);
+/* Whether a script lies in a directory below the given ones, where none is looked for. Then `out` says so, as
+ * the end of a sentence; else it is empty. */
+bool script_paths_deeper(const char *const *given, size_t given_count, char *out, size_t size);
 void script_paths_deinit(struct script_paths *paths);
 
 /* Whether a file of that name in a served directory is a script: NAME.lua, but no hidden one, for

@@ -12,6 +12,7 @@
 #include "api/version.h"
 #include "api/version_life.h"
 #include "api/wait.h"
+#include "base/log_held.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "vm/world.h"
@@ -116,7 +117,7 @@ struct script *script_new(const char *path, const struct script_options *options
   script->directory = script_directory_of(path);
   struct runtime *runtime = &script->runtime;
   runtime->loop = options->loop;
-  runtime->log = options->log;
+  runtime->log = runtime->faults = options->log;
   runtime->is_program = is_program;
   runtime->host = options->guest_of;
   runtime->anchors = LUA_NOREF;
@@ -208,6 +209,7 @@ void script_free(struct script *script) {
   if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);
+  log_held_free(script->held);
   runtime_deinit_output(runtime);
   free(runtime->known_peers);
   free(script->directory);

@@ -49,6 +49,7 @@ struct script_options {
   /* For a script under test: see struct runtime. */
   lua_CFunction furnish;
   void (*on_failure)(void *context, bool is_told);
+  bool holds_faults;         /* of one without a version, until script_tell_faults() */
   bool is_tested;            /* where it listens is no news */
   const char *const *listen; /* in place of what the scripts say; */
   size_t listen_count;       /* 0: as they say */
@@ -60,14 +61,17 @@ const struct script_options *script_options_of(const struct runtime *runtime);
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);
-/* One that is not loaded yet: script_reload() does. `listen` is kept, and replaces what the script
+/* One that is not loaded yet: script_load_first() or script_reload() do. `listen` is kept, and replaces what the script
  * says, unless it is NULL. NULL when memory is out. */
 struct script *script_new_later(const char *path, const struct script_options *options,
                                 const char *listen);
+/* Loads it; opens no socket. -1 after each fault was logged, or held. */
+int script_load_first(struct script *script);
 /* It is to listen where the loaded script says, or at `listen` unless that is NULL (and kept). True:
  * a host among the addresses is being looked up; script_start() waits for none. */
 bool script_awaits_names(struct script *script, const char *listen);
-/* Listens there, and puts it in force. 0, or -1 after each fault was logged: it can only be freed then. */
+/* Listens there, and puts it in force. 0, or -1 after each fault was logged: it may be in force all the
+ * same, or be loaded anew. */
 int script_start(struct script *script);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged, or UV_EAGAIN: a
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
@@ -85,6 +89,15 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
                    struct source *sources, size_t count);
 /* What it may use while it is loaded; NULL: one that is new. */
 const struct vm_budget *script_loading_budget(const struct script *script);
+/* A version of it is loaded, or in force. */
+bool script_is_valid(const struct script *script);
+/* What its file returned was nothing of a service, and that is why it is not. */
+bool script_is_foreign(const struct script *script);
+/* What is wrong with it was held, and not told. */
+bool script_holds_faults(const struct script *script);
+/* Tells it now; or that instead, as a warning, which follows its path, unless it is NULL. */
+void script_tell_faults(struct script *script, const char *sentence);
+void script_drop_faults(struct script *script);
 /* The last change of it was not taken on because it could not listen. */
 bool script_lacks_address(const struct script *script);
 /* The same because descriptors or memory were out: it is to be tried again. */
@@ -150,7 +163,8 @@ struct script_version {
 void script_each_version(const struct script *script,
                          void (*visit)(void *context, const struct script_version *version),
                          void *context);
-/* Calls `visit` for each file whose change concerns the script, as it was read last. */
+/* Calls `visit` for each file whose change concerns the script, as it was read last, also by a version
+ * that is not in force yet. */
 typedef void (*source_visitor)(void *context, const struct source *source);
 void script_each_source(const struct script *script, source_visitor visit, void *context);
 /* Where it wants to listen, as written: `count` addresses. */

@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+struct log_held;
+
 struct script {
   struct runtime runtime;
   struct listen_set listeners;
@@ -18,6 +20,7 @@ struct script {
   const char *listen;     /* instead of what the script says; NULL: as it says */
   bool started;           /* a version is in force, and was told so */
   bool is_due;            /* it is to be loaded anew */
+  struct log_held *held;  /* what was wrong when it was loaded; NULL: that is told at once */
   bool is_leaving;        /* it listens no more, and goes when its connections have */
   time_t loaded_time;     /* when the version in force came */
   /* Of the last reload, when that failed. */

@@ -14,6 +14,7 @@
 #include "server/names.h"
 #include "server/notify.h"
 #include "server/paths.h"
+#include "server/roles.h"
 #include "server/signals.h"
 
 #include <signal.h>
@@ -110,18 +111,21 @@ static const char *who_listens(void *context, const char *name) {
   return NULL;
 }
 
+/* -1 when one is at fault, and those that are not are not served without it. */
 static int load_scripts(struct server *server, const struct script_paths *paths) {
   int rc = 0;
   for (size_t i = 0; i < paths->count; i++) {
-    struct script *script = script_load(paths->files[i], &server->script_options);
-    if (script && server_append_script(server, script) == 0) continue;
-    if (script) {
-      log_printf(server->options.log, LOG_ERROR, "%s: not enough memory to serve it",
-                 paths->files[i]);
-      script_free(script);
+    const char *path = paths->files[i];
+    struct script *script = script_new_later(path, &server->script_options, server->options.listen);
+    if (script && server_append_script(server, script) == 0) {
+      (void)script_load_first(script); /* server_judge() knows */
+      continue;
     }
+    log_printf(server->options.log, LOG_ERROR, "%s: not enough memory to serve it", path);
+    if (script) script_free(script);
     rc = -1;
   }
+  if (server_judge(server, NULL) > 0 && !server->options.keeps_going) rc = -1;
   return rc;
 }
 
@@ -166,11 +170,12 @@ static int server_load(const struct server_options *options, struct server **out
       .on_conn_closed = server_on_conn_closed,
       .who_listens = who_listens,
       .on_source = server_on_source,
+      .holds_faults = true,
       .context = server,
   };
   struct script_paths paths;
-  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome, false,
-                             options->log);
+  int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
+                             options->keeps_going, options->log);
   if (load_scripts(server, &paths) < 0) rc = -1;
   script_paths_deinit(&paths);
   return rc;
@@ -180,7 +185,8 @@ static int server_load(const struct server_options *options, struct server **out
 static void await_names(struct server *server, const char *listen) {
   bool awaits = false;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_awaits_names(server->scripts[i], listen)) awaits = true;
+    struct script *script = server->scripts[i];
+    if (script_is_valid(script) && script_awaits_names(script, listen)) awaits = true;
   }
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     uv_run(net_loop_uv(server->loop), UV_RUN_ONCE);
@@ -189,26 +195,38 @@ static void await_names(struct server *server, const char *listen) {
 
 static int listen_all(struct server *server) {
   const char *listen = server->options.listen;
-  if (listen && server->script_count != 1) {
+  const size_t count = server_count_valid(server);
+  if (listen && count > 1) {
     log_printf(server->options.log, LOG_ERROR,
                "--listen is for a single script, and there are %zu: set listen in each script",
-               server->script_count);
+               count);
     return -2;
   }
   int rc = 0;
   await_names(server, listen);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
-    if (script_start(server->scripts[i]) < 0) rc = -1;
+    struct script *script = server->scripts[i];
+    if (!script_is_valid(script) || script_start(script) == 0) continue;
+    if (!server->options.keeps_going) rc = -1;
   }
   names_forget(server->names);
   if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
 
+static void advise_to_keep_going(const struct server *server) {
+  if (server_count_valid(server) == 0) return; /* there is nothing to go on with */
+  log_printf(server->options.log, LOG_ERROR,
+             "nothing is served, for not all of it can be: mend what is named above, or start with "
+             "--keep-going to serve the rest");
+}
+
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
+  if (rc == -1 && *out) advise_to_keep_going(*out);
+  if (rc == 0) server_warn_if_idle(*out);
   if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0 && options->control) {
@@ -260,6 +278,8 @@ int server_examine(const struct server_options *options,
   int rc = server_load(options, &server);
   if (!server) return -1;
   for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    if (!script_is_valid(script) && !server_is_module(server, script)) continue;
     if (visit(context, server->scripts[i]) < 0) rc = -1;
   }
   server_free(server);
@@ -267,6 +287,10 @@ int server_examine(const struct server_options *options,
 }
 
 static int server_describe(void *context, struct script *script) {
+  if (!script_is_valid(script)) {
+    fprintf(context, "%s: ok, a module of what is beside it\n", script_path(script));
+    return 0;
+  }
   script_tell_undefined(script);
   return script_describe(script, context);
 }

@@ -32,6 +32,7 @@ struct server_options {
   int64_t grace_ms;     /* after SIGTERM, until new connections are refused */
   int64_t drain_ms;     /* how long connections may go on then */
   int64_t trial_ms;     /* how long loading a changed script may take; 0: it is loaded untried */
+  bool keeps_going;     /* at the start, too, what is at fault does not stop the rest */
   bool no_watch;        /* files are looked at only when somebody asks for it */
   bool unsafe;          /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *warning;  /* for whoever serves, once the scripts are loaded; NULL: none */
@@ -95,7 +96,7 @@ struct reload_waiter {
 void server_reload(struct server *server, struct reload_waiter *waiter);
 void server_reload_forget(struct reload_waiter *waiter);
 
-/* Loads every script without listening, and shows each to `visit`, which tells by -1 that something
+/* Loads every script without listening, and shows each, and its modules, to `visit`, which tells by -1 that something
  * is wrong with it. 0, or -1 when there were faults, with a script or in loading, which were logged. */
 int server_examine(const struct server_options *options,
                    int (*visit)(void *context, struct script *script), void *context);

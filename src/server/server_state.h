@@ -47,6 +47,7 @@ struct server {
   const char **directories; /* those of options.paths that are such */
   size_t directory_count;
   size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
+  bool is_idle;           /* nothing is served, or only the welcome page, and that was told */
   bool sources_changed;   /* since the watch was last told which files there are */
   struct reload_round round;
   struct end_signals end_signals;

@@ -2,6 +2,7 @@
 #include "server/control/find.h"
 
 #include "net/conn.h"
+#include "server/roles.h"
 #include "server/script.h"
 #include "server/server.h"
 
@@ -60,8 +61,9 @@ static void list_names(const struct server *server, char out[NAMES_BYTES_MAX]) {
   size_t used = 0;
   *out = '\0';
   for (size_t i = 0; i < server_script_count(server) && used < NAMES_BYTES_MAX; i++) {
+    if (server_is_module(server, server_script(server, i))) continue;
     const char *name = control_script_name(server_script(server, i));
-    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", i ? ", " : "", name);
+    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? ", " : "", name);
     used += size > 0 ? (size_t)size : 0;
   }
 }
@@ -77,7 +79,7 @@ struct script *control_find_script(const struct control_call *call, const char *
   size_t count = 0;
   for (size_t i = 0; i < server_script_count(server); i++) {
     struct script *script = server_script(server, i);
-    if (name && !is_named(script, name)) continue;
+    if (name ? !is_named(script, name) : server_is_module(server, script)) continue;
     found = script;
     count++;
   }

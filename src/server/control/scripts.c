@@ -1,5 +1,6 @@
 /* server/control/scripts.c — the commands scripts and versions: what there is to be asked. */
 #include "server/control/find.h"
+#include "server/roles.h"
 #include "server/script.h"
 #include "server/server.h"
 
@@ -15,8 +16,12 @@ static void scripts_tell_script(struct control_client *client, const struct scri
 
 void control_scripts(const struct control_call *call) {
   const struct server *server = control_server(call->client);
-  size_t count = server_script_count(server);
-  for (size_t i = 0; i < count; i++) scripts_tell_script(call->client, server_script(server, i));
+  size_t count = 0;
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    if (server_is_module(server, server_script(server, i))) continue;
+    scripts_tell_script(call->client, server_script(server, i));
+    count++;
+  }
   control_ok_with(call->client, json_pack("{s:I}", "scripts", (json_int_t)count));
 }
 

@@ -3,6 +3,7 @@
 #include "base/version.h"
 #include "net/conn.h"
 #include "server/control/commands.h"
+#include "server/roles.h"
 #include "server/script.h"
 #include "server/server.h"
 
@@ -75,7 +76,8 @@ static json_t *grants_of(const struct server *server) {
 void control_status(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   for (size_t i = 0; i < server_script_count(server); i++) {
-    status_tell_script(call->client, server_script(server, i));
+    struct script *script = server_script(server, i);
+    if (!server_is_module(server, script)) status_tell_script(call->client, script);
   }
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);
@@ -89,16 +91,20 @@ void control_status(const struct control_call *call) {
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is
- * not among it: what was in force before still serves. */
+ * not among it, nor is a script that is at fault beside one that serves: where a load balancer sends
+ * nobody any more, that one is lost, too. */
 static json_t *obstacles_of(const struct server *server) {
   json_t *list = json_array();
   if (!server_is_serving(server)) {
     json_array_append_new(list, json_string("the server ends: it takes no new connections"));
   }
+  char idle[SERVER_IDLE_BYTES];
+  if (!server_is_idle(server, idle)) return list;
+  json_array_append_new(list, control_text(idle));
   for (size_t i = 0; i < server_script_count(server); i++) {
     struct script_status status;
     script_status(server_script(server, i), &status);
-    if (status.version > 0) continue;
+    if (status.version > 0 || server_is_module(server, server_script(server, i))) continue;
     json_t *path = control_text(status.path);
     json_array_append_new(list, json_sprintf("%s is not in force: %s", json_string_value(path),
                                              status.reload_error ? status.reload_error : "?"));

@@ -69,6 +69,22 @@ static void advise_on_file(const struct advice *advice, const struct mount *moun
          advice->path);
 }
 
+struct below {
+  const struct advice *advice; /* on the directory */
+  size_t size;                 /* of its path, links followed */
+};
+
+/* A script, or what one may require. */
+static void advise_on_mount_below(void *context, const struct mount *mount) {
+  const struct below *below = context;
+  const char *dot = strrchr(mount->point, '.');
+  if (!dot || strcmp(dot, ".lua") != 0 || is_directory(mount->point)) return;
+  char path[2 * PATH_MAX];
+  snprintf(path, sizeof path, "%s%s", below->advice->path, mount->point + below->size);
+  const struct advice advice = {path, below->advice->say, below->advice->context};
+  advise_on_file(&advice, mount);
+}
+
 /* kubelet's volumes hold a link ..data to the directory in force, and links through it. */
 static bool is_config_map(const char *path) {
   char data[PATH_MAX];
@@ -99,7 +115,12 @@ void mount_advice(const struct mounts *mounts, const char *path,
         path);
   }
   if (!mount) return;
-  if (strcmp(mount->point, found) == 0 && !is_directory(found)) advise_on_file(&advice, mount);
+  if (is_directory(found)) {
+    struct below below = {&advice, strlen(found)};
+    mounts_each_below(mounts, found, advise_on_mount_below, &below);
+  } else if (strcmp(mount->point, found) == 0) {
+    advise_on_file(&advice, mount);
+  }
   if (is_remote(mount->type)) {
     advise(&advice, MOUNT_REMOTE,
            "%s is on %s (%s): a change that is made elsewhere is found as soon as this machine's "

@@ -15,8 +15,8 @@ enum mount_trait {
   MOUNT_CONFIG_MAP,  /* a volume of Kubernetes that is exchanged as a whole */
 };
 
-/* Calls say(context, trait, sentence) for each trait of the script or directory `path`: what it is
- * and what to do about it. Most paths have none. With MOUNT_OF_ONE_FILE and MOUNT_REPLACED changes
+/* Calls say(context, trait, sentence) for each trait of the script or directory `path`, and of each file
+ * below that is mounted by itself: what it is and what to do about it. Most paths have none. With MOUNT_OF_ONE_FILE and MOUNT_REPLACED changes
  * may never be seen; with the others they are, as told. */
 void mount_advice(const struct mounts *mounts, const char *path,
                   void (*say)(void *context, enum mount_trait trait, const char *sentence),

@@ -149,3 +149,12 @@ const struct mount *mounts_find(const struct mounts *mounts, const char *path) {
   }
   return at;
 }
+
+void mounts_each_below(const struct mounts *mounts, const char *path,
+                       void (*visit)(void *context, const struct mount *mount), void *context) {
+  for (size_t i = 0; i < mounts->count; i++) {
+    const struct mount *mount = &mounts->list[i];
+    bool is_below = is_at_or_below(mount->point, path) && strcmp(mount->point, path) != 0;
+    if (is_below && mounts_find(mounts, mount->point) == mount) visit(context, mount);
+  }
+}

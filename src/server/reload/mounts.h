@@ -24,5 +24,8 @@ void mounts_free(struct mounts *mounts);
 /* The mount that shows at `path`, which is absolute and holds no symbolic link, "." or "..". NULL:
  * it is on none that this process sees, as in a chroot. */
 const struct mount *mounts_find(const struct mounts *mounts, const char *path);
+/* The same for all that is below `path`: calls `visit` for each mount that shows there. */
+void mounts_each_below(const struct mounts *mounts, const char *path,
+                       void (*visit)(void *context, const struct mount *mount), void *context);
 
 #endif

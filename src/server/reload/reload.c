@@ -11,6 +11,7 @@
 #include "net/defer.h"
 #include "net/loop.h"
 #include "server/paths.h"
+#include "server/roles.h"
 
 #include <string.h>
 
@@ -71,33 +72,44 @@ static int reload_load(struct server *server, struct script *script) {
   return -1;
 }
 
+static void tell_failed(struct server *server, struct script *script) {
+  reload_tell(server, script, RELOAD_FAILED);
+}
+
+/* Whether one that failed did so, or is a module, is told when all are loaded. */
+static void tell_outcome(struct server *server, struct script *script,
+                         enum reload_outcome outcome) {
+  server_sources_changed(server);
+  if (!script_holds_faults(script)) reload_tell(server, script, outcome);
+}
+
 /* True when it is in force. */
 static bool reload(struct server *server, struct script *script) {
   int rc = reload_load(server, script);
   script_set_due(script, rc == UV_EAGAIN);
   if (rc == UV_EAGAIN) return false;
-  server_sources_changed(server);
-  reload_tell(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  tell_outcome(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
   return rc == 0;
 }
 
-static size_t count_staying(const struct server *server) {
-  size_t count = 0;
-  for (size_t i = 0; i < server->script_count; i++) {
-    if (!script_is_leaving(server->scripts[i])) count++;
-  }
-  return count;
+/* True when the script that came has nowhere to listen, for another one does there. */
+static bool is_one_too_many(struct server *server, struct script *script) {
+  const struct candidate *candidate = reload_round_find(server, script_path(script));
+  if (!server->options.listen || server_count_valid(server) == 0) return false;
+  if (candidate && candidate->refusal) return false;
+  if (script_load_first(script) < 0) return false;
+  log_printf(server->options.log, LOG_ERROR,
+             "%s is not served: --listen is for a single script: set listen in each script",
+             script_path(script));
+  return true;
 }
 
 static void reload_add(struct server *server, const char *path) {
-  const char *listen = server->options.listen;
-  if (listen && count_staying(server) > 0) {
-    log_printf(server->options.log, LOG_ERROR,
-               "%s is not served: --listen is for a single script: set listen in each script",
-               path);
+  struct script *script = script_new_later(path, &server->script_options, server->options.listen);
+  if (script && is_one_too_many(server, script)) {
+    script_free(script);
     return;
   }
-  struct script *script = script_new_later(path, &server->script_options, listen);
   if (!script || server_append_script(server, script) < 0) {
     log_printf(server->options.log, LOG_ERROR, "%s: not enough memory for it", path);
     if (script) script_free(script);
@@ -109,20 +121,12 @@ static void reload_add(struct server *server, const char *path) {
     script_free(script); /* as if it had not been found yet */
     return;
   }
-  server_sources_changed(server);
-  reload_tell(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+  tell_outcome(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
 static bool is_among(const struct script_paths *paths, const char *path) {
   for (size_t i = 0; i < paths->count; i++) {
     if (strcmp(paths->files[i], path) == 0) return true;
-  }
-  return false;
-}
-
-static bool is_given(const struct server *server, const char *path) {
-  for (size_t i = 0; i < server->options.path_count; i++) {
-    if (strcmp(server->options.paths[i], path) == 0) return true;
   }
   return false;
 }
@@ -133,10 +137,12 @@ static bool reload_let_go(struct server *server, const struct script_paths *path
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     const char *path = script_path(script);
-    if (script_is_leaving(script) || is_given(server, path) || is_among(paths, path)) continue;
+    if (script_is_leaving(script) || server_is_given(server, path) || is_among(paths, path))
+      continue;
+    bool was_module = server_is_module(server, script);
     script_leave(script);
     server_sources_changed(server);
-    reload_tell(server, script, RELOAD_REMOVED);
+    if (!was_module) reload_tell(server, script, RELOAD_REMOVED);
     any = true;
   }
   return any;
@@ -172,6 +178,8 @@ void reload_apply(struct server *server) {
     if (!reload_find(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
   if (changed) retry(server);
+  server_judge(server, tell_failed);
+  server_warn_if_idle(server);
   server_fit_descriptors(server);
   server_free_left(server);
 }

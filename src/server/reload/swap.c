@@ -4,9 +4,11 @@
  * nothing can fail. So a script that cannot be loaded, or cannot listen, changes nothing: the
  * version before stays in force. */
 #include "api/version_life.h"
+#include "base/log_held.h"
 #include "server/script_state.h"
 #include "vm/vm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -38,6 +40,9 @@ static void remember_failure(struct script *script, struct version *version) {
 static struct version *swap_load(struct script *script) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
+  if (script->held) script_drop_faults(script);
+  bool holds = script->held && !runtime->current;
+  runtime->faults = holds ? log_held_log(script->held) : runtime->log;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
@@ -83,23 +88,29 @@ static bool swap(struct script *script, struct version *version) {
   return version_tell_loaded(version, number_before);
 }
 
-struct script *script_load(const char *path, const struct script_options *options) {
+struct script *script_new_later(const char *path, const struct script_options *options,
+                                const char *listen) {
   struct script *script = script_new(path, options, false);
+  if (!script) return NULL;
+  script->listen = listen;
+  if (options->holds_faults) script->held = log_held_new();
+  return script;
+}
+
+int script_load_first(struct script *script) {
+  script->loaded = swap_load(script);
+  return script->loaded ? 0 : -1;
+}
+
+struct script *script_load(const char *path, const struct script_options *options) {
+  struct script *script = script_new_later(path, options, NULL);
   if (!script) {
     log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
     return NULL;
   }
-  script->loaded = swap_load(script);
-  if (script->loaded) return script;
+  if (script_load_first(script) == 0) return script;
   script_free(script);
   return NULL;
-}
-
-struct script *script_new_later(const char *path, const struct script_options *options,
-                                const char *listen) {
-  struct script *script = script_new(path, options, false);
-  if (script) script->listen = listen;
-  return script;
 }
 
 bool script_awaits_names(struct script *script, const char *listen) {
@@ -107,11 +118,25 @@ bool script_awaits_names(struct script *script, const char *listen) {
   return awaits_names(script, script->loaded);
 }
 
+/* Listens, and swaps. Its on_load may raise, and it is in force all the same; whoever asks for the status
+ * learns of it. */
+static bool put_in_force(struct script *script, struct version *version, bool *went_well) {
+  if (prepare_listeners(script, version) < 0) {
+    remember_failure(script, version);
+    script->lacks_address = true;
+    return false;
+  }
+  script_forget_failure(script);
+  *went_well = swap(script, version);
+  if (!*went_well) remember_failure(script, NULL);
+  return true;
+}
+
 int script_start(struct script *script) {
   struct version *version = script->loaded;
-  if (prepare_listeners(script, version) < 0) return -1;
+  bool went_well;
   script->loaded = NULL;
-  return swap(script, version) ? 0 : -1;
+  return put_in_force(script, version, &went_well) && went_well ? 0 : -1;
 }
 
 static void say_what_stays(struct script *script) {
@@ -139,6 +164,7 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
                    struct source *sources, size_t count) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
+  if (script->held) script_drop_faults(script);
   runtime->shortage = refusal->error;
   if (refusal->traceback) {
     log_raised(script, refusal);
@@ -157,19 +183,12 @@ int script_reload(struct script *script) {
     version_free(version);
     return UV_EAGAIN;
   }
-  if (version && prepare_listeners(script, version) < 0) {
-    remember_failure(script, version);
-    script->lacks_address = true;
-    version = NULL;
-  }
   const struct version *before = script->runtime.current;
-  if (!version) {
+  bool went_well;
+  if (!version || !put_in_force(script, version, &went_well)) {
     say_what_stays(script);
     return -1;
   }
-  script_forget_failure(script);
-  /* It is in force all the same; whoever asks for the status learns of it. */
-  if (!swap(script, version)) remember_failure(script, NULL);
   if (before) {
     runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
   }
@@ -177,14 +196,40 @@ int script_reload(struct script *script) {
 }
 
 void script_leave(struct script *script) {
-  runtime_logf(&script->runtime, LOG_INFO,
-               "its file was removed: no new connections; %zu may go "
-               "on for %.3g s",
-               script_conn_burden(script), (double)script->options->drain_ms / 1000);
+  if (script_is_valid(script)) {
+    runtime_logf(&script->runtime, LOG_INFO,
+                 "its file was removed: no new connections; %zu may go "
+                 "on for %.3g s",
+                 script_conn_burden(script), (double)script->options->drain_ms / 1000);
+  }
   script->is_leaving = true;
   script->runtime.draining = true;
   script_stop_listening(script);
   versions_drain(&script->runtime, script->options->drain_ms);
+}
+
+bool script_is_valid(const struct script *script) {
+  return script->loaded || script->runtime.current;
+}
+
+bool script_is_foreign(const struct script *script) {
+  return !script_is_valid(script) && script->runtime.is_foreign;
+}
+
+bool script_holds_faults(const struct script *script) {
+  return script->held && !log_held_is_empty(script->held);
+}
+
+void script_tell_faults(struct script *script, const char *sentence) {
+  log_held_tell(script->held, sentence ? NULL : script->runtime.log);
+  if (!sentence) return;
+  free(script->error);
+  if (asprintf(&script->error, "%s %s", script->path, sentence) < 0) script->error = NULL;
+  log_printf(script->runtime.log, LOG_WARN, "%s %s", script->path, sentence);
+}
+
+void script_drop_faults(struct script *script) {
+  log_held_tell(script->held, NULL);
 }
 
 bool script_lacks_address(const struct script *script) {
@@ -300,12 +345,12 @@ static bool has_failed_source(const struct script *script, const char *path) {
 }
 
 void script_each_source(const struct script *script, source_visitor visit, void *context) {
-  const struct version *current = script->runtime.current;
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
   for (size_t i = 0; i < script->failed_source_count; i++) {
     visit(context, &script->failed_sources[i]);
   }
-  for (size_t i = 0; current && i < current->source_count; i++) {
-    const struct source *source = &current->sources[i];
+  for (size_t i = 0; version && i < version->source_count; i++) {
+    const struct source *source = &version->sources[i];
     if (!has_failed_source(script, source->path)) visit(context, source);
   }
 }

@@ -1,0 +1,122 @@
+/* server/roles.c — what the files of the served directories are: services, modules of those, or faults;
+ * and whether anything is served. Opens no file but to look for scripts a directory deeper. */
+#include "server/roles.h"
+
+#include "api/version.h"
+#include "base/log.h"
+#include "server/paths.h"
+#include "server/script.h"
+#include "server/server_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char neither_of_both[] =
+    "is not served: it returns no service, and no script here requires it; give it a handler "
+    "(on_data, on_open or main), require it, or move it out of this directory";
+
+struct reading {
+  const char *path;
+  bool is_read;
+};
+
+static void compare_source(void *context, const struct source *source) {
+  struct reading *reading = context;
+  if (source->was_read && strcmp(source->path, reading->path) == 0) reading->is_read = true;
+}
+
+static bool reads(const struct script *reader, const struct script *read) {
+  struct reading reading = {.path = script_path(read)};
+  script_each_source(reader, compare_source, &reading);
+  return reading.is_read;
+}
+
+/* It serves, or would if it were not at fault. Of files that require each other, none does. */
+static bool is_service_of(const struct script *reader, const struct script *module) {
+  if (script_is_leaving(reader) || script_is_foreign(reader) || !reads(reader, module))
+    return false;
+  return script_is_valid(reader) || !reads(module, reader);
+}
+
+bool server_is_module(const struct server *server, const struct script *script) {
+  if (script_is_valid(script)) return false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *other = server->scripts[i];
+    if (other != script && is_service_of(other, script)) return true;
+  }
+  return false;
+}
+
+bool server_is_given(const struct server *server, const char *path) {
+  for (size_t i = 0; i < server->options.path_count; i++) {
+    if (strcmp(server->options.paths[i], path) == 0) return true;
+  }
+  return false;
+}
+
+size_t server_count_valid(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    count += script_is_valid(script) && !script_is_leaving(script);
+  }
+  return count;
+}
+
+/* A module that is required later, in a handler, is no reason to serve nothing. */
+static bool may_be_ignored(const struct server *server, const struct script *script) {
+  return script_is_foreign(script) && !server_is_given(server, script_path(script)) &&
+         server_count_valid(server) > 0;
+}
+
+size_t server_judge(struct server *server,
+                    void (*on_fault)(struct server *server, struct script *script)) {
+  size_t faults = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script_holds_faults(script)) continue;
+    if (server_is_module(server, script)) {
+      script_drop_faults(script);
+    } else if (may_be_ignored(server, script)) {
+      script_tell_faults(script, neither_of_both);
+    } else {
+      script_tell_faults(script, NULL);
+      if (on_fault) on_fault(server, script);
+      faults++;
+    }
+  }
+  return faults;
+}
+
+/* --- Whether anything is served ------------------------------------------------------------------ */
+
+static bool is_welcome(const struct server *server, const struct script *script) {
+  const char *welcome = server->options.welcome;
+  return welcome && strcmp(script_path(script), welcome) == 0;
+}
+
+bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
+  bool welcomes = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    if (!script_is_valid(script) || script_is_leaving(script)) continue;
+    if (!is_welcome(server, script)) return false;
+    welcomes = true;
+  }
+  char deeper[SERVER_IDLE_BYTES / 2];
+  script_paths_deeper(server->options.paths, server->options.path_count, deeper, sizeof deeper);
+  snprintf(out, SERVER_IDLE_BYTES, "%s%s",
+           welcomes ? "only the welcome page is served: the served directories hold no *.lua file"
+                    : "no script is served: there is none that works",
+           deeper);
+  return true;
+}
+
+void server_warn_if_idle(struct server *server) {
+  char sentence[SERVER_IDLE_BYTES];
+  bool is_idle = server_is_idle(server, sentence);
+  if (is_idle && !server->is_idle) {
+    log_printf(server->options.log, LOG_WARN, "not ready: %s", sentence);
+  }
+  server->is_idle = is_idle;
+}
