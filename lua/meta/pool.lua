@@ -37,7 +37,8 @@ function Pool:with(f, ...) end
 ---@return string? detail
 function Pool:get() end
 
----Gives back a connection from get(). One that is not fit for another user is to be closed before.
+---Gives back a connection from get(). One that is not fit for another user (an answer is still to
+---come, or a failure left it in the middle of something) is to be closed before.
 ---@param conn moonport.Conn
 function Pool:put(conn) end
 

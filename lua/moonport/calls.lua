@@ -22,7 +22,6 @@ function calls.by_colon(methods, object)
 end
 
 ---Makes each function of a module refuse the module itself as first argument.
----@param module table
 ---@param called string "socket"
 function calls.by_dot(module, called)
   for name, f in pairs(module) do

@@ -1,5 +1,5 @@
 -- moonport.control — a running server asked over its control socket: commands out, JSON lines in —
--- knows no command.
+-- knows no command. What each call takes and returns is told in lua/meta/control.lua.
 
 local core = require "moonport.control.core"
 local json = require "moonport.json"
@@ -11,29 +11,13 @@ local ANSWER_BYTES_MAX = 64 * 1024 * 1024
 local TIMEOUT_S = 10
 local BUSY_S = 0.02 -- between two tries, while the server has more to accept than it may keep
 
----@class moonport.ControlClient
----@field pid integer of the server
----@field path string where it was found
----@field answer table? the first line of what stream() gives
----@field private conn moonport.Conn
----@field private timeout number
----@field private closed boolean?
 local Client = { __name = "moonport.control" }
 Client.__index = Client
 
 local M = {}
 
----A word as it stands in a command, whatever its bytes are.
----@param word string
----@return string quoted
 function M.quote(word) return core.quote(word) end
 
----Connects to a server's control socket, and makes sure that it is one to be believed: of this
----user, of root, or, where root asks, one that was named.
----@param path string? a path or "@name"; without one, where a server puts it by default
----@param options { timeout: number? }? seconds for connecting, and for each line; 10
----@return moonport.ControlClient? client
----@return string? message what is wrong, and what to do
 function M.connect(path, options)
   local timeout = options and options.timeout or TIMEOUT_S
   local address, fault = core.address(path)
@@ -83,11 +67,6 @@ local function send(self, command)
   self.conn:send(command .. "\n")
 end
 
----Sends a command and waits for all of its answer.
----@param command string|string[] a line, or the words of one
----@param on_line fun(text: string)? called with each line of it as it comes, without its newline
----@return moonport.control.Answer? answer
----@return string? message why there is none
 function Client:ask(command, on_line)
   local answer, bytes = { lines = {}, texts = {}, pid = self.pid }, 0
   send(self, command)
@@ -108,12 +87,6 @@ function Client:ask(command, on_line)
   end
 end
 
----Sends a command that is answered with one line and then events without an end. An iterator: each
----event, and the line that it came in; at the end nil, and a message unless close() ended it, and
----true when it is that the server has ended.
----@param command string|string[]
----@return (fun(): table?, string?, boolean?)? iterator
----@return string? message what the server has against it
 function Client:stream(command)
   send(self, command)
   local first, text = read(self)
@@ -136,7 +109,6 @@ function Client:stream(command)
   end
 end
 
----Hangs up. Whoever waits in a call of this client goes on.
 function Client:close()
   self.closed = true
   self.conn:reset()

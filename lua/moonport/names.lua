@@ -112,7 +112,6 @@ function Reader:lines(made, line)
   end
 end
 
----@return moonport.names.Function
 function Reader:func(parent)
   local made = { parent = parent }
   self:string() -- the source
@@ -377,10 +376,6 @@ local M = {}
 ---@field called_here fun(name: string, is_method: boolean?): string? what others' name is here
 
 ---The names that nothing defines, one line each, in the order of the file.
----@param chunk function
----@param path string
----@param tools moonport.names.Tools
----@return string[]
 function M.undefined(chunk, path, tools)
   local main = read(chunk)
   if not main or getmetatable(tools.globals) then return {} end

@@ -4,6 +4,7 @@
 -- A caller takes a connection that is idle, else makes one, else waits for its turn. Turns come in
 -- the order of the calls: who puts a connection back hands it to the first that waits. What the
 -- peer has closed meanwhile, or its last user left in the middle of something, is not lent again.
+-- What each call takes and returns is told in lua/meta/pool.lua.
 
 local calls = require "moonport.calls"
 local socket = require "moonport.socket"
@@ -28,8 +29,8 @@ local Pool = {}
 Pool.__index = Pool
 Pool.__name = "moonport.pool"
 
----A caller's claim to a connection, until get() returns. If the caller is cancelled meanwhile, its
----turn goes to the next one.
+-- A caller's claim to a connection, until get() returns. If the caller is cancelled meanwhile, its
+-- turn goes to the next one.
 ---@class moonport.pool.Claim
 ---@field pool moonport.Pool
 ---@field held boolean whether one of the pool's places is its own
@@ -130,10 +131,6 @@ function Claim:wait()
   return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
 end
 
----Takes a connection, which put() gives back. Waits while all are taken.
----@return moonport.Conn? conn
----@return string? code "timeout", "limit" (too many wait), "closed", or that of the connect
----@return string? detail
 function Pool:get()
   if self.closed then return nil, "closed" end
   local claim <close> = setmetatable({ pool = self, held = false }, Claim)
@@ -157,9 +154,6 @@ function Pool:get()
   return conn
 end
 
----Gives back a connection from get(). One that is not fit for another user (an answer is still to
----come, or a failure left it in the middle of something) is to be closed before.
----@param conn moonport.Conn
 function Pool:put(conn)
   if not self.taken[conn] then
     error("this connection is not one that get() of this pool gave, or it was put back before", 2)
@@ -180,14 +174,6 @@ local function finish(lease, ...)
   return ...
 end
 
----Calls f with a connection, and returns what it returns. Where f raises, or returns nil (as all
----that fails does: nil, code), nobody knows what the connection still carries, and it is closed;
----otherwise the next caller gets it.
----@generic T
----@param f fun(conn: moonport.Conn, ...: any): T?, ...: any
----@param ... any further arguments for f
----@return T? result
----@return any ... the rest of what f returned, or the code and detail of get()
 function Pool:with(f, ...)
   local conn, code, detail = self:get()
   if not conn then return nil, code, detail end
@@ -195,7 +181,6 @@ function Pool:with(f, ...)
   return finish(lease, f(conn, ...))
 end
 
----Closes what is idle at once, and what is taken when it is put back. Who waits gets nil, "closed".
 function Pool:close()
   self.closed = true
   if self.sweeper then self.sweeper:cancel() end
@@ -208,12 +193,6 @@ end
 Pool.__close = Pool.close
 
 local M = {}
-
----@class moonport.PoolOptions
----@field size integer? connections at most; 8
----@field timeout number? seconds for each of: the wait for a turn, the connect, a read; 5. 0: none
----@field idle number? seconds after which an unused connection is closed; 60. 0: never
----@field waiting integer? callers that may wait for a turn; 1000. More of them get nil, "limit"
 
 local DEFAULTS = { size = 8, timeout = 5, idle = 60, waiting = 1000 }
 local KNOWN = "known: idle, size, timeout, waiting"
@@ -239,10 +218,6 @@ local function read_options(options)
   return read
 end
 
----Makes a pool. Nothing is connected before the first get().
----@param address string as socket.connect() takes it: "localhost:6379", "unix:///run/redis.sock"
----@param options moonport.PoolOptions?
----@return moonport.Pool
 function M.new(address, options)
   if type(address) ~= "string" then error("pool.new needs the address to connect to", 2) end
   if options ~= nil and type(options) ~= "table" then

@@ -31,10 +31,6 @@ local SIZE_MAX = 2 ^ 53
 ---@field faults string[]
 
 -- The line where `key` is written: a function knows it, for the rest the text is searched.
----@param report moonport.service.Report
----@param key string
----@param value any
----@return integer?
 local function line_of(report, key, value)
   if type(value) == "function" then
     local info = getinfo(value, "S")
@@ -54,9 +50,7 @@ local function line_of(report, key, value)
   end
 end
 
----@param report moonport.service.Report
 ---@param key string? the field that is at fault, for its line
----@param value any
 ---@param ... any for string.format
 local function fault(report, key, value, ...)
   local line = key and line_of(report, key, value)
@@ -75,7 +69,6 @@ local TOO_LARGE = ", which is too large"
 -- A rule gives the value as C wants it, or nil, what is accepted, and what else is to be said.
 ---@alias moonport.service.Rule fun(value: any): any, string?, string?
 
----@return moonport.service.Rule
 local function integer_from(min, max)
   return function(value)
     local number = type(value) == "number" and tointeger(value)

@@ -1,7 +1,8 @@
 -- moonport.socket — sockets as the textbook has them: bind, listen, accept, connect, send, recv.
 --
 -- A socket begins as nothing, and becomes a listener by bind() or a connection by connect(). What
--- connect() and accept() give is the same conn that handlers get.
+-- connect() and accept() give is the same conn that handlers get. What each call takes and returns
+-- is told in lua/meta/socket.lua.
 
 local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
@@ -101,12 +102,6 @@ local function refuse(self, ...)
   return nil, ...
 end
 
----Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
----@param host string|integer "localhost", a whole address such as "tcp://[::1]:7000", or a port
----@param port integer?
----@return true? ok
----@return string? code
----@return string? detail
 function Socket:bind(host, port)
   check_type(host, 1, "bind", "string", "integer")
   check_type(port, 2, "bind", "integer", "nil")
@@ -124,19 +119,11 @@ function Socket:bind(host, port)
   return true
 end
 
----Lets the kernel complete connections, `backlog` of them ahead of accept().
----@param backlog integer? 128
----@return true? ok
----@return string? code
----@return string? detail
 function Socket:listen(backlog)
   if not self.listener then return refuse(self, "EINVAL", "bind() comes before listen()") end
   return self.listener:listen(backlog)
 end
 
----Waits for a connection.
----@return moonport.Conn? conn
----@return string address of the peer, or the code: "timeout", "closed"
 function Socket:accept()
   if not self.listener then
     return refuse(self, "EINVAL", "bind() and listen() come before accept()")
@@ -144,12 +131,6 @@ function Socket:accept()
   return self.listener:accept(self.timeout)
 end
 
----Connects, and waits until that is done.
----@param host string a name, or a whole address
----@param port integer?
----@return true? ok
----@return string? code such as "ECONNREFUSED"
----@return string? detail
 function Socket:connect(host, port)
   check_type(host, 1, "connect", "string")
   check_type(port, 2, "connect", "integer", "nil")
@@ -203,47 +184,38 @@ function Socket:reset(...) return conn_of(self):reset(...) end
 function Socket:stats(...) return conn_of(self):stats(...) end
 function Socket:drain(...) return conn_of(self):drain(...) end
 
----@param seconds number? how long each call waits; nil: as long as it takes
 function Socket:settimeout(seconds)
   check_type(seconds, 1, "settimeout", "number", "nil")
   self.timeout = seconds
   if self.conn then self.conn:settimeout(seconds) end
 end
 
----@param name string
----@param value any
----@return true? ok
----@return string? code
----@return string? detail
+-- What there is to set options on.
+local function open_of(self) return self.conn or self.listener or self.udp end
+
 function Socket:setoption(name, value)
   check_option(name, value)
-  local open = self.conn or self.listener
+  local open = open_of(self)
   if open then return open:setoption(name, value) end
   self.options[name] = value
   return true
 end
 
----@param name string
----@return any
 function Socket:getoption(name)
-  local open = self.conn or self.listener
+  local open = open_of(self)
   if open then return open:getoption(name) end
   return self.options[name]
 end
 
----@return string? address of our end
 function Socket:getsockname()
   if self.listener then return self.listener:getsockname() end
   return self.conn and self.conn.sock
 end
 
----@return string? address of the other end
 function Socket:getpeername()
   return self.conn and self.conn.peer
 end
 
----Closes what there is: a connection after what was sent has gone out. Everything after that is
----nil, "closed".
 function Socket:close()
   if self.listener then self.listener:close() end
   if self.conn then self.conn:close() end
@@ -285,12 +257,6 @@ local function peer_of(self, host, port)
   return core.lookup(address, "127.0.0.1", is_ip6, self.timeout)
 end
 
----Takes an address. Port 0 takes a free port, told by getsockname(). Waits only to look a name up.
----@param host string|integer "localhost", a whole address such as "[::1]:5353", or a port
----@param port integer?
----@return true? ok
----@return string? code
----@return string? detail
 function Datagrams:bind(host, port)
   check_type(host, 1, "bind", "string", "integer")
   check_type(port, 2, "bind", "integer", "nil")
@@ -305,12 +271,6 @@ function Datagrams:bind(host, port)
   return true
 end
 
----Names the one peer that send() and recv() are for.
----@param host string
----@param port integer?
----@return true? ok
----@return string? code
----@return string? detail
 function Datagrams:connect(host, port)
   check_type(host, 1, "connect", "string")
   check_type(port, 2, "connect", "integer", "nil")
@@ -326,13 +286,6 @@ function Datagrams:connect(host, port)
   return true
 end
 
----Sends one datagram, now or not at all.
----@param data string
----@param host string a name, or a peer as recvfrom() gave it
----@param port integer?
----@return true? ok
----@return string? code "EMSGSIZE", "EAGAIN", …
----@return string? detail
 function Datagrams:sendto(data, host, port)
   check_type(data, 1, "sendto", "string", "number")
   check_type(host, 2, "sendto", "string")
@@ -345,20 +298,11 @@ function Datagrams:sendto(data, host, port)
   return udp:send(data, address)
 end
 
----@param data string
----@return true? ok
----@return string? code "ECONNREFUSED" when nobody took the datagram before, …
----@return string? detail
 function Datagrams:send(data)
   if not self.udp then return refuse(self, "ENOTCONN") end
   return self.udp:send(data)
 end
 
----Waits for one datagram.
----@param max integer? bytes; a longer datagram is cut, and said to be
----@return string? data
----@return string peer "127.0.0.1:5000", or the code: "timeout", "closed", "ECONNREFUSED"
----@return string? cut "truncated"; or the detail
 function Datagrams:recvfrom(max)
   local udp, code, detail = open(self)
   if not udp then return nil, code, detail end
@@ -367,45 +311,20 @@ function Datagrams:recvfrom(max)
   return data, peer, more
 end
 
----@param max integer?
----@return string? data
----@return string? code
----@return string? detail
 function Datagrams:recv(max)
   local data, peer, detail = self:recvfrom(max)
   if not data then return nil, peer, detail end
   return data
 end
 
----@param seconds number?
 function Datagrams:settimeout(seconds) self.timeout = seconds end
 
----@param name string
----@param value any
----@return true? ok
----@return string? code
----@return string? detail
-function Datagrams:setoption(name, value)
-  check_option(name, value)
-  if self.udp then return self.udp:setoption(name, value) end
-  self.options[name] = value
-  return true
-end
+Datagrams.setoption, Datagrams.getoption = Socket.setoption, Socket.getoption
 
----@param name string
----@return any
-function Datagrams:getoption(name)
-  if self.udp then return self.udp:getoption(name) end
-  return self.options[name]
-end
-
----@return string? address
 function Datagrams:getsockname() return self.udp and self.udp:getsockname() end
 
----@return string? address of the peer of connect()
 function Datagrams:getpeername() return self.connected end
 
----Ends a wait in recvfrom(). Everything after that is nil, "closed".
 function Datagrams:close()
   if self.udp then self.udp:close() end
   self.udp, self.connected, self.closed = nil, nil, true
@@ -415,29 +334,20 @@ Datagrams.__close = Datagrams.close
 
 local M = {}
 
----@return moonport.Datagrams
 function M.udp()
   return setmetatable({ options = {} }, Datagrams)
 end
 
----@return moonport.Socket
 function M.tcp()
   return setmetatable({ kind = "tcp", options = {} }, Socket)
 end
 
----@return moonport.Socket
 function M.unix()
   return setmetatable({ kind = "unix", options = {} }, Socket)
 end
 
 local CONNECT_OPTIONS = { timeout = true }
 
----Connects in one call.
----@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
----@param options { timeout: number? }? seconds for the connect
----@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
----@return string? detail
 function M.connect(address, options)
   check_type(address, 1, "connect", "string")
   if math.type(options) == "integer" then
@@ -459,12 +369,6 @@ function M.connect(address, options)
   return core.connect(address, timeout)
 end
 
----Looks a name up, beside the loop.
----@param name string
----@param seconds number? time limit
----@return string[]? addresses in numbers
----@return string? code
----@return string? detail
 function M.resolve(name, seconds)
   check_type(name, 1, "resolve", "string")
   check_type(seconds, 2, "resolve", "number", "nil")

@@ -2,7 +2,7 @@
 -- says, in time that passes when it says so.
 --
 -- The script runs in the server's own core, on a clock and a network that the test moves
--- (src/server/testing/).
+-- (src/server/testing/). What each call takes and returns is told in lua/meta/test.lua.
 
 local has_core = pcall(require, "moonport.test.core")
 if not has_core then
@@ -15,18 +15,10 @@ local Script = require "moonport.test.script"
 
 local M = {}
 
----Loads a script from its file, as the server would. Raises what the server would log.
----@param path string
----@param options moonport.test.Options?
----@return moonport.test.Script
 function M.load(path, options)
   return Script.load(path, nil, options)
 end
 
----Loads a script from its text.
----@param text string
----@param options moonport.test.Options?
----@return moonport.test.Script
 function M.load_text(text, options)
   return Script.load("(text)", text, options)
 end

@@ -8,12 +8,11 @@
 
 /* Zeroed: empty. */
 struct id_set {
-  uint64_t *slots; /* `capacity` of them, a power of two, at most half full; 0: free */
-  size_t capacity;
+  void *tree; /* of tsearch(3) */
   size_t count;
 };
 
-/* Ids are never 0. False when memory is out. */
+/* False when memory is out. */
 bool id_set_add(struct id_set *set, uint64_t id);
 bool id_set_has(const struct id_set *set, uint64_t id);
 void id_set_remove(struct id_set *set, uint64_t id);

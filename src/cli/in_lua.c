@@ -3,14 +3,12 @@
 #include "cli/in_lua.h"
 
 #include "base/control_address.h"
-#include "base/log.h"
 #include "base/version.h"
 #include "cli/settings.h"
 #include "server/program.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static const char code[] = "require('moonport.cli').run(...)";
 
@@ -130,7 +128,7 @@ static int push_call(lua_State *L, const void *context) {
 
 int in_lua_run(const struct command_call *call) {
   const char *lua_dir = getenv("MOONPORT_LUA_DIR"); /* help comes before the environment is read */
-  struct log *log = log_new(STDERR_FILENO, LOG_INFO, LOG_AUTO);
+  struct log *log = settings_log_new(call->options);
   const struct program_options options = {
       .log = log,
       .code = code,
@@ -139,7 +137,7 @@ int in_lua_run(const struct command_call *call) {
       .lua_dir = lua_dir && *lua_dir ? lua_dir : NULL,
   };
   int exit_code = log ? program_run(&options) : EXIT_AT_FAULT;
-  if (log) log_free(log);
+  log_free(log);
   return exit_code;
 }
 

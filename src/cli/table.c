@@ -135,7 +135,7 @@ static const struct command commands[] = {
         .words_min = 2,
         .words_max = 2,
         .summary = "play a recording against a script and compare what it answers",
-        .run = replay_command,
+        .run = in_lua_run,
     },
     {
         .name = "help",
@@ -171,6 +171,9 @@ static const struct command commands[] = {
 /* In the order of enum log_level and enum log_format. */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "json", NULL};
+
+/* As moonport.test.replay knows them. */
+static const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
 
 static const struct option_row options[] = {
     {

@@ -22,7 +22,5 @@ int trial_command(const struct command_call *call);
 int run_command(const struct command_call *call);
 int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
-int replay_command(const struct command_call *call);
-extern const char *const replay_cuts[]; /* the choices of --cut */
 
 #endif

@@ -3,17 +3,13 @@
 #define MOONPORT_SERVER_PEER_COUNTS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct sockaddr;
 
-/* A hash table of the addresses that have connections: all zero when it is empty. An IPv6 address
- * counts with its /64, which is what one machine, or one customer, is given. */
+/* The addresses that have connections: all zero when there are none. An IPv6 address counts with its
+ * /64, which is what one machine, or one customer, is given. */
 struct peer_counts {
-  struct peer_count *slots;
-  size_t capacity; /* a power of two, or 0 */
-  size_t used;
-  uint64_t seed; /* so that nobody can choose addresses that collide */
+  void *tree;
 };
 
 /* A Unix socket's peer has no address, and none of these. */

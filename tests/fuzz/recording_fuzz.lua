@@ -79,7 +79,7 @@ return function(bytes, script)
   elseif not fault:find("^r%.jsonl:%d+: .") then
     error("refused with: " .. fault, 0)
   end
-  local code = replay.run(PATH, script, #bytes % 2 == 0 and "recorded" or "every", "0")
+  local code = replay.run(PATH, script, #bytes % 2 == 0 and "recorded" or "every", 0)
   assert(code == 0 or code == 1 and #said > 0)
   assert(recorded or code == 1)
   check_said()

@@ -19,7 +19,6 @@ static void holds_what_was_added(void) {
   id_set_deinit(&set);
 }
 
-/* Ids far apart share slots, so that a removal has neighbours to move. */
 static void forgets_what_was_removed_and_nothing_else(void) {
   struct id_set set = {0};
   bool in_it[IDS] = {false};

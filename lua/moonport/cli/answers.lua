@@ -247,8 +247,6 @@ local function print_fields(object)
 end
 
 ---Prints the answer to the command `name`, unless it failed.
----@param name string
----@param answer moonport.ControlAnswer
 return function(name, answer)
   if answer.last.ok ~= true and not even_if_it_failed[name] then return end
   if prints[name] then return prints[name](answer) end

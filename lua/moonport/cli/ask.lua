@@ -5,8 +5,6 @@ local control = require "moonport.control"
 local out = require "moonport.cli.out"
 local print_answer = require "moonport.cli.answers"
 
----@param call moonport.cli.Call
----@return integer code
 return function(call)
   local options = call.options
   local client, fault = control.connect(options.control, { timeout = options.timeout })

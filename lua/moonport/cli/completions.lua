@@ -176,8 +176,6 @@ local function fish(call) return FISH .. each(call.command_rows, fish_command(ca
 
 local SHELLS = { bash = bash, zsh = zsh, fish = fish }
 
----@param call moonport.cli.Call
----@return integer code
 return function(call)
   local shell = SHELLS[call.words[1]]
   if not shell then

@@ -209,8 +209,6 @@ function Console:run(line)
   return self:ask(name, line)
 end
 
----@param call moonport.cli.Call
----@return integer code
 return function(call)
   local self = setmetatable({ options = call.options, is_interactive = core.is_terminal(0),
     failed = false, ends = false }, Console)

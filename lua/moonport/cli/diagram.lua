@@ -91,7 +91,6 @@ local function print_head(event)
     (" "):rep(GAP_CELLS - 5) .. "script")
 end
 
----@param event table
 ---@return boolean drawn false: it is of another connection, or of none
 function Diagram:show(event)
   local conn, kind = number(event, "conn"), event.event
@@ -109,6 +108,4 @@ function Diagram:show(event)
   return true
 end
 
----@param conn integer?
----@return moonport.cli.Diagram
 return function(conn) return setmetatable({ conn = conn }, Diagram) end

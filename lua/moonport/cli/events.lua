@@ -10,7 +10,6 @@ local M = {}
 
 local PREVIEW_CELLS, FIELD_CELLS = 63, 1000
 
----@param ns number
 ---@return string "12 µs", "1.5 ms", "2.4 s"
 function M.time(ns)
   if ns < 1e6 then return ("%.3g µs"):format(ns / 1e3) end
@@ -19,7 +18,6 @@ function M.time(ns)
 end
 
 -- What passed since the event before; "" for the first.
----@param event table
 ---@param before_ns integer? of the event before
 function M.passed(event, before_ns)
   if not before_ns then return "" end
@@ -34,7 +32,6 @@ local field = M.field
 function M.count(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
 local count = M.count
 
----@param event table
 ---@param cells_max integer? for the bytes
 ---@return string text 5 bytes "hello"
 function M.bytes(event, cells_max)
@@ -158,9 +155,7 @@ function details.dropped(event)
 end
 
 ---What happened, and its kind: "handled on_data done in 19 µs".
----@param event table
 ---@param cells integer? that the kind takes at least
----@return string
 function M.what(event, cells)
   local kind = core.shown(text(event, "event"), 40)
   local detail = details[kind] and details[kind](event) or ""
@@ -194,7 +189,6 @@ local function rest_of(event)
 end
 
 ---Prints an event as one line.
----@param event table
 ---@param before_ns integer? when the event before was
 ---@return integer time_ns of this one
 function M.print(event, before_ns)
@@ -228,8 +222,6 @@ local function hex_row(row, offset)
 end
 
 ---Prints the bytes of an event as offsets, hexadecimal and text.
----@param event table
----@param bytes_max integer
 function M.print_hex(event, bytes_max)
   local indent = (" "):rep(out.width() >= HEX_INDENT + HEX_ROW_CELLS and HEX_INDENT or 0)
   local data = core.unbase64(text(event, "base64")):sub(1, bytes_max)

@@ -60,8 +60,6 @@ local function print_overview(call)
   print_options(call, default, "environment", false)
 end
 
----@param call moonport.cli.Call
----@return integer code
 return function(call)
   local about
   if call.options.man then

@@ -2,7 +2,8 @@
 
 local out = require "moonport.cli.out"
 
--- Those that are not in a module of their own name.
+-- A command is a module: a function that is given the call, and returns the exit code. Those that
+-- are not in a module of their own name:
 local MODULES = { status = "ask", conns = "ask", kick = "ask", reload = "ask", shutdown = "ask" }
 
 local M = {}
@@ -15,7 +16,6 @@ local M = {}
 ---@field option_rows table[]
 
 ---Does not return.
----@param call moonport.cli.Call
 function M.run(call)
   local ok, code = pcall(function()
     return require("moonport.cli." .. (MODULES[call.command] or call.command))(call)

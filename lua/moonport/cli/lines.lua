@@ -127,7 +127,6 @@ local M = {}
 
 ---Edited, with a history, where both ends are a terminal and libedit was there at build time. Its
 ---next(prompt) gives the next line without its newline, "" for one given up, nil at the end.
----@param names moonport.cli.Names
 function M.open(names)
   local is_terminal = core.is_terminal(0) and core.is_terminal(1)
   local editor = is_terminal and core.editor()

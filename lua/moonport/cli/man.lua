@@ -115,7 +115,6 @@ moonport conns peer=127.0.0.1 state=open
 .BR nc (1)]]
 
 ---Prints moonport(1).
----@param call moonport.cli.Call
 function M.print(call)
   out.line(HEAD:format(call.version))
   for _, command in ipairs(call.command_rows) do

@@ -76,7 +76,6 @@ function kinds:COMMAND(words, prefix)
 end
 
 ---What the word that ends at the end of `line` may become.
----@param line string
 ---@return string[] words
 function Names:of(line)
   local words, typed = {}, {}
@@ -102,7 +101,6 @@ function Names:of(line)
 end
 
 ---@param connect fun(): moonport.ControlClient?
----@return moonport.cli.Names
 function M.new(connect) return setmetatable({ connect = connect }, Names) end
 
 return M

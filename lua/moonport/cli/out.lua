@@ -14,13 +14,11 @@ io.stdout:setvbuf("full")
 
 local failure -- why results did not reach their reader
 
----@param ... string
 function M.put(...)
   local ok, fault = io.write(...)
   if not ok then failure = failure or fault end
 end
 
----@param text string
 function M.line(text) M.put(text, "\n") end
 
 function M.flush()
@@ -32,8 +30,6 @@ end
 function M.is_read() return not failure end
 
 ---Results that did not reach their reader are a failure: of a full disk, for example.
----@param code integer
----@return integer code
 function M.finish(code)
   M.flush()
   if failure then
@@ -44,14 +40,9 @@ function M.finish(code)
 end
 
 ---Text of anybody's; what would act on a terminal is shown as \n or \xNN.
----@param text string
----@return string shown
 function M.shown(text) return (core.shown(text)) end
 
 ---The same for text of several lines; `newline` and `tab` stand for those.
----@param text string
----@param newline string?
----@param tab string?
 function M.shown_lines(text, newline, tab)
   local pieces = {}
   for piece, stop in text:gmatch("([^\n\t]*)([\n\t]?)") do
@@ -62,24 +53,18 @@ function M.shown_lines(text, newline, tab)
   return table.concat(pieces)
 end
 
----@param text string
 function M.complain(text)
   M.flush()
   io.stderr:write("moonport: ", M.shown_lines(text), "\n")
 end
 
----Says what went wrong.
----@param text string
----@return integer code
+---Says what went wrong. Returns an exit code, as refuse() does.
 function M.fail(text)
   M.complain(text)
   return 1
 end
 
 ---Says what is wrong with the command line, and how to learn more.
----@param call moonport.cli.Call
----@param text string
----@return integer code
 function M.refuse(call, text)
   io.stderr:write("moonport: ", M.shown(text), "\ntry: moonport ", call.command, " --help\n")
   return 2
@@ -118,8 +103,6 @@ local no_color, terminal = os.getenv("NO_COLOR"), os.getenv("TERM")
 local has_colours = is_terminal and (no_color or "") == "" and terminal ~= "dumb"
 
 ---The text in a colour, where there are any; without a colour as it is.
----@param text string
----@param colour string?
 function M.coloured(text, colour)
   if not has_colours or not colour or text == "" then return text end
   return ("\27[%sm%s\27[0m"):format(SEQUENCES[colour], text)
@@ -128,13 +111,9 @@ end
 -- --- Lines of a width -----------------------------------------------------------------------
 
 ---Of a text that shown() returned.
----@return integer cells
 function M.cells(text) return select(2, core.shown(text)) end
 
----In so many cells at least.
----@param text string
----@param cells integer
----@param right boolean? blanks stand before it
+---In so many cells at least; with `right`, blanks stand before it.
 function M.padded(text, cells, right)
   local blanks = (" "):rep(cells - M.cells(text))
   return right and blanks .. text or text .. blanks
@@ -147,8 +126,6 @@ function M.fitted(text)
 end
 
 ---Breaks a text between words, so that with `indent` blanks before it it fits the terminal.
----@param text string
----@param indent integer
 ---@param glue string? between words; a blank
 ---@return string text its second line and those that follow begin with the blanks
 function M.wrapped(text, indent, glue)
@@ -199,8 +176,6 @@ end
 
 ---Prints rows of cells under each other. A title that begins with > is of a column of numbers,
 ---which stand at its right side.
----@param titles string[]
----@param rows string[][]
 function M.table(titles, rows)
   local widths, heads, is_right = {}, {}, {}
   for index, title in ipairs(titles) do

@@ -86,8 +86,6 @@ local function follow(client, next_event, options, recording, bytes)
   return nil, lost
 end
 
----@param call moonport.cli.Call
----@return integer code
 return function(call)
   local options = call.options
   local bytes = read_bytes(options.bytes)

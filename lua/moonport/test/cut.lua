@@ -54,10 +54,7 @@ local function sizes_of(how)
   error(("a cut is %s; write %s"):format(tostring(how), ACCEPTED), 0)
 end
 
----Cuts `bytes` in pieces of at most 65536 bytes.
----@param bytes string
----@param how? moonport.test.Cut
----@return string[]
+-- Cuts `bytes` in pieces of at most 65536 bytes.
 local function cut(bytes, how)
   local next_size, pieces, at = sizes_of(how), {}, 1
   while at <= #bytes do

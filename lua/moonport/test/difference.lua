@@ -5,7 +5,6 @@ local LINE_BYTES = 16
 local LINES_BEFORE, LINES_SHOWN = 1, 4
 
 ---The offset of the first byte that is not the same, from 0; nil when none is.
----@return integer?
 local function first(one, other)
   if one == other then return nil end
   local low, high = 0, math.min(#one, #other) -- the same up to `low`; not, or over, after `high`
@@ -32,7 +31,6 @@ local function hexdump_line(bytes, offset)
 end
 
 ---A hexdump of the lines around `offset`.
----@return string
 local function hexdump(bytes, offset)
   if #bytes == 0 then return "    (nothing)" end
   local lines = {}

@@ -3,7 +3,6 @@
 
 ---@param globals table of a version that is about to be loaded
 ---@param now fun(): integer seconds since 1970
----@param settings moonport.test.Options
 return function(globals, now, settings)
   local library = globals.os
   local time, date, getenv = library.time, library.date, library.getenv

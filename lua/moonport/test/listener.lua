@@ -10,11 +10,6 @@ local Listener = {}
 Listener.__index = Listener
 Listener.__name = "moonport.test.Listener"
 
----@package
----@param script moonport.test.Script
----@param where string
----@param behaviour function|{ silent: boolean?, stays: boolean? }?
----@return moonport.test.Listener
 function Listener.new(script, where, behaviour)
   local settings = type(behaviour) == "table" and behaviour or {}
   local on_data = type(behaviour) == "function" and behaviour or nil
@@ -23,14 +18,11 @@ function Listener.new(script, where, behaviour)
   return setmetatable({ script = script, core = core, on_data = on_data }, Listener)
 end
 
----The next connection that the script made here; nil when there is none, or a function has it.
----@return moonport.test.Peer?
 function Listener:accept()
   local core = self.core:accept()
   return core and Peer.new(self.script, core, self.on_data)
 end
 
----Refuses from now on; connections that are there go on.
 function Listener:close() self.core:close() end
 
 return Listener

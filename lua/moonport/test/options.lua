@@ -9,7 +9,6 @@ local TYPES = { time = "number", env = "table", modules = "table", errors = "str
   listen = "string or table" }
 
 ---Raises when there is anything wrong with them.
----@param given moonport.test.Options
 ---@return moonport.test.Options checked with the defaults
 function options.check(given)
   for name, value in pairs(given) do

@@ -10,16 +10,13 @@ local Peer = {}
 Peer.__index = Peer
 Peer.__name = "moonport.test.Peer"
 
----@package
----@param on_data fun(peer: moonport.test.Peer, bytes: string)? is told of what comes
+-- `on_data` is told of what comes; nil: the test reads it.
 function Peer.new(script, core, on_data)
   return setmetatable({ script = script, core = core, on_data = on_data, pieces = {}, unread = {} },
     Peer)
 end
 
----What came since the last call: it counts as received, and is not read yet.
----@package
----@return string
+-- What came since the last call: it counts as received, and is not read yet.
 function Peer:take()
   local bytes = self.core:take()
   if bytes ~= "" then
@@ -38,11 +35,6 @@ local function check_can_send(self)
   end
 end
 
----Sends bytes, in pieces as a network may cut them; each piece is one read of the script's.
----@param bytes string
----@param how moonport.test.Cut? nil: in one piece
----@return true? sent
----@return "closed"? code the script ended the connection, before or in between
 function Peer:send(bytes, how)
   check_can_send(self)
   for _, piece in ipairs(cut(bytes, how)) do
@@ -52,19 +44,12 @@ function Peer:send(bytes, how)
   return true
 end
 
----Sends a message in the frame of the service.
----@param message string
----@param prefix string?
----@param how moonport.test.Cut?
----@return true? sent
----@return "closed"? code
 function Peer:send_message(message, prefix, how)
   local bytes, fault = self.core:wrap(message, prefix)
   if bytes then return self:send(bytes, how) end
   error(fault and "the message " .. fault or "the service has no frame: send bytes", 2)
 end
 
----Sends FIN: nothing more comes from this peer, but it still reads.
 function Peer:shutdown()
   check_can_send(self)
   self.has_shut_down = true
@@ -72,7 +57,6 @@ function Peer:shutdown()
   self.script:act()
 end
 
----Sends RST: the connection is over for both.
 function Peer:reset()
   if self.has_reset then return end
   self.has_reset = true
@@ -80,15 +64,11 @@ function Peer:reset()
   self.script:act()
 end
 
----From now on its FIN follows the script's, as with a peer that does not stay.
----@package
+-- From now on its FIN follows the script's, as with a peer that does not stay.
 function Peer:leave() self.core:leave() end
 
----Stops taking bytes: what the script sends piles up in its queue.
----@param room integer? bytes that still find room in the kernel's buffers; 0
 function Peer:pause(room) self.core:pause(room or 0) end
 
----Takes again, what waited first.
 function Peer:resume()
   self.core:resume()
   self.script:act()
@@ -105,9 +85,6 @@ end
 
 local function keep_unread(self, rest) self.unread = { rest } end
 
----What came since the last read: all of it, or at most `max` bytes. "" when there is nothing.
----@param max integer?
----@return string
 function Peer:read(max)
   local unread = unread_of(self)
   local bytes = max and unread:sub(1, max) or unread
@@ -115,8 +92,6 @@ function Peer:read(max)
   return bytes
 end
 
----The next line without its LF or CRLF; nil while there is no whole one.
----@return string?
 function Peer:read_line()
   local line, rest = unread_of(self):match("^([^\n]*)\n(.*)$")
   if not line then return nil end
@@ -124,9 +99,6 @@ function Peer:read_line()
   return (line:gsub("\r$", ""))
 end
 
----The next message in the frame of the service; nil while there is no whole one.
----@return string? message
----@return string? prefix
 function Peer:read_message()
   local unread = unread_of(self)
   local used, message, prefix = self.core:next_message(unread)
@@ -139,31 +111,21 @@ function Peer:read_message()
   return message, prefix
 end
 
----Everything that ever came.
----@return string
 function Peer:received()
   self:take()
   if #self.pieces > 1 then self.pieces = { table.concat(self.pieces) } end
   return self.pieces[1] or ""
 end
 
----What the script sent, and from where, once it is watched.
----@package
----@return { bytes: string, by: string, after: integer }[]
+-- What the script sent, and from where, once it is watched.
 function Peer:sends() return self.core:take_sends() end
 
----@return boolean got_fin whether the script's FIN came
 function Peer:got_fin() return (self.core:seen()) end
 
----@return boolean got_reset whether the script's RST came
 function Peer:got_reset() return (select(2, self.core:seen())) end
 
----Why the script's side ended, as on_close was told; nil while it has not.
----@return moonport.CloseReason?
 function Peer:reason() return (select(3, self.core:seen())) end
 
----The script's object of this connection; nil before it is accepted.
----@return moonport.Conn?
 function Peer:conn() return self.core:conn() end
 
 return Peer

@@ -284,9 +284,7 @@ end
 local M = {}
 
 ---Reads a recording.
----@param path string
 ---@param script string the file name of the script that it is for
----@return moonport.test.Recording?
 ---@return string? fault with file and line
 function M.read(path, script)
   local file, why = io.open(path, "rb")

@@ -177,11 +177,7 @@ end
 
 local M = {}
 
----@param recording_path string
----@param script_path string
----@param cut "recorded"|"every"|"random"
----@param seed string "0": none
----@return integer exit_code
+-- What `moonport replay` does, and its exit code; `seed` 0: none.
 function M.run(recording_path, script_path, cut, seed)
   local recorded, fault = recording.read(recording_path, script_path:match("[^/]*$"))
   if not recorded then
@@ -192,8 +188,7 @@ function M.run(recording_path, script_path, cut, seed)
     io.stderr:write(("moonport: connection #%d was open before the recording began, and is left " ..
       "out\n"):format(id))
   end
-  local given = math.tointeger(tonumber(seed))
-  local ok, same = pcall(replay, recorded, script_path, cut, given > 0 and given or nil)
+  local ok, same = pcall(replay, recorded, script_path, cut, seed > 0 and seed or nil)
   if not ok then
     io.stderr:write("moonport: ", tostring(same), "\n")
     return 1

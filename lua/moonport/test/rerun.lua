@@ -127,10 +127,8 @@ end
 local M = {}
 
 ---Plays a recording against a script.
----@param recording moonport.test.Recording
 ---@param path string of the script
 ---@param how moonport.test.Cut? nil: as it was recorded
----@return moonport.test.Result
 function M.play(recording, path, how)
   local script = Script.load(path, nil, { errors = "keep", time = recording.time,
     listen = #recording.listens > 0 and recording.listens or nil })

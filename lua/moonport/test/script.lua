@@ -68,9 +68,8 @@ local function raise(self, outcome)
   if outcome == "restless" then error(RESTLESS:format(host.STEPS_MAX), 0) end
 end
 
----Lets everything happen that follows from what the test just did. Within a call that does so
----already, from a fake say, it does nothing.
----@package
+-- Lets everything happen that follows from what the test just did. Within a call that does so
+-- already, from a fake say, it does nothing.
 function Script:act()
   if self.hosted:look() then return end
   local outcome
@@ -81,7 +80,6 @@ function Script:act()
   raise(self, outcome)
 end
 
----@param seconds number
 function Script:advance(seconds)
   if type(seconds) ~= "number" or seconds < 0 then
     error("advance() takes seconds, 0 or more", 2)
@@ -95,8 +93,6 @@ function Script:advance(seconds)
   raise(self, outcome)
 end
 
----Seconds since it was loaded.
----@return number
 function Script:now() return select(3, self.hosted:look()) / 1000 end
 
 -- --- Loading ---------------------------------------------------------------------------------
@@ -120,10 +116,6 @@ end
 local LOADS_PER_COLLECTION = 32
 local loads = 0
 
----@param path string
----@param text string? in place of the file
----@param given moonport.test.Options?
----@return moonport.test.Script
 function Script.load(path, text, given)
   if not is_program then
     error("scripts are tested in a program (moonport run), not in a server", 0)
@@ -142,9 +134,6 @@ function Script.load(path, text, given)
   return self
 end
 
----Loads the script anew, as the server does when it was saved. Raises what the server would log
----when that fails; the version before then stays in force.
----@param text string? the changed script; nil: what its file has now
 function Script:reload(text)
   if self.stopping then error("the script is ending: it is not reloaded any more", 2) end
   if not text and self.text then
@@ -153,22 +142,16 @@ function Script:reload(text)
   load_version(self, text)
 end
 
----Ends the server as SIGTERM does: no new connections; those that are there have `seconds`.
----@param seconds number? 10
 function Script:stop(seconds)
   self.stopping = true
   self.hosted:stop(math.floor((seconds or 10) * 1000))
   self:act()
 end
 
----@return boolean ended whether it has come to its end after stop()
 function Script:has_ended() return (select(2, self.hosted:look())) end
 
 -- --- Peers -----------------------------------------------------------------------------------
 
----Connects a new peer to the script.
----@param given moonport.test.ConnectOptions?
----@return moonport.test.Peer
 function Script:connect(given)
   local settings = given or {}
   local core, fault = self.hosted:connect(settings.to, settings.from, settings.stays, settings.id)
@@ -178,35 +161,20 @@ function Script:connect(given)
   return peer
 end
 
----Answers where the script connects to: by `behaviour`, or as the test says after accept().
----@param where string "127.0.0.1:6379", "unix:///run/x.sock"
----@param behaviour fun(peer: moonport.test.Peer, bytes: string)|moonport.test.Behaviour?
----@return moonport.test.Listener
 function Script:listen(where, behaviour)
   local listener = Listener.new(self, where, behaviour)
   if listener.on_data then table.insert(self.answering, listener) end
   return listener
 end
 
----Makes a name known to socket.connect and socket.resolve; they know only "localhost" otherwise.
----@param name string
----@param ... string addresses in numbers
 function Script:name(name, ...) self.hosted:name(name, ...) end
 
----A peer for datagrams.
----@param from string? its address
----@return moonport.test.Sender
 function Script:sender(from) return Sender.new(self, from) end
 
 -- --- What can be seen ------------------------------------------------------------------------
 
----How many connections it has.
----@return integer
 function Script:connections() return (select(4, self.hosted:look())) end
 
----The first record of the log whose message matches.
----@param pattern string
----@return table? record { level, message, conn?, traceback? }
 function Script:logged(pattern)
   for _, record in ipairs(self.log) do
     if record.message:find(pattern) then return record end

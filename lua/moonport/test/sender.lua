@@ -9,27 +9,18 @@ local Sender = {}
 Sender.__index = Sender
 Sender.__name = "moonport.test.Sender"
 
----@package
----@param script moonport.test.Script
----@param address string? its own; nil: a free one
 function Sender.new(script, address)
   local core, fault = script.hosted:sender(address)
   if not core then error(fault, 3) end
   return setmetatable({ script = script, core = core, address = core:address() }, Sender)
 end
 
----Sends one datagram to where the service listens, or to `to`.
----@param data string
----@param to string?
 function Sender:send(data, to)
   local sent, fault = self.core:send(data, to)
   if not sent then error(fault, 2) end
   self.script:act()
 end
 
----The next datagram that came here; nil when there is none.
----@return string? data
----@return string? from "127.0.0.1:5353"
 function Sender:read() return self.core:read() end
 
 return Sender
