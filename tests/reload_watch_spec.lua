@@ -522,31 +522,59 @@ describe("a script that is watched", function()
     assert.equal("one", ask(peer))
   end)
 
-  -- Row 26. What strace holds up is the thread that asks a file system.
+  local function threads_of(pid)
+    local names = {}
+    for name in uv.fs_scandir_next, assert(uv.fs_scandir("/proc/" .. pid .. "/task")) do
+      names[#names + 1] = tonumber(name)
+    end
+    return names
+  end
+
+  -- A process with a second one pays for it at each system call.
+  it("has no thread beside the loop's", function()
+    serve_file(answering("one"))
+    folder:write("test.lua", answering("two"))
+    assert_reloaded(2, "two")
+    loop.eventually("one thread", function() return #threads_of(server.process.pid) == 1 end)
+  end)
+
+  -- Row 26. Of a ramfs nobody knows that it answers at once. What strace holds up is the thread that
+  -- asks it.
   it("holds up nobody on a file system that does not answer, and ends at SIGTERM", function()
     if not shell.has("strace") then pending("needs strace") return end
-    serve_file(answering("one"), {
+    folder = moonport:directory()
+    local prefix = shell.words(shell.unshare("m"), "sh", "-c",
+      'mount -t ramfs none "$0" && cp "$0.lua" "$0/test.lua" && exec "$@"', folder:join("far"))
+    folder:write("far.lua", answering("one"))
+    assert(uv.fs_mkdir(folder:join("far"), tonumber("755", 8)))
+    if shell.run(shell.words(prefix, "true")).code ~= 0 then pending("cannot mount") return end
+    path = folder:join("far/test.lua")
+    server = moonport:serve({ path }, {
+      prefix = prefix,
       env = { ASAN_OPTIONS = "detect_leaks=0" }, -- LeakSanitizer cannot work under ptrace
     })
-    local pid, thread = server.process.pid, nil
-    loop.eventually("the thread to begin", function()
-      for name in uv.fs_scandir_next, assert(uv.fs_scandir("/proc/" .. pid .. "/task")) do
-        if tonumber(name) ~= pid then thread = name end
-      end
-      return thread
-    end)
+    peer = server:connect()
+    local pid = server.process.pid
     local function state_of(task)
-      local file <close> = assert(io.open(("/proc/%d/task/%s/status"):format(pid, task)))
-      return file:read("a"):match("State:%s+(%a)")
+      local status = io.open(("/proc/%d/task/%s/status"):format(pid, task))
+      local text = status and status:read("a") or "" -- of one that has just ended
+      if status then status:close() end
+      return text:match("State:%s+(%a)")
     end
-    local tracer = moonport:spawn({ "strace", "-qq", "-o", "/dev/null", "-P", path, "-e",
-      "inject=%file:delay_enter=600000000", "-p", thread })
+    local tracer = moonport:spawn({ "strace", "-qq", "-f", "-o", "/dev/null", "-P", path, "-e",
+      "inject=%file:delay_enter=600000000", "-p", pid })
     local held = 0
     loop.eventually("the thread to hang", function()
-      held = state_of(thread) == "t" and held + 1 or 0
+      local is_held = false
+      for _, task in ipairs(threads_of(pid)) do
+        if task ~= pid and state_of(task) == "t" then is_held = true end
+      end
+      held = is_held and held + 1 or 0
       return held > 20
     end)
-    folder:write("test.lua", answering("two"))
+    local file = assert(io.open(("/proc/%d/root%s"):format(pid, path), "w"))
+    assert(file:write(answering("two")))
+    file:close()
     assert.equal("one", ask(peer))
     assert.equal("one", ask(server:connect()))
     server:close_clients()

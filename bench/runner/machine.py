@@ -1,7 +1,7 @@
 """machine — processors, and what /proc tells about a process. Knows no server and no case.
 
-CPU time is the first field of /proc/PID/task/TID/schedstat: nanoseconds on a processor, user and
-kernel, exact for a thread that sleeps. A counter in ticks (/proc/PID/stat) is far too coarse here.
+CPU time is that of the process's own clock: nanoseconds on a processor, user and kernel, of threads
+that have ended, too. A counter in ticks (/proc/PID/stat) is far too coarse here.
 """
 import contextlib
 import os
@@ -63,15 +63,12 @@ def _children(pid):
     return found
 
 
-def _schedstat_ns(pid, column):
-    """A column summed over all threads of the process and of its children (nginx's worker)."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-            total += int(file.read().split()[column])
+def _used_ns(pid):
+    """Of the process and its children (nginx's worker)."""
+    total = time.clock_gettime_ns(~pid << 3 | 2)  # as clock_getcpuclockid(3) names it
     for child in _children(pid):
         with contextlib.suppress(OSError):  # it has just ended
-            total += _schedstat_ns(child, column)
+            total += _used_ns(child)
     return total
 
 
@@ -85,12 +82,16 @@ def _ended_children_ns(pid):
 
 def cpu_ns(pid):
     """Time on a processor."""
-    return _schedstat_ns(pid, 0) + _ended_children_ns(pid)
+    return _used_ns(pid) + _ended_children_ns(pid)
 
 
 def waiting_ns(pid):
     """Time in which it could have run but something else had its processor."""
-    return _schedstat_ns(pid, 1)
+    total = 0
+    for each in (pid, *_children(pid)):
+        with contextlib.suppress(OSError), open(f"/proc/{each}/schedstat", encoding="ascii") as file:
+            total += int(file.read().split()[1])
+    return total
 
 
 def settled_cpu_ns(pid):

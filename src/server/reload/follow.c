@@ -72,7 +72,7 @@ void server_follow_open(struct server *server) {
   server->watch = watch_new(server->loop, follow_on_change, server);
   if (!server->watch || !server->directories) {
     log_printf(options->log, LOG_WARN,
-               "changes of files will not be seen (no memory, or no thread for it): reload with "
+               "changes of files will not be seen (no memory or no descriptor for it): reload with "
                "SIGHUP or moonport reload");
     return;
   }

@@ -7,9 +7,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 enum {
@@ -46,6 +49,7 @@ static int scan_compare(const void *left, const void *right) {
 void scan_follow(struct scan *scan, struct scan *before) {
   if (scan->count > 0) qsort(scan->entries, scan->count, sizeof *scan->entries, scan_compare);
   scan->reread_next = before->reread_next;
+  scan->may_hang = before->may_hang;
   for (size_t i = 0; i < scan->count && before->count > 0; i++) {
     struct scan_entry *entry = &scan->entries[i];
     const struct scan_entry *old =
@@ -55,6 +59,32 @@ void scan_follow(struct scan *scan, struct scan *before) {
     entry->path = path;
   }
   scan_deinit(before);
+}
+
+/* True unless it is of a kind that answers out of this machine's own memory and disks. The numbers are
+ * those of <linux/magic.h>, which libc does not bring; so is what they are compared with. */
+static bool is_foreign(const struct statfs *system) {
+  static const unsigned ours[] = {0xef53 /* ext2 to ext4 */, 0x58465342 /* xfs */,
+                                  0x9123683e /* btrfs */,    0xf2f52010 /* f2fs */,
+                                  0x2fc12fc1 /* zfs */,      0x01021994 /* tmpfs */,
+                                  0x794c7630 /* overlay */,  0x73717368 /* squashfs */};
+  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+    if ((unsigned)system->f_type == ours[i]) return false;
+  }
+  return true;
+}
+
+/* Of what is missing, the nearest directory above answers. */
+static bool may_hang(const char *path) {
+  char place[PATH_MAX];
+  struct statfs system;
+  snprintf(place, sizeof place, "%s", path);
+  while (statfs(place, &system) < 0) {
+    char *slash = strrchr(place, '/');
+    if (!slash || slash == place || (errno != ENOENT && errno != ENOTDIR)) return true;
+    *slash = 0;
+  }
+  return is_foreign(&system);
 }
 
 /* With the ctime, which no program can set. */
@@ -82,6 +112,7 @@ static int read_digest(int fd, struct digest *digest) {
 
 /* What tells nothing of what is there leaves what was known of it. */
 static void note(struct scan_entry *entry, int error, struct digest digest) {
+  entry->may_hang = may_hang(entry->path);
   if (file_error_is_passing(error)) return;
   entry->now = (struct file_print){.error = error == ENOTDIR ? ENOENT : error};
   if (error == 0) entry->now.digest = digest;
@@ -129,7 +160,7 @@ static bool looks_unchanged(const struct scan_entry *file) {
 bool scan_run(struct scan *scan) {
   size_t reread = scan->reread_next < scan->count ? scan->reread_next : 0;
   bool differs = false;
-  scan->is_lost = false;
+  scan->is_lost = scan->may_hang = false;
   for (size_t i = 0; i < scan->count; i++) {
     struct scan_entry *entry = &scan->entries[i];
     struct file_print before = entry->now;
@@ -141,6 +172,7 @@ bool scan_run(struct scan *scan) {
       read_file(entry);
     }
     if (!file_print_equal(before, entry->now)) differs = true;
+    if (entry->may_hang) scan->may_hang = true;
   }
   scan->reread_next = reread + REREAD_FILES;
   return differs;

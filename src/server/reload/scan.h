@@ -1,7 +1,7 @@
 /* server/reload/scan.h — what is at some paths now — knows the file system only.
  *
  * A pass costs a stat() for each file, listing each directory, and reading what looks different.
- * It waits as long as the file system does, so it belongs on a thread of its own. */
+ * It waits as long as the file system does. */
 #ifndef MOONPORT_SERVER_RELOAD_SCAN_H
 #define MOONPORT_SERVER_RELOAD_SCAN_H
 
@@ -28,8 +28,9 @@ static inline bool file_print_equal(struct file_print a, struct file_print b) {
 struct scan_entry {
   char *path;
   bool is_directory;
-  struct file_print now;    /* as of the last pass that could tell */
-  struct digest mark;       /* when stat() says the same as then, so are the contents, mostly */
+  struct file_print now; /* as of the last pass that could tell */
+  bool may_hang;         /* it is of a network or the like, as of the last time that it was read */
+  struct digest mark;    /* when stat() says the same as then, so are the contents, mostly */
   struct file_print loaded; /* as given */
   struct file_print told;   /* these are the watch's: what it told last, */
   unsigned missing_looks;   /* how often it was not there, */
@@ -40,8 +41,9 @@ struct scan {
   struct scan_entry *entries; /* once it runs, the directories come last */
   size_t count;
   size_t reread_next;
-  bool is_lost; /* one of the directories could not be listed */
-  bool is_cut;  /* memory was out, and something was not added */
+  bool may_hang; /* one of the entries may */
+  bool is_lost;  /* one of the directories could not be listed */
+  bool is_cut;   /* memory was out, and something was not added */
 };
 
 /* `loaded` is what was read there last; NULL when it could not be, and for a directory. The same

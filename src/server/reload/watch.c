@@ -1,8 +1,10 @@
 /* server/reload/watch.c — tells which files changed — knows no scripts.
  *
- * The thread looks, judges what is due, and asks the loop to tell it; until that has happened it
- * waits, and what it scans is the loop's. It is none of libuv's threads: those end the process when
- * they cannot be started. */
+ * The loop looks, as long as that is quick. On a file system that may not answer, and when a look
+ * took long, the next one is made by a thread, which ends with it: a process pays for a second one at
+ * each system call, and starting one five times a second costs as much as all else that an idle
+ * server does. `scan` is the thread's then. It is none of libuv's, which stay, and end the process
+ * when they cannot be started. */
 #include "server/reload/watch.h"
 
 #include "net/loop.h"
@@ -13,19 +15,25 @@
 #include <stdlib.h>
 #include <uv.h>
 
+enum { QUICK_NS = 1000000 }; /* a look that takes longer is not for the loop */
+
 struct watch {
-  uv_async_t tell;
+  uv_timer_t due;    /* for the next look */
+  uv_async_t looked; /* the thread has */
+  unsigned open;     /* of those two handles */
   void (*on_change)(void *context, const struct scan *scan);
   void *context;
-  struct scan scan;  /* the thread's, unless it tells */
-  uint64_t pause_ns; /* from one look to the next, */
+  struct scan scan;
+  bool has_moved;    /* the look found something else than the one before, */
+  uint64_t took_ns;  /* and took so long */
   unsigned restless; /* so many looks each found something else, and nothing was told */
-  uv_mutex_t mutex;  /* for all below */
-  uv_cond_t wake;
-  struct scan next; /* was set, and takes the place of `scan` */
+  bool is_fresh;     /* the look is the first since `scan` was set */
+  bool is_busy;      /* a look is under way, or what it found is told */
+  struct scan next;  /* was set meanwhile, and takes the place of `scan` */
   bool is_set;
-  bool is_telling; /* the thread waits until the loop has told what is due */
-  bool is_ending;
+  uv_mutex_t mutex; /* for what follows */
+  bool is_looking;  /* a thread is */
+  bool is_closed;   /* it frees all, when a file system has answered */
 };
 
 /* *awaited is set when it is missing and does not count as gone yet. */
@@ -46,58 +54,81 @@ static bool is_due(struct scan_entry *entry, bool is_lost, bool *awaited) {
 }
 
 /* True when something is to be told: two looks agree on it, or for long none do. */
-static bool look(struct watch *watch) {
+static bool judge(struct watch *watch, bool *awaited) {
   struct scan *scan = &watch->scan;
   bool any = false;
-  bool awaited = false;
-  uint64_t start = uv_hrtime();
-  bool has_moved = scan_run(scan);
-  uint64_t took_ns = uv_hrtime() - start;
   for (size_t i = 0; i < scan->count; i++) {
-    scan->entries[i].is_due = is_due(&scan->entries[i], scan->is_lost, &awaited);
+    scan->entries[i].is_due = is_due(&scan->entries[i], scan->is_lost, awaited);
     if (scan->entries[i].is_due) any = true;
   }
-  bool tells = any && (!has_moved || watch->restless >= WATCH_PATIENCE_LOOKS);
-  watch->restless = has_moved && !tells ? watch->restless + 1 : 0;
-  watch->pause_ns = UINT64_C(1000000) * (has_moved || awaited ? WATCH_QUIET_MS : WATCH_LOOK_MS);
-  if (watch->pause_ns < took_ns) watch->pause_ns = took_ns;
-  return tells;
+  bool tells = any && (!watch->has_moved || watch->restless >= WATCH_PATIENCE_LOOKS);
+  watch->restless = watch->has_moved && !tells ? watch->restless + 1 : 0;
+  return tells && !watch->is_fresh; /* the look before was just now, perhaps */
 }
 
-/* With the mutex, which it lets go while it looks. */
-static void go_on(struct watch *watch) {
-  struct scan next = watch->next;
-  bool is_set = watch->is_set;
+static void tell(struct watch *watch) {
+  watch->on_change(watch->context, &watch->scan);
+  for (size_t i = 0; i < watch->scan.count; i++) {
+    if (watch->scan.entries[i].is_due) watch->scan.entries[i].told = watch->scan.entries[i].now;
+  }
+}
+
+static void watch_on_due(uv_timer_t *timer);
+
+static void look_after(struct watch *watch, uint64_t ms) {
+  uv_timer_stop(&watch->due);
+  if (watch->scan.count > 0) uv_timer_start(&watch->due, watch_on_due, ms, 0);
+}
+
+static void take_next(struct watch *watch) {
+  scan_follow(&watch->next, &watch->scan);
+  watch->scan = watch->next;
   watch->next = (struct scan){0};
   watch->is_set = false;
+  watch->is_fresh = true;
+  look_after(watch, 0);
+}
+
+static void watch_on_looked(uv_async_t *async) {
+  struct watch *watch = async->data;
+  bool awaited = false;
+  uv_mutex_lock(&watch->mutex); /* from here on `scan` is the loop's */
   uv_mutex_unlock(&watch->mutex);
-  if (is_set) scan_follow(&next, &watch->scan);
-  if (is_set) watch->scan = next;
-  bool tells = look(watch) && !is_set; /* the look before was just now, perhaps */
-  uv_mutex_lock(&watch->mutex);
-  watch->is_telling = tells && !watch->is_set && !watch->is_ending;
-  if (watch->is_telling) uv_async_send(&watch->tell);
+  bool tells = !watch->is_set && judge(watch, &awaited); /* otherwise it may be known by now */
+  if (tells) tell(watch);
+  watch->is_busy = false;
+  watch->is_fresh = false;
+  if (watch->is_set) {
+    take_next(watch);
+    return;
+  }
+  uint64_t took_ms = watch->took_ns / 1000000;
+  uint64_t pause_ms = watch->has_moved || awaited ? WATCH_QUIET_MS : WATCH_LOOK_MS;
+  look_after(watch, pause_ms > took_ms ? pause_ms : took_ms);
+}
+
+static void look(struct watch *watch) {
+  uint64_t start_ns = uv_hrtime();
+  watch->has_moved = scan_run(&watch->scan);
+  watch->took_ns = uv_hrtime() - start_ns;
+}
+
+static void watch_deinit(struct watch *watch) {
+  uv_mutex_destroy(&watch->mutex);
+  scan_deinit(&watch->scan);
+  scan_deinit(&watch->next);
+  free(watch);
 }
 
 static void *watch_run(void *argument) {
   struct watch *watch = argument;
+  look(watch);
   uv_mutex_lock(&watch->mutex);
-  while (!watch->is_ending) {
-    if (watch->is_telling || (!watch->is_set && watch->scan.count == 0)) {
-      uv_cond_wait(&watch->wake, &watch->mutex);
-    } else if (!watch->is_set && watch->pause_ns > 0) {
-      uv_cond_timedwait(&watch->wake, &watch->mutex, watch->pause_ns);
-      watch->pause_ns = 0;
-    } else {
-      go_on(watch);
-    }
-  }
+  bool is_closed = watch->is_closed;
+  watch->is_looking = false;
+  if (!is_closed) uv_async_send(&watch->looked);
   uv_mutex_unlock(&watch->mutex);
-  uv_mutex_destroy(&watch->mutex);
-  uv_cond_destroy(&watch->wake);
-  scan_deinit(&watch->scan);
-  scan_deinit(&watch->next);
-  free(watch);
+  if (is_closed) watch_deinit(watch);
   return NULL;
 }
 
@@ -112,28 +143,25 @@ static int start_thread(struct watch *watch) {
   return rc;
 }
 
-static void watch_on_tell(uv_async_t *async) {
-  struct watch *watch = async->data;
-  uv_mutex_lock(&watch->mutex);
-  bool is_news = !watch->is_set; /* otherwise it may be known by now */
-  uv_mutex_unlock(&watch->mutex);
-  if (is_news) watch->on_change(watch->context, &watch->scan);
-  for (size_t i = 0; is_news && i < watch->scan.count; i++) {
-    if (watch->scan.entries[i].is_due) watch->scan.entries[i].told = watch->scan.entries[i].now;
-  }
-  uv_mutex_lock(&watch->mutex);
-  watch->is_telling = false;
-  uv_cond_signal(&watch->wake);
-  uv_mutex_unlock(&watch->mutex);
+/* When no thread can be had the loop looks: who does not look sees no change. */
+static void watch_on_due(uv_timer_t *timer) {
+  struct watch *watch = timer->data;
+  watch->is_busy = true;
+  watch->is_looking = watch->scan.may_hang || watch->took_ns > QUICK_NS;
+  if (watch->is_looking && start_thread(watch) == 0) return;
+  watch->is_looking = false;
+  look(watch);
+  watch_on_looked(&watch->looked);
 }
 
-/* The thread frees it, now or when a file system has answered. */
 static void watch_on_closed(uv_handle_t *handle) {
   struct watch *watch = handle->data;
+  if (--watch->open > 0) return;
   uv_mutex_lock(&watch->mutex);
-  watch->is_ending = true;
-  uv_cond_signal(&watch->wake);
+  bool is_looking = watch->is_looking;
+  watch->is_closed = true;
   uv_mutex_unlock(&watch->mutex);
+  if (!is_looking) watch_deinit(watch);
 }
 
 struct watch *watch_new(struct net_loop *loop,
@@ -142,31 +170,27 @@ struct watch *watch_new(struct net_loop *loop,
   if (!watch) return NULL;
   watch->on_change = on_change;
   watch->context = context;
-  watch->tell.data = watch;
-  uv_mutex_init(&watch->mutex);
-  uv_cond_init(&watch->wake);
-  if (start_thread(watch) != 0) {
-    watch->is_ending = true;
-    watch_run(watch); /* that is, frees it */
+  watch->due.data = watch->looked.data = watch;
+  if (uv_async_init(net_loop_uv(loop), &watch->looked, watch_on_looked) < 0) {
+    free(watch);
     return NULL;
   }
-  if (uv_async_init(net_loop_uv(loop), &watch->tell, watch_on_tell) == 0) {
-    uv_unref((uv_handle_t *)&watch->tell);
-    return watch;
-  }
-  watch_on_closed((uv_handle_t *)&watch->tell);
-  return NULL;
+  uv_timer_init(net_loop_uv(loop), &watch->due);
+  watch->open = 2;
+  uv_unref((uv_handle_t *)&watch->looked);
+  uv_unref((uv_handle_t *)&watch->due);
+  uv_mutex_init(&watch->mutex);
+  return watch;
 }
 
 void watch_set(struct watch *watch, struct scan scan) {
-  uv_mutex_lock(&watch->mutex);
   scan_deinit(&watch->next);
   watch->next = scan;
   watch->is_set = true;
-  uv_cond_signal(&watch->wake);
-  uv_mutex_unlock(&watch->mutex);
+  if (!watch->is_busy) take_next(watch);
 }
 
 void watch_free(struct watch *watch) {
-  uv_close((uv_handle_t *)&watch->tell, watch_on_closed);
+  uv_close((uv_handle_t *)&watch->looked, watch_on_closed);
+  uv_close((uv_handle_t *)&watch->due, watch_on_closed);
 }

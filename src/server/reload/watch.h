@@ -1,7 +1,7 @@
 /* server/reload/watch.h — tells which files changed — knows no scripts.
  *
- * A thread of its own looks at them, so that a slow file system holds up no connection. What counts
- * is contents: a file that was only touched did not change, and an older one put back did. */
+ * A slow file system holds up no connection. What counts is contents: a file that was only touched
+ * did not change, and an older one put back did. */
 #ifndef MOONPORT_SERVER_RELOAD_WATCH_H
 #define MOONPORT_SERVER_RELOAD_WATCH_H
 
@@ -19,7 +19,7 @@ enum {
 
 /* on_change(context, scan) is called from the loop, never from inside watch_set(), when entries of
  * the scan are due: `now` is news, `told` what it was before. It may call watch_set(), and must not
- * call watch_free(). NULL when memory, descriptors or threads are out. */
+ * call watch_free(). NULL when memory or descriptors are out. */
 struct watch *watch_new(struct net_loop *loop,
                         void (*on_change)(void *context, const struct scan *scan), void *context);
 /* From now on this, which it takes over. What is still watched goes on from where it was: the same
