@@ -64,6 +64,11 @@ static bool failed(const struct load *load) {
   return result_failed(&load->result);
 }
 
+/* Whose messages come back on `conn`: its own, or, where they are broadcast, the first one's. */
+static const struct conn *asker_of(const struct load *load, const struct conn *conn) {
+  return load->plan.broadcast ? &load->conns[0] : conn;
+}
+
 /* --- one connection ------------------------------------------------------------------------- */
 
 /* Takes the connection at `index` off the pile and begins its handshake. */
@@ -105,17 +110,23 @@ static void conn_end(struct load *load, struct conn *conn) {
     result_fail(&load->result, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
 }
 
+/* How many messages more may be in flight on `conn`. What is broadcast must have come to all. */
+static uint64_t conn_room(const struct load *load, const struct conn *conn) {
+  if (!load->plan.broadcast) return load->plan.depth - (conn->asked - conn->answered);
+  return conn == asker_of(load, conn) && load->unanswered == 0 ? 1 : 0;
+}
+
 /* Puts as many messages in flight as plan, depth and time allow. */
 static void conn_ask(struct load *load, struct conn *conn, uint64_t now_ns) {
   if (now_ns >= load->deadline_ns) load->unasked = 0;
-  uint64_t count = load->plan.depth - (conn->asked - conn->answered);
+  uint64_t count = conn_room(load, conn);
   count = min_u64(count, load->plan.per_connection_max - conn->asked);
   count = min_u64(count, load->unasked);
   for (uint64_t i = 0; i < count; i++)
     conn->asked_at_ns[(conn->asked + i) % load->plan.depth] = now_ns;
   conn->asked += count;
   load->unasked -= count;
-  load->unanswered += count;
+  load->unanswered += load->plan.broadcast ? count * load->plan.connections : count;
 }
 
 static void conn_write(struct load *load, struct conn *conn) {
@@ -139,7 +150,7 @@ static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) 
   if (conn->state != CONN_OPEN || load->result.started_ns == 0 || failed(load)) return;
   if (load->plan.interval_ns == 0) conn_ask(load, conn, now_ns);
   conn_write(load, conn);
-  bool idle = conn->asked == conn->answered;
+  bool idle = asker_of(load, conn)->asked == conn->answered;
   if (idle && (load->finishing || conn->asked == load->plan.per_connection_max))
     conn_end(load, conn);
 }
@@ -153,18 +164,20 @@ static bool is_warm_up(const struct load *load, const struct conn *conn) {
 /* Checks bytes against the stream and counts the messages that they complete. */
 static void conn_check(struct load *load, struct conn *conn, size_t size, uint64_t now_ns) {
   const struct load_plan *plan = &load->plan;
-  if (size > conn->sent_bytes - conn->received_bytes) {
+  const struct conn *asker = asker_of(load, conn);
+  if (size > asker->sent_bytes - conn->received_bytes) {
     result_fail(&load->result,
                 "connection %" PRIu64 ": %" PRIu64 " bytes came back, only %" PRIu64 " were sent",
-                conn->id, conn->received_bytes + size, conn->sent_bytes);
+                conn->id, conn->received_bytes + size, asker->sent_bytes);
     return;
   }
-  size_t same = pattern_compare(&load->pattern, conn->id, conn->received_bytes, load->buffer, size);
+  size_t same =
+      pattern_compare(&load->pattern, asker->id, conn->received_bytes, load->buffer, size);
   if (same < size) {
     uint64_t position = conn->received_bytes + same;
     result_fail(&load->result,
                 "connection %" PRIu64 ": byte %" PRIu64 " is 0x%02x, 0x%02x was sent", conn->id,
-                position, load->buffer[same], *pattern_at(&load->pattern, conn->id, position));
+                position, load->buffer[same], *pattern_at(&load->pattern, asker->id, position));
     return;
   }
   conn->received_bytes += size;
@@ -173,7 +186,7 @@ static void conn_check(struct load *load, struct conn *conn, size_t size, uint64
       result_untimed(&load->result, plan->message_bytes, now_ns);
     else
       result_answered(&load->result, plan->message_bytes,
-                      conn->asked_at_ns[conn->answered % plan->depth], now_ns);
+                      asker->asked_at_ns[conn->answered % plan->depth], now_ns);
     conn->answered++;
     load->unanswered--;
   }
@@ -224,7 +237,11 @@ static void conn_event(struct load *load, struct conn *conn, uint32_t events) {
   bool hung_up = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (conn->state == CONN_OPENING) conn_opened(load, conn, events);
   if (hung_up || (events & EPOLLIN) != 0) now_ns = conn_read(load, conn, hung_up);
-  conn_advance(load, conn, now_ns != 0 ? now_ns : clock_ns());
+  if (now_ns == 0) now_ns = clock_ns();
+  conn_advance(load, conn, now_ns);
+  struct conn *first = &load->conns[0];
+  if (load->plan.broadcast && conn != first && load->unanswered == 0)
+    conn_advance(load, first, now_ns);
 }
 
 /* --- all of them ---------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct load_plan {
   uint32_t connections;        /* open at the same time */
   uint32_t depth;              /* messages in flight on each */
   size_t message_bytes;        /* size of a message */
+  bool broadcast;              /* one connection asks, and each message comes back on all of them */
   bool lines;                  /* each message is a line: its last byte is LF, no other one is */
   uint64_t messages_max;       /* over all connections */
   uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */

@@ -23,6 +23,8 @@ static const char usage[] =
     "  echo    sends messages over --connections, --depth in flight on each\n"
     "  lines   the same, and each message is a line: LF at its end and nowhere else\n"
     "  udp     the same as datagrams, from as many sockets\n"
+    "  broadcast  one of --connections sends, and all of them get each message before the next;\n"
+    "          a message is counted for each that got it\n"
     "  churn   connect, one message, its answer, close; --connections at a time\n"
     "  idle    opens --connections, prints its line, holds them until standard input\n"
     "          has a line or ends\n"
@@ -128,13 +130,16 @@ static void parse_mode(struct options *options) {
   options->hold = strcmp(mode, "idle") == 0;
   options->datagrams = strcmp(mode, "udp") == 0;
   plan->lines = strcmp(mode, "lines") == 0;
+  plan->broadcast = strcmp(mode, "broadcast") == 0;
   bool churn = strcmp(mode, "churn") == 0;
-  if (!options->hold && !options->datagrams && !plan->lines && !churn && strcmp(mode, "echo") != 0)
-    refuse("not a mode (echo, lines, udp, churn, idle)", mode);
+  if (!options->hold && !options->datagrams && !plan->lines && !plan->broadcast && !churn &&
+      strcmp(mode, "echo") != 0)
+    refuse("not a mode (echo, lines, broadcast, udp, churn, idle)", mode);
   if (churn) plan->per_connection_max = 1;
+  if (plan->broadcast && plan->depth != 1) refuse("--depth is for echo, lines and udp", mode);
   if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
   if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);
-  if (plan->interval_ns > 0 && (churn || options->hold || options->datagrams))
+  if (plan->interval_ns > 0 && (churn || plan->broadcast || options->hold || options->datagrams))
     refuse("--every is for echo and lines", mode);
 }
 
