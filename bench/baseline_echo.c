@@ -4,7 +4,7 @@
  * all connections, an immediate write that needs no request and no copy, and only what the socket
  * does not take is copied and queued; until it is gone, that connection is not read. No option is
  * set on an accepted socket, and memory that was freed once is kept. With the argument `broadcast`,
- * what one connection sends goes to all. */
+ * what one connection sends goes to all; each is greeted first with a +. */
 #include <arpa/inet.h>
 #include <malloc.h>
 #include <signal.h>
@@ -116,6 +116,8 @@ static void on_connection(uv_stream_t *listener, int status) {
   if (uv_accept(listener, (uv_stream_t *)conn) != 0 ||
       uv_read_start((uv_stream_t *)conn, on_alloc, on_read) != 0)
     stream_close((uv_stream_t *)conn);
+  else if (broadcasting)
+    stream_send((uv_stream_t *)conn, "+", 1);
 }
 
 /* The line that bench/run waits for; the same that moonport logs. */

@@ -20,6 +20,7 @@ enum {
   OPENING_MAX = 128, /* handshakes at once: well below any backlog, so no SYN is dropped */
   RETRY_MS = 1,      /* until a full Unix backlog is tried again */
   PACE_MS = 1,       /* until it is looked whether a message is due */
+  HOLD_LINE_BYTES = 64,
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
@@ -32,6 +33,7 @@ struct conn {
   uint64_t answered; /* messages that came back whole */
   uint64_t sent_bytes;
   uint64_t received_bytes;
+  bool greeted;          /* where messages are broadcast: the server knows of it */
   uint64_t *asked_at_ns; /* of the messages in flight; a ring of plan.depth */
 };
 
@@ -45,6 +47,7 @@ struct load {
   uint32_t *to_open;  /* a stack of indexes of connections that shall be opened */
   uint32_t to_open_count;
   uint32_t opening;    /* connections in CONN_OPENING */
+  uint32_t greeted;    /* connections that are */
   uint32_t live;       /* connections that are not CONN_CLOSED */
   uint64_t unasked;    /* messages that may still be sent */
   uint64_t unanswered; /* messages in flight over all connections */
@@ -192,6 +195,18 @@ static void conn_check(struct load *load, struct conn *conn, size_t size, uint64
   }
 }
 
+/* Takes the greeting, one byte, from what came first, and returns how many bytes are left. */
+static size_t conn_take_greeting(struct load *load, struct conn *conn, size_t size) {
+  if (!load->plan.broadcast || conn->greeted) return size;
+  if (load->buffer[0] != LOAD_GREETING)
+    result_fail(&load->result, "connection %" PRIu64 ": no greeting, but 0x%02x", conn->id,
+                load->buffer[0]);
+  conn->greeted = true;
+  load->greeted++;
+  memmove(load->buffer, load->buffer + 1, size - 1);
+  return size - 1;
+}
+
 /* Reads all there is. `hung_up`: the server's FIN or RST is behind the bytes, so a short read is not
  * the end. Returns the time of the last read. */
 static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
@@ -200,7 +215,7 @@ static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
     ssize_t got = recv(conn->fd, load->buffer, sizeof load->buffer, 0);
     now_ns = clock_ns();
     if (got > 0) {
-      conn_check(load, conn, (size_t)got, now_ns);
+      conn_check(load, conn, conn_take_greeting(load, conn, (size_t)got), now_ns);
       if ((size_t)got < sizeof load->buffer && !hung_up) break;
     } else if (got == 0 && conn->state == CONN_ENDING) {
       conn_close(load, conn);
@@ -254,11 +269,12 @@ static void open_more(struct load *load) {
     conn_open(load, load->to_open[--load->to_open_count]);
 }
 
-/* Messages begin when every connection is open: none has a head start, and the handshakes are not
- * part of the time. */
+/* Messages begin when every connection is open, and was greeted where the server greets: none has a
+ * head start, and the handshakes are not part of the time. */
 static void start_when_open(struct load *load) {
   if (load->result.started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load))
     return;
+  if (load->plan.broadcast && load->greeted < load->plan.connections) return;
   load->result.started_ns = load->due_ns = clock_ns();
   if (load->plan.duration_ns != LOAD_UNLIMITED)
     load->deadline_ns = load->result.started_ns + load->plan.duration_ns;
@@ -333,7 +349,19 @@ int load_hold(struct load *load, int stdin_fd) {
   bool told = false;
   while (!told && !failed(load)) told = turn(load, -1);
   epoll_ctl(load->epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
+  char line[HOLD_LINE_BYTES];
+  if (told && read(stdin_fd, line, sizeof line) < 0)
+    result_fail(&load->result, "standard input: %s", strerror(errno));
   return failed(load) ? -1 : 0;
+}
+
+void load_plan_again(struct load *load, uint64_t messages_max, uint64_t duration_ns) {
+  uint64_t connects = load->result.connects;
+  memset(&load->result, 0, sizeof load->result);
+  load->result.connects = connects;
+  load->plan.duration_ns = duration_ns;
+  load->unasked = messages_max;
+  load->deadline_ns = LOAD_UNLIMITED;
 }
 
 int load_finish(struct load *load) {

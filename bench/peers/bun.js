@@ -1,5 +1,5 @@
 // peers/bun.js — what the bench asks of servers, on Bun's own sockets. Knows no moonport.
-// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http and static: an answer that Bun keeps ready.
+// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http and static, which Bun answers itself.
 const [mode, bodyBytes] = process.argv.slice(2);
 const conns = new Set();
 
@@ -44,6 +44,7 @@ function serve() {
       open(conn) {
         conn.data = { unsent: null, rest: "" };
         conns.add(conn);
+        if (mode === "broadcast") send(conn, Buffer.from("+"));
       },
       data,
       drain,

@@ -57,6 +57,7 @@ local function accept(listener)
   local handle = handler()
   listener:accept(conn)
   conns[conn] = true
+  if mode == "broadcast" then send(conn, "+") end
   conn:read_start(function(_, data)
     if data then return handle(conn, data) end
     close(conn)

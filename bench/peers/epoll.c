@@ -1,4 +1,4 @@
-/* peers/epoll.c — echo, broadcast and datagrams on epoll itself: what no loop's library costs. Knows no Lua.
+/* peers/epoll.c — echo, broadcast and datagrams on epoll, without a library for it. Knows no Lua.
  *
  * Level-triggered, one registration for a connection's life; no option is set on an accepted socket.
  * What a socket does not take is copied, and until it is gone that connection is not read. */
@@ -108,6 +108,7 @@ static void accept_all(int listener) {
     conn->place = conn_count;
     conns[conn_count++] = conn;
     conn_watch(conn, EPOLL_CTL_ADD, EPOLLIN);
+    if (broadcasting) conn_send(conn, "+", 1);
   }
 }
 
@@ -140,8 +141,10 @@ static void serve_datagrams(int fd) {
   for (;;) {
     for (int i = 0; i < DATAGRAMS; i++) {
       pieces[i] = (struct iovec){bytes[i], DATAGRAM_BYTES_MAX};
-      messages[i].msg_hdr = (struct msghdr){.msg_name = &peers[i], .msg_namelen = sizeof peers[i],
-                                            .msg_iov = &pieces[i], .msg_iovlen = 1};
+      messages[i].msg_hdr = (struct msghdr){.msg_name = &peers[i],
+                                            .msg_namelen = sizeof peers[i],
+                                            .msg_iov = &pieces[i],
+                                            .msg_iovlen = 1};
     }
     int count = recvmmsg(fd, messages, DATAGRAMS, MSG_WAITFORONE, NULL);
     for (int i = 0; i < count; i++) pieces[i].iov_len = messages[i].msg_len;

@@ -34,6 +34,7 @@ function handler(conn) {
 function serve() {
   const server = require("net").createServer({ noDelay: true }, (conn) => {
     conns.add(conn);
+    if (mode === "broadcast") conn.write("+");
     conn.on("data", handler(conn));
     conn.on("error", () => {});
     conn.on("close", () => conns.delete(conn));

@@ -59,6 +59,7 @@ func broadcast(conn net.Conn) {
 	buffer := make([]byte, bufferBytes)
 	mutex.Lock()
 	conns[conn] = true
+	conn.Write([]byte("+"))
 	mutex.Unlock()
 	for {
 		size, err := conn.Read(buffer)

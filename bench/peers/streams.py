@@ -35,6 +35,10 @@ class Lines(Echo):
 
 
 class Broadcast(Echo):
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.write(b"+")
+
     def data_received(self, data):
         for conn in conns:
             conn.write(data)

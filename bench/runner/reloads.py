@@ -126,8 +126,8 @@ def _memory_sizes(bench):
     """After each number of reloads: bytes of the Lua state, and private bytes of the process."""
     sizes, reloads = {}, 0
     with _serving(bench, lambda _: SCRIPT) as served, Control(served.control) as control, \
-            clients.HeldConnections(bench.programs.tool("load"), served.process.address,
-                                    HELD_CONNECTIONS, touch=True):
+            clients.held_connections(bench.programs.tool("load"), served.process.address,
+                                     HELD_CONNECTIONS, touch=True):
         for total in (RELOADS_BEFORE, RELOADS_AFTER, RELOADS_LONG_AFTER):
             while reloads < total:
                 control.ask("reload")

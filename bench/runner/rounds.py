@@ -84,26 +84,19 @@ class Bench:
         return Column(case, samples, dropped)
 
 
-def timed(process, client, scale=1.0, silent_client=None):
+def timed(process, client, scale=1.0):
     """Runs the client and charges the server's CPU time, in µs, to what it served. `scale`: how
-    many of what the client counts make up one of the unit. `silent_client` opens and closes the
-    same connections and sends nothing: what that costs is taken off."""
-    connecting_ns = _used_ns(process, silent_client)[0] if silent_client else 0
-    waiting = waiting_ns(process.pid)
-    used_ns, served, took_ns = _used_ns(process, client)
-    waited_ns = waiting_ns(process.pid) - waiting
-    return Sample((used_ns - connecting_ns) / 1e3 / max(served.units, 1) * scale, served,
-                  min(1.0, used_ns / took_ns), waited_ns / took_ns)
-
-
-def _used_ns(process, client):
-    """The server's CPU time until it has come to rest, what the client got, and for how long."""
+    many of what the client counts make up one of the unit."""
     before = settled_cpu_ns(process.pid)
+    waiting = waiting_ns(process.pid)
     begun = time.monotonic()
     served = client()
     took_ns = (time.monotonic() - begun) * 1e9
     process.check_alive()
-    return settled_cpu_ns(process.pid) - before, served, took_ns
+    waited_ns = waiting_ns(process.pid) - waiting
+    used_ns = settled_cpu_ns(process.pid) - before
+    return Sample(used_ns / 1e3 / max(served.units, 1) * scale, served,
+                  min(1.0, used_ns / took_ns), waited_ns / took_ns)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ CONNECTIONS = (10, 100, 1_000, 10_000)
 TIMERS = (1_000, 10_000, 100_000)
 SCRIPTS = (1, 10, 100)
 HEAPS_MB = (2, 20, 200)
-WARM_UP = 5_000  # messages
+WARM_UP_S = 0.1
 MESSAGES = 50_000
 MESSAGES_QUICK = 20_000
 MESSAGES_EACH = 10
@@ -85,13 +85,12 @@ class Scale:
         return ControlledSpec(spec).started(self.machine, start_max_s=START_SLOW_MAX_S)
 
     def echoed_us(self, process, connections=50):
-        """Processor time of an echo of 64 bytes, one in flight on each connection."""
-        def client(messages):
-            return clients.load(self.programs.tool("load"), "echo", process.address,
-                                "--connections", str(connections), "--messages", str(messages))
-        client(WARM_UP)
+        """Processor time of an echo of 64 bytes, one in flight on each of so many connections."""
         messages = max(self.messages, MESSAGES_EACH * connections)
-        return timed(process, lambda: client(messages), silent_client=lambda: client(0)).cost
+        with clients.HeldLoad(self.programs.tool("load"), "echo", process.address,
+                              "--connections", str(connections), "--warm-up", str(WARM_UP_S),
+                              "--messages", str(messages)) as load:
+            return timed(process, load.run).cost
 
     def pause_ms(self, process):
         """The longest time to an answer, of messages that come one each 0.1 ms."""
@@ -114,7 +113,7 @@ def connections(scale):
             theirs = scale.echoed_us(process, size)
         with scale.serving() as process:
             ours = scale.echoed_us(process, size)
-            with clients.HeldConnections(scale.programs.tool("load"), process.address, size, True):
+            with clients.held_connections(scale.programs.tool("load"), process.address, size, True):
                 return {"theirs": theirs, "ours": ours, "reload": _reloaded_ms(process)}
 
     got = scale.sampled(CONNECTIONS, take)
