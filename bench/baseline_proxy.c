@@ -5,6 +5,7 @@
  * does not take is copied and queued, and until it is gone the end that it came from is not read.
  * An end's FIN goes along to the other; when both have come, or either breaks, the pair is closed. */
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <uv.h>
 
-enum { BACKLOG = 511, READ_BUFFER_BYTES = 64 * 1024, ADDRESS_BYTES_MAX = 64 };
+/* libuv asks the socket again after a full buffer, so that a piece should not fill it. */
+enum { BACKLOG = 511, READ_BUFFER_BYTES = 256 * 1024, ADDRESS_BYTES_MAX = 64 };
+enum { MAPPED_FROM_BYTES = 32 * 1024 * 1024 };
 
 struct pair;
 
@@ -176,6 +179,8 @@ int main(int argc, char **argv) {
   uv_loop_t *loop = uv_default_loop();
   uv_tcp_t listener;
   struct sockaddr_in addr;
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
   signal(SIGPIPE, SIG_IGN);
   check(argc == 2 ? parse_address(argv[1], &upstream_addr) : UV_EINVAL,
         "the upstream's address is needed, as in 127.0.0.1:7000");

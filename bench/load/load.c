@@ -20,6 +20,7 @@ enum {
   OPENING_MAX = 128, /* handshakes at once: well below any backlog, so no SYN is dropped */
   RETRY_MS = 1,      /* until a full Unix backlog is tried again */
   PACE_MS = 1,       /* until it is looked whether a message is due */
+  HOLD_LINE_BYTES = 64,
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
@@ -32,6 +33,7 @@ struct conn {
   uint64_t answered; /* messages that came back whole */
   uint64_t sent_bytes;
   uint64_t received_bytes;
+  bool greeted;          /* where messages are broadcast: the server knows of it */
   uint64_t *asked_at_ns; /* of the messages in flight; a ring of plan.depth */
 };
 
@@ -45,6 +47,7 @@ struct load {
   uint32_t *to_open;  /* a stack of indexes of connections that shall be opened */
   uint32_t to_open_count;
   uint32_t opening;    /* connections in CONN_OPENING */
+  uint32_t greeted;    /* connections that are */
   uint32_t live;       /* connections that are not CONN_CLOSED */
   uint64_t unasked;    /* messages that may still be sent */
   uint64_t unanswered; /* messages in flight over all connections */
@@ -62,6 +65,11 @@ static uint64_t min_u64(uint64_t a, uint64_t b) {
 
 static bool failed(const struct load *load) {
   return result_failed(&load->result);
+}
+
+/* Whose messages come back on `conn`: its own, or, where they are broadcast, the first one's. */
+static const struct conn *asker_of(const struct load *load, const struct conn *conn) {
+  return load->plan.broadcast ? &load->conns[0] : conn;
 }
 
 /* --- one connection ------------------------------------------------------------------------- */
@@ -105,17 +113,23 @@ static void conn_end(struct load *load, struct conn *conn) {
     result_fail(&load->result, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
 }
 
+/* How many messages more may be in flight on `conn`. What is broadcast must have come to all. */
+static uint64_t conn_room(const struct load *load, const struct conn *conn) {
+  if (!load->plan.broadcast) return load->plan.depth - (conn->asked - conn->answered);
+  return conn == asker_of(load, conn) && load->unanswered == 0 ? 1 : 0;
+}
+
 /* Puts as many messages in flight as plan, depth and time allow. */
 static void conn_ask(struct load *load, struct conn *conn, uint64_t now_ns) {
   if (now_ns >= load->deadline_ns) load->unasked = 0;
-  uint64_t count = load->plan.depth - (conn->asked - conn->answered);
+  uint64_t count = conn_room(load, conn);
   count = min_u64(count, load->plan.per_connection_max - conn->asked);
   count = min_u64(count, load->unasked);
   for (uint64_t i = 0; i < count; i++)
     conn->asked_at_ns[(conn->asked + i) % load->plan.depth] = now_ns;
   conn->asked += count;
   load->unasked -= count;
-  load->unanswered += count;
+  load->unanswered += load->plan.broadcast ? count * load->plan.connections : count;
 }
 
 static void conn_write(struct load *load, struct conn *conn) {
@@ -139,7 +153,7 @@ static void conn_advance(struct load *load, struct conn *conn, uint64_t now_ns) 
   if (conn->state != CONN_OPEN || load->result.started_ns == 0 || failed(load)) return;
   if (load->plan.interval_ns == 0) conn_ask(load, conn, now_ns);
   conn_write(load, conn);
-  bool idle = conn->asked == conn->answered;
+  bool idle = asker_of(load, conn)->asked == conn->answered;
   if (idle && (load->finishing || conn->asked == load->plan.per_connection_max))
     conn_end(load, conn);
 }
@@ -153,18 +167,20 @@ static bool is_warm_up(const struct load *load, const struct conn *conn) {
 /* Checks bytes against the stream and counts the messages that they complete. */
 static void conn_check(struct load *load, struct conn *conn, size_t size, uint64_t now_ns) {
   const struct load_plan *plan = &load->plan;
-  if (size > conn->sent_bytes - conn->received_bytes) {
+  const struct conn *asker = asker_of(load, conn);
+  if (size > asker->sent_bytes - conn->received_bytes) {
     result_fail(&load->result,
                 "connection %" PRIu64 ": %" PRIu64 " bytes came back, only %" PRIu64 " were sent",
-                conn->id, conn->received_bytes + size, conn->sent_bytes);
+                conn->id, conn->received_bytes + size, asker->sent_bytes);
     return;
   }
-  size_t same = pattern_compare(&load->pattern, conn->id, conn->received_bytes, load->buffer, size);
+  size_t same =
+      pattern_compare(&load->pattern, asker->id, conn->received_bytes, load->buffer, size);
   if (same < size) {
     uint64_t position = conn->received_bytes + same;
     result_fail(&load->result,
                 "connection %" PRIu64 ": byte %" PRIu64 " is 0x%02x, 0x%02x was sent", conn->id,
-                position, load->buffer[same], *pattern_at(&load->pattern, conn->id, position));
+                position, load->buffer[same], *pattern_at(&load->pattern, asker->id, position));
     return;
   }
   conn->received_bytes += size;
@@ -173,10 +189,22 @@ static void conn_check(struct load *load, struct conn *conn, size_t size, uint64
       result_untimed(&load->result, plan->message_bytes, now_ns);
     else
       result_answered(&load->result, plan->message_bytes,
-                      conn->asked_at_ns[conn->answered % plan->depth], now_ns);
+                      asker->asked_at_ns[conn->answered % plan->depth], now_ns);
     conn->answered++;
     load->unanswered--;
   }
+}
+
+/* Takes the greeting, one byte, from what came first, and returns how many bytes are left. */
+static size_t conn_take_greeting(struct load *load, struct conn *conn, size_t size) {
+  if (!load->plan.broadcast || conn->greeted) return size;
+  if (load->buffer[0] != LOAD_GREETING)
+    result_fail(&load->result, "connection %" PRIu64 ": no greeting, but 0x%02x", conn->id,
+                load->buffer[0]);
+  conn->greeted = true;
+  load->greeted++;
+  memmove(load->buffer, load->buffer + 1, size - 1);
+  return size - 1;
 }
 
 /* Reads all there is. `hung_up`: the server's FIN or RST is behind the bytes, so a short read is not
@@ -187,7 +215,7 @@ static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
     ssize_t got = recv(conn->fd, load->buffer, sizeof load->buffer, 0);
     now_ns = clock_ns();
     if (got > 0) {
-      conn_check(load, conn, (size_t)got, now_ns);
+      conn_check(load, conn, conn_take_greeting(load, conn, (size_t)got), now_ns);
       if ((size_t)got < sizeof load->buffer && !hung_up) break;
     } else if (got == 0 && conn->state == CONN_ENDING) {
       conn_close(load, conn);
@@ -224,7 +252,11 @@ static void conn_event(struct load *load, struct conn *conn, uint32_t events) {
   bool hung_up = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (conn->state == CONN_OPENING) conn_opened(load, conn, events);
   if (hung_up || (events & EPOLLIN) != 0) now_ns = conn_read(load, conn, hung_up);
-  conn_advance(load, conn, now_ns != 0 ? now_ns : clock_ns());
+  if (now_ns == 0) now_ns = clock_ns();
+  conn_advance(load, conn, now_ns);
+  struct conn *first = &load->conns[0];
+  if (load->plan.broadcast && conn != first && load->unanswered == 0)
+    conn_advance(load, first, now_ns);
 }
 
 /* --- all of them ---------------------------------------------------------------------------- */
@@ -237,11 +269,12 @@ static void open_more(struct load *load) {
     conn_open(load, load->to_open[--load->to_open_count]);
 }
 
-/* Messages begin when every connection is open: none has a head start, and the handshakes are not
- * part of the time. */
+/* Messages begin when every connection is open, and was greeted where the server greets: none has a
+ * head start, and the handshakes are not part of the time. */
 static void start_when_open(struct load *load) {
   if (load->result.started_ns != 0 || load->to_open_count + load->opening > 0 || failed(load))
     return;
+  if (load->plan.broadcast && load->greeted < load->plan.connections) return;
   load->result.started_ns = load->due_ns = clock_ns();
   if (load->plan.duration_ns != LOAD_UNLIMITED)
     load->deadline_ns = load->result.started_ns + load->plan.duration_ns;
@@ -316,7 +349,19 @@ int load_hold(struct load *load, int stdin_fd) {
   bool told = false;
   while (!told && !failed(load)) told = turn(load, -1);
   epoll_ctl(load->epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
+  char line[HOLD_LINE_BYTES];
+  if (told && read(stdin_fd, line, sizeof line) < 0)
+    result_fail(&load->result, "standard input: %s", strerror(errno));
   return failed(load) ? -1 : 0;
+}
+
+void load_plan_again(struct load *load, uint64_t messages_max, uint64_t duration_ns) {
+  uint64_t connects = load->result.connects;
+  memset(&load->result, 0, sizeof load->result);
+  load->result.connects = connects;
+  load->plan.duration_ns = duration_ns;
+  load->unasked = messages_max;
+  load->deadline_ns = LOAD_UNLIMITED;
 }
 
 int load_finish(struct load *load) {

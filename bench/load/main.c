@@ -23,6 +23,8 @@ static const char usage[] =
     "  echo    sends messages over --connections, --depth in flight on each\n"
     "  lines   the same, and each message is a line: LF at its end and nowhere else\n"
     "  udp     the same as datagrams, from as many sockets\n"
+    "  broadcast  one of --connections sends, and all of them get each message before the next;\n"
+    "          a message is counted for each that got it; the server greets each with a +\n"
     "  churn   connect, one message, its answer, close; --connections at a time\n"
     "  idle    opens --connections, prints its line, holds them until standard input\n"
     "          has a line or ends\n"
@@ -32,6 +34,11 @@ static const char usage[] =
     "  --depth N         1\n"
     "  --messages N      ends after N messages over all connections\n"
     "  --seconds S       ends after S seconds (2, when --messages is not given)\n"
+    "  --warm-up S       echo, lines, broadcast: first messages for S seconds, then a line, ready, "
+    "and\n"
+    "                    waits for a line; and for another one before it closes. What is counted "
+    "is\n"
+    "                    between the two\n"
     "  --every MS        echo, lines: a message on each connection so often, in turn, rather than\n"
     "                    as soon as it was answered; max_us is then the longest pause\n"
     "  --touch           idle: one message on each connection before holding\n"
@@ -44,6 +51,7 @@ struct options {
   bool hold;
   bool datagrams;
   bool touch;
+  uint64_t warm_up_ns; /* 0: none, and nothing is waited for */
   struct load_plan plan;
 };
 
@@ -65,7 +73,7 @@ static uint64_t parse_seconds_ns(const char *text) {
   char *end;
   double seconds = strtod(text, &end);
   if (end == text || *end != '\0' || !(seconds > 0 && seconds <= 3600))
-    refuse("--seconds must be above 0 and at most 3600", text);
+    refuse("seconds must be above 0 and at most 3600", text);
   return (uint64_t)(seconds * 1e9);
 }
 
@@ -77,6 +85,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
                                         {"seconds", required_argument, NULL, 't'},
                                         {"every", required_argument, NULL, 'e'},
                                         {"touch", no_argument, NULL, 'k'},
+                                        {"warm-up", required_argument, NULL, 'w'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
   struct load_plan *plan = &out->plan;
@@ -103,6 +112,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
             parse_count("--every is out of range", optarg, 1, INTERVAL_MS_MAX) * 1000000;
         break;
       case 'k': out->touch = true; break;
+      case 'w': out->warm_up_ns = parse_seconds_ns(optarg); break;
       case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
       default: fputs(usage, stderr); exit(EXIT_USAGE);
     }
@@ -128,14 +138,19 @@ static void parse_mode(struct options *options) {
   options->hold = strcmp(mode, "idle") == 0;
   options->datagrams = strcmp(mode, "udp") == 0;
   plan->lines = strcmp(mode, "lines") == 0;
+  plan->broadcast = strcmp(mode, "broadcast") == 0;
   bool churn = strcmp(mode, "churn") == 0;
-  if (!options->hold && !options->datagrams && !plan->lines && !churn && strcmp(mode, "echo") != 0)
-    refuse("not a mode (echo, lines, udp, churn, idle)", mode);
+  if (!options->hold && !options->datagrams && !plan->lines && !plan->broadcast && !churn &&
+      strcmp(mode, "echo") != 0)
+    refuse("not a mode (echo, lines, broadcast, udp, churn, idle)", mode);
   if (churn) plan->per_connection_max = 1;
+  if (plan->broadcast && plan->depth != 1) refuse("--depth is for echo, lines and udp", mode);
   if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
   if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);
-  if (plan->interval_ns > 0 && (churn || options->hold || options->datagrams))
+  if (plan->interval_ns > 0 && (churn || plan->broadcast || options->hold || options->datagrams))
     refuse("--every is for echo and lines", mode);
+  if (options->warm_up_ns > 0 && (churn || options->hold || options->datagrams))
+    refuse("--warm-up is for echo, lines and broadcast", mode);
 }
 
 /* Fills in what the mode implies and what the command line left open. */
@@ -185,19 +200,31 @@ static int drive_datagrams(const struct options *options) {
   return rc;
 }
 
+static int run_warm(struct load *load, const struct options *options) {
+  const struct load_plan *plan = &options->plan;
+  load_plan_again(load, LOAD_UNLIMITED, options->warm_up_ns);
+  if (load_run(load) != 0) return -1;
+  puts("ready");
+  fflush(stdout);
+  if (load_hold(load, STDIN_FILENO) != 0) return -1;
+  load_plan_again(load, plan->messages_max, plan->duration_ns);
+  return load_run(load);
+}
+
 static int drive_connections(const struct options *options) {
   struct load *load = load_new(&options->plan);
   if (load == NULL) {
     fprintf(stderr, "load: cannot begin: %s\n", strerror(errno));
     return -1;
   }
-  int rc = load_run(load);
-  if (options->hold) {
+  bool hold = options->hold || options->warm_up_ns > 0;
+  int rc = options->warm_up_ns > 0 ? run_warm(load, options) : load_run(load);
+  if (hold) {
     print_result(options, load_result(load));
     if (rc == 0) rc = load_hold(load, STDIN_FILENO);
   }
   if (rc == 0) rc = load_finish(load);
-  if (!options->hold) print_result(options, load_result(load));
+  if (!hold) print_result(options, load_result(load));
   if (rc != 0) fprintf(stderr, "load: %s\n", load_result(load)->error);
   load_free(load);
   return rc;

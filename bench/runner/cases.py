@@ -1,138 +1,139 @@
 """cases — what is measured, against which yardstick and target. Knows no /proc and no output."""
 import contextlib
+import subprocess
 import time
 from dataclasses import dataclass
 
-from . import clients, others, reloads
+from . import clients, peers, reloads
 from .failure import BenchError, Skipped
 from .machine import descriptor_count, private_bytes, settled_cpu_ns
-from .rounds import Bench, Row, Side, cpu_row, rate_row, timed
+from .rounds import Bench, Row, Sample, Side, rate_row, seen, timed
+from .servers import OURS, ControlledSpec, WatchedSpec
 from .stats import Target, figure_at_most, no_target, ratio_at_least, ratio_at_most
 
-WARM_UP_S = 0.1
+WARM_UP_S = 0.25  # what compiles while it runs has compiled the handler by then
 IDLE_CONNECTIONS = 10_000
 IDLE_ACCEPT_MAX_S = 20
 HTTP_CONNECTIONS = KEY_VALUE_CONNECTIONS = 50
 FORWARD_BYTES = 64 * 1024
 FORWARDED_PER_MIB = 2**20 / (2 * FORWARD_BYTES)  # messages; each goes through the proxy twice
+PROBES = 10
 
 
 @dataclass(frozen=True)
 class Case:
     name: str
-    what: str
-    measure: object  # (case, bench) -> [Row]
+    what: str                 # and the head of its column
+    unit: str
+    measure: object           # (case, bench) -> a Column, or [Row]
     rounds: int
     rounds_quick: int
     target: Target
-    sides: object = None      # (programs, machine) -> a context: the Specs, yardsticks first
+    sides: object = None      # (programs, machine) -> a context: the Specs, the yardstick first
     load: tuple = ()          # load's mode and options
-    per_round: float = 0.0    # seconds, or requests for redis-benchmark
-    per_round_quick: float = 0.0
+    per_round: float = 0.5    # seconds, or requests for redis-benchmark
+    per_round_quick: float = 0.2
+    scale: float = 1.0        # how many of what the client counts make up one of the unit
     depth: int = 1
-    unit: str = "µs CPU/message"
     counted: int = 0          # messages for counts; 0: not counted
+    receivers: int = 1        # of a message: each is counted
 
 
 # --- Who is measured. What a context starts beside the servers runs on the client's processor. ----
 
-@contextlib.contextmanager
-def echo_sides(programs, _machine):
-    yield [programs.baseline("echo"), programs.moonport("scripts/echo.lua")]
+MAIN = f"{OURS}, main"
 
 
-@contextlib.contextmanager
-def main_sides(programs, _machine):
-    if programs.noise:
-        raise Skipped("it compares moonport with itself")
-    yield [programs.moonport("scripts/echo.lua", "moonport, on_data"),
-           programs.moonport("bench/scripts/main_echo.lua", "moonport, main")]
+def stream_sides(mode, script, *more):
+    """`more`: other scripts of ours and their names."""
+    @contextlib.contextmanager
+    def sides(programs, _machine):
+        yield [programs.baseline("echo", mode), programs.moonport(script),
+               *(programs.moonport(path, name) for path, name in more),
+               *peers.of(programs, mode)]
+    return sides
 
 
-@contextlib.contextmanager
-def trace_sides(programs, _machine):
-    if programs.noise:
-        raise Skipped("it compares moonport with itself")
-    yield [programs.moonport("scripts/echo.lua", "moonport, unwatched"),
-           programs.watched("scripts/echo.lua", "moonport, traced")]
-
-
-@contextlib.contextmanager
-def line_sides(programs, _machine):
-    in_lua = [] if programs.noise else [
-        programs.moonport("bench/scripts/lines_by_hand.lua", "splitter in Lua"),
-        programs.moonport("bench/scripts/lines_textbook.lua", "textbook splitter in Lua")]
-    yield [programs.baseline("echo"), *in_lua, programs.moonport("bench/scripts/lines.lua")]
+echo_sides = stream_sides("echo", "scripts/echo.lua", ("bench/scripts/main_echo.lua", MAIN))
+line_sides = stream_sides("lines", "bench/scripts/lines.lua",
+                          ("bench/scripts/main_lines.lua", MAIN),
+                          ("bench/scripts/lines_by_hand.lua", f"{OURS}, split in Lua"))
+broadcast_sides = stream_sides("broadcast", "bench/scripts/broadcast.lua")
+# Reading no file but the script, and no handler but on_data: what there is to start and to keep.
+own_sides = stream_sides("echo", "scripts/echo.lua")
 
 
 @contextlib.contextmanager
 def udp_sides(programs, _machine):
-    yield [programs.baseline("udp"), programs.moonport("bench/scripts/udp_echo.lua",
-                                                       listen="udp://127.0.0.1:0", baseline="udp")]
-
-
-def _unless_missing(*makers):
-    """What is not installed is left out: it is beside the point, not the yardstick."""
-    for make in makers:
-        with contextlib.suppress(Skipped):
-            yield make()
+    yield [programs.baseline("udp"),
+           programs.moonport("bench/scripts/udp_echo.lua", listen="udp://127.0.0.1:0"),
+           *peers.of(programs, "udp")]
 
 
 @contextlib.contextmanager
 def proxy_sides(programs, machine):
     with programs.baseline("echo").started(machine, beside_client=True) as upstream:
         address = upstream.address
-        beside = [] if programs.noise else _unless_missing(
-            lambda: others.socat(address),
-            lambda: others.haproxy(address, splice=False),
-            lambda: others.haproxy(address, splice=True))
-        yield [programs.baseline("proxy", address), *beside,
-               programs.moonport("scripts/proxy.lua", environment={"UPSTREAM": address},
-                                 baseline="proxy", arguments=(address,))]
+        yield [programs.baseline("proxy", address),
+               programs.moonport("scripts/proxy.lua", environment={"UPSTREAM": address}),
+               *peers.proxies(programs, address)]
 
 
-# --- How ------------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def http_sides(programs, machine):
+    ours = programs.moonport("scripts/http.lua")
+    with ours.started(machine) as process:
+        size = clients.http_body_size(process.address)
+    yield [peers.nginx(size), ours, *peers.http(programs, size)]
+
+
+@contextlib.contextmanager
+def key_value_sides(programs, _machine):
+    yield [peers.redis_server(), programs.moonport("scripts/kv.lua")]
+
+
+@contextlib.contextmanager
+def health_sides(programs, _machine):
+    yield [peers.redis_server(), ControlledSpec(programs.moonport("scripts/echo.lua"))]
+
+
+# --- How: each returns drive(process) -> Sample ---------------------------------------------------
 
 def _loaded(case, bench):
-    """Every side under the case's load, in turn."""
-    mode, *options = case.load
+    """Over connections that are open and warm."""
+    def drive(process):
+        with clients.HeldLoad(bench.programs.tool("load"), case.load[0], process.address,
+                              *case.load[1:], "--warm-up", str(WARM_UP_S),
+                              "--seconds", str(bench.per_round)) as load:
+            return timed(process, load.run, case.scale)
+    return drive
 
+
+def _opened(case, bench):
+    """Connections are what is measured, or, with datagrams, nothing that costs."""
     def drive(process):
         def client(seconds):
-            return clients.load(bench.programs.tool("load"), mode, process.address, *options,
-                                "--seconds", str(seconds))
+            return clients.load(bench.programs.tool("load"), case.load[0], process.address,
+                                *case.load[1:], "--seconds", str(seconds))
         client(WARM_UP_S)
         return timed(process, lambda: client(bench.per_round))
-
-    with case.sides(bench.programs, bench.machine) as specs:
-        samples = bench.in_turn(specs, drive)
-        return [Side(spec.name, each) for spec, each in zip(specs, samples)]
+    return drive
 
 
-def measure_cpu(case, bench):
-    theirs, ours = _loaded(case, bench)
-    return [cpu_row(case.what, case.unit, theirs, ours, case.target)]
+def _requested(case, bench):
+    def drive(process):
+        clients.http_body_size(process.address)
+        return timed(process, lambda: clients.wrk(process.address, HTTP_CONNECTIONS,
+                                                  int(bench.per_round)))
+    return drive
 
 
-def measure_traced(case, bench):
-    theirs, ours = _loaded(case, bench)
-    return [rate_row(case.what, theirs, ours, case.target),
-            cpu_row(case.what, case.unit, theirs, ours, no_target())]
-
-
-def measure_lines(case, bench):
-    baseline, *in_lua, ours = _loaded(case, bench)
-    rows = _rate_rows(case, baseline, ours, "message")
-    for side in in_lua:
-        rows += _rate_rows(case, side, ours, "message", ratio_at_least(2.5))
-    return rows
-
-
-def measure_forward(case, bench):
-    *theirs, ours = _loaded(case, bench)
-    return [cpu_row(case.what, case.unit, side, ours, case.target if number == 0 else no_target(),
-                    FORWARDED_PER_MIB)
-            for number, side in enumerate(theirs)]
+def _key_value(case, bench):
+    def drive(process):
+        clients.check_key_value(process.address)
+        return timed(process, lambda: clients.redis_benchmark(
+            process.address, KEY_VALUE_CONNECTIONS, case.depth, int(bench.per_round)))
+    return drive
 
 
 def _wait_accepted(process, count):
@@ -146,123 +147,108 @@ def _wait_accepted(process, count):
     settled_cpu_ns(process.pid)
 
 
-def measure_idle(case, bench):
-    def drive_with(touch):
-        def drive(process):
-            settled_cpu_ns(process.pid)
-            before = private_bytes(process.pid)
-            count = descriptor_count(process.pid) + IDLE_CONNECTIONS
-            with clients.HeldConnections(bench.programs.tool("load"), process.address,
-                                         IDLE_CONNECTIONS, touch):
-                _wait_accepted(process, count)
-                return (private_bytes(process.pid) - before) / IDLE_CONNECTIONS
-        return drive
-
-    rows = []
-    with case.sides(bench.programs, bench.machine) as specs:
-        for touch, name in ((False, "nothing sent"), (True, "after one echo each")):
-            samples = bench.in_turn(specs, drive_with(touch))
-            rows.append(Row(f"{case.what}, {name}", "bytes", specs[0].name, *samples, case.target))
-    return rows
-
-
-def measure_startup(case, bench):
-    with case.sides(bench.programs, bench.machine) as specs:
-        samples = bench.in_turn(specs, lambda process:
-                                (process.listening_at - process.started_at) * 1e3)
-        return [Row(case.what, "ms", specs[0].name, *samples, case.target, best=True)]
-
-
-def _rate_rows(case, theirs, ours, unit, target=None):
-    """The rate, and what it cost: a client that is the bottleneck makes any two rates level."""
-    target = target or case.target
-    return [rate_row(f"{case.what}: {unit}s per second", theirs, ours, target),
-            cpu_row(f"{case.what}: CPU", f"µs CPU/{unit}", theirs, ours,
-                    ratio_at_most(1 / target.bound))]
-
-
-def _no_noise(bench):
-    if bench.programs.noise:
-        raise Skipped("the baseline speaks no such protocol")
-
-
-def _requested(case, bench, theirs, ours, drive):
-    samples = bench.in_turn([theirs, ours], drive)
-    return _rate_rows(case, Side(theirs.name, samples[0]), Side(ours.name, samples[1]), "request")
-
-
-def measure_http(case, bench):
-    _no_noise(bench)
-    ours = bench.programs.moonport("scripts/http.lua")
-    with ours.started(bench.machine) as process:
-        theirs = others.nginx(clients.http_body_size(process.address))
-
+def _kept(case, bench):
+    """Memory, in bytes, for each connection that was answered once."""
     def drive(process):
-        clients.http_body_size(process.address)
-        return timed(process, lambda: clients.wrk(process.address, HTTP_CONNECTIONS,
-                                                  int(bench.per_round)))
+        settled_cpu_ns(process.pid)
+        before = private_bytes(process.pid)
+        count = descriptor_count(process.pid) + IDLE_CONNECTIONS
+        with clients.held_connections(bench.programs.tool("load"), process.address,
+                                     IDLE_CONNECTIONS, touch="--touch" in case.load):
+            _wait_accepted(process, count)
+            return Sample((private_bytes(process.pid) - before) / IDLE_CONNECTIONS)
+    return drive
 
-    return _requested(case, bench, theirs, ours, drive)
 
-
-def measure_key_value(case, bench):
-    _no_noise(bench)
-
+def _started(_case, _bench):
     def drive(process):
-        clients.check_key_value(process.address)
-        return timed(process, lambda: clients.redis_benchmark(
-            process.address, KEY_VALUE_CONNECTIONS, case.depth, int(bench.per_round)))
+        return Sample((process.listening_at - process.started_at) * 1e3)
+    return drive
 
-    return _requested(case, bench, others.redis_server(),
-                      bench.programs.moonport("scripts/kv.lua"), drive)
 
+def _probed(_case, bench):
+    """From the exec of the command that asks whether a server is well to its end."""
+    def drive(process):
+        argv = ([bench.programs.binary, "health", "--control", process.control]
+                if process.control else ["redis-cli", "-p", str(process.port), "ping"])
+        begun = time.perf_counter()
+        for _ in range(PROBES):
+            if subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+                raise BenchError(f"{' '.join(argv)} failed")
+        return Sample((time.perf_counter() - begun) * 1e3 / PROBES)
+    return drive
+
+
+def column(how):
+    """A measure: how(case, bench) -> drive, with all the case's sides."""
+    def measure(case, bench):
+        with case.sides(bench.programs, bench.machine) as specs:
+            return bench.column(case, specs, how(case, bench))
+    return measure
+
+
+def measure_traced(case, bench):
+    """moonport with and without somebody who watches: no column, since there is no peer."""
+    unwatched = bench.programs.moonport("scripts/echo.lua", f"{OURS}, unwatched")
+    watched = WatchedSpec(bench.programs.moonport("scripts/echo.lua", f"{OURS}, traced"),
+                          bench.programs.binary)
+    got = bench.column(case, [unwatched, watched], _loaded(case, bench))
+    theirs, ours = (Side(spec.name, got.samples[spec.name]) for spec in (unwatched, watched))
+    return [rate_row(case.what, theirs, ours, case.target),
+            Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), no_target(),
+                **seen(theirs, ours))]
+
+
+def _connections(mode, count, size=64, depth=1):
+    return (mode, "--connections", str(count), "--size", str(size), "--depth", str(depth))
+
+
+MESSAGE = "µs CPU/message"
 
 CASES = [
-    Case("echo", "echo, 64 B, 50 connections", measure_cpu, 11, 7, ratio_at_most(1.10),
-         echo_sides, ("echo", "--connections", "50", "--size", "64"), 0.6, 0.2, counted=20_000),
-    Case("pipeline", "echo, 64 B, 50 connections, 32 in flight", measure_cpu, 11, 7,
-         ratio_at_most(1.15), echo_sides,
-         ("echo", "--connections", "50", "--size", "64", "--depth", "32"), 0.6, 0.2,
-         counted=200_000),
-    Case("large", "echo, 64 KiB, 8 connections", measure_cpu, 11, 7, ratio_at_most(1.15),
-         echo_sides, ("echo", "--connections", "8", "--size", "65536"), 0.6, 0.2, counted=3_000),
-    Case("churn", "connect, echo 64 B, close", measure_cpu, 11, 7, ratio_at_most(1.08),
-         echo_sides, ("churn", "--connections", "50", "--size", "64"), 0.6, 0.2,
-         unit="µs CPU/connection", counted=3_000),
-    Case("main", "echo, 64 B, 50 connections, sequential", measure_cpu, 11, 7,
-         ratio_at_most(1.10), main_sides, ("echo", "--connections", "50", "--size", "64"),
-         0.6, 0.2, counted=20_000),
-    Case("trace", "echo, 64 B, 50 connections, traced", measure_traced, 11, 7,
-         ratio_at_least(0.8), trace_sides, ("echo", "--connections", "50", "--size", "64"),
-         0.6, 0.2),
-    Case("lines", "lines, 64 B, 50 connections, 16 in flight", measure_lines, 11, 7,
-         ratio_at_least(0.6), line_sides,
-         ("lines", "--connections", "50", "--size", "64", "--depth", "16"), 0.6, 0.2,
-         counted=100_000),
-    Case("forward", "forward, 64 KiB, 8 connections", measure_forward, 11, 7,
-         ratio_at_most(1.05), proxy_sides,
-         ("echo", "--connections", "8", "--size", str(FORWARD_BYTES)), 0.6, 0.2,
-         unit="µs CPU/MiB", counted=3_000),
-    Case("udp", "UDP echo, 64 B, 50 sockets", measure_cpu, 11, 7, ratio_at_most(1.15),
-         udp_sides, ("udp", "--connections", "50", "--size", "64"), 0.6, 0.2,
-         unit="µs CPU/datagram", counted=20_000),
-    Case("idle", f"memory per connection, {IDLE_CONNECTIONS:,} connections", measure_idle, 7, 1,
-         figure_at_most(512, "bytes"), echo_sides),
-    Case("startup", "from exec to listening", measure_startup, 20, 20, figure_at_most(10, "ms"),
-         echo_sides),
-    Case("reload", f"{reloads.RELOADS} reloads", reloads.measure, 5, 2, no_target(),
+    Case("echo", "64 B × 50", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.10),
+         echo_sides, _connections("echo", 50), counted=20_000),
+    Case("pipeline", "32 in flight", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.15),
+         echo_sides, _connections("echo", 50, depth=32), counted=200_000),
+    Case("large", "64 KiB × 8", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.15),
+         echo_sides, _connections("echo", 8, 65536), counted=3_000),
+    Case("churn", "connect, echo, close", "µs CPU/connection", column(_opened), 9, 3,
+         ratio_at_most(1.08), echo_sides, ("churn", "--connections", "50", "--size", "64"),
+         counted=3_000),
+    Case("lines", "lines × 16", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.67),
+         line_sides, _connections("lines", 50, depth=16), counted=100_000),
+    Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 7, 3,
+         no_target(), broadcast_sides, _connections("broadcast", 1000), counted=50_000,
+         receivers=1000),
+    Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 7, 3, ratio_at_most(1.15),
+         udp_sides, _connections("udp", 50), counted=20_000),
+    Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 7, 3,
+         ratio_at_most(1.05), proxy_sides, _connections("echo", 8, FORWARD_BYTES),
+         scale=FORWARDED_PER_MIB, counted=3_000),
+    Case("http", "HTTP, wrk -c50", "µs CPU/request", column(_requested), 5, 2,
+         ratio_at_most(1.00), http_sides, per_round=1, per_round_quick=1),
+    Case("kv", "key-value, -P 1", "µs CPU/request", column(_key_value), 5, 2,
+         ratio_at_most(1.00), key_value_sides, per_round=80_000, per_round_quick=30_000),
+    Case("kv16", "key-value, -P 16", "µs CPU/request", column(_key_value), 5, 2,
+         ratio_at_most(1.43), key_value_sides, per_round=800_000, per_round_quick=300_000,
+         depth=16),
+    Case("idle", "memory, silent", "bytes/connection", column(_kept), 3, 1,
+         figure_at_most(512, "bytes"), own_sides),
+    Case("answered", "memory, after an echo", "bytes/connection", column(_kept), 3, 1,
+         figure_at_most(512, "bytes"), own_sides, ("--touch",)),
+    Case("startup", "exec to listening", "ms", column(_started), 15, 5, figure_at_most(10, "ms"),
+         own_sides),
+    Case("health", "health probe", "ms", column(_probed), 5, 3, no_target(),
+         health_sides),
+    Case("trace", "echo, 64 B × 50, traced", MESSAGE, measure_traced, 7, 3, ratio_at_least(0.8),
+         load=_connections("echo", 50)),
+    Case("reload", f"{reloads.RELOADS} reloads", "", reloads.measure, 5, 2, no_target(),
          per_round=5, per_round_quick=4),
-    Case("http", "HTTP, wrk -c50", measure_http, 7, 3, ratio_at_least(1.0),
-         per_round=2, per_round_quick=1),
-    Case("kv", "key-value, redis-benchmark -c50 -P1", measure_key_value, 7, 3,
-         ratio_at_least(1.0), per_round=120_000, per_round_quick=50_000),
-    Case("kv16", "key-value, redis-benchmark -c50 -P16", measure_key_value, 7, 3,
-         ratio_at_least(0.7), per_round=1_000_000, per_round_quick=400_000, depth=16),
 ]
 
 
 def run(case, programs, machine, options):
-    """The case's rows, or why there are none: a list of Row, or a text."""
+    """What the case measured, a Column or a list of Row; or why there is nothing, a text."""
     rounds = options.rounds or (case.rounds_quick if options.quick else case.rounds)
     per_round = case.per_round_quick if options.quick else case.per_round
     try:

@@ -37,40 +37,62 @@ def _output(argv, what):
     return done.stdout
 
 
-def load(program, mode, address, *options):
-    """The project's own generator; fails when a byte is wrong or a connection is lost."""
-    result = json.loads(_output([program, mode, address, *options], f"load {mode}"))
-    units = result["connects"] if mode == "churn" else result["messages"]
+def _served(line):
+    result = json.loads(line)
+    units = result["connects"] if result["mode"] == "churn" else result["messages"]
     seconds = result["seconds"]
     return Served(units, units / seconds if seconds > 0 else 0.0, result["p50_us"],
                   result["p99_us"], result["max_us"])
 
 
-class HeldConnections:
-    """`load idle`: connections that stay open until the end of the with block."""
+def load(program, mode, address, *options):
+    """The project's own generator; fails when a byte is wrong or a connection is lost."""
+    return _served(_output([program, mode, address, *options], f"load {mode}"))
 
-    def __init__(self, program, address, count, touch):
-        argv = [program, "idle", address, "--connections", str(count)]
-        self._popen = subprocess.Popen(argv + (["--touch"] if touch else []),
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True)
+
+class HeldLoad:
+    """The same, with connections that are open for the length of a with block: those of `load idle`,
+    or warm ones (--warm-up), which run() then sends over."""
+
+    def __init__(self, program, mode, address, *options):
+        self._what = f"load {mode}"
+        self._popen = subprocess.Popen([program, mode, address, *options], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
-        line = self._popen.stdout.readline()
-        if not line or json.loads(line)["errors"] > 0:
-            self._popen.kill()
-            raise BenchError(f"load idle failed: {self._popen.communicate()[1].strip()}")
+        self._line()
         return self
 
+    def run(self):
+        self._popen.stdin.write("\n")
+        self._popen.stdin.flush()
+        return _served(self._line())
+
+    def _line(self):
+        """Without an end it says itself that nothing comes; with a failure it ends."""
+        line = self._popen.stdout.readline()
+        if not line or '"errors":0' not in line and line != "ready\n":
+            self._popen.kill()
+            raise BenchError(f"{self._what} failed: {self._popen.communicate()[1].strip()}")
+        return line
+
     def __exit__(self, *_):
+        if self._popen.poll() is not None:
+            return
         try:
             _, error = self._popen.communicate("\n", timeout=RUN_MAX_S)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.communicate()
-            raise BenchError("load idle did not end") from None
+            raise BenchError(f"{self._what} did not end") from None
         if self._popen.returncode != 0:
-            raise BenchError(f"load idle failed: {error.strip()}")
+            raise BenchError(f"{self._what} failed: {error.strip()}")
+
+
+def held_connections(program, address, count, touch):
+    """Connections on which nothing happens, or nothing any more after one answer on each."""
+    return HeldLoad(program, "idle", address, "--connections", str(count),
+                    *(["--touch"] if touch else []))
 
 
 def _microseconds(text):

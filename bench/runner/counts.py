@@ -12,16 +12,16 @@ import time
 
 from . import clients
 from .failure import BenchError, Skipped
-from .servers import START_TRACED_MAX_S, Spec
+from .servers import OURS, START_SLOW_MAX_S
 
 TRACE_END_MAX_S = 10
 
 
 def _traced(spec, case, programs, machine, prefix, messages):
     mode, *options = case.load
-    with spec.started(machine, prefix, START_TRACED_MAX_S) as process:
+    with spec.started(machine, prefix, START_SLOW_MAX_S) as process:
         clients.load(programs.tool("load"), mode, process.address, *options,
-                     "--messages", str(messages))
+                     "--messages", str(messages // case.receivers))
 
 
 def _wait_for(path, pattern):
@@ -62,17 +62,19 @@ def _per_message(count, *arguments):
     return {name: value for name, value in each.items() if abs(value) >= 0.001}
 
 
-def run(case, programs, machine, options):
-    """{side: {what: per message}}, or a text that says why there is none."""
-    if case.counted == 0:
-        return "not counted"
-    tool, count = (("valgrind", _instructions) if options.instructions else ("strace", _syscalls))
+TOOLS = {"instructions": ("valgrind", _instructions), "system calls": ("strace", _syscalls)}
+
+
+def run(kind, case, programs, machine):
+    """{side: {what: per message}} of the yardstick and ours, or a text that says why there is none."""
+    tool, count = TOOLS[kind]
     try:
+        if case.counted == 0:
+            raise Skipped(f"{kind} are not counted")
         if shutil.which(tool) is None:
             raise Skipped(f"{tool} is not installed")
         with case.sides(programs, machine) as specs:
-            # Servers of others are left out: they have processes of their own for each connection.
             return {spec.name: _per_message(count, spec, case, programs, machine, case.counted)
-                    for spec in specs if isinstance(spec, Spec)}
+                    for spec in specs if spec is specs[0] or spec.name.startswith(OURS)}
     except Skipped as reason:
         return str(reason)

@@ -6,6 +6,7 @@ that have ended, too. A counter in ticks (/proc/PID/stat) is far too coarse here
 import contextlib
 import os
 import platform
+import resource
 import time
 
 CUTIME = 13  # of the fields of /proc/PID/stat that follow the name, from 0; cstime is the next
@@ -44,6 +45,31 @@ class Machine:
             "client_cpu": self.client_cpu,
             "load_average_before": round(os.getloadavg()[0], 2),
         }
+
+
+class OtherWork:
+    """The share of all processors that is taken, from here on, by what the bench has not started.
+    Of its own programs only those count that have ended."""
+
+    def __init__(self):
+        self._begun = time.monotonic()
+        self._others_s = _busy_s() - _own_s()
+
+    def share(self):
+        took_s = (time.monotonic() - self._begun) * os.cpu_count()
+        return max(0.0, _busy_s() - _own_s() - self._others_s) / took_s
+
+
+def _busy_s():
+    """Of all processors together, since the start of the machine."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, file.read().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s():
+    return sum(usage.ru_utime + usage.ru_stime for usage in
+               map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 
 
 def _processor_name():

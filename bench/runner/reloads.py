@@ -15,9 +15,10 @@ import time
 
 from . import clients
 from .control import Asking, Control
-from .failure import BenchError, Skipped
+from .failure import BenchError
 from .machine import private_bytes, settled_cpu_ns
 from .rounds import Row, Side, rate_row, seen, timed
+from .servers import ControlledSpec
 from .stats import difference_at_most, figure_at_most, no_target, ratio_at_most, worst_at_most
 
 SCRIPT = "bench/scripts/reload_echo.lua"
@@ -40,37 +41,22 @@ ANSWER_BYTES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """A moonport with a control socket in a directory of its own."""
+    """A moonport that takes commands, and a directory of its own."""
     process: object
     directory: str
 
     @property
     def control(self):
-        return os.path.join(self.directory, "control")
+        return self.process.control
 
 
 @contextlib.contextmanager
 def _serving(bench, make_script):
     """make_script(directory) -> the script's path."""
     with tempfile.TemporaryDirectory(prefix="moonport-bench-") as directory:
-        environment = {"MOONPORT_CONTROL": os.path.join(directory, "control")}
-        spec = bench.programs.moonport(make_script(directory), environment=environment)
+        spec = ControlledSpec(bench.programs.moonport(make_script(directory)))
         with spec.started(bench.machine) as process:
-            _wait_for_control(environment["MOONPORT_CONTROL"], process)
             yield Served(process, directory)
-
-
-def _wait_for_control(path, process):
-    deadline = time.monotonic() + SAVE_MAX_S
-    while True:
-        process.check_alive()
-        try:
-            with Control(path):
-                return
-        except BenchError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)
 
 
 def _beside(bench, command, drive):
@@ -140,8 +126,8 @@ def _memory_sizes(bench):
     """After each number of reloads: bytes of the Lua state, and private bytes of the process."""
     sizes, reloads = {}, 0
     with _serving(bench, lambda _: SCRIPT) as served, Control(served.control) as control, \
-            clients.HeldConnections(bench.programs.tool("load"), served.process.address,
-                                    HELD_CONNECTIONS, touch=True):
+            clients.held_connections(bench.programs.tool("load"), served.process.address,
+                                     HELD_CONNECTIONS, touch=True):
         for total in (RELOADS_BEFORE, RELOADS_AFTER, RELOADS_LONG_AFTER):
             while reloads < total:
                 control.ask("reload")
@@ -232,8 +218,6 @@ def _save_rows(bench, count):
 
 
 def measure(case, bench):
-    if bench.programs.noise:
-        raise Skipped("the baseline has no script")
     quick = bench.per_round < case.per_round
     return [*_flood_rows(case, bench), _pause_row(case, bench), *_memory_rows(bench),
             *_save_rows(bench, SAVES_QUICK if quick else SAVES)]

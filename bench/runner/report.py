@@ -4,21 +4,26 @@ import json
 import os
 import statistics
 
+from .rounds import AGAIN
+from .servers import OURS
 from .stats import differences, ratios, spread
 
-BUSY_DISTURBED = 0.5  # load average above which the figures deserve a warning
+OTHERS_SHARE_MAX = 0.02  # of the processors, above which a figure is marked
+RESOLVED = 0.005         # medians that are closer are the same in the table
 
 
 class Report:
-    def __init__(self, machine, quick, noise):
+    def __init__(self, machine, quick):
         self._machine = machine
         self._about = machine.describe()
         self._quick = quick
-        self._noise = noise
+        self._columns = []
         self._rows = []
-        self._counts = []
-        self._skipped = []
-        self.failures = []
+        self._counts = {}    # (kind, case) -> {side: {what: per message}}
+        self._growths = []
+        self._others = {}    # case -> the share of the machine that others took
+        self._skipped = {}
+        self.failures = {}
 
     def heading(self):
         about = self._about
@@ -27,94 +32,193 @@ class Report:
                  + ("; short rounds" if self._quick else "")]
         if self._machine.shared_cpu:
             lines.append("Only one processor: client and server take turns on it.")
-        if about["load_average_before"] > BUSY_DISTURBED:
-            lines.append(f"The load average was {about['load_average_before']} before this began: "
-                         "something else runs here, expect noise.")
         return "\n".join(lines) + "\n"
 
-    def add_rows(self, case, rows):
-        if isinstance(rows, str):
-            self._skipped.append((case.name, rows))
+    # --- What was measured -----------------------------------------------------------------------
+
+    def add(self, name, result, others_share):
+        """A Column, a list of Row, or a text: why there is nothing."""
+        self._others[name] = others_share
+        if isinstance(result, str):
+            self._skipped[name] = result
+        elif isinstance(result, list):
+            self._rows += [(name, row) for row in result]
         else:
-            self._rows += [(case.name, row) for row in rows]
+            self._columns.append(result)
 
-    def add_counts(self, case, counted):
-        if isinstance(counted, str):
-            self._skipped.append((case.name, counted))
-        else:
-            self._counts.append((case.name, case.what, counted))
+    def add_counts(self, kind, case, counted):
+        if not isinstance(counted, str):
+            self._counts[kind, case.name] = (case, counted)
 
-    def add_failure(self, case, error):
-        self.failures.append((case.name, str(error)))
+    def add_growths(self, name, growths, others_share):
+        self._others[name] = others_share
+        self._growths += [(name, growth) for growth in growths]
 
-    def markdown(self):
-        parts = []
-        if self._rows:
-            parts += [self._ratio_table(), self._latency_table()]
-        if self._counts:
-            parts.append(self._count_table())
-        parts += [f"Skipped: {name}: {why}." for name, why in self._skipped]
-        parts += [f"FAILED: {name}: {why}" for name, why in self.failures]
-        return "\n\n".join(part for part in parts if part)
+    def add_failure(self, name, error):
+        self.failures[name] = str(error)
 
-    def _ratio_table(self):
-        ours_name = "C baseline again" if self._noise else "moonport"
-        lines = [f"| case | unit | yardstick | {ours_name} | ratio: median (min–max) | target | |",
-                 "|---|---|---|---|---|---|---|"]
-        for _, row in self._rows:
-            lines.append(f"| {row.name} | {row.unit} | {_yardstick(row)} | {_figure(row)} | "
-                         f"{_compared(row)} | {row.target.text()} | "
-                         f"{row.target.verdict(row.ours, row.theirs)} |")
-        return "\n".join(lines)
+    # --- The tables ------------------------------------------------------------------------------
+
+    def markdown(self, missing):
+        parts = [self._field_table(), self._ours_table(), self._row_table(), self._latency_table(),
+                 self._count_table(), self._growth_table()]
+        notes = [f"`*`: others took more than {OTHERS_SHARE_MAX:.0%} of the processors while it was "
+                 f"measured (up to {max(self._others.values()):.0%})."] if self._marked() else []
+        notes += [f"Left out: {name}: {why}." for name, why in missing.items()]
+        notes += [f"Dropped: {name} from {column.case.name}: {why}" for column in self._columns
+                  for name, why in column.dropped.items()]
+        notes += [f"Skipped: {name}: {why}." for name, why in self._skipped.items()]
+        notes += [f"FAILED: {name}: {why}" for name, why in self.failures.items()]
+        return "\n\n".join(part for part in [*parts, "\n".join(f"- {note}" for note in notes)] if part)
+
+    def _marked(self):
+        return [name for name, share in self._others.items() if share > OTHERS_SHARE_MAX]
+
+    def _mark(self, name):
+        return " *" if self._others.get(name, 0) > OTHERS_SHARE_MAX else ""
+
+    def _field_table(self):
+        """A row for each server and a column for each case."""
+        columns = self._columns
+        if not columns:
+            return ""
+        names = list(dict.fromkeys(name for column in columns for name in column.samples
+                                   if name != column.yardstick))
+        names.sort(key=lambda name: (name != AGAIN, not name.startswith(OURS)))
+        table = [["what it costs over the yardstick", *(f"{column.case.what}{self._mark(column.case.name)}"
+                                                    for column in columns)],
+                 ["the yardstick itself", *map(_yardstick_cell, columns)]]
+        for name in names:
+            cells = [_compared_costs(column, name) for column in columns]
+            bold = name.startswith(OURS)
+            table.append([f"**{cell}**" if bold and cell else cell for cell in [name, *cells]])
+        for kind in ("instructions", "system calls"):
+            cells = [self._count_cell(kind, column.case.name) for column in columns]
+            if any(cells):
+                table.append([f"{OURS}: {kind} per message", *cells])
+        return _markdown_table(table)
+
+    def _count_cell(self, kind, name):
+        _, counted = self._counts.get((kind, name), (None, {}))
+        return _number(sum(counted[OURS].values())) if OURS in counted else ""
+
+    def _ours_table(self):
+        """Each case again, and who does it for less than moonport."""
+        table = [["case", "unit", "yardstick", OURS, "ratio: median (min–max)", "target", "",
+                  "less than moonport"]]
+        for column in self._columns:
+            theirs, ours = column.costs(column.yardstick), column.costs(OURS)
+            table.append([column.case.what + self._mark(column.case.name), column.case.unit,
+                          f"{column.yardstick} {_middle(theirs)}", _middle(ours),
+                          ratios(ours, theirs).text(), column.case.target.text(),
+                          column.case.target.verdict(ours, theirs), _ahead(column)])
+        return _markdown_table(table)
+
+    def _row_table(self):
+        table = [["case", "unit", "yardstick", OURS, "ratio: median (min–max)", "target", ""]]
+        for name, row in self._rows:
+            table.append([row.name + self._mark(name), row.unit,
+                          f"{row.yardstick} {_middle(row.theirs)}" if row.theirs else "–",
+                          _figure(row), _compared(row), row.target.text(),
+                          row.target.verdict(row.ours, row.theirs)])
+        return _markdown_table(table)
 
     def _latency_table(self):
-        lines = ["| case | server | rounds | per second | p50 µs | p99 µs | max µs | busy | waited |",
-                 "|---|---|---|---|---|---|---|---|---|"]
-        shown = set()  # a case with several yardsticks has a row for each, and ours in all of them
-        for _, row in self._rows:
-            for number, (side, served) in enumerate(row.latency.items()):
-                if (row.name, side) in shown:
-                    continue
-                shown.add((row.name, side))
-                middle = [statistics.median(getattr(s, key) for s in served)
-                          for key in ("per_second", "p50_us", "p99_us", "max_us")]
-                lines.append(f"| {row.name} | {side} | {len(served)} | "
-                             + " | ".join(f"{value:,.0f}" for value in middle)
-                             + f" | {row.busy[number]:.0%} | {row.waited[number]:.0%} |")
-        return "\n".join(lines) if len(lines) > 2 else ""
+        table = [["case", "server", "rounds", "per second", "p50 µs", "p99 µs", "max µs", "busy",
+                  "waited"]]
+        for column in self._columns:
+            for name in (column.yardstick, OURS):
+                table += _served_cells(column.case.what, name, column.samples[name])
+        return _markdown_table(table)
 
     def _count_table(self):
-        lines = ["| case | per message | yardstick | moonport | ratio |", "|---|---|---|---|---|"]
-        for _, what, counted in self._counts:
-            *yardsticks, (_, ours) = counted.items()
-            for name, theirs in yardsticks:
-                lines += [f"| {what} | {line}" for line in _count_lines(name, theirs, ours)]
-        return "\n".join(lines)
+        table = [["case", "per message", "yardstick", OURS, "ratio"]]
+        for (kind, _), (case, counted) in self._counts.items():
+            (yardstick, theirs), *ours = counted.items()
+            for name, each in ours:
+                table += [[case.what + name.removeprefix(OURS), *cells]
+                          for cells in _count_lines(kind, yardstick, theirs, each)]
+        return _markdown_table(table)
+
+    def _growth_table(self):
+        table = [["what grows", "unit", "who", "its cost at each size", "input", "cost", ""]]
+        for name, growth in self._growths:
+            sizes = ", ".join(f"{size:,}: {_number(cost)}" for size, cost in growth.costs.items())
+            table.append([growth.what + self._mark(name), growth.unit, growth.who, sizes,
+                          f"× {growth.input_factor:,.0f}", f"× {growth.cost_factor:,.2f}",
+                          growth.verdict])
+        return _markdown_table(table)
 
     def write_json(self, path):
         content = {
             "machine": self._about,
             "quick": self._quick,
+            "others_share": self._others,
+            "columns": [{"case": column.case.name, "unit": column.case.unit,
+                         "samples": {name: [dataclasses.asdict(sample) for sample in samples]
+                                     for name, samples in column.samples.items()}}
+                        for column in self._columns],
             "rows": [{"case": name, **dataclasses.asdict(row)} for name, row in self._rows],
-            "counts": [{"case": name, "what": what, "per_message": counted}
-                       for name, what, counted in self._counts],
-            "skipped": dict(self._skipped),
-            "failures": dict(self.failures),
+            "counts": [{"case": name, "kind": kind, "per_message": counted}
+                       for (kind, name), (_, counted) in self._counts.items()],
+            "growths": [dataclasses.asdict(growth) for _, growth in self._growths],
+            "skipped": self._skipped,
+            "failures": self.failures,
         }
-        partial = path + ".partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-        os.replace(partial, path)
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def _count_lines(yardstick, theirs, ours):
+def write_whole(path, text):
+    with open(path + ".partial", "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    os.replace(path + ".partial", path)
+
+
+def _markdown_table(table):
+    """Of a list of rows, the first being the head; "" when there is nothing below it."""
+    if len(table) < 2:
+        return ""
+    head, *rows = [f"| {' | '.join(cells)} |" for cells in table]
+    return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
+
+
+def _yardstick_cell(column):
+    return f"{column.yardstick} {_middle(column.costs(column.yardstick))} {column.case.unit}"
+
+
+def _compared_costs(column, name):
+    if name not in column.samples:
+        return ""
+    return ratios(column.costs(name), column.costs(column.yardstick)).text()
+
+
+def _ahead(column):
+    theirs = column.costs(column.yardstick)
+    middles = {name: ratios(column.costs(name), theirs).median for name in column.samples
+               if name != AGAIN and (name == OURS or not name.startswith(OURS))}
+    ours = middles.pop(OURS)
+    ahead = sorted((middle, name) for name, middle in middles.items() if middle < ours - RESOLVED)
+    return "; ".join(f"{name} {middle:.2f}" for middle, name in ahead)
+
+
+def _served_cells(what, name, samples):
+    served = [sample.served for sample in samples if sample.served]
+    if not served:
+        return []
+    middle = [f"{statistics.median(getattr(each, key) for each in served):,.0f}"
+              for key in ("per_second", "p50_us", "p99_us", "max_us")]
+    shares = [f"{statistics.median(getattr(sample, key) for sample in samples):.0%}"
+              for key in ("busy", "waited")]
+    return [[what, name, str(len(served)), *middle, *shares]]
+
+
+def _count_lines(kind, yardstick, theirs, ours):
     """One for each thing that was counted, and their sum where there are several."""
     names = sorted(set(theirs) | set(ours), key=lambda name: -theirs.get(name, 0))
     pairs = [(name, theirs.get(name, 0), ours.get(name, 0)) for name in names]
     if len(pairs) > 1:
-        pairs.append(("all system calls", sum(theirs.values()), sum(ours.values())))
-    return [f"{name} | {yardstick} {_number(a)} | {_number(b)} | {f'{b / a:.2f}' if a else '–'} |"
+        pairs.append((f"all {kind}", sum(theirs.values()), sum(ours.values())))
+    return [[name, f"{yardstick} {_number(a)}", _number(b), f"{b / a:.2f}" if a else "–"]
             for name, a, b in pairs]
 
 
@@ -126,16 +230,13 @@ def _number(value):
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _yardstick(row):
-    return f"{row.yardstick} {_number(spread(row.theirs).median)}" if row.theirs else "–"
+def _middle(values):
+    return _number(spread(values).median)
 
 
 def _figure(row):
-    """For start-up the best of all is worth knowing too: it is what the program itself needs."""
-    ours = spread(row.ours)
-    best = f" (best {_number(ours.low)})" if row.best else ""
-    worst = f" (worst {_number(ours.high)})" if row.target.of == "worst" else ""
-    return _number(ours.median) + best + worst
+    worst = f" (worst {_number(spread(row.ours).high)})" if row.target.of == "worst" else ""
+    return _middle(row.ours) + worst
 
 
 def _compared(row):

@@ -1,6 +1,7 @@
 """servers — starts what is measured, waits until it listens, ends it. Knows no client, no figures."""
 import collections
 import contextlib
+import dataclasses
 import os
 import re
 import select
@@ -14,39 +15,38 @@ from dataclasses import dataclass, field
 
 from .failure import BenchError, Skipped
 
+OURS = "moonport"
 START_MAX_S = 10.0
-START_TRACED_MAX_S = 60.0  # under valgrind
+START_SLOW_MAX_S = 60.0  # under valgrind, or with much to load
 STOP_MAX_S = 5.0
 LISTENING = re.compile(rb"listening on (?:tcp|udp)://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
 class Programs:
-    """What was built, and where; `noise` puts a baseline in moonport's place."""
+    """What was built, and where."""
     root: str      # the project's, which scripts are named from
     tools: str     # the directory of load and the baselines
     binary: str    # moonport
-    noise: bool
+    peers: bool = True  # whether the servers of others are measured, too
 
     def tool(self, name):
         return os.path.join(self.tools, name)
 
-    def baseline(self, name, *arguments):
-        return Spec("C baseline", (self.tool(f"baseline_{name}"), *arguments))
+    def peer(self, name):
+        return os.path.join(self.root, "bench", "peers", name)
 
-    def moonport(self, script, name="moonport", listen="127.0.0.1:0", environment=None,
-                 baseline="echo", arguments=()):
-        """Serves a script. `baseline` and its arguments: what stands in for it under `noise`."""
-        if self.noise:
-            return Spec("C baseline again", self.baseline(baseline, *arguments).argv)
+    def baseline(self, name, *arguments):
+        return Spec(f"C {name}" if name == "proxy" else "C",
+                    (self.tool(f"baseline_{name}"), *arguments))
+
+    def moonport(self, script, name=OURS, listen="127.0.0.1:0", environment=None):
+        """Serves a script, or a directory of them, each of which says itself where it listens."""
         path = os.path.join(self.root, script)
         if not os.path.exists(path):
             raise Skipped(f"{script} is not there")
-        return Spec(name, (self.binary, "serve", "--listen", listen, path), environment or {})
-
-    def watched(self, script, name):
-        """The same with a trace attached."""
-        return WatchedSpec(name, self.moonport(script), self.binary)
+        where = () if os.path.isdir(path) else ("--listen", listen)
+        return Spec(name, (self.binary, "serve", *where, path), environment or {})
 
 
 @dataclass(frozen=True)
@@ -71,27 +71,61 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class WatchedSpec:
-    """A moonport with a trace attached, which gets every event and runs beside the client."""
-    name: str
+class ControlledSpec:
+    """A moonport that takes commands at process.control."""
     spec: Spec
-    binary: str
+
+    @property
+    def name(self):
+        return self.spec.name
 
     @contextlib.contextmanager
     def started(self, machine, prefix=(), start_max_s=START_MAX_S):
         with tempfile.TemporaryDirectory(prefix="moonport-bench-") as directory:
             control = os.path.join(directory, "control.sock")
-            spec = Spec(self.name, self.spec.argv, {"MOONPORT_CONTROL": control})
-            with spec.started(machine, prefix, start_max_s) as process, \
-                 open(os.path.join(directory, "events"), "wb") as events:
-                trace = subprocess.Popen([self.binary, "trace", "--json", "--control", control],
-                                         stdin=subprocess.DEVNULL, stdout=events)
-                try:
-                    _wait_written(events.name, trace)
-                    yield process
-                finally:
-                    trace.terminate()
-                    trace.wait()
+            spec = dataclasses.replace(self.spec, environment={**self.spec.environment,
+                                                               "MOONPORT_CONTROL": control})
+            with spec.started(machine, prefix, start_max_s) as process:
+                _wait_for_socket(control, process, start_max_s)
+                process.control = control
+                yield process
+
+
+def _wait_for_socket(path, process, max_s):
+    """It is there once the scripts have been told that they are in force."""
+    deadline = time.monotonic() + max_s
+    while True:
+        process.check_alive()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
+            return
+        if time.monotonic() > deadline:
+            raise BenchError(f"{process.name} takes no commands at {path}")
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class WatchedSpec:
+    """A moonport with a trace attached, which gets every event and runs beside the client."""
+    spec: Spec
+    binary: str
+
+    @property
+    def name(self):
+        return self.spec.name
+
+    @contextlib.contextmanager
+    def started(self, machine, prefix=(), start_max_s=START_MAX_S):
+        with ControlledSpec(self.spec).started(machine, prefix, start_max_s) as process, \
+             tempfile.NamedTemporaryFile(prefix="moonport-bench-") as events:
+            trace = subprocess.Popen([self.binary, "trace", "--json", "--control", process.control],
+                                     stdin=subprocess.DEVNULL, stdout=events)
+            try:
+                _wait_written(events.name, trace)
+                yield process
+            finally:
+                trace.terminate()
+                trace.wait()
 
 
 def _wait_written(path, writer):
@@ -129,6 +163,7 @@ class Process:
     def __init__(self, name, argv, place, environment=None):
         self.name = name
         self.port = None
+        self.control = None  # a ControlledSpec knows
         self._log = collections.deque(maxlen=20)
         self._drain = None
         with place():

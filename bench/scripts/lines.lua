@@ -1,4 +1,4 @@
--- lines.lua — echoes lines that the core splits. Its counterpart is lines_by_hand.lua.
+-- lines.lua — echoes lines that the core splits. Beside it: main_lines.lua, lines_by_hand.lua.
 
 return {
   frame = "line",

@@ -1,0 +1,64 @@
+// peers/node.js — what the bench asks of servers, on Node. Knows no moonport.
+// node.js MODE [BODY BYTES], of echo, lines, broadcast, udp and http.
+"use strict";
+
+const [mode, bodyBytes] = process.argv.slice(2);
+const conns = new Set();
+
+const say = (scheme, { port }) =>
+  process.stderr.write(`listening on ${scheme}://127.0.0.1:${port}\n`);
+
+const onLine = (line) => line + "\n";
+
+// What is left of the last piece belongs in front of the next one.
+function splitter(conn) {
+  let rest = "";
+  return (data) => {
+    const lines = (rest + data.latin1Slice()).split("\n");
+    let replies = "";
+    rest = lines.pop();
+    for (const line of lines) replies += onLine(line);
+    if (replies) conn.write(replies, "latin1");
+  };
+}
+
+function broadcast(data) {
+  for (const conn of conns) conn.write(data);
+}
+
+function handler(conn) {
+  if (mode === "lines") return splitter(conn);
+  return mode === "broadcast" ? broadcast : (data) => conn.write(data);
+}
+
+function serve() {
+  const server = require("net").createServer({ noDelay: true }, (conn) => {
+    conns.add(conn);
+    if (mode === "broadcast") conn.write("+");
+    conn.on("data", handler(conn));
+    conn.on("error", () => {});
+    conn.on("close", () => conns.delete(conn));
+  });
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 511 }, () => say("tcp", server.address()));
+}
+
+function serveDatagrams() {
+  const socket = require("dgram").createSocket("udp4");
+  socket.on("message", (data, peer) => socket.send(data, peer.port, peer.address));
+  socket.bind(0, "127.0.0.1", () => say("udp", socket.address()));
+}
+
+function serveHttp() {
+  const body = "x".repeat(Number(bodyBytes));
+  const headers = { "Content-Type": "text/plain", "Content-Length": body.length };
+  const server = require("http").createServer((_, response) => {
+    response.writeHead(200, headers);
+    response.end(body);
+  });
+  server.keepAliveTimeout = 0;
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 511 }, () => say("tcp", server.address()));
+}
+
+if (mode === "udp") serveDatagrams();
+else if (mode === "http") serveHttp();
+else serve();

@@ -1,0 +1,230 @@
+"""peers — the servers of others that moonport is measured beside, each at its best. Knows no client,
+no figures.
+
+What is not installed is left out, and missing() says so. The C library's habit of giving memory back
+to the kernel costs those that allocate a buffer for each read dearly, so it is turned off for all.
+"""
+import functools
+import os
+import shutil
+import subprocess
+
+from .failure import Skipped
+from .servers import QuietSpec, Spec
+
+FORWARD_BUFFER_BYTES = 64 * 1024  # for each proxy that lets one choose; moonport's own
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+NGINX_MODULES = "/usr/lib/nginx/modules"
+STREAMS = ("echo", "lines", "broadcast", "udp")
+
+_missing = {}  # what was looked for and not found, and why
+
+
+def missing():
+    return dict(_missing)
+
+
+def _find(program, directory=""):
+    paths = (directory, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")
+    path = shutil.which(program, path=":".join(paths))
+    if path is None:
+        raise Skipped(f"{program} is not installed")
+    return path
+
+
+def _unless_missing(name, make):
+    """A list of one spec, or of none."""
+    try:
+        return [make()]
+    except Skipped as reason:
+        _missing[name] = str(reason)
+        return []
+
+
+# --- Small programs that say where they listen: bench/peers -----------------------------------------
+
+def _bun(programs):
+    """npm's: npm install --prefix build/peers bun."""
+    return [_find("bun", os.path.join(programs.root, "build", "peers", "node_modules", ".bin")),
+            programs.peer("bun.js")]
+
+
+def _luv(programs):
+    argv = [_find("lua5.4"), programs.peer("echo.lua")]
+    if subprocess.run([argv[0], "-e", "require 'luv'"], capture_output=True, check=False).returncode:
+        raise Skipped("lua5.4 has no luv")
+    return argv
+
+
+def _python(programs, loop):
+    """Debian's, for which there is a package of uvloop; or the first one in PATH."""
+    for program in ("/usr/bin/python3", shutil.which("python3")):
+        if program and subprocess.run([program, "-c", f"import {loop}"], capture_output=True,
+                                      check=False).returncode == 0:
+            return [program, programs.peer("streams.py"), loop]
+    raise Skipped(f"no python3 has {loop}")
+
+
+def _go(programs):
+    path = programs.tool("peer_go")
+    built = subprocess.run([_find("go"), "build", "-o", path, programs.peer("peer.go")],
+                           capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        raise Skipped(f"go build failed: {built.stderr.strip()[-300:]}")
+    return [path]
+
+
+# Their name, how to find them, and what they can do.
+PROGRAMS = (
+    ("raw epoll, C", lambda programs: [programs.tool("peer_epoll")], ("echo", "broadcast", "udp")),
+    ("luv, Lua 5.4", _luv, STREAMS),
+    ("Bun", _bun, (*STREAMS, "http")),
+    ("Bun, static route", _bun, ("static",)),
+    ("Node", lambda programs: [_find("node"), programs.peer("node.js")], (*STREAMS, "http")),
+    ("uvloop", lambda programs: _python(programs, "uvloop"), STREAMS),
+    ("asyncio", lambda programs: _python(programs, "asyncio"), STREAMS),
+    ("Go", _go, (*STREAMS, "http")),
+)
+
+
+@functools.cache
+def _installed(programs):
+    """[(name, argv, modes)]"""
+    return [found for name, find, modes in PROGRAMS
+            for found in _unless_missing(name, lambda name=name, find=find, modes=modes:
+                                         (name, tuple(find(programs)), modes))]
+
+
+def of(programs, mode, *arguments):
+    """A Spec for each that is installed and can do `mode`."""
+    if not programs.peers:
+        return []
+    return [Spec(name, (*argv, mode, *arguments), KEEP_MEMORY)
+            for name, argv, modes in _installed(programs) if mode in modes]
+
+
+# --- Servers with a configuration -------------------------------------------------------------------
+
+def _write(directory, name, text):
+    path = os.path.join(directory, name)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    return path
+
+
+NGINX_CONF = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+{modules}
+events {{ worker_connections 2048; }}
+{servers}
+"""
+
+NGINX_HTTP = """
+http {{
+  access_log off;
+  default_type text/plain;
+  keepalive_requests 1000000000;
+  client_body_temp_path client; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=511;
+    location / {{ {answer} }}
+  }}
+}}
+"""
+
+NGINX_STREAM = """
+stream {{
+  server {{
+    listen 127.0.0.1:{port} backlog=511;
+    proxy_buffer_size {buffer};
+    proxy_pass {upstream};
+  }}
+}}
+"""
+
+
+def _nginx(name, servers, modules=(), **values):
+    program = _find("nginx")
+    paths = [os.path.join(NGINX_MODULES, module) for module in modules]
+    for path in paths:
+        if not os.path.exists(path):
+            raise Skipped(f"{os.path.basename(path)} is not installed")
+
+    def make_argv(port, directory):
+        text = NGINX_CONF.format(modules="".join(f"load_module {path};\n" for path in paths),
+                                 servers=servers.format(port=port, **values))
+        return [program, "-e", "stderr", "-p", directory, "-c", _write(directory, "conf", text)]
+
+    return QuietSpec(name, make_argv)
+
+
+def nginx(body_size):
+    """One worker that answers every request with so many bytes, from memory."""
+    return _nginx("nginx", NGINX_HTTP, answer=f'return 200 "{"x" * body_size}";')
+
+
+def http(programs, body_size):
+    if not programs.peers:
+        return []
+    body = "x" * body_size
+    lua = f'content_by_lua_block {{ ngx.header["Content-Length"] = {body_size} ngx.print("{body}") }}'
+    return [*_unless_missing("nginx, content_by_lua", lambda: _nginx(
+                "nginx, content_by_lua", NGINX_HTTP,
+                ("ndk_http_module.so", "ngx_http_lua_module.so"), answer=lua)),
+            *of(programs, "http", str(body_size)), *of(programs, "static", str(body_size))]
+
+
+def redis_server():
+    """One thread, nothing written to disk."""
+    program = _find("redis-server")
+
+    def make_argv(port, directory):
+        return [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                "--appendonly", "no", "--io-threads", "1", "--dir", directory]
+
+    return QuietSpec("redis-server", make_argv)
+
+
+HAPROXY_CONF = """
+global
+  nbthread 1
+  maxconn 1000
+  tune.bufsize {buffer}
+defaults
+  mode tcp
+  timeout connect 10s
+  timeout client 5m
+  timeout server 5m
+listen proxy
+  bind 127.0.0.1:{port} backlog 511
+  {options}
+  server upstream {upstream}
+"""
+
+# Both ways and always: splice-auto finds that these pieces are not worth it.
+SPLICE = "option splice-request\n  option splice-response"
+
+
+def _haproxy(upstream, splice):
+    """TCP mode, one thread; with `splice` the bytes need not enter the process."""
+    program = _find("haproxy")
+
+    def make_argv(port, directory):
+        text = HAPROXY_CONF.format(port=port, upstream=upstream, buffer=FORWARD_BUFFER_BYTES,
+                                   options=SPLICE if splice else "")
+        return [program, "-db", "-q", "-f", _write(directory, "haproxy.cfg", text)]
+
+    return QuietSpec("HAProxy, splice" if splice else "HAProxy", make_argv)
+
+
+def proxies(programs, upstream):
+    if not programs.peers:
+        return []
+    return [*_unless_missing("HAProxy", lambda: _haproxy(upstream, splice=False)),
+            *_unless_missing("HAProxy, splice", lambda: _haproxy(upstream, splice=True)),
+            *_unless_missing("nginx stream", lambda: _nginx(
+                "nginx stream", NGINX_STREAM, ("ngx_stream_module.so",),
+                buffer=FORWARD_BUFFER_BYTES, upstream=upstream))]
