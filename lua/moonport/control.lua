@@ -30,7 +30,7 @@ function M.quote(word) return core.quote(word) end
 
 ---Connects to a server's control socket, and makes sure that it is one to be believed: of this
 ---user, of root, or, where root asks, one that was named.
----@param path string? a path or "@name"; without one, where a server puts it by default
+---@param path string? a path or "@name"; without one, the one server that runs at the default places
 ---@param options { timeout: number? }? seconds for connecting, and for each line; 10
 ---@return moonport.ControlClient? client
 ---@return string? message what is wrong, and what to do
