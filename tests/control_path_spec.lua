@@ -41,7 +41,8 @@ describe("The control socket's file", function()
 
   it("is left to a server that listens there, and the second one serves without", function()
     local first = moonport:start(echo, { control = true })
-    local second = moonport:start(echo, { env = { MOONPORT_CONTROL = first.control } })
+    local second = moonport:start(echo,
+      { args = { "--listen", "127.0.0.1:0", "--control", first.control } })
     local record = second:expect_log("control socket")
     assert.equal("warn", record.level)
     assert.matches("another server listens there", record.message, 1, true)
@@ -105,7 +106,8 @@ describe("The control socket's file", function()
     assert.matches("test%.lua", result.stdout)
     -- It is that name exactly.
     assert.equal(1, moonport:run({ "status", "--control", name .. "x" }).code)
-    local second = moonport:start(echo, { env = { MOONPORT_CONTROL = name } })
+    local second = moonport:start(echo,
+      { args = { "--listen", "127.0.0.1:0", "--control", name } })
     assert.matches("another server", second:expect_log("control socket").message)
   end)
 

@@ -8,7 +8,7 @@
 #include "api/runtime.h"
 #include "api/values.h"
 #include "base/address.h"
-#include "base/control_address.h"
+#include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/words.h"
 #include "net/connect.h"
@@ -25,7 +25,15 @@ static int control_refuse(lua_State *L, const char *message) {
   return 2;
 }
 
-/* core.address([path]) -> "/run/moonport.sock" or "@name", the default without a path | nil, message */
+/* As api_permit(): a name that is in no file system is to grants what a path would be. */
+static int check_grant(lua_State *L, const char *path) {
+  struct address address = {.kind = ADDRESS_UNIX};
+  snprintf(address.path, sizeof address.path, "%s", path);
+  return api_permit(L, "connect", &address);
+}
+
+/* core.address([path]) -> "/run/moonport.sock" or "@name"; without a path that of the server that runs |
+ * nil, message */
 static int l_address(lua_State *L) {
   const char *text = luaL_optstring(L, 1, NULL);
   struct control_address address;
@@ -34,17 +42,17 @@ static int l_address(lua_State *L) {
     return control_refuse(
         L, "a server without a control socket cannot be asked: name one with --control");
   }
-  if (control_address_read(text, &address, error, sizeof error) != 0)
+  if (control_address_read(text, &address, error, sizeof error) != 0) {
+    return control_refuse(L, error);
+  }
+  if (!text && check_grant(L, address.text)) {
+    lua_remove(L, -2); /* the code */
+    return 2;
+  }
+  if (!text && !control_choose(&address, false, error, sizeof error))
     return control_refuse(L, error);
   lua_pushstring(L, address.text);
   return 1;
-}
-
-/* As api_permit(): a name that is in no file system is to grants what a path would be. */
-static int check_grant(lua_State *L, const char *path) {
-  struct address address = {.kind = ADDRESS_UNIX};
-  snprintf(address.path, sizeof address.path, "%s", path);
-  return api_permit(L, "connect", &address);
 }
 
 /* A connected descriptor; or -1, with a message, or with EAGAIN in errno. */

@@ -31,6 +31,33 @@ static void write_default(char out[PATH_SIZE_MAX]) {
   }
 }
 
+static void fill_sockaddr(struct control_address *address) {
+  size_t length = strlen(address->text);
+  address->sockaddr = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(address->sockaddr.sun_path, address->text, length);
+  address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  if (*address->text == '@') {
+    address->sockaddr.sun_path[0] = '\0'; /* unix(7): an abstract name, as long as `size` says */
+  } else {
+    address->size++; /* the NUL of a path */
+  }
+}
+
+bool control_address_place(const struct control_address *first, int number,
+                           struct control_address *out) {
+  if (number > (first->is_exact ? 1 : CONTROL_PLACES)) return false;
+  *out = *first;
+  if (number == 1) return true;
+  const char *name = strrchr(first->text, '/');
+  const char *dot = strrchr(name ? name : first->text, '.');
+  const char *end = dot ? dot : strchr(first->text, '\0');
+  int length = snprintf(out->text, sizeof out->text, "%.*s-%d%s", (int)(end - first->text),
+                        first->text, number, end);
+  if ((size_t)length >= sizeof out->text) return false;
+  fill_sockaddr(out);
+  return true;
+}
+
 int control_address_read(const char *text, struct control_address *out, char *error,
                          size_t error_size) {
   char fallback[PATH_SIZE_MAX];
@@ -50,14 +77,8 @@ int control_address_read(const char *text, struct control_address *out, char *er
     snprintf(error, error_size, "\"@\" is followed by a name: write @moonport, or a path");
     return -1;
   }
-  *out = (struct control_address){.sockaddr.sun_family = AF_UNIX};
+  *out = (struct control_address){0};
   memcpy(out->text, text, length);
-  memcpy(out->sockaddr.sun_path, text, length);
-  out->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-  if (*text == '@') {
-    out->sockaddr.sun_path[0] = '\0'; /* unix(7): an abstract name, as long as `size` says */
-  } else {
-    out->size++; /* the NUL of a path */
-  }
+  fill_sockaddr(out);
   return 0;
 }

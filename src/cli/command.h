@@ -32,6 +32,7 @@ struct command_call {
   const char *const *words; /* what was no option: paths, mostly */
   size_t word_count;
   const char *facts; /* JSON that its part in C found out for its part in Lua; NULL: it has none */
+  const char *control; /* where the server is that is asked; NULL: as --control says */
 };
 
 /* What a shell proposes as a command's words. */

@@ -2,7 +2,7 @@
  * starts nothing and changes nothing. The words for it are in lua/moonport/cli/doctor.lua. */
 #include "cli/doctor.h"
 
-#include "base/control_address.h"
+#include "base/control_find.h"
 #include "base/descriptors.h"
 #include "base/escape.h"
 #include "base/grants.h"
@@ -80,6 +80,17 @@ static json_t *look_at_networks(void) {
   return networks;
 }
 
+/* Who runs already, and may have the ports. */
+static json_t *find_servers(const struct control_address *first, bool named) {
+  struct control_found found[CONTROL_PLACES];
+  int count = control_find(first, named, found);
+  json_t *servers = json_array();
+  for (int i = 0; i < count; i++) {
+    json_array_append_new(servers, doctor_text(found[i].address.text));
+  }
+  return servers;
+}
+
 static json_t *look_at_control(const struct command_call *call) {
   struct control_address address;
   char error[512];
@@ -93,7 +104,9 @@ static json_t *look_at_control(const struct command_call *call) {
   char *slash = strrchr(directory, '/');
   if (slash) slash[slash == directory ? 1 : 0] = '\0';
   bool may = address.text[0] == '@' || access(slash ? directory : ".", W_OK | X_OK) == 0;
-  return json_pack("{s:o, s:b}", "path", doctor_text(address.text), "may", may);
+  address.is_exact = options_given(call->options, "control");
+  return json_pack("{s:o, s:b, s:o}", "path", doctor_text(address.text), "may", may, "servers",
+                   find_servers(&address, text));
 }
 
 static json_t *look(const struct command_call *call, const struct grants *grants) {

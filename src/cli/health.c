@@ -2,7 +2,7 @@
  *
  * The one command that asks a server in C: probes come every few seconds, also where processor time is
  * scarce, and what they need is one line. */
-#include "base/control_address.h"
+#include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/escape.h"
 #include "cli/settings.h"
@@ -139,6 +139,12 @@ int health_command(const struct command_call *call) {
   if (code != EXIT_DONE) return code;
   if (!wanted) {
     complain("a server without a control socket cannot be asked: name one with --control");
+    return EXIT_AT_FAULT;
+  }
+  char several[CONTROL_MESSAGE_BYTES];
+  if (!control_choose(&address, options_string(call->options, "control"), several,
+                      sizeof several)) {
+    complain("%s", several);
     return EXIT_AT_FAULT;
   }
   long pid = 0;

@@ -2,13 +2,18 @@
  * command. */
 #include "cli/in_lua.h"
 
-#include "base/control_address.h"
+#include "base/control_find.h"
+#include "base/control_peer.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "cli/settings.h"
 #include "server/program.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const char code[] = "require('moonport.cli').run(...)";
 
@@ -48,6 +53,7 @@ static void push_options(lua_State *L, const struct command_call *call) {
     push_value(L, call->options, row);
     lua_setfield(L, -2, row->name);
   }
+  if (call->control) set_string(L, "control", call->control);
 }
 
 /* --- The table of commands and options, for help, man page and completions ---------------------- */
@@ -145,5 +151,16 @@ int in_lua_ask(const struct command_call *call) {
   struct control_address address;
   bool wanted;
   int exit_code = settings_read_control(call, &address, &wanted);
-  return exit_code == EXIT_DONE ? in_lua_run(call) : exit_code;
+  if (exit_code != EXIT_DONE || !wanted)
+    return exit_code == EXIT_DONE ? in_lua_run(call) : exit_code;
+  struct command_call found = *call;
+  char several[CONTROL_MESSAGE_BYTES];
+  const struct control_address first = address;
+  if (!control_choose(&address, options_string(call->options, "control"), several,
+                      sizeof several)) {
+    fprintf(stderr, "moonport: %s\n", several);
+    return EXIT_AT_FAULT;
+  }
+  if (strcmp(first.text, address.text) != 0) found.control = address.text;
+  return in_lua_run(&found);
 }

@@ -52,5 +52,6 @@ int settings_read_control(const struct command_call *call, struct control_addres
   if (*wanted && control_address_read(text, out, error, sizeof error) != 0) {
     return command_refuse(call->command, "%s", error);
   }
+  if (*wanted) out->is_exact = options_given(call->options, "control");
   return EXIT_DONE;
 }

@@ -1,6 +1,7 @@
 -- moonport.cli.doctor — moonport doctor [PATH...]: what would keep scripts from working here, in
 -- words. src/cli/doctor*.c find it out. The exit code is 1 when something will not work.
 
+local connect = require("moonport.control").connect
 local json = require "moonport.json"
 local out = require "moonport.cli.out"
 
@@ -35,6 +36,49 @@ local ADVICE = {
   EAFNOSUPPORT = "this machine has no IPv6",
 }
 
+-- What the servers that run listen on: { name, script, pid } each.
+local function ask_servers(facts)
+  local listeners = {}
+  for _, path in ipairs(facts.control and facts.control.servers or {}) do
+    local client = connect(path)
+    local answer = client and client:ask("status")
+    if client then client:close() end
+    for _, line in ipairs(answer and answer.lines or {}) do
+      for _, name in ipairs(line.listeners or {}) do
+        table.insert(listeners, { name = name, script = line.script, pid = answer.pid })
+      end
+    end
+  end
+  return listeners
+end
+
+local function file_of(path) return path:match("[^/]*$") end
+
+-- Without its host: "tcp:12345", or "unix:///run/chat.sock".
+local function place_of(name)
+  return (name:gsub("^(%w+)://.*(:%d+)$", "%1%2"))
+end
+
+-- True when a server that runs has the address, and that is told. Where it serves this script there,
+-- but at another host, a reload moves it.
+local function say_served(spot, script, listeners)
+  for _, listener in ipairs(listeners) do
+    local is_same = file_of(listener.script) == file_of(script.path)
+    local is_there = place_of(listener.name) == place_of(spot.name)
+    if listener.name == spot.name or is_there and is_same then
+      if is_same then
+        say("ok", "%s: the server that runs (pid %d) serves it at %s", spot.name, listener.pid,
+          listener.name)
+      else
+        say("FAULT", "%s: the server that runs (pid %d) has it for %s: give one of the two " ..
+          "another port", spot.name, listener.pid, listener.script)
+      end
+      return true
+    end
+  end
+  return false
+end
+
 local function say_spot(spot, container)
   local name = spot.name
   if type(spot.code) == "string" then
@@ -59,12 +103,16 @@ end
 
 local function say_scripts(facts, options, container)
   local scripts = facts.scripts or {}
+  local listeners = #scripts > 0 and ask_servers(facts) or {}
   for _, script in ipairs(scripts) do
     head(script.path)
     if not script.listens then say("FAULT", "it cannot listen: standard error says why") end
     for _, address in ipairs(script.addresses) do
       if address.error then say("FAULT", "%s: %s", address.text, address.error) end
-      for _, spot in ipairs(address.spots or {}) do say_spot(spot, container) end
+      for _, spot in ipairs(address.spots or {}) do
+        local is_served = spot.code == "EADDRINUSE" and say_served(spot, script, listeners)
+        if not is_served then say_spot(spot, container) end
+      end
     end
   end
   local found = faults

@@ -18,6 +18,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -203,7 +204,7 @@ static const char *control_advice_for(int rc) {
 }
 
 /* Between bind(2) and listen(2) nobody can connect yet. */
-static int open_listener(struct control *control, const struct control_address *address) {
+static int open_at(struct control *control, const struct control_address *address) {
   int rc = listener_bind(control->loop, (const struct sockaddr *)&address->sockaddr, address->size,
                          &listener_events, control, &control->listener);
   if (rc < 0) return rc;
@@ -211,6 +212,19 @@ static int open_listener(struct control *control, const struct control_address *
     return UV_EPERM;
   }
   return listener_listen(control->listener, BACKLOG);
+}
+
+/* At the first place that no other server has; *address is where that is. */
+static int open_listener(struct control *control, struct control_address *address) {
+  const struct control_address first = *address;
+  int rc = UV_EADDRINUSE;
+  for (int number = 1; rc == UV_EADDRINUSE; number++) {
+    if (!control_address_place(&first, number, address)) return rc;
+    rc = open_at(control, address);
+    if (rc == UV_EADDRINUSE && control->listener) listener_close(control->listener);
+    if (rc == UV_EADDRINUSE) control->listener = NULL;
+  }
+  return rc;
 }
 
 static void init_clients(struct control *control) {
@@ -236,14 +250,17 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   };
   init_clients(control);
   control->defer = net_defer_new(loop, control_on_turn, control);
-  int rc = control->defer ? open_listener(control, address) : UV_ENOMEM;
+  struct control_address place = *address;
+  int rc = control->defer ? open_listener(control, &place) : UV_ENOMEM;
   if (rc == 0) {
+    bool is_first = strcmp(place.text, address->text) == 0;
     net_loop_keep_spares(loop);
-    log_printf(log, LOG_INFO, "control socket: %s", address->text);
+    log_printf(log, LOG_INFO, "control socket: %s%s%s", place.text,
+               is_first ? "" : ", for another server has ", is_first ? "" : address->text);
     return control;
   }
   log_printf(log, LOG_WARN, "no control socket at %s (%s): %s; --control off needs none",
-             address->text, uv_strerror(rc), control_advice_for(rc));
+             place.text, uv_strerror(rc), control_advice_for(rc));
   control_close(control);
   control_free(control);
   return NULL;
