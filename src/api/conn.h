@@ -106,9 +106,6 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
 
-/* Raises unless the table at `index` is a list of strings or numbers. */
-void api_check_list(lua_State *L, int index, const char *function);
-
 /* Adds __index, __newindex, __tostring and __close to the metatable below the table of methods on top.
  * Raises. */
 void api_set_conn_fields(lua_State *L);

@@ -6,6 +6,7 @@
  * its own connection only. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 
@@ -36,6 +37,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = lua_touserdata(L, 1);
   self->keep = lua_toboolean(L, -1);
+  api_tell_result(L, (enum handler)self->handler, -1);
   return 0;
 }
 

@@ -3,6 +3,8 @@
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
 #include "api/conn.h"
+
+#include "api/arguments.h"
 #include "api/frame.h"
 #include "api/inbox.h"
 #include "api/modules.h"
@@ -183,11 +185,13 @@ static int receive(lua_State *L, lua_KContext kind) {
 
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, SOME);
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
+  api_check_count(L, 2, NULL);
   size_t max = version_of(L)->service.message_bytes_max;
   lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
@@ -197,17 +201,20 @@ static int l_recv_exactly(lua_State *L) {
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, LINE);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
+  api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
   return receive(L, UP_TO);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, MESSAGE);
 }
 

@@ -5,6 +5,7 @@
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "vm/world.h"
@@ -28,6 +29,12 @@ static void tell_message(lua_State *L, struct conn *conn, int index) {
 }
 
 static int next_message(lua_State *L, int status, lua_KContext context);
+
+static void drop_results(lua_State *L) {
+  if (lua_gettop(L) == 1) return;
+  api_tell_result(L, HANDLER_ON_MESSAGE, 2);
+  lua_settop(L, 1);
+}
 
 /* Handles messages until the bytes are used up; the object is at index 1. */
 static int handle_all(lua_State *L) {
@@ -54,7 +61,8 @@ static int handle_all(lua_State *L) {
     tell_message(L, self->conn, -count);
     if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -count - 2);
     inbox_consume(self->inbox, slice.consumed);
-    lua_callk(L, 1 + count, 0, 0, next_message);
+    lua_callk(L, 1 + count, LUA_MULTRET, 0, next_message);
+    drop_results(L);
   }
   return 0;
 }
@@ -62,6 +70,7 @@ static int handle_all(lua_State *L) {
 static int next_message(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
+  drop_results(L);
   return handle_all(L);
 }
 
