@@ -130,12 +130,20 @@ function Claim:wait()
   return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
 end
 
----Takes a connection, which put() gives back. Waits while all are taken.
+-- What is left of the time that a call began with; 0 is without a limit.
+local function time_left(pool, began)
+  if pool.timeout == 0 then return 0 end
+  return math.max(pool.timeout - (timer.now() - began), 0.001)
+end
+
+---Takes a connection, which put() gives back. Waits while all are taken, and for the connect, for
+---`timeout` in all.
 ---@return moonport.Conn? conn
 ---@return string? code "timeout", "limit" (too many wait), "closed", or that of the connect
 ---@return string? detail
 function Pool:get()
   if self.closed then return nil, "closed" end
+  local began = timer.now()
   local claim <close> = setmetatable({ pool = self, held = false }, Claim)
   claim.conn = take_idle(self)
   if not claim.conn and self.count < self.size then
@@ -146,7 +154,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = socket.connect(self.address, { timeout = self.timeout })
+    local conn, code, detail = socket.connect(self.address, { timeout = time_left(self, began) })
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
@@ -211,7 +219,7 @@ local M = {}
 
 ---@class moonport.PoolOptions
 ---@field size integer? connections at most; 8
----@field timeout number? seconds for each of: the wait for a turn, the connect, a read; 5. 0: none
+---@field timeout number? seconds for each get(), with its connect, and each read; 5. 0: none
 ---@field idle number? seconds after which an unused connection is closed; 60. 0: never
 ---@field waiting integer? callers that may wait for a turn; 1000. More of them get nil, "limit"
 

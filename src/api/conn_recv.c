@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "net/loop.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -148,6 +149,25 @@ static int go_on(lua_State *L, int status, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
+/* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
+static void begin_call(const struct api_conn *self) {
+  struct inbox *inbox = self->inbox;
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  inbox->ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  inbox->reader.timed_out = false;
+  inbox->scanned = 0;
+}
+
+/* 0: no limit. When the time is up, that is noted. */
+static uint64_t time_left_ms(const struct api_conn *self) {
+  struct inbox *inbox = self->inbox;
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  if (inbox->ends_ms == 0) return 0;
+  if (inbox->ends_ms > now_ms) return inbox->ends_ms - now_ms;
+  inbox->reader.timed_out = true;
+  return 0;
+}
+
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   struct inbox *inbox = self->inbox;
   const char *bytes;
@@ -163,9 +183,10 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
     }
     return count;
   }
+  uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
   if (code) return recv_give_up(L, inbox, code, bytes, size);
-  api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
+  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, kind, go_on);
 }
@@ -178,8 +199,7 @@ static int receive(lua_State *L, lua_KContext kind) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when the bytes are there */
-  self->inbox->reader.timed_out = false;
-  self->inbox->scanned = 0;
+  begin_call(self);
   return attempt(L, self, kind);
 }
 
