@@ -44,6 +44,9 @@ struct receiver {
   conn_receiver received;
   /* What handlers received and did not read, as if it came now. False when nobody gets any. */
   bool (*deliver_kept)(struct api_conn *self);
+  /* What the peer's FIN cut off, before that is told. False when there is nothing to tell; NULL: the
+   * handlers had it all. */
+  bool (*deliver_last)(struct api_conn *self);
   bool joins_kept; /* `received` puts that in front by itself */
 };
 extern const struct receiver api_receive_data, api_receive_messages, api_receive_main;

@@ -225,7 +225,10 @@ static bool deliver_one(struct api_conn *self) {
   if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
     if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
-    if (self->cohort->version->receiver->deliver_kept(self)) return true;
+    const struct receiver *receiver = self->cohort->version->receiver;
+    if (receiver->deliver_kept(self)) return true;
+    if (self->pending & PENDING_EOF && receiver->deliver_last && receiver->deliver_last(self))
+      return true;
     if (take_pending(self, PENDING_EOF)) return handler_tell(self, HANDLER_ON_EOF);
     return take_pending(self, PENDING_DRAIN) && handler_tell(self, HANDLER_ON_DRAIN);
   }
