@@ -70,6 +70,41 @@ end)
 describe("status", function()
   local moonport = rig.new()
 
+  it("tells what still runs: timers, tasks, waits, and connections that are ending", function()
+    local server = moonport:start([[
+      local task, timer = require "moonport.task", require "moonport.timer"
+      local gate
+      return {
+        on_data = function()
+          gate = timer.after(3600, print)
+          timer.every(3600, print)
+          task.spawn(timer.sleep, 3600)
+          print "> begun"
+        end,
+        on_close = function()
+          if gate then task.spawn(timer.sleep, 3600):join(3600) end
+        end,
+      }
+    ]], { control = true, args = { "--listen", "127.0.0.1:0", "--drain", "0.1" } })
+    server:allow_log("the deadline has passed")
+    local idle = control.ask_once(server, "status")[1]
+    assert.same({ 0, 0, 0, 0 }, { idle.timers, idle.tasks, idle.waiting, idle.ending })
+    local peer = server:connect()
+    peer:send("begin")
+    server:wait_for("> begun")
+    local open = control.ask_once(server, "status")[1]
+    assert.same({ 2, 1, 1, 0 }, { open.timers, open.tasks, open.waiting, open.ending })
+    peer:close()
+    local ended
+    loop.wait_until("on_close to wait", function()
+      ended = control.ask_once(server, "status")[1]
+      return ended.ending == 1 and ended.tasks == 2 and ended.waiting == 3
+    end)
+    assert.same({ 2, 0 }, { ended.timers, ended.connections })
+    assert.matches("test.lua: 2 timers, 2 tasks, 1 connection ending\n",
+      moonport:run({ "status", "--control", server.control }).stdout)
+  end)
+
   it("tells of each script and of the process", function()
     local directory = moonport:directory()
     directory:write("one.lua", "return { listen = { 0, '127.0.0.1:0' }, on_data = print }")

@@ -14,7 +14,7 @@ function pool.new(address, options) end
 
 ---@class moonport.PoolOptions
 ---@field size? integer connections at most; 8
----@field timeout? number seconds for each of: the wait for a turn, the connect, a read; 5. 0: none
+---@field timeout? number seconds for each get(), with its connect, and each read; 5. 0: none
 ---@field idle? number seconds after which an unused connection is closed; 60. 0: never
 ---@field waiting? integer callers that may wait for a turn; 1000. More of them get nil, "limit"
 

@@ -1,6 +1,7 @@
 -- moonport.control — a running server asked over its control socket: commands out, JSON lines in —
 -- knows no command. What each call takes and returns is told in lua/meta/control.lua.
 
+local calls = require "moonport.calls"
 local core = require "moonport.control.core"
 local json = require "moonport.json"
 local timer = require "moonport.timer"
@@ -115,4 +116,6 @@ function Client:close()
 end
 Client.__close = Client.close
 
+calls.by_colon(Client, "client")
+calls.by_dot(M, "control")
 return M

@@ -131,8 +131,15 @@ function Claim:wait()
   return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
 end
 
+-- What is left of the time that a call began with; 0 is without a limit.
+local function time_left(pool, began)
+  if pool.timeout == 0 then return 0 end
+  return math.max(pool.timeout - (timer.now() - began), 0.001)
+end
+
 function Pool:get()
   if self.closed then return nil, "closed" end
+  local began = timer.now()
   local claim <close> = setmetatable({ pool = self, held = false }, Claim)
   claim.conn = take_idle(self)
   if not claim.conn and self.count < self.size then
@@ -143,7 +150,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = socket.connect(self.address, { timeout = self.timeout })
+    local conn, code, detail = socket.connect(self.address, { timeout = time_left(self, began) })
     if not conn then return nil, code, detail end
     claim.conn = conn
   end

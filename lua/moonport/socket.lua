@@ -378,7 +378,10 @@ function M.resolve(name, seconds)
   return core.resolve(name, seconds)
 end
 
-calls.by_colon(Socket, "sock")
-calls.by_colon(Datagrams, "sock")
-calls.by_dot(M, "socket")
+local AS_A_WHOLE = { settimeout = "it limits each call as a whole" }
+local LATER = "give the address to its connect() or bind()"
+
+calls.by_colon(Socket, "sock", AS_A_WHOLE)
+calls.by_colon(Datagrams, "sock", AS_A_WHOLE)
+calls.by_dot(M, "socket", { tcp = LATER, unix = LATER, udp = LATER })
 return M

@@ -44,6 +44,9 @@ struct receiver {
   conn_receiver received;
   /* What handlers received and did not read, as if it came now. False when nobody gets any. */
   bool (*deliver_kept)(struct api_conn *self);
+  /* What the peer's FIN cut off, before that is told. False when there is nothing to tell; NULL: the
+   * handlers had it all. */
+  bool (*deliver_last)(struct api_conn *self);
   bool joins_kept; /* `received` puts that in front by itself */
 };
 extern const struct receiver api_receive_data, api_receive_messages, api_receive_main;
@@ -105,9 +108,6 @@ void api_conn_update(struct api_conn *self);
 void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
-
-/* Raises unless the table at `index` is a list of strings or numbers. */
-void api_check_list(lua_State *L, int index, const char *function);
 
 /* Adds __index, __newindex, __tostring and __close to the metatable below the table of methods on top.
  * Raises. */

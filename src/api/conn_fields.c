@@ -2,6 +2,7 @@
 #include "api/conn.h"
 
 #include "api/runtime.h"
+#include "api/values.h"
 #include "base/address.h"
 
 #include <lauxlib.h>
@@ -167,6 +168,5 @@ void api_set_conn_fields(lua_State *L) {
   lua_setfield(L, -3, "__newindex");
   lua_pushcfunction(L, l_tostring);
   lua_setfield(L, -3, "__tostring");
-  lua_getfield(L, -1, "close");
-  lua_setfield(L, -3, "__close");
+  api_set_closer(L, "close");
 }

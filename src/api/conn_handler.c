@@ -6,6 +6,7 @@
  * its own connection only. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 
@@ -36,6 +37,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = lua_touserdata(L, 1);
   self->keep = lua_toboolean(L, -1);
+  api_tell_result(L, (enum handler)self->handler, -1);
   return 0;
 }
 
@@ -223,7 +225,10 @@ static bool deliver_one(struct api_conn *self) {
   if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
     if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
-    if (self->cohort->version->receiver->deliver_kept(self)) return true;
+    const struct receiver *receiver = self->cohort->version->receiver;
+    if (receiver->deliver_kept(self)) return true;
+    if (self->pending & PENDING_EOF && receiver->deliver_last && receiver->deliver_last(self))
+      return true;
     if (take_pending(self, PENDING_EOF)) return handler_tell(self, HANDLER_ON_EOF);
     return take_pending(self, PENDING_DRAIN) && handler_tell(self, HANDLER_ON_DRAIN);
   }

@@ -1,6 +1,7 @@
 /* api/conn_methods.c — conn:send, send_message, drain, pause, resume, close, shutdown, reset, stats. */
 #include "api/conn.h"
 
+#include "api/arguments.h"
 #include "api/errors.h"
 #include "api/frame.h"
 #include "api/inbox.h"
@@ -34,18 +35,6 @@ static int send_piece(lua_State *L, const struct api_conn *self, int index) {
   if (size < BORROW_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
   runtime_anchor(L, self->runtime, index);
   return conn_send_borrowed(self->conn, bytes, size);
-}
-
-void api_check_list(lua_State *L, int index, const char *function) {
-  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
-  for (lua_Integer i = 1; i <= length; i++) {
-    int type = lua_rawgeti(L, index, i);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-      luaL_error(L, "bad argument #1 to '%s' (element %I of the list is a %s, not a string)",
-                 function, i, lua_typename(L, type));
-    }
-    lua_pop(L, 1);
-  }
 }
 
 /* A list is one message: it is checked whole before its first string is queued. */
@@ -91,11 +80,23 @@ static void tell_call(lua_State *L, const struct api_conn *self, const char *nam
   if (api_is_told(self->runtime, EVENT_CALL)) api_tell_call(L, self->conn, name);
 }
 
+/* Raises unless what comes behind the one value is nil. LuaSocket's send(data, i, j) looks like a call
+ * that has a second result, such as gsub(). */
+static void check_one_value(lua_State *L) {
+  bool is_part = lua_type(L, 2) == LUA_TSTRING && lua_type(L, 3) == LUA_TNUMBER;
+  api_check_count(L, 2,
+                  is_part
+                      ? "a part of s is conn:send(s:sub(i, j)), and of a call with two results, "
+                        "such as gsub, write conn:send((s:gsub(…)))"
+                      : "write conn:send(a .. b), or conn:send({ a, b })");
+  lua_settop(L, 2);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   int type = lua_type(L, 2);
-  lua_settop(L, 2);
+  if (lua_gettop(L) > 2) check_one_value(L);
   if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TTABLE) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
@@ -109,6 +110,7 @@ static int l_conn_send(lua_State *L) {
 /* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
 static int l_conn_send_message(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 4, NULL);
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
   const char *prefix = luaL_optlstring(L, 4, "", &prefix_size);
@@ -140,6 +142,7 @@ static int drained(lua_State *L, int status, lua_KContext context) {
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */
 static int l_conn_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, NULL);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
@@ -155,6 +158,7 @@ static int l_conn_drain(lua_State *L) {
 /* conn:pause(), conn:resume() -> true | nil, "closed" */
 static int set_paused(lua_State *L, bool on) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, NULL);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, on ? "pause" : "resume");
   conn_hold(self->conn, CONN_HOLD_SCRIPT, on);
@@ -169,9 +173,15 @@ static int l_conn_resume(lua_State *L) {
   return set_paused(L, false);
 }
 
+/* Where a reason is given to the one that ends. */
+static const char says_why[] =
+    "the reason that on_close and the log tell is the server's; keep your own in a field of the "
+    "connection, or log it";
+
 /* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
 static int l_conn_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, says_why);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, "close");
   conn_close(self->conn, REASON_CLOSED);
@@ -180,6 +190,7 @@ static int l_conn_close(lua_State *L) {
 
 static int l_conn_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, NULL);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
   tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
@@ -188,6 +199,7 @@ static int l_conn_shutdown(lua_State *L) {
 
 static int l_conn_reset(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, says_why);
   if (!self->conn) return api_push_closed(L);
   tell_call(L, self, "reset");
   conn_reset(self->conn, REASON_CLOSED);
@@ -210,6 +222,7 @@ static int send_leftover(struct api_conn *self, struct conn *to) {
 static int l_conn_forward(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   struct api_conn *other = api_check_conn(L, 2);
+  api_check_count(L, 2, NULL);
   if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (self->inbox && api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "a coroutine reads from this connection");
@@ -227,6 +240,7 @@ static int l_conn_forward(lua_State *L) {
 static int l_conn_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  api_check_count(L, 2, "it limits each call as a whole");
   if (!self->conn) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   self->inbox->timeout_ms = timeout_ms;
@@ -263,6 +277,7 @@ static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
 static int l_conn_stats(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
   struct conn_counters counters = {0};
+  api_check_count(L, 1, NULL);
   if (self->conn) {
     conn_counters(self->conn, &counters);
   } else if (self->past) {

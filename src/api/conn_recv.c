@@ -3,11 +3,14 @@
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
 #include "api/conn.h"
+
+#include "api/arguments.h"
 #include "api/frame.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "net/loop.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -146,6 +149,25 @@ static int go_on(lua_State *L, int status, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
+/* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
+static void begin_call(const struct api_conn *self) {
+  struct inbox *inbox = self->inbox;
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  inbox->ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  inbox->reader.timed_out = false;
+  inbox->scanned = 0;
+}
+
+/* 0: no limit. When the time is up, that is noted. */
+static uint64_t time_left_ms(const struct api_conn *self) {
+  struct inbox *inbox = self->inbox;
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  if (inbox->ends_ms == 0) return 0;
+  if (inbox->ends_ms > now_ms) return inbox->ends_ms - now_ms;
+  inbox->reader.timed_out = true;
+  return 0;
+}
+
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   struct inbox *inbox = self->inbox;
   const char *bytes;
@@ -161,9 +183,10 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
     }
     return count;
   }
+  uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
   if (code) return recv_give_up(L, inbox, code, bytes, size);
-  api_wait_begin(L, &inbox->reader, inbox->timeout_ms, "a read from this connection");
+  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, kind, go_on);
 }
@@ -176,18 +199,19 @@ static int receive(lua_State *L, lua_KContext kind) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when the bytes are there */
-  self->inbox->reader.timed_out = false;
-  self->inbox->scanned = 0;
+  begin_call(self);
   return attempt(L, self, kind);
 }
 
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, SOME);
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
+  api_check_count(L, 2, NULL);
   size_t max = version_of(L)->service.message_bytes_max;
   lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
@@ -197,17 +221,20 @@ static int l_recv_exactly(lua_State *L) {
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, LINE);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
+  api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
   return receive(L, UP_TO);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
+  api_check_count(L, 2, NULL);
   return receive(L, MESSAGE);
 }
 

@@ -1,6 +1,7 @@
 /* api/frame.c — moonport.frame: formats as scripts write them, to cut and to put together. */
 #include "api/frame.h"
 
+#include "api/arguments.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -138,6 +139,7 @@ int api_push_message(lua_State *L, const struct frame_format *format, const char
 static int l_frame_new(lua_State *L) {
   struct frame_format format;
   luaL_checkany(L, 1);
+  api_check_count(L, 1, NULL);
   const char *fault = api_parse_frame(L, 1, FRAME_MESSAGE_BYTES_MAX, &format);
   if (fault) return luaL_argerror(L, 1, fault);
   struct frame_format *object = lua_newuserdatauv(L, sizeof *object, 0);
@@ -152,6 +154,7 @@ static int l_frame_wrap(lua_State *L) {
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
   const char *prefix = luaL_optlstring(L, 3, "", &prefix_size);
+  api_check_count(L, 3, NULL);
   struct frame_wrapping wrapping;
   const char *fault = frame_wrap(format, prefix, prefix_size, message, size, &wrapping);
   if (fault) return luaL_error(L, "the message %s", fault);
@@ -169,6 +172,8 @@ static int l_frame_split(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &size);
   struct frame_slice slice;
   enum frame_result result;
+  api_check_count(L, 2, NULL);
+  lua_settop(L, 2);
   lua_newtable(L);
   lua_Integer count = 0;
   while ((result = frame_next(format, &scanned, bytes, size, &slice)) == FRAME_MESSAGE) {

@@ -20,7 +20,8 @@ struct inbox {
   struct api_wait reader;
   struct api_wait drainer;
   unsigned drains;     /* calls of drain() that had nothing to wait for */
-  uint64_t timeout_ms; /* of each wait; 0: no limit */
+  uint64_t timeout_ms; /* of each call; 0: no limit */
+  uint64_t ends_ms;    /* when the time of the call that reads is up; 0: never */
 };
 
 /* NULL when memory is out. */

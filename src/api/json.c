@@ -3,6 +3,7 @@
  * What fails is nil and a sentence: text that is no JSON, a value that has no form in JSON, and either
  * of them beyond the bounds below, which keep a hostile text from taking more memory than a hundred
  * times its size, and the C stack from its depth. */
+#include "api/arguments.h"
 #include "api/modules.h"
 #include "api/values.h"
 #include "base/utf8.h"
@@ -105,6 +106,7 @@ static bool push_value(lua_State *L, json_t *value, int depth) {
 
 /* json.decode(text) -> value | nil, message */
 static int l_decode(lua_State *L) {
+  api_check_count(L, 1, NULL);
   const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
@@ -243,6 +245,7 @@ static int l_encode(lua_State *L) {
   const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS;
   const char *fault = no_memory;
   luaL_checkany(L, 1);
+  api_check_count(L, 1, NULL);
   lua_settop(L, 1);
   struct box *box = new_box(L);
   luaL_getmetatable(L, array_type);
@@ -266,6 +269,7 @@ static int l_encode(lua_State *L) {
 
 /* json.array([table]) -> the table, which is an array from then on, also when it is empty */
 static int l_array(lua_State *L) {
+  api_check_count(L, 1, "it takes a table, { a, b }");
   if (lua_isnoneornil(L, 1)) {
     lua_settop(L, 0);
     lua_newtable(L);
@@ -278,6 +282,7 @@ static int l_array(lua_State *L) {
 
 /* json.is_array(value) -> whether decode() or array() made it one */
 static int l_is_array(lua_State *L) {
+  api_check_count(L, 1, NULL);
   bool is_marked = lua_istable(L, 1) && lua_getmetatable(L, 1);
   luaL_getmetatable(L, array_type);
   lua_pushboolean(L, is_marked && lua_rawequal(L, -1, -2));

@@ -13,6 +13,36 @@ static void write_line(lua_State *L, enum log_level level, int index) {
   runtime_log(runtime, level, vm_running_conn_id(runtime->vm), message, size);
 }
 
+/* How many values string.format() takes for the format at index 1. */
+static int count_directives(lua_State *L) {
+  size_t size;
+  const char *format = luaL_checklstring(L, 1, &size);
+  int count = 0;
+  for (size_t i = 0; i + 1 < size; i++) {
+    if (format[i] != '%') continue;
+    i++;
+    if (format[i] != '%') count++;
+  }
+  return count;
+}
+
+/* Pushes the text of all arguments. Values that the format has no place for are not lost: they follow,
+ * as print() has them. */
+static void push_formatted(lua_State *L) {
+  int last = lua_gettop(L);
+  int places = count_directives(L) + 1;
+  int count = places < last ? places : last;
+  luaL_checkstack(L, count + 3, "too many values");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
+  lua_call(L, count, 1);
+  for (int i = count + 1; i <= last; i++) {
+    lua_pushliteral(L, "\t");
+    luaL_tolstring(L, i, NULL);
+    lua_concat(L, 3);
+  }
+}
+
 /* log.LEVEL(format, ...): string.format, but a lone argument is taken as it is */
 int api_log(lua_State *L) {
   enum log_level level = (enum log_level)lua_tointeger(L, lua_upvalueindex(1));
@@ -23,9 +53,7 @@ int api_log(lua_State *L) {
   if (lua_gettop(L) == 1) {
     luaL_tolstring(L, 1, NULL);
   } else {
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
+    push_formatted(L);
   }
   write_line(L, level, -1);
   return 0;

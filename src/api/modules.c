@@ -5,6 +5,7 @@
 
 #include "api/conn.h"
 #include "api/runtime.h"
+#include "api/values.h"
 #include "vm/watchdog.h"
 
 #include <stdio.h>
@@ -70,10 +71,7 @@ static void make_type(lua_State *L, const struct api_type *type) {
   if (type->methods) {
     lua_newtable(L);
     set_functions(L, type->name, ':', type->methods);
-    if (type->closer) {
-      lua_getfield(L, -1, type->closer);
-      lua_setfield(L, -3, "__close");
-    }
+    if (type->closer) api_set_closer(L, type->closer);
     lua_setfield(L, -2, "__index");
   }
   lua_setfield(L, LUA_REGISTRYINDEX, type->name);

@@ -1,6 +1,7 @@
 /* api/option.c — setoption(name, value), getoption(name) of any socket. */
 #include "api/option.h"
 
+#include "api/arguments.h"
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -107,6 +108,7 @@ static int get(lua_State *L, int fd, const struct net_option *option, int *value
 }
 
 int api_setoption(lua_State *L, int fd) {
+  api_check_count(L, 3, NULL);
   const char *name = luaL_checkstring(L, 2);
   bool join = strcmp(name, "join") == 0;
   if (join || strcmp(name, "leave") == 0) {
@@ -121,6 +123,7 @@ int api_setoption(lua_State *L, int fd) {
 }
 
 int api_getoption(lua_State *L, int fd) {
+  api_check_count(L, 2, NULL);
   const struct net_option *option = check_option(L);
   int value = 0;
   int rc = get(L, fd, option, &value);

@@ -1,6 +1,7 @@
 /* api/receive_data.c — bytes for on_data, cut where the network cut them. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 
@@ -22,10 +23,17 @@ static void push(lua_State *L, const struct api_conn *self, const char *bytes, s
   lua_pushlstring(L, bytes, size);
 }
 
+/* What the handler returned is behind the argument of this function. */
+static int returned(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  if (lua_gettop(L) > 1) api_tell_result(L, HANDLER_ON_DATA, 2);
+  return 0;
+}
+
 static int call(lua_State *L, const struct api_conn *self) {
   if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_data", -3);
-  lua_callk(L, 2, 0, 0, vm_nothing_follows);
-  return 0;
+  lua_callk(L, 2, LUA_MULTRET, 0, returned);
+  return returned(L, LUA_OK, 0);
 }
 
 /* Both run in the handler's coroutine. */

@@ -5,6 +5,7 @@
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "vm/world.h"
@@ -28,6 +29,12 @@ static void tell_message(lua_State *L, struct conn *conn, int index) {
 }
 
 static int next_message(lua_State *L, int status, lua_KContext context);
+
+static void drop_results(lua_State *L) {
+  if (lua_gettop(L) == 1) return;
+  api_tell_result(L, HANDLER_ON_MESSAGE, 2);
+  lua_settop(L, 1);
+}
 
 /* Handles messages until the bytes are used up; the object is at index 1. */
 static int handle_all(lua_State *L) {
@@ -54,7 +61,8 @@ static int handle_all(lua_State *L) {
     tell_message(L, self->conn, -count);
     if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -count - 2);
     inbox_consume(self->inbox, slice.consumed);
-    lua_callk(L, 1 + count, 0, 0, next_message);
+    lua_callk(L, 1 + count, LUA_MULTRET, 0, next_message);
+    drop_results(L);
   }
   return 0;
 }
@@ -62,7 +70,35 @@ static int handle_all(lua_State *L) {
 static int next_message(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
+  drop_results(L);
   return handle_all(L);
+}
+
+static int last_handled(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  drop_results(L);
+  return 0;
+}
+
+/* Runs in the handler's coroutine. */
+static int last_handle(lua_State *L) {
+  struct api_conn *self = lua_touserdata(L, 1);
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(self->inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  api_push_conn(L, self);
+  lua_replace(L, 1);
+  conn_greeted(self->conn);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, version_of(L)->service.handlers[HANDLER_ON_MESSAGE]);
+  lua_pushvalue(L, 1);
+  lua_pushlstring(L, bytes, size);
+  lua_pushliteral(L, "eof");
+  tell_message(L, self->conn, -2);
+  if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -4);
+  inbox_consume(self->inbox, size);
+  lua_callk(L, 3, LUA_MULTRET, 0, last_handled);
+  return last_handled(L, LUA_OK, 0);
 }
 
 /* Runs in the handler's coroutine. */
@@ -96,5 +132,30 @@ static bool messages_deliver_kept(struct api_conn *self) {
   return true;
 }
 
-const struct receiver api_receive_messages = {
-    .received = messages_received, .deliver_kept = messages_deliver_kept, .joins_kept = true};
+static void tell_cut(const struct api_conn *self, size_t size) {
+  char text[100];
+  int length = snprintf(text, sizeof text,
+                        "the peer ended within a message: the %zu bytes of it are dropped", size);
+  runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)length);
+}
+
+/* The last line of a text often has no end of its own. What has a length, and less bytes than that, is
+ * no message. */
+static bool messages_deliver_last(struct api_conn *self) {
+  const struct frame_format *format = &self->cohort->version->service.frame;
+  size_t size = self->inbox ? self->inbox->size : 0;
+  if (size == 0) return false;
+  bool ends_it = format->kind == FRAME_BY_LINE || format->kind == FRAME_BY_DELIMITER;
+  if (ends_it && size <= format->message_bytes_max) {
+    api_enter_handler(self, HANDLER_ON_MESSAGE, last_handle, self);
+    return true;
+  }
+  tell_cut(self, size);
+  inbox_consume(self->inbox, size);
+  return false;
+}
+
+const struct receiver api_receive_messages = {.received = messages_received,
+                                              .deliver_kept = messages_deliver_kept,
+                                              .deliver_last = messages_deliver_last,
+                                              .joins_kept = true};

@@ -1,4 +1,5 @@
 /* api/server.c — moonport.server: this script's connections, all at once. */
+#include "api/arguments.h"
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -20,6 +21,7 @@ static void append_conn(struct conn *conn, void *context) {
 /* server.connections() -> list of the open connections, oldest first */
 int api_connections(lua_State *L) {
   struct runtime *runtime = runtime_of(L);
+  api_check_count(L, 0, NULL);
   lua_settop(L, 0);
   lua_createtable(L, (int)runtime_conn_count(runtime), 0);
   runtime_conn_each(runtime, append_conn, L);
@@ -61,6 +63,7 @@ static void join_list(lua_State *L, int index) {
 /* server.broadcast(data [, except]) -> number of connections it was queued for */
 static int l_broadcast(lua_State *L) {
   struct broadcast broadcast = {.L = L};
+  api_check_count(L, 2, "only one connection can be left out");
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
   if (lua_istable(L, 1)) join_list(L, 1);
@@ -77,6 +80,7 @@ static int l_broadcast(lua_State *L) {
 
 /* server.stats() -> table */
 static int l_stats(lua_State *L) {
+  api_check_count(L, 0, NULL);
   const struct runtime *runtime = runtime_of(L);
   lua_newtable(L);
   const struct conn_totals totals = runtime_totals(runtime);

@@ -4,6 +4,7 @@
  * the call: entries into Lua do not nest. */
 #include "api/task.h"
 
+#include "api/arguments.h"
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
@@ -243,6 +244,7 @@ static int joined(lua_State *L, int status, lua_KContext context) {
 static int l_task_join(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  api_check_count(L, 2, NULL);
   if (object->state == ENDED) return joined(L, LUA_OK, 0);
   if (vm_running_owner(object->runtime->vm) == object) {
     return luaL_error(L, "a task cannot join itself: it would wait for ever");
@@ -254,6 +256,7 @@ static int l_task_join(lua_State *L) {
 /* task:cancel() -> true when it had not ended: it ends where it waits, its variables are closed */
 static int l_task_cancel(lua_State *L) {
   struct task_object *object = luaL_checkudata(L, 1, type_name);
+  api_check_count(L, 1, NULL);
   lua_pushboolean(L, object->state != ENDED);
   if (object->state == ENDED) return 1;
   struct vm *vm = object->runtime->vm;
@@ -271,6 +274,7 @@ static int l_task_cancel(lua_State *L) {
 /* task:status(): "ready", "running" (or waiting), "done", "failed", "cancelled" */
 static int l_task_status(lua_State *L) {
   const struct task_object *object = luaL_checkudata(L, 1, type_name);
+  api_check_count(L, 1, NULL);
   const char *status = object->state == READY ? "ready" : "running";
   if (object->state == ENDED) status = object->failed ? "failed" : "done";
   if (object->cancelled) status = "cancelled";

@@ -1,7 +1,9 @@
 /* api/timer.c — moonport.timer: after, every, sleep, now. */
 #include "api/timer.h"
 
+#include "api/arguments.h"
 #include "api/modules.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "net/loop.h"
@@ -58,6 +60,15 @@ static void timer_release_unless_needed(struct timer_object *object) {
   object->reference = LUA_NOREF;
 }
 
+/* What the function returned is behind the timer's object. */
+static int fired(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  if (lua_gettop(L) == 1) return 0;
+  lua_getiuservalue(L, 1, 1);
+  api_tell_timer_result(L, -1, 2);
+  return 0;
+}
+
 /* Runs in the callback's coroutine. */
 static int call_function(lua_State *L) {
   const struct timer_object *object = lua_touserdata(L, 1);
@@ -65,8 +76,8 @@ static int call_function(lua_State *L) {
   lua_replace(L, 1);
   lua_getiuservalue(L, 1, 1);
   if (api_tells_handlers(object->runtime)) api_tell_handler(L, "timer", -1);
-  lua_callk(L, 0, 0, 0, vm_nothing_follows);
-  return 0;
+  lua_callk(L, 0, LUA_MULTRET, 0, fired);
+  return fired(L, LUA_OK, 0);
 }
 
 static void timer_on_fail(void *self, const struct vm_failure *failure) {
@@ -120,6 +131,7 @@ static const struct belonging_kind kind = {.name = "timer", .end = timer_end};
 static int timer_start(lua_State *L, bool repeats) {
   uint64_t delay_ms = check_delay_ms(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  api_check_count(L, 2, "write function() f(…) end, for it is called without arguments");
   struct runtime *runtime = runtime_of(L);
   struct version *version = version_of(L);
   struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 1);
@@ -156,6 +168,7 @@ static int l_every(lua_State *L) {
 /* timer:cancel() -> true when it would still have fired, else false */
 static int l_timer_cancel(lua_State *L) {
   struct timer_object *object = luaL_checkudata(L, 1, type_name);
+  api_check_count(L, 1, NULL);
   lua_pushboolean(L, object->timer != NULL);
   timer_stop(object);
   timer_release_unless_needed(object);
@@ -194,6 +207,7 @@ static void sleeper_on_slept(void *owner) {
 /* timer.sleep(seconds): waits */
 static int l_sleep(lua_State *L) {
   uint64_t delay_ms = check_delay_ms(L, 1);
+  api_check_count(L, 1, "what follows goes into the lines below, or a function for timer.after");
   struct vm_ticket ticket = vm_wait_ticket(L);
   struct runtime *runtime = runtime_of(L);
   struct sleeper *sleeper = calloc(1, sizeof *sleeper);
@@ -211,6 +225,7 @@ static int l_sleep(lua_State *L) {
 
 /* timer.now() -> seconds on a clock that only goes forward; its zero has no meaning */
 static int l_now(lua_State *L) {
+  api_check_count(L, 0, NULL);
   lua_pushnumber(L, (lua_Number)net_loop_now_ns(runtime_of(L)->loop) / 1e9);
   return 1;
 }

@@ -4,10 +4,12 @@
  * nobody asks for. A service's handlers may wait; each datagram has a task of its own. */
 #include "api/udp.h"
 
+#include "api/arguments.h"
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/option.h"
 #include "api/permit.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/tell.h"
@@ -56,6 +58,13 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
   address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
 }
 
+/* What the handler returned is behind the argument of this function. */
+static int datagram_handled(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  if (lua_gettop(L) > 1) api_tell_result(L, HANDLER_ON_DATAGRAM, 2);
+  return 0;
+}
+
 /* Runs in the handler's coroutine. */
 static int udp_handle(lua_State *L) {
   const struct datagram *datagram = lua_touserdata(L, 1);
@@ -66,8 +75,8 @@ static int udp_handle(lua_State *L) {
   lua_pushlstring(L, datagram->bytes, datagram->size);
   lua_pushstring(L, datagram->object->peer_text);
   if (api_tells_handlers(runtime)) api_tell_handler(L, "on_datagram", 2);
-  lua_callk(L, 3, 0, 0, vm_nothing_follows);
-  return 0;
+  lua_callk(L, 3, LUA_MULTRET, 0, datagram_handled);
+  return datagram_handled(L, LUA_OK, 0);
 }
 
 static void udp_on_fail(void *self, const struct vm_failure *failure) {
@@ -248,6 +257,7 @@ static int l_udp_send(lua_State *L) {
   const struct udp_object *object = udp_check(L);
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
+  api_check_count(L, 3, "write the peer as one text, \"HOST:PORT\"");
   struct sockaddr_storage scratch;
   bool has_peer = !lua_isnoneornil(L, 3);
   const struct sockaddr *peer = has_peer ? check_peer(L, object, 3, &scratch) : NULL;
@@ -341,6 +351,7 @@ static int l_udp_connect(lua_State *L) {
 
 static int l_udp_getsockname(lua_State *L) {
   const struct udp_object *object = udp_check(L);
+  api_check_count(L, 1, NULL);
   struct sockaddr_storage address;
   socklen_t size = 0;
   if (!object->udp) return api_push_closed(L);
@@ -361,6 +372,7 @@ static int l_udp_getoption(lua_State *L) {
 /* udp:close() -> true | nil, "closed" */
 static int l_udp_close(lua_State *L) {
   struct udp_object *object = udp_check(L);
+  api_check_count(L, 1, NULL);
   if (!object->udp) return api_push_closed(L);
   close_socket(object);
   api_wait_wake_later(&object->receiver);

@@ -12,6 +12,20 @@ void api_set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
+/* Upvalue 1: the method. What ended the block is no argument of it. */
+static int l_closer(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+void api_set_closer(lua_State *L, const char *method) {
+  lua_getfield(L, -1, method);
+  lua_pushcclosure(L, l_closer, 1);
+  lua_setfield(L, -3, "__close");
+}
+
 void api_push_line(lua_State *L) {
   luaL_Buffer line;
   int count = lua_gettop(L);

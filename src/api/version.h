@@ -57,6 +57,7 @@ struct version {
   struct vm_world *world;
   struct cohort *cohort;   /* NULL once the next version has adopted it */
   bool was_closed;         /* the drain's deadline has passed */
+  uint32_t told_results;   /* handlers of which a dropped result was told: api/result.c */
   bool is_outdated;        /* limits.versions was reached: its connections are to end */
   struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */
   struct list belongings;

@@ -4,6 +4,7 @@
  * version's on_load as previous.state, so that a counter or a table of names lives on. */
 #include "api/version_life.h"
 
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/version.h"
 
@@ -36,7 +37,8 @@ static int call_on_load(lua_State *L) {
   const struct telling *telling = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, telling->version->service.handlers[HANDLER_ON_LOAD]);
   push_other(L, telling->other, true);
-  lua_call(L, 1, 0);
+  lua_call(L, 1, 1);
+  api_tell_result(L, HANDLER_ON_LOAD, -1);
   return 0;
 }
 

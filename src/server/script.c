@@ -29,8 +29,11 @@ static const struct vm_budget loading_budget = {.memory_bytes_max = (size_t)256 
 enum { PROGRAM_QUEUE_BYTES_MAX = 64 * 1024 * 1024 };
 static const struct vm_budget no_budget = {.memory_bytes_max = SIZE_MAX};
 
+/* A finalizer runs whenever memory is wanted: whose handler that was means nothing. */
 static void script_on_warning(void *context, const char *text, size_t size) {
-  runtime_log(context, LOG_WARN, 0, text, size);
+  struct runtime *runtime = context;
+  bool of_finalizer = strncmp(text, "error in __gc", strlen("error in __gc")) == 0;
+  runtime_log(runtime, LOG_WARN, of_finalizer ? 0 : vm_running_conn_id(runtime->vm), text, size);
 }
 
 static void script_on_exit_called(void *context, int code) {

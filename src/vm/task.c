@@ -79,11 +79,20 @@ struct vm_task *vm_running(const struct vm *vm) {
 }
 
 uint64_t vm_running_conn_id(const struct vm *vm) {
-  return vm->shared->running ? vm->shared->running->conn_id : 0;
+  const struct vm_task *task = vm->shared->running ? vm->shared->running : vm->shared->ended;
+  return task ? task->conn_id : 0;
 }
 
 void *vm_running_owner(const struct vm *vm) {
   return vm->shared->running ? vm->shared->running->owner : NULL;
+}
+
+size_t vm_count_waiting(const struct vm *vm) {
+  size_t count = 0;
+  for (const struct vm_task *task = vm->shared->all; task; task = task->all_next) {
+    count += task->waiting && task->vm == vm;
+  }
+  return count;
 }
 
 void vm_forbid_waiting(struct vm *vm, const char *why_not) {
@@ -111,15 +120,11 @@ static void watch_ended(struct vm_task *task, lua_State *L, const char *what) {
   vm_watch_begin(task->vm, L);
 }
 
-static int error_text(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
 struct description {
   struct vm_task *task;
   int rc;
-  const char *type; /* of the error value */
+  int error;        /* index of the error value */
+  const char *type; /* of that */
   bool has_text;
 };
 
@@ -154,28 +159,43 @@ static int task_describe(lua_State *L) {
 static void push_description(lua_State *L, struct description *description) {
   struct vm_task *task = description->task;
   lua_pushlightuserdata(L, description);
-  lua_pushcfunction(L, error_text);
-  lua_xmove(task->L, L, 1);
+  lua_pushcfunction(L, vm_error_text);
+  lua_pushvalue(L, description->error);
   description->type = luaL_typename(L, -1);
   if (description->rc == LUA_ERRMEM) { /* the text is known */
     lua_remove(L, -2);
     return;
   }
+  lua_pushlightuserdata(L, task->L);
   watch_ended(task, L, "the __tostring of an error of ");
-  description->has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  description->has_text = lua_pcall(L, 2, 1, 0) == LUA_OK;
   vm_watch_end(task->vm);
 }
 
-/* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. */
-static void unwind(struct vm_task *task) {
+/* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. The value
+ * at `error` on the state's stack ended it; 0: it was cancelled. */
+static void unwind(struct vm_task *task, int error) {
+  lua_State *L = task->vm->shared->L;
+  if (error) { /* on top is what each __close is given */
+    lua_pushvalue(L, error);
+    lua_xmove(L, task->L, 1);
+  }
   vm_world_enter(task->world);
   watch_ended(task, task->L, "the __close of ");
 #if LUA_VERSION_RELEASE_NUM >= 50406
-  lua_closethread(task->L, task->vm->shared->L);
+  int rc = lua_closethread(task->L, L);
 #else
-  lua_resetthread(task->L);
+  int rc = lua_resetthread(task->L);
 #endif
   vm_watch_end(task->vm);
+  if (rc == LUA_OK) return;
+  lua_xmove(task->L, L, 1);
+  if (!error || !lua_rawequal(L, -1, error)) {
+    watch_ended(task, L, "the __tostring of an error of ");
+    vm_warn_of_close(L);
+    vm_watch_end(task->vm);
+  }
+  lua_pop(L, 1);
 }
 
 /* When memory runs out Lua collects, but runs no finalizers then: what has one stays, and so would a
@@ -195,10 +215,12 @@ static void report(struct vm_task *task, int rc, bool overdue) {
   int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
   struct vm_failure failure = {
       .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
+  lua_xmove(task->L, L, 1);
+  description.error = top + 1;
   lua_pushcfunction(L, task_describe);
   push_description(L, &description);
   lua_pushvalue(L, -1);
-  lua_insert(L, top + 1); /* a finalizer may use the time up, and there is still the text */
+  lua_insert(L, top + 2); /* a finalizer may use the time up, and there is still the text */
   vm_watch_begin(task->vm, L);
   int described = lua_pcall(L, 2, 2, 0);
   vm_watch_end(task->vm);
@@ -206,15 +228,23 @@ static void report(struct vm_task *task, int rc, bool overdue) {
     failure.message = lua_tolstring(L, -2, &failure.message_size);
     failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
   } else if (description.has_text) {
-    failure.message = lua_tolstring(L, top + 1, &failure.message_size);
+    failure.message = lua_tolstring(L, top + 2, &failure.message_size);
   } else if (rc != LUA_ERRMEM) {
     failure.message = "(an error value that nothing could make a text of)";
     failure.message_size = strlen(failure.message);
   }
-  if (!overdue) unwind(task);
+  if (!overdue) unwind(task, description.error);
   if (rc == LUA_ERRMEM) collect_all(task->vm);
   task->on_fail(task->owner, &failure);
   lua_settop(L, top);
+}
+
+/* Fails a task that a C function has left by lua_yield(): nobody would ever go on with it.
+ * coroutine.yield() itself refuses outside a script's coroutine. */
+static int refuse_yield(struct vm_task *task, int result_count) {
+  lua_pop(task->L, result_count);
+  lua_pushlightuserdata(task->L, (void *)(uintptr_t)&vm_yielded);
+  return LUA_ERRRUN;
 }
 
 static enum vm_status run(struct vm_task *task, int argument_count) {
@@ -236,12 +266,11 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   if (vm->shared->collected) vm_tune_collector(vm);
   bool waiting = vm->shared->waiting;
   vm->shared->waiting = false;
+  if (rc == LUA_YIELD && !waiting) rc = refuse_yield(task, result_count);
   if (task->told) {
     vm_tell_left(task, rc == LUA_YIELD ? NULL : rc == LUA_OK ? "done" : "failed");
   }
   if (rc == LUA_YIELD) {
-    assert(waiting); /* coroutine.yield() itself refuses outside a script's coroutine */
-    (void)waiting;
     task->waiting = true;
     lua_pop(task->L, result_count);
     return VM_WAITING;
@@ -304,7 +333,7 @@ void vm_cancel(struct vm_task *task) {
   task->waiting = false;
   if (task->told) vm_tell_cancelled(task);
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
-  unwind(task);
+  unwind(task, 0);
   void *owner = task->owner;
   void (*on_cancel)(void *) = task->on_cancel;
   task_give_back(task, true);

@@ -56,7 +56,7 @@ struct vm_shared {
   struct vm_world *world; /* in force; NULL before the first */
   bool collected;         /* the collector finished a cycle: its pause is due to be set */
   bool closing;           /* lua_close() is under way */
-  char warning[200];      /* the pieces of a warning, until its last one */
+  char warning[1000];     /* the pieces of a warning, until its last one */
   bool waiting;           /* the yield under way is a vm_wait(), not the script's own */
 };
 
@@ -107,6 +107,14 @@ bool vm_watch_end(struct vm *vm);
 void vm_tell_wake(struct vm_task *task);
 void vm_tell_left(struct vm_task *task, const char *outcome);
 void vm_tell_cancelled(struct vm_task *task);
+
+/* vm/error_text.c: error_text(value, coroutine), the text of what ended a task. Raises. */
+int vm_error_text(lua_State *L);
+/* The value on top was raised by a to-be-closed variable while others were closed. Lua gives it on to
+ * whoever closes the coroutine, and here that is nobody's call. */
+void vm_warn_of_close(lua_State *L);
+/* By its address the error value of a task that a C function left by a yield of its own. */
+extern const char vm_yielded;
 
 /* vm/sandbox.c: opens the standard libraries, less what a script must not have. Raises. */
 void vm_open_libraries(lua_State *L);

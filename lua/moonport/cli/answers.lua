@@ -42,6 +42,20 @@ local function version_of(script)
   return alive > 1 and ("%d (%d in use)"):format(version, alive) or tostring(version)
 end
 
+-- "2 timers, 1 task, 3 connections ending", or nil while nothing is left to itself.
+local function running(script)
+  local pieces = {}
+  for field, noun in pairs { timers = "timer", tasks = "task", ending = "connection" } do
+    local count = number(script, field)
+    if count > 0 then
+      pieces[#pieces + 1] = ("%d %s%s%s"):format(count, noun, count == 1 and "" or "s",
+        field == "ending" and " ending" or "")
+    end
+  end
+  table.sort(pieces, function(one, other) return one:match("%a+") > other:match("%a+") end)
+  return pieces[1] and table.concat(pieces, ", ")
+end
+
 function prints.status(answer)
   local rows = {}
   print_server(answer.last)
@@ -56,7 +70,8 @@ function prints.status(answer)
   end
   out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }, rows)
   for _, script in ipairs(answer.lines) do
-    local fault = script.reload_error
+    local runs, fault = running(script), script.reload_error
+    if runs then printf("%s: %s", shown(text(script, "script")), runs) end
     if type(fault) == "table" then
       printf("\nlast reload failed at %s: %s", shown(text(fault, "time")),
         out.shown_lines(text(fault, "message")))

@@ -256,6 +256,25 @@ const char *script_path(const struct script *script) {
   return script->path;
 }
 
+static void count_closing(struct conn *conn, void *context) {
+  size_t *count = context;
+  *count += conn_is_closing(conn);
+}
+
+/* What still runs, over all versions. */
+static void count_running(const struct runtime *runtime, struct script_status *out) {
+  out->waiting = vm_count_waiting(runtime->vm);
+  out->tasks = runtime->task_count;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    out->timers += version_count_owned(version, "timer");
+    if (!version->cohort) continue;
+    out->ending += version->cohort->closing;
+    conn_group_each(&version->cohort->group, count_closing, &out->ending);
+  }
+}
+
 static size_t count_versions(const struct runtime *runtime) {
   size_t count = 0;
   for (const struct list *link = runtime->versions.next; link != &runtime->versions;
@@ -288,6 +307,7 @@ void script_status(const struct script *script, struct script_status *out) {
       .reload_error = script->error,
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };
+  count_running(runtime, out);
 }
 
 static size_t count_read(const struct version *version) {

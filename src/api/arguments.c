@@ -1,0 +1,72 @@
+/* api/arguments.c — what a call is given and does not take, which would be dropped. Knows no call. */
+#include "api/arguments.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* Whether the running function was called by a colon, whose object is no argument to its author. */
+static bool is_method(lua_State *L) {
+  lua_Debug call;
+  return lua_getstack(L, 0, &call) && lua_getinfo(L, "n", &call) &&
+         strcmp(call.namewhat, "method") == 0;
+}
+
+static int refuse(lua_State *L, int count, int index, const char *instead) {
+  static const char *const takes[] = {"no argument", "one argument", "two arguments",
+                                      "three arguments"};
+  const char *type = luaL_typename(L, index);
+  if (is_method(L)) count--;
+  lua_pushfstring(L, "it takes %s, and this %s would be dropped%s%s", takes[count], type,
+                  instead ? ": " : "", instead ? instead : "");
+  return luaL_argerror(L, index, lua_tostring(L, -1));
+}
+
+void api_check_count(lua_State *L, int count, const char *instead) {
+  for (int index = count + 1; index <= lua_gettop(L); index++) {
+    if (!lua_isnil(L, index)) refuse(L, count, index, instead);
+  }
+}
+
+static int refuse_element(lua_State *L, const char *function, lua_Integer place, const char *type) {
+  return luaL_error(L, "bad argument #1 to '%s' (element %I of the list is a %s, not a string)",
+                    function, place, type);
+}
+
+/* The key below the value on top is no place in the list. */
+static int refuse_key(lua_State *L, const char *function) {
+  const char *key = luaL_tolstring(L, -2, NULL);
+  const char *kind = lua_type(L, -3) == LUA_TSTRING ? "a field" : "a value at";
+  return luaL_error(L,
+                    "bad argument #1 to '%s' (a list of strings is sent, and this table has %s "
+                    "'%s', which would be dropped)",
+                    function, kind, key);
+}
+
+/* table.pack() says how many it packed. */
+static bool is_count(lua_State *L) {
+  return lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0 &&
+         lua_isinteger(L, -1);
+}
+
+void api_check_list(lua_State *L, int index, const char *function) {
+  lua_Integer length = (lua_Integer)lua_rawlen(L, index), count = 0, hole = 1;
+  index = lua_absindex(L, index);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    lua_Integer place = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    int type = lua_type(L, -1);
+    if (place < 1 || place > length) {
+      if (!is_count(L)) refuse_key(L, function);
+      continue;
+    }
+    count++;
+    if (type == LUA_TSTRING || type == LUA_TNUMBER) continue;
+    refuse_element(L, function, place, lua_typename(L, type));
+  }
+  if (count == length) return;
+  while (lua_rawgeti(L, index, hole) != LUA_TNIL) {
+    lua_pop(L, 1);
+    hole++;
+  }
+  refuse_element(L, function, hole, "nil");
+}

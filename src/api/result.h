@@ -1,0 +1,13 @@
+/* api/result.h — what a handler or a function returns to nobody, for api/ only. */
+#ifndef MOONPORT_API_RESULT_H
+#define MOONPORT_API_RESULT_H
+
+#include "api/service.h"
+
+/* The first of its results is at `index`. When it looks like something that was to arrive, a string or a table,
+ * it is told once for each handler of a version where that ended. Raises. */
+void api_tell_result(lua_State *L, enum handler handler, int index);
+/* The same of a timer's function, which is at `function`. */
+void api_tell_timer_result(lua_State *L, int function, int index);
+
+#endif
