@@ -7,7 +7,7 @@
 local control = {}
 
 ---Connects to a server of this user or of root; as root also to another's, if its path is given.
----@param path? string a path or "@name"; without one, the one server that runs at the default places
+---@param path? string a path or "@name"; without one, the one server at the default places
 ---@param options? { timeout: number } seconds for connecting, and for each line of an answer; 10
 ---@return moonport.ControlClient? client
 ---@return string? message what is wrong, and what to do

@@ -59,8 +59,8 @@ local function place_of(name)
   return (name:gsub("^(%w+)://.*(:%d+)$", "%1%2"))
 end
 
--- True when a server that runs has the address, and that is told. Where it serves this script there,
--- but at another host, a reload moves it.
+-- True when a server that runs has the address, and that is told. Where it serves this script
+-- there, but at another host, a reload moves it.
 local function say_served(spot, script, listeners)
   for _, listener in ipairs(listeners) do
     local is_same = file_of(listener.script) == file_of(script.path)
