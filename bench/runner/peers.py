@@ -4,8 +4,10 @@ no figures.
 What is not installed is left out, and missing() says so. The C library's habit of giving memory back
 to the kernel costs those that allocate a buffer for each read dearly, so it is turned off for all.
 """
+import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 
@@ -101,6 +103,30 @@ def of(programs, mode, *arguments):
         return []
     return [Spec(name, (*argv, mode, *arguments), KEEP_MEMORY)
             for name, argv, modes in _installed(programs) if mode in modes]
+
+
+def versions(programs):
+    """Of those that are installed, as a sentence: figures are those of a version."""
+    commands = {"bun": lambda: [_bun(programs)[0], "--version"],
+                "node": lambda: [_find("node"), "--version"],
+                "python": lambda: [_python(programs, "asyncio")[0], "--version"],
+                "uvloop": lambda: [_python(programs, "uvloop")[0], "-c",
+                                   "import uvloop; print(uvloop.__version__)"],
+                "go": lambda: [_find("go"), "version"],
+                "nginx": lambda: [_find("nginx"), "-v"],
+                "haproxy": lambda: [_find("haproxy"), "-v"],
+                "redis-server": lambda: [_find("redis-server"), "--version"]}
+    ours = subprocess.run([programs.binary, "--version"], capture_output=True, text=True, check=True)
+    return ", ".join([*ours.stdout.splitlines(), *(version for name, argv in commands.items()
+                                                   for version in _version(name, argv))]) + "."
+
+
+def _version(name, argv):
+    with contextlib.suppress(Skipped):
+        done = subprocess.run(argv(), capture_output=True, text=True, check=False)
+        number = re.search(r"\d+\.\d+(\.\d+)*", done.stdout + done.stderr)
+        return [f"{name} {number.group(0)}"] if number else []
+    return []
 
 
 # --- Servers with a configuration -------------------------------------------------------------------

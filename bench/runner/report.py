@@ -3,12 +3,15 @@ import dataclasses
 import json
 import os
 import statistics
+import time
 
+from .failure import BenchError
 from .rounds import AGAIN
 from .servers import OURS
 from .stats import differences, ratios, spread
 
 OTHERS_SHARE_MAX = 0.02  # of the processors, above which a figure is marked
+MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
 RESOLVED = 0.005         # medians that are closer are the same in the table
 
 
@@ -27,12 +30,11 @@ class Report:
 
     def heading(self):
         about = self._about
-        lines = [f"{about['processor']}, {about['kernel']}; servers on processor "
-                 f"{about['server_cpu']}, clients on {about['client_cpu']}"
-                 + ("; short rounds" if self._quick else "")]
-        if self._machine.shared_cpu:
-            lines.append("Only one processor: client and server take turns on it.")
-        return "\n".join(lines) + "\n"
+        line = (f"{about['processor']}, {about['kernel']}; servers on processor "
+                f"{about['server_cpu']}, clients on {about['client_cpu']}"
+                + ("; short rounds" if self._quick else "") + ".")
+        return line + (" Only one processor: client and server take turns on it."
+                       if self._machine.shared_cpu else "")
 
     # --- What was measured -----------------------------------------------------------------------
 
@@ -59,17 +61,28 @@ class Report:
 
     # --- The tables ------------------------------------------------------------------------------
 
-    def markdown(self, missing):
-        parts = [self._field_table(), self._ours_table(), self._row_table(), self._latency_table(),
-                 self._count_table(), self._growth_table()]
-        notes = [f"`*`: others took more than {OTHERS_SHARE_MAX:.0%} of the processors while it was "
-                 f"measured (up to {max(self._others.values()):.0%})."] if self._marked() else []
-        notes += [f"Left out: {name}: {why}." for name, why in missing.items()]
-        notes += [f"Dropped: {name} from {column.case.name}: {why}" for column in self._columns
-                  for name, why in column.dropped.items()]
-        notes += [f"Skipped: {name}: {why}." for name, why in self._skipped.items()]
-        notes += [f"FAILED: {name}: {why}" for name, why in self.failures.items()]
-        return "\n\n".join(part for part in [*parts, "\n".join(f"- {note}" for note in notes)] if part)
+    def markdown(self, versions, missing):
+        tables = {
+            "The field": self._field_table(), "Who does it for less": self._ours_table(),
+            "Watched, and reloaded": self._row_table(), "Rates and latencies": self._latency_table(),
+            "Counted": self._count_table(), "What grows": self._growth_table(),
+        }
+        parts = [f"### {title}\n\n{table}" for title, table in tables.items() if table]
+        about = f"{time.strftime('%B %d, %Y')}. {self.heading()} {versions}"
+        return "\n\n".join([about, *parts, "\n".join(f"- {note}" for note in self._notes(missing))])
+
+    def _notes(self, missing):
+        disturbed = max(self._others.values(), default=0)
+        yield f"Others took {disturbed:.1%} of the processors at most while a case was measured."
+        if self._marked():
+            yield f"`*`: others took more than {OTHERS_SHARE_MAX:.0%}: not from an idle machine."
+        for column in self._columns:
+            for name, why in column.dropped.items():
+                yield f"Dropped: {name} from {column.case.name}: {why}"
+        for what, reasons in (("Left out", missing), ("Skipped", self._skipped),
+                              ("FAILED", self.failures)):
+            for name, why in reasons.items():
+                yield f"{what}: {name}: {why}"
 
     def _marked(self):
         return [name for name, share in self._others.items() if share > OTHERS_SHARE_MAX]
@@ -165,13 +178,24 @@ class Report:
             "skipped": self._skipped,
             "failures": self.failures,
         }
-        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False))
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_whole(path, text):
     with open(path + ".partial", "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+        file.write(text)
     os.replace(path + ".partial", path)
+
+
+def write_between_marks(path, text):
+    """In place of what a page has between the two marks."""
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise BenchError(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
+    write_whole(path, f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _markdown_table(table):
