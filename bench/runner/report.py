@@ -12,6 +12,7 @@ from .stats import differences, ratios, spread
 
 OTHERS_SHARE_MAX = 0.02  # of the processors, above which a figure is marked
 MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
+PART_MIN = 0.005         # of a system call a message, below which it is not named
 RESOLVED = 0.005         # medians that are closer are the same in the table
 
 
@@ -69,11 +70,13 @@ class Report:
         }
         parts = [f"### {title}\n\n{table}" for title, table in tables.items() if table]
         about = f"{time.strftime('%B %d, %Y')}. {self.heading()} {versions}"
-        return "\n\n".join([about, *parts, "\n".join(f"- {note}" for note in self._notes(missing))])
+        notes = "\n".join(f"- {note}" for note in self._notes(missing))
+        return "\n\n".join(part for part in [about, *parts, notes] if part)
 
     def _notes(self, missing):
-        disturbed = max(self._others.values(), default=0)
-        yield f"Others took {disturbed:.1%} of the processors at most while a case was measured."
+        if self._others:
+            yield (f"Others took {max(self._others.values()):.1%} of the processors at most while a "
+                   "case was measured.")
         if self._marked():
             yield f"`*`: others took more than {OTHERS_SHARE_MAX:.0%}: not from an idle machine."
         for column in self._columns:
@@ -149,8 +152,9 @@ class Report:
         for (kind, _), (case, counted) in self._counts.items():
             (yardstick, theirs), *ours = counted.items()
             for name, each in ours:
-                table += [[case.what + name.removeprefix(OURS), *cells]
-                          for cells in _count_lines(kind, yardstick, theirs, each)]
+                table.append([case.what + name.removeprefix(OURS), kind,
+                              f"{yardstick} {_counted(theirs)}", _counted(each),
+                              f"{sum(each.values()) / sum(theirs.values()):.2f}"])
         return _markdown_table(table)
 
     def _growth_table(self):
@@ -236,14 +240,11 @@ def _served_cells(what, name, samples):
     return [[what, name, str(len(served)), *middle, *shares]]
 
 
-def _count_lines(kind, yardstick, theirs, ours):
-    """One for each thing that was counted, and their sum where there are several."""
-    names = sorted(set(theirs) | set(ours), key=lambda name: -theirs.get(name, 0))
-    pairs = [(name, theirs.get(name, 0), ours.get(name, 0)) for name in names]
-    if len(pairs) > 1:
-        pairs.append((f"all {kind}", sum(theirs.values()), sum(ours.values())))
-    return [[name, f"{yardstick} {_number(a)}", _number(b), f"{b / a:.2f}" if a else "–"]
-            for name, a, b in pairs]
+def _counted(each):
+    """The sum, and what it is made of where that is several things."""
+    parts = [f"{name} {_number(value)}" for name, value in
+             sorted(each.items(), key=lambda item: -item[1]) if value >= PART_MIN]
+    return _number(sum(each.values())) + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def _number(value):
