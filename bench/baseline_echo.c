@@ -15,7 +15,7 @@
 #include <uv.h>
 
 /* libuv asks the socket again after a full buffer, so that a piece should not fill it. */
-enum { BACKLOG = 511, READ_BUFFER_BYTES = 256 * 1024, CONNECTIONS_MAX = 65536 };
+enum { BACKLOG = 511, READ_BUFFER_BYTES = 128 * 1024, CONNECTIONS_MAX = 65536 };
 enum { MAPPED_FROM_BYTES = 32 * 1024 * 1024 };
 
 struct conn {

@@ -14,7 +14,7 @@
 #include <uv.h>
 
 /* libuv asks the socket again after a full buffer, so that a piece should not fill it. */
-enum { BACKLOG = 511, READ_BUFFER_BYTES = 256 * 1024, ADDRESS_BYTES_MAX = 64 };
+enum { BACKLOG = 511, READ_BUFFER_BYTES = 128 * 1024, ADDRESS_BYTES_MAX = 64 };
 enum { MAPPED_FROM_BYTES = 32 * 1024 * 1024 };
 
 struct pair;

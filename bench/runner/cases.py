@@ -11,7 +11,7 @@ from .rounds import Bench, Row, Sample, Side, rate_row, seen, timed
 from .servers import OURS, ControlledSpec, WatchedSpec
 from .stats import Target, figure_at_most, no_target, ratio_at_least, ratio_at_most
 
-WARM_UP_S = 0.25  # what compiles while it runs has compiled the handler by then
+WARM_UP_S = 0.5  # what compiles while it runs has compiled the handler by then
 IDLE_CONNECTIONS = 10_000
 IDLE_ACCEPT_MAX_S = 20
 HTTP_CONNECTIONS = KEY_VALUE_CONNECTIONS = 50
@@ -120,11 +120,13 @@ def _opened(case, bench):
     return drive
 
 
-def _requested(case, bench):
+def _requested(_case, bench):
     def drive(process):
+        def client():
+            return clients.wrk(process.address, HTTP_CONNECTIONS, int(bench.per_round))
         clients.http_body_size(process.address)
-        return timed(process, lambda: clients.wrk(process.address, HTTP_CONNECTIONS,
-                                                  int(bench.per_round)))
+        client()  # to warm it up
+        return timed(process, client)
     return drive
 
 
@@ -206,23 +208,23 @@ def _connections(mode, count, size=64, depth=1):
 MESSAGE = "µs CPU/message"
 
 CASES = [
-    Case("echo", "64 B × 50", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.10),
+    Case("echo", "64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.10),
          echo_sides, _connections("echo", 50), counted=20_000),
-    Case("pipeline", "32 in flight", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.15),
+    Case("pipeline", "32 in flight", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.15),
          echo_sides, _connections("echo", 50, depth=32), counted=200_000),
-    Case("large", "64 KiB × 8", MESSAGE, column(_loaded), 9, 3, ratio_at_most(1.15),
+    Case("large", "64 KiB × 8", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.15),
          echo_sides, _connections("echo", 8, 65536), counted=3_000),
-    Case("churn", "connect, echo, close", "µs CPU/connection", column(_opened), 9, 3,
+    Case("churn", "connect, echo, close", "µs CPU/connection", column(_opened), 7, 3,
          ratio_at_most(1.08), echo_sides, ("churn", "--connections", "50", "--size", "64"),
          counted=3_000),
-    Case("lines", "lines × 16", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.67),
+    Case("lines", "lines × 16", MESSAGE, column(_loaded), 5, 3, ratio_at_most(1.67),
          line_sides, _connections("lines", 50, depth=16), counted=100_000),
-    Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 7, 3,
+    Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 5, 3,
          no_target(), broadcast_sides, _connections("broadcast", 1000), counted=50_000,
          receivers=1000),
-    Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 7, 3, ratio_at_most(1.15),
+    Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.15),
          udp_sides, _connections("udp", 50), counted=20_000),
-    Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 7, 3,
+    Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 5, 3,
          ratio_at_most(1.05), proxy_sides, _connections("echo", 8, FORWARD_BYTES),
          scale=FORWARDED_PER_MIB, counted=3_000),
     Case("http", "HTTP, wrk -c50", "µs CPU/request", column(_requested), 5, 2,
@@ -232,7 +234,7 @@ CASES = [
     Case("kv16", "key-value, -P 16", "µs CPU/request", column(_key_value), 5, 2,
          ratio_at_most(1.43), key_value_sides, per_round=800_000, per_round_quick=300_000,
          depth=16),
-    Case("idle", "memory, silent", "bytes/connection", column(_kept), 3, 1,
+    Case("idle", "memory, silent", "bytes/connection", column(_kept), 1, 1,
          figure_at_most(512, "bytes"), own_sides),
     Case("answered", "memory, after an echo", "bytes/connection", column(_kept), 3, 1,
          figure_at_most(512, "bytes"), own_sides, ("--touch",)),
@@ -240,7 +242,7 @@ CASES = [
          own_sides),
     Case("health", "health probe", "ms", column(_probed), 5, 3, no_target(),
          health_sides),
-    Case("trace", "echo, 64 B × 50, traced", MESSAGE, measure_traced, 7, 3, ratio_at_least(0.8),
+    Case("trace", "echo, 64 B × 50, traced", MESSAGE, measure_traced, 5, 3, ratio_at_least(0.8),
          load=_connections("echo", 50)),
     Case("reload", f"{reloads.RELOADS} reloads", "", reloads.measure, 5, 2, no_target(),
          per_round=5, per_round_quick=4),

@@ -1,11 +1,13 @@
 """peers — the servers of others that moonport is measured beside, each at its best. Knows no client,
 no figures.
 
-What is not installed is left out, and missing() says so. The C library's habit of giving memory back
-to the kernel costs those that allocate a buffer for each read dearly, so it is turned off for all.
+What is not installed is left out, and missing() says so. The habit of allocators to give memory back to
+the kernel costs those dearly that allocate a buffer for each read, so it is turned off for all.
 """
+import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 
@@ -13,7 +15,8 @@ from .failure import Skipped
 from .servers import QuietSpec, Spec
 
 FORWARD_BUFFER_BYTES = 64 * 1024  # for each proxy that lets one choose; moonport's own
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25),
+               "MIMALLOC_PURGE_DELAY": "-1"}  # the C library's, and Bun's
 NGINX_MODULES = "/usr/lib/nginx/modules"
 STREAMS = ("echo", "lines", "broadcast", "udp")
 
@@ -44,9 +47,10 @@ def _unless_missing(name, make):
 # --- Small programs that say where they listen: bench/peers -----------------------------------------
 
 def _bun(programs):
-    """npm's: npm install --prefix build/peers bun."""
+    """npm's: npm install --prefix build/peers bun. --smol collects earlier, while what a read was put
+    into is still in the caches: half the cost with 32 messages in flight or with large ones."""
     return [_find("bun", os.path.join(programs.root, "build", "peers", "node_modules", ".bin")),
-            programs.peer("bun.js")]
+            "--smol", programs.peer("bun.js")]
 
 
 def _luv(programs):
@@ -101,6 +105,30 @@ def of(programs, mode, *arguments):
         return []
     return [Spec(name, (*argv, mode, *arguments), KEEP_MEMORY)
             for name, argv, modes in _installed(programs) if mode in modes]
+
+
+def versions(programs):
+    """Of those that are installed, as a sentence: figures are those of a version."""
+    commands = {"bun": lambda: [_bun(programs)[0], "--version"],
+                "node": lambda: [_find("node"), "--version"],
+                "python": lambda: [_python(programs, "asyncio")[0], "--version"],
+                "uvloop": lambda: [_python(programs, "uvloop")[0], "-c",
+                                   "import uvloop; print(uvloop.__version__)"],
+                "go": lambda: [_find("go"), "version"],
+                "nginx": lambda: [_find("nginx"), "-v"],
+                "haproxy": lambda: [_find("haproxy"), "-v"],
+                "redis-server": lambda: [_find("redis-server"), "--version"]}
+    ours = subprocess.run([programs.binary, "--version"], capture_output=True, text=True, check=True)
+    return ", ".join([*ours.stdout.splitlines(), *(version for name, argv in commands.items()
+                                                   for version in _version(name, argv))]) + "."
+
+
+def _version(name, argv):
+    with contextlib.suppress(Skipped):
+        done = subprocess.run(argv(), capture_output=True, text=True, check=False)
+        number = re.search(r"\d+\.\d+(\.\d+)*", done.stdout + done.stderr)
+        return [f"{name} {number.group(0)}"] if number else []
+    return []
 
 
 # --- Servers with a configuration -------------------------------------------------------------------

@@ -3,12 +3,16 @@ import dataclasses
 import json
 import os
 import statistics
+import time
 
+from .failure import BenchError
 from .rounds import AGAIN
 from .servers import OURS
 from .stats import differences, ratios, spread
 
 OTHERS_SHARE_MAX = 0.02  # of the processors, above which a figure is marked
+MARKS = ("<!-- bench: begin -->", "<!-- bench: end -->")
+PART_MIN = 0.005         # of a system call a message, below which it is not named
 RESOLVED = 0.005         # medians that are closer are the same in the table
 
 
@@ -27,12 +31,11 @@ class Report:
 
     def heading(self):
         about = self._about
-        lines = [f"{about['processor']}, {about['kernel']}; servers on processor "
-                 f"{about['server_cpu']}, clients on {about['client_cpu']}"
-                 + ("; short rounds" if self._quick else "")]
-        if self._machine.shared_cpu:
-            lines.append("Only one processor: client and server take turns on it.")
-        return "\n".join(lines) + "\n"
+        line = (f"{about['processor']}, {about['kernel']}; servers on processor "
+                f"{about['server_cpu']}, clients on {about['client_cpu']}"
+                + ("; short rounds" if self._quick else "") + ".")
+        return line + (" Only one processor: client and server take turns on it."
+                       if self._machine.shared_cpu else "")
 
     # --- What was measured -----------------------------------------------------------------------
 
@@ -59,17 +62,30 @@ class Report:
 
     # --- The tables ------------------------------------------------------------------------------
 
-    def markdown(self, missing):
-        parts = [self._field_table(), self._ours_table(), self._row_table(), self._latency_table(),
-                 self._count_table(), self._growth_table()]
-        notes = [f"`*`: others took more than {OTHERS_SHARE_MAX:.0%} of the processors while it was "
-                 f"measured (up to {max(self._others.values()):.0%})."] if self._marked() else []
-        notes += [f"Left out: {name}: {why}." for name, why in missing.items()]
-        notes += [f"Dropped: {name} from {column.case.name}: {why}" for column in self._columns
-                  for name, why in column.dropped.items()]
-        notes += [f"Skipped: {name}: {why}." for name, why in self._skipped.items()]
-        notes += [f"FAILED: {name}: {why}" for name, why in self.failures.items()]
-        return "\n\n".join(part for part in [*parts, "\n".join(f"- {note}" for note in notes)] if part)
+    def markdown(self, versions, missing):
+        tables = {
+            "The field": self._field_table(), "Who does it for less": self._ours_table(),
+            "Watched, and reloaded": self._row_table(), "Rates and latencies": self._latency_table(),
+            "Counted": self._count_table(), "What grows": self._growth_table(),
+        }
+        parts = [f"### {title}\n\n{table}" for title, table in tables.items() if table]
+        about = f"{time.strftime('%B %d, %Y')}. {self.heading()} {versions}"
+        notes = "\n".join(f"- {note}" for note in self._notes(missing))
+        return "\n\n".join(part for part in [about, *parts, notes] if part)
+
+    def _notes(self, missing):
+        if self._others:
+            yield (f"Others took {max(self._others.values()):.1%} of the processors at most while a "
+                   "case was measured.")
+        if self._marked():
+            yield f"`*`: others took more than {OTHERS_SHARE_MAX:.0%}: not from an idle machine."
+        for column in self._columns:
+            for name, why in column.dropped.items():
+                yield f"Dropped: {name} from {column.case.name}: {why}"
+        for what, reasons in (("Left out", missing), ("Skipped", self._skipped),
+                              ("FAILED", self.failures)):
+            for name, why in reasons.items():
+                yield f"{what}: {name}: {why}"
 
     def _marked(self):
         return [name for name, share in self._others.items() if share > OTHERS_SHARE_MAX]
@@ -136,8 +152,9 @@ class Report:
         for (kind, _), (case, counted) in self._counts.items():
             (yardstick, theirs), *ours = counted.items()
             for name, each in ours:
-                table += [[case.what + name.removeprefix(OURS), *cells]
-                          for cells in _count_lines(kind, yardstick, theirs, each)]
+                table.append([case.what + name.removeprefix(OURS), kind,
+                              f"{yardstick} {_counted(theirs)}", _counted(each),
+                              f"{sum(each.values()) / sum(theirs.values()):.2f}"])
         return _markdown_table(table)
 
     def _growth_table(self):
@@ -165,13 +182,24 @@ class Report:
             "skipped": self._skipped,
             "failures": self.failures,
         }
-        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False))
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_whole(path, text):
     with open(path + ".partial", "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+        file.write(text)
     os.replace(path + ".partial", path)
+
+
+def write_between_marks(path, text):
+    """In place of what a page has between the two marks."""
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise BenchError(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
+    write_whole(path, f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _markdown_table(table):
@@ -212,14 +240,11 @@ def _served_cells(what, name, samples):
     return [[what, name, str(len(served)), *middle, *shares]]
 
 
-def _count_lines(kind, yardstick, theirs, ours):
-    """One for each thing that was counted, and their sum where there are several."""
-    names = sorted(set(theirs) | set(ours), key=lambda name: -theirs.get(name, 0))
-    pairs = [(name, theirs.get(name, 0), ours.get(name, 0)) for name in names]
-    if len(pairs) > 1:
-        pairs.append((f"all {kind}", sum(theirs.values()), sum(ours.values())))
-    return [[name, f"{yardstick} {_number(a)}", _number(b), f"{b / a:.2f}" if a else "–"]
-            for name, a, b in pairs]
+def _counted(each):
+    """The sum, and what it is made of where that is several things."""
+    parts = [f"{name} {_number(value)}" for name, value in
+             sorted(each.items(), key=lambda item: -item[1]) if value >= PART_MIN]
+    return _number(sum(each.values())) + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def _number(value):

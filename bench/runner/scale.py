@@ -58,6 +58,8 @@ class Growth:
 
     @property
     def verdict(self):
+        if self.who != OURS:
+            return ""
         bound = max(self.input_factor, self.allowed) * TOLERANCE
         return "no faster" if self.cost_factor <= bound else "faster"
 
