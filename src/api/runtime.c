@@ -82,6 +82,7 @@ bool runtime_collect_step(struct runtime *runtime) {
   if (runtime->collector_cycles == 0) return false;
   if (vm_collect_step(runtime->vm)) runtime->collector_cycles--;
   if (runtime->collector_cycles > 0) return true;
+  vm_trim(runtime->vm);
   heap_trim();
   return false;
 }

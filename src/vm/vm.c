@@ -16,18 +16,27 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   struct vm_shared *shared = context;
   if (!block) old_size = 0; /* a type tag then, not a size */
   if (new_size == 0) {
+    if (!block) return NULL;
     shared->memory_bytes -= old_size;
-    free(block);
+    vm_block_give(&shared->blocks, block, old_size);
     return NULL;
   }
   if (new_size > old_size &&
       shared->memory_bytes + (new_size - old_size) > shared->memory_bytes_max) {
     return NULL;
   }
-  void *grown = realloc(block, new_size);
+  void *grown = block ? vm_block_resize(&shared->blocks, block, old_size, new_size)
+                      : vm_block_take(&shared->blocks, new_size);
   if (grown) shared->memory_bytes += new_size - old_size;
   return grown;
 }
+
+/* Some collections' worth. None in a build for debugging: sanitizers and valgrind watch what is free. */
+#ifdef NDEBUG
+enum { FREE_BYTES_MAX = 384 * 1024 };
+#else
+enum { FREE_BYTES_MAX = 0 };
+#endif
 
 /* An error outside a protected call: by design there is none, so there is nothing to save. */
 static int vm_on_panic(lua_State *L) {
@@ -139,6 +148,7 @@ static struct vm *new_first(const struct vm_options *options, const struct vm_bu
   vm_init(vm, shared, options, budget);
   shared->first = shared->vm = vm;
   shared->memory_bytes_max = budget->memory_bytes_max;
+  shared->blocks.free_bytes_max = FREE_BYTES_MAX;
   return vm;
 }
 
@@ -148,6 +158,7 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
   struct vm_shared *shared = vm->shared;
   lua_State *L = shared->L = lua_newstate(allocate, shared);
   if (!L) {
+    vm_blocks_trim(&shared->blocks);
     free(shared);
     free(vm);
     return NULL;
@@ -199,6 +210,7 @@ void vm_free(struct vm *vm) {
   vm_watch_begin(vm, shared->L);
   lua_close(shared->L);
   vm_free_tasks(shared);
+  vm_blocks_trim(&shared->blocks);
   free(shared);
   free(vm);
 }
@@ -218,6 +230,10 @@ bool vm_collect_step(struct vm *vm) {
   vm_watch_end(vm);
   if (vm->shared->collected) vm_tune_collector(vm);
   return ended;
+}
+
+void vm_trim(struct vm *vm) {
+  vm_blocks_trim(&vm->shared->blocks);
 }
 
 size_t vm_memory_bytes(const struct vm *vm) {

@@ -53,6 +53,8 @@ void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
 const struct vm_budget *vm_budget(const struct vm *vm);
 /* Does a little of the collector's work; true when that ended a cycle. */
 bool vm_collect_step(struct vm *vm);
+/* Gives the C library what is kept for the next objects. */
+void vm_trim(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
 /* Of the code that runs, in any coroutine of the state: vm_new() left there where it stands. */

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_VM_VM_STATE_H
 #define MOONPORT_VM_VM_STATE_H
 
+#include "vm/blocks.h"
 #include "vm/vm.h"
 
 #include <stdint.h>
@@ -44,7 +45,8 @@ struct vm_shared {
       *vm; /* of the world in force, and before there is one the first; vm_of() reads it here */
   lua_State *L;
   struct vm *first; /* whose state it is: it was made with that one */
-  size_t memory_bytes;
+  struct vm_blocks blocks;
+  size_t memory_bytes;     /* in use, without what `blocks` has free */
   size_t memory_bytes_max; /* the budget of the first */
   struct vm_task *running;
   struct vm_task *ended;  /* of which something runs that is left; NULL: none */

@@ -1,0 +1,31 @@
+/* vm/blocks.h — blocks of memory, and lists of small ones that are free. Knows no Lua.
+ *
+ * What a handler makes is garbage when it has ended. The collector frees much of it at once, which is
+ * more than the C library keeps at hand for the next handlers, and they are warm. */
+#ifndef MOONPORT_VM_BLOCKS_H
+#define MOONPORT_VM_BLOCKS_H
+
+#include <stddef.h>
+
+enum {
+  BLOCK_STEP = 16,
+  BLOCK_SMALL_MAX = 1024,
+  BLOCK_CLASSES = BLOCK_SMALL_MAX / BLOCK_STEP + 1,
+};
+
+struct vm_block;
+
+struct vm_blocks {
+  struct vm_block *free[BLOCK_CLASSES]; /* each list is of one size */
+  size_t free_bytes;                    /* of all of them; */
+  size_t free_bytes_max; /* 0: each block is the C library's, in the size asked for */
+};
+
+/* As malloc(), free() and realloc(); sizes are those that were asked for, and not 0. */
+void *vm_block_take(struct vm_blocks *blocks, size_t size);
+void vm_block_give(struct vm_blocks *blocks, void *block, size_t size);
+void *vm_block_resize(struct vm_blocks *blocks, void *block, size_t size, size_t new_size);
+/* The C library has all of them again. */
+void vm_blocks_trim(struct vm_blocks *blocks);
+
+#endif
