@@ -109,13 +109,9 @@ int testing_watch_sends(lua_State *L) {
 }
 
 void testing_forget_sends(struct peer *peer) {
-  struct list *link = peer->sent.next;
-  while (link != &peer->sent) {
-    struct sent *sent = LIST_ELEMENT(link, struct sent, link);
-    link = link->next;
-    free(sent);
+  for (struct list *link; (link = list_shift(&peer->sent));) {
+    free(LIST_ELEMENT(link, struct sent, link));
   }
-  list_init(&peer->sent);
 }
 
 static void push_sent(lua_State *L, const struct sent *sent) {
