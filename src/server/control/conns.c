@@ -1,6 +1,5 @@
 /* server/control/conns.c — the command conns: which connections there are. */
 #include "base/address.h"
-#include "base/text.h"
 #include "net/conn.h"
 #include "net/conn_fault.h"
 #include "server/control/commands.h"

@@ -9,7 +9,6 @@
 #include "api/tell.h"
 #include "base/log.h"
 #include "net/defer.h"
-#include "net/loop.h"
 #include "server/paths.h"
 
 #include <string.h>

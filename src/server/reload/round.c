@@ -6,14 +6,12 @@
 #include "server/server_state.h"
 
 #include "api/version.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/names.h"
 #include "server/reload/scan.h"
 #include "server/reload/trial.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,13 +2,11 @@
  * is whose peer's, how each ended, and for a replay who sent what. */
 #include "server/testing/state.h"
 
-#include "api/conn.h"
 #include "base/tap.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "vm/tell.h"
 
-#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

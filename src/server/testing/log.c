@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
  * that connect, listeners that the script connects to, senders of datagrams, names. */
 #include "server/testing/state.h"
 
-#include "api/values.h"
 #include "base/address.h"
 #include "base/reach.h"
 #include "net/loop.h"
