@@ -3,7 +3,6 @@
 #define MOONPORT_BASE_CONTROL_PEER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum { CONTROL_MESSAGE_BYTES = 512 };
 

@@ -3,7 +3,6 @@
 #define MOONPORT_BASE_HOLDER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/socket.h>
 
 struct holder {

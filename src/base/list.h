@@ -36,6 +36,14 @@ static inline void list_remove(struct list *link) {
   list_init(link);
 }
 
+/* Takes the first one out; NULL when there is none. */
+static inline struct list *list_shift(struct list *list) {
+  struct list *first = list->next;
+  if (first == list) return NULL;
+  list_remove(first);
+  return first;
+}
+
 /* Moves every element of `from` to the empty list `to`: for walking a list whose elements may leave
  * it, or join it again, on the way. */
 static inline void list_take(struct list *to, struct list *from) {

@@ -6,6 +6,7 @@
 #include "base/log_render.h"
 
 #include "base/escape.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <string.h>
@@ -92,19 +93,13 @@ static unsigned milliseconds(const struct timespec *now) {
   return (unsigned)(now->tv_nsec / 1000000) % 1000;
 }
 
-/* In at least `digits_min` digits. By hand, as the date below: snprintf(), strftime() and localtime_r()
- * may take locks, which in a signal handler is for ever. */
-static void log_render_put_number(struct line *line, uint64_t number, int digits_min) {
-  char digits[20];
-  int count = 0;
-  do {
-    digits[count++] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0 || count < digits_min);
-  while (count > 0) log_render_put(line, &digits[--count], 1);
+static void put_number(struct line *line, uint64_t number, size_t digits_min) {
+  char digits[TEXT_DIGITS_MAX];
+  log_render_put(line, digits, text_format_number(number, digits_min, digits));
 }
 
-/* "2026-11-22", a separator, "16:40:01.123". The date is civil_from_days() of
+/* "2026-11-22", a separator, "16:40:01.123". By hand: strftime() and localtime_r() may take locks,
+ * which in a signal handler is for ever. The date is civil_from_days() of
  * https://howardhinnant.github.io/date_algorithms.html for years from 1970 on. */
 static void put_time(struct line *line, const struct timespec *now, long offset_s,
                      const char *separator) {
@@ -118,19 +113,19 @@ static void put_time(struct line *line, const struct timespec *now, long offset_
   uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   uint64_t month_from_march = (5 * day_of_year + 2) / 153;
   uint64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-  log_render_put_number(line, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
+  put_number(line, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
   put_string(line, "-");
-  log_render_put_number(line, month, 2);
+  put_number(line, month, 2);
   put_string(line, "-");
-  log_render_put_number(line, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+  put_number(line, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
   put_string(line, separator);
-  log_render_put_number(line, of_day / 3600, 2);
+  put_number(line, of_day / 3600, 2);
   put_string(line, ":");
-  log_render_put_number(line, of_day / 60 % 60, 2);
+  put_number(line, of_day / 60 % 60, 2);
   put_string(line, ":");
-  log_render_put_number(line, of_day % 60, 2);
+  put_number(line, of_day % 60, 2);
   put_string(line, ".");
-  log_render_put_number(line, milliseconds(now), 3);
+  put_number(line, milliseconds(now), 3);
 }
 
 static void render_json(struct line *line, const struct timespec *now,
@@ -147,7 +142,7 @@ static void render_json(struct line *line, const struct timespec *now,
   }
   if (record->conn != 0) {
     put_string(line, ",\"conn\":");
-    log_render_put_number(line, record->conn, 1);
+    put_number(line, record->conn, 1);
   }
   put_string(line, ",\"message\":\"");
   (void)log_render_put_text(line, true, record->message, record->message_size,
@@ -177,7 +172,7 @@ static void put_text_head(struct line *line, const struct log_style *style,
   }
   if (record->conn != 0) {
     put_string(line, "#");
-    log_render_put_number(line, record->conn, 1);
+    put_number(line, record->conn, 1);
     put_string(line, ": ");
   }
 }

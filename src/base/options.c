@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +28,20 @@ struct options {
   const struct option_table *table;
   const char **paths; /* borrowed strings */
   size_t path_count;
+  char *error; /* where messages go; error_size bytes */
+  size_t error_size;
   struct value values[]; /* one a row */
 };
 
-/* Where a message goes. */
-struct report {
-  char *text;
-  size_t size;
-};
+/* Writes the error, and returns -1. */
+__attribute__((format(printf, 2, 3))) static int refuse(const struct options *options,
+                                                        const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(options->error, options->error_size, format, arguments);
+  va_end(arguments);
+  return -1;
+}
 
 static bool is_word(const char *text, const char *const *words, int *out_index) {
   for (int i = 0; words[i]; i++) {
@@ -142,14 +149,13 @@ static bool describe_most(const struct option_row *row, const char *text, char *
   return false;
 }
 
-static int refuse_value(const struct option_row *row, const char *source, const char *text,
-                        const struct report *report) {
+static int refuse_value(const struct options *options, const struct option_row *row,
+                        const char *source, const char *text) {
   char accepted[OPTION_DESCRIPTION_SIZE_MAX];
   bool too_large = describe_most(row, text, accepted, sizeof accepted);
   if (!too_large) option_describe(row, accepted, sizeof accepted);
-  snprintf(report->text, report->size, "%s does not take \"%.*s\"%s: write %s", source,
-           QUOTE_SIZE_MAX, text, too_large ? ", which is too large" : "", accepted);
-  return -1;
+  return refuse(options, "%s does not take \"%.*s\"%s: write %s", source, QUOTE_SIZE_MAX, text,
+                too_large ? ", which is too large" : "", accepted);
 }
 
 struct options *options_new(const struct option_table *table) {
@@ -179,11 +185,10 @@ struct cursor {
   int next;
 };
 
-static int store(struct options *options, size_t index, const char *source, const char *text,
-                 const struct report *report) {
+static int store(struct options *options, size_t index, const char *source, const char *text) {
   const struct option_row *row = &options->table->rows[index];
   if (!value_parse(&options->values[index], row, text)) {
-    return refuse_value(row, source, text, report);
+    return refuse_value(options, row, source, text);
   }
   options->values[index].given = true;
   return 0;
@@ -191,23 +196,21 @@ static int store(struct options *options, size_t index, const char *source, cons
 
 /* Reads the value of a row: `attached` to its option, or the next word. */
 static int read_value(struct options *options, size_t index, const char *source,
-                      const char *attached, struct cursor *cursor, const struct report *report) {
+                      const char *attached, struct cursor *cursor) {
   const struct option_row *row = &options->table->rows[index];
   if (!attached && cursor->next == cursor->count) {
-    snprintf(report->text, report->size, "%s needs a value: write %s %s", source, source,
-             row->argument);
-    return -1;
+    return refuse(options, "%s needs a value: write %s %s", source, source, row->argument);
   }
   const char *text = attached ? attached : cursor->words[cursor->next++];
-  return store(options, index, source, text, report);
+  return store(options, index, source, text);
 }
 
 static bool applies(const struct option_table *table, const struct option_row *row) {
   return (row->commands & table->command) != 0;
 }
 
-static int options_refuse_name(const struct option_table *table, const char *name, size_t size,
-                               const struct report *report) {
+static int options_refuse_name(const struct options *options, const char *name, size_t size) {
+  const struct option_table *table = options->table;
   const char *known[KNOWN_MAX];
   size_t count = 0;
   char word[SOURCE_SIZE_MAX];
@@ -217,23 +220,16 @@ static int options_refuse_name(const struct option_table *table, const char *nam
     if (row->name && applies(table, row)) known[count++] = row->name;
   }
   const char *nearest = text_nearest(word, known, count);
-  if (nearest) {
-    snprintf(report->text, report->size, "unknown option --%s: did you mean --%s?", word, nearest);
-  } else {
-    snprintf(report->text, report->size, "unknown option --%s", word);
-  }
-  return -1;
+  if (nearest) return refuse(options, "unknown option --%s: did you mean --%s?", word, nearest);
+  return refuse(options, "unknown option --%s", word);
 }
 
-static int refuse_elsewhere(const struct option_table *table, const char *source,
-                            const struct report *report) {
-  snprintf(report->text, report->size, "%s is not an option of %s", source, table->command_name);
-  return -1;
+static int refuse_elsewhere(const struct options *options, const char *source) {
+  return refuse(options, "%s is not an option of %s", source, options->table->command_name);
 }
 
 /* `word` is behind the dashes: "name" or "name=value". */
-static int read_long(struct options *options, const char *word, struct cursor *cursor,
-                     const struct report *report) {
+static int read_long(struct options *options, const char *word, struct cursor *cursor) {
   const struct option_table *table = options->table;
   size_t size = strcspn(word, "=");
   size_t index = 0;
@@ -242,51 +238,45 @@ static int read_long(struct options *options, const char *word, struct cursor *c
           strncmp(word, table->rows[index].name, size) != 0)) {
     index++;
   }
-  if (index == table->count) return options_refuse_name(table, word, size, report);
+  if (index == table->count) return options_refuse_name(options, word, size);
   const struct option_row *row = &table->rows[index];
   char source[SOURCE_SIZE_MAX];
   snprintf(source, sizeof source, "--%s", row->name);
-  if (!applies(table, row)) return refuse_elsewhere(table, source, report);
+  if (!applies(table, row)) return refuse_elsewhere(options, source);
   const char *attached = word[size] == '=' ? word + size + 1 : NULL;
-  if (row->kind != OPTION_FLAG) return read_value(options, index, source, attached, cursor, report);
-  if (attached) {
-    snprintf(report->text, report->size, "%s takes no value: write %s alone", source, source);
-    return -1;
-  }
-  return store(options, index, source, "1", report);
+  if (row->kind != OPTION_FLAG) return read_value(options, index, source, attached, cursor);
+  if (attached) return refuse(options, "%s takes no value: write %s alone", source, source);
+  return store(options, index, source, "1");
 }
 
 /* `letters` is behind the dash: flags, and at most one option with a value, which ends the word. */
-static int read_short(struct options *options, const char *letters, struct cursor *cursor,
-                      const struct report *report) {
+static int read_short(struct options *options, const char *letters, struct cursor *cursor) {
   const struct option_table *table = options->table;
   for (; *letters; letters++) {
     const char source[] = {'-', *letters, '\0'};
     size_t index = 0;
     while (index < table->count && table->rows[index].letter != *letters) index++;
-    if (index == table->count) {
-      snprintf(report->text, report->size, "unknown option %s", source);
-      return -1;
-    }
-    if (!applies(table, &table->rows[index])) return refuse_elsewhere(table, source, report);
+    if (index == table->count) return refuse(options, "unknown option %s", source);
+    if (!applies(table, &table->rows[index])) return refuse_elsewhere(options, source);
     if (table->rows[index].kind != OPTION_FLAG) {
       const char *attached = letters[1] != '\0' ? letters + 1 : NULL;
-      return read_value(options, index, source, attached, cursor, report);
+      return read_value(options, index, source, attached, cursor);
     }
-    if (store(options, index, source, "1", report) != 0) return -1;
+    if (store(options, index, source, "1") != 0) return -1;
   }
   return 0;
 }
 
 int options_read_arguments(struct options *options, int count, char *const *arguments, char *error,
                            size_t error_size) {
-  const struct report report = {error, error_size};
+  options->error = error;
+  options->error_size = error_size;
   struct cursor cursor = {count, arguments, 0};
   bool options_ended = false;
   assert(!options->paths);
   options->paths = calloc((size_t)count + 1, sizeof *options->paths);
   if (!options->paths) {
-    snprintf(error, error_size, "out of memory");
+    refuse(options, "out of memory");
     return -2;
   }
   while (cursor.next < cursor.count) {
@@ -298,9 +288,9 @@ int options_read_arguments(struct options *options, int count, char *const *argu
     } else if (strcmp(word, "--") == 0) {
       options_ended = true;
     } else if (word[1] == '-') {
-      rc = read_long(options, word + 2, &cursor, &report);
+      rc = read_long(options, word + 2, &cursor);
     } else {
-      rc = read_short(options, word + 1, &cursor, &report);
+      rc = read_short(options, word + 1, &cursor);
     }
     if (rc != 0) return rc;
   }
@@ -308,14 +298,15 @@ int options_read_arguments(struct options *options, int count, char *const *argu
 }
 
 int options_read_environment(struct options *options, char *error, size_t error_size) {
-  const struct report report = {error, error_size};
+  options->error = error;
+  options->error_size = error_size;
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
     if (!row->env || !applies(options->table, row) || options->values[i].given) continue;
     const char *text = getenv(row->env);
     if (!text || !*text) continue;
     if (!value_parse(&options->values[i], row, text)) {
-      return refuse_value(row, row->env, text, &report);
+      return refuse_value(options, row, row->env, text);
     }
   }
   return 0;

@@ -19,15 +19,15 @@ enum option_kind {
 
 /* One option. The help, the man page and the completions are made of the same rows. */
 struct option_row {
-  const char *name;          /* "log-level"; NULL: in the environment only */
-  char letter;               /* the short form, or 0 */
-  const char *argument;      /* what help calls the value; NULL for a flag */
-  const char *env;           /* "MOONPORT_LOG_LEVEL", or NULL */
-  const char *help;          /* one line, no full stop */
-  const char *fallback;      /* the default as text; NULL: none, false or 0 */
-  const char *fallback_note; /* what help calls the default where it is none of one text */
-  unsigned commands;         /* the commands that take it, one bit each */
+  const char *name;     /* "log-level"; NULL: in the environment only */
+  const char *argument; /* what help calls the value; NULL for a flag */
+  const char *env;      /* "MOONPORT_LOG_LEVEL", or NULL */
+  const char *help;     /* one line, no full stop */
+  unsigned commands;    /* the commands that take it, one bit each */
   enum option_kind kind;
+  char letter;                /* the short form, or 0 */
+  const char *fallback;       /* the default as text; NULL: none, false or 0 */
+  const char *fallback_note;  /* what help calls the default where it is none of one text */
   int64_t min, max;           /* OPTION_INT, both included */
   const char *const *choices; /* OPTION_CHOICE, ends with NULL */
   bool hidden;                /* works, but is not in the help */

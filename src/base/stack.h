@@ -2,8 +2,6 @@
 #ifndef MOONPORT_BASE_STACK_H
 #define MOONPORT_BASE_STACK_H
 
-#include <stddef.h>
-
 enum {
   /* Lua goes 200 C calls deep (LUAI_MAXCCALLS). Until it then says "C stack overflow", recursion takes,
    * in KiB (5.4.4, -O2, x86-64): string.gsub 398, string.format over __tostring 310, load 212,

@@ -154,6 +154,17 @@ const char *text_nearest(const char *word, const char *const *known, size_t coun
   return best;
 }
 
+size_t text_format_number(uint64_t number, size_t digits_min, char out[TEXT_DIGITS_MAX]) {
+  char digits[TEXT_DIGITS_MAX];
+  size_t start = sizeof digits;
+  while (number > 0 || sizeof digits - start < digits_min) {
+    digits[--start] = (char)('0' + number % 10);
+    number /= 10;
+  }
+  memcpy(out, digits + start, sizeof digits - start);
+  return sizeof digits - start;
+}
+
 void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]) {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   size_t unit = 0;

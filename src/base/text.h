@@ -21,6 +21,11 @@ int text_parse_size(const char *text, size_t *out);
  * then untouched. The locale plays no part. */
 int text_parse_seconds(const char *text, int64_t *out_ms);
 
+/* A number in decimal digits, at least `digits_min` of them, without a NUL; returns how many. By hand,
+ * for it is done a million times a second, and in signal handlers, where snprintf() may take a lock. */
+enum { TEXT_DIGITS_MAX = 20 };
+size_t text_format_number(uint64_t number, size_t digits_min, char out[TEXT_DIGITS_MAX]);
+
 /* Room for what the next two write. */
 enum { TEXT_UNITS_SIZE_MAX = 32 };
 /* Writes "0", "512", "1.5 KiB", "23 MiB": bytes, for people. */

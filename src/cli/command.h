@@ -46,8 +46,8 @@ struct command {
   size_t words_min;                            /* fewer are an error */
   size_t words_max;                            /* more are an error */
   const char *summary;                         /* one line, no full stop */
-  bool hidden;                                 /* works, but is not in the help */
   int (*run)(const struct command_call *call); /* returns the exit code */
+  bool hidden;                                 /* works, but is not in the help */
 };
 
 /* Says on stderr what is wrong with the command line and how to learn more. Returns EXIT_USAGE. */

@@ -7,7 +7,6 @@
 #include "base/words.h"
 #include "cli/in_lua.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <locale.h>

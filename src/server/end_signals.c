@@ -5,7 +5,6 @@
 #include "server/end_signals.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Whom the signals are for. A handler has no argument to find it by. */
 static struct end_signals *_Atomic taker;

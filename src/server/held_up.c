@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/tap.h"
+#include "base/text.h"
 #include "net/loop.h"
 #include "server/server_state.h"
 
@@ -32,14 +33,9 @@ static void held_up_add(struct text *text, const char *piece) {
 }
 
 static void held_up_add_number(struct text *text, unsigned number) {
-  char digits[12];
-  size_t start = sizeof digits - 1;
-  digits[start] = 0;
-  do {
-    digits[--start] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  held_up_add(text, digits + start);
+  char digits[TEXT_DIGITS_MAX + 1] = "";
+  text_format_number(number, 1, digits);
+  held_up_add(text, digits);
 }
 
 /* "0.5 s" */

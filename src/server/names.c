@@ -109,13 +109,11 @@ bool names_are_pending(const struct names *names) {
 }
 
 void names_forget(struct names *names) {
-  for (struct list *link = names->hosts.next; link != &names->hosts;) {
+  for (struct list *link; (link = list_shift(&names->hosts));) {
     struct host *host = LIST_ELEMENT(link, struct host, link);
-    link = link->next;
     if (host->resolving) net_resolve_cancel(host->resolving);
     free(host);
   }
-  list_init(&names->hosts);
   names->count = names->pending = 0;
 }
 

@@ -60,7 +60,8 @@ const struct script_options *script_options_of(const struct runtime *runtime) {
 static void script_on_room(void *context, const struct conn *gone) {
   struct script *script = context;
   listen_set_room(&script->listeners, gone);
-  script->options->on_conn_closed(script->options->context);
+  const struct script_options *options = script->options;
+  if (options->on_conn_closed) options->on_conn_closed(options->context);
 }
 
 /* Without a script that loads, or one that runs, nobody asks for it. */
@@ -170,6 +171,10 @@ struct script *script_new_program(const char *path, const struct script_options 
   set_program_limits(&version->service);
   version_put_in_force(version, 0);
   return script;
+}
+
+const char *script_name(const struct script *script) {
+  return script->runtime.script;
 }
 
 const struct vm_budget *script_loading_budget(const struct script *script) {

@@ -35,8 +35,9 @@ struct script_options {
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
   const char *lua_dir;
-  const struct vm_budget *loading;       /* until a version is in force; NULL: as always */
-  void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
+  const struct vm_budget *loading; /* until a version is in force; NULL: as always */
+  /* One connection, or one spawned task, fewer; NULL: nobody cares. */
+  void (*on_conn_closed)(void *context);
   /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
   const char *(*who_listens)(void *context, const char *name);
   /* A script has read another file, or looked for it in vain; NULL: nobody cares. */
@@ -131,6 +132,7 @@ void script_set_draining(struct script *script);
 void script_leave(struct script *script);
 bool script_is_leaving(const struct script *script);
 const char *script_path(const struct script *script);
+const char *script_name(const struct script *script); /* of its file: "echo.lua" */
 
 /* What can be told of a script; the texts and lists belong to it. */
 struct script_status {

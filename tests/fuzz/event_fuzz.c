@@ -1,4 +1,4 @@
-/* event_fuzz.c — any event as a line of JSON, directly and out of a ring — watches no socket.
+/* event_fuzz.c — any event as a line of JSON, directly and out of a queue — watches no socket.
  *
  * An input is lines: the kind's name; digits for the source and, if not 0, exact; the connection's id
  * and the script; then a value for each field that the kind has, in the order of the table, where -
@@ -7,7 +7,7 @@
 
 #include "base/base64.h"
 #include "base/event.h"
-#include "base/event_ring.h"
+#include "base/event_queue.h"
 #include "server/control/event_json.h"
 
 #include <jansson.h>
@@ -146,18 +146,18 @@ static void check_line(const struct event *event, bool exact, const char *line, 
   json_decref(object);
 }
 
-/* Once through a ring, which copies it: the same line comes out. */
-static void check_ring(const struct input *input, const char *line, size_t size) {
-  static struct event_ring *ring;
+/* Once through a queue, which copies it: the same line comes out. */
+static void check_queue(const struct input *input, const char *line, size_t size) {
+  struct event_queue queue;
   static char again[EVENT_JSON_BYTES_MAX];
-  if (!ring) ring = event_ring_new(EVENT_RING_BYTES_MIN);
-  MUST(ring != NULL);
-  event_ring_put(ring, &input->event, EVENT_BYTES_MAX);
-  const struct event *kept = event_ring_first(ring);
-  MUST(kept != NULL && event_ring_dropped(ring) == 0);
+  event_queue_init(&queue, 0);
+  event_queue_put(&queue, &input->event, EVENT_BYTES_MAX);
+  const struct event *kept = event_queue_first(&queue);
+  MUST(kept != NULL && queue.gap.of.dropped.count == 0);
   MUST(event_json_render(kept, input->exact, again) == size && memcmp(again, line, size) == 0);
-  event_ring_take(ring);
-  MUST(event_ring_empty(ring));
+  event_queue_take(&queue);
+  MUST(event_queue_empty(&queue));
+  event_queue_deinit(&queue);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   read_input(&input, data, size);
   size_t line_size = event_json_render(&input.event, input.exact, line);
   check_line(&input.event, input.exact, line, line_size);
-  check_ring(&input, line, line_size);
+  check_queue(&input, line, line_size);
   for (size_t i = 0; i < input.line_count; i++) free(input.lines[i]);
   return 0;
 }

@@ -1,6 +1,5 @@
 /* server/control/conns.c — the command conns: which connections there are. */
 #include "base/address.h"
-#include "base/text.h"
 #include "net/conn.h"
 #include "net/conn_fault.h"
 #include "server/control/commands.h"
@@ -99,48 +98,34 @@ static struct listing *read_listing(const struct control_call *call) {
 
 struct row {
   char id[24];
-  const char *script; /* its path, or its file's name when that is what matches */
   char peer[ADDRESS_TEXT_MAX];
   char ip[ADDRESS_TEXT_MAX];
-  const char *listener; /* "" when it was not accepted */
-  const char *state;
-  const char *direction;
+  /* What the fields are; a filter may as well mean the second of two. */
+  const char *texts[FIELD_COUNT][2];
 };
 
-static void conns_describe(const struct script *script, const char *path, const struct conn *conn,
-                           struct row *row) {
+static void conns_describe(const struct script *script, const struct conn *conn, struct row *row) {
   socklen_t size;
   const struct sockaddr *peer = conn_peer(conn, &size);
-  const char *listener = script_listener_of(script, conn);
+  const char *listener = script_listener_of(script, conn); /* NULL: it was not accepted */
+  const char *const texts[FIELD_COUNT][2] = {
+      [FIELD_ID] = {row->id},
+      [FIELD_SCRIPT] = {script_path(script), script_name(script)},
+      [FIELD_PEER] = {row->peer, row->ip},
+      [FIELD_LISTENER] = {listener ? listener : ""},
+      [FIELD_STATE] = {conn_phase_name(conn_phase(conn))},
+      [FIELD_DIRECTION] = {listener ? "in" : "out"},
+  };
+  memcpy(row->texts, texts, sizeof texts);
   snprintf(row->id, sizeof row->id, "%llu", (unsigned long long)conn_id(conn));
   address_from_sockaddr(peer, size, row->peer, sizeof row->peer);
   if (address_ip(peer, row->ip, sizeof row->ip) < 0) *row->ip = '\0';
-  row->script = path;
-  row->listener = listener ? listener : "";
-  row->state = conn_phase_name(conn_phase(conn));
-  row->direction = listener ? "in" : "out";
 }
 
 static bool matches_one(const struct row *row, const struct filter *filter) {
-  const char *texts[2] = {NULL, NULL};
-  const char *slash;
-  switch (filter->field) {
-    case FIELD_ID: texts[0] = row->id; break;
-    case FIELD_SCRIPT:
-      slash = strrchr(row->script, '/');
-      texts[0] = row->script;
-      texts[1] = slash ? slash + 1 : NULL;
-      break;
-    case FIELD_PEER:
-      texts[0] = row->peer;
-      texts[1] = row->ip;
-      break;
-    case FIELD_LISTENER: texts[0] = row->listener; break;
-    case FIELD_STATE: texts[0] = row->state; break;
-    case FIELD_DIRECTION: texts[0] = row->direction; break;
-  }
   for (size_t i = 0; i < 2; i++) {
-    if (texts[i] && fnmatch(filter->pattern, texts[i], 0) == 0) return true;
+    const char *text = row->texts[filter->field][i];
+    if (text && fnmatch(filter->pattern, text, 0) == 0) return true;
   }
   return false;
 }
@@ -172,13 +157,14 @@ static void conns_tell(struct control_client *client, const struct row *row,
   conn_counters(conn, &counters);
   control_put(client,
               json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:f, s:I, s:I, s:I}", "id",
-                        (json_int_t)conn_id(conn), "script", control_text(row->script), "peer",
-                        control_text(row->peer), "listener", text_or_null(row->listener),
-                        "direction", row->direction, "state", row->state, "held_by",
-                        text_or_null(conn_held_by(conn)), "fault", fault_of(conn), "age_s",
-                        (double)counters.age_ms / 1000, "bytes_in", (json_int_t)counters.bytes_in,
-                        "bytes_out", (json_int_t)counters.bytes_out, "queue_bytes",
-                        (json_int_t)conn_queue_bytes(conn)));
+                        (json_int_t)conn_id(conn), "script",
+                        control_text(row->texts[FIELD_SCRIPT][0]), "peer", control_text(row->peer),
+                        "listener", text_or_null(row->texts[FIELD_LISTENER][0]), "direction",
+                        row->texts[FIELD_DIRECTION][0], "state", row->texts[FIELD_STATE][0],
+                        "held_by", text_or_null(conn_held_by(conn)), "fault", fault_of(conn),
+                        "age_s", (double)counters.age_ms / 1000, "bytes_in",
+                        (json_int_t)counters.bytes_in, "bytes_out", (json_int_t)counters.bytes_out,
+                        "queue_bytes", (json_int_t)conn_queue_bytes(conn)));
 }
 
 /* --- All of them, a few at a time ------------------------------------------------------------ */
@@ -186,16 +172,14 @@ static void conns_tell(struct control_client *client, const struct row *row,
 /* Looks at no more than *budget connections of the group. True: there are more of it. */
 static bool tell_group(struct control_client *client, struct listing *listing,
                        struct script *script, struct conn_group *group, size_t *budget) {
-  struct script_status status;
   struct conn *conn = NULL;
-  script_status(script, &status);
   while ((conn = conn_group_next(group, conn))) {
     struct row row;
     if (conn_id(conn) <= listing->last_id) continue;
     if (*budget == 0) return true;
     (*budget)--;
     listing->last_id = conn_id(conn);
-    conns_describe(script, status.path, conn, &row);
+    conns_describe(script, conn, &row);
     if (!conns_matches(&row, listing)) continue;
     listing->count++;
     conns_tell(client, &row, conn);

@@ -4,8 +4,8 @@
 #include "base/address.h"
 #include "base/text.h"
 #include "server/control/event_json.h"
+#include "server/control/find.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,17 +41,8 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[FILTER_ERROR
   return false;
 }
 
-static bool event_filter_read_number(const char *text, uint64_t *out) {
-  char *end;
-  if (*text < '0' || *text > '9') return false;
-  errno = 0;
-  *out = strtoull(text, &end, 10);
-  return errno == 0 && *end == '\0';
-}
-
 static bool read_conn(struct event_filter *filter, const char *value, char *error) {
-  if (*value == '#') value++; /* as the log writes it */
-  if (event_filter_read_number(value, &filter->conn) && filter->conn > 0) return true;
+  if (control_read_id(value, &filter->conn) && filter->conn > 0) return true;
   return refuse(error, "\"%.60s\" is no connection: write its number, as in conn=12", value);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "base/escape.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <string.h>
@@ -22,14 +23,8 @@ static char *event_json_put(char *end, const char *text, size_t size) {
   return end + size;
 }
 
-static char *event_json_put_number(char *end, uint64_t number) {
-  char digits[20];
-  size_t size = 0;
-  do {
-    digits[sizeof digits - ++size] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  return event_json_put(end, digits + sizeof digits - size, size);
+static char *put_number(char *end, uint64_t number) {
+  return end + text_format_number(number, 1, end);
 }
 
 /* Behind something: `,"name":`. */
@@ -86,12 +81,12 @@ static char *put_field(char *end, const struct event *event, const struct event_
   }
   uint64_t number = event_number(event, field);
   if (number == 0 && field->type == EVENT_NUMBER_OPTIONAL) return end;
-  return event_json_put_number(put_name(end, field->name), number);
+  return put_number(put_name(end, field->name), number);
 }
 
 static char *put_bytes(char *end, const struct event *event, bool exact) {
   size_t shown = event->kept < EVENT_TEXT_PREVIEW_BYTES ? event->kept : EVENT_TEXT_PREVIEW_BYTES;
-  end = event_json_put_number(put_name(end, "size"), event->size);
+  end = put_number(put_name(end, "size"), event->size);
   end = event_json_put_text(put_name(end, "text"), event->bytes, shown);
   if (!exact) return end;
   end = put_name(end, "base64");
@@ -104,11 +99,11 @@ static char *put_bytes(char *end, const struct event *event, bool exact) {
 size_t event_json_render(const struct event *event, bool exact, char out[EVENT_JSON_BYTES_MAX]) {
   static const char head[] = "{\"seq\":";
   const struct event_kind_row *kind = &event_kinds[event->kind];
-  char *end = event_json_put_number(event_json_put(out, head, sizeof head - 1), event->sequence);
-  end = event_json_put_number(put_name(end, "time_ns"), event->time_ns);
+  char *end = put_number(event_json_put(out, head, sizeof head - 1), event->sequence);
+  end = put_number(put_name(end, "time_ns"), event->time_ns);
   end = put_word(put_name(end, "event"), kind->name);
   end = put_word(put_name(end, "source"), event_source_name(event->source));
-  if (event->conn) end = event_json_put_number(put_name(end, "conn"), event->conn);
+  if (event->conn) end = put_number(put_name(end, "conn"), event->conn);
   if (event->script) {
     end = event_json_put_text(put_name(end, "script"), event->script,
                               strnlen(event->script, TEXT_BYTES_MAX));

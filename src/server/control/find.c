@@ -26,9 +26,9 @@ static struct conn *find_conn(const struct server *server, uint64_t id) {
   return NULL;
 }
 
-static bool read_id(const char *text, uint64_t *out) {
+bool control_read_id(const char *text, uint64_t *out) {
   char *end;
-  if (*text == '#') text++; /* as the log writes it */
+  if (*text == '#') text++;
   if (*text < '0' || *text > '9') return false;
   errno = 0;
   *out = strtoull(text, &end, 10);
@@ -37,7 +37,7 @@ static bool read_id(const char *text, uint64_t *out) {
 
 struct conn *control_find_conn(const struct control_call *call) {
   uint64_t id;
-  if (!read_id(call->words[0].text, &id)) {
+  if (!control_read_id(call->words[0].text, &id)) {
     control_fail(call->client, "\"%.60s\" is no connection: write its number, as in %s 12",
                  call->words[0].text, call->name);
     return NULL;
@@ -50,26 +50,20 @@ struct conn *control_find_conn(const struct control_call *call) {
   return conn;
 }
 
-const char *control_script_name(const struct script *script) {
-  const char *path = script_path(script);
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 /* "a.lua, b.lua", as many as fit. */
 static void list_names(const struct server *server, char out[NAMES_BYTES_MAX]) {
   size_t used = 0;
   *out = '\0';
   for (size_t i = 0; i < server_script_count(server) && used < NAMES_BYTES_MAX; i++) {
     if (server_is_module(server, server_script(server, i))) continue;
-    const char *name = control_script_name(server_script(server, i));
+    const char *name = script_name(server_script(server, i));
     int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? ", " : "", name);
     used += size > 0 ? (size_t)size : 0;
   }
 }
 
 static bool is_named(const struct script *script, const char *name) {
-  return strcmp(script_path(script), name) == 0 || strcmp(control_script_name(script), name) == 0;
+  return strcmp(script_path(script), name) == 0 || strcmp(script_name(script), name) == 0;
 }
 
 struct script *control_find_script(const struct control_call *call, const char *name) {

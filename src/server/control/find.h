@@ -12,7 +12,7 @@ struct conn *control_find_conn(const struct control_call *call);
 /* The script that `name` names, by its path or its file's name; with NULL the only one there is. NULL
  * after an answer that says what is wrong, and which scripts there are. */
 struct script *control_find_script(const struct control_call *call, const char *name);
-/* "echo.lua" of a path. */
-const char *control_script_name(const struct script *script);
+/* Reads "12", or "#12" as the log writes it. */
+bool control_read_id(const char *text, uint64_t *out);
 
 #endif

@@ -8,9 +8,8 @@ static void scripts_tell_script(struct control_client *client, const struct scri
   struct script_status status;
   script_status(script, &status);
   control_put(client,
-              json_pack("{s:o, s:o, s:s, s:I, s:I}", "name",
-                        control_text(control_script_name(script)), "script",
-                        control_text(status.path), "state", status.state, "version",
+              json_pack("{s:o, s:o, s:s, s:I, s:I}", "name", control_text(script_name(script)),
+                        "script", control_text(status.path), "state", status.state, "version",
                         (json_int_t)status.version, "connections", (json_int_t)status.connections));
 }
 

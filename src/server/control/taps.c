@@ -1,10 +1,10 @@
 /* server/control/taps.c — the command events: what happens, as a stream to one client of the control socket.
  *
- * What the filter wants goes into a ring, in the middle of whatever happens, and out of it as JSON
+ * What the filter wants goes into a queue, in the middle of whatever happens, and out of it as JSON
  * in the next turn of the loop, as fast as the client reads. A client that does not read costs
- * events, which the ring counts, and nothing else. Telling takes a bounded share of the processor
+ * events, which the queue counts, and nothing else. Telling takes a bounded share of the processor
  * time that the server uses: one that is busy goes on serving, and drops events. */
-#include "base/event_ring.h"
+#include "base/event_queue.h"
 #include "base/tap.h"
 #include "base/version.h"
 #include "net/conn.h"
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-  RING_BYTES = 2 * 1024 * 1024,
+  QUEUE_BYTES = 2 * 1024 * 1024,
   EVENTS_PER_LOOK = 16, /* at the clock */
   /* Processor time for telling: so much in each step, and a share of what all else used since the
    * one before. What is left over is kept, up to a bound. */
@@ -38,7 +38,7 @@ struct watch {
   struct net_loop *loop;
   struct tap *tap;
   struct event_filter filter;
-  struct event_ring *ring;
+  struct event_queue queue;
   struct net_timer *timer; /* runs while there is something to tell; NULL: nothing is */
   int64_t credit_ns;       /* of processor time; negative after a step that took too long */
   int64_t used_ns;         /* by this thread, when the last step ended */
@@ -70,15 +70,15 @@ static bool has_room(const struct watch *watch) {
   return control_queue_bytes(watch->client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
-/* Tells what is in the ring, for so long at most. By the clock on the wall, which is read in no
+/* Tells what is in the queue, for so long at most. By the clock on the wall, which is read in no
  * time, unlike the thread's own. */
 static void taps_tell_some(struct watch *watch, int64_t time_ns) {
   const int64_t until_ns = (int64_t)taps_now_ns(CLOCK_MONOTONIC) + time_ns;
   const struct event *event = NULL;
-  for (unsigned count = 1; has_room(watch) && (event = event_ring_first(watch->ring)); count++) {
+  for (unsigned count = 1; has_room(watch) && (event = event_queue_first(&watch->queue)); count++) {
     size_t size = event_json_render(event, watch->filter.exact, watch->line);
     control_put_text(watch->client, watch->line, size - 1);
-    event_ring_take(watch->ring);
+    event_queue_take(&watch->queue);
     if (count % EVENTS_PER_LOOK == 0 && (int64_t)taps_now_ns(CLOCK_MONOTONIC) > until_ns) return;
   }
 }
@@ -94,18 +94,18 @@ static void taps_on_fire(void *owner) {
   net_loop_flush(watch->loop);
   watch->used_ns = thread_ns();
   watch->credit_ns -= watch->used_ns - begun_ns;
-  if (has_room(watch) && !event_ring_empty(watch->ring)) wake_later(watch);
+  if (has_room(watch) && !event_queue_empty(&watch->queue)) wake_later(watch);
 }
 
 static void taps_on_room(void *state) {
   struct watch *watch = state;
-  if (!event_ring_empty(watch->ring)) wake_later(watch);
+  if (!event_queue_empty(&watch->queue)) wake_later(watch);
 }
 
 static void taps_on_event(struct tap_watcher *watcher, const struct event *event) {
   struct watch *watch = LIST_ELEMENT(watcher, struct watch, watcher);
   if (!event_filter_wants(&watch->filter, event)) return;
-  event_ring_put(watch->ring, event, watch->filter.bytes_max);
+  event_queue_put(&watch->queue, event, watch->filter.bytes_max);
   if (has_room(watch)) wake_later(watch);
 }
 
@@ -113,7 +113,7 @@ static void taps_on_event(struct tap_watcher *watcher, const struct event *event
 
 /* When it is the server that ends: why is what a watcher wants to know most. */
 static void tell_last(struct watch *watch) {
-  while (control_is_open(watch->client) && has_room(watch) && !event_ring_empty(watch->ring)) {
+  while (control_is_open(watch->client) && has_room(watch) && !event_queue_empty(&watch->queue)) {
     taps_tell_some(watch, CREDIT_NS_MAX);
   }
   net_loop_flush(watch->loop);
@@ -125,7 +125,7 @@ static void end_watch(void *state) {
   tell_last(watch);
   if (watch->timer) net_timer_close(watch->timer);
   event_filter_deinit(&watch->filter);
-  event_ring_free(watch->ring);
+  event_queue_deinit(&watch->queue);
   free(watch);
 }
 
@@ -142,11 +142,8 @@ static struct watch *watch_new(struct control_client *client) {
   watch->watcher = (struct tap_watcher){.on_event = taps_on_event};
   list_init(&watch->watcher.link);
   event_filter_init(&watch->filter);
-  watch->ring = event_ring_new(RING_BYTES);
-  if (watch->ring) return watch;
-  event_filter_deinit(&watch->filter);
-  free(watch);
-  return NULL;
+  event_queue_init(&watch->queue, QUEUE_BYTES);
+  return watch;
 }
 
 static bool read_filters(struct watch *watch, const struct control_call *call) {

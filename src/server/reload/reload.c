@@ -9,7 +9,6 @@
 #include "api/tell.h"
 #include "base/log.h"
 #include "net/defer.h"
-#include "net/loop.h"
 #include "server/paths.h"
 #include "server/roles.h"
 
@@ -45,7 +44,7 @@ static void reload_tell(struct server *server, struct script *script, enum reloa
   }
 }
 
-static struct script *reload_find(const struct server *server, const char *path) {
+struct script *reload_script_at(const struct server *server, const char *path) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
@@ -62,12 +61,11 @@ static int reload_load(struct server *server, struct script *script) {
     if (candidate) candidate->is_done = rc != UV_EAGAIN;
     return rc;
   }
-  struct source *sources = NULL;
-  size_t count = 0;
-  reload_round_take_sources(server, script_path(script), &sources, &count);
   const struct script_refusal refusal = {candidate->refusal, candidate->traceback,
                                          candidate->error};
-  script_refuse(script, &refusal, sources, count);
+  script_refuse(script, &refusal, candidate->sources, candidate->source_count);
+  candidate->sources = NULL;
+  candidate->source_count = 0;
   candidate->is_done = true;
   return -1;
 }
@@ -175,7 +173,7 @@ void reload_apply(struct server *server) {
   bool changed = server->round.is_complete && reload_let_go(server, paths);
   if (reload_candidates(server)) changed = true;
   for (size_t i = 0; i < paths->count; i++) {
-    if (!reload_find(server, paths->files[i])) reload_add(server, paths->files[i]);
+    if (!reload_script_at(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
   if (changed) retry(server);
   server_judge(server, tell_failed);

@@ -6,14 +6,12 @@
 #include "server/server_state.h"
 
 #include "api/version.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/names.h"
 #include "server/reload/scan.h"
 #include "server/reload/trial.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,29 +35,18 @@ static void forget_trial(struct candidate *candidate) {
   *candidate = (struct candidate){.path = candidate->path};
 }
 
-static struct candidate *round_find(const struct reload_round *round, const char *path) {
+struct candidate *reload_round_find(const struct server *server, const char *path) {
+  const struct reload_round *round = &server->round;
   for (size_t i = 0; i < round->count; i++) {
     if (strcmp(round->candidates[i].path, path) == 0) return &round->candidates[i];
   }
   return NULL;
 }
 
-struct candidate *reload_round_find(const struct server *server, const char *path) {
-  return round_find(&server->round, path);
-}
-
-void reload_round_take_sources(struct server *server, const char *path, struct source **out,
-                               size_t *count) {
-  struct candidate *candidate = round_find(&server->round, path);
-  *out = candidate->sources;
-  *count = candidate->source_count;
-  candidate->sources = NULL;
-  candidate->source_count = 0;
-}
-
 /* False when memory is out. */
-static bool round_add(struct reload_round *round, const char *path) {
-  if (round_find(round, path)) return true;
+static bool round_add(struct server *server, const char *path) {
+  struct reload_round *round = &server->round;
+  if (reload_round_find(server, path)) return true;
   struct candidate *candidates =
       realloc(round->candidates, (round->count + 1) * sizeof *round->candidates);
   if (!candidates) return false;
@@ -77,15 +64,6 @@ static void look_at_directories(struct server *server) {
   round->is_complete =
       script_paths_find(&round->found, server->options.paths, server->options.path_count,
                         server->options.welcome, true, NULL) == 0;
-}
-
-/* NULL: none is served from there. */
-static const struct script *script_at(const struct server *server, const char *path) {
-  for (size_t i = 0; i < server->script_count; i++) {
-    const struct script *script = server->scripts[i];
-    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
-  }
-  return NULL;
 }
 
 static bool is_current(const struct candidate *candidate) {
@@ -106,10 +84,10 @@ static void round_collect(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_due(script) || script_is_leaving(script)) continue;
-    if (round_add(round, script_path(script))) script_set_due(script, false);
+    if (round_add(server, script_path(script))) script_set_due(script, false);
   }
   for (size_t i = 0; i < round->found.count; i++) {
-    if (!script_at(server, round->found.files[i])) round_add(round, round->found.files[i]);
+    if (!reload_script_at(server, round->found.files[i])) round_add(server, round->found.files[i]);
   }
   for (size_t i = 0; i < round->count; i++) {
     struct candidate *candidate = &round->candidates[i];
@@ -174,7 +152,8 @@ static size_t list_untried(struct server *server) {
   for (size_t i = 0; trying && places && i < round->count; i++) {
     if (round->candidates[i].is_tried) continue;
     const char *path = round->candidates[i].path;
-    trying[count] = (struct trial_script){path, *script_loading_budget(script_at(server, path))};
+    trying[count] =
+        (struct trial_script){path, *script_loading_budget(reload_script_at(server, path))};
     places[count++] = i;
   }
   return count;
@@ -208,9 +187,8 @@ static bool try_them(struct server *server) {
 static void tell_waiters(struct reload_round *round) {
   struct list waiters;
   list_take(&waiters, &round->waiters);
-  while (!list_empty(&waiters)) {
-    struct reload_waiter *waiter = LIST_ELEMENT(waiters.next, struct reload_waiter, link);
-    list_remove(&waiter->link);
+  for (struct list *link; (link = list_shift(&waiters));) {
+    struct reload_waiter *waiter = LIST_ELEMENT(link, struct reload_waiter, link);
     waiter->done(waiter->context);
   }
 }

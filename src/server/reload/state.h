@@ -52,13 +52,13 @@ void reload_round_on_names(void *context); /* a struct server: hosts have been l
 /* Gives up what is under way. Whoever waits is told so. */
 void reload_round_stop(struct server *server);
 void reload_round_close(struct server *server); /* after that, with the loop */
-/* The files that a candidate read, for who goes on to watch them; they are the caller's then. */
-void reload_round_take_sources(struct server *server, const char *path, struct source **out,
-                               size_t *count);
 /* Of this round; NULL: it is not to be loaded. */
 struct candidate *reload_round_find(const struct server *server, const char *path);
 
-/* server/reload/reload.c: takes on what the round found, between two events. */
+/* server/reload/reload.c */
+/* The script that is served from there, and stays; or NULL. */
+struct script *reload_script_at(const struct server *server, const char *path);
+/* Takes on what the round found, between two events. */
 void reload_apply(struct server *server);
 
 #endif

@@ -7,9 +7,7 @@
 
 #include "api/version.h"
 #include "base/grants.h"
-#include "net/loop.h"
 #include "server/reload/trial_process.h"
-#include "server/reload/trial_state.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -97,10 +97,6 @@ static const struct vm_watchdog_events watchdog_events = {
     .on_stuck = child_on_stuck,
 };
 
-static void child_on_conn_closed(void *context) {
-  (void)context;
-}
-
 static void prefer_as_victim(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -146,7 +142,6 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .grants = options->grants,
       .lua_dir = options->lua_dir,
       .loading = &budget,
-      .on_conn_closed = child_on_conn_closed,
       .on_source = put_source,
       .on_limit = put_limit,
   };

@@ -7,7 +7,6 @@
 #include "net/timer.h"
 
 #include <lauxlib.h>
-#include <uv.h>
 
 enum { CLOSING_MS = 1000 }; /* as a server's: for FIN and the last bytes */
 

@@ -2,13 +2,11 @@
  * is whose peer's, how each ended, and for a replay who sent what. */
 #include "server/testing/state.h"
 
-#include "api/conn.h"
 #include "base/tap.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "vm/tell.h"
 
-#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,13 +107,9 @@ int testing_watch_sends(lua_State *L) {
 }
 
 void testing_forget_sends(struct peer *peer) {
-  struct list *link = peer->sent.next;
-  while (link != &peer->sent) {
-    struct sent *sent = LIST_ELEMENT(link, struct sent, link);
-    link = link->next;
-    free(sent);
+  for (struct list *link; (link = list_shift(&peer->sent));) {
+    free(LIST_ELEMENT(link, struct sent, link));
   }
-  list_init(&peer->sent);
 }
 
 static void push_sent(lua_State *L, const struct sent *sent) {

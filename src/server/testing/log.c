@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,13 +49,9 @@ struct log *testing_log_new(struct hosted *hosted) {
 }
 
 static void drop_records(struct hosted *hosted) {
-  struct list *link = hosted->records.next;
-  while (link != &hosted->records) {
-    struct record *record = LIST_ELEMENT(link, struct record, link);
-    link = link->next;
-    free(record);
+  for (struct list *link; (link = list_shift(&hosted->records));) {
+    free(LIST_ELEMENT(link, struct record, link));
   }
-  list_init(&hosted->records);
 }
 
 void testing_log_free(struct hosted *hosted) {

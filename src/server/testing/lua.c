@@ -1,7 +1,6 @@
 /* server/testing/lua.c — moonport.test.host: a script under test as moonport/test/ has it in Lua. */
 #include "server/testing/state.h"
 
-#include "api/values.h"
 #include "api/version.h"
 #include "net/loop.h"
 #include "vm/task.h"

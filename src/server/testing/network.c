@@ -2,7 +2,6 @@
  * that connect, listeners that the script connects to, senders of datagrams, names. */
 #include "server/testing/state.h"
 
-#include "api/values.h"
 #include "base/address.h"
 #include "base/reach.h"
 #include "net/loop.h"
@@ -349,11 +348,8 @@ int testing_name(lua_State *L) {
 }
 
 static void free_sender(struct sender *sender) {
-  struct list *link = sender->mail.next;
-  while (link != &sender->mail) {
-    struct mail *mail = LIST_ELEMENT(link, struct mail, link);
-    link = link->next;
-    free(mail);
+  for (struct list *link; (link = list_shift(&sender->mail));) {
+    free(LIST_ELEMENT(link, struct mail, link));
   }
   if (sender->mailbox) mailbox_close(sender->mailbox);
   testing_handle_close(&sender->handle);
@@ -361,19 +357,15 @@ static void free_sender(struct sender *sender) {
 }
 
 void testing_close_network(struct hosted *hosted) {
-  struct list *link = hosted->places.next;
-  while (link != &hosted->places) {
+  struct list *link;
+  while ((link = list_shift(&hosted->places))) {
     struct place *place = LIST_ELEMENT(link, struct place, link);
-    link = link->next;
     close_place(place);
     testing_handle_close(&place->handle);
     free(place);
   }
-  link = hosted->senders.next;
-  while (link != &hosted->senders) {
-    struct sender *sender = LIST_ELEMENT(link, struct sender, link);
-    link = link->next;
-    free_sender(sender);
+  while ((link = list_shift(&hosted->senders))) {
+    free_sender(LIST_ELEMENT(link, struct sender, link));
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include "api/conn.h"
 #include "api/frame.h"
-#include "api/values.h"
 #include "net/transport/memory.h"
 
 #include <lauxlib.h>

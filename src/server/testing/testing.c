@@ -46,10 +46,6 @@ static const struct vm_watchdog_events watchdog_events = {
 
 /* --- One script ------------------------------------------------------------------------------ */
 
-static void testing_on_conn_closed(void *context) {
-  (void)context; /* hosted_settle() looks how many are left */
-}
-
 static const char *nobody_listens(void *context, const char *name) {
   (void)context;
   (void)name;
@@ -76,7 +72,6 @@ static void set_options(struct hosted *hosted) {
       .drain_ms = DRAIN_MS,
       .grants = testing->grants,
       .lua_dir = testing->lua_dir,
-      .on_conn_closed = testing_on_conn_closed,
       .who_listens = nobody_listens,
       .names = hosted->names,
       .guest_of = testing->runtime,
@@ -144,10 +139,9 @@ static void testing_on_turn(void *owner) {
   struct testing *testing = owner;
   struct list due;
   list_take(&due, &testing->due);
-  while (!list_empty(&due)) {
-    struct hosted *hosted = LIST_ELEMENT(due.next, struct hosted, due_link);
+  for (struct list *link; (link = list_shift(&due));) {
+    struct hosted *hosted = LIST_ELEMENT(link, struct hosted, due_link);
     enum deed deed = hosted->deed;
-    list_remove(&hosted->due_link);
     testing_do(hosted, deed);
     if (deed != DEED_END) api_wait_wake(&hosted->wait);
   }

@@ -1,7 +1,7 @@
-/* event_ring_test.c — the ring and the tap: order, bounds, and what is dropped is told. */
+/* event_queue_test.c — the queue and the tap: order, bounds, and what is dropped is told. */
 #include "check.h"
 
-#include "base/event_ring.h"
+#include "base/event_queue.h"
 #include "base/tap.h"
 
 #include <stdlib.h>
@@ -15,15 +15,16 @@ static struct event data_event(uint64_t sequence, const char *bytes, size_t size
 }
 
 static void gives_back_what_it_was_given(void) {
-  struct event_ring *ring = event_ring_new(0);
+  struct event_queue queue;
+  event_queue_init(&queue, 0);
   char bytes[] = "hello";
   char script[] = "chat.lua";
   struct event event = data_event(1, bytes, 5);
   event.script = script;
-  event_ring_put(ring, &event, 3);
+  event_queue_put(&queue, &event, 3);
   memset(bytes, 'x', 5); /* the emitter's memory is its own again */
   memset(script, 'x', 5);
-  const struct event *first = event_ring_first(ring);
+  const struct event *first = event_queue_first(&queue);
   CHECK(first != NULL);
   CHECK_NUMBER(first->sequence, 1);
   CHECK_NUMBER(first->size, 5);
@@ -31,15 +32,16 @@ static void gives_back_what_it_was_given(void) {
   CHECK(memcmp(first->bytes, "hel", 3) == 0);
   CHECK_TEXT(first->script, "chat.lua");
   CHECK_TEXT(first->of.data.to, "script");
-  event_ring_take(ring);
-  CHECK(event_ring_empty(ring));
-  CHECK(event_ring_first(ring) == NULL);
-  event_ring_free(ring);
+  event_queue_take(&queue);
+  CHECK(event_queue_empty(&queue));
+  CHECK(event_queue_first(&queue) == NULL);
+  event_queue_deinit(&queue);
 }
 
 /* Sizes of all kinds, so that records end and begin everywhere in the memory. */
 static void keeps_the_order_round_and_round(void) {
-  struct event_ring *ring = event_ring_new(0);
+  struct event_queue queue;
+  event_queue_init(&queue, 0);
   char *bytes = malloc(EVENT_BYTES_MAX);
   uint64_t in = 0;
   uint64_t out = 0;
@@ -48,10 +50,10 @@ static void keeps_the_order_round_and_round(void) {
     for (int i = 0; i < turn % 5; i++) {
       in++;
       struct event event = data_event(in, bytes, (size_t)(in * 7919 % 20011));
-      event_ring_put(ring, &event, SIZE_MAX);
+      event_queue_put(&queue, &event, SIZE_MAX);
     }
     for (int i = 0; i < turn % 5; i++) {
-      const struct event *event = event_ring_first(ring);
+      const struct event *event = event_queue_first(&queue);
       if (event == NULL) {
         CHECK(event != NULL);
         break;
@@ -59,74 +61,77 @@ static void keeps_the_order_round_and_round(void) {
       CHECK_NUMBER(event->sequence, ++out);
       CHECK_NUMBER(event->kept, event->sequence * 7919 % 20011);
       CHECK(event->kept == 0 || event->bytes[event->kept - 1] == 'b');
-      event_ring_take(ring);
+      event_queue_take(&queue);
     }
   }
-  CHECK_NUMBER(event_ring_dropped(ring), 0);
+  CHECK_NUMBER(queue.gap.of.dropped.count, 0);
   CHECK_NUMBER(in, out);
   free(bytes);
-  event_ring_free(ring);
+  event_queue_deinit(&queue);
 }
 
 static void counts_what_it_drops_where_it_is_missing(void) {
-  struct event_ring *ring = event_ring_new(0);
+  struct event_queue queue;
+  event_queue_init(&queue, 0);
   char *bytes = calloc(1, EVENT_BYTES_MAX);
   uint64_t in = 0;
   for (int i = 0; i < 100; i++) {
     struct event event = data_event(++in, bytes, EVENT_BYTES_MAX);
-    event_ring_put(ring, &event, SIZE_MAX);
+    event_queue_put(&queue, &event, SIZE_MAX);
   }
-  uint64_t dropped = event_ring_dropped(ring);
+  uint64_t dropped = queue.gap.of.dropped.count;
   CHECK(dropped > 90 && dropped < 100);
   uint64_t kept = 0;
-  while (kept + dropped < 100 && event_ring_first(ring) != NULL) {
-    CHECK_NUMBER(event_ring_first(ring)->sequence, ++kept);
-    event_ring_take(ring);
+  while (kept + dropped < 100 && event_queue_first(&queue) != NULL) {
+    CHECK_NUMBER(event_queue_first(&queue)->sequence, ++kept);
+    event_queue_take(&queue);
   }
   /* The note comes by itself when all is taken, and before what follows. */
   struct event event = data_event(++in, bytes, 1);
-  event_ring_put(ring, &event, SIZE_MAX);
-  const struct event *note = event_ring_first(ring);
+  event_queue_put(&queue, &event, SIZE_MAX);
+  const struct event *note = event_queue_first(&queue);
   CHECK_NUMBER(note->kind, EVENT_DROPPED);
   CHECK_NUMBER(note->of.dropped.count, dropped);
   CHECK_NUMBER(note->sequence, 100);
-  event_ring_take(ring);
-  CHECK_NUMBER(event_ring_first(ring)->sequence, 101);
-  event_ring_take(ring);
-  CHECK(event_ring_empty(ring));
+  event_queue_take(&queue);
+  CHECK_NUMBER(event_queue_first(&queue)->sequence, 101);
+  event_queue_take(&queue);
+  CHECK(event_queue_empty(&queue));
   free(bytes);
-  event_ring_free(ring);
+  event_queue_deinit(&queue);
 }
 
 static void tells_of_the_last_ones_too(void) {
-  struct event_ring *ring = event_ring_new(0);
+  struct event_queue queue;
+  event_queue_init(&queue, 0);
   char *bytes = calloc(1, EVENT_BYTES_MAX);
   for (uint64_t i = 1; i <= 10; i++) {
     struct event event = data_event(i, bytes, EVENT_BYTES_MAX);
-    event_ring_put(ring, &event, SIZE_MAX);
+    event_queue_put(&queue, &event, SIZE_MAX);
   }
   const struct event *event = NULL;
   uint64_t told = 0;
-  while ((event = event_ring_first(ring)) != NULL) {
+  while ((event = event_queue_first(&queue)) != NULL) {
     told += event->kind == EVENT_DROPPED ? event->of.dropped.count : 1;
-    event_ring_take(ring);
+    event_queue_take(&queue);
   }
   CHECK_NUMBER(told, 10);
   free(bytes);
-  event_ring_free(ring);
+  event_queue_deinit(&queue);
 }
 
 static void cuts_a_long_text(void) {
-  struct event_ring *ring = event_ring_new(0);
+  struct event_queue queue;
+  event_queue_init(&queue, 0);
   char *text = malloc(EVENT_BYTES_MAX);
   memset(text, 't', EVENT_BYTES_MAX - 1);
   text[EVENT_BYTES_MAX - 1] = '\0';
   struct event event = {.kind = EVENT_ERROR};
   event.of.error.message = text;
-  event_ring_put(ring, &event, 0);
-  CHECK_NUMBER(strlen(event_ring_first(ring)->of.error.message), EVENT_TEXT_BYTES_MAX);
+  event_queue_put(&queue, &event, 0);
+  CHECK_NUMBER(strlen(event_queue_first(&queue)->of.error.message), EVENT_TEXT_BYTES_MAX);
   free(text);
-  event_ring_free(ring);
+  event_queue_deinit(&queue);
 }
 
 struct counting {
