@@ -20,6 +20,7 @@ struct log_record {
   enum log_level level;
   const char *script;    /* file name, or NULL */
   uint64_t conn;         /* connection id; 0: none */
+  bool names_both;       /* the message tells them by itself: in text they do not stand before it */
   const char *message;   /* `message_size` bytes, one line */
   size_t message_size;   /* bytes */
   const char *traceback; /* `traceback_size` bytes, several lines; or NULL */
@@ -54,6 +55,11 @@ void log_write(struct log *log, const struct log_record *record);
 /* The same for a message without script or connection. */
 void log_printf(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for a message that tells by itself which script, of which `path` is the file, and which
+ * connection it is about: programs that read the log find them as in all records. */
+void log_about(struct log *log, enum log_level level, const char *path, uint64_t conn,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The same for a signal handler: nothing in it takes a lock or memory. It waits a moment for a slow
  * reader, for what it has to say is mostly the last word. */

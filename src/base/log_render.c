@@ -171,6 +171,7 @@ static void put_text_head(struct line *line, const struct log_style *style,
   put_string(line, level);
   if (style->colour) put_string(line, colour_off);
   log_render_put(line, "      ", 6 - strlen(level));
+  if (record->names_both) return;
   if (record->script) {
     (void)log_render_put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, record->conn != 0 ? " " : ": ");

@@ -231,8 +231,8 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
     struct script *script = script_load(paths->files[i], &server->script_options);
     if (script && server_append_script(server, script) == 0) continue;
     if (script) {
-      log_printf(server->options.log, LOG_ERROR, "%s: not enough memory to serve it",
-                 paths->files[i]);
+      log_about(server->options.log, LOG_ERROR, paths->files[i], 0,
+                "%s: not enough memory to serve it", paths->files[i]);
       script_free(script);
     }
     rc = -1;

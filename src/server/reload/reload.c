@@ -92,14 +92,13 @@ static size_t count_staying(const struct server *server) {
 static void reload_add(struct server *server, const char *path) {
   const char *listen = server->options.listen;
   if (listen && count_staying(server) > 0) {
-    log_printf(server->options.log, LOG_ERROR,
-               "%s is not served: --listen is for a single script: set listen in each script",
-               path);
+    log_about(server->options.log, LOG_ERROR, path, 0,
+              "%s is not served: --listen is for a single script: set listen in each script", path);
     return;
   }
   struct script *script = script_new_later(path, &server->script_options, listen);
   if (!script || server_append_script(server, script) < 0) {
-    log_printf(server->options.log, LOG_ERROR, "%s: not enough memory for it", path);
+    log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory for it", path);
     if (script) script_free(script);
     return;
   }

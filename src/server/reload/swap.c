@@ -86,7 +86,7 @@ static bool swap(struct script *script, struct version *version) {
 struct script *script_load(const char *path, const struct script_options *options) {
   struct script *script = script_new(path, options, false);
   if (!script) {
-    log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
+    log_about(options->log, LOG_ERROR, path, 0, "%s: not enough memory for its Lua state", path);
     return NULL;
   }
   script->loaded = swap_load(script);
