@@ -370,6 +370,13 @@ const struct option_row option_rows[] = {
         .choices = log_formats,
     },
     {
+        .name = "access-log",
+        .env = "MOONPORT_ACCESS_LOG",
+        .help = "log a line of each connection when it has ended: peer, reason, time, bytes",
+        .commands = SERVE,
+        .kind = OPTION_FLAG,
+    },
+    {
         .name = "unsafe",
         .env = "MOONPORT_UNSAFE",
         .help = "give scripts debug.sethook, binary chunks and package.loadlib",

@@ -275,6 +275,7 @@ static int server_load(const struct server_options *options, struct server **out
       .drain_ms = options->drain_ms,
       .activation = server->activation,
       .names = server->names,
+      .access_log = options->access_log,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,
