@@ -89,6 +89,8 @@ describe("backpressure", function()
     local other = server:connect()
     local peer = server:connect({ receive_buffer = 4096 })
     peer:send("x")
+    assert.equal(2, server:expect_log("limits.write_queue is full: the connection is reset, " ..
+      "with %d+ KiB that its peer did not take").conn)
     local told = server:wait_told("close write_queue")
     assert.matches("^sent %d+$", told[1])
     assert.equal("nil closed", told[2])

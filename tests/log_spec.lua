@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local client = require "tests.support.client"
+local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local program = require("tests.support.server").program
@@ -233,6 +234,38 @@ describe("the log", function()
       peer:send("hello")
       assert.equal("ok", peer:receive(2))
     end
+  end)
+
+  -- What the server says about a script names it in the message; for programs it is where all
+  -- records have it.
+  it("has the script also of what is said about one", function()
+    local faults = { ["syntax.lua"] = "return { on_data = print", ["error.lua"] = "error 'no'",
+      ["fields.lua"] = "return { on_data = print, on_dta = 5 }", ["kind.lua"] = "return 5",
+      ["names.lua"] = "return { on_data = function() undefined() end }",
+      ["address.lua"] = "return { listen = 'no:address:1', on_data = print }" }
+    local directory, count = moonport:directory(), 0
+    for name, text in pairs(faults) do directory:write(name, text) end
+    local result = moonport:run({ "check", directory.path })
+    for _, record in ipairs(result.log) do
+      assert.is_truthy(faults[record.script], record.raw)
+      count = count + 1
+    end
+    assert.equal(6, count)
+    local text = moonport:run({ "check", "--log-format", "text", directory:join("error.lua") })
+    assert.matches("^[%d:. -]+ error /[^ ]*error.lua:1: no\n", text.stderr)
+  end)
+
+  it("has the script and the connection of what is done to one by a command", function()
+    local server = moonport:start("return { on_data = print }", { control = true })
+    server:connect()
+    for _, command in ipairs { "pause 1", "fault 1 off", "resume 1", "kick 1" } do
+      local _, last = control.ask_once(server, command)
+      assert.is_true(last.ok, command)
+      local record = server:wait_for("^command " .. command:match("%l+") .. ": #1")
+      assert.same({ "test.lua", 1 }, { record.script, record.conn })
+    end
+    control.ask_once(server, 'eval "return 1"')
+    assert.equal("test.lua", server:wait_for("^command eval: ").script)
   end)
 
   it("is text on a terminal", function()

@@ -41,6 +41,28 @@ describe("What moonport trace --record writes, and moonport replay plays:", func
     return recording, tracing:stdout()
   end
 
+  it("is told to be incomplete, with code 1, when the trace fell behind", function()
+    local started = moonport:start("return { on_data = function(conn, data) conn:send(data) end }",
+      { name = "echo.lua", control = true })
+    local path = moonport:directory():join("it.rec")
+    local tracing = moonport:spawn({ server.program, "trace", "--control", started.control,
+      "--record", path })
+    loop.eventually("the trace to begin", function() return tracing:stdout():find("listen") end)
+    tracing:signal("sigstop")
+    local peer, text = started:connect(), ("x"):rep(60000)
+    for _ = 1, 400 do
+      peer:send(text)
+      peer:receive(#text)
+    end
+    tracing:signal("sigcont")
+    loop.eventually("what was dropped", function() return tracing:stdout():find(" dropped ") end)
+    tracing:signal("sigint")
+    assert.equal(1, (tracing:wait()))
+    assert.matches("the recording is not complete: %d+ events are missing", tracing:stderr())
+    assert.matches("events are missing here", moonport:run({ "replay", path,
+      moonport:directory():write("echo.lua", "return { on_data = print }") }).stderr)
+  end)
+
   local function replay(...) return moonport:run({ "replay", ... }) end
 
   local function assert_same(recording, path, ...)

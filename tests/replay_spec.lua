@@ -136,6 +136,35 @@ connection #1 (from 127.0.0.1:40001): the answers differ from byte 5 on
     assert.is_truthy(found)
   end)
 
+  -- What changes by itself is not the network's doing, whichever way it was played.
+  local unsteady = {
+    ["math.random"] = "math.random(1 << 60)", ["the address of a table"] = "tostring({})",
+    ["a clock of the process"] = 'string.format("%.9f", os.clock())',
+  }
+  for what, expression in pairs(unsteady) do
+    it("says that a script answers otherwise by itself: " .. what, function()
+      local script = ([[
+        return { on_data = function(conn, data) conn:send(data .. %s) end }
+      ]]):format(expression)
+      for _, words in ipairs { {}, { "--cut", "every" }, { "--cut", "random" } } do
+        local result = options(table.unpack(words))(script, two_lines())
+        assert.equal(1, result.code)
+        assert.matches("the first time, %d+ bytes", result.stdout)
+        assert.matches("the script does not give the same answers twice, to the same bytes in " ..
+          "the same pieces: look at on_data (shout.lua:1) for what", result.stdout, 1, true)
+        assert.is_nil(result.stdout:find("cuts of the network", 1, true))
+      end
+    end)
+  end
+
+  it("does not say so of a script that draws numbers and answers the same", function()
+    local result = options("--cut", "every")([[
+      local drawn = math.random()
+      return { on_data = function(conn, data) conn:send(drawn < 2 and data:upper()) end }
+    ]], recording.new("shout.lua"):accept(1):data(1, "hello"):send(1, "HELLO"):eof(1))
+    assert.equal(0, result.code)
+  end)
+
   it("tells that a handler raises under other cuts only", function()
     local result = options("--cut", "every")([[
       return { on_data = function(conn, data) conn:send(#data:match("^(.*)\n$") .. "\n") end }

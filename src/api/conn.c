@@ -133,12 +133,6 @@ struct api_conn *api_check_conn(lua_State *L, int index) {
   return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
 }
 
-void api_conn_log_end(struct runtime *runtime, const struct conn *conn) {
-  static const char text[] =
-      "not enough memory for what the connection has to send or keep: it ends";
-  if (conn_is_starved(conn)) runtime_log(runtime, LOG_ERROR, conn_id(conn), text, sizeof text - 1);
-}
-
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason) {
   struct conn_past *past = calloc(1, sizeof *past);
   if (!past) return NULL;

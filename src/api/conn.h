@@ -82,8 +82,8 @@ int api_hold_conn(const struct api_conn *self);
 void api_let_go_conn(struct runtime *runtime, int held);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
-/* Of one that is closed: what nobody else tells. */
-void api_conn_log_end(struct runtime *runtime, const struct conn *conn);
+/* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
+void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */

@@ -66,7 +66,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
 static void sequential_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = conn_group_of(conn)->owner;
   struct api_conn *self = conn_owner(conn);
-  api_conn_log_end(runtime, conn);
+  api_conn_log_end(runtime, conn, reason);
   if (self) sequential_tell_closed(self, conn, reason);
   runtime->on_room(runtime->context, conn);
 }

@@ -56,7 +56,8 @@ static void tell_file(lua_State *L, struct runtime *runtime, const char *path) {
   lua_pushvalue(L, 2);
   lua_call(L, 3, 1);
   for (lua_Integer i = 1; lua_rawgeti(L, 3, i) == LUA_TSTRING; i++) {
-    log_printf(runtime->log, LOG_WARN, "%s", lua_tostring(L, -1)); /* names its file */
+    /* It names its file. */
+    log_about(runtime->log, LOG_WARN, runtime->script, 0, "%s", lua_tostring(L, -1));
     lua_pop(L, 1);
   }
   lua_settop(L, 2);

@@ -59,18 +59,32 @@ static void release_anchors(struct runtime *runtime) {
   lua_pop(L, 1);
 }
 
-static void runtime_on_excess(void *owner, const struct conn *conn, bool of_loop) {
+static void tell_own_excess(struct runtime *runtime, const struct conn *conn, const char *bytes) {
+  char text[160];
+  int size = snprintf(text, sizeof text,
+                      "limits.write_queue is full: the connection is reset, with %s that its peer "
+                      "did not take",
+                      bytes);
+  runtime_log(runtime, LOG_WARN, conn_id(conn), text, (size_t)size);
+}
+
+static void runtime_on_excess(void *owner, const struct conn *conn, enum conn_bound bound) {
   struct runtime *runtime = owner;
   uint64_t now_ms = net_loop_now_ms(runtime->loop);
   char bytes[TEXT_UNITS_SIZE_MAX];
+  text_format_bytes(conn_queue_bytes(conn), bytes);
+  if (bound == CONN_BOUND_OWN) {
+    tell_own_excess(runtime, conn, bytes);
+    return;
+  }
   if (runtime->told_output_ms && now_ms - runtime->told_output_ms < TELL_AGAIN_MS) return;
   runtime->told_output_ms = now_ms;
-  text_format_bytes(conn_queue_bytes(conn), bytes);
   runtime_logf(
       runtime, LOG_WARN,
       "%s is full with what peers do not take: closing the longest queue, connection #%" PRIu64
       " with %s (write_queue); so far %" PRIu64 " were closed for it",
-      of_loop ? "--output-max" : "limits.output", conn_id(conn), bytes, runtime->output.closed);
+      bound == CONN_BOUND_LOOP ? "--output-max" : "limits.output", conn_id(conn), bytes,
+      runtime->output.closed);
 }
 
 void runtime_collect(struct runtime *runtime) {

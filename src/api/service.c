@@ -81,7 +81,7 @@ int service_frame_fault(lua_State *L) {
 static void log_faults(lua_State *L, struct loading *loading, int list) {
   for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
     const char *fault = lua_tostring(L, -1); /* names its file */
-    log_printf(loading->runtime->faults, LOG_ERROR, "%s", fault);
+    log_about(loading->runtime->faults, LOG_ERROR, loading->path, 0, "%s", fault);
     runtime_note_fault(loading->runtime, fault);
     lua_pop(L, 1);
   }
@@ -200,6 +200,8 @@ static void service_on_fail(void *self, const struct vm_failure *failure) {
            failure->message);
   const struct log_record record = {
       .level = LOG_ERROR,
+      .script = runtime->script,
+      .names_both = true,
       .message = named,
       .message_size = strlen(named),
       .traceback = loading->has_traceback ? failure->traceback : NULL,

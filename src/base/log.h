@@ -14,16 +14,28 @@ enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON };
 
 struct log; /* one sink: a descriptor and what waits to be written to it */
 
+/* What a connection came to: in JSON as fields of its own, in text only what the message says. */
+struct log_access {
+  const char *peer;     /* "127.0.0.1:54898", "unix:" */
+  const char *listener; /* "tcp://127.0.0.1:12345" */
+  const char *reason;   /* as on_close is told */
+  uint64_t bytes_in;
+  uint64_t bytes_out;
+  uint64_t age_ms;
+};
+
 /* One thing to say. Every text may hold any bytes: what a terminal or a JSON parser would trip
  * over leaves escaped. */
 struct log_record {
   enum log_level level;
-  const char *script;    /* file name, or NULL */
-  uint64_t conn;         /* connection id; 0: none */
-  const char *message;   /* `message_size` bytes, one line */
-  size_t message_size;   /* bytes */
-  const char *traceback; /* `traceback_size` bytes, several lines; or NULL */
-  size_t traceback_size; /* bytes */
+  const char *script; /* file name, or NULL */
+  uint64_t conn;      /* connection id; 0: none */
+  bool names_both;    /* the message tells them by itself: in text they do not stand before it */
+  const struct log_access *access; /* of a connection that has ended; NULL: of none */
+  const char *message;             /* `message_size` bytes, one line */
+  size_t message_size;             /* bytes */
+  const char *traceback;           /* `traceback_size` bytes, several lines; or NULL */
+  size_t traceback_size;           /* bytes */
 };
 
 /* Bounds. A record longer than a line is cut and says so; a record that finds the queue full is
@@ -54,6 +66,11 @@ void log_write(struct log *log, const struct log_record *record);
 /* The same for a message without script or connection. */
 void log_printf(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for a message that tells by itself which script, of which `path` is the file, and which
+ * connection it is about: programs that read the log find them as in all records. */
+void log_about(struct log *log, enum log_level level, const char *path, uint64_t conn,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The same for a signal handler: nothing in it takes a lock or memory. It waits a moment for a slow
  * reader, for what it has to say is mostly the last word. */

@@ -18,6 +18,7 @@ enum { RESERVE_SIZE = 64 };
 /* A script's name takes no more of the line, and a message leaves this much to a traceback. */
 enum {
   SCRIPT_SIZE_MAX = 512,
+  ACCESS_TEXT_SIZE_MAX = 512,
   TRACEBACK_SIZE_MIN = 2048,
 };
 
@@ -128,6 +129,26 @@ static void put_time(struct line *line, const struct timespec *now, long offset_
   put_number(line, milliseconds(now), 3);
 }
 
+static void put_json_text(struct line *line, const char *key, const char *text) {
+  put_string(line, key);
+  (void)log_render_put_text(line, true, text, strlen(text), ACCESS_TEXT_SIZE_MAX);
+  put_string(line, "\"");
+}
+
+static void put_json_number(struct line *line, const char *key, uint64_t number) {
+  put_string(line, key);
+  log_render_put_number(line, number, 1);
+}
+
+static void put_access(struct line *line, const struct log_access *access) {
+  put_json_text(line, ",\"peer\":\"", access->peer);
+  put_json_text(line, ",\"listener\":\"", access->listener);
+  put_json_text(line, ",\"reason\":\"", access->reason);
+  put_json_number(line, ",\"bytes_in\":", access->bytes_in);
+  put_json_number(line, ",\"bytes_out\":", access->bytes_out);
+  put_json_number(line, ",\"duration_ms\":", access->age_ms);
+}
+
 static void render_json(struct line *line, const struct timespec *now,
                         const struct log_record *record) {
   put_string(line, "{\"time\":\"");
@@ -144,6 +165,7 @@ static void render_json(struct line *line, const struct timespec *now,
     put_string(line, ",\"conn\":");
     put_number(line, record->conn, 1);
   }
+  if (record->access) put_access(line, record->access);
   put_string(line, ",\"message\":\"");
   (void)log_render_put_text(line, true, record->message, record->message_size,
                             message_room(line, record));
@@ -166,6 +188,7 @@ static void put_text_head(struct line *line, const struct log_style *style,
   put_string(line, level);
   if (style->colour) put_string(line, colour_off);
   log_render_put(line, "      ", 6 - strlen(level));
+  if (record->names_both) return;
   if (record->script) {
     (void)log_render_put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
     put_string(line, record->conn != 0 ? " " : ": ");

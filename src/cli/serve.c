@@ -37,6 +37,7 @@ static int serve(const struct command_call *call, const struct control_address *
   options.output_bytes_max = (size_t)options_number(call->options, "output-max");
   options.grace_ms = options_number(call->options, "grace");
   options.keeps_going = options_flag(call->options, "keep-going");
+  options.access_log = options_flag(call->options, "access-log");
   options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
   options.trial_ms = options_number(call->options, "trial");

@@ -38,6 +38,9 @@ struct conn_events {
   void (*on_close)(struct conn *conn, enum reason reason); /* always the last call, exactly once */
 };
 
+/* Which bound was passed: the connection's own, that of its budget, or the loop's. */
+enum conn_bound { CONN_BOUND_OWN, CONN_BOUND_BUDGET, CONN_BOUND_LOOP };
+
 /* What several groups may have queued together, in memory that they really take: of what many share,
  * one copy. Filled in by its owner. Beyond it, or beyond that of the whole loop, the connection ends
  * whose queue is the longest, with REASON_WRITE_QUEUE; so it is never one whose peer keeps up. */
@@ -45,8 +48,8 @@ struct conn_budget {
   struct blob_account account; /* above it that of the loop: net_loop_output() */
   size_t bytes_max;            /* limits.output; 0: no bound of its own */
   uint64_t closed;             /* connections that ended so, so far */
-  /* `of_loop`: it is the loop's bound that was passed. The connection still has its queue. */
-  void (*on_excess)(void *owner, const struct conn *conn, bool of_loop);
+  /* A connection is about to be reset for what it has queued, and still has it. */
+  void (*on_excess)(void *owner, const struct conn *conn, enum conn_bound bound);
   /* There was much, and now there is little: the time to free what is not used. */
   void (*on_fall)(void *owner);
   void *owner;

@@ -28,7 +28,7 @@ static void end_longest(struct net_loop *loop, const struct conn_budget *budget)
   if (!conn) return;
   struct conn_budget *its = conn->group->budget;
   its->closed++;
-  its->on_excess(its->owner, conn, budget == NULL);
+  its->on_excess(its->owner, conn, budget ? CONN_BOUND_BUDGET : CONN_BOUND_LOOP);
   conn_reset(conn, REASON_WRITE_QUEUE);
 }
 

@@ -33,6 +33,8 @@ int conn_send_begin(struct conn *conn) {
   if (loop->pool.loose_bytes > LOOSE_BYTES_MAX) net_loop_flush(loop);
   if (conn->flags & CONN_CLOSED) return UV_EPIPE;
   if (conn_queue_bytes(conn) > conn->group->queue_bytes_max) {
+    struct conn_budget *budget = conn->group->budget;
+    if (budget) budget->on_excess(budget->owner, conn, CONN_BOUND_OWN);
     conn_reset(conn, REASON_WRITE_QUEUE);
     return UV_ENOBUFS;
   }

@@ -141,9 +141,9 @@ static void run_to_end(struct program *program) {
   if (!has_ended(program)) uv_run(net_loop_uv(program->loop), UV_RUN_DEFAULT);
   if (has_ended(program)) return;
   /* The loop has nothing left that could wake it: two tasks that join each other, say. */
-  log_printf(program->options->log, LOG_ERROR,
-             "%s: the program waits, and nothing is left that could end the wait",
-             program->runtime->script);
+  log_about(program->options->log, LOG_ERROR, program->runtime->script, 0,
+            "%s: the program waits, and nothing is left that could end the wait",
+            program->runtime->script);
   program->failed = true;
 }
 

@@ -123,6 +123,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->loop = options->loop;
   runtime->log = runtime->faults = options->log;
   runtime->is_program = is_program;
+  runtime->access_log = options->access_log;
   runtime->host = options->guest_of;
   runtime->anchors = LUA_NOREF;
   runtime->on_room = script_on_room;

@@ -32,6 +32,7 @@ struct script_options {
   int backlog;
   int64_t drain_ms;              /* for connections that do not follow a reload */
   struct activation *activation; /* sockets that are open already; NULL: none */
+  bool access_log;               /* a line of each connection that has ended */
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
   const char *lua_dir;

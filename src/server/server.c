@@ -121,7 +121,7 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
       (void)script_load_first(script); /* server_judge() knows */
       continue;
     }
-    log_printf(server->options.log, LOG_ERROR, "%s: not enough memory to serve it", path);
+    log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
     if (script) script_free(script);
     rc = -1;
   }
@@ -164,6 +164,7 @@ static int server_load(const struct server_options *options, struct server **out
       .drain_ms = options->drain_ms,
       .activation = server->activation,
       .names = server->names,
+      .access_log = options->access_log,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,

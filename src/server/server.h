@@ -33,6 +33,7 @@ struct server_options {
   int64_t drain_ms;     /* how long connections may go on then */
   int64_t trial_ms;     /* how long loading a changed script may take; 0: it is loaded untried */
   bool keeps_going;     /* at the start, too, what is at fault does not stop the rest */
+  bool access_log;      /* a line of each connection that has ended */
   bool no_watch;        /* files are looked at only when somebody asks for it */
   bool unsafe;          /* scripts get debug.sethook, binary chunks, package.loadlib */
   const char *warning;  /* for whoever serves, once the scripts are loaded; NULL: none */

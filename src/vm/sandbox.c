@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* os.exit() would end every other connection, and skip their closing. */
 static int l_exit_refused(lua_State *L) {
@@ -216,8 +217,22 @@ int vm_standard(lua_State *L, enum standard standard) {
   return vm_of(L)->standard[standard](L);
 }
 
+/* Lua seeds math.random by the second and the state's address: the versions of a script share that, and
+ * those of one second drew the same numbers. Where the kernel has none yet, it stays so. */
+static void seed_random(lua_State *L) {
+  lua_Integer seeds[2];
+  if (getrandom(seeds, sizeof seeds, GRND_NONBLOCK) != sizeof seeds) return;
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, seeds[0]);
+  lua_pushinteger(L, seeds[1]);
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
 void vm_open_libraries(lua_State *L) {
   luaL_openlibs(L);
+  seed_random(L);
   if (!vm_of(L)->options.unsafe) {
     trim_debug(L);
     refuse_binary_chunks(L);

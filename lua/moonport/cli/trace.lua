@@ -12,6 +12,8 @@ local timer = require "moonport.timer"
 
 local RECORDING_FORMAT = 1
 local PREVIEW_BYTES = 64
+local MISSING = "%d events are missing, for the trace fell behind: record again, with a filter " ..
+  "or on a faster disk"
 -- After its close a connection has no more to tell than its last handler.
 local AFTER_CLOSE_S = 0.3
 
@@ -66,24 +68,28 @@ local function view_of(options, bytes)
   end
 end
 
--- Shows what comes until there was enough. A message when that was no end to wish for.
+-- Shows what comes until there was enough. A message when that was no end to wish for, what was not
+-- written to the recording, and how many events never came.
 local function follow(client, next_event, options, recording, bytes)
   local show, is_over = view_of(options, bytes)
-  local shown, closing, lost = 0, false, nil
+  local shown, closing, missing, lost = 0, false, 0, nil
   local function close() client:close() end
   if options["for"] > 0 then timer.after(options["for"], close) end
   while out.is_read() and (options.count == 0 or shown < options.count) do
     out.flush() -- what was shown is seen before the next wait, also through a pipe
     local event, line, has_ended = next_event()
-    if not event then return has_ended and line .. ", and the trace with it" or line, lost end
+    if not event then
+      return has_ended and line .. ", and the trace with it" or line, lost, missing
+    end
     if recording then lost = lost or select(2, recording:write(line, "\n")) end
+    if event.event == "dropped" then missing = missing + (math.tointeger(event.count) or 0) end
     if show(event, line) then shown = shown + 1 end
     if is_over and is_over() and not closing then
       closing = true
       timer.after(AFTER_CLOSE_S, close)
     end
   end
-  return nil, lost
+  return nil, lost, missing
 end
 
 return function(call)
@@ -103,15 +109,15 @@ return function(call)
     client:close()
   end)
   local words = request_of(options, bytes)
-  local next_event, recording, lost
+  local next_event, recording, lost, missing
   next_event, fault = client:stream(words)
   if not next_event then return is_ended and 0 or out.fail(fault) end
   recording, fault = open_recording(options.record, client.answer, words)
   if fault then return out.fail(fault) end
-  fault, lost = follow(client, next_event, options, recording, bytes)
+  fault, lost, missing = follow(client, next_event, options, recording, bytes)
   if recording then
     local closed, why = recording:close()
-    lost = lost or not closed and why
+    lost = lost or not closed and why or missing > 0 and MISSING:format(missing)
   end
   if fault then out.complain(fault) end
   if lost then out.complain("the recording is not complete: " .. lost) end

@@ -107,42 +107,65 @@ local function summary_of(recorded)
     datagrams > 0 and ", " .. counted(datagrams, "datagram") .. " in" or "")
 end
 
--- --- Under other cuts ----------------------------------------------------------------------
+-- --- Two plays -----------------------------------------------------------------------------
 
--- Says what differs between a replay as recorded and one under other cuts, and adds the handlers to
--- `blamed`. False when nothing does.
-local function compare_cuts(recorded, plain, cut, cut_name, blamed)
-  local differs = false
+-- What differs between two plays: connections, the handlers to look at, and errors that only the
+-- other one had. Nil when nothing does.
+local function differences_of(recorded, one, other)
+  local conns, blamed = {}, {}
   for _, conn in ipairs(recorded.conns) do
-    local names = { "as recorded", cut_name }
-    local wanted, got = plain.answers[conn], cut.answers[conn]
-    local offset = say_difference(title_of(conn), names, wanted, got)
-    if offset then
-      differs = true
-      for _, send in ipairs({ send_at(wanted, offset) or {}, send_at(got, offset) or {} }) do
-        if send.by then blamed[send.by] = true end
-      end
-    end
-    if plain.reasons[conn] ~= cut.reasons[conn] then
-      differs = true
-      say("%s: it ends with %s as recorded, and with %s %s", title_of(conn),
-        plain.reasons[conn] or "nothing", cut.reasons[conn] or "nothing", cut_name)
+    local wanted, got = one.answers[conn], other.answers[conn]
+    local offset = difference.first(joined(wanted), joined(got))
+    if offset or one.reasons[conn] ~= other.reasons[conn] then conns[#conns + 1] = conn end
+    for _, send in ipairs(offset and { send_at(wanted, offset) or {}, send_at(got, offset) or {} }
+      or {}) do
+      if send.by then blamed[send.by] = true end
     end
   end
-  if #cut.errors > #plain.errors then
-    differs = true
-    say_errors(table.move(cut.errors, #plain.errors + 1, #cut.errors, 1, {}))
-  end
-  return differs
+  local errors = table.move(other.errors, #one.errors + 1, #other.errors, 1, {})
+  if #conns + #errors == 0 then return nil end
+  return { conns = conns, errors = errors, blamed = sorted_keys(blamed) }
 end
 
+local function say_differences(differences, one, other, names)
+  for _, conn in ipairs(differences.conns) do
+    say_difference(title_of(conn), names, one.answers[conn], other.answers[conn])
+    if one.reasons[conn] ~= other.reasons[conn] then
+      say("%s: it ends with %s %s, and with %s %s", title_of(conn), one.reasons[conn] or "nothing",
+        names[1], other.reasons[conn] or "nothing", names[2])
+    end
+  end
+  say_errors(differences.errors)
+end
+
+-- Plays the same once more. True, and says so, when the script answers otherwise: then nothing else
+-- that differs means anything.
+local function is_unsteady(recorded, path, play, how)
+  local again = rerun.play(recorded, path, how)
+  local differences = differences_of(recorded, play, again)
+    or differences_of(recorded, again, play)
+  if not differences then return false end
+  say_differences(differences, play, again, { "the first time", "the second time" })
+  local names = table.concat(differences.blamed, ", ")
+  say("the script does not give the same answers twice, to the same bytes in the same pieces: " ..
+    "look %sfor what changes by itself, such as math.random or os.clock",
+    #names > 0 and "at " .. names .. " " or "")
+  return true
+end
+
+-- --- Under other cuts ----------------------------------------------------------------------
+
 local function replay_cut(recorded, path, plain, how, cut_name)
-  local blamed = {}
   local cut = rerun.play(recorded, path, how)
-  if not compare_cuts(recorded, plain, cut, cut_name, blamed) then return true end
-  local names = sorted_keys(blamed)
-  if #names > 0 then
-    say("the answers change with the cuts of the network: look at %s", table.concat(names, ", "))
+  local differences = differences_of(recorded, plain, cut)
+  if not differences then return true end
+  if is_unsteady(recorded, path, plain) or is_unsteady(recorded, path, cut, how) then
+    return false
+  end
+  say_differences(differences, plain, cut, { "as recorded", cut_name })
+  if #differences.blamed > 0 then
+    say("the answers change with the cuts of the network: look at %s",
+      table.concat(differences.blamed, ", "))
   end
   return false
 end
@@ -164,7 +187,11 @@ local function replay(recorded, path, cut, seed)
   local plain = rerun.play(recorded, path)
   if cut == "recorded" then
     local same = compare_with_recording(recorded, plain)
-    if same then say("%s: %s: the same", recorded.path, summary_of(recorded)) end
+    if same then
+      say("%s: %s: the same", recorded.path, summary_of(recorded))
+    else
+      is_unsteady(recorded, path, plain)
+    end
     return same
   end
   if cut == "random" then return replay_random(recorded, path, plain, seed) end

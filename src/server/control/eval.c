@@ -96,8 +96,8 @@ void control_eval(const struct control_call *call) {
     return;
   }
   asking->client = call->client;
-  log_printf(control_log(call->client), LOG_INFO, "command eval: %s: %.*s", script_name(script),
-             LOGGED_BYTES_MAX, code->text);
+  log_about(control_log(call->client), LOG_INFO, script_path(script), 0, "command eval: %s: %.*s",
+            script_name(script), LOGGED_BYTES_MAX, code->text);
   asking->evaluation =
       api_evaluate(script_runtime(script), code->text, code->size, &events, asking);
   if (asking->is_answered) {

@@ -60,7 +60,8 @@ void control_fault(const struct control_call *call) {
     return;
   }
   conn_fault_text(&fault, text);
-  log_printf(control_log(call->client), LOG_INFO, "command fault: #%llu %s", id, text);
+  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, id,
+            "command fault: #%llu %s", id, text);
   control_ok_with(call->client, json_pack("{s:I, s:s, s:I, s:I}", "id", (json_int_t)id, "fault",
                                           text, "split_bytes", (json_int_t)fault.split_bytes,
                                           "delay_ms", (json_int_t)fault.delay_ms));

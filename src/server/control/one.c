@@ -9,8 +9,8 @@
 #include <uv.h>
 
 static void log_command(const struct control_call *call, const struct conn *conn) {
-  log_printf(control_log(call->client), LOG_INFO, "command %s: #%llu", call->name,
-             (unsigned long long)conn_id(conn));
+  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
+            "command %s: #%llu", call->name, (unsigned long long)conn_id(conn));
 }
 
 /* What a command without more to say answers. */

@@ -96,9 +96,9 @@ static bool is_one_too_many(struct server *server, struct script *script) {
   if (!server->options.listen || server_count_valid(server) == 0) return false;
   if (candidate && candidate->refusal) return false;
   if (script_load_first(script) < 0) return false;
-  log_printf(server->options.log, LOG_ERROR,
-             "%s is not served: --listen is for a single script: set listen in each script",
-             script_path(script));
+  log_about(server->options.log, LOG_ERROR, script_path(script), 0,
+            "%s is not served: --listen is for a single script: set listen in each script",
+            script_path(script));
   return true;
 }
 
@@ -109,7 +109,7 @@ static void reload_add(struct server *server, const char *path) {
     return;
   }
   if (!script || server_append_script(server, script) < 0) {
-    log_printf(server->options.log, LOG_ERROR, "%s: not enough memory for it", path);
+    log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory for it", path);
     if (script) script_free(script);
     return;
   }

@@ -105,7 +105,7 @@ int script_load_first(struct script *script) {
 struct script *script_load(const char *path, const struct script_options *options) {
   struct script *script = script_new_later(path, options, NULL);
   if (!script) {
-    log_printf(options->log, LOG_ERROR, "%s: not enough memory for its Lua state", path);
+    log_about(options->log, LOG_ERROR, path, 0, "%s: not enough memory for its Lua state", path);
     return NULL;
   }
   if (script_load_first(script) == 0) return script;
