@@ -361,6 +361,10 @@ void conn_abandon(struct conn *conn) {
   conn_forward_end_orphan(conn);
 }
 
+void conn_skip_linger(struct conn *conn) {
+  if (conn_is_closing(conn) && !conn->output) conn_destroy(conn);
+}
+
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size) {
   *size = conn->peer.any.sa_family == AF_INET    ? sizeof conn->peer.ip4
           : conn->peer.any.sa_family == AF_INET6 ? sizeof conn->peer.ip6
