@@ -12,7 +12,7 @@ static const char code[] = "os.exit(require('moonport.test.replay').run(...))";
 int replay_command(const struct command_call *call) {
   char seed[24];
   snprintf(seed, sizeof seed, "%" PRId64, options_number(call->options, "seed"));
-  struct log *log = settings_log_new(call->options);
+  struct log *log = settings_log_new(call->options, LOG_TEXT);
   if (!log) return EXIT_AT_FAULT;
   const char *const words[] = {call->words[0], call->words[1],
                                replay_cuts[options_choice(call->options, "cut")], seed};
