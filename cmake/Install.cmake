@@ -9,20 +9,17 @@ install(DIRECTORY lua/meta/ DESTINATION "${CMAKE_INSTALL_DATADIR}/moonport/meta"
 install(FILES deploy/welcome.lua DESTINATION "${CMAKE_INSTALL_DATADIR}/moonport")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
-# The program prints its own manual page and completions, so it has to run here.
+# The program prints its own manual page and completions, so it has to run here. It does so as soon as it is
+# built, by whichever target: what is there can be installed.
 if(NOT CMAKE_CROSSCOMPILING)
   # install_output(NAME, FOLDER, ARGUMENT...): what the program prints is installed as FOLDER/NAME.
-  set(moonport_pages "")
   function(install_output name folder)
     set(page "${PROJECT_BINARY_DIR}/pages/${folder}/${name}")
-    add_custom_command(OUTPUT "${page}"
+    add_custom_command(TARGET moonport POST_BUILD
       COMMAND ${CMAKE_COMMAND} -E make_directory "${PROJECT_BINARY_DIR}/pages/${folder}"
       COMMAND moonport ${ARGN} > "${page}"
-      DEPENDS moonport
-      COMMENT "Printing ${name}"
       VERBATIM)
     install(FILES "${page}" DESTINATION "${folder}")
-    set(moonport_pages ${moonport_pages} "${page}" PARENT_SCOPE)
   endfunction()
 
   install_output(moonport.1 "${CMAKE_INSTALL_MANDIR}/man1" help --man)
@@ -30,5 +27,4 @@ if(NOT CMAKE_CROSSCOMPILING)
   install_output(_moonport "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" completions zsh)
   install_output(moonport.fish "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d"
     completions fish)
-  add_custom_target(moonport_pages ALL DEPENDS ${moonport_pages})
 endif()

@@ -163,6 +163,48 @@ describe("the log", function()
       server:log_text())
   end)
 
+  -- On a pipe the answer to `moonport check` came as JSON, which nobody had asked for.
+  describe("without a terminal", function()
+    local place, broken
+    local ways = { -- the words, the environment, whether it is JSON
+      { {}, "", false }, { { "--log-format", "auto" }, "", false },
+      { { "--log-format", "text" }, "json", false }, { { "--log-format", "json" }, "", true },
+      { {}, "json", true }, { {}, "text", false },
+    }
+    local function commands()
+      place = moonport:directory()
+      broken = place:write("broken.lua", "error('broken')")
+      return {
+        check = { "check", broken }, run = { "run", broken }, doctor = { "doctor", broken },
+        ["run -e"] = { "run", "-e", "error('broken')" },
+      }
+    end
+
+    it("is text of a command that ends with an answer, unless JSON is asked for", function()
+      for name, command in pairs(commands()) do
+        for _, way in ipairs(ways) do
+          local words = { command[1], table.unpack(way[1]) }
+          table.move(command, 2, #command, #words + 1, words)
+          local result = moonport:run(words, { env = { MOONPORT_LOG_FORMAT = way[2] } })
+          assert.equal(1, result.code, name)
+          assert.matches("broken", result.stderr, name)
+          assert.equal(way[3], (pcall(cjson.decode, lines(result.stderr)[1])), name .. way[2])
+        end
+      end
+    end)
+
+    -- The nearest case that must stay: what goes on is read by machines.
+    it("is JSON of a server, unless text is asked for", function()
+      commands()
+      for _, way in ipairs(ways) do
+        local is_text = way[2] == "text" or way[1][2] == "text"
+        local words = { "serve", broken, table.unpack(way[1]) }
+        local result = moonport:run(words, { env = { MOONPORT_LOG_FORMAT = way[2] } })
+        assert.equal(not is_text, (pcall(cjson.decode, lines(result.stderr)[1])))
+      end
+    end)
+  end)
+
   it("cuts a line that is too long and says so", function()
     local server = moonport:start(parrot)
     say(server, ("x"):rep(60000))

@@ -167,6 +167,49 @@ describe("versions of a script", function()
     end)
   end)
 
+  -- Pinned connections ran a version that its author had forgotten, and nothing said so.
+  describe("are named in the log with the connections that go on with them:", function()
+    local answers = "on_data = function(conn, data) conn:send(data) end"
+    local sequential = "main = function(conn) while conn:send(conn:recv() or 'x') do end end"
+
+    local function told_of(version)
+      return server:wait_for(("version %d is in force"):format(version)).message
+    end
+
+    local function connect(count)
+      for _ = 1, count do ask(server:connect(), "x", "x") end
+    end
+
+    for name, case in pairs {
+      ["adopt, none"] = { answers, "" },
+      ["pin, all"] = { answers .. ', reload = "pin"', "; 2 connections go on with version 1" },
+      ["main, all"] = { sequential, "; 2 connections go on with version 1" },
+      ["drain, all for a while"] = { answers .. ', reload = "drain"',
+        "; 2 connections go on with version 1 until the time of --drain is over" },
+      ["close, none"] = { answers .. ', reload = "close"', "" },
+    } do
+      it(name, function()
+        local script = ("return { %s }"):format(case[1])
+        start(script)
+        connect(2)
+        reload()
+        assert.equal("reloaded: version 2 is in force" .. case[2], told_of(2))
+      end)
+    end
+
+    it("each version that has some", function()
+      start(("return { %s, reload = 'pin' }"):format(answers))
+      reload()
+      assert.equal("reloaded: version 2 is in force", told_of(2))
+      connect(1)
+      reload()
+      connect(3)
+      reload()
+      assert.equal("reloaded: version 4 is in force; 1 connection goes on with version 2, " ..
+        "3 connections go on with version 3", told_of(4))
+    end)
+  end)
+
   describe("on_load", function()
     it("that raises is logged; the version is in force, and serves", function()
       start("return { on_data = function(conn) conn:send('a') end }")
@@ -371,6 +414,7 @@ describe("versions of a script", function()
       folder = moonport:directory()
       server = moonport:serve({ "--listen", "127.0.0.1:0", "--welcome", "deploy/welcome.lua",
         folder.path })
+      server:allow_log("not ready: only the welcome page is served")
       local greeted = server:connect()
       assert.matches("^This is moonport%.", greeted:receive_line())
       local path = folder:write("echo.lua",
@@ -390,6 +434,7 @@ describe("versions of a script", function()
       taken:stop()
       server = moonport:serve({ "--listen", address, "--welcome", "deploy/welcome.lua",
         folder.path })
+      server:allow_log("not ready: only the welcome page is served")
       local greeted = server:connect()
       assert.matches("^This is moonport%.", greeted:receive_line())
       folder:write("echo.lua", "return { on_data = function(conn, data) conn:send(data) end }")

@@ -155,20 +155,63 @@ print(s.recv(100).decode())]]
   end)
 
   it("are refused with a reason when they are of no use", function()
-    local server = moonport:start(echo, { prefix = supervisor("--pipe", "--connection") })
+    local server = moonport:start(echo, {
+      prefix = supervisor("--pipe", "--connection", "--netlink"),
+    })
     server:expect_log("descriptor 3 of LISTEN_FDS is no socket; not used")
     server:expect_log("descriptor 4 of LISTEN_FDS does not listen: use Accept=no; not used")
+    server:expect_log("descriptor 5 of LISTEN_FDS is of a family that no listen can name")
     assert.equal("hello", answer_of(server))
+  end)
+
+  -- FileDescriptorName= says of which unit's line one is; sd_listen_fds_with_names(3).
+  it("are told with their names, as many as there are", function()
+    for names, shown in pairs({
+      ["web.socket:pipe:last"] = { "pipe", "last" },
+      [":pipe"] = { "pipe", nil },
+      [("n"):rep(300)] = {},
+      [""] = {},
+    }) do
+      local server = moonport:start(echo, {
+        prefix = supervisor("--tcp", "127.0.0.1", "--pipe", "--tcp", "127.0.0.1", "--names", names),
+        args = { "--listen", "{0}" },
+      })
+      server:expect_log("descriptor 4 of LISTEN_FDS"
+        .. (shown[1] and " %(" .. shown[1] .. "%)" or "") .. " is no socket")
+      server:expect_log("tcp://127%.0%.0%.1:%d+ %(LISTEN_FDS%)"
+        .. (shown[2] and " %(" .. shown[2] .. "%)" or "") .. ", and no script listens there")
+      server:stop()
+    end
+  end)
+
+  it("are listened on in the order of the unit's lines", function()
+    local hosts = { "127.0.0.3", "127.0.0.1", "127.0.0.2" }
+    local free = moonport:start("return { listen = '127.0.0.1:0', on_data = print }", { args = {} })
+    local port = free:port()
+    free:stop()
+    local sockets = {}
+    for _, host in ipairs(hosts) do
+      table.insert(sockets, "--tcp")
+      table.insert(sockets, ("%s/%d"):format(host, port))
+    end
+    local server = moonport:start(echo, {
+      prefix = supervisor(table.unpack(sockets)), args = { "--listen", "{0}" }, listeners = 3,
+    })
+    for index, host in ipairs(hosts) do
+      assert.equal(("tcp://%s:%d"):format(host, port), server:address(index))
+    end
   end)
 
   it("are not handed on to what a script starts", function()
     local server = moonport:start([[
-      os.execute('echo "${LISTEN_FDS-none} ${LISTEN_PID-none} ${NOTIFY_SOCKET-none}" >&2')
+      os.execute('echo "${LISTEN_FDS-none} ${LISTEN_PID-none} ${NOTIFY_SOCKET-none} ' ..
+        '${LISTEN_FDNAMES-none} ${LISTEN_PIDFDID-none}" >&2')
       return { listen = 12345, on_data = function() end }
-    ]], { prefix = supervisor("--tcp", "127.0.0.1"), args = { "--listen", "{0}" } })
+    ]], { prefix = supervisor("--tcp", "127.0.0.1", "--names", "web"),
+      args = { "--listen", "{0}" }, env = { LISTEN_PIDFDID = "17" } })
     server:wait_for("listening on")
-    assert.matches("none none none\n", server:log_text())
-    server:allow_log("^none none none$")
+    assert.matches("none none none none none\n", server:log_text())
+    server:allow_log("^none none none none none$")
   end)
 
   it("come from systemd as well", function()

@@ -118,6 +118,7 @@ static int l_collected(lua_State *L) {
   api_conn_forget(self);
   if (!conn) return 0;
   conn_abandon(conn);
+  if (vm_is_freeing_descriptors(vm_of(L))) conn_skip_linger(conn);
   return 0;
 }
 

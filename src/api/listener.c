@@ -54,6 +54,7 @@ static void listener_on_accept(void *owner, struct incoming *incoming,
 static void listener_on_starved(void *owner, int rc) {
   struct listener_object *object = owner;
   if (rc == 0) return;
+  runtime_collect(object->runtime); /* what nobody can use any more may have some */
   runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
@@ -115,6 +116,10 @@ static int l_listener_bind(lua_State *L) {
   luaL_setmetatable(L, type_name);
   int rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
                          &object->listener);
+  if (vm_free_descriptors(L, -rc)) {
+    rc = listener_bind(runtime->loop, (struct sockaddr *)&numeric, size, &events, object,
+                       &object->listener);
+  }
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
   version_own(version, &object->belonging, &kind);
   return 1;

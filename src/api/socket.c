@@ -12,6 +12,7 @@
 #include "api/values.h"
 #include "api/wait.h"
 #include "base/address.h"
+#include "base/file.h"
 #include "net/connect.h"
 #include "net/resolve.h"
 
@@ -88,12 +89,28 @@ static void attempt_on_resolved(void *owner, const struct sockaddr_storage *addr
   }
 }
 
+static int free_descriptors(lua_State *L) {
+  const struct attempt *attempt = lua_touserdata(L, 1);
+  (void)vm_free_descriptors(L, -attempt->rc);
+  return 0;
+}
+
+/* 0, or UV_E*. */
+static int try_address(struct attempt *attempt, const struct sockaddr *address) {
+  return net_connect(&attempt->runtime->sequential, address, attempt_on_connected, attempt,
+                     &attempt->connecting);
+}
+
 /* One address after the other, until one answers. */
 static void try_next(struct attempt *attempt) {
+  char ignored[1];
   while (attempt->next < attempt->count) {
     const struct sockaddr *address = (struct sockaddr *)&attempt->addresses[attempt->next++];
-    attempt->rc = net_connect(&attempt->runtime->sequential, address, attempt_on_connected, attempt,
-                              &attempt->connecting);
+    attempt->rc = try_address(attempt, address);
+    if (attempt->rc == UV_EMFILE || attempt->rc == UV_ENFILE) {
+      vm_protect(attempt->runtime->vm, free_descriptors, attempt, ignored, sizeof ignored);
+      attempt->rc = try_address(attempt, address);
+    }
     if (attempt->rc == 0) return;
   }
   done(attempt);
@@ -131,16 +148,21 @@ static int connected(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
+/* Who looks a name up reads files and makes sockets, and does not tell when it cannot. Raises. */
+static int look_up(lua_State *L, struct attempt *attempt, const char *name, unsigned port) {
+  (void)vm_free_descriptors(L, file_shortage());
+  return net_resolve(attempt->runtime->loop, name, port, attempt_on_resolved, attempt,
+                     &attempt->resolving);
+}
+
 /* Starts the first step; 0, or UV_E* when it failed at once. */
-static int begin(struct attempt *attempt, const struct address *address) {
+static int begin(lua_State *L, struct attempt *attempt, const struct address *address) {
   socklen_t size;
   if (address_numeric(address, &attempt->addresses[0], &size) == 0) {
     attempt->next = attempt->count = 1;
-    return net_connect(&attempt->runtime->sequential, (struct sockaddr *)&attempt->addresses[0],
-                       attempt_on_connected, attempt, &attempt->connecting);
+    return try_address(attempt, (struct sockaddr *)&attempt->addresses[0]);
   }
-  return net_resolve(attempt->runtime->loop, address->host, address->port, attempt_on_resolved,
-                     attempt, &attempt->resolving);
+  return look_up(L, attempt, address->host, address->port);
 }
 
 /* core.connect(address, seconds or nil) -> conn | nil, code, detail */
@@ -153,7 +175,8 @@ static int l_connect(lua_State *L) {
   if (failed) return failed;
   struct attempt *attempt = push_attempt(L, lua_tostring(L, 1));
   api_wait_begin(L, &attempt->wait, timeout_ms, "connect()");
-  attempt->rc = begin(attempt, &address);
+  attempt->rc = begin(L, attempt, &address);
+  if (vm_free_descriptors(L, -attempt->rc)) attempt->rc = begin(L, attempt, &address);
   if (attempt->rc == 0) return vm_wait(L, (lua_KContext)attempt, connected);
   api_wait_forget(&attempt->wait);
   return connected(L, LUA_OK, (lua_KContext)attempt);
@@ -180,8 +203,7 @@ static int resolve(lua_State *L, const char *name, unsigned port, uint64_t timeo
   struct attempt *attempt = push_attempt(L, name);
   attempt->only_resolve = true;
   api_wait_begin(L, &attempt->wait, timeout_ms, "resolve()");
-  attempt->rc = net_resolve(attempt->runtime->loop, name, port, attempt_on_resolved, attempt,
-                            &attempt->resolving);
+  attempt->rc = look_up(L, attempt, name, port);
   if (attempt->rc == 0) return vm_wait(L, (lua_KContext)attempt, k);
   api_wait_forget(&attempt->wait);
   return k(L, LUA_OK, (lua_KContext)attempt);

@@ -331,7 +331,11 @@ static int l_udp_new(lua_State *L) {
   options.address = check_peer(L, object, 1, &scratch);
   int failed = permit_bind(L, options.address);
   if (failed) return failed;
-  int rc = udp_open(object->runtime->loop, &options, &asked_events, object, &object->udp);
+  struct net_loop *loop = object->runtime->loop;
+  int rc = udp_open(loop, &options, &asked_events, object, &object->udp);
+  if (vm_free_descriptors(L, -rc)) {
+    rc = udp_open(loop, &options, &asked_events, object, &object->udp);
+  }
   if (rc < 0) return api_push_error(L, rc, lua_tostring(L, 1));
   version_own(version, &object->belonging, &kind);
   return 1;

@@ -122,3 +122,10 @@ bool file_error_is_passing(int error) {
     default: return false;
   }
 }
+
+int file_shortage(void) {
+  int fd = open("/", O_PATH | O_CLOEXEC);
+  if (fd < 0) return errno;
+  close(fd);
+  return 0;
+}

@@ -29,4 +29,7 @@ bool file_is_below(const char *real_path, const char *directory);
  * out, or the medium failed. What was known of the path before still holds. */
 bool file_error_is_passing(int error);
 
+/* Whether any file could be opened now: 0, or the errno, of a call that does not tell why it failed. */
+int file_shortage(void);
+
 #endif

@@ -28,7 +28,7 @@ static const char *warning_of_lua(char *out, size_t size) {
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants) {
   init_be_reaper();
-  struct log *log = settings_log_new(call->options);
+  struct log *log = settings_log_new(call->options, LOG_JSON);
   if (!log) return EXIT_AT_FAULT;
   struct server_options options = settings_read(call, grants, log);
   options.listen = options_string(call->options, "listen");

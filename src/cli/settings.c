@@ -9,9 +9,11 @@
 
 enum { MESSAGE_BYTES = 512 };
 
-struct log *settings_log_new(const struct options *options) {
-  struct log *log = log_new(STDERR_FILENO, (enum log_level)options_choice(options, "log-level"),
-                            (enum log_format)options_choice(options, "log-format"));
+struct log *settings_log_new(const struct options *options, enum log_format elsewhere) {
+  enum log_format format = (enum log_format)options_choice(options, "log-format");
+  if (format == LOG_AUTO && !isatty(STDERR_FILENO)) format = elsewhere;
+  struct log *log =
+      log_new(STDERR_FILENO, (enum log_level)options_choice(options, "log-level"), format);
   if (!log) fputs("moonport: out of memory\n", stderr);
   return log;
 }

@@ -9,8 +9,10 @@
 struct control_address;
 struct grants;
 
-/* The log that --log-level and --log-format ask for, on stderr. NULL, said on stderr: no memory. */
-struct log *settings_log_new(const struct options *options);
+/* The log that --log-level and --log-format ask for, on stderr. Without a terminal there, "auto" is
+ * `elsewhere`: JSON where a server goes on, and machines read; text where an answer is read by who asked.
+ * NULL, said on stderr: no memory. */
+struct log *settings_log_new(const struct options *options, enum log_format elsewhere);
 
 /* What --allow gives scripts, which the caller frees; NULL: everything. EXIT_DONE, or EXIT_USAGE after
  * saying what is wrong with it. */

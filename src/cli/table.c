@@ -130,7 +130,7 @@ static const struct option_row options[] = {
     {"log-level", "LEVEL", "MOONPORT_LOG_LEVEL", "log this level and everything more serious", LUA,
      .kind = OPTION_CHOICE, .fallback = "info", .choices = log_levels},
     {"log-format", "FORMAT", "MOONPORT_LOG_FORMAT",
-     "auto: text on a terminal, JSON lines otherwise", LUA, .kind = OPTION_CHOICE,
+     "auto: JSON lines of serve where no terminal is, text otherwise", LUA, .kind = OPTION_CHOICE,
      .fallback = "auto", .choices = log_formats},
     {"access-log", NULL, "MOONPORT_ACCESS_LOG",
      "log a line of each connection when it has ended: peer, reason, time, bytes", SERVE,

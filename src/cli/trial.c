@@ -9,7 +9,7 @@ int trial_command(const struct command_call *call) {
   struct grants *grants = NULL;
   int code = settings_read_grants(call, &grants);
   if (code != EXIT_DONE) return code;
-  struct log *log = settings_log_new(call->options);
+  struct log *log = settings_log_new(call->options, LOG_TEXT);
   if (!log) {
     grants_free(grants);
     return EXIT_AT_FAULT;

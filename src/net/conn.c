@@ -167,3 +167,7 @@ void conn_set_owner(struct conn *conn, void *owner) {
 void conn_greeted(struct conn *conn) {
   conn->flags |= CONN_GREETED;
 }
+
+void conn_skip_linger(struct conn *conn) {
+  if (conn_is_closing(conn) && !conn->output) conn_destroy(conn);
+}

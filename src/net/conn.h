@@ -180,6 +180,8 @@ void conn_greeted(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part
  * of a forward. */
 void conn_abandon(struct conn *conn);
+/* When it is closing, and nothing is queued, it is closed now, without reading off what the peer sends. */
+void conn_skip_linger(struct conn *conn);
 /* The peer's address as it was at accept: valid as long as the connection. Without the path of a Unix
  * socket, which is long, and mostly empty. */
 const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);

@@ -17,11 +17,13 @@
 enum {
   FIRST_DESCRIPTOR = 3, /* SD_LISTEN_FDS_START */
   SOCKETS_MAX = 256, /* more than any unit lists; a wrong number must not look at all there are */
+  NAME_BYTES = 256,  /* FDNAME_MAX of systemd, and NUL */
 };
 
 struct handed_socket {
   int fd;
-  int type; /* SOCK_STREAM or SOCK_DGRAM */
+  int type;              /* SOCK_STREAM or SOCK_DGRAM */
+  char name[NAME_BYTES]; /* FileDescriptorName=, the unit's name by default; "": it was not told */
   struct sockaddr_storage address;
   socklen_t size;
   bool taken;
@@ -66,33 +68,62 @@ static const char *inspect(struct handed_socket *handed) {
   if (getsockname(handed->fd, (struct sockaddr *)&handed->address, &handed->size) < 0) {
     return "has no address";
   }
+  const int family = handed->address.ss_family;
+  if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) {
+    return "is of a family that no listen can name: use an IP address, or a path";
+  }
   return NULL;
 }
 
-struct activation *activation_new(struct log *log) {
-  int count = read_count(log);
-  unsetenv("LISTEN_PID");
-  unsetenv("LISTEN_FDS");
-  unsetenv("LISTEN_FDNAMES");
-  if (count == 0) return NULL;
-  struct activation *activation =
-      calloc(1, sizeof *activation + (size_t)count * sizeof *activation->sockets);
-  if (!activation) {
-    log_printf(log, LOG_ERROR, "not enough memory for the sockets of LISTEN_FDS");
-    return NULL;
-  }
+/* The next of the names that LISTEN_FDNAMES separates by colons. */
+static void take_name(const char **names, char out[NAME_BYTES]) {
+  size_t size = *names ? strcspn(*names, ":") : 0;
+  snprintf(out, NAME_BYTES, "%.*s", (int)size, *names ? *names : "");
+  *names = *names && (*names)[size] ? *names + size + 1 : NULL;
+}
+
+/* " (chat.socket)" */
+static const char *shown_name(const struct handed_socket *handed, char out[NAME_BYTES + 4]) {
+  snprintf(out, NAME_BYTES + 4, *handed->name ? " (%s)" : "", handed->name);
+  return out;
+}
+
+/* As sd_listen_fds(3) does when it is told to: no child is to believe them. */
+static void forget_environment(void) {
+  static const char *const names[] = {"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS",
+                                      "LISTEN_FDNAMES"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unsetenv(names[i]);
+}
+
+/* In the order of the unit's lines. */
+static void take_all(struct activation *activation, int count, const char *names, struct log *log) {
+  char name[NAME_BYTES + 4];
   for (int fd = FIRST_DESCRIPTOR; fd < FIRST_DESCRIPTOR + count; fd++) {
     struct handed_socket *handed = &activation->sockets[activation->count];
     *handed = (struct handed_socket){.fd = fd};
+    take_name(&names, handed->name);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     const char *fault = inspect(handed);
     if (!fault) {
       activation->count++;
       continue;
     }
-    log_printf(log, LOG_WARN, "descriptor %d of LISTEN_FDS %s; not used", fd, fault);
+    log_printf(log, LOG_WARN, "descriptor %d of LISTEN_FDS%s %s; not used", fd,
+               shown_name(handed, name), fault);
     close(fd);
   }
+}
+
+struct activation *activation_new(struct log *log) {
+  int count = read_count(log);
+  const char *names = getenv("LISTEN_FDNAMES");
+  struct activation *activation = NULL;
+  if (count > 0) {
+    activation = calloc(1, sizeof *activation + (size_t)count * sizeof *activation->sockets);
+    if (!activation) log_printf(log, LOG_ERROR, "not enough memory for the sockets of LISTEN_FDS");
+  }
+  if (activation) take_all(activation, count, names, log);
+  forget_environment();
   return activation;
 }
 
@@ -165,12 +196,14 @@ void activation_report(const struct activation *activation, struct log *log) {
     const struct handed_socket *handed = &activation->sockets[i];
     const struct sockaddr *address = (const struct sockaddr *)&handed->address;
     char text[ADDRESS_TEXT_MAX];
+    char name[NAME_BYTES + 4];
     if (handed->taken) continue;
     address_from_sockaddr(address, handed->size, text, sizeof text);
     const char *scheme = handed->type == SOCK_DGRAM ? "udp://" : "tcp://";
-    log_printf(log, LOG_WARN,
-               "the supervisor opened %s%s (LISTEN_FDS), and no script listens there: let one, or "
-               "take it out of the .socket unit",
-               address->sa_family == AF_UNIX ? "" : scheme, text);
+    log_printf(
+        log, LOG_WARN,
+        "the supervisor opened %s%s (LISTEN_FDS)%s, and no script listens there: let one, or "
+        "take it out of the .socket unit",
+        address->sa_family == AF_UNIX ? "" : scheme, text, shown_name(handed, name));
   }
 }

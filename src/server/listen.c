@@ -109,6 +109,7 @@ static void listen_on_starved(void *owner, int rc) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
   if (rc == 0 || !is_news(set, &set->told_starved_ms)) return;
+  runtime_collect(set->runtime); /* what nobody can use any more may have some */
   const char *advice =
       rc == UV_EMFILE ? "; raise the limit (ulimit -n) or lower limits.connections" : "";
   runtime_logf(set->runtime, LOG_WARN,

@@ -125,7 +125,7 @@ static void close_connections(struct program *program) {
   uv_timer_init(uv, &program->deadline);
   program->deadline.data = program;
   uv_timer_start(&program->deadline, program_on_deadline, CLOSING_MS, 0);
-  if (program->runtime->sequential.count > 0) uv_run(uv, UV_RUN_DEFAULT);
+  while (program->runtime->sequential.count > 0) uv_run(uv, UV_RUN_DEFAULT);
   uv_close((uv_handle_t *)&program->deadline, NULL);
 }
 
@@ -145,6 +145,8 @@ static void run_to_end(struct program *program) {
             "%s: the program waits, and nothing is left that could end the wait",
             program->runtime->script);
   program->failed = true;
+  /* Connections that close now may end a wait after all, for want of descriptors, say. */
+  vm_cancel_all(program->runtime->vm, "the program is ending");
 }
 
 int program_run(const struct program_options *options) {

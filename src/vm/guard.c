@@ -88,13 +88,25 @@ static int keep_from_children(lua_State *L, int count) {
   return count;
 }
 
+/* A call of io that returns a file, or nil, a message and an errno. */
+static int open_file(lua_State *L, enum standard standard) {
+  int arguments = lua_gettop(L);
+  int count = vm_standard(L, standard);
+  bool failed = count == 3 && lua_isnil(L, -3);
+  if (failed && vm_free_descriptors(L, (int)lua_tointeger(L, -1))) {
+    lua_settop(L, arguments);
+    count = vm_standard(L, standard);
+  }
+  return keep_from_children(L, count);
+}
+
 /* io.open(name [, mode]) */
 static int l_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const char *mode = luaL_optstring(L, 2, "r");
   bool writes = *mode != 'r' || strchr(mode, '+');
   if (!vm_may_open(L, "io.open", path, writes)) return fail(L);
-  return keep_from_children(L, vm_standard(L, STANDARD_OPEN));
+  return open_file(L, STANDARD_OPEN);
 }
 
 /* A call that takes a path, or a file, or nothing; raises when the path is refused. */
@@ -119,7 +131,7 @@ static int l_output(lua_State *L) {
 
 static int l_popen(lua_State *L) {
   if (!has(L, GRANT_RUN)) return fail_for(L, "io.popen", "run");
-  return keep_from_children(L, vm_standard(L, STANDARD_POPEN));
+  return open_file(L, STANDARD_POPEN);
 }
 
 static int l_execute(lua_State *L) {
@@ -137,7 +149,7 @@ static bool has_tmp(lua_State *L) {
 
 static int l_tmpfile(lua_State *L) {
   if (!has_tmp(L)) return fail_for(L, "io.tmpfile", "io=/tmp");
-  return keep_from_children(L, vm_standard(L, STANDARD_TMPFILE));
+  return open_file(L, STANDARD_TMPFILE);
 }
 
 static int l_tmpname(lua_State *L) {

@@ -120,14 +120,6 @@ static void check_place(lua_State *L, const char *name, const char *file) {
   lua_pop(L, 2);
 }
 
-/* package.searchpath() does not tell why it found nothing: 0, or the errno of opening any file. */
-static int shortage(void) {
-  int fd = open("/", O_PATH | O_CLOEXEC);
-  if (fd < 0) return errno;
-  close(fd);
-  return 0;
-}
-
 /* The directory of a template such as "/usr/share/lua/5.4/?.lua", which ends at `end`; its size. */
 static size_t directory_size(const char *template, const char *end) {
   const char *mark = memchr(template, '?', (size_t)(end - template));
@@ -175,8 +167,14 @@ static int search_path(lua_State *L) {
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "path");
   search_for(L, name);
+  int error = lua_isnil(L, -2) ? file_shortage() : 0; /* searchpath() does not tell why */
+  if (vm_free_descriptors(L, error)) {
+    lua_pop(L, 2);
+    lua_getfield(L, -1, "path");
+    search_for(L, name);
+    error = lua_isnil(L, -2) ? file_shortage() : 0; /* searchpath() does not tell why */
+  }
   if (lua_isnil(L, -2)) {
-    int error = shortage();
     if (file_error_is_passing(error)) {
       loader_note_shortage(L, error);
     } else {

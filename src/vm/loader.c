@@ -76,6 +76,7 @@ int loader_load(lua_State *L, const char *path) {
   struct stat status = {0};
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
   int fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
+  if (vm_free_descriptors(L, -fd)) fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
   char *bytes = NULL;
   size_t size = 0;
   if (fd >= 0) {

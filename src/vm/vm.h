@@ -51,6 +51,11 @@ void vm_free(struct vm *vm);
 
 void vm_set_budget(struct vm *vm, const struct vm_budget *budget);
 const struct vm_budget *vm_budget(const struct vm *vm);
+/* Whether a call that failed with that errno may be tried again: descriptors are out, and those of what
+ * nobody can use any more have been given back. Raises. */
+bool vm_free_descriptors(lua_State *L, int error);
+/* That is why finalizers run now. */
+bool vm_is_freeing_descriptors(const struct vm *vm);
 /* Does a little of the collector's work; true when that ended a cycle. */
 bool vm_collect_step(struct vm *vm);
 /* Gives the C library what is kept for the next objects. */

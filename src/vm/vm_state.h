@@ -67,9 +67,10 @@ struct vm {
   struct vm_options options;
   lua_CFunction standard[STANDARD_COUNT];
   struct vm_budget budget;
-  const char *no_wait_why; /* see vm_forbid_waiting() */
-  struct tap *tap;         /* see vm/tell.h */
-  const char *script;      /* for it */
+  const char *no_wait_why;     /* see vm_forbid_waiting() */
+  struct tap *tap;             /* see vm/tell.h */
+  const char *script;          /* for it */
+  bool is_freeing_descriptors; /* see vm_free_descriptors() */
 };
 
 struct vm_task {

@@ -79,8 +79,11 @@ function Rig:stand_in(text)
   return path
 end
 
---- Runs moonport to its end. Returns { code, stdout, stderr, log }.
+--- Runs moonport to its end. Returns { code, stdout, stderr, log }. What it logs is JSON unless the
+--- environment says otherwise, so that the records of `log` have all their fields.
 function Rig.run(_, args, options)
+  options = merge({}, options)
+  options.env = merge({ MOONPORT_LOG_FORMAT = "json" }, options.env)
   local command = { table.unpack(options and options.prefix or {}) }
   command[#command + 1] = server.program
   table.move(args, 1, #args, #command + 1, command)

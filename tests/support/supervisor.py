@@ -1,8 +1,8 @@
 # supervisor.py — does for a program what systemd does for a unit: opens sockets and hands them down,
 # and writes down what the program notifies — knows nothing of the program.
 #
-#   supervisor.py [--tcp HOST | --udp HOST | --unix PATH | --pipe | --connection]...
-#                 [--notify SOCKET --told FILE] [--early FILE] [--pid N] -- PROGRAM ARG...
+#   supervisor.py [--tcp HOST[/PORT] | --udp HOST | --unix PATH | --pipe | --connection | --netlink]...
+#                 [--names NAME:...] [--notify SOCKET --told FILE] [--early FILE] [--pid N] -- PROGRAM ARG...
 #
 # Each socket gets a free port, and "{N}" in an argument becomes the port of socket N (from 0). The
 # program takes this process's place, as sd_listen_fds(3) and sd_notify(3) expect. --early connects to
@@ -28,7 +28,8 @@ class Handed(argparse.Action):
 def internet(host, kind):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, kind)
-    made.bind((host, 0))
+    host, _, port = host.partition("/")
+    made.bind((host, int(port or 0)))
     return made
 
 
@@ -58,6 +59,8 @@ def open_handed(kind, value):
         return open_unix(value)
     if kind == "connection":
         return connection()
+    if kind == "netlink":
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM)
     return os.fdopen(os.pipe()[0])
 
 
@@ -117,8 +120,9 @@ def main():
     parser = argparse.ArgumentParser(prog="supervisor.py")
     for option in ("--tcp", "--udp", "--unix"):
         parser.add_argument(option, action=Handed)
-    for option in ("--pipe", "--connection"):
+    for option in ("--pipe", "--connection", "--netlink"):
         parser.add_argument(option, action=Handed, nargs=0)
+    parser.add_argument("--names")
     parser.add_argument("--notify")
     parser.add_argument("--told")
     parser.add_argument("--early")
@@ -136,6 +140,8 @@ def main():
         connect_early(made[0], options.early)
     if made:
         hand_down(made, options.pid)
+    if options.names is not None:
+        os.environ["LISTEN_FDNAMES"] = options.names
     os.execvp(program[0], program)
 
 

@@ -177,6 +177,27 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
   say_what_stays(script);
 }
 
+/* Also which connections the new version does not get: they go on with code that its author has left. */
+static void say_what_is_in_force(struct script *script) {
+  const struct runtime *runtime = &script->runtime;
+  char others[512] = "";
+  size_t used = 0;
+  bool is_closing = runtime->current->service.reload == RELOAD_CLOSE;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const size_t count = version->cohort ? version->cohort->group.count : 0;
+    bool goes_on = version != runtime->current && count > 0 && !is_closing;
+    if (!goes_on || used >= sizeof others) continue;
+    used += (size_t)snprintf(others + used, sizeof others - used,
+                             "%s%zu connection%s on with version %u%s", used ? ", " : "; ", count,
+                             count == 1 ? " goes" : "s go", version->number,
+                             version->drain ? " until the time of --drain is over" : "");
+  }
+  runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force%s",
+               runtime->current->number, others);
+}
+
 int script_reload(struct script *script) {
   struct version *version = swap_load(script);
   if (version && awaits_names(script, version)) {
@@ -189,9 +210,7 @@ int script_reload(struct script *script) {
     say_what_stays(script);
     return -1;
   }
-  if (before) {
-    runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
-  }
+  if (before) say_what_is_in_force(script);
   return 0;
 }
 
