@@ -181,7 +181,8 @@ static int load(lua_State *L) {
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
-  lua_call(L, 4, 2); /* 3: the checked service or nil, 4: the faults */
+  lua_pushboolean(L, loading->runtime->listens_elsewhere);
+  lua_call(L, 5, 2); /* 3: the checked service or nil, 4: the faults */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
   } else {

@@ -181,7 +181,7 @@ const struct option_row option_rows[] = {
         .argument = "ADDR",
         .env = "MOONPORT_LISTEN",
         .help = "listen here instead of where the script says; for a single script",
-        .commands = SERVE | DOCTOR,
+        .commands = SCRIPTS,
         .kind = OPTION_STRING,
     },
     {

@@ -15,7 +15,6 @@ struct script {
   char *path; /* as given */
   char *directory;
   struct version *loaded; /* and not in force yet; NULL once it is */
-  const char *listen;     /* instead of what the script says; NULL: as it says */
   bool started;           /* a version is in force, and was told so */
   bool is_due;            /* it is to be loaded anew */
   bool is_leaving;        /* it listens no more, and goes when its connections have */

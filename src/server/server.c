@@ -197,22 +197,14 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
-struct listener_question {
-  const char *name;
-  bool found;
-};
-
-static void compare_name(void *context, const char *name) {
-  struct listener_question *question = context;
-  if (strcmp(name, question->name) == 0) question->found = true;
-}
-
-static const char *who_listens(void *context, const char *name) {
+static const char *who_listens(void *context, const struct runtime *asks, const char *name,
+                               const char **its) {
   const struct server *server = context;
-  struct listener_question question = {.name = name};
   for (size_t i = 0; i < server->script_count; i++) {
-    script_each_listener(server->scripts[i], compare_name, &question);
-    if (question.found) return script_path(server->scripts[i]);
+    struct script *script = server->scripts[i];
+    if (script_runtime(script) == asks) continue; /* it may have both */
+    *its = script_listen_conflict(script, name);
+    if (*its) return script_path(script);
   }
   return NULL;
 }
@@ -245,6 +237,15 @@ static void server_on_source(void *context, const struct source *source) {
   server_sources_changed(context);
 }
 
+/* 0, or -2 after a log line. */
+static int check_listen(const struct server *server) {
+  if (!server->options.listen || server->script_count == 1) return 0;
+  log_printf(server->options.log, LOG_ERROR,
+             "--listen is for a single script, and there are %zu: set listen in each script",
+             server->script_count);
+  return -2;
+}
+
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
@@ -271,6 +272,8 @@ static int server_load(const struct server_options *options, struct server **out
       .loop = server->loop,
       .watchdog = server->watchdog,
       .host = options->host,
+      .listen = &server->options.listen,
+      .listen_count = options->listen ? 1 : 0,
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
@@ -292,10 +295,10 @@ static int server_load(const struct server_options *options, struct server **out
 }
 
 /* A signal ends the wait, and the server with it. */
-static void await_names(struct server *server, const char *listen) {
+static void await_names(struct server *server) {
   bool awaits = false;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_awaits_names(server->scripts[i], listen)) awaits = true;
+    if (script_awaits_names(server->scripts[i])) awaits = true;
   }
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     uv_run(net_loop_uv(server->loop), UV_RUN_ONCE);
@@ -303,15 +306,9 @@ static void await_names(struct server *server, const char *listen) {
 }
 
 static int listen_all(struct server *server) {
-  const char *listen = server->options.listen;
-  if (listen && server->script_count != 1) {
-    log_printf(server->options.log, LOG_ERROR,
-               "--listen is for a single script, and there are %zu: set listen in each script",
-               server->script_count);
-    return -2;
-  }
-  int rc = 0;
-  await_names(server, listen);
+  int rc = check_listen(server);
+  if (rc < 0) return rc;
+  await_names(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
     if (script_start(server->scripts[i]) < 0) rc = -1;
   }
@@ -418,11 +415,19 @@ int server_examine(const struct server_options *options,
   return rc;
 }
 
-static int server_describe(void *context, struct script *script) {
+static int server_describe(struct script *script, FILE *out) {
   script_tell_undefined(script);
-  return script_describe(script, context);
+  return script_describe(script, out);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  return server_examine(options, server_describe, out);
+  struct server *server;
+  int rc = server_load(options, &server);
+  if (!server) return -1;
+  if (rc == 0) rc = check_listen(server);
+  for (size_t i = 0; i < server->script_count && rc != -2; i++) {
+    if (server_describe(server->scripts[i], out) < 0) rc = -1;
+  }
+  server_free(server);
+  return rc;
 }

@@ -38,6 +38,7 @@ static void remember_failure(struct script *script, struct version *version) {
 static struct version *swap_load(struct script *script) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
+  runtime->listens_elsewhere = script->options->listen_count > 0;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
@@ -48,33 +49,26 @@ static struct version *swap_load(struct script *script) {
   return NULL;
 }
 
-/* Where `version` listens. */
-static const char *const *addresses_of(const struct script *script, const struct version *version,
-                                       size_t *count) {
+const char *const *script_addresses(const struct script *script, size_t *count) {
   const struct script_options *options = script->options;
-  *count = options->listen_count;
-  if (options->listen_count > 0) return options->listen;
-  *count = script->listen ? 1 : version->service.listen_count;
-  return script->listen ? &script->listen : (const char *const *)version->service.listen;
+  const struct service *service = &script->loaded->service;
+  *count = options->listen_count > 0 ? options->listen_count : service->listen_count;
+  return options->listen_count > 0 ? options->listen : (const char *const *)service->listen;
 }
 
-static bool awaits_names(struct script *script, const struct version *version) {
-  size_t count;
-  const char *const *addresses = addresses_of(script, version, &count);
-  return listen_set_awaits_names(&script->listeners, addresses, count);
-}
-
-/* Opens the sockets that `version` wants and has not; -1 after each fault was logged. */
-static int prepare_listeners(struct script *script, const struct version *version) {
-  size_t count;
-  const char *const *addresses = addresses_of(script, version, &count);
-  return listen_set_prepare(&script->listeners, &version->service, addresses, count);
+static struct listen_change change_of(struct script *script) {
+  struct listen_change change = {.set = &script->listeners, .service = &script->loaded->service};
+  change.addresses = script_addresses(script, &change.count);
+  return change;
 }
 
 /* Between two events: what the next one finds is the new version. */
-static bool swap(struct script *script, struct version *version) {
+static bool swap(struct script *script) {
+  struct version *version = script->loaded;
   struct version *before = script->runtime.current;
   unsigned number_before = before ? before->number : 0;
+  script->loaded = NULL;
+  listen_set_receive_waiting(&script->listeners);
   if (before) version_tell_unloaded(before, version->number);
   version_put_in_force(version, script->options->drain_ms);
   listen_set_commit(&script->listeners, &version->service);
@@ -95,23 +89,20 @@ struct script *script_load(const char *path, const struct script_options *option
   return NULL;
 }
 
-struct script *script_new_later(const char *path, const struct script_options *options,
-                                const char *listen) {
-  struct script *script = script_new(path, options, false);
-  if (script) script->listen = listen;
-  return script;
+struct script *script_new_later(const char *path, const struct script_options *options) {
+  return script_new(path, options, false);
 }
 
-bool script_awaits_names(struct script *script, const char *listen) {
-  script->listen = listen;
-  return awaits_names(script, script->loaded);
+bool script_awaits_names(struct script *script) {
+  size_t count;
+  const char *const *addresses = script_addresses(script, &count);
+  return listen_set_awaits_names(&script->listeners, addresses, count);
 }
 
 int script_start(struct script *script) {
-  struct version *version = script->loaded;
-  if (prepare_listeners(script, version) < 0) return -1;
-  script->loaded = NULL;
-  return swap(script, version) ? 0 : -1;
+  struct listen_change change = change_of(script);
+  listen_prepare(&change, 1);
+  return change.rc == 0 && swap(script) ? 0 : -1;
 }
 
 static void say_what_stays(struct script *script) {
@@ -151,29 +142,63 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
   say_what_stays(script);
 }
 
-int script_reload(struct script *script) {
-  struct version *version = swap_load(script);
-  if (version && awaits_names(script, version)) {
-    version_free(version);
-    return UV_EAGAIN;
-  }
-  if (version && prepare_listeners(script, version) < 0) {
-    remember_failure(script, version);
-    script->lacks_address = true;
-    version = NULL;
-  }
-  const struct version *before = script->runtime.current;
-  if (!version) {
+int script_load_next(struct script *script) {
+  script->loaded = swap_load(script);
+  if (!script->loaded) {
     say_what_stays(script);
     return -1;
   }
+  if (!script_awaits_names(script)) return 0;
+  version_free(script->loaded);
+  script->loaded = NULL;
+  return UV_EAGAIN;
+}
+
+static void take_on(struct script *script) {
+  const struct version *before = script->runtime.current;
+  const struct version *version = script->loaded;
   script_forget_failure(script);
   /* It is in force all the same; whoever asks for the status learns of it. */
-  if (!swap(script, version)) remember_failure(script, NULL);
-  if (before) {
-    runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
+  if (!swap(script)) remember_failure(script, NULL);
+  if (!before) return;
+  runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force", version->number);
+}
+
+static void refuse_next(struct script *script) {
+  remember_failure(script, script->loaded);
+  script->loaded = NULL;
+  script->lacks_address = true;
+  say_what_stays(script);
+}
+
+void scripts_take_on(struct script *const *scripts, size_t count,
+                     void (*on_done)(void *context, struct script *script, int rc), void *context) {
+  struct listen_change *changes = calloc(count + 1, sizeof *changes);
+  for (size_t i = 0; i < count && changes; i++) changes[i] = change_of(scripts[i]);
+  if (changes) listen_prepare(changes, count);
+  for (size_t i = 0; i < count; i++) {
+    struct script *script = scripts[i];
+    int rc = changes ? changes[i].rc : -1;
+    if (!changes) runtime_fault(&script->runtime, "%s: not enough memory for it", script->path);
+    if (rc == 0) {
+      take_on(script);
+    } else {
+      refuse_next(script);
+    }
+    if (on_done) on_done(context, script, rc);
   }
-  return 0;
+  free(changes);
+}
+
+static void note_rc(void *context, struct script *script, int rc) {
+  (void)script;
+  *(int *)context = rc;
+}
+
+int script_reload(struct script *script) {
+  int rc = script_load_next(script);
+  if (rc == 0) scripts_take_on(&script, 1, note_rc, &rc);
+  return rc;
 }
 
 void script_leave(struct script *script) {
@@ -268,26 +293,18 @@ void script_each_version(const struct script *script,
   }
 }
 
-const char *const *script_addresses(const struct script *script, size_t *count) {
-  const struct service *service = &script->loaded->service;
-  *count = service->listen_count;
-  return (const char *const *)service->listen;
-}
-
 size_t script_connections_max(const struct script *script) {
   const struct version *version = script->loaded ? script->loaded : script->runtime.current;
   return version ? version->service.connections_max : 0;
 }
 
 int script_describe(struct script *script, FILE *out) {
-  const struct service *service = &script->loaded->service;
-  int rc = listen_set_check(&script->listeners, service, (const char *const *)service->listen,
-                            service->listen_count);
+  size_t count;
+  const char *const *addresses = script_addresses(script, &count);
+  int rc = listen_set_check(&script->listeners, &script->loaded->service, addresses, count);
   if (rc < 0 || !out) return rc;
   fprintf(out, "%s: ok, listens on ", script->path);
-  for (size_t i = 0; i < service->listen_count; i++) {
-    fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
-  }
+  for (size_t i = 0; i < count; i++) fprintf(out, "%s%s", i ? ", " : "", addresses[i]);
   fputc('\n', out);
   return 0;
 }
