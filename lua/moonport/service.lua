@@ -261,9 +261,11 @@ local function check_reload(report, service, result)
   end
 end
 
--- Datagrams need both a socket and a handler.
-local function check_datagrams(report, service, result)
+-- Datagrams need both a socket and a handler. Of addresses that the operator gave in place of the
+-- script's, listening tells.
+local function check_datagrams(report, service, result, listens_elsewhere)
   local has_udp = false
+  if listens_elsewhere then return end
   for _, address in ipairs(result.listen or {}) do
     has_udp = has_udp or find(address, "^[uU][dD][pP]://") ~= nil
   end
@@ -321,10 +323,11 @@ local M = {}
 ---@param path string the script's file, as its chunk is named
 ---@param nearest fun(word: string, known: string[], name: string?): string?
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
+---@param listens_elsewhere boolean? `listen` is not what counts
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] faults one line each
 ---@return boolean? is_foreign there are faults, and nothing of a service: the file may be a module
-function M.read(service, path, nearest, frame_fault)
+function M.read(service, path, nearest, frame_fault, listens_elsewhere)
   local report, known = { path = path, faults = {} }, known_fields()
   if type(service) ~= "table" then
     fault(report, nil, nil, no_table(service))
@@ -340,7 +343,7 @@ function M.read(service, path, nearest, frame_fault)
     fault(report, "listen", given, "listen is %s%s: write %s", shown(given), remark or "", accepted)
   end
   check_handlers(report, service, result)
-  check_datagrams(report, service, result)
+  check_datagrams(report, service, result, listens_elsewhere)
   check_reload(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_frame(report, service, result, frame_fault)

@@ -44,7 +44,9 @@ static int permit_host(lua_State *L, const char *call, const char *host, int por
 /* By where the path leads, so that no link and no dots lead out of a granted directory. */
 static int permit_unix(lua_State *L, const char *call, const char *path) {
   struct file_place place;
-  bool found = file_find(path, true, &place) == 0;
+  bool is_abstract = path[0] == '@'; /* which is in no directory */
+  if (is_abstract && grants_unix(vm_grants(vm_of(L)), path)) return 0;
+  bool found = !is_abstract && file_find(path, true, &place) == 0;
   const char *real = found ? place.path : path;
   if (found && grants_unix(vm_grants(vm_of(L)), real)) return 0;
   lua_pushfstring(L, "unix:%s", real);
@@ -54,6 +56,7 @@ static int permit_unix(lua_State *L, const char *call, const char *path) {
 static int permit_ip(lua_State *L, const char *call, const struct sockaddr *address) {
   char host[ADDRESS_TEXT_MAX];
   if (address_ip(address, host, sizeof host) < 0) return permit_unix(L, call, "");
+  host[strcspn(host, "%")] = '\0'; /* a grant is for every interface */
   return permit_host(L, call, host, address_port(address));
 }
 

@@ -181,7 +181,8 @@ static int load(lua_State *L) {
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
-  lua_call(L, 4, 3); /* 3: the checked service or nil, 4: the faults, 5: it is no service at all */
+  lua_pushboolean(L, loading->runtime->listens_elsewhere);
+  lua_call(L, 5, 3); /* 3: the checked service or nil, 4: the faults, 5: it is no service at all */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
     loading->runtime->is_foreign = lua_toboolean(L, 5);

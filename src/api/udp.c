@@ -19,6 +19,8 @@
 #include "base/reach.h"
 #include "net/udp.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -169,22 +171,19 @@ static int make_served(lua_State *L) {
   return 0;
 }
 
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
+int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
                   struct udp_object **out) {
   char error[1];
-  const struct udp_options options = {
-      .address = address,
-      .descriptor = descriptor,
-      .script = runtime->script,
-      .batch = true,
-  };
+  struct udp_options served = *options;
+  served.script = runtime->script;
+  served.batch = served.joins = true;
   struct making making = {.runtime = runtime};
   if (!vm_protect(runtime->vm, make_served, &making, error, sizeof error)) {
-    if (descriptor) close(descriptor);
+    if (options->descriptor) close(options->descriptor);
     return UV_ENOMEM;
   }
   struct udp_object *object = making.object;
-  int rc = udp_open(runtime->loop, &options, &served_events, object, &object->udp);
+  int rc = udp_open(runtime->loop, &served, &served_events, object, &object->udp);
   if (rc == 0) rc = udp_receive(object->udp, true);
   if (rc < 0) {
     api_close_udp(object);
@@ -197,6 +196,21 @@ int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int d
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out,
                     socklen_t *size) {
   return udp_address(object->udp, out, size);
+}
+
+int api_udp_duplicate(const struct udp_object *object) {
+  int fd = udp_descriptor(object->udp);
+  if (fd < 0) return fd;
+  fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return fd < 0 ? uv_translate_sys_error(errno) : fd;
+}
+
+void api_udp_share_port(const struct udp_object *object, bool on) {
+  udp_share_port(object->udp, on);
+}
+
+void api_udp_receive_waiting(struct udp_object *object) {
+  udp_receive_waiting(object->udp);
 }
 
 static void close_socket(struct udp_object *object) {

@@ -2,16 +2,23 @@
 #ifndef MOONPORT_API_UDP_H
 #define MOONPORT_API_UDP_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 struct runtime;
+struct udp_options;
 struct udp_object; /* the payload of a userdata "moonport.udp" */
 
-/* A socket bound to `address` whose datagrams go to on_datagram; `descriptor` is one that is bound
- * there already, taken over also on failure, or 0. 0 and *out, or UV_E*. The object lives until
- * api_close_udp(). */
-int api_serve_udp(struct runtime *runtime, const struct sockaddr *address, int descriptor,
+/* A socket, bound as `options` say, whose datagrams go to on_datagram; a group that it is bound to is
+ * joined. A descriptor in them is taken over also on failure. 0 and *out, or UV_E*. The object lives
+ * until api_close_udp(). */
+int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
                   struct udp_object **out);
+/* Another descriptor of the same socket, or UV_E*. */
+int api_udp_duplicate(const struct udp_object *object);
+void api_udp_share_port(const struct udp_object *object, bool on); /* as listener_share_port() */
+/* What has come is handled now: the socket is about to be closed. */
+void api_udp_receive_waiting(struct udp_object *object);
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out, socklen_t *size);
 void api_close_udp(struct udp_object *object);
 

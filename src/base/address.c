@@ -6,12 +6,14 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
@@ -69,6 +71,25 @@ static int parse_port(const struct parse *parse, const char *text) {
   return 0;
 }
 
+/* Copies what is before the interface. */
+static void copy_number(const char *host, char out[ADDRESS_HOST_MAX]) {
+  snprintf(out, ADDRESS_HOST_MAX, "%.*s", (int)strcspn(host, "%"), host);
+}
+
+/* An IPv6 address has its interface for the kernel; one of IPv4 only as a group to be joined there. */
+static int check_interface(const struct parse *parse, const char *host) {
+  char number[ADDRESS_HOST_MAX];
+  struct in_addr ip4;
+  if (!strchr(host, '%') || strchr(host, ':')) return 0;
+  copy_number(host, number);
+  bool is_group = inet_pton(AF_INET, number, &ip4) == 1 && IN_MULTICAST(ntohl(ip4.s_addr));
+  if (is_group && parse->out->kind == ADDRESS_UDP) return 0;
+  return refuse(parse,
+                "names an interface: only IPv6 addresses, and multicast groups of udp://, "
+                "have one: leave out %s",
+                host + strlen(number));
+}
+
 static int set_host(const struct parse *parse, const char *host, size_t size) {
   if (size == 1 && host[0] == '*') {
     host = "0.0.0.0";
@@ -85,7 +106,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
   }
   memcpy(parse->out->host, host, size);
   parse->out->host[size] = '\0';
-  return 0;
+  return check_interface(parse, parse->out->host);
 }
 
 /* The host of MOONPORT_HOST and --host, which people write with and without brackets. */
@@ -138,6 +159,24 @@ static int parse_host_port(const struct parse *parse, const char *text) {
   return rc != 0 ? -1 : parse_port(parse, colon + 1);
 }
 
+/* "\x1b" in an abstract name stands for a byte that no line of text should have; -1: it does not. */
+static int read_escape(const char *text) {
+  unsigned byte = 0;
+  if (text[0] != '\\' || text[1] != 'x' || strspn(text + 2, "0123456789abcdef") < 2) return -1;
+  sscanf(text + 2, "%2x", &byte); /* NOLINT(cert-err34-c): two digits */
+  return (int)byte;
+}
+
+static int check_abstract(const struct parse *parse, const char *name) {
+  if (!*name) return refuse(parse, "has no name behind the @: write unix:@NAME");
+  for (const char *c = name; *c; c++) {
+    bool is_plain = *c > ' ' && *c < 0x7f && *c != '\\';
+    if (is_plain || read_escape(c) >= 0) continue;
+    return refuse(parse, "has a byte in its name that is written \\x%02x", (unsigned char)*c);
+  }
+  return 0;
+}
+
 static int parse_path(const struct parse *parse, const char *path) {
   size_t size = strlen(path);
   if (size == 0) return refuse(parse, "has no path: write unix:///run/NAME.sock");
@@ -145,6 +184,7 @@ static int parse_path(const struct parse *parse, const char *path) {
     return refuse(parse, "has a path of %zu bytes: the system takes %d, choose a shorter one", size,
                   ADDRESS_PATH_MAX - 1);
   }
+  if (path[0] == '@' && check_abstract(parse, path + 1) != 0) return -1;
   memcpy(parse->out->path, path, size + 1);
   return 0;
 }
@@ -194,6 +234,17 @@ void address_format(const struct address *address, char *out, size_t size) {
   snprintf(out, size, form, scheme, address->host, (unsigned)address->port);
 }
 
+/* unix(7): behind a NUL, as long as the size says. How long it is with that. */
+static size_t fill_abstract(const char *name, char *out) {
+  size_t used = 1;
+  while (*name) {
+    int byte = read_escape(name);
+    out[used++] = byte < 0 ? *name : (char)byte;
+    name += byte < 0 ? 1 : strlen("\\x00");
+  }
+  return used;
+}
+
 static void fill_unix(const struct address *address, struct sockaddr_storage *out,
                       socklen_t *size) {
   struct sockaddr_un *sa = (struct sockaddr_un *)out;
@@ -201,7 +252,11 @@ static void fill_unix(const struct address *address, struct sockaddr_storage *ou
   static_assert(sizeof sa->sun_path >= ADDRESS_PATH_MAX, "a path that parsed must fit");
   memset(out, 0, sizeof *out);
   sa->sun_family = AF_UNIX;
-  memcpy(sa->sun_path, address->path, path_size);
+  if (address->path[0] == '@') {
+    path_size = fill_abstract(address->path + 1, sa->sun_path);
+  } else {
+    memcpy(sa->sun_path, address->path, path_size);
+  }
   *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_size);
 }
 
@@ -210,103 +265,32 @@ int address_numeric(const struct address *address, struct sockaddr_storage *out,
     fill_unix(address, out, size);
     return 0;
   }
-  char port[8];
+  char port[8], number[ADDRESS_HOST_MAX];
+  const char *host = address->host;
   snprintf(port, sizeof port, "%u", (unsigned)address->port);
+  if (!strchr(host, ':')) {
+    copy_number(host, number);
+    host = number;
+  }
   const struct addrinfo hints = {
       .ai_family = AF_UNSPEC,
       .ai_socktype = address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
       .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST,
   };
   struct addrinfo *list = NULL;
-  if (getaddrinfo(address->host, port, &hints, &list) != 0) return -1;
+  if (getaddrinfo(host, port, &hints, &list) != 0) return -1;
   memset(out, 0, sizeof *out);
   memcpy(out, list->ai_addr, list->ai_addrlen);
-  *size = list->ai_addrlen;
   freeaddrinfo(list);
+  address_unmap(out);
+  *size = address_size((const struct sockaddr *)out);
   return 0;
 }
 
-/* An abstract name is any bytes, NUL too: two names must not read as one. */
-static void format_abstract(const char *name, size_t size, char *out, size_t out_size) {
-  size_t used = (size_t)snprintf(out, out_size, "unix:@");
-  for (size_t i = 0; i < size && used + sizeof "\\x00" <= out_size; i++) {
-    const unsigned char byte = (unsigned char)name[i];
-    const char *form = byte <= ' ' || byte >= 0x7f || byte == '\\' ? "\\x%02x" : "%c";
-    used += (size_t)snprintf(out + used, out_size - used, form, byte);
-  }
-}
-
-static void format_unix(const struct sockaddr_un *sa, socklen_t size, char *out, size_t out_size) {
-  const size_t offset = offsetof(struct sockaddr_un, sun_path);
-  size_t path_size = size > offset ? size - offset : 0;
-  if (path_size > 1 && sa->sun_path[0] == '\0') {
-    format_abstract(sa->sun_path + 1, path_size - 1, out, out_size);
-    return;
-  }
-  /* As address_format() has it: "unix:" and "//x" would read as "unix://" and "x". */
-  const char *slashes = path_size > 1 && strncmp(sa->sun_path, "//", 2) == 0 ? "//" : "";
-  snprintf(out, out_size, "unix:%s%.*s", slashes, (int)path_size, sa->sun_path);
-}
-
-void address_from_sockaddr(const struct sockaddr *sa, socklen_t size, char *out, size_t out_size) {
-  if (sa->sa_family == AF_UNIX) {
-    format_unix((const struct sockaddr_un *)sa, size, out, out_size);
-    return;
-  }
-  /* getnameinfo() rather than inet_ntop(), for the "%eth0" of link-local addresses. */
-  char host[ADDRESS_HOST_MAX];
-  char port[8];
-  int rc =
-      getnameinfo(sa, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-  if (rc != 0) {
-    snprintf(out, out_size, "unknown");
-    return;
-  }
-  snprintf(out, out_size, sa->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-socklen_t address_size(const struct sockaddr *sa) {
-  switch (sa->sa_family) {
-    case AF_INET: return sizeof(struct sockaddr_in);
-    case AF_INET6: return sizeof(struct sockaddr_in6);
-    default: return sizeof(struct sockaddr_un);
-  }
-}
-
-int address_ip(const struct sockaddr *sa, char *out, size_t out_size) {
-  const void *ip = NULL;
-  if (sa->sa_family == AF_INET) {
-    ip = &((const struct sockaddr_in *)sa)->sin_addr;
-  } else if (sa->sa_family == AF_INET6) {
-    ip = &((const struct sockaddr_in6 *)sa)->sin6_addr;
-  }
-  return ip && inet_ntop(sa->sa_family, ip, out, (socklen_t)out_size) ? 0 : -1;
-}
-
-int address_port(const struct sockaddr *sa) {
-  if (sa->sa_family == AF_INET) return ntohs(((const struct sockaddr_in *)sa)->sin_port);
-  return sa->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)sa)->sin6_port) : -1;
-}
-
-bool address_same_host(const struct sockaddr *a, const struct sockaddr *b) {
-  if (a->sa_family != b->sa_family) return false;
-  if (a->sa_family == AF_INET) {
-    return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
-           ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
-  }
-  if (a->sa_family == AF_INET6) {
-    return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
-                              &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr);
-  }
-  const char *path = ((const struct sockaddr_un *)(const void *)a)->sun_path;
-  return memcmp(path, ((const struct sockaddr_un *)(const void *)b)->sun_path,
-                sizeof((struct sockaddr_un *)NULL)->sun_path) == 0;
-}
-
-void address_set_port(struct sockaddr *sa, uint16_t port) {
-  if (sa->sa_family == AF_INET) {
-    ((struct sockaddr_in *)sa)->sin_port = htons(port);
-  } else if (sa->sa_family == AF_INET6) {
-    ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
-  }
+int address_interface(const struct address *address) {
+  const char *name = strchr(address->host, '%');
+  if (!name) return 0;
+  unsigned index = if_nametoindex(name + 1);
+  if (index > 0) return (int)index;
+  return address_is_number(name + 1) ? (int)strtol(name + 1, NULL, 10) : -1;
 }

@@ -90,7 +90,9 @@ static bool is_same_file(const char *a, const char *b) {
 
 static unsigned long find_unix(const struct sockaddr_un *address, struct holder *out) {
   char line[LINE_BYTES], path[LINE_BYTES];
+  char abstract[sizeof address->sun_path + 1];
   unsigned long found = 0;
+  snprintf(abstract, sizeof abstract, "@%s", address->sun_path + 1);
   FILE *file = fopen("/proc/net/unix", "re");
   if (!file) return 0;
   while (found == 0 && fgets(line, sizeof line, file)) {
@@ -98,7 +100,9 @@ static unsigned long find_unix(const struct sockaddr_un *address, struct holder 
     /* NOLINTNEXTLINE(cert-err34-c): the same */
     if (sscanf(line, "%*[^:]: %*x %*x %lx %*x %*x %lu %511[^\n]", &flags, &inode, path) != 3)
       continue;
-    if (flags & UNIX_LISTENS && is_same_file(path, address->sun_path)) found = inode;
+    bool is_it =
+        address->sun_path[0] ? is_same_file(path, address->sun_path) : strcmp(path, abstract) == 0;
+    if (flags & UNIX_LISTENS && is_it) found = inode;
   }
   fclose(file);
   if (found > 0) snprintf(out->bound, sizeof out->bound, "unix:%.107s", path);

@@ -137,7 +137,7 @@ static void put_json_text(struct line *line, const char *key, const char *text) 
 
 static void put_json_number(struct line *line, const char *key, uint64_t number) {
   put_string(line, key);
-  log_render_put_number(line, number, 1);
+  put_number(line, number, 1);
 }
 
 static void put_access(struct line *line, const struct log_access *access) {

@@ -13,7 +13,8 @@ int check_command(const struct command_call *call) {
   code = EXIT_AT_FAULT;
   if (log) {
     const struct server_options options = settings_read(call, grants, log);
-    code = server_check(&options, stdout) == 0 ? EXIT_DONE : EXIT_AT_FAULT;
+    int rc = server_check(&options, stdout);
+    code = rc == 0 ? EXIT_DONE : rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
     log_free(log);
   }
   grants_free(grants);

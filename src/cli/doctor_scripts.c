@@ -43,12 +43,16 @@ static void name_spot(const struct spot *spot, char out[ADDRESS_TEXT_MAX]) {
   snprintf(out, ADDRESS_TEXT_MAX, "%s%s", scheme, is_file ? text + 5 : text);
 }
 
-/* Whether somebody answers at a Unix socket's path. */
+static const char *unix_path(const struct spot *spot) {
+  return ((const struct sockaddr_un *)(const void *)spot->address)->sun_path;
+}
+
+/* Whether somebody answers at a Unix socket's path, or its abstract name. */
 static int try_unix(const struct spot *spot) {
-  const char *path = ((const struct sockaddr_un *)(const void *)spot->address)->sun_path;
+  const char *path = unix_path(spot);
   struct stat status;
-  if (lstat(path, &status) != 0) return errno == ENOENT ? 0 : errno;
-  if (!S_ISSOCK(status.st_mode)) return EEXIST;
+  if (path[0] && lstat(path, &status) != 0) return errno == ENOENT ? 0 : errno;
+  if (path[0] && !S_ISSOCK(status.st_mode)) return EEXIST;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int error = fd < 0 || connect(fd, spot->address, spot->size) == 0 ? EADDRINUSE : errno;
   if (fd >= 0) close(fd);
@@ -72,8 +76,8 @@ static int try_bind(const struct spot *spot) {
 /* Whether a Unix socket's file could be made. */
 static bool has_directory(const struct spot *spot) {
   char path[ADDRESS_PATH_MAX];
-  snprintf(path, sizeof path, "%s",
-           ((const struct sockaddr_un *)(const void *)spot->address)->sun_path);
+  if (!unix_path(spot)[0]) return true;
+  snprintf(path, sizeof path, "%s", unix_path(spot));
   char *slash = strrchr(path, '/');
   if (slash) slash[slash == path ? 1 : 0] = '\0';
   return access(slash ? path : ".", W_OK | X_OK) == 0;
@@ -133,7 +137,6 @@ static json_t *look_at_address(const struct look *look, struct script *script, c
 static int look_at_script(void *context, struct script *script) {
   struct look *look = context;
   struct script_status status;
-  const char *listen = options_string(look->call->options, "listen");
   size_t count = 0;
   if (!script_is_valid(script)) return 0; /* a module */
   json_t *found = json_array();
@@ -141,10 +144,9 @@ static int look_at_script(void *context, struct script *script) {
   *look->connections += script_connections_max(script);
   const char *const *addresses = script_addresses(script, &count);
   bool listens = script_describe(script, NULL) >= 0;
-  for (size_t i = 0; listens && !listen && i < count; i++) {
+  for (size_t i = 0; listens && i < count; i++) {
     json_array_append_new(found, look_at_address(look, script, addresses[i]));
   }
-  if (listens && listen) json_array_append_new(found, look_at_address(look, script, listen));
   json_array_append_new(look->scripts,
                         json_pack("{s:o, s:b, s:o}", "path", doctor_text(status.path), "listens",
                                   listens, "addresses", found));

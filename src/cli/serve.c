@@ -31,7 +31,6 @@ static int serve(const struct command_call *call, const struct control_address *
   struct log *log = settings_log_new(call->options, LOG_JSON);
   if (!log) return EXIT_AT_FAULT;
   struct server_options options = settings_read(call, grants, log);
-  options.listen = options_string(call->options, "listen");
   options.welcome = options_string(call->options, "welcome");
   options.backlog = (int)options_number(call->options, "backlog");
   options.output_bytes_max = (size_t)options_number(call->options, "output-max");

@@ -40,6 +40,7 @@ struct server_options settings_read(const struct command_call *call, const struc
       .paths = call->words,
       .path_count = call->word_count,
       .host = options_string(call->options, "host"),
+      .listen = options_string(call->options, "listen"),
       .unsafe = options_flag(call->options, "unsafe"),
       .grants = grants,
       .lua_dir = options_string(call->options, "MOONPORT_LUA_DIR"),

@@ -76,7 +76,7 @@ static const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
 
 static const struct option_row options[] = {
     {"listen", "ADDR", "MOONPORT_LISTEN",
-     "listen here instead of where the script says; for a single script", SERVE | DOCTOR,
+     "listen here instead of where the script says; for a single script", SCRIPTS,
      .kind = OPTION_STRING},
     {"host", "HOST", "MOONPORT_HOST", "the host for addresses that name none", SCRIPTS,
      .kind = OPTION_STRING, .fallback = "127.0.0.1"},

@@ -4,10 +4,13 @@
  * connection. */
 #include "net/bind.h"
 
+#include "net/listener.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -50,6 +53,7 @@ static int set_listener_options(int fd) {
 /* Whether somebody answers at a Unix path; decides between a stale socket and a live one. */
 static int unlink_if_stale(const struct sockaddr_un *address, socklen_t size) {
   struct stat status;
+  if (!address->sun_path[0]) return 0; /* abstract: it ends with who listens */
   if (lstat(address->sun_path, &status) < 0) return errno == ENOENT ? 0 : UV_EADDRINUSE;
   if (!S_ISSOCK(status.st_mode)) return UV_EEXIST;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -76,21 +80,25 @@ static const char *unix_path(const struct sockaddr *address) {
 static void remember_file(struct bound_socket *bound, const struct sockaddr *address) {
   struct stat status;
   const char *path = unix_path(address);
-  if (!path || lstat(path, &status) < 0) return;
-  bound->device = status.st_dev;
-  bound->inode = status.st_ino;
+  if (!path || !path[0] || lstat(path, &status) < 0) return;
+  bound->file = malloc(sizeof *bound->file); /* without memory it is left where it is */
+  if (!bound->file) return;
+  *bound->file = (struct bound_file){.users = 1, .device = status.st_dev, .inode = status.st_ino};
 }
 
-int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
-              struct bound_socket *out) {
+static int set_on(int fd, int level, int name) {
   const int on = 1;
+  return setsockopt(fd, level, name, &on, sizeof on) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+int bind_open(const struct listener_options *options, struct bound_socket *out) {
+  const struct sockaddr *address = options->address;
+  const socklen_t size = options->address_size;
   *out = (struct bound_socket){0};
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = prepare(fd, address, size);
-  if (rc == 0 && share_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
-    rc = uv_translate_sys_error(errno);
-  }
+  if (rc == 0 && options->beside) rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
   if (rc == 0 && bind(fd, address, size) < 0) rc = uv_translate_sys_error(errno);
   if (rc < 0) {
     close(fd);
@@ -98,6 +106,14 @@ int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
   }
   out->fd = fd;
   remember_file(out, address);
+  return 0;
+}
+
+int bind_duplicate(const struct bound_socket *bound, struct bound_socket *out) {
+  int fd = fcntl(bound->fd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  *out = (struct bound_socket){.fd = fd, .file = bound->file};
+  if (out->file) out->file->users++;
   return 0;
 }
 
@@ -113,15 +129,22 @@ int bind_adopt(int fd, struct bound_socket *out) {
   return address.ss_family == AF_UNIX ? 0 : set_listener_options(fd);
 }
 
-void bind_release(const struct bound_socket *bound) {
+static void unlink_own(const struct bound_socket *bound) {
   struct sockaddr_un address;
   socklen_t size = sizeof address;
   struct stat status;
-  /* Before close(2): a server that starts just now either finds it answering, or gone. */
-  if (bound->inode && getsockname(bound->fd, (struct sockaddr *)&address, &size) == 0 &&
-      lstat(address.sun_path, &status) == 0 && status.st_ino == bound->inode &&
-      status.st_dev == bound->device) {
+  if (getsockname(bound->fd, (struct sockaddr *)&address, &size) == 0 &&
+      lstat(address.sun_path, &status) == 0 && status.st_ino == bound->file->inode &&
+      status.st_dev == bound->file->device) {
     unlink(address.sun_path);
+  }
+}
+
+void bind_release(const struct bound_socket *bound) {
+  /* Before close(2): a server that starts just now either finds it answering, or gone. */
+  if (bound->file && --bound->file->users == 0) {
+    unlink_own(bound);
+    free(bound->file);
   }
   close(bound->fd);
 }

@@ -6,17 +6,25 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* A bound, non-blocking descriptor, and for a Unix path the file that bind(2) made. */
-struct bound_socket {
-  int fd;
+/* The file that bind(2) made for a Unix path. It goes with the last of its users. */
+struct bound_file {
+  unsigned users;
   dev_t device;
-  ino_t inode; /* 0: not a Unix path */
+  ino_t inode;
 };
 
-/* 0 or UV_E* as listener_bind() says. With `share_port`, beside other sockets of this process that
- * have SO_REUSEPORT too. */
-int bind_open(const struct sockaddr *address, socklen_t size, bool share_port,
-              struct bound_socket *out);
+/* A bound, non-blocking descriptor. */
+struct bound_socket {
+  int fd;
+  struct bound_file *file; /* NULL: not a Unix path, or somebody else's */
+};
+
+struct listener_options;
+
+/* 0 or UV_E* as listener_bind() says. */
+int bind_open(const struct listener_options *options, struct bound_socket *out);
+/* Another descriptor of the same socket. 0 or UV_E*. */
+int bind_duplicate(const struct bound_socket *bound, struct bound_socket *out);
 /* Takes over a socket that is bound already: what bind_open() sets is set on it. 0 or UV_E*; in both
  * cases the descriptor is `out`'s. */
 int bind_adopt(int fd, struct bound_socket *out);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -223,17 +224,16 @@ static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
   return 0;
 }
 
-static int bind_address(struct net_loop *loop, const struct sockaddr *address,
-                        socklen_t address_size, bool beside, const struct listener_events *events,
-                        void *owner, struct listener **out) {
+int listener_bind_as(struct net_loop *loop, const struct listener_options *options,
+                     const struct listener_events *events, void *owner, struct listener **out) {
   struct bound_socket bound;
   *out = NULL;
   if (!loop->network) {
-    int rc = bind_open(address, address_size, beside, &bound);
+    int rc = bind_open(options, &bound);
     return rc < 0 ? rc : open_bound(loop, &bound, events, owner, out);
   }
   struct listener *listener = listener_new(loop, events, owner);
-  int rc = listener ? open_port(loop, address, beside, listener) : UV_ENOMEM;
+  int rc = listener ? open_port(loop, options->address, options->beside, listener) : UV_ENOMEM;
   if (rc == 0) {
     *out = listener;
   } else {
@@ -244,13 +244,17 @@ static int bind_address(struct net_loop *loop, const struct sockaddr *address,
 
 int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
                   const struct listener_events *events, void *owner, struct listener **out) {
-  return bind_address(loop, address, address_size, false, events, owner, out);
+  const struct listener_options options = {.address = address, .address_size = address_size};
+  return listener_bind_as(loop, &options, events, owner, out);
 }
 
-int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
-                         socklen_t address_size, const struct listener_events *events, void *owner,
-                         struct listener **out) {
-  return bind_address(old->loop, address, address_size, true, events, owner, out);
+int listener_take_over(const struct listener *old, const struct listener_events *events,
+                       void *owner, struct listener **out) {
+  struct bound_socket bound;
+  *out = NULL;
+  if (old->port) return UV_ENOTSUP;
+  int rc = bind_duplicate(&old->bound, &bound);
+  return rc < 0 ? rc : open_bound(old->loop, &bound, events, owner, out);
 }
 
 int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
@@ -265,11 +269,10 @@ int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *
   return open_bound(loop, &bound, events, owner, out);
 }
 
-/* Set after bind(2), it changes nothing for others, who still find the port taken. But this socket
- * and those that it accepts let listener_bind_beside() have the port. */
-static void let_share_port(const struct listener *listener) {
-  const int on = 1;
-  setsockopt(listener->bound.fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+void listener_share_port(const struct listener *listener, bool on) {
+  const int value = on;
+  if (!listener->port)
+    setsockopt(listener->bound.fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
 }
 
 int listener_listen(struct listener *listener, int backlog) {
@@ -277,7 +280,6 @@ int listener_listen(struct listener *listener, int backlog) {
     port_listen(listener->port, backlog);
   } else {
     if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
-    let_share_port(listener);
   }
   listener->listening = true;
   update_polling(listener);
@@ -294,6 +296,13 @@ int listener_address(const struct listener *listener, struct sockaddr_storage *o
   }
   int rc = getsockname(listener->bound.fd, (struct sockaddr *)out, size);
   return rc == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+bool listener_is_at(const struct listener *listener, const char *path) {
+  struct stat status;
+  const struct bound_file *file = listener->bound.file;
+  return file && lstat(path, &status) == 0 && status.st_ino == file->inode &&
+         status.st_dev == file->device;
 }
 
 int listener_descriptor(const struct listener *listener) {

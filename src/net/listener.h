@@ -28,17 +28,30 @@ struct listener_events {
  * process listens there; UV_EEXIST when the path is something else than a socket. */
 int listener_bind(struct net_loop *loop, const struct sockaddr *address, socklen_t address_size,
                   const struct listener_events *events, void *owner, struct listener **out);
-/* The same where `old`, which is about to be closed, still has the port: 127.0.0.1 becomes 0.0.0.0,
- * say, and no connect fails meanwhile. */
-int listener_bind_beside(const struct listener *old, const struct sockaddr *address,
-                         socklen_t address_size, const struct listener_events *events, void *owner,
-                         struct listener **out);
+struct listener_options {
+  const struct sockaddr *address;
+  socklen_t address_size;
+  /* Others have the port, at other addresses, and share it: 127.0.0.1 becomes 0.0.0.0, say, and no
+   * connect fails meanwhile. */
+  bool beside;
+};
+int listener_bind_as(struct net_loop *loop, const struct listener_options *options,
+                     const struct listener_events *events, void *owner, struct listener **out);
+/* The socket of `old`, which is about to be closed: what waits in its backlog is not lost. Listens
+ * already. On a simulated loop UV_ENOTSUP. */
+int listener_take_over(const struct listener *old, const struct listener_events *events,
+                       void *owner, struct listener **out);
 /* The same for a socket that somebody else has bound; `fd` is the listener's from here on, also on
  * failure. Its Unix path is left alone. */
 int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
                    struct listener **out);
 /* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. */
 int listener_listen(struct listener *listener, int backlog);
+/* Whether one may be opened beside it. It, and who shares its port, are to stop sharing once all of them
+ * listen: nobody else can come in between then. */
+void listener_share_port(const struct listener *listener, bool on);
+/* Whether it is the socket that answers at a Unix path, however that is spelt. */
+bool listener_is_at(const struct listener *listener, const char *path);
 /* The address as bound: the port is the real one. */
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size);

@@ -5,6 +5,7 @@
 #include "net/listener.h"
 #include "net/network.h"
 #include "net/resolve.h"
+#include "net/udp_batch.h"
 #include "net/wheel.h"
 
 #include <assert.h>
@@ -102,7 +103,7 @@ void net_loop_free(struct net_loop *loop) {
   (void)rc;
   if (loop->network) network_free(loop->network);
   output_pool_deinit(&loop->pool);
-  free(loop->batch_buffer);
+  udp_batch_free(loop->batch);
   free(loop->read_buffer);
   free(loop);
 }

@@ -24,7 +24,7 @@ struct net_loop {
   struct list timers;         /* simulated: struct clock_timer that run, in order */
   struct list turns;          /* simulated: struct net_defer, the first asked for first */
   char *read_buffer;          /* READ_BUFFER_BYTES; valid for the length of one read callback */
-  char *batch_buffer;         /* for datagrams; NULL until a socket needs it */
+  struct udp_batch *batch;    /* for datagrams; NULL until a socket needs it */
   struct tap tap;             /* who watches what happens here */
   struct network *network;    /* simulated: what there is in place of sockets; else NULL */
   struct resolver *resolver;  /* NULL until a name is looked up */

@@ -3,7 +3,8 @@
  *
  * Everything that listens, connects, sends datagrams or looks up names on such a loop does it here; no
  * socket is made and no file touched. The caller takes part by hand, as a peer. Addresses are as on one
- * machine with all addresses: 0.0.0.0 and :: hear what comes to any of their family.
+ * machine with all addresses: 0.0.0.0 and :: hear what comes to any of their family, and everybody who
+ * has a multicast group hears what comes to it.
  *
  * How it fails: nobody listens (UV_ECONNREFUSED), an address is taken (UV_EADDRINUSE), a host says
  * nothing (UV_ETIMEDOUT after two minutes), a backlog is full (the caller waits in it), a name is not
@@ -19,6 +20,7 @@ struct net_loop;
 struct network; /* opaque; its loop's own */
 struct port;    /* opaque; a stream's address that somebody listens on, or has bound */
 struct mailbox; /* opaque; a datagram socket */
+struct in6_addr;
 
 struct network *net_loop_network(const struct net_loop *loop); /* NULL: not a simulated one */
 
@@ -70,15 +72,23 @@ void port_close(struct port *port); /* those who wait are reset */
 int network_call(struct network *network, const struct sockaddr *address, struct memory_pipe **out);
 
 /* on_mail(owner), from inside of a call: there is something to be taken. */
-int mailbox_open(struct network *network, const struct sockaddr *address, bool reuse,
+struct mailbox_options {
+  const struct sockaddr *address;
+  bool reuse;  /* several may have it */
+  bool beside; /* others may have the port, at other addresses */
+};
+int mailbox_open(struct network *network, const struct mailbox_options *options,
                  void (*on_mail)(void *owner), void *owner, struct mailbox **out);
 /* Only `peer`'s are taken from now on; of what does not reach it, mailbox_take() says UV_ECONNREFUSED. */
 void mailbox_connect(struct mailbox *mailbox, const struct sockaddr *peer);
-/* `peer` is NULL on a connected one. 0 or UV_E*. */
+/* `peer` is NULL on a connected one. What has all addresses sends from `own`, unless that is NULL. 0 or
+ * UV_E*. */
 int mailbox_send(struct mailbox *mailbox, const char *bytes, size_t size,
-                 const struct sockaddr *peer);
-/* The first one's size, with its bytes, which stay until the next call; UV_EAGAIN: there is none. */
-ssize_t mailbox_take(struct mailbox *mailbox, const char **bytes, struct sockaddr_storage *peer);
+                 const struct sockaddr *peer, const struct in6_addr *own);
+/* The first one's size, with its bytes, which stay until the next call; UV_EAGAIN: there is none.
+ * `own`: to which address of ours it was sent, IPv4 inside of IPv6; all zeros: to a group. */
+ssize_t mailbox_take(struct mailbox *mailbox, const char **bytes, struct sockaddr_storage *peer,
+                     struct in6_addr *own);
 const struct sockaddr *mailbox_address(const struct mailbox *mailbox);
 void mailbox_unbind(struct mailbox *mailbox); /* nothing comes any more; what came stays */
 void mailbox_close(struct mailbox *mailbox);

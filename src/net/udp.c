@@ -1,137 +1,199 @@
-/* net/udp.c — a datagram socket. Knows libuv, not Lua. */
+/* net/udp.c — a datagram socket. Knows libuv, not Lua.
+ *
+ * The socket is our own, watched by a uv_poll_t, because libuv tells of a datagram neither to which of
+ * our addresses it was sent, nor lets an answer leave from there.
+ *
+ * On a simulated loop it is a mailbox of the network in memory. */
 #include "net/udp.h"
 
 #include "base/address.h"
+#include "base/reach.h"
 #include "net/defer.h"
 #include "net/loop_state.h"
 #include "net/network.h"
+#include "net/udp_asked.h"
+#include "net/udp_batch.h"
+#include "net/udp_socket.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-  DATAGRAM_BYTES_MAX = 65536, /* one slot of a batch, as libuv cuts its buffer */
-  BATCH_SLOTS = 20,           /* libuv takes no more at once */
   DATAGRAM_COST_BYTES = 2048, /* so that a turn is no more than 32 small ones of one socket */
+  WAITING_MAX = 4096,         /* datagrams of a socket that is given up: more than a buffer holds */
 };
 
 struct udp {
-  uv_udp_t uv;
+  uv_poll_t poll;          /* of a socket of the kernel */
+  int fd;                  /* the same */
   struct mailbox *mailbox; /* in its place, of a simulated loop; or NULL */
   struct net_defer *defer; /* of a mailbox: something may be taken */
-  bool receives;           /* the same */
   struct net_loop *loop;
   const struct udp_events *events;
   void *owner;
   const char *script;
+  struct udp_asked
+      *asked;        /* where its answers leave from; NULL: from its one address, or none yet */
   uint32_t flags;    /* of net/turn.h */
   size_t read_bytes; /* since it was last empty, or had its share */
+  sa_family_t family;
   bool batch;
-  bool in_batch; /* libuv is walking through one: closing has to wait for its end */
-  bool close_wanted;
+  bool tells_own; /* it has several addresses, and is told which one was asked */
+  bool receives;
+  bool is_connected;
+  bool is_closed;
 };
 
-/* The loop's buffer for batches, made when the first socket needs it: mostly untouched pages. */
-static char *batch_buffer(struct net_loop *loop) {
-  if (!loop->batch_buffer) loop->batch_buffer = malloc((size_t)BATCH_SLOTS * DATAGRAM_BYTES_MAX);
-  return loop->batch_buffer;
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  (void)suggested;
-  struct net_loop *loop = handle->loop->data;
-  const struct udp *udp = handle->data;
-  char *batch = udp->batch ? batch_buffer(loop) : NULL;
-  if (udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) {
-    *buf = uv_buf_init(NULL, 0); /* nothing is read, and on_receive() gets UV_ENOBUFS */
-  } else if ((udp->flags & TURN_BULK) && !turn_may_read(&loop->turn, udp->flags)) {
-    *buf = uv_buf_init(loop->read_buffer, 0); /* the same, but only until the next turn */
-  } else if (batch) {
-    *buf = uv_buf_init(batch, BATCH_SLOTS * DATAGRAM_BYTES_MAX);
-  } else {
-    *buf = uv_buf_init(loop->read_buffer, READ_BUFFER_BYTES);
-  }
+static void udp_free(struct udp *udp) {
+  udp_asked_free(udp->asked);
+  free(udp);
 }
 
 static void on_closed(uv_handle_t *handle) {
-  free(handle->data);
+  udp_free(LIST_ELEMENT(handle, struct udp, poll));
 }
 
-static void tell_datagram(struct udp *udp, const char *bytes, size_t size,
-                          const struct sockaddr *peer) {
-  char text[ADDRESS_TEXT_MAX];
-  struct net_loop *loop = udp->loop;
-  socklen_t peer_size =
-      peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-  address_from_sockaddr(peer, peer_size, text, sizeof text);
-  struct event event = {.kind = EVENT_DATAGRAM, .script = udp->script};
-  event.bytes = bytes;
-  event.kept = event.size = size;
-  event.of.datagram.peer = text;
-  tap_emit(&loop->tap, &event);
+static bool udp_is_wanted(struct udp *udp) {
+  if (udp->receives && udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) {
+    udp_receive(udp, false);
+  }
+  return udp->receives && !udp->is_closed;
 }
+
+static void tell_datagram(struct udp *udp, const struct udp_letter *letter) {
+  char text[ADDRESS_TEXT_MAX];
+  const struct sockaddr *peer = (const struct sockaddr *)letter->peer;
+  address_from_sockaddr(peer, address_size(peer), text, sizeof text);
+  struct event event = {.kind = EVENT_DATAGRAM, .script = udp->script};
+  event.bytes = letter->bytes;
+  event.kept = event.size = letter->size;
+  event.of.datagram.peer = text;
+  tap_emit(&udp->loop->tap, &event);
+}
+
+/* Without memory the kernel chooses. */
+static void note_own(struct udp *udp, const struct sockaddr *peer, const struct in6_addr *own) {
+  if (!udp->asked) udp->asked = udp_asked_new();
+  if (udp->asked) udp_asked_note(udp->asked, peer, own);
+}
+
+static void deliver(struct udp *udp, const struct udp_letter *letter) {
+  const struct sockaddr *peer = (const struct sockaddr *)letter->peer;
+  if (udp->tells_own && letter->own) note_own(udp, peer, letter->own);
+  if (tap_wants(&udp->loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, letter);
+  udp->events->on_datagram(udp->owner, letter->bytes, letter->size, peer);
+}
+
+/* --- Of the kernel --------------------------------------------------------------------------- */
 
 /* What a flood may take of a turn. A datagram costs something, however small it is. */
 static void count_share(struct udp *udp, size_t size) {
-  struct net_loop *loop = udp->uv.loop->data;
   udp->read_bytes += size + DATAGRAM_COST_BYTES;
   if (udp->read_bytes < TURN_SHARE_BYTES) return;
-  turn_count(&loop->turn, &udp->flags, udp->read_bytes);
+  turn_count(&udp->loop->turn, &udp->flags, udp->read_bytes);
   udp->read_bytes = 0;
 }
 
-static void on_receive(uv_udp_t *uv, ssize_t nread, const uv_buf_t *buf,
-                       const struct sockaddr *peer, unsigned flags) {
-  struct udp *udp = uv->data;
-  struct net_loop *loop = uv->loop->data;
-  if (flags & UV_UDP_MMSG_FREE) {
-    udp->in_batch = false;
-    if (udp->close_wanted) uv_close((uv_handle_t *)uv, on_closed);
-    return;
+/* How many it took; UV_EAGAIN: there are none; or another UV_E*. What is left of a batch once the
+ * socket is closed is lost, as datagrams may be. */
+static int read_some(struct udp *udp, int max) {
+  struct udp_batch *batch = udp->loop->batch;
+  int count = udp_batch_read(batch, udp->fd, max);
+  for (int i = 0; i < count && !udp->is_closed; i++) {
+    struct udp_letter letter;
+    udp_batch_letter(batch, i, &letter);
+    count_share(udp, letter.size);
+    deliver(udp, &letter);
+    net_loop_flush(udp->loop);
   }
-  udp->in_batch = flags & UV_UDP_MMSG_CHUNK;
-  if (udp->close_wanted) return;
-  if (nread < 0 && !buf->base) {
-    uv_udp_recv_stop(uv);
-  } else if (nread == UV_ENOBUFS) {
-    return; /* it is not its turn */
-  } else if (nread < 0 && udp->events->on_error) {
-    udp->events->on_error(udp->owner, (int)nread);
-  } else if (nread >= 0 && !peer) { /* there is nothing to read now */
-    udp->flags &= ~(uint32_t)TURN_BULK;
-    udp->read_bytes = 0;
-  } else if (nread >= 0) {
-    count_share(udp, (size_t)nread);
-    if (tap_wants(&loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, buf->base, (size_t)nread, peer);
-    udp->events->on_datagram(udp->owner, buf->base, (size_t)nread, peer);
-  }
-  net_loop_flush(loop);
+  return count;
 }
 
-/* --- In memory --------------------------------------------------------------------------------- */
+static bool has_share(struct udp *udp) {
+  return !(udp->flags & TURN_BULK) || turn_may_read(&udp->loop->turn, udp->flags);
+}
+
+static void read_all(struct udp *udp) {
+  const int max = udp->batch ? UDP_BATCH_MAX : 1;
+  int count = max;
+  while (count == max && udp_is_wanted(udp) && has_share(udp)) count = read_some(udp, max);
+  if (count >= 0 && count == max) return;
+  udp->flags &= ~(uint32_t)TURN_BULK; /* there is nothing more now */
+  udp->read_bytes = 0;
+  if (count >= 0 || count == UV_EAGAIN || udp->is_closed || !udp->events->on_error) return;
+  udp->events->on_error(udp->owner, count);
+  net_loop_flush(udp->loop);
+}
+
+void udp_receive_waiting(struct udp *udp) {
+  int left = udp->mailbox ? 0 : WAITING_MAX;
+  while (left > 0 && udp_is_wanted(udp)) {
+    int count = read_some(udp, UDP_BATCH_MAX);
+    if (count < 0) return;
+    left -= count;
+  }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct udp *udp = LIST_ELEMENT(poll, struct udp, poll);
+  (void)events;
+  bool is_wanted = udp_is_wanted(udp);
+  if (is_wanted) read_all(udp);
+  if (udp->is_closed) return;
+  if (!is_wanted) uv_poll_stop(poll);
+  /* With what became of an earlier datagram, which it takes for a fault of the descriptor, libuv
+   * stops; reading has told of it. */
+  if (status < 0 && udp->receives) (void)uv_poll_start(poll, UV_READABLE, on_readable);
+}
+
+static int watch(struct udp *udp, const struct udp_options *options) {
+  struct net_loop *loop = udp->loop;
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  if (!loop->batch) loop->batch = udp_batch_new();
+  if (!loop->batch) return UV_ENOMEM;
+  if (getsockname(udp->fd, (struct sockaddr *)&address, &size) < 0) {
+    return uv_translate_sys_error(errno);
+  }
+  udp->family = address.ss_family;
+  udp->tells_own = udp_socket_tells_own(udp->fd, (const struct sockaddr *)&address);
+  udp->batch = options->batch;
+  return uv_poll_init(&loop->uv, &udp->poll, udp->fd);
+}
+
+static int open_socket(struct udp *udp, const struct udp_options *options) {
+  udp->fd = udp_socket_open(options);
+  int rc = udp->fd < 0 ? udp->fd : watch(udp, options);
+  if (rc < 0 && udp->fd >= 0) close(udp->fd);
+  return rc;
+}
+
+/* --- In memory ------------------------------------------------------------------------------- */
 
 /* One in a turn. */
 static void udp_on_turn(void *owner) {
   struct udp *udp = owner;
-  const char *bytes;
+  struct udp_letter letter;
   struct sockaddr_storage peer;
-  if (udp->close_wanted) {
+  struct in6_addr own;
+  if (udp->is_closed) {
     mailbox_close(udp->mailbox);
     net_defer_close(udp->defer);
-    free(udp);
+    udp_free(udp);
     return;
   }
-  if (udp->events->is_wanted && !udp->events->is_wanted(udp->owner)) udp->receives = false;
-  ssize_t size = udp->receives ? mailbox_take(udp->mailbox, &bytes, &peer) : UV_EAGAIN;
+  letter.peer = &peer;
+  ssize_t size =
+      udp_is_wanted(udp) ? mailbox_take(udp->mailbox, &letter.bytes, &peer, &own) : UV_EAGAIN;
   if (size == UV_EAGAIN) return;
   net_defer_ask(udp->defer);
   if (size >= 0) {
-    if (tap_wants(&udp->loop->tap, EVENT_DATAGRAM)) {
-      tell_datagram(udp, bytes, (size_t)size, (struct sockaddr *)&peer);
-    }
-    udp->events->on_datagram(udp->owner, bytes, (size_t)size, (struct sockaddr *)&peer);
+    letter.size = (size_t)size;
+    letter.own = IN6_IS_ADDR_UNSPECIFIED(&own) ? NULL : &own;
+    deliver(udp, &letter);
   } else if (udp->events->on_error) {
     udp->events->on_error(udp->owner, (int)size);
   }
@@ -147,13 +209,18 @@ static int open_mailbox(struct udp *udp, const struct udp_options *options) {
   if (options->descriptor) return UV_ENOTSUP;
   udp->defer = net_defer_new(udp->loop, udp_on_turn, udp);
   if (!udp->defer) return UV_ENOMEM;
-  int rc = mailbox_open(udp->loop->network, options->address, options->reuse_address, udp_on_mail,
-                        udp, &udp->mailbox);
+  const struct mailbox_options as = {
+      .address = options->address,
+      .reuse = options->reuse_address || (options->joins && address_is_group(options->address)),
+      .beside = options->beside,
+  };
+  int rc = mailbox_open(udp->loop->network, &as, udp_on_mail, udp, &udp->mailbox);
   if (rc < 0) net_defer_close(udp->defer);
+  udp->tells_own = reach_of(options->address) == REACH_ANY;
   return rc;
 }
 
-/* ----------------------------------------------------------------------------------------------- */
+/* --------------------------------------------------------------------------------------------- */
 
 int udp_open(struct net_loop *loop, const struct udp_options *options,
              const struct udp_events *events, void *owner, struct udp **out) {
@@ -166,31 +233,10 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
   udp->events = events;
   udp->owner = owner;
   udp->script = options->script;
-  udp->batch = options->batch;
   udp->loop = loop;
-  if (loop->network) {
-    int rc = open_mailbox(udp, options);
-    if (rc < 0) free(udp);
-    if (rc == 0) *out = udp;
-    return rc;
-  }
-  unsigned flags = AF_UNSPEC | (options->batch ? UV_UDP_RECVMMSG : 0);
-  int rc = uv_udp_init_ex(&loop->uv, &udp->uv, flags);
+  int rc = loop->network ? open_mailbox(udp, options) : open_socket(udp, options);
   if (rc < 0) {
-    if (options->descriptor) close(options->descriptor);
-    free(udp);
-    return rc;
-  }
-  udp->uv.data = udp;
-  unsigned bind_flags = options->reuse_address ? UV_UDP_REUSEADDR : 0;
-  if (options->descriptor) {
-    rc = uv_udp_open(&udp->uv, options->descriptor);
-    if (rc < 0) close(options->descriptor);
-  } else {
-    rc = uv_udp_bind(&udp->uv, options->address, bind_flags);
-  }
-  if (rc < 0) {
-    uv_close((uv_handle_t *)&udp->uv, on_closed);
+    udp_free(udp);
     return rc;
   }
   *out = udp;
@@ -198,57 +244,74 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
 }
 
 int udp_receive(struct udp *udp, bool on) {
+  udp->receives = on;
   if (udp->mailbox) {
-    udp->receives = on;
     if (on) net_defer_ask(udp->defer);
     return 0;
   }
-  if (!on) return uv_udp_recv_stop(&udp->uv);
-  int rc = uv_udp_recv_start(&udp->uv, on_alloc, on_receive);
-  return rc == UV_EALREADY ? 0 : rc;
+  /* The poll goes on until something comes: who wants the next one soon pays nothing. */
+  if (!on || uv_is_active((uv_handle_t *)&udp->poll)) return 0;
+  return uv_poll_start(&udp->poll, UV_READABLE, on_readable);
+}
+
+/* The peer as a socket of IPv6 has to have it. */
+static const struct sockaddr *peer_for(const struct udp *udp, const struct sockaddr *peer,
+                                       struct sockaddr_in6 *mapped) {
+  if (!peer || peer->sa_family != AF_INET || udp->family != AF_INET6) return peer;
+  address_map((const struct sockaddr_in *)(const void *)peer, mapped);
+  return (const struct sockaddr *)mapped;
 }
 
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer) {
+  struct sockaddr_in6 mapped;
   if (size >= DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
-  if (udp->mailbox) return mailbox_send(udp->mailbox, bytes, size, peer);
-  const uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)size);
-  int rc = uv_udp_try_send(&udp->uv, &buf, 1, peer);
-  return rc < 0 ? rc : 0;
+  if (udp->is_connected != !peer) return peer ? UV_EISCONN : UV_EDESTADDRREQ;
+  const struct in6_addr *own = udp->asked && peer ? udp_asked_find(udp->asked, peer) : NULL;
+  if (udp->mailbox) return mailbox_send(udp->mailbox, bytes, size, peer, own);
+  return udp_socket_send(udp->fd, bytes, size, peer_for(udp, peer, &mapped), own);
+}
+
+void udp_share_port(const struct udp *udp, bool on) {
+  const int value = on;
+  if (!udp->mailbox) setsockopt(udp->fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
 }
 
 int udp_connect(struct udp *udp, const struct sockaddr *peer) {
-  if (!udp->mailbox) return uv_udp_connect(&udp->uv, peer);
-  mailbox_connect(udp->mailbox, peer);
+  struct sockaddr_in6 mapped;
+  if (udp->is_connected) return UV_EISCONN;
+  const struct sockaddr *to = peer_for(udp, peer, &mapped);
+  if (udp->mailbox) {
+    mailbox_connect(udp->mailbox, peer);
+  } else if (connect(udp->fd, to, address_size(to)) < 0) {
+    return uv_translate_sys_error(errno);
+  }
+  udp->is_connected = true;
   return 0;
 }
 
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size) {
-  int length = sizeof *out;
-  if (udp->mailbox) {
-    *size = address_size(mailbox_address(udp->mailbox));
-    memcpy(out, mailbox_address(udp->mailbox), *size);
-    return 0;
+  *size = sizeof *out;
+  if (!udp->mailbox) {
+    int rc = getsockname(udp->fd, (struct sockaddr *)out, size);
+    return rc < 0 ? uv_translate_sys_error(errno) : 0;
   }
-  int rc = uv_udp_getsockname(&udp->uv, (struct sockaddr *)out, &length);
-  *size = (socklen_t)length;
-  return rc;
+  *size = address_size(mailbox_address(udp->mailbox));
+  memcpy(out, mailbox_address(udp->mailbox), *size);
+  return 0;
 }
 
 int udp_descriptor(const struct udp *udp) {
-  uv_os_fd_t fd;
-  if (udp->mailbox) return UV_ENOTSUP;
-  int rc = uv_fileno((const uv_handle_t *)&udp->uv, &fd);
-  assert(rc == 0); /* it is bound, so it has one */
-  (void)rc;
-  return fd;
+  return udp->mailbox ? UV_ENOTSUP : udp->fd;
 }
 
 void udp_close(struct udp *udp) {
-  udp->close_wanted = true;
+  udp->is_closed = true;
   if (udp->mailbox) {
     mailbox_unbind(udp->mailbox);
     net_defer_ask(udp->defer);
     return;
   }
-  if (!udp->in_batch) uv_close((uv_handle_t *)&udp->uv, on_closed);
+  uv_poll_stop(&udp->poll);
+  uv_close((uv_handle_t *)&udp->poll, on_closed);
+  close(udp->fd); /* after uv_poll_stop() the descriptor is ours again */
 }

@@ -25,17 +25,24 @@ struct udp_options {
   const char *script;             /* whose it is, for who watches */
   int descriptor;     /* one that is bound already, to use instead; taken over. 0: none */
   bool reuse_address; /* several sockets may have it: a multicast group's, say */
+  bool beside;        /* others have the port, at other addresses, and share it */
+  bool joins;         /* the group, when the address is one; then others may have it, too */
+  int interface;      /* an IPv4 group's; 0: as the routes say */
   bool batch;         /* recvmmsg(2): for a socket that is always received from */
 };
 
 /* Receives nothing until udp_receive(). 0 and *out, or a negative UV_E*. */
 int udp_open(struct net_loop *loop, const struct udp_options *options,
              const struct udp_events *events, void *owner, struct udp **out);
-int udp_receive(struct udp *udp, bool on); /* 0 or UV_E*; with `batch` not off and on again */
-/* 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be
+int udp_receive(struct udp *udp, bool on); /* 0 or UV_E* */
+/* Receives what waits in the kernel, which udp_close() would lose. */
+void udp_receive_waiting(struct udp *udp);
+/* What was heard from `peer` lately at one of several addresses is answered from that one.
+ * 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be
  * what became of an earlier datagram, as for on_error. `peer` is NULL on a connected socket. Never
  * waits and never queues: a datagram is sent now, or not. */
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
+void udp_share_port(const struct udp *udp, bool on); /* as listener_share_port() */
 int udp_connect(struct udp *udp, const struct sockaddr *peer);
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);
 int udp_descriptor(const struct udp *udp); /* or UV_ENOTSUP */

@@ -26,7 +26,7 @@ struct handed_socket {
   char name[NAME_BYTES]; /* FileDescriptorName=, the unit's name by default; "": it was not told */
   struct sockaddr_storage address;
   socklen_t size;
-  bool taken;
+  unsigned users;
 };
 
 struct activation {
@@ -175,8 +175,8 @@ struct handed_socket *activation_take(struct activation *activation, const struc
                                       socklen_t size, int type) {
   for (size_t i = 0; activation && i < activation->count; i++) {
     struct handed_socket *handed = &activation->sockets[i];
-    if (handed->taken || handed->type != type || !is_at(handed, address, size)) continue;
-    handed->taken = true;
+    if (handed->users > 0 || handed->type != type || !is_at(handed, address, size)) continue;
+    handed->users = 1;
     return handed;
   }
   return NULL;
@@ -187,8 +187,13 @@ int handed_socket_open(const struct handed_socket *handed) {
   return fd < 0 ? uv_translate_sys_error(errno) : fd;
 }
 
+struct handed_socket *handed_socket_share(struct handed_socket *handed) {
+  if (handed) handed->users++;
+  return handed;
+}
+
 void handed_socket_release(struct handed_socket *handed) {
-  if (handed) handed->taken = false;
+  if (handed) handed->users--;
 }
 
 void activation_report(const struct activation *activation, struct log *log) {
@@ -197,7 +202,7 @@ void activation_report(const struct activation *activation, struct log *log) {
     const struct sockaddr *address = (const struct sockaddr *)&handed->address;
     char text[ADDRESS_TEXT_MAX];
     char name[NAME_BYTES + 4];
-    if (handed->taken) continue;
+    if (handed->users > 0) continue;
     address_from_sockaddr(address, handed->size, text, sizeof text);
     const char *scheme = handed->type == SOCK_DGRAM ? "udp://" : "tcp://";
     log_printf(

@@ -27,6 +27,8 @@ struct handed_socket *activation_take(struct activation *activation, const struc
 /* A descriptor of it that is the caller's to close; or UV_E*. The socket itself stays open, so that
  * a script which goes away and comes back finds it again. */
 int handed_socket_open(const struct handed_socket *handed);
+/* One more has it. */
+struct handed_socket *handed_socket_share(struct handed_socket *handed);
 void handed_socket_release(struct handed_socket *handed);
 
 /* Warns of each socket that nobody took: those who connect to it wait for an answer in vain. */

@@ -168,7 +168,7 @@ void listen_entry_close(struct listen_entry *entry) {
   entry->listener = NULL;
   entry->udp = NULL;
   entry->handed = NULL;
-  entry->fresh = entry->wanted = false;
+  entry->fresh = entry->wanted = entry->counted = false;
 }
 
 static void log_listening(const struct listen_entry *entry, const char *what) {
@@ -182,6 +182,39 @@ static void listen_give_up(struct listen_entry *entry) {
   if (entry->listener) listener_accept_waiting(entry->listener);
   log_listening(entry, "no longer listening");
   listen_entry_close(entry);
+}
+
+static bool has_host(const char *name, const char *scheme_and_host) {
+  return strncmp(name, scheme_and_host, strlen(scheme_and_host)) == 0;
+}
+
+/* As the kernel takes it: [::] is all of IPv6 and IPv4. */
+static bool contains(const char *all, const char *name) {
+  if (has_host(all + 3, "://[::]:")) return true;
+  return has_host(all + 3, "://0.0.0.0:") && name[strlen("tcp://")] != '[';
+}
+
+static bool names_conflict(const char *a, const char *b) {
+  if (strcmp(a, b) == 0) return true;
+  const char *port_of_a = strrchr(a, ':'), *port_of_b = strrchr(b, ':');
+  if (strncmp(a, b, strlen("tcp")) != 0 || has_host(a, "unix:")) return false;
+  return strcmp(port_of_a, port_of_b) == 0 && (contains(a, b) || contains(b, a));
+}
+
+const char *listen_set_conflict(const struct listen_set *set, const char *name) {
+  for (size_t i = 0; i < set->count; i++) {
+    const struct listen_entry *entry = set->entries[i];
+    bool stays = listen_entry_is_open(entry) && entry->wanted;
+    if (stays && names_conflict(set->names[i], name)) return set->names[i];
+  }
+  return NULL;
+}
+
+void listen_set_receive_waiting(struct listen_set *set) {
+  for (size_t i = 0; i < set->count; i++) {
+    const struct listen_entry *entry = set->entries[i];
+    if (entry->udp && !entry->wanted) api_udp_receive_waiting(entry->udp);
+  }
 }
 
 void listen_set_commit(struct listen_set *set, const struct service *service) {

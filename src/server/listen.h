@@ -37,11 +37,24 @@ int listen_set_check(struct listen_set *set, const struct service *service,
                      const char *const *addresses, size_t count);
 /* Begins to look up the hosts among the addresses; true: some answer is not there yet. */
 bool listen_set_awaits_names(struct listen_set *set, const char *const *addresses, size_t count);
+/* Where a service is to listen from now on. */
+struct listen_change {
+  struct listen_set *set;
+  const struct service *service;
+  const char *const *addresses;
+  size_t count;
+  int rc; /* what became of it: 0; or -1 after each fault was logged with what to do */
+};
 /* Opens a socket for each address, and each address that a name stands for, where none is open. What
- * is open goes on as before; no name is awaited. 0, or -1 after each fault was logged with what to do; then nothing
- * has changed. */
-int listen_set_prepare(struct listen_set *set, const struct service *service,
-                       const char *const *addresses, size_t count);
+ * is open goes on as before; no name is awaited. Changes that are prepared together may exchange
+ * addresses: what one of them gives up, another has. Of one that fails nothing has changed, and the
+ * others are done without it. */
+void listen_prepare(struct listen_change *changes, size_t count);
+/* What keeps `name`, "tcp://127.0.0.1:12345", from being bound, of what is open and stays: the same, or
+ * that port on all addresses, or on any when those are wanted. NULL: nothing does. */
+const char *listen_set_conflict(const struct listen_set *set, const char *name);
+/* Handles the datagrams that have come to sockets that are about to be given up. */
+void listen_set_receive_waiting(struct listen_set *set);
 /* From now on only those are listened on, within the limits of `service`. */
 void listen_set_commit(struct listen_set *set, const struct service *service);
 /* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */

@@ -1,7 +1,6 @@
 /* server/listen_open.c — from the addresses of a service to open sockets.
  *
- * What is open already, and wanted again, goes on as it is; what is new is opened beside it. Nothing
- * is closed before everything is open: listen_set_commit() does that. */
+ * What is open already, and wanted again, goes on as it is; what is new is opened beside it. */
 #include "server/listen_state.h"
 
 #include "api/runtime.h"
@@ -11,6 +10,7 @@
 #include "base/file.h"
 #include "base/holder.h"
 #include "net/listener.h"
+#include "net/udp.h"
 #include "server/activation.h"
 #include "server/names.h"
 #include "server/script.h"
@@ -19,8 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-
-enum { SOCKETS_PER_ADDRESS_MAX = 16 }; /* of a name with many addresses, the first ones */
 
 /* What to do about a socket that cannot be opened. */
 static const char *listen_advice_for(int rc, bool is_unix) {
@@ -37,6 +35,12 @@ static const char *listen_advice_for(int rc, bool is_unix) {
                        "CAP_NET_BIND_SERVICE";
     case UV_ENOENT: return "the directory does not exist: create it";
     case UV_EEXIST: return "there is a file that is no socket: remove it, or choose another path";
+    case UV_ENODEV:
+      return "no route says which interface a group is on: name one, such as "
+             "udp://239.1.2.3%eth0:5000";
+    case UV_ENXIO:
+      return "this machine has no interface of that name: ip link "
+             "tells which there are";
     case UV_EAFNOSUPPORT: return "this machine has no IPv6: use an IPv4 address";
     default: return "see the system's message";
   }
@@ -50,16 +54,15 @@ static void listen_name_of(const struct sockaddr *address, socklen_t size,
     return;
   }
   address_from_sockaddr(address, size, text, sizeof text);
-  snprintf(out, out_size, "%s://%s", as_given->kind == ADDRESS_UDP ? "udp" : "tcp", text);
+  const char *scheme = as_given->kind == ADDRESS_UDP ? "udp" : "tcp";
+  const char *interface = address->sa_family == AF_INET ? strchr(as_given->host, '%') : NULL;
+  if (interface) { /* of a group: of IPv6 the kernel has it */
+    int port = address_port(address);
+    snprintf(out, out_size, "%s://%s:%d", scheme, as_given->host, port);
+  } else {
+    snprintf(out, out_size, "%s://%s", scheme, text);
+  }
 }
-
-/* An address to listen on, on the way to its socket. */
-struct target {
-  const char *given;
-  struct address as_given;
-  struct sockaddr_storage address;
-  socklen_t size;
-};
 
 /* Who has an address that is in use: true after a log line. */
 static bool tell_holder(struct listen_set *set, const char *name, const struct target *target) {
@@ -91,11 +94,15 @@ static int listen_fail(struct listen_set *set, const char *name, int rc,
   bool is_unix = target->as_given.kind == ADDRESS_UNIX;
   const struct script_options *options = set->options;
   if (file_error_is_passing(-rc)) set->runtime->shortage = -rc;
-  const char *other = rc == UV_EADDRINUSE ? options->who_listens(options->context, name) : NULL;
+  const char *its = NULL;
+  const char *other =
+      rc == UV_EADDRINUSE ? options->who_listens(options->context, set->runtime, name, &its) : NULL;
   if (other) {
+    bool is_same = strcmp(its, name) == 0;
     runtime_fault(set->runtime,
-                  "cannot listen on %s (%s): %s already does; give one of them another port", name,
-                  uv_strerror(rc), other);
+                  "cannot listen on %s (%s): %s already %s%s; give one of them another %s", name,
+                  uv_strerror(rc), other, is_same ? "does" : "listens on ", is_same ? "" : its,
+                  is_unix ? "path" : "port");
     return rc;
   }
   if (rc == UV_EADDRINUSE && tell_holder(set, name, target)) return rc;
@@ -109,33 +116,20 @@ static struct sockaddr *any(struct target *target) {
 }
 
 /* The open socket that already is what `target` asks for, or NULL. One that was opened for port 0
- * keeps the port that it got, as long as the script writes the same. */
+ * keeps the port that it got, as long as the script writes the same; two of them are two. */
 static struct listen_entry *listen_find_open(struct listen_set *set, struct target *target) {
   char name[ADDRESS_TEXT_MAX];
+  bool picked = target->as_given.port == 0 && target->as_given.kind != ADDRESS_UNIX;
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
-    bool picked = target->as_given.port == 0 && target->as_given.kind != ADDRESS_UNIX;
-    if (!listen_entry_is_open(entry) || entry->wanted) continue; /* each serves one address */
-    if (picked && strcmp(entry->given, target->given) != 0) continue;
+    if (!listen_entry_is_open(entry)) continue;
+    if (picked && (entry->counted || strcmp(entry->given, target->given) != 0)) continue;
     struct sockaddr_storage address = target->address;
     if (picked) address_set_port((struct sockaddr *)&address, entry->port);
     listen_name_of((struct sockaddr *)&address, target->size, &target->as_given, name, sizeof name);
     if (strcmp(set->names[i], name) == 0) return entry;
   }
   return NULL;
-}
-
-/* The port may be taken by a socket that this very change gives up. */
-static int bind_in_place(struct listen_entry *entry, struct target *target) {
-  struct listen_set *set = entry->set;
-  for (size_t i = 0; i < set->count; i++) {
-    const struct listen_entry *old = set->entries[i];
-    if (!old->listener || old->wanted || old->port != target->as_given.port) continue;
-    int rc = listener_bind_beside(old->listener, any(target), target->size, &listen_events, entry,
-                                  &entry->listener);
-    if (rc != UV_EADDRINUSE) return rc;
-  }
-  return UV_EADDRINUSE;
 }
 
 /* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
@@ -145,34 +139,32 @@ static int handed_descriptor(struct listen_entry *entry, struct target *target, 
 }
 
 static int open_stream(struct listen_entry *entry, struct target *target) {
-  const struct listen_set *set = entry->set;
-  struct net_loop *loop = set->runtime->loop;
-  int rc = handed_descriptor(entry, target, SOCK_STREAM);
-  if (rc > 0) {
-    rc = listener_adopt(loop, rc, &listen_events, entry, &entry->listener);
-  } else if (rc == 0) {
-    rc = listener_bind(loop, any(target), target->size, &listen_events, entry, &entry->listener);
-  }
-  if (rc == UV_EADDRINUSE && target->as_given.port > 0) rc = bind_in_place(entry, target);
-  /* Connections wait in the backlog until the change is complete. */
-  if (rc == 0) listener_pause(entry->listener, true);
-  if (rc == 0) rc = listener_listen(entry->listener, set->options->backlog);
-  return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
+  struct net_loop *loop = entry->set->runtime->loop;
+  int fd = handed_descriptor(entry, target, SOCK_STREAM);
+  if (fd < 0) return fd;
+  if (fd > 0) return listener_adopt(loop, fd, &listen_events, entry, &entry->listener);
+  return listener_bind(loop, any(target), target->size, &listen_events, entry, &entry->listener);
 }
 
 static int open_datagrams(struct listen_entry *entry, struct target *target) {
-  int fd = handed_descriptor(entry, target, SOCK_DGRAM);
-  int rc = fd < 0 ? fd : api_serve_udp(entry->set->runtime, any(target), fd, &entry->udp);
-  return rc < 0 ? rc : api_udp_address(entry->udp, &target->address, &target->size);
+  struct udp_options options = {.address = any(target),
+                                .interface = address_interface(&target->as_given)};
+  if (options.interface < 0) return UV_ENXIO;
+  options.descriptor = handed_descriptor(entry, target, SOCK_DGRAM);
+  if (options.descriptor < 0) return options.descriptor;
+  return api_serve_udp(entry->set->runtime, &options, &entry->udp);
 }
 
-/* Opens one socket, and tells its port in `target`. 0 or UV_E*; nothing is logged. */
-static int open_target(struct listen_set *set, struct target *target, const char *name) {
-  struct listen_entry *entry = listen_set_place(set, name);
-  if (!entry) return UV_ENOMEM;
-  entry->fresh = entry->wanted = true;
-  bool is_udp = target->as_given.kind == ADDRESS_UDP;
-  int rc = is_udp ? open_datagrams(entry, target) : open_stream(entry, target);
+/* Connections wait in the backlog until the change is complete. */
+static int listen_and_ask(struct listen_entry *entry, struct target *target) {
+  if (entry->udp) return api_udp_address(entry->udp, &target->address, &target->size);
+  listener_pause(entry->listener, true);
+  int rc = listener_listen(entry->listener, entry->set->options->backlog);
+  return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
+}
+
+static int name_entry(struct listen_entry *entry, struct target *target) {
+  struct listen_set *set = entry->set;
   char bound[ADDRESS_TEXT_MAX];
   listen_name_of(any(target), target->size, &target->as_given, bound, sizeof bound);
   free(entry->given);
@@ -180,14 +172,38 @@ static int open_target(struct listen_set *set, struct target *target, const char
   entry->given = strdup(target->given);
   set->names[entry->index] = strdup(bound);
   entry->port = (uint16_t)address_port(any(target));
-  if (rc == 0 && (!entry->given || !set->names[entry->index])) rc = UV_ENOMEM;
+  entry->kind = target->as_given.kind;
+  return entry->given && set->names[entry->index] ? 0 : UV_ENOMEM;
+}
+
+/* One of several that are prepared together. */
+struct opening {
+  const struct listen_change *changes;
+  size_t count;
+  const struct listen_change *change;
+};
+
+/* Opens one socket, and tells its port in `target`. 0 or UV_E*; nothing is logged. */
+static int open_target(const struct opening *opening, struct target *target, const char *name) {
+  struct listen_entry *entry = listen_set_place(opening->change->set, name);
+  if (!entry) return UV_ENOMEM;
+  entry->fresh = entry->wanted = entry->counted = true;
+  bool is_udp = target->as_given.kind == ADDRESS_UDP;
+  int rc = is_udp ? open_datagrams(entry, target) : open_stream(entry, target);
+  if (rc == UV_EADDRINUSE) {
+    rc = listen_open_in_place(opening->changes, opening->count, entry, target, name);
+  }
+  if (rc == 0) rc = listen_and_ask(entry, target);
+  int named = name_entry(entry, target);
+  if (rc == 0) rc = named;
   if (rc < 0) listen_entry_close(entry);
   return rc;
 }
 
 /* A name may stand for addresses that this machine lacks (::1 without IPv6): one that works will
  * do. They share the port that the first one got. */
-static int open_each(struct listen_set *set, struct target *targets, int count) {
+static int open_each(const struct opening *opening, struct target *targets, int count) {
+  struct listen_set *set = opening->change->set;
   int opened = 0;
   int port = 0;
   for (int i = 0; i < count; i++) {
@@ -195,13 +211,13 @@ static int open_each(struct listen_set *set, struct target *targets, int count) 
     char name[ADDRESS_TEXT_MAX];
     struct listen_entry *entry = listen_find_open(set, target);
     if (entry) {
-      entry->wanted = true;
+      entry->wanted = entry->counted = true;
       opened++;
       continue;
     }
     if (target->as_given.port == 0 && port > 0) address_set_port(any(target), (uint16_t)port);
     listen_name_of(any(target), target->size, &target->as_given, name, sizeof name);
-    int rc = open_target(set, target, name);
+    int rc = open_target(opening, target, name);
     bool optional = count > 1 && (rc == UV_EADDRNOTAVAIL || rc == UV_EAFNOSUPPORT);
     if (rc < 0 && (!optional || (opened == 0 && i == count - 1))) {
       return listen_fail(set, name, rc, target);
@@ -278,39 +294,73 @@ bool listen_set_awaits_names(struct listen_set *set, const char *const *addresse
 }
 
 static void fail_name(struct listen_set *set, const char *text, const char *host, int rc) {
+  const char *interface = strchr(host, '%');
+  if (interface && strchr(host, ':')) {
+    runtime_fault(set->runtime,
+                  "cannot listen on %s: this machine has no interface %s, or it is no address: ip "
+                  "link tells which there are",
+                  text, interface + 1);
+    return;
+  }
   const char *advice = rc == UV_EAI_AGAIN ? "check that this machine reaches its name server"
                                           : "check the spelling, or write the address in numbers";
   runtime_fault(set->runtime, "cannot listen on %s: host \"%s\" does not resolve (%s): %s", text,
                 host, uv_strerror(rc), advice);
 }
 
-static int open_address(struct listen_set *set, const struct service *service, const char *text) {
-  struct address address;
+/* How many; or UV_E*. */
+static int find_targets(struct listen_set *set, const char *text, const struct address *address,
+                        struct target *targets) {
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
-  struct target targets[SOCKETS_PER_ADDRESS_MAX];
-  if (listen_read_address(set, service, text, &address) < 0) return -1;
-  int count = listen_find_addresses(set, &address, found, sizes);
-  if (count < 0) {
-    fail_name(set, text, address.host, count);
-    return -1;
-  }
+  int count = listen_find_addresses(set, address, found, sizes);
   for (int i = 0; i < count; i++) {
     targets[i] =
-        (struct target){.given = text, .as_given = address, .address = found[i], .size = sizes[i]};
+        (struct target){.given = text, .as_given = *address, .address = found[i], .size = sizes[i]};
   }
-  return open_each(set, targets, count);
+  return count;
 }
 
-int listen_set_prepare(struct listen_set *set, const struct service *service,
-                       const char *const *addresses, size_t count) {
-  int rc = 0;
+static int open_address(const struct opening *opening, const char *text) {
+  struct listen_set *set = opening->change->set;
+  struct address address;
+  struct target targets[SOCKETS_PER_ADDRESS_MAX];
+  if (listen_read_address(set, opening->change->service, text, &address) < 0) return -1;
+  int count = find_targets(set, text, &address, targets);
+  if (count >= 0) return open_each(opening, targets, count);
+  fail_name(set, text, address.host, count);
+  return -1;
+}
+
+static void count_nothing(const struct listen_set *set) {
+  for (size_t i = 0; i < set->count; i++) set->entries[i]->counted = false;
+}
+
+void listen_mark_wanted(const struct listen_change *change) {
+  struct listen_set *set = change->set;
+  struct address address;
+  struct target targets[SOCKETS_PER_ADDRESS_MAX];
+  char error[512];
+  count_nothing(set);
   for (size_t i = 0; i < set->count; i++) set->entries[i]->wanted = false;
-  for (size_t i = 0; i < count; i++) {
-    if (open_address(set, service, addresses[i]) < 0) rc = -1;
+  for (size_t i = 0; i < change->count; i++) {
+    const char *text = change->addresses[i];
+    if (address_parse(text, set->options->host, &address, error, sizeof error) < 0) continue;
+    int count = find_targets(set, text, &address, targets);
+    for (int k = 0; k < count; k++) {
+      struct listen_entry *entry = listen_find_open(set, &targets[k]);
+      if (entry) entry->wanted = entry->counted = true;
+    }
   }
-  for (size_t i = 0; i < set->count && rc < 0; i++) {
-    if (set->entries[i]->fresh) listen_entry_close(set->entries[i]);
+}
+
+int listen_open_wanted(const struct listen_change *changes, size_t count,
+                       const struct listen_change *change) {
+  const struct opening opening = {changes, count, change};
+  int rc = 0;
+  count_nothing(change->set);
+  for (size_t i = 0; i < change->count; i++) {
+    if (open_address(&opening, change->addresses[i]) < 0) rc = -1;
   }
   return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_LISTEN_STATE_H
 #define MOONPORT_SERVER_LISTEN_STATE_H
 
+#include "base/address.h"
 #include "server/listen.h"
 
 struct listener_events;
@@ -15,8 +16,18 @@ struct listen_entry {
   char *given;                  /* the address as the script wrote it */
   unsigned index;
   uint16_t port;
-  bool wanted; /* by the version that is being put in force */
-  bool fresh;  /* opened for it */
+  enum address_kind kind;
+  bool wanted;  /* by the version in force, or the one that is being put in force */
+  bool counted; /* the same, as far as its addresses were looked at */
+  bool fresh;   /* opened for it */
+};
+
+/* An address to listen on, on the way to its socket. */
+struct target {
+  const char *given;
+  struct address as_given;
+  struct sockaddr_storage address;
+  socklen_t size;
 };
 
 /* server/listen.c */
@@ -26,5 +37,19 @@ void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by
  * that name too. Or a new place; NULL when memory is out. */
 struct listen_entry *listen_set_place(struct listen_set *set, const char *name);
+
+/* server/listen_change.c */
+/* Opens the target, whose name is given, in `entry`, although the port, or the path, is taken: by a socket that one of
+ * the changes gives up, or that listens for the same service. 0 or UV_E*. */
+int listen_open_in_place(const struct listen_change *changes, size_t count,
+                         struct listen_entry *entry, struct target *target, const char *name);
+
+/* server/listen_open.c */
+enum { SOCKETS_PER_ADDRESS_MAX = 16 }; /* of a name with many addresses, the first ones */
+/* Marks what is open and wanted by the change. */
+void listen_mark_wanted(const struct listen_change *change);
+/* Opens what is wanted and not open. 0, or -1 after each fault was logged. */
+int listen_open_wanted(const struct listen_change *changes, size_t count,
+                       const struct listen_change *change);
 
 #endif

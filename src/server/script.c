@@ -277,6 +277,10 @@ void script_each_listener(const struct script *script,
   listen_set_each(&script->listeners, visit, context);
 }
 
+const char *script_listen_conflict(const struct script *script, const char *name) {
+  return listen_set_conflict(&script->listeners, name);
+}
+
 struct conn_group *script_conn_group(struct script *script, size_t index) {
   struct runtime *runtime = &script->runtime;
   if (index == 0) return &runtime->sequential;

@@ -39,8 +39,10 @@ struct script_options {
   const struct vm_budget *loading; /* until a version is in force; NULL: as always */
   /* One connection, or one spawned task, fewer; NULL: nobody cares. */
   void (*on_conn_closed)(void *context);
-  /* The path of the script that listens on `name`, "tcp://127.0.0.1:12345"; NULL: none does. */
-  const char *(*who_listens)(void *context, const char *name);
+  /* The path of the script, other than who asks, that has `name`, "tcp://127.0.0.1:12345", or a part of
+   * it, and will have: *its is what it is called there. NULL: none has. */
+  const char *(*who_listens)(void *context, const struct runtime *asks, const char *name,
+                             const char **its);
   /* A script has read another file, or looked for it in vain; NULL: nobody cares. */
   void (*on_source)(void *context, const struct source *source);
   struct names *names; /* of the hosts in `listen` */
@@ -63,15 +65,12 @@ const struct script_options *script_options_of(const struct runtime *runtime);
 
 /* Loads the script at `path`; opens no socket. NULL after every fault was logged. */
 struct script *script_load(const char *path, const struct script_options *options);
-/* One that is not loaded yet: script_load_first() or script_reload() do. `listen` is kept, and replaces what the script
- * says, unless it is NULL. NULL when memory is out. */
-struct script *script_new_later(const char *path, const struct script_options *options,
-                                const char *listen);
+/* One that is not loaded yet: script_load_first() or script_reload() do. NULL when memory is out. */
+struct script *script_new_later(const char *path, const struct script_options *options);
 /* Loads it; opens no socket. -1 after each fault was logged, or held. */
 int script_load_first(struct script *script);
-/* It is to listen where the loaded script says, or at `listen` unless that is NULL (and kept). True:
- * a host among the addresses is being looked up; script_start() waits for none. */
-bool script_awaits_names(struct script *script, const char *listen);
+/* True: a host that the loaded script listens on is being looked up; script_start() waits for none. */
+bool script_awaits_names(struct script *script);
 /* Listens there, and puts it in force. 0, or -1 after each fault was logged: it may be in force all the
  * same, or be loaded anew. */
 int script_start(struct script *script);
@@ -79,6 +78,12 @@ int script_start(struct script *script);
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
 int script_reload(struct script *script);
+/* The first half of that: loads it. What comes of it is put in force, or given up, by the second half. */
+int script_load_next(struct script *script);
+/* The second half, of several together: they may exchange addresses. Tells of each, unless on_done is
+ * NULL. */
+void scripts_take_on(struct script *const *scripts, size_t count,
+                     void (*on_done)(void *context, struct script *script, int rc), void *context);
 /* Why a script is not to be loaded. */
 struct script_refusal {
   const char *reason;    /* follows its path */
@@ -174,13 +179,15 @@ void script_each_version(const struct script *script,
  * that is not in force yet. */
 typedef void (*source_visitor)(void *context, const struct source *source);
 void script_each_source(const struct script *script, source_visitor visit, void *context);
-/* Where it wants to listen, as written: `count` addresses. */
+/* Where the loaded script is to listen, as written: `count` addresses. */
 const char *const *script_addresses(const struct script *script, size_t *count);
 /* limits.connections; 0: no version was ever in force */
 size_t script_connections_max(const struct script *script);
 /* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
 void script_each_listener(const struct script *script,
                           void (*visit)(void *context, const char *name), void *context);
+/* As listen_set_conflict(). */
+const char *script_listen_conflict(const struct script *script, const char *name);
 /* Its connections: group 0 is those it made itself, the others are accepted ones. NULL: no more
  * groups. */
 struct conn_group *script_conn_group(struct script *script, size_t index);

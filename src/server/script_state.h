@@ -17,7 +17,6 @@ struct script {
   char *path; /* as given */
   char *directory;
   struct version *loaded; /* and not in force yet; NULL once it is */
-  const char *listen;     /* instead of what the script says; NULL: as it says */
   bool started;           /* a version is in force, and was told so */
   bool is_due;            /* it is to be loaded anew */
   struct log_held *held;  /* what was wrong when it was loaded; NULL: that is told at once */

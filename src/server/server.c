@@ -91,22 +91,14 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
-struct listener_question {
-  const char *name;
-  bool found;
-};
-
-static void compare_name(void *context, const char *name) {
-  struct listener_question *question = context;
-  if (strcmp(name, question->name) == 0) question->found = true;
-}
-
-static const char *who_listens(void *context, const char *name) {
+static const char *who_listens(void *context, const struct runtime *asks, const char *name,
+                               const char **its) {
   const struct server *server = context;
-  struct listener_question question = {.name = name};
   for (size_t i = 0; i < server->script_count; i++) {
-    script_each_listener(server->scripts[i], compare_name, &question);
-    if (question.found) return script_path(server->scripts[i]);
+    struct script *script = server->scripts[i];
+    if (script_runtime(script) == asks) continue; /* it may have both */
+    *its = script_listen_conflict(script, name);
+    if (*its) return script_path(script);
   }
   return NULL;
 }
@@ -116,7 +108,7 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
   int rc = 0;
   for (size_t i = 0; i < paths->count; i++) {
     const char *path = paths->files[i];
-    struct script *script = script_new_later(path, &server->script_options, server->options.listen);
+    struct script *script = script_new_later(path, &server->script_options);
     if (script && server_append_script(server, script) == 0) {
       (void)script_load_first(script); /* server_judge() knows */
       continue;
@@ -132,6 +124,16 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
 static void server_on_source(void *context, const struct source *source) {
   (void)source;
   server_sources_changed(context);
+}
+
+/* 0, or -2 after a log line. */
+static int check_listen(const struct server *server) {
+  const size_t count = server_count_valid(server);
+  if (!server->options.listen || count <= 1) return 0;
+  log_printf(server->options.log, LOG_ERROR,
+             "--listen is for a single script, and there are %zu: set listen in each script",
+             count);
+  return -2;
 }
 
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
@@ -160,6 +162,8 @@ static int server_load(const struct server_options *options, struct server **out
       .loop = server->loop,
       .watchdog = server->watchdog,
       .host = options->host,
+      .listen = &server->options.listen,
+      .listen_count = options->listen ? 1 : 0,
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
@@ -183,11 +187,11 @@ static int server_load(const struct server_options *options, struct server **out
 }
 
 /* A signal ends the wait, and the server with it. */
-static void await_names(struct server *server, const char *listen) {
+static void await_names(struct server *server) {
   bool awaits = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_valid(script) && script_awaits_names(script, listen)) awaits = true;
+    if (script_is_valid(script) && script_awaits_names(script)) awaits = true;
   }
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     uv_run(net_loop_uv(server->loop), UV_RUN_ONCE);
@@ -195,16 +199,9 @@ static void await_names(struct server *server, const char *listen) {
 }
 
 static int listen_all(struct server *server) {
-  const char *listen = server->options.listen;
-  const size_t count = server_count_valid(server);
-  if (listen && count > 1) {
-    log_printf(server->options.log, LOG_ERROR,
-               "--listen is for a single script, and there are %zu: set listen in each script",
-               count);
-    return -2;
-  }
-  int rc = 0;
-  await_names(server, listen);
+  int rc = check_listen(server);
+  if (rc < 0) return rc;
+  await_names(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
     struct script *script = server->scripts[i];
     if (!script_is_valid(script) || script_start(script) == 0) continue;
@@ -273,29 +270,41 @@ void server_free(struct server *server) {
   free(server);
 }
 
+static bool is_examined(const struct server *server, const struct script *script) {
+  return script_is_valid(script) || server_is_module(server, script);
+}
+
 int server_examine(const struct server_options *options,
                    int (*visit)(void *context, struct script *script), void *context) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
   for (size_t i = 0; i < server->script_count; i++) {
-    const struct script *script = server->scripts[i];
-    if (!script_is_valid(script) && !server_is_module(server, script)) continue;
-    if (visit(context, server->scripts[i]) < 0) rc = -1;
+    struct script *script = server->scripts[i];
+    if (is_examined(server, script) && visit(context, script) < 0) rc = -1;
   }
   server_free(server);
   return rc;
 }
 
-static int server_describe(void *context, struct script *script) {
+static int server_describe(struct script *script, FILE *out) {
   if (!script_is_valid(script)) {
-    fprintf(context, "%s: ok, a module of what is beside it\n", script_path(script));
+    if (out) fprintf(out, "%s: ok, a module of what is beside it\n", script_path(script));
     return 0;
   }
   script_tell_undefined(script);
-  return script_describe(script, context);
+  return script_describe(script, out);
 }
 
 int server_check(const struct server_options *options, FILE *out) {
-  return server_examine(options, server_describe, out);
+  struct server *server;
+  int rc = server_load(options, &server);
+  if (!server) return -1;
+  if (rc == 0) rc = check_listen(server);
+  for (size_t i = 0; i < server->script_count && rc != -2; i++) {
+    struct script *script = server->scripts[i];
+    if (is_examined(server, script) && server_describe(script, out) < 0) rc = -1;
+  }
+  server_free(server);
+  return rc;
 }

@@ -103,7 +103,7 @@ int server_examine(const struct server_options *options,
                    int (*visit)(void *context, struct script *script), void *context);
 
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
- * 0, or -1 when there were faults. */
+ * 0, or -1 when there were faults; -2 when they are the command line's. */
 int server_check(const struct server_options *options, FILE *out);
 
 #endif

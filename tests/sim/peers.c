@@ -311,7 +311,7 @@ void peers_post(struct peers *peers, uint16_t port, uint32_t size) {
   if (peers->datagrams == DATAGRAMS_MAX) return;
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   size_t made = make_datagram(peers->datagrams++, size, bytes);
-  (void)mailbox_send(peers->mailbox, bytes, made, (const struct sockaddr *)&to);
+  (void)mailbox_send(peers->mailbox, bytes, made, (const struct sockaddr *)&to, NULL);
 }
 
 /* --- All of them ------------------------------------------------------------------------------- */

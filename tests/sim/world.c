@@ -98,9 +98,9 @@ static void on_conn_closed(void *context) {
   (void)context;
 }
 
-static const char *who_listens(void *context, const char *name) {
-  (void)context;
-  (void)name;
+static const char *who_listens(void *context, const struct runtime *asks, const char *name,
+                               const char **its) {
+  (void)context, (void)asks, (void)name, (void)its;
   return NULL;
 }
 
@@ -303,7 +303,7 @@ static void serve(struct world *world, const struct service_kind *kind) {
   served->kind = kind;
   served->script = script_load(path, &world->options);
   if (!served->script) sim_fail("%s cannot be loaded", path);
-  if (script_awaits_names(served->script, NULL) || script_start(served->script) < 0) {
+  if (script_awaits_names(served->script) || script_start(served->script) < 0) {
     sim_fail("%s cannot be started", path);
   }
 }

@@ -303,9 +303,9 @@ static void gives_an_address_to_one(void) {
   socklen_t size;
   begin(&bench);
   CHECK_NUMBER(listen_at(&bench, any(&taken), sizeof taken, &listener), UV_EADDRINUSE);
-  CHECK_NUMBER(listener_bind_beside(bench.listener, any(&taken), sizeof taken, &listener_events,
-                                    &bench, &listener),
-               0);
+  const struct listener_options beside = {
+      .address = any(&taken), .address_size = sizeof taken, .beside = true};
+  CHECK_NUMBER(listener_bind_as(bench.loop, &beside, &listener_events, &bench, &listener), 0);
   listener_close(listener);
   CHECK_NUMBER(listen_at(&bench, any(&free_one), sizeof free_one, &listener), 0);
   CHECK_NUMBER(listener_address(listener, &own, &size), 0);
@@ -439,8 +439,8 @@ static void carries_datagrams(void) {
   check_log(&bench, "early of 5001");
   CHECK_NUMBER(udp_send(second, "out", 3, any(&hand)), 0);
   check_log(&bench, "out of 5002");
-  CHECK_NUMBER(mailbox_send(mailbox, "in", 2, any(&two)), 0);
-  CHECK_NUMBER(mailbox_send(mailbox, "", 0, any(&two)), 0);
+  CHECK_NUMBER(mailbox_send(mailbox, "in", 2, any(&two), NULL), 0);
+  CHECK_NUMBER(mailbox_send(mailbox, "", 0, any(&two), NULL), 0);
   check_log(&bench, "in of 53,  of 53");
   udp_close(first);
   CHECK_NUMBER(udp_send(second, "lost", 4, any(&one)), 0);

@@ -94,9 +94,7 @@ static size_t plain_unacknowledged(const struct transport *self) {
 
 /* --- Opening --------------------------------------------------------------------------------- */
 
-static void plain_on_connected(uv_connect_t *request, int status) {
-  uv_handle_t *handle = (uv_handle_t *)request->handle;
-  free(request);
+static void connect_done(uv_handle_t *handle, int status) {
   if (uv_is_closing(handle)) return;
   plain_of_handle(handle)->flags &= ~(uint32_t)PLAIN_CONNECTING;
   if (status < 0) {
@@ -109,13 +107,48 @@ static void plain_on_connected(uv_connect_t *request, int status) {
   plain_above(handle)->ops->ready(plain_above(handle));
 }
 
+static void plain_on_connected(uv_connect_t *request, int status) {
+  uv_handle_t *handle = (uv_handle_t *)request->handle;
+  free(request);
+  connect_done(handle, status);
+}
+
+static void plain_on_wrote_nothing(uv_write_t *request, int status) {
+  uv_handle_t *handle = (uv_handle_t *)request->handle;
+  free(request);
+  connect_done(handle, status);
+}
+
+/* libuv takes a name to end with its first NUL. connect(2) to a Unix socket does not wait; a write of
+ * nothing tells of it in the next turn, as others do. */
+static int connect_abstract(struct plain *plain, const struct sockaddr *address) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  int rc = connect(fd, address, address_size(address));
+  rc = rc < 0 ? uv_translate_sys_error(errno) : uv_pipe_open(&plain->io.pipe, fd);
+  if (rc < 0) {
+    close(fd);
+    return rc;
+  }
+  const uv_buf_t nothing = uv_buf_init(NULL, 0);
+  uv_write_t *request = malloc(sizeof *request);
+  rc = request ? uv_write(request, &plain->io.stream, &nothing, 1, plain_on_wrote_nothing)
+               : UV_ENOMEM;
+  if (rc < 0) free(request);
+  plain->flags |= PLAIN_CONNECTING;
+  return rc;
+}
+
 int plain_connect(struct transport *self, const struct sockaddr *address) {
   struct plain *plain = plain_of(self);
+  const char *path = address->sa_family == AF_UNIX
+                         ? ((const struct sockaddr_un *)(const void *)address)->sun_path
+                         : NULL;
+  if (path && !path[0]) return connect_abstract(plain, address);
   uv_connect_t *request = malloc(sizeof *request);
   if (!request) return UV_ENOMEM;
   int rc = 0;
-  if (address->sa_family == AF_UNIX) {
-    const char *path = ((const struct sockaddr_un *)(const void *)address)->sun_path;
+  if (path) {
     uv_pipe_connect(request, &plain->io.pipe, path, plain_on_connected);
   } else {
     rc = uv_tcp_connect(request, &plain->io.tcp, address, plain_on_connected);

@@ -12,7 +12,9 @@
 #include "server/paths.h"
 #include "server/roles.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 const char *reload_outcome_name(enum reload_outcome outcome) {
   static const char *const names[] = {
@@ -52,12 +54,12 @@ struct script *reload_script_at(const struct server *server, const char *path) {
   return NULL;
 }
 
-/* As its trial says: what is refused may be mended in any file that it read. 0, or a negative UV_E*;
- * UV_EAGAIN: later in this round. */
+/* As its trial says: what is refused may be mended in any file that it read. 0: it is loaded, and to
+ * be taken on; or a negative UV_E*; UV_EAGAIN: later in this round. */
 static int reload_load(struct server *server, struct script *script) {
   struct candidate *candidate = reload_round_find(server, script_path(script));
   if (!candidate || !candidate->refusal) {
-    int rc = script_reload(script);
+    int rc = script_load_next(script);
     if (candidate) candidate->is_done = rc != UV_EAGAIN;
     return rc;
   }
@@ -81,12 +83,19 @@ static void tell_outcome(struct server *server, struct script *script,
   if (!script_holds_faults(script)) reload_tell(server, script, outcome);
 }
 
-/* True when it is in force. */
-static bool reload(struct server *server, struct script *script) {
+static void on_reloaded(void *context, struct script *script, int rc) {
+  tell_outcome(context, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+}
+
+static void on_added(void *context, struct script *script, int rc) {
+  tell_outcome(context, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+}
+
+/* True when it is loaded, and to be taken on. */
+static bool load_again(struct server *server, struct script *script) {
   int rc = reload_load(server, script);
   script_set_due(script, rc == UV_EAGAIN);
-  if (rc == UV_EAGAIN) return false;
-  tell_outcome(server, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
+  if (rc < 0 && rc != UV_EAGAIN) on_reloaded(server, script, rc);
   return rc == 0;
 }
 
@@ -103,7 +112,7 @@ static bool is_one_too_many(struct server *server, struct script *script) {
 }
 
 static void reload_add(struct server *server, const char *path) {
-  struct script *script = script_new_later(path, &server->script_options, server->options.listen);
+  struct script *script = script_new_later(path, &server->script_options);
   if (script && is_one_too_many(server, script)) {
     script_free(script);
     return;
@@ -119,7 +128,11 @@ static void reload_add(struct server *server, const char *path) {
     script_free(script); /* as if it had not been found yet */
     return;
   }
-  tell_outcome(server, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
+  if (rc < 0) {
+    on_added(server, script, rc);
+  } else {
+    scripts_take_on(&script, 1, on_added, server);
+  }
 }
 
 static bool is_among(const struct script_paths *paths, const char *path) {
@@ -146,36 +159,47 @@ static bool reload_let_go(struct server *server, const struct script_paths *path
   return any;
 }
 
-/* True when one of them is in force: it may have given up an address. */
-static bool reload_candidates(struct server *server) {
-  bool any = false;
-  for (size_t i = 0; i < server->script_count; i++) {
-    struct script *script = server->scripts[i];
-    const struct candidate *candidate = reload_round_find(server, script_path(script));
-    bool concerned = candidate && !candidate->is_done;
-    if (concerned && !script_is_leaving(script) && reload(server, script)) any = true;
+static bool is_loaded(struct script *const *loaded, size_t count, const struct script *script) {
+  for (size_t i = 0; i < count; i++) {
+    if (loaded[i] == script) return true;
   }
-  return any;
+  return false;
 }
 
-/* Whoever could not listen may be able to now. */
-static void retry(struct server *server) {
-  for (size_t i = 0; i < server->script_count; i++) {
+static bool is_concerned(const struct server *server, const struct script *script) {
+  const struct candidate *candidate = reload_round_find(server, script_path(script));
+  return candidate && !candidate->is_done;
+}
+
+/* Together, for one of them may want what another gives up; and with them whoever could not listen
+ * before. */
+static void reload_together(struct server *server, bool any_left) {
+  struct script **loaded = calloc(server->script_count + 1, sizeof(struct script *));
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count && loaded; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_leaving(script) && script_lacks_address(script)) reload(server, script);
+    if (script_is_leaving(script) || !is_concerned(server, script)) continue;
+    if (load_again(server, script)) loaded[count++] = script;
   }
+  bool changes = any_left || count > 0;
+  for (size_t i = 0; i < server->script_count && loaded && changes; i++) {
+    struct script *script = server->scripts[i];
+    if (script_is_leaving(script) || !script_lacks_address(script)) continue;
+    if (!is_loaded(loaded, count, script) && load_again(server, script)) loaded[count++] = script;
+  }
+  scripts_take_on(loaded, count, on_reloaded, server);
+  free(loaded);
 }
 
 /* In this order an address that one script gives up is free for the next. A directory that cannot
  * be listed loses nothing. */
 void reload_apply(struct server *server) {
   const struct script_paths *paths = &server->round.found;
-  bool changed = server->round.is_complete && reload_let_go(server, paths);
-  if (reload_candidates(server)) changed = true;
+  bool any_left = server->round.is_complete && reload_let_go(server, paths);
+  reload_together(server, any_left);
   for (size_t i = 0; i < paths->count; i++) {
     if (!reload_script_at(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
-  if (changed) retry(server);
   server_judge(server, tell_failed);
   server_warn_if_idle(server);
   server_fit_descriptors(server);

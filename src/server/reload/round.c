@@ -165,6 +165,7 @@ static bool try_them(struct server *server) {
   struct reload_round *round = &server->round;
   const struct trial_options options = {
       .host = server->options.host,
+      .listen = server->options.listen,
       .unsafe = server->options.unsafe,
       .grants = server->options.grants,
       .limit_ms = (uint64_t)server->options.trial_ms,

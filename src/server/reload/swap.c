@@ -43,6 +43,7 @@ static struct version *swap_load(struct script *script) {
   if (script->held) script_drop_faults(script);
   bool holds = script->held && !runtime->current;
   runtime->faults = holds ? log_held_log(script->held) : runtime->log;
+  runtime->listens_elsewhere = script->options->listen_count > 0;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
@@ -53,33 +54,26 @@ static struct version *swap_load(struct script *script) {
   return NULL;
 }
 
-/* Where `version` listens. */
-static const char *const *addresses_of(const struct script *script, const struct version *version,
-                                       size_t *count) {
+const char *const *script_addresses(const struct script *script, size_t *count) {
   const struct script_options *options = script->options;
-  *count = options->listen_count;
-  if (options->listen_count > 0) return options->listen;
-  *count = script->listen ? 1 : version->service.listen_count;
-  return script->listen ? &script->listen : (const char *const *)version->service.listen;
+  const struct service *service = &script->loaded->service;
+  *count = options->listen_count > 0 ? options->listen_count : service->listen_count;
+  return options->listen_count > 0 ? options->listen : (const char *const *)service->listen;
 }
 
-static bool awaits_names(struct script *script, const struct version *version) {
-  size_t count;
-  const char *const *addresses = addresses_of(script, version, &count);
-  return listen_set_awaits_names(&script->listeners, addresses, count);
-}
-
-/* Opens the sockets that `version` wants and has not; -1 after each fault was logged. */
-static int prepare_listeners(struct script *script, const struct version *version) {
-  size_t count;
-  const char *const *addresses = addresses_of(script, version, &count);
-  return listen_set_prepare(&script->listeners, &version->service, addresses, count);
+static struct listen_change change_of(struct script *script) {
+  struct listen_change change = {.set = &script->listeners, .service = &script->loaded->service};
+  change.addresses = script_addresses(script, &change.count);
+  return change;
 }
 
 /* Between two events: what the next one finds is the new version. */
-static bool swap(struct script *script, struct version *version) {
+static bool swap(struct script *script) {
+  struct version *version = script->loaded;
   struct version *before = script->runtime.current;
   unsigned number_before = before ? before->number : 0;
+  script->loaded = NULL;
+  listen_set_receive_waiting(&script->listeners);
   if (before) version_tell_unloaded(before, version->number);
   version_put_in_force(version, script->options->drain_ms);
   listen_set_commit(&script->listeners, &version->service);
@@ -88,12 +82,9 @@ static bool swap(struct script *script, struct version *version) {
   return version_tell_loaded(version, number_before);
 }
 
-struct script *script_new_later(const char *path, const struct script_options *options,
-                                const char *listen) {
+struct script *script_new_later(const char *path, const struct script_options *options) {
   struct script *script = script_new(path, options, false);
-  if (!script) return NULL;
-  script->listen = listen;
-  if (options->holds_faults) script->held = log_held_new();
+  if (script && options->holds_faults) script->held = log_held_new();
   return script;
 }
 
@@ -103,7 +94,7 @@ int script_load_first(struct script *script) {
 }
 
 struct script *script_load(const char *path, const struct script_options *options) {
-  struct script *script = script_new_later(path, options, NULL);
+  struct script *script = script_new_later(path, options);
   if (!script) {
     log_about(options->log, LOG_ERROR, path, 0, "%s: not enough memory for its Lua state", path);
     return NULL;
@@ -113,30 +104,10 @@ struct script *script_load(const char *path, const struct script_options *option
   return NULL;
 }
 
-bool script_awaits_names(struct script *script, const char *listen) {
-  script->listen = listen;
-  return awaits_names(script, script->loaded);
-}
-
-/* Listens, and swaps. Its on_load may raise, and it is in force all the same; whoever asks for the status
- * learns of it. */
-static bool put_in_force(struct script *script, struct version *version, bool *went_well) {
-  if (prepare_listeners(script, version) < 0) {
-    remember_failure(script, version);
-    script->lacks_address = true;
-    return false;
-  }
-  script_forget_failure(script);
-  *went_well = swap(script, version);
-  if (!*went_well) remember_failure(script, NULL);
-  return true;
-}
-
-int script_start(struct script *script) {
-  struct version *version = script->loaded;
-  bool went_well;
-  script->loaded = NULL;
-  return put_in_force(script, version, &went_well) && went_well ? 0 : -1;
+bool script_awaits_names(struct script *script) {
+  size_t count;
+  const char *const *addresses = script_addresses(script, &count);
+  return listen_set_awaits_names(&script->listeners, addresses, count);
 }
 
 static void say_what_stays(struct script *script) {
@@ -145,6 +116,52 @@ static void say_what_stays(struct script *script) {
   if (!current) return;
   runtime_logf(&script->runtime, LOG_ERROR, "not reloaded: version %u stays in force%s",
                current->number, again);
+}
+
+/* Also which connections the new version does not get: they go on with code that its author has left. */
+static void say_what_is_in_force(struct script *script) {
+  const struct runtime *runtime = &script->runtime;
+  char others[512] = "";
+  size_t used = 0;
+  bool is_closing = runtime->current->service.reload == RELOAD_CLOSE;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const size_t count = version->cohort ? version->cohort->group.count : 0;
+    bool goes_on = version != runtime->current && count > 0 && !is_closing;
+    if (!goes_on || used >= sizeof others) continue;
+    used += (size_t)snprintf(others + used, sizeof others - used,
+                             "%s%zu connection%s on with version %u%s", used ? ", " : "; ", count,
+                             count == 1 ? " goes" : "s go", version->number,
+                             version->drain ? " until the time of --drain is over" : "");
+  }
+  runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force%s",
+               runtime->current->number, others);
+}
+
+/* Its on_load may raise, and it is in force all the same; whoever asks for the status learns of it. */
+static bool take_on(struct script *script) {
+  const struct version *before = script->runtime.current;
+  script_forget_failure(script);
+  bool went_well = swap(script);
+  if (!went_well) remember_failure(script, NULL);
+  if (before) say_what_is_in_force(script);
+  return went_well;
+}
+
+static void refuse_next(struct script *script) {
+  remember_failure(script, script->loaded);
+  script->loaded = NULL;
+  script->lacks_address = true;
+  say_what_stays(script);
+}
+
+int script_start(struct script *script) {
+  struct listen_change change = change_of(script);
+  listen_prepare(&change, 1);
+  if (change.rc == 0) return take_on(script) ? 0 : -1;
+  refuse_next(script);
+  return -1;
 }
 
 static void log_raised(struct script *script, const struct script_refusal *refusal) {
@@ -177,41 +194,46 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
   say_what_stays(script);
 }
 
-/* Also which connections the new version does not get: they go on with code that its author has left. */
-static void say_what_is_in_force(struct script *script) {
-  const struct runtime *runtime = &script->runtime;
-  char others[512] = "";
-  size_t used = 0;
-  bool is_closing = runtime->current->service.reload == RELOAD_CLOSE;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
-    const size_t count = version->cohort ? version->cohort->group.count : 0;
-    bool goes_on = version != runtime->current && count > 0 && !is_closing;
-    if (!goes_on || used >= sizeof others) continue;
-    used += (size_t)snprintf(others + used, sizeof others - used,
-                             "%s%zu connection%s on with version %u%s", used ? ", " : "; ", count,
-                             count == 1 ? " goes" : "s go", version->number,
-                             version->drain ? " until the time of --drain is over" : "");
-  }
-  runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force%s",
-               runtime->current->number, others);
-}
-
-int script_reload(struct script *script) {
-  struct version *version = swap_load(script);
-  if (version && awaits_names(script, version)) {
-    version_free(version);
-    return UV_EAGAIN;
-  }
-  const struct version *before = script->runtime.current;
-  bool went_well;
-  if (!version || !put_in_force(script, version, &went_well)) {
+int script_load_next(struct script *script) {
+  script->loaded = swap_load(script);
+  if (!script->loaded) {
     say_what_stays(script);
     return -1;
   }
-  if (before) say_what_is_in_force(script);
-  return 0;
+  if (!script_awaits_names(script)) return 0;
+  version_free(script->loaded);
+  script->loaded = NULL;
+  return UV_EAGAIN;
+}
+
+void scripts_take_on(struct script *const *scripts, size_t count,
+                     void (*on_done)(void *context, struct script *script, int rc), void *context) {
+  struct listen_change *changes = calloc(count + 1, sizeof *changes);
+  for (size_t i = 0; i < count && changes; i++) changes[i] = change_of(scripts[i]);
+  if (changes) listen_prepare(changes, count);
+  for (size_t i = 0; i < count; i++) {
+    struct script *script = scripts[i];
+    int rc = changes ? changes[i].rc : -1;
+    if (!changes) runtime_fault(&script->runtime, "%s: not enough memory for it", script->path);
+    if (rc == 0) {
+      (void)take_on(script);
+    } else {
+      refuse_next(script);
+    }
+    if (on_done) on_done(context, script, rc);
+  }
+  free(changes);
+}
+
+static void note_rc(void *context, struct script *script, int rc) {
+  (void)script;
+  *(int *)context = rc;
+}
+
+int script_reload(struct script *script) {
+  int rc = script_load_next(script);
+  if (rc == 0) scripts_take_on(&script, 1, note_rc, &rc);
+  return rc;
 }
 
 void script_leave(struct script *script) {
@@ -352,26 +374,18 @@ void script_each_version(const struct script *script,
   }
 }
 
-const char *const *script_addresses(const struct script *script, size_t *count) {
-  const struct service *service = &script->loaded->service;
-  *count = service->listen_count;
-  return (const char *const *)service->listen;
-}
-
 size_t script_connections_max(const struct script *script) {
   const struct version *version = script->loaded ? script->loaded : script->runtime.current;
   return version ? version->service.connections_max : 0;
 }
 
 int script_describe(struct script *script, FILE *out) {
-  const struct service *service = &script->loaded->service;
-  int rc = listen_set_check(&script->listeners, service, (const char *const *)service->listen,
-                            service->listen_count);
+  size_t count;
+  const char *const *addresses = script_addresses(script, &count);
+  int rc = listen_set_check(&script->listeners, &script->loaded->service, addresses, count);
   if (rc < 0 || !out) return rc;
   fprintf(out, "%s: ok, listens on ", script->path);
-  for (size_t i = 0; i < service->listen_count; i++) {
-    fprintf(out, "%s%s", i ? ", " : "", service->listen[i]);
-  }
+  for (size_t i = 0; i < count; i++) fprintf(out, "%s%s", i ? ", " : "", addresses[i]);
   fputc('\n', out);
   return 0;
 }

@@ -19,7 +19,7 @@
 
 enum {
   START_MS = 10000, /* for the program to start, on a machine that is very busy */
-  FIXED_WORDS = 12, /* of its command line, at most, and NULL */
+  FIXED_WORDS = 14, /* of its command line, at most, and NULL */
   PLACE_BYTES_MAX = 256,
   REFUSAL_BYTES_MAX = 640,
 };
@@ -175,6 +175,10 @@ static int trial_start(struct trial *trial) {
   words[count++] = "--host";
   words[count++] = trial->options.host;
   if (may_input_wait()) words[count++] = "--input-waits";
+  if (trial->options.listen) {
+    words[count++] = "--listen";
+    words[count++] = trial->options.listen;
+  }
   if (trial->options.unsafe) words[count++] = "--unsafe";
   if (trial->options.grants) {
     words[count++] = "--allow";

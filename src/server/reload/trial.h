@@ -39,6 +39,7 @@ struct trial_script {
 
 struct trial_options {
   const char *host;
+  const char *listen; /* in place of what the script says; NULL: as it says */
   bool unsafe;
   const struct grants *grants; /* NULL: no bounds */
   uint64_t limit_ms;           /* for each script, in wall-clock time */

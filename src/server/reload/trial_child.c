@@ -138,6 +138,8 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .loop = net_loop_new(),
       .watchdog = watchdog,
       .host = options->host,
+      .listen = &options->listen,
+      .listen_count = options->listen ? 1 : 0,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,

@@ -292,7 +292,7 @@ static int l_send(lua_State *L) {
   if (address.ss_family == AF_UNSPEC) {
     return push_fault(L, "the service listens on no udp:// address");
   }
-  int rc = mailbox_send(sender->mailbox, data, size, (struct sockaddr *)&address);
+  int rc = mailbox_send(sender->mailbox, data, size, (struct sockaddr *)&address, NULL);
   if (rc < 0) return push_error(L, "the datagram", rc);
   lua_pushboolean(L, true);
   return 1;

@@ -46,9 +46,9 @@ static const struct vm_watchdog_events watchdog_events = {
 
 /* --- One script ------------------------------------------------------------------------------ */
 
-static const char *nobody_listens(void *context, const char *name) {
-  (void)context;
-  (void)name;
+static const char *nobody_listens(void *context, const struct runtime *asks, const char *name,
+                                  const char **its) {
+  (void)context, (void)asks, (void)name, (void)its;
   return NULL;
 }
 
@@ -126,7 +126,7 @@ struct hosted *testing_host(struct testing *testing, const char *path) {
   bool has_network = hosted->names && testing_begin_network(hosted) == 0;
   if (testing->watchdog && hosted->path && hosted->log && has_network) {
     testing_watch(hosted);
-    hosted->script = script_new_later(path, &hosted->options, NULL);
+    hosted->script = script_new_later(path, &hosted->options);
   }
   if (hosted->script) return hosted;
   testing_unhost(hosted);

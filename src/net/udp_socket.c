@@ -1,0 +1,153 @@
+/* net/udp_socket.c — a datagram socket's descriptor: opened, bound, sent from. Knows the kernel, not
+ * the loop. */
+#include "net/udp_socket.h"
+
+#include "base/address.h"
+#include "base/reach.h"
+#include "net/udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
+#endif
+
+static int set(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+/* --- Groups ---------------------------------------------------------------------------------- */
+
+/* Only what is sent to the group, and over its interface, is heard. */
+static int join_ip4(int fd, const struct sockaddr_in *group, int interface) {
+  const struct ip_mreqn member = {.imr_multiaddr = group->sin_addr, .imr_ifindex = interface};
+  if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) < 0 &&
+      errno != EADDRINUSE) { /* whoever handed it over has joined */
+    return uv_translate_sys_error(errno);
+  }
+  int rc = set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+  const struct ip_mreqn sending = {.imr_ifindex = interface};
+  if (rc == 0 && interface > 0 &&
+      setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &sending, sizeof sending) < 0) {
+    rc = uv_translate_sys_error(errno);
+  }
+  return rc;
+}
+
+static int join_ip6(int fd, const struct sockaddr_in6 *group) {
+  const int interface = (int)group->sin6_scope_id;
+  const struct ipv6_mreq member = {.ipv6mr_multiaddr = group->sin6_addr,
+                                   .ipv6mr_interface = group->sin6_scope_id};
+  if (setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &member, sizeof member) < 0 &&
+      errno != EADDRINUSE) {
+    return uv_translate_sys_error(errno);
+  }
+  (void)set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0); /* since Linux 4.20 */
+  return interface > 0 ? set(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface) : 0;
+}
+
+static int join(int fd, const struct udp_options *options) {
+  const struct sockaddr *address = options->address;
+  if (!options->joins || !address_is_group(address)) return 0;
+  return address->sa_family == AF_INET
+             ? join_ip4(fd, (const struct sockaddr_in *)(const void *)address, options->interface)
+             : join_ip6(fd, (const struct sockaddr_in6 *)(const void *)address);
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+static int bind_it(int fd, const struct udp_options *options) {
+  const struct sockaddr *address = options->address;
+  bool shares = options->reuse_address || (options->joins && address_is_group(address));
+  int rc = shares ? set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
+  if (rc == 0 && options->beside) rc = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (rc == 0 && bind(fd, address, address_size(address)) < 0) rc = uv_translate_sys_error(errno);
+  return rc;
+}
+
+int udp_socket_open(const struct udp_options *options) {
+  int fd = options->descriptor, rc = 0;
+  if (fd > 0) {
+    rc =
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
+  } else {
+    fd = socket(options->address->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return uv_translate_sys_error(errno);
+    rc = bind_it(fd, options);
+  }
+  if (rc == 0) rc = join(fd, options);
+  if (rc == 0) return fd;
+  close(fd);
+  return rc;
+}
+
+bool udp_socket_tells_own(int fd, const struct sockaddr *address) {
+  if (reach_of(address) != REACH_ANY) return false;
+  return address->sa_family == AF_INET ? set(fd, IPPROTO_IP, IP_PKTINFO, 1) == 0
+                                       : set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0;
+}
+
+/* --- Sending --------------------------------------------------------------------------------- */
+
+union control {
+  struct cmsghdr align;
+  char ip4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+  char ip6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+static void put_control(struct msghdr *message, int level, int type, const void *info,
+                        size_t size) {
+  struct cmsghdr *header = CMSG_FIRSTHDR(message);
+  header->cmsg_level = level;
+  header->cmsg_type = type;
+  header->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(header), info, size);
+  message->msg_controllen = CMSG_SPACE(size);
+}
+
+/* `family` is the socket's, and the peer's: one of IPv6 has IPv4 inside of its addresses. */
+static void put_own(struct msghdr *message, int family, const struct in6_addr *own,
+                    union control *control) {
+  *control = (union control){0};
+  message->msg_control = control;
+  message->msg_controllen = sizeof *control;
+  if (family == AF_INET6) {
+    const struct in6_pktinfo info = {.ipi6_addr = *own};
+    put_control(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+  } else {
+    struct in_pktinfo info = {0};
+    memcpy(&info.ipi_spec_dst, own->s6_addr + 12, sizeof info.ipi_spec_dst);
+    put_control(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  }
+}
+
+static int send_message(int fd, const struct msghdr *message) {
+  ssize_t sent;
+  do {
+    sent = sendmsg(fd, message, 0);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return 0;
+  return errno == ENOBUFS || errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
+}
+
+int udp_socket_send(int fd, const char *bytes, size_t size, const struct sockaddr *peer,
+                    const struct in6_addr *own) {
+  union control control;
+  struct iovec part = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (peer) {
+    message.msg_name = (void *)(uintptr_t)peer;
+    message.msg_namelen = address_size(peer);
+  }
+  if (own) put_own(&message, peer->sa_family, own, &control);
+  int rc = send_message(fd, &message);
+  if (rc == 0 || rc == UV_EAGAIN || !own) return rc;
+  message.msg_control = NULL; /* this machine may have lost that address */
+  message.msg_controllen = 0;
+  return send_message(fd, &message);
+}

@@ -1,0 +1,277 @@
+-- addresses_spec.lua — machines with several addresses: where answers leave from, groups, links,
+-- and IPv4 on sockets of IPv6. Each test has a network of its own, with two addresses of each kind.
+
+local cjson = require "cjson"
+local rig = require "tests.support.rig"
+local server_support = require "tests.support.server"
+local shell = require "tests.support.shell"
+
+local network = [[
+  set -e
+  ip link set lo up
+  ip link add v0 type veth peer name v1
+  ip link set v0 up
+  ip link set v1 up
+  ip addr add 10.9.0.1/24 dev v0
+  ip addr add 10.9.0.2/24 dev v0
+  ip addr add fd00:9::1/64 dev v0 nodad
+  ip addr add fd00:9::2/64 dev v0 nodad
+  ip addr add fe80::5/64 dev v0 nodad
+  ip route add 239.0.0.0/8 dev v0
+  exec "$@"
+]]
+
+-- Starts the program with the arguments behind the questions, asks, and prints the answers: [text,
+-- host it came from], or the error's name.
+local driver = [==[
+import json, socket, subprocess, sys
+kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+questions = json.loads(sys.argv[1])
+server = subprocess.Popen(sys.argv[3:], stderr=subprocess.PIPE, text=True)
+seen = 0
+while seen < int(sys.argv[2]):
+    line = server.stderr.readline()
+    if not line: break
+    sys.stderr.write(line)
+    seen += "listening on" in line
+
+def begin(scheme, host, port, text):
+    to = socket.getaddrinfo(host, port, type=kinds[scheme])[0]
+    peer = socket.socket(to[0], to[1])
+    peer.settimeout(5 if text != "nobody" else 0.3)
+    if scheme == "tcp": peer.connect(to[4])
+    if scheme == "tcp": peer.sendall(text.encode())
+    else: peer.sendto(text.encode(), to[4])
+    return peer
+
+def end(scheme, peer):
+    try:
+        if scheme == "udp":
+            answer, source = peer.recvfrom(9999)
+        else:
+            answer, source = b"", peer.getpeername()
+            while not answer.endswith(b"\n"): answer += peer.recv(9999)
+        return [answer.decode().strip(), source[0]]
+    except TimeoutError:
+        return "timeout"
+
+if seen == int(sys.argv[2]):
+    peers = [(scheme, begin(scheme, host, port, text)) for scheme, host, port, text in questions]
+    print(json.dumps([end(*peer) for peer in peers]))
+server.terminate()
+sys.stderr.write(server.stderr.read())
+sys.exit(server.wait())
+]==]
+
+-- Tells each who asks what it is called here; waits where that is asked for.
+local tells_peer = [[
+  local timer = require "moonport.timer"
+  return {
+    listen = { %s },
+    on_datagram = function(sock, data, peer)
+      if data == "later" then timer.sleep(0.1) end
+      sock:send(data .. " " .. peer:gsub(":%%d+$", ""), peer)
+    end,
+    on_data = function(conn)
+      conn:send(("%%s %%s %%s\n"):format(conn.peer:gsub(":%%d+$", ""), conn.peer_ip,
+        conn.sock:gsub(":%%d+$", "")):gsub(" 1 ", " "))
+    end,
+  }
+]]
+
+describe("on a machine with several addresses", function()
+  local moonport = rig.new()
+  local in_network = shell.words(shell.unshare("n"), "sh", "-c", network, "sh")
+  local can = shell.run(shell.words(in_network, "true")).code == 0
+
+  -- What is answered to the questions, of { scheme, host, port, text }, and the log.
+  local function ask(script, listeners, questions, args)
+    local path = moonport:directory():write("test.lua", script)
+    local result = shell.run(shell.words(in_network, "python3",
+      "-c", driver, cjson.encode(questions), tostring(listeners), server_support.program,
+      args or { "serve", "--control", "off" }, path))
+    server_support.assert_no_report(result.stderr)
+    return result.stdout ~= "" and cjson.decode(result.stdout) or nil, result.stderr
+  end
+
+  local function it_answers(name, listen, questions, expected)
+    it(name, function()
+      if not can then return pending("needs network namespaces") end
+      local quoted = {}
+      for index, address in ipairs(listen) do quoted[index] = ("%q"):format(address) end
+      local answers, log = ask(tells_peer:format(table.concat(quoted, ", ")), #listen, questions)
+      assert.same(expected, answers, log)
+    end)
+  end
+
+  it_answers("a datagram is answered from the address that was asked", { "udp://0.0.0.0:5000" }, {
+    { "udp", "10.9.0.2", 5000, "later" }, -- answered after the others
+    { "udp", "127.0.0.5", 5000, "a" }, { "udp", "127.0.0.1", 5000, "b" },
+    { "udp", "10.9.0.1", 5000, "c" }, { "udp", "10.9.0.2", 5000, "d" },
+  }, {
+    { "later 10.9.0.1", "10.9.0.2" },
+    { "a 127.0.0.1", "127.0.0.5" }, { "b 127.0.0.1", "127.0.0.1" },
+    { "c 10.9.0.1", "10.9.0.1" }, { "d 10.9.0.1", "10.9.0.2" },
+  })
+
+  it_answers("and so is one of IPv6, and one of IPv4 on a socket of IPv6", { "udp://[::]:5000" }, {
+    { "udp", "fd00:9::1", 5000, "later" }, { "udp", "10.9.0.1", 5000, "later" },
+    { "udp", "fd00:9::2", 5000, "a" }, { "udp", "::1", 5000, "b" },
+    { "udp", "10.9.0.2", 5000, "c" }, { "udp", "127.0.0.5", 5000, "d" },
+    { "udp", "fe80::5%v0", 5000, "e" }, { "udp", "::ffff:127.0.0.6", 5000, "f" },
+  }, {
+    { "later [fd00:9::1]", "fd00:9::1" }, { "later 10.9.0.1", "10.9.0.1" },
+    { "a [fd00:9::2]", "fd00:9::2" }, { "b [::1]", "::1" },
+    { "c 10.9.0.1", "10.9.0.2" }, { "d 127.0.0.1", "127.0.0.5" },
+    { "e [fe80::5%v0]", "fe80::5" }, { "f 127.0.0.1", "::ffff:127.0.0.6" },
+  })
+
+  it_answers("one that listens at one address answers from there, and only there",
+    { "udp://10.9.0.2:5000" },
+    { { "udp", "10.9.0.2", 5000, "a" }, { "udp", "10.9.0.1", 5000, "nobody" } },
+    { { "a 10.9.0.1", "10.9.0.2" }, "timeout" })
+
+  it_answers("[::] and 0.0.0.0 stand beside each other",
+    { "udp://[::]:5000", "udp://0.0.0.0:5000", "[::]:5001", "0.0.0.0:5001" }, {
+      { "udp", "::1", 5000, "a" }, { "udp", "127.0.0.5", 5000, "b" },
+      { "tcp", "::1", 5001, "c" }, { "tcp", "127.0.0.5", 5001, "d" },
+    }, {
+      { "a [::1]", "::1" }, { "b 127.0.0.1", "127.0.0.5" },
+      { "[::1] ::1 [::1]", "::1" }, { "127.0.0.1 127.0.0.1 127.0.0.5", "127.0.0.5" },
+    })
+
+  it_answers("a stream's peer of IPv4 is called so on [::], and one of a link with its interface",
+    { "[::]:5001", "udp://127.0.0.1:5001" }, {
+      { "tcp", "127.0.0.5", 5001, "a" }, { "tcp", "10.9.0.2", 5001, "b" },
+      { "tcp", "fe80::5%v0", 5001, "c" },
+    }, {
+      { "127.0.0.1 127.0.0.1 127.0.0.5", "127.0.0.5" },
+      { "10.9.0.1 10.9.0.1 10.9.0.2", "10.9.0.2" },
+      { "[fe80::5%v0] fe80::5%v0 [fe80::5%v0]", "fe80::5" },
+    })
+
+  it_answers("groups are joined where a service listens", {
+    "udp://239.1.2.3:5000", "udp://239.1.2.4%v0:5000", "udp://239.1.2.4%lo:5000",
+    "udp://[ff02::99%v0]:5000", "tcp://127.0.0.1:5000",
+  }, {
+    { "udp", "239.1.2.3", 5000, "a" }, { "udp", "239.1.2.4", 5000, "b" },
+    { "udp", "ff02::99%v0", 5000, "c" }, { "udp", "239.1.2.5", 5000, "nobody" },
+    { "udp", "10.9.0.1", 5000, "nobody" },
+  }, {
+    { "a 10.9.0.1", "10.9.0.1" }, { "b 10.9.0.1", "10.9.0.1" },
+    { "c [fe80::5%v0]", "fe80::5" }, "timeout", "timeout",
+  })
+
+  it_answers("a group is heard on the interface that is named, and no other",
+    { "udp://239.1.2.4%lo:5000", "udp://[ff02::99%lo]:5000" },
+    { { "udp", "239.1.2.4", 5000, "nobody" }, { "udp", "ff02::99%v0", 5000, "nobody" } },
+    { "timeout", "timeout" })
+
+  it("two services hear the same group", function()
+    if not can then return pending("needs network namespaces") end
+    local place = moonport:directory()
+    for _, name in ipairs({ "a", "b" }) do
+      place:write(name .. ".lua", [[
+        return {
+          listen = "udp://239.1.2.3:5000",
+          on_datagram = function(sock, data, peer)
+            if data == "first" then sock:send("]] .. name .. [[", "239.1.2.3:6000") end
+            print("> ]] .. name .. [[ " .. data)
+          end,
+        }
+      ]])
+    end
+    local result = shell.run(shell.words(in_network, "python3", "-c", [[
+import socket, subprocess, sys
+server = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE, text=True)
+seen = 0
+while seen < 2: seen += "listening on" in server.stderr.readline()
+peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+peer.settimeout(5)
+peer.bind(("239.1.2.3", 6000))
+peer.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                socket.inet_aton("239.1.2.3") + socket.inet_aton("10.9.0.1"))
+peer.sendto(b"first", ("239.1.2.3", 5000))
+print("".join(sorted(peer.recv(9).decode() for _ in range(2))))
+server.terminate()
+sys.stderr.write(server.stderr.read())
+sys.exit(server.wait())
+    ]], server_support.program, "serve", "--control", "off", place.path))
+    server_support.assert_no_report(result.stderr)
+    assert.equal("ab\n", result.stdout, result.stderr)
+  end)
+
+  -- What cannot be listened on, and what is said of it.
+  local refused = {
+    ["udp://239.1.2.3%eth9:5000"] = "no interface of that name",
+    ["udp://[ff02::99%eth9]:5000"] = "no interface eth9",
+    ["[fe80::5%eth9]:5000"] = "no interface eth9",
+    ["udp://224.1.2.3:5000"] = "name one, such as udp://239%.1%.2%.3%%eth0:5000", -- no route
+    ["udp://10.9.0.1%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",
+    ["239.1.2.3%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",
+    ["localhost%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",
+  }
+  for address, told in pairs(refused) do
+    it("listening on " .. address .. " says what is wrong", function()
+      if not can then return pending("needs network namespaces") end
+      local _, log = ask(tells_peer:format(("%q"):format(address) .. [[, "udp://:0"]]), 9, {})
+      assert.matches(told, log)
+    end)
+  end
+
+  it("a link's peer can be given back: to connect, to send and to bind", function()
+    if not can then return pending("needs network namespaces") end
+    local path = moonport:directory():write("link.lua", [[
+      local socket = require "moonport.socket"
+      local listener = assert(socket.tcp())
+      assert(listener:bind("fe80::5%v0", 0))
+      assert(listener:listen())
+      local address = listener:getsockname()
+      local client = assert(socket.connect(address))
+      local peer = assert(listener:accept())
+      print((peer.peer:gsub(":%d+$", "")), peer.sock == address)
+      local one, two = socket.udp(), socket.udp()
+      assert(one:bind("fe80::5%v0", 0))
+      assert(two:bind("fe80::5%v0", 0))
+      assert(one:sendto("hi", two:getsockname()))
+      local data, from = two:recvfrom()
+      print(data, from == one:getsockname())
+      assert(two:sendto("back", from))
+      print((one:recvfrom()))
+      assert(one:connect((two:getsockname())))
+      assert(one:send("connected"))
+      print((two:recvfrom()))
+    ]])
+    local result = shell.run(shell.words(in_network,
+      server_support.program, "run", path))
+    server_support.assert_no_report(result.stderr)
+    assert.equal("[fe80::5%v0]\ttrue\nhi\ttrue\nback\nconnected\n", result.stdout, result.stderr)
+  end)
+
+  describe("with grants", function()
+    local function permitted(allow, address)
+      local path = moonport:directory():write("grants.lua", ([[
+        local socket = require "moonport.socket"
+        local sender = assert(socket.udp())
+        print(pcall(sender.sendto, sender, "x", %q, 9))
+      ]]):format(address))
+      local result = shell.run(shell.words(in_network,
+        server_support.program, "run", "--allow", allow, path))
+      server_support.assert_no_report(result.stderr)
+      return not result.stdout:find("EACCES") and not result.stderr:find("not allowed"),
+        result.stdout .. result.stderr
+    end
+
+    it("one for an address is for it inside of IPv6, and on its link, and nothing else", function()
+      if not can then return pending("needs network namespaces") end
+      for _, case in ipairs({
+        { "net=10.9.0.1:*", "10.9.0.1", true }, { "net=10.9.0.1:*", "::ffff:10.9.0.1", true },
+        { "net=10.9.0.2:*", "::ffff:10.9.0.1", false }, { "net=[fe80::5]:*", "fe80::5%v0", true },
+        { "net=[fe80::6]:*", "fe80::5%v0", false },
+      }) do
+        local ok, told = permitted(case[1], case[2])
+        assert.equal(case[3], ok, case[1] .. " " .. case[2] .. ": " .. told)
+      end
+    end)
+  end)
+end)
