@@ -73,8 +73,9 @@ local tells_peer = [[
       sock:send(data .. " " .. peer:gsub(":%%d+$", ""), peer)
     end,
     on_data = function(conn)
-      conn:send(("%%s %%s %%s\n"):format(conn.peer:gsub(":%%d+$", ""), conn.peer_ip,
-        conn.sock:gsub(":%%d+$", "")):gsub(" 1 ", " "))
+      local text = ("%%s %%s %%s\n"):format(conn.peer:gsub(":%%d+$", ""), conn.peer_ip,
+        conn.sock:gsub(":%%d+$", ""))
+      conn:send((text:gsub(" 1 ", " ")))
     end,
   }
 ]]

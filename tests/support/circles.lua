@@ -75,7 +75,11 @@ local function calls_between(files)
     if path:find("%.c$") and folder_of(path) then
       texts[path], static[path], calls[path] = bare(files[path]), {}, {}
       each_definition(texts[path], function(name, is_static)
-        if is_static then static[path][name] = true else definer[name] = path end
+        if is_static then
+          static[path][name] = true
+        elseif name ~= "__attribute__" then
+          definer[name] = path
+        end
       end)
     end
   end

@@ -1,0 +1,18 @@
+/* vm/descriptors.c — descriptors of what nobody can use any more, when there are no others. Does not know
+ * what they are of. */
+#include "vm/vm_state.h"
+
+#include <errno.h>
+
+bool vm_free_descriptors(lua_State *L, int error) {
+  struct vm *vm = vm_of(L);
+  if (error != EMFILE && error != ENFILE) return false;
+  vm->is_freeing_descriptors = true;
+  lua_gc(L, LUA_GCCOLLECT);
+  vm->is_freeing_descriptors = false;
+  return true;
+}
+
+bool vm_is_freeing_descriptors(const struct vm *vm) {
+  return vm->is_freeing_descriptors;
+}
