@@ -1,4 +1,4 @@
-// peers/peer.go — what the bench asks of servers, in Go: one goroutine a connection. Knows no moonport.
+// peers/peer.go — what the bench asks of servers, in Go: a goroutine each. Knows no moonport.
 // peer MODE [BODY BYTES], of echo, lines, broadcast, udp and http.
 package main
 

@@ -90,13 +90,15 @@ def _children(pid):
 
 
 def _schedstat_ns(pid, column):
-    """A column summed over all threads of the process and of its children (nginx's worker)."""
+    """A column summed over all threads of the process and of its children (nginx's worker), but for
+    those that have just ended."""
     total = 0
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/schedstat",
+                                                encoding="ascii") as file:
             total += int(file.read().split()[column])
     for child in _children(pid):
-        with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):
             total += _schedstat_ns(child, column)
     return total
 
