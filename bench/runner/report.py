@@ -194,15 +194,19 @@ def write_whole(path, text):
     os.replace(path + ".partial", path)
 
 
-def write_between_marks(path, text):
-    """In place of what a page has between the two marks."""
+def around_marks(path):
+    """What a page has up to the first of the two marks, and from the second one on."""
     with open(path, encoding="utf-8") as file:
         page = file.read()
     before, begin, rest = page.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
         raise BenchError(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
-    write_whole(path, f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    return before + begin, end + after
+
+
+def write_between_marks(path, text):
+    write_whole(path, f"\n\n{text}\n\n".join(around_marks(path)))
 
 
 def _markdown_table(table):
