@@ -1,5 +1,5 @@
 // peers/bun.js — what the bench asks of servers, on Bun's own sockets. Knows no moonport.
-// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http and static, which Bun answers itself.
+// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, and static, which Bun answers.
 const [mode, bodyBytes] = process.argv.slice(2);
 const conns = new Set();
 

@@ -1,7 +1,7 @@
-/* peers/epoll.c — echo, broadcast and datagrams on epoll, without a library for it. Knows no Lua.
+/* peers/epoll.c — echo, broadcast and datagrams on epoll, without a library. Knows no Lua.
  *
- * Level-triggered, one registration for a connection's life; no option is set on an accepted socket.
- * What a socket does not take is copied, and until it is gone that connection is not read. */
+ * Level-triggered, one registration for a connection's life; no option is set on an accepted
+ * socket. What one does not take is copied, and until it is gone that connection is not read. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>

@@ -1,4 +1,4 @@
-// peers/peer.go — what the bench asks of servers, in Go: one goroutine a connection. Knows no moonport.
+// peers/peer.go — what the bench asks of servers, in Go: a goroutine each. Knows no moonport.
 // peer MODE [BODY BYTES], of echo, lines, broadcast, udp and http.
 package main
 
@@ -18,8 +18,9 @@ import (
 const bufferBytes = 64 * 1024
 
 var (
-	mutex sync.Mutex
-	conns = map[net.Conn]bool{}
+	mutex   sync.Mutex
+	conns   = map[net.Conn]bool{}
+	buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
 )
 
 func say(scheme string, address net.Addr) {
@@ -27,9 +28,10 @@ func say(scheme string, address net.Addr) {
 }
 
 func echo(conn net.Conn) {
-	buffer := make([]byte, bufferBytes)
+	buffer := buffers.Get().(*[bufferBytes]byte)
+	defer buffers.Put(buffer)
 	for {
-		size, err := conn.Read(buffer)
+		size, err := conn.Read(buffer[:])
 		if err != nil {
 			return
 		}

@@ -236,7 +236,7 @@ CASES = [
          depth=16),
     Case("idle", "memory, silent", "bytes/connection", column(_kept), 1, 1,
          figure_at_most(512, "bytes"), own_sides),
-    Case("answered", "memory, after an echo", "bytes/connection", column(_kept), 3, 1,
+    Case("answered", "memory, after an echo", "bytes/connection", column(_kept), 2, 1,
          figure_at_most(512, "bytes"), own_sides, ("--touch",)),
     Case("startup", "exec to listening", "ms", column(_started), 15, 5, figure_at_most(10, "ms"),
          own_sides),

@@ -51,8 +51,8 @@ def load(program, mode, address, *options):
 
 
 class HeldLoad:
-    """The same, with connections that are open for the length of a with block: those of `load idle`,
-    or warm ones (--warm-up), which run() then sends over."""
+    """The same, with connections that are open for the length of a with block: those of `load
+    idle`, or warm ones (--warm-up), which run() then sends over."""
 
     def __init__(self, program, mode, address, *options):
         self._what = f"load {mode}"

@@ -66,7 +66,7 @@ TOOLS = {"instructions": ("valgrind", _instructions), "system calls": ("strace",
 
 
 def run(kind, case, programs, machine):
-    """{side: {what: per message}} of the yardstick and ours, or a text that says why there is none."""
+    """{side: {what: per message}} of the yardstick and ours, or a text: why there is none."""
     tool, count = TOOLS[kind]
     try:
         if case.counted == 0:

@@ -1,8 +1,8 @@
-"""peers — the servers of others that moonport is measured beside, each at its best. Knows no client,
-no figures.
+"""peers — the servers of others that moonport is measured beside, at their best. Knows no figures.
 
-What is not installed is left out, and missing() says so. The habit of allocators to give memory back to
-the kernel costs those dearly that allocate a buffer for each read, so it is turned off for all.
+What is not installed is left out, and missing() says so. The habit of allocators to give memory
+back to the kernel costs those dearly that allocate a buffer for each read, so it is turned off for
+all.
 """
 import contextlib
 import functools
@@ -44,18 +44,19 @@ def _unless_missing(name, make):
         return []
 
 
-# --- Small programs that say where they listen: bench/peers -----------------------------------------
+# --- Small programs that say where they listen: bench/peers --------------------------------------
 
 def _bun(programs):
-    """npm's: npm install --prefix build/peers bun. --smol collects earlier, while what a read was put
-    into is still in the caches: half the cost with 32 messages in flight or with large ones."""
+    """npm's: npm install --prefix build/peers bun. --smol collects earlier, while what a read was
+    put into is still in the caches: half the cost with 32 in flight, or with large messages."""
     return [_find("bun", os.path.join(programs.root, "build", "peers", "node_modules", ".bin")),
             "--smol", programs.peer("bun.js")]
 
 
 def _luv(programs):
     argv = [_find("lua5.4"), programs.peer("echo.lua")]
-    if subprocess.run([argv[0], "-e", "require 'luv'"], capture_output=True, check=False).returncode:
+    done = subprocess.run([argv[0], "-e", "require 'luv'"], capture_output=True, check=False)
+    if done.returncode != 0:
         raise Skipped("lua5.4 has no luv")
     return argv
 
@@ -118,9 +119,10 @@ def versions(programs):
                 "nginx": lambda: [_find("nginx"), "-v"],
                 "haproxy": lambda: [_find("haproxy"), "-v"],
                 "redis-server": lambda: [_find("redis-server"), "--version"]}
-    ours = subprocess.run([programs.binary, "--version"], capture_output=True, text=True, check=True)
-    return ", ".join([*ours.stdout.splitlines(), *(version for name, argv in commands.items()
-                                                   for version in _version(name, argv))]) + "."
+    ours = subprocess.run([programs.binary, "--version"], capture_output=True, text=True,
+                          check=True).stdout.splitlines()
+    theirs = [version for name, argv in commands.items() for version in _version(name, argv)]
+    return ", ".join(ours + theirs) + "."
 
 
 def _version(name, argv):
@@ -131,7 +133,7 @@ def _version(name, argv):
     return []
 
 
-# --- Servers with a configuration -------------------------------------------------------------------
+# --- Servers with a configuration ----------------------------------------------------------------
 
 def _write(directory, name, text):
     path = os.path.join(directory, name)
@@ -198,7 +200,8 @@ def http(programs, body_size):
     if not programs.peers:
         return []
     body = "x" * body_size
-    lua = f'content_by_lua_block {{ ngx.header["Content-Length"] = {body_size} ngx.print("{body}") }}'
+    lua = (f'content_by_lua_block {{ ngx.header["Content-Length"] = {body_size} '
+           f'ngx.print("{body}") }}')
     return [*_unless_missing("nginx, content_by_lua", lambda: _nginx(
                 "nginx, content_by_lua", NGINX_HTTP,
                 ("ndk_http_module.so", "ngx_http_lua_module.so"), answer=lua)),

@@ -64,9 +64,12 @@ class Report:
 
     def markdown(self, versions, missing):
         tables = {
-            "The field": self._field_table(), "Who does it for less": self._ours_table(),
-            "Watched, and reloaded": self._row_table(), "Rates and latencies": self._latency_table(),
-            "Counted": self._count_table(), "What grows": self._growth_table(),
+            "The field": self._field_table(),
+            "Who does it for less": self._ours_table(),
+            "Watched, and reloaded": self._row_table(),
+            "Rates and latencies": self._latency_table(),
+            "Counted": self._count_table(),
+            "What grows": self._growth_table(),
         }
         parts = [f"### {title}\n\n{table}" for title, table in tables.items() if table]
         about = f"{time.strftime('%B %d, %Y')}. {self.heading()} {versions}"
@@ -75,8 +78,8 @@ class Report:
 
     def _notes(self, missing):
         if self._others:
-            yield (f"Others took {max(self._others.values()):.1%} of the processors at most while a "
-                   "case was measured.")
+            yield (f"Others took {max(self._others.values()):.1%} of the processors at most while "
+                   "a case was measured.")
         if self._marked():
             yield f"`*`: others took more than {OTHERS_SHARE_MAX:.0%}: not from an idle machine."
         for column in self._columns:
@@ -101,8 +104,8 @@ class Report:
         names = list(dict.fromkeys(name for column in columns for name in column.samples
                                    if name != column.yardstick))
         names.sort(key=lambda name: (name != AGAIN, not name.startswith(OURS)))
-        table = [["what it costs over the yardstick", *(f"{column.case.what}{self._mark(column.case.name)}"
-                                                    for column in columns)],
+        heads = [column.case.what + self._mark(column.case.name) for column in columns]
+        table = [["what it costs over the yardstick", *heads],
                  ["the yardstick itself", *map(_yardstick_cell, columns)]]
         for name in names:
             cells = [_compared_costs(column, name) for column in columns]
@@ -191,15 +194,19 @@ def write_whole(path, text):
     os.replace(path + ".partial", path)
 
 
-def write_between_marks(path, text):
-    """In place of what a page has between the two marks."""
+def around_marks(path):
+    """What a page has up to the first of the two marks, and from the second one on."""
     with open(path, encoding="utf-8") as file:
         page = file.read()
     before, begin, rest = page.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
         raise BenchError(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
-    write_whole(path, f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    return before + begin, end + after
+
+
+def write_between_marks(path, text):
+    write_whole(path, f"\n\n{text}\n\n".join(around_marks(path)))
 
 
 def _markdown_table(table):

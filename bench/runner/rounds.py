@@ -1,7 +1,7 @@
 """rounds — drives servers in turn, and what they cost. Knows no server and no case.
 
-Each round starts every server afresh, in an order drawn anew: luck with page placement and a machine
-that slowly warms up or fills hit all sides alike.
+Each round starts every server afresh, in an order drawn anew: luck with page placement and a
+machine that slowly warms up or fills hit all sides alike.
 """
 import dataclasses
 import random
@@ -76,7 +76,7 @@ class Bench:
                 try:
                     with sides[name].started(self.machine) as process:
                         samples[name].append(drive(process))
-                except BenchError as error:
+                except (BenchError, OSError) as error:  # OSError: /proc has it no more
                     if name in (yardstick, AGAIN) or name.startswith(OURS):
                         raise
                     dropped[name] = str(error)
