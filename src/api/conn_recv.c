@@ -30,7 +30,11 @@ static size_t limit_of(lua_State *L, int index) {
 
 static int take(lua_State *L, struct inbox *inbox, const char *bytes, size_t size,
                 size_t consumed) {
-  lua_pushlstring(L, bytes, size);
+  if (size == inbox->fresh_size) {
+    runtime_push_received(L, runtime_of(L), bytes, size);
+  } else {
+    lua_pushlstring(L, bytes, size);
+  }
   inbox_consume(inbox, consumed);
   return 1;
 }

@@ -16,11 +16,10 @@ struct chunk {
   size_t size;
 };
 
-static void push(lua_State *L, const struct api_conn *self, const char *bytes, size_t size) {
+static void push_handler(lua_State *L, const struct api_conn *self) {
   const struct service *service = &self->cohort->version->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATA]);
   api_push_conn(L, self);
-  lua_pushlstring(L, bytes, size);
 }
 
 /* What the handler returned is behind the argument of this function. */
@@ -40,7 +39,8 @@ static int call(lua_State *L, const struct api_conn *self) {
 static int data_handle(lua_State *L) {
   const struct chunk *chunk = lua_touserdata(L, 1);
   struct api_conn *self = chunk->self;
-  push(L, self, chunk->bytes, chunk->size);
+  push_handler(L, self);
+  runtime_push_received(L, self->runtime, chunk->bytes, chunk->size);
   return call(L, self);
 }
 
@@ -48,7 +48,8 @@ static int data_handle_kept(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   struct inbox *inbox = self->inbox;
   size_t size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
-  push(L, self, inbox->bytes + inbox->start, size);
+  push_handler(L, self);
+  lua_pushlstring(L, inbox->bytes + inbox->start, size);
   inbox_consume(inbox, size);
   return call(L, self);
 }

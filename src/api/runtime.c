@@ -59,6 +59,15 @@ static void release_anchors(struct runtime *runtime) {
   lua_pop(L, 1);
 }
 
+void runtime_push_received(lua_State *L, struct runtime *runtime, const char *bytes, size_t size) {
+  char **room = net_loop_room(runtime->loop);
+  if (bytes == *room) {
+    vm_push_read(L, room, size);
+  } else {
+    lua_pushlstring(L, bytes, size);
+  }
+}
+
 static void tell_own_excess(struct runtime *runtime, const struct conn *conn, const char *bytes) {
   char text[160];
   int size = snprintf(text, sizeof text,

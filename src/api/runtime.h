@@ -99,6 +99,10 @@ void runtime_check_alive(lua_State *L);
 /* Keeps the string at `index` until what is queued has been flushed. Raises. */
 void runtime_anchor(lua_State *L, struct runtime *runtime, int index);
 
+/* Pushes what a connection received, and all of it: large pieces are not copied, and the bytes are the
+ * string's from then on. Raises. */
+void runtime_push_received(lua_State *L, struct runtime *runtime, const char *bytes, size_t size);
+
 /* Writes a line in the script's name. */
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size);

@@ -13,6 +13,10 @@ uv_loop_t *net_loop_uv(struct net_loop *loop) {
   return &loop->uv;
 }
 
+char **net_loop_room(struct net_loop *loop) {
+  return &loop->read_buffer;
+}
+
 struct tap *net_loop_tap(struct net_loop *loop) {
   return &loop->tap;
 }

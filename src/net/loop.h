@@ -41,6 +41,9 @@ uint64_t net_loop_next_ms(const struct net_loop *loop);
 /* Of a simulated loop: the next connection has the number `id`. */
 void net_loop_number_next(struct net_loop *loop, uint64_t id);
 
+/* Where received bytes stand, if they stand at the begin of a room (base/room.h). Whoever received them
+ * may keep it, and puts another one there. */
+char **net_loop_room(struct net_loop *loop);
 /* Where the events of all that hangs off the loop are told. */
 struct tap *net_loop_tap(struct net_loop *loop);
 

@@ -42,8 +42,9 @@ static void on_trim(struct clock_timer *timer) {
 static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   struct net_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
-  loop->read_buffer = malloc(READ_BUFFER_BYTES);
-  if (!loop->read_buffer) goto free_loop;
+  char *room = malloc(ROOM_SIZE);
+  if (!room) goto free_loop;
+  loop->read_buffer = room + ROOM_HEAD;
   if (init_uv(&loop->uv) < 0) goto free_buffer;
   loop->uv.data = loop;
   loop->is_simulated = is_simulated;
@@ -72,7 +73,7 @@ free_wheel:
 close_loop:
   uv_loop_close(&loop->uv);
 free_buffer:
-  free(loop->read_buffer);
+  free(loop->read_buffer - ROOM_HEAD);
 free_loop:
   free(loop);
   return NULL;
@@ -104,6 +105,6 @@ void net_loop_free(struct net_loop *loop) {
   if (loop->network) network_free(loop->network);
   output_pool_deinit(&loop->pool);
   udp_batch_free(loop->batch);
-  free(loop->read_buffer);
+  free(loop->read_buffer - ROOM_HEAD);
   free(loop);
 }

@@ -4,6 +4,7 @@
 
 #include "base/blob.h"
 #include "base/list.h"
+#include "base/room.h"
 #include "base/tap.h"
 #include "net/clock.h"
 #include "net/loop.h"
@@ -13,7 +14,7 @@
 #include <uv.h>
 
 enum {
-  READ_BUFFER_BYTES = 65536,
+  READ_BUFFER_BYTES = ROOM_BYTES,
   SPARES = 8, /* descriptors: some commands at a time, a reload that reads files, or its trial */
 };
 
@@ -23,7 +24,7 @@ struct net_loop {
   uint64_t now_ms;            /* simulated: the time; else the last time that was asked for anew */
   struct list timers;         /* simulated: struct clock_timer that run, in order */
   struct list turns;          /* simulated: struct net_defer, the first asked for first */
-  char *read_buffer;          /* READ_BUFFER_BYTES; valid for the length of one read callback */
+  char *read_buffer;          /* of a room; valid for the length of one read callback */
   struct udp_batch *batch;    /* for datagrams; NULL until a socket needs it */
   struct tap tap;             /* who watches what happens here */
   struct network *network;    /* simulated: what there is in place of sockets; else NULL */

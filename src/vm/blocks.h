@@ -5,20 +5,27 @@
 #ifndef MOONPORT_VM_BLOCKS_H
 #define MOONPORT_VM_BLOCKS_H
 
+#include "base/room.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
   BLOCK_STEP = 16,
   BLOCK_SMALL_MAX = 1024,
-  BLOCK_CLASSES = BLOCK_SMALL_MAX / BLOCK_STEP + 1,
+  BLOCK_SMALL_CLASSES = BLOCK_SMALL_MAX / BLOCK_STEP + 1,
+  BLOCK_ROOM = BLOCK_SMALL_CLASSES, /* see base/room.h; what is somewhat smaller may be one, too */
+  BLOCK_CLASSES,
+  BLOCK_ROOM_MIN = 60 * 1024,
 };
 
 struct vm_block;
 
 struct vm_blocks {
   struct vm_block *free[BLOCK_CLASSES]; /* each list is of one size */
-  size_t free_bytes;                    /* of all of them; */
-  size_t free_bytes_max; /* 0: each block is the C library's, in the size asked for */
+  size_t free_bytes;                    /* of all of them */
+  size_t free_bytes_max;
+  bool keeps_small; /* else each of them is the C library's, in the size asked for */
 };
 
 /* As malloc(), free() and realloc(); sizes are those that were asked for, and not 0. */

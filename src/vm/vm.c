@@ -10,6 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A block of that size. It is the one that bytes were read into, when a string is made of them: then
+ * another takes its place. */
+static void *take_block(struct vm_shared *shared, size_t size) {
+  char **room = shared->read;
+  shared->read = NULL;
+  if (!room || size != shared->read_size) return vm_block_take(&shared->blocks, size);
+  char *other = vm_block_take(&shared->blocks, ROOM_SIZE);
+  if (!other) return NULL;
+  void *block = *room - ROOM_HEAD;
+  *room = other + ROOM_HEAD;
+  return block;
+}
+
 /* Refuses what goes beyond the budget; Lua then collects, and if that does not help raises "not
  * enough memory" in whoever asked. Shrinking never fails. */
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
@@ -23,20 +36,49 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   }
   if (new_size > old_size &&
       shared->memory_bytes + (new_size - old_size) > shared->memory_bytes_max) {
+    shared->read = NULL;
     return NULL;
   }
   void *grown = block ? vm_block_resize(&shared->blocks, block, old_size, new_size)
-                      : vm_block_take(&shared->blocks, new_size);
+                      : take_block(shared, new_size);
   if (grown) shared->memory_bytes += new_size - old_size;
   return grown;
 }
 
-/* Some collections' worth. None in a build for debugging: sanitizers and valgrind watch what is free. */
-#ifdef NDEBUG
+/* Some collections' worth. */
 enum { FREE_BYTES_MAX = 384 * 1024 };
+
+/* Not in a build for debugging: sanitizers and valgrind watch what is free. */
+#ifdef NDEBUG
+enum { KEEPS_SMALL = true };
 #else
-enum { FREE_BYTES_MAX = 0 };
+enum { KEEPS_SMALL = false };
 #endif
+
+/* Copies the bytes to where they are, then. */
+static void push_read(lua_State *L, struct vm_shared *shared, char **room, size_t size) {
+  shared->read = room;
+  shared->read_size = ROOM_HEAD + size + 1;
+  lua_pushlstring(L, *room, size);
+}
+
+void vm_push_read(lua_State *L, char **room, size_t size) {
+  struct vm_shared *shared = vm_of(L)->shared;
+  if (shared->takes_rooms && size >= BLOCK_ROOM_MIN) {
+    push_read(L, shared, room, size);
+  } else {
+    lua_pushlstring(L, *room, size);
+  }
+}
+
+/* Whether Lua has ROOM_HEAD bytes in front of a long string's, and one behind them. */
+static void try_room(lua_State *L, struct vm_shared *shared, char **room) {
+  static const char text[] = "what is longer than forty bytes has an object of its own in Lua";
+  char *bytes = memcpy(*room, text, sizeof text);
+  push_read(L, shared, room, sizeof text - 1);
+  shared->takes_rooms = *room != bytes && lua_tostring(L, -1) == bytes;
+  lua_pop(L, 1);
+}
 
 /* An error outside a protected call: by design there is none, so there is nothing to save. */
 static int vm_on_panic(lua_State *L) {
@@ -113,15 +155,32 @@ static void make_buffer_type(lua_State *L) {
   lua_pop(L, 1);
 }
 
+struct preparation {
+  struct vm *vm;
+  char *room; /* to be tried */
+};
+
 static int prepare(lua_State *L) {
-  struct vm *vm = lua_touserdata(L, 1);
+  struct preparation *preparation = lua_touserdata(L, 1);
+  struct vm *vm = preparation->vm;
   lua_settop(L, 0);
   keep_last_message(L);
   make_buffer_type(L);
+  try_room(L, vm->shared, &preparation->room);
   vm_prepare_coroutines(L);
   if (vm->options.watchdog) vm_watchdog_attach(vm->options.watchdog, L);
   watch_collections(L);
   return 0;
+}
+
+static bool prepare_protected(struct vm *vm) {
+  struct vm_blocks *blocks = &vm->shared->blocks;
+  char error[1], *block = vm_block_take(blocks, ROOM_SIZE);
+  if (!block) return false;
+  struct preparation preparation = {.vm = vm, .room = block + ROOM_HEAD};
+  bool prepared = vm_protect(vm, prepare, &preparation, error, sizeof error);
+  vm_block_give(blocks, preparation.room - ROOM_HEAD, ROOM_SIZE);
+  return prepared;
 }
 
 /* lua_close() frees the state itself last: nobody is to look at it from there on. */
@@ -149,6 +208,7 @@ static struct vm *new_first(const struct vm_options *options, const struct vm_bu
   shared->first = shared->vm = vm;
   shared->memory_bytes_max = budget->memory_bytes_max;
   shared->blocks.free_bytes_max = FREE_BYTES_MAX;
+  shared->blocks.keeps_small = KEEPS_SMALL;
   return vm;
 }
 
@@ -167,12 +227,9 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
   lua_setwarnf(L, vm_on_warning, shared);
   /* Every coroutine starts with a copy of the main thread's extra space. */
   memcpy(lua_getextraspace(L), &shared, sizeof shared);
-  char error[1];
-  if (!vm_protect(vm, prepare, vm, error, sizeof error)) {
-    vm_free(vm);
-    return NULL;
-  }
-  return vm;
+  if (prepare_protected(vm)) return vm;
+  vm_free(vm);
+  return NULL;
 }
 
 static int attach_watchdog(lua_State *L) {

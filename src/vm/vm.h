@@ -62,6 +62,10 @@ bool vm_collect_step(struct vm *vm);
 void vm_trim(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);
 
+/* Pushes the string of the `size` bytes at *room, which stand in a room (base/room.h). A long string is
+ * made of them where they are: *room is another room then. Raises. */
+void vm_push_read(lua_State *L, char **room, size_t size);
+
 /* Of the code that runs, in any coroutine of the state: vm_new() left there where it stands. */
 static inline struct vm *vm_of(lua_State *L) {
   struct vm *const *in_force;

@@ -46,6 +46,9 @@ struct vm_shared {
   lua_State *L;
   struct vm *first; /* whose state it is: it was made with that one */
   struct vm_blocks blocks;
+  char **read;             /* see vm_push_read(); until the next block is taken. NULL: none */
+  size_t read_size;        /* of the block that a string takes which is made of it */
+  bool takes_rooms;        /* this Lua lays strings out as that needs it */
   size_t memory_bytes;     /* in use, without what `blocks` has free */
   size_t memory_bytes_max; /* the budget of the first */
   struct vm_task *running;
