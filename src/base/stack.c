@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 struct call {
-  int (*body)(void *argument);
-  void *argument;
+  int (*body)(int argc, char **argv);
+  int argc;
+  char **argv;
   int result;
   pid_t pid;
   sigset_t signals; /* as they were blocked before */
@@ -39,7 +40,7 @@ static bool raise_limit(void) {
 static void *stack_run(void *context) {
   struct call *call = context;
   (void)pthread_sigmask(SIG_SETMASK, &call->signals, NULL);
-  call->result = call->body(call->argument);
+  call->result = call->body(call->argc, call->argv);
   if (getpid() != call->pid)
     exit(call->result); /* a child of fork(): nobody joins its only thread */
   return NULL;
@@ -62,14 +63,14 @@ static int run_in_thread(struct call *call) {
   return rc;
 }
 
-int stack_call(int (*body)(void *argument), void *argument) {
-  struct call call = {.body = body, .argument = argument, .pid = getpid()};
-  if (raise_limit()) return body(argument);
+int stack_call(int (*body)(int argc, char **argv), int argc, char **argv) {
+  struct call call = {.body = body, .argc = argc, .argv = argv, .pid = getpid()};
+  if (raise_limit()) return body(argc, argv);
   int rc = run_in_thread(&call);
   if (rc == 0) return call.result;
   fprintf(stderr,
           "moonport: the stack is limited to less than 1 MiB (ulimit -s), and no other can be "
           "had (%s): a script that recurses deeply may end the process\n",
           strerror(rc));
-  return body(argument);
+  return body(argc, argv);
 }

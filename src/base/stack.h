@@ -10,7 +10,7 @@ enum {
   STACK_BYTES = 8 * 1024 * 1024,
 };
 
-/* Calls body(argument) where there are STACK_BYTES_MIN of stack, and returns what it returned. */
-int stack_call(int (*body)(void *argument), void *argument);
+/* Calls body(argc, argv) where there are STACK_BYTES_MIN of stack, and returns what it returned. */
+int stack_call(int (*body)(int argc, char **argv), int argc, char **argv);
 
 #endif

@@ -2,8 +2,6 @@
 #ifndef MOONPORT_CLI_CLI_H
 #define MOONPORT_CLI_CLI_H
 
-#include "cli/command.h"
-
 /* Runs the program: returns its exit code. */
 int cli_main(int argc, char **argv);
 

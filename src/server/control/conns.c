@@ -13,7 +13,6 @@
 
 enum {
   CONNS_PER_STEP = 128, /* so that a list of many thousands holds up nobody */
-  FIELD_BYTES_MAX = 512,
 };
 
 /* What can be asked for, in the order of `field_names`. */
