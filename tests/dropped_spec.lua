@@ -190,6 +190,23 @@ describe("a call that is given what it does not take", function()
     end)
   end
 
+  it("is told of the socket that on_datagram is given, and costs that datagram", function()
+    local server = moonport:start([[
+      return { listen = "udp://127.0.0.1:0", on_datagram = function(sock, data, peer)
+        sock:send(data, peer)
+        sock:send(data, "127.0.0.1", 53)
+      end }
+    ]], { args = {} })
+    local peer = assert(luasocket.udp())
+    peer:settimeout(10)
+    assert(peer:setpeername("127.0.0.1", server:port()))
+    assert(peer:send("x"))
+    assert.equal("x", peer:receive())
+    server:expect_log('test.lua:3: bad argument #3 to \'send\' %(it takes two arguments, and this '
+      .. 'number would be dropped: write the peer as one text, "HOST:PORT"%)')
+    peer:close()
+  end)
+
   it("is none of what ends a block with an error", function()
     assert.same({ "false\tin the block\tclosing" }, program.lines(moonport, subjects .. [[
       local ok, message = pcall(function()
