@@ -38,8 +38,8 @@
 ---A handler raised. Without this one, or unless it returns true, the connection closes.
 ---@alias moonport.ErrorHandler fun(conn: moonport.Conn, message: string, trace: string): boolean?
 
----One whole message came. Where the frame has an offset, the prefix stood before the length. Of a last
----line, or delimited message, whose end did not come before the peer's FIN: "eof".
+---One whole message came. Where the frame has an offset, the prefix stood before the length. Of a
+---last line, or delimited message, whose end did not come before the peer's FIN: "eof".
 ---@alias moonport.MessageHandler fun(conn: moonport.Conn, message: string, prefix: string?)
 
 ---One datagram came. sock:send(data, peer) answers; several of these may run at the same time.

@@ -1,5 +1,5 @@
--- moonport.calls — refuses a call that cannot mean what it says: a colon where a dot belongs, or the
--- other way round, and arguments that nothing takes — knows no module.
+-- moonport.calls — refuses a call that cannot mean what it says: a colon where a dot belongs, or
+-- the other way round, and arguments that nothing takes — knows no module.
 --
 -- Without it a method that is called by a dot takes its first argument for the object, and blames
 -- that; and what Lua drops, its author believes to be heeded.
