@@ -119,6 +119,14 @@ local refused = {
   { [[frame.new("line", 80)]], "#2 to 'new'" },
   { [[line:wrap("a", "", 1)]], "#3 to 'wrap'" },
   { [[line:split("a\n", 2)]], "#2 to 'split'" },
+  { [[frame.new({ delimiter = ";", strip = true })]],
+    "a frame with 'delimiter' has no field 'strip'" },
+  { [[frame.new({ length = "u8", fixed = 3 })]], "a frame with 'length' has no field 'fixed'" },
+  { [[frame.new({ fixed = 3, [1] = "x" })]], "a frame with 'fixed' has no field '1'" },
+  { [[near:send_message("a", { delimiter = ";", trim = 1 })]], "has no field 'trim'" },
+  { [[near:send_message("a", "line", "prefix")]], "the message needs a prefix of exactly" },
+  { [[control.connect("/x", { timout = 1 })]], "unknown option 'timout' of control.connect" },
+  { [[control.connect("/x", 5)]], "control.connect takes a path and a table of options" },
   { [[json.encode({}, { indent = 2 })]], "#2 to 'encode'" },
   { [[json.decode(("1"):gsub("2", "3"))]], "#2 to 'decode'" },
   { [[json.array("a", "b")]],
@@ -181,6 +189,23 @@ describe("a call that is given what it does not take", function()
       assert.matches('"(command line):6: bad argument #', result.stderr, 1, true)
     end)
   end
+
+  it("is told of the socket that on_datagram is given, and costs that datagram", function()
+    local server = moonport:start([[
+      return { listen = "udp://127.0.0.1:0", on_datagram = function(sock, data, peer)
+        sock:send(data, peer)
+        sock:send(data, "127.0.0.1", 53)
+      end }
+    ]], { args = {} })
+    local peer = assert(luasocket.udp())
+    peer:settimeout(10)
+    assert(peer:setpeername("127.0.0.1", server:port()))
+    assert(peer:send("x"))
+    assert.equal("x", peer:receive())
+    server:expect_log('test.lua:3: bad argument #3 to \'send\' %(it takes two arguments, and this '
+      .. 'number would be dropped: write the peer as one text, "HOST:PORT"%)')
+    peer:close()
+  end)
 
   it("is none of what ends a block with an error", function()
     assert.same({ "false\tin the block\tclosing" }, program.lines(moonport, subjects .. [[

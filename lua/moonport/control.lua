@@ -20,6 +20,14 @@ local M = {}
 function M.quote(word) return core.quote(word) end
 
 function M.connect(path, options)
+  if options ~= nil and type(options) ~= "table" then
+    error("control.connect takes a path and a table of options", 2)
+  end
+  for name in pairs(options or {}) do
+    if name ~= "timeout" then
+      error(("unknown option '%s' of control.connect (known: timeout)"):format(name), 2)
+    end
+  end
   local timeout = options and options.timeout or TIMEOUT_S
   local address, fault = core.address(path)
   if not address then return nil, fault end

@@ -68,15 +68,33 @@ static const char *parse_fixed(lua_State *L, int table, struct frame_format *out
   return NULL;
 }
 
+/* What the table has besides the fields of its kind, each between blanks, would be dropped. */
+static const char *check_fields(lua_State *L, int table, const char *key, const char *fields) {
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    const char *name = luaL_tolstring(L, -2, NULL);
+    const char *spaced = lua_pushfstring(L, " %s ", name);
+    if (!strstr(fields, spaced)) {
+      return lua_pushfstring(L, "a frame with '%s' has no field '%s'", key, name);
+    }
+    lua_pop(L, 2);
+  }
+  return NULL;
+}
+
 static const char *parse_table(lua_State *L, int table, struct frame_format *out) {
   static const struct {
     const char *key;
+    const char *fields;
     const char *(*parse)(lua_State *L, int table, struct frame_format *out);
-  } kinds[] = {{"length", parse_length}, {"delimiter", parse_delimiter}, {"fixed", parse_fixed}};
+  } kinds[] = {{"length", " length offset includes_header ", parse_length},
+               {"delimiter", " delimiter ", parse_delimiter},
+               {"fixed", " fixed ", parse_fixed}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int type = lua_getfield(L, table, kinds[i].key);
     lua_pop(L, 1);
-    if (type != LUA_TNIL) return kinds[i].parse(L, table, out);
+    if (type == LUA_TNIL) continue;
+    const char *fault = check_fields(L, table, kinds[i].key, kinds[i].fields);
+    return fault ? fault : kinds[i].parse(L, table, out);
   }
   return lua_pushfstring(L, "write %s", accepted);
 }

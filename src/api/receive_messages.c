@@ -136,7 +136,7 @@ static void tell_cut(const struct api_conn *self, size_t size) {
   char text[100];
   int length = snprintf(text, sizeof text,
                         "the peer ended within a message: the %zu bytes of it are dropped", size);
-  runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)length);
+  runtime_log(self->runtime, LOG_INFO, self->id, text, (size_t)length);
 }
 
 /* The last line of a text often has no end of its own. What has a length, and less bytes than that, is

@@ -19,9 +19,10 @@ function words.shorten(bytes)
   return ("%s… %d bytes …%s"):format(bytes:sub(1, 20), #bytes, bytes:sub(-20))
 end
 
---- A record of the log.
+--- A record of the log. How much of a queue the kernel took is its own affair.
 function words.record(record)
-  return ("%s #%d %s [%s]"):format(record.level, record.conn or 0, record.message,
+  return ("%s #%d %s [%s]"):format(record.level, record.conn or 0,
+    (record.message:gsub("with [%d.]+ %a+ that its peer", "with … that its peer")),
     lines_of(record.traceback))
 end
 

@@ -153,7 +153,9 @@ static void reset(struct peer *peer) {
 
 static uint64_t owed_bytes(const struct peer *peer) {
   if (peer->kind->expects == EXPECTS_BLOCKS) return peer->sent / 16 * 16;
-  return peer->kind->expects == EXPECTS_LINES ? peer->lines_end : peer->sent;
+  /* Its FIN ends the last line. */
+  bool whole = peer->kind->expects == EXPECTS_LINES && !peer->has_finished;
+  return whole ? peer->lines_end : peer->sent;
 }
 
 static void check_owed(const struct peer *peer) {

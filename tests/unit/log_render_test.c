@@ -53,6 +53,40 @@ static void shows_text(void) {
   CHECK_TEXT(render(&text_style, &record), "2026-11-22 12:00:01.123 error #12: hello\n");
 }
 
+static void leaves_out_what_is_named(void) {
+  struct log_record record = RECORD("chat.lua:3: hello");
+  record.script = "chat.lua";
+  record.conn = 12;
+  record.names_both = true;
+  CHECK_TEXT(render(&text_style, &record), "2026-11-22 12:00:01.123 info  chat.lua:3: hello\n");
+  CHECK_TEXT(render(&json_style, &record),
+             "{\"time\":\"2026-11-22T12:00:01.123Z\",\"level\":\"info\",\"script\":\"chat.lua\","
+             "\"conn\":12,\"message\":\"chat.lua:3: hello\"}\n");
+}
+
+static void shows_an_access(void) {
+  char long_text[3000];
+  memset(long_text, '\x01', sizeof long_text - 1);
+  long_text[sizeof long_text - 1] = '\0';
+  struct log_access access = {.peer = "127.0.0.1:9",
+                              .listener = "unix:/\x01",
+                              .reason = "eof",
+                              .bytes_in = 5,
+                              .bytes_out = UINT64_MAX,
+                              .age_ms = 1204};
+  struct log_record record = RECORD("bye");
+  record.access = &access;
+  CHECK_TEXT(render(&text_style, &record), "2026-11-22 12:00:01.123 info  bye\n");
+  CHECK_TEXT(render(&json_style, &record),
+             "{\"time\":\"2026-11-22T12:00:01.123Z\",\"level\":\"info\",\"peer\":\"127.0.0.1:9\","
+             "\"listener\":\"unix:/\\u0001\",\"reason\":\"eof\",\"bytes_in\":5,"
+             "\"bytes_out\":18446744073709551615,\"duration_ms\":1204,\"message\":\"bye\"}\n");
+  access.peer = access.listener = record.script = long_text;
+  record.message = record.traceback = long_text;
+  record.message_size = record.traceback_size = sizeof long_text - 1;
+  CHECK(is_clean(render(&json_style, &record), true));
+}
+
 static void shows_json(void) {
   struct log_record record = RECORD("a \"b\" \\ c");
   CHECK_TEXT(render(&json_style, &record),
@@ -165,6 +199,8 @@ static void stays_clean_whatever_comes(void) {
 static const struct check_case cases[] = {
     {"text shows time, level, script and connection", shows_text},
     {"JSON has a field for each, and none for what is absent", shows_json},
+    {"text leaves out what the message names", leaves_out_what_is_named},
+    {"JSON has fields for what a connection came to", shows_an_access},
     {"a traceback stands indented below its message", indents_a_traceback},
     {"colour is put around the level and comes from nowhere else", colours_only_the_level},
     {"text escapes control characters and broken UTF-8, and no other", escapes_in_text},
