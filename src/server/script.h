@@ -15,6 +15,7 @@ struct activation;
 struct conn;
 struct conn_group;
 struct grants;
+struct home;
 struct log;
 struct net_loop;
 struct runtime;
@@ -34,6 +35,7 @@ struct script_options {
   struct activation *activation; /* sockets that are open already; NULL: none */
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
+  const struct home *home;     /* what paths go by; NULL: where the process is now */
   const char *lua_dir;
   const struct vm_budget *loading;       /* until a version is in force; NULL: as always */
   void (*on_conn_closed)(void *context); /* one connection, or one spawned task, fewer */
