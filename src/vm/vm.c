@@ -5,7 +5,6 @@
 #include "vm/watchdog.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,19 +218,6 @@ bool vm_collect_step(struct vm *vm) {
   vm_watch_end(vm);
   if (vm->shared->collected) vm_tune_collector(vm);
   return ended;
-}
-
-bool vm_free_descriptors(lua_State *L, int error) {
-  struct vm *vm = vm_of(L);
-  if (error != EMFILE && error != ENFILE) return false;
-  vm->is_freeing_descriptors = true;
-  lua_gc(L, LUA_GCCOLLECT);
-  vm->is_freeing_descriptors = false;
-  return true;
-}
-
-bool vm_is_freeing_descriptors(const struct vm *vm) {
-  return vm->is_freeing_descriptors;
 }
 
 size_t vm_memory_bytes(const struct vm *vm) {
