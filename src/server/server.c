@@ -20,6 +20,7 @@
 #include "server/paths.h"
 #include "server/roles.h"
 #include "server/signals.h"
+#include "vm/fork.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -269,6 +270,7 @@ static int server_load(const struct server_options *options, struct server **out
   server->loop = net_loop_new();
   if (server->loop) net_loop_bound_output(server->loop, options->output_bytes_max);
   server->watchdog = vm_watchdog_new(&held_up_events, server);
+  vm_fork_watch(server->watchdog);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
@@ -397,6 +399,7 @@ void server_free(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
   activation_free(server->activation);
+  vm_fork_watch(NULL);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
