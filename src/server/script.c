@@ -12,6 +12,7 @@
 #include "api/version.h"
 #include "api/version_life.h"
 #include "api/wait.h"
+#include "base/home.h"
 #include "base/log_held.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -90,6 +91,7 @@ static bool open_vm(struct script *script) {
       .lua_dir = script->options->lua_dir,
       .unsafe = script->options->unsafe,
       .grants = script->options->grants,
+      .home = script->options->home,
       .furnish = api_furnish,
       .on_source = script_on_source,
       .on_shortage = script_on_shortage,
@@ -191,7 +193,17 @@ void script_tell_undefined(struct script *script) {
 }
 
 void script_stop_listening(struct script *script) {
+  struct home_visit visit;
+  home_enter(script->options->home, &visit);
   listen_set_drain(&script->listeners);
+  home_leave(script->options->home, &visit);
+}
+
+static void close_listeners(struct script *script) {
+  struct home_visit visit;
+  home_enter(script->options->home, &visit);
+  listen_set_close(&script->listeners);
+  home_leave(script->options->home, &visit);
 }
 
 static void free_versions(struct runtime *runtime) {
@@ -204,7 +216,7 @@ void script_free(struct script *script) {
   struct runtime *runtime = &script->runtime;
   if (script->started) version_tell_unloaded(runtime->current, 0);
   runtime->ending = true;
-  listen_set_close(&script->listeners);
+  close_listeners(script);
   if (runtime->vm) {
     vm_cancel_all(runtime->vm, "the server is ending");
     api_forget_waits(runtime);

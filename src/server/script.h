@@ -15,6 +15,7 @@ struct activation;
 struct conn;
 struct conn_group;
 struct grants;
+struct home;
 struct log;
 struct net_loop;
 struct runtime;
@@ -35,6 +36,7 @@ struct script_options {
   bool access_log;               /* a line of each connection that has ended */
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
+  const struct home *home;     /* what paths go by; NULL: where the process is now */
   const char *lua_dir;
   const struct vm_budget *loading; /* until a version is in force; NULL: as always */
   /* One connection, or one spawned task, fewer; NULL: nobody cares. */

@@ -4,6 +4,7 @@
 #include "server/server_state.h"
 
 #include "base/descriptors.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -16,6 +17,7 @@
 #include "server/paths.h"
 #include "server/roles.h"
 #include "server/signals.h"
+#include "vm/fork.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -110,7 +112,10 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
     const char *path = paths->files[i];
     struct script *script = script_new_later(path, &server->script_options);
     if (script && server_append_script(server, script) == 0) {
+      struct home_visit visit;
+      home_enter(server->home, &visit);
       (void)script_load_first(script); /* server_judge() knows */
+      home_leave(server->home, &visit);
       continue;
     }
     log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
@@ -148,12 +153,15 @@ static int server_load(const struct server_options *options, struct server **out
   (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);
   server->activation = activation_new(options->log);
+  server->home = home_new();
   server->loop = net_loop_new();
   if (server->loop) net_loop_bound_output(server->loop, options->output_bytes_max);
   server->watchdog = vm_watchdog_new(&held_up_events, server);
+  vm_fork_watch(server->watchdog);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
-  if (!server->turn || !server->watchdog || !server->names || open_handles(server) < 0) {
+  if (!server->home || !server->turn || !server->watchdog || !server->names ||
+      open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -171,6 +179,7 @@ static int server_load(const struct server_options *options, struct server **out
       .access_log = options->access_log,
       .unsafe = options->unsafe,
       .grants = options->grants,
+      .home = server->home,
       .lua_dir = options->lua_dir,
       .on_conn_closed = server_on_conn_closed,
       .who_listens = who_listens,
@@ -204,8 +213,11 @@ static int listen_all(struct server *server) {
   await_names(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_valid(script) || script_start(script) == 0) continue;
-    if (!server->options.keeps_going) rc = -1;
+    if (!script_is_valid(script)) continue;
+    struct home_visit visit;
+    home_enter(server->home, &visit);
+    if (script_start(script) < 0 && !server->options.keeps_going) rc = -1;
+    home_leave(server->home, &visit);
   }
   names_forget(server->names);
   if (rc == 0) activation_report(server->activation, server->options.log);
@@ -219,6 +231,17 @@ static void advise_to_keep_going(const struct server *server) {
              "--keep-going to serve the rest");
 }
 
+static void open_at_home(struct server *server) {
+  const struct server_options *options = &server->options;
+  struct home_visit visit;
+  home_enter(server->home, &visit);
+  if (options->control) {
+    server->control = control_open(server, server->loop, options->log, options->control);
+  }
+  server_follow_open(server);
+  home_leave(server->home, &visit);
+}
+
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
   if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
@@ -227,10 +250,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == 0) server_warn_if_idle(*out);
   if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
-  if (rc == 0 && options->control) {
-    (*out)->control = control_open(*out, (*out)->loop, options->log, options->control);
-  }
-  if (rc == 0) server_follow_open(*out);
+  if (rc == 0) open_at_home(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -255,10 +275,14 @@ int server_run(struct server *server) {
 void server_free(struct server *server) {
   server->freeing = true;
   server_follow_close(server);
+  struct home_visit visit;
+  home_enter(server->home, &visit);
   if (server->control) control_close(server->control);
+  home_leave(server->home, &visit);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
   activation_free(server->activation);
+  vm_fork_watch(NULL);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
@@ -267,6 +291,7 @@ void server_free(struct server *server) {
     net_loop_free(server->loop);
   }
   if (server->control) control_free(server->control);
+  home_free(server->home);
   free(server);
 }
 

@@ -13,6 +13,7 @@
 
 struct activation;
 struct control;
+struct home;
 struct names;
 struct net_defer;
 struct watch;
@@ -28,6 +29,7 @@ enum phase { SERVING, LEAVING, DRAINING, CLOSING, ENDING, CLOSED };
 struct server {
   struct server_options options;
   struct script_options script_options;
+  struct home *home; /* the paths that it was given go by that */
   struct net_loop *loop;
   struct vm_watchdog *watchdog;
   bool freeing;                  /* scripts go one after the other: none is to be looked at */

@@ -1,5 +1,6 @@
-/* vm/descriptors.c — descriptors of what nobody can use any more, when there are no others. Does not know
- * what they are of. */
+/* vm/descriptors.c — at the limit of descriptors: what a script can use no more gives its own back. Knows
+ * none of those. */
+#include "vm/vm.h"
 #include "vm/vm_state.h"
 
 #include <errno.h>

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/grants.h"
+#include "base/home.h"
 #include "base/other_names.h"
 #include "base/text.h"
 #include "vm/loader.h"
@@ -105,7 +106,12 @@ static void search_for(lua_State *L, const char *name) {
   lua_pushcfunction(L, vm_of(L)->standard[STANDARD_SEARCHPATH]);
   lua_pushstring(L, name);
   lua_rotate(L, -3, -1);
-  lua_call(L, 2, 2);
+  const struct home *home = vm_of(L)->options.home;
+  struct home_visit visit;
+  home_enter(home, &visit);
+  int rc = lua_pcall(L, 2, 2, 0);
+  home_leave(home, &visit);
+  if (rc != LUA_OK) lua_error(L);
 }
 
 /* Where package.path leads by the operator's word, upvalue 1, a script may read; elsewhere only what

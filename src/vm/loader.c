@@ -2,6 +2,7 @@
 #include "vm/loader.h"
 
 #include "base/file.h"
+#include "base/home.h"
 #include "vm/syntax_hint.h"
 #include "vm/vm_state.h"
 
@@ -70,13 +71,23 @@ void loader_note_shortage(lua_State *L, int error) {
   options->on_shortage(options->context, error);
 }
 
+/* A descriptor, or a negative errno. */
+static int open_source(lua_State *L, const char *path, struct stat *status) {
+  const struct home *home = vm_of(L)->options.home;
+  struct home_visit visit;
+  home_enter(home, &visit);
+  int fd = file_open_regular(path, LOADER_BYTES_MAX, status);
+  home_leave(home, &visit);
+  return fd;
+}
+
 int loader_load(lua_State *L, const char *path) {
   char error[200];
   int rc = 0; /* a negative errno */
   struct stat status = {0};
   lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
-  int fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
-  if (vm_free_descriptors(L, -fd)) fd = file_open_regular(path, LOADER_BYTES_MAX, &status);
+  int fd = open_source(L, path, &status);
+  if (vm_free_descriptors(L, -fd)) fd = open_source(L, path, &status);
   char *bytes = NULL;
   size_t size = 0;
   if (fd >= 0) {

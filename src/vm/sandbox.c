@@ -7,12 +7,14 @@
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
 
+#include "base/home.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* os.exit() would end every other connection, and skip their closing. */
 static int l_exit_refused(lua_State *L) {
@@ -230,8 +232,23 @@ static void seed_random(lua_State *L) {
   lua_pop(L, 1);
 }
 
-void vm_open_libraries(lua_State *L) {
+static int open_standard(lua_State *L) {
   luaL_openlibs(L);
+  return 0;
+}
+
+/* LUA_PATH and LUA_CPATH are what the operator has set, and not a script since then. */
+static void open_by_start(lua_State *L) {
+  char **environment = environ;
+  lua_pushcfunction(L, open_standard);
+  environ = home_environment(vm_of(L)->options.home);
+  int rc = lua_pcall(L, 0, 0, 0);
+  environ = environment;
+  if (rc != LUA_OK) lua_error(L);
+}
+
+void vm_open_libraries(lua_State *L) {
+  open_by_start(L);
   seed_random(L);
   if (!vm_of(L)->options.unsafe) {
     trim_debug(L);

@@ -16,8 +16,9 @@ struct vm_options {
   const char *script_dir;       /* first in package.path */
   const char *lua_dir;          /* read the library from here instead of the binary; NULL: do not */
   bool unsafe;                  /* debug.sethook, binary chunks, package.loadlib */
-  const struct grants *grants;  /* what of the machine the script has; NULL: everything */
-  lua_CFunction furnish;        /* completes each world, and runs in it; may raise */
+  const struct home *home;     /* by which relative paths of modules go; NULL: by where it is now */
+  const struct grants *grants; /* what of the machine the script has; NULL: everything */
+  lua_CFunction furnish;       /* completes each world, and runs in it; may raise */
   /* A file of Lua source was read, or (`bytes` is NULL) could not be. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
   /* One could not be read for a reason that is not the file's (file_error_is_passing()), an errno. */

@@ -59,6 +59,7 @@ struct vm_shared {
   size_t idle_count;      /* of those with a coroutine */
   struct vm_frame *frame; /* innermost; NULL outside Lua */
   struct vm_world *world; /* in force; NULL before the first */
+  bool has_forked;        /* this is the child, and the entry is still that of the parent */
   bool collected;         /* the collector finished a cycle: its pause is due to be set */
   bool closing;           /* lua_close() is under way */
   char warning[1000];     /* the pieces of a warning, until its last one */

@@ -2,28 +2,57 @@
 #include "server/server_state.h"
 
 #include "api/version.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "server/reload/mount_advice.h"
 #include "server/reload/watch.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+struct listing {
+  struct scan *scan;
+  const struct home *home;
+};
+
+/* A thread looks, whenever it is time: its paths do not depend on where the process is by then. */
+static void add_path(const struct listing *listing, const char *path, bool is_directory,
+                     const struct digest *digest) {
+  const char *home = home_path(listing->home);
+  char absolute[PATH_MAX];
+  int size = -1;
+  if (home && path[0] != '/') size = snprintf(absolute, sizeof absolute, "%s/%s", home, path);
+  bool fits = size > 0 && (size_t)size < sizeof absolute;
+  scan_add(listing->scan, fits ? absolute : path, is_directory, digest);
+}
+
+/* Whether a path that was added so is `path`. */
+static bool is_path(const struct home *home, const char *added, const char *path) {
+  const char *start = home_path(home);
+  size_t size = start ? strlen(start) : 0;
+  bool is_longer = path[0] != '/' && size > 0 && strncmp(added, start, size) == 0;
+  return strcmp(added, path) == 0 ||
+         (is_longer && added[size] == '/' && strcmp(added + size + 1, path) == 0);
+}
+
 static void add_source(void *context, const struct source *source) {
-  scan_add(context, source->path, false, source->was_read ? &source->digest : NULL);
+  add_path(context, source->path, false, source->was_read ? &source->digest : NULL);
 }
 
 void server_follow_update(struct server *server) {
   if (!server->sources_changed || !server->watch) return;
   struct scan scan = {0};
+  struct listing listing = {&scan, server->script_options.home};
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (!script_is_leaving(script)) script_each_source(script, add_source, &scan);
+    if (!script_is_leaving(script)) script_each_source(script, add_source, &listing);
   }
   for (size_t i = 0; i < server->directory_count; i++) {
-    scan_add(&scan, server->directories[i], true, NULL);
+    add_path(&listing, server->directories[i], true, NULL);
   }
   server->sources_changed = scan.is_cut; /* then the next turn tries again */
   if (!scan.is_cut) watch_set(server->watch, scan);
@@ -38,11 +67,12 @@ void server_sources_changed(struct server *server) {
 struct question {
   const char *path;
   struct script *script; /* whether it is made of that */
+  const struct home *home;
 };
 
 static void ask_source(void *context, const struct source *source) {
   const struct question *question = context;
-  if (strcmp(question->path, source->path) == 0) script_set_due(question->script, true);
+  if (is_path(question->home, question->path, source->path)) script_set_due(question->script, true);
 }
 
 static void follow_on_change(void *context, const struct scan *scan) {
@@ -57,7 +87,7 @@ static void follow_on_change(void *context, const struct scan *scan) {
     log_printf(server->options.log, LOG_DEBUG, "%s changed", entry->path);
     if (entry->is_directory || entry->now.error || entry->told.error) rescans = true;
     for (size_t j = 0; j < server->script_count; j++) {
-      struct question question = {entry->path, server->scripts[j]};
+      struct question question = {entry->path, server->scripts[j], server->script_options.home};
       script_each_source(question.script, ask_source, &question);
     }
   }

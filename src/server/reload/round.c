@@ -6,6 +6,7 @@
 #include "server/server_state.h"
 
 #include "api/version.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/names.h"
@@ -164,6 +165,7 @@ static bool try_them(struct server *server) {
   static const struct trial_events events = {round_on_verdict, round_on_end};
   struct reload_round *round = &server->round;
   const struct trial_options options = {
+      .home = server->script_options.home,
       .host = server->options.host,
       .listen = server->options.listen,
       .unsafe = server->options.unsafe,
@@ -276,11 +278,15 @@ static void round_finish(struct server *server) {
 }
 
 void reload_round_go_on(struct server *server) {
+  const struct home *home = server->script_options.home;
+  struct home_visit visit;
   server->round.is_open = true;
+  home_enter(home, &visit);
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   round_collect(server);
   (void)net_loop_refill_spares(server->loop);
   if (!try_them(server)) round_finish(server);
+  home_leave(home, &visit);
 }
 
 void reload_round_on_names(void *context) {

@@ -189,8 +189,8 @@ static int trial_start(struct trial *trial) {
   trial->has_begun = trial->has_ended = false;
   int rc = UV_ENOMEM;
   if (add_scripts(trial, scripts)) {
-    rc = trial_process_start(trial->loop, words, trial->options.limit_ms + START_MS, &events, trial,
-                             &trial->process);
+    rc = trial_process_start(trial->loop, words, trial->options.home,
+                             trial->options.limit_ms + START_MS, &events, trial, &trial->process);
   }
   while (*scripts) free(*scripts++);
   free(words);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct grants;
+struct home;
 struct net_loop;
 struct source;
 struct trial; /* opaque; frees itself after trial_end() */
@@ -38,6 +39,7 @@ struct trial_script {
 };
 
 struct trial_options {
+  const struct home *home; /* as which the child is started; NULL: as things are */
   const char *host;
   const char *listen; /* in place of what the script says; NULL: as it says */
   bool unsafe;

@@ -6,6 +6,7 @@
  * it was waited for and its records have come to their end, for these two come in any order. */
 #include "server/reload/trial_process.h"
 
+#include "base/home.h"
 #include "net/loop.h"
 #include "server/reload/trial_state.h"
 
@@ -211,8 +212,8 @@ static void init(struct trial_process *process, uv_loop_t *loop) {
 }
 
 /* A server without a free descriptor has what it keeps back for this. */
-static int spawn(struct trial_process *process, struct net_loop *loop,
-                 const char *const *arguments) {
+static int spawn(struct trial_process *process, struct net_loop *loop, const char *const *arguments,
+                 const struct home *home) {
   uv_stdio_container_t stdio[STDIO_COUNT] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
   stdio[STDERR_FILENO] = pipe_from(&process->errors);
   stdio[TRIAL_FD] = pipe_from(&process->records);
@@ -220,6 +221,8 @@ static int spawn(struct trial_process *process, struct net_loop *loop,
       .exit_cb = process_on_exit_of,
       .file = own_program,
       .args = (char **)(uintptr_t)arguments,
+      .cwd = home_path(home),
+      .env = home_environment(home),
       .flags = UV_PROCESS_DETACHED, /* a group of its own */
       .stdio = stdio,
       .stdio_count = STDIO_COUNT,
@@ -233,7 +236,8 @@ static int spawn(struct trial_process *process, struct net_loop *loop,
   return rc;
 }
 
-int trial_process_start(struct net_loop *loop, const char *const *arguments, uint64_t limit_ms,
+int trial_process_start(struct net_loop *loop, const char *const *arguments,
+                        const struct home *home, uint64_t limit_ms,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out) {
   struct trial_process *process = calloc(1, sizeof *process);
@@ -241,7 +245,7 @@ int trial_process_start(struct net_loop *loop, const char *const *arguments, uin
   process->events = events;
   process->context = context;
   init(process, net_loop_uv(loop));
-  int rc = spawn(process, loop, arguments);
+  int rc = spawn(process, loop, arguments, home);
   if (rc < 0) {
     close_all(process);
     return rc;

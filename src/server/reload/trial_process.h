@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct home;
 struct net_loop;
 struct trial_process; /* opaque; frees itself after its end */
 
@@ -22,9 +23,10 @@ struct trial_process_events {
   void (*on_exit)(void *context, const struct trial_exit *exit); /* the last call */
 };
 
-/* Starts this same program with `arguments` (NULL at the end), which has `limit_ms` from now on. 0
- * or UV_E*, and then no event comes. */
-int trial_process_start(struct net_loop *loop, const char *const *arguments, uint64_t limit_ms,
+/* Starts this same program with `arguments` (NULL at the end), as it was started itself, which has
+ * `limit_ms` from now on. 0 or UV_E*, and then no event comes. */
+int trial_process_start(struct net_loop *loop, const char *const *arguments,
+                        const struct home *home, uint64_t limit_ms,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out);
 /* It has so long from now on. */
