@@ -8,16 +8,18 @@ local shell = require "tests.support.shell"
 
 local network = [[
   set -e
-  ip link set lo up
-  ip link add v0 type veth peer name v1
-  ip link set v0 up
-  ip link set v1 up
-  ip addr add 10.9.0.1/24 dev v0
-  ip addr add 10.9.0.2/24 dev v0
-  ip addr add fd00:9::1/64 dev v0 nodad
-  ip addr add fd00:9::2/64 dev v0 nodad
-  ip addr add fe80::5/64 dev v0 nodad
-  ip route add 239.0.0.0/8 dev v0
+  ip -batch - <<END
+link set lo up
+link add v0 type veth peer name v1
+link set v0 up
+link set v1 up
+addr add 10.9.0.1/24 dev v0
+addr add 10.9.0.2/24 dev v0
+addr add fd00:9::1/64 dev v0 nodad
+addr add fd00:9::2/64 dev v0 nodad
+addr add fe80::5/64 dev v0 nodad
+route add 239.0.0.0/8 dev v0
+END
   exec "$@"
 ]]
 
@@ -95,31 +97,38 @@ describe("on a machine with several addresses", function()
     return result.stdout ~= "" and cjson.decode(result.stdout) or nil, result.stderr
   end
 
-  local function it_answers(name, listen, questions, expected)
+  local addresses, questions, answers, log = {}, {}, nil, nil
+
+  -- One server is asked all of it; each test looks at its part of the answers.
+  local function it_answers(name, listen, asked, expected)
+    local first = #questions
+    for _, address in ipairs(listen) do addresses[#addresses + 1] = ("%q"):format(address) end
+    table.move(asked, 1, #asked, first + 1, questions)
     it(name, function()
       if not can then return pending("needs network namespaces") end
-      local quoted = {}
-      for index, address in ipairs(listen) do quoted[index] = ("%q"):format(address) end
-      local answers, log = ask(tells_peer:format(table.concat(quoted, ", ")), #listen, questions)
-      assert.same(expected, answers, log)
+      if not log then
+        local script = tells_peer:format(table.concat(addresses, ", "))
+        answers, log = ask(script, #addresses, questions)
+      end
+      assert.same(expected, answers and table.move(answers, first + 1, first + #asked, 1, {}), log)
     end)
   end
 
-  it_answers("a datagram is answered from the address that was asked", { "udp://0.0.0.0:5000" }, {
-    { "udp", "10.9.0.2", 5000, "later" }, -- answered after the others
-    { "udp", "127.0.0.5", 5000, "a" }, { "udp", "127.0.0.1", 5000, "b" },
-    { "udp", "10.9.0.1", 5000, "c" }, { "udp", "10.9.0.2", 5000, "d" },
+  it_answers("a datagram is answered from the address that was asked", { "udp://0.0.0.0:5010" }, {
+    { "udp", "10.9.0.2", 5010, "later" }, -- answered after the others
+    { "udp", "127.0.0.5", 5010, "a" }, { "udp", "127.0.0.1", 5010, "b" },
+    { "udp", "10.9.0.1", 5010, "c" }, { "udp", "10.9.0.2", 5010, "d" },
   }, {
     { "later 10.9.0.1", "10.9.0.2" },
     { "a 127.0.0.1", "127.0.0.5" }, { "b 127.0.0.1", "127.0.0.1" },
     { "c 10.9.0.1", "10.9.0.1" }, { "d 10.9.0.1", "10.9.0.2" },
   })
 
-  it_answers("and so is one of IPv6, and one of IPv4 on a socket of IPv6", { "udp://[::]:5000" }, {
-    { "udp", "fd00:9::1", 5000, "later" }, { "udp", "10.9.0.1", 5000, "later" },
-    { "udp", "fd00:9::2", 5000, "a" }, { "udp", "::1", 5000, "b" },
-    { "udp", "10.9.0.2", 5000, "c" }, { "udp", "127.0.0.5", 5000, "d" },
-    { "udp", "fe80::5%v0", 5000, "e" }, { "udp", "::ffff:127.0.0.6", 5000, "f" },
+  it_answers("and so is one of IPv6, and one of IPv4 on a socket of IPv6", { "udp://[::]:5020" }, {
+    { "udp", "fd00:9::1", 5020, "later" }, { "udp", "10.9.0.1", 5020, "later" },
+    { "udp", "fd00:9::2", 5020, "a" }, { "udp", "::1", 5020, "b" },
+    { "udp", "10.9.0.2", 5020, "c" }, { "udp", "127.0.0.5", 5020, "d" },
+    { "udp", "fe80::5%v0", 5020, "e" }, { "udp", "::ffff:127.0.0.6", 5020, "f" },
   }, {
     { "later [fd00:9::1]", "fd00:9::1" }, { "later 10.9.0.1", "10.9.0.1" },
     { "a [fd00:9::2]", "fd00:9::2" }, { "b [::1]", "::1" },
@@ -128,23 +137,23 @@ describe("on a machine with several addresses", function()
   })
 
   it_answers("one that listens at one address answers from there, and only there",
-    { "udp://10.9.0.2:5000" },
-    { { "udp", "10.9.0.2", 5000, "a" }, { "udp", "10.9.0.1", 5000, "nobody" } },
+    { "udp://10.9.0.2:5030" },
+    { { "udp", "10.9.0.2", 5030, "a" }, { "udp", "10.9.0.1", 5030, "nobody" } },
     { { "a 10.9.0.1", "10.9.0.2" }, "timeout" })
 
   it_answers("[::] and 0.0.0.0 stand beside each other",
-    { "udp://[::]:5000", "udp://0.0.0.0:5000", "[::]:5001", "0.0.0.0:5001" }, {
-      { "udp", "::1", 5000, "a" }, { "udp", "127.0.0.5", 5000, "b" },
-      { "tcp", "::1", 5001, "c" }, { "tcp", "127.0.0.5", 5001, "d" },
+    { "udp://[::]:5040", "udp://0.0.0.0:5040", "[::]:5041", "0.0.0.0:5041" }, {
+      { "udp", "::1", 5040, "a" }, { "udp", "127.0.0.5", 5040, "b" },
+      { "tcp", "::1", 5041, "c" }, { "tcp", "127.0.0.5", 5041, "d" },
     }, {
       { "a [::1]", "::1" }, { "b 127.0.0.1", "127.0.0.5" },
       { "[::1] ::1 [::1]", "::1" }, { "127.0.0.1 127.0.0.1 127.0.0.5", "127.0.0.5" },
     })
 
   it_answers("a stream's peer of IPv4 is called so on [::], and one of a link with its interface",
-    { "[::]:5001", "udp://127.0.0.1:5001" }, {
-      { "tcp", "127.0.0.5", 5001, "a" }, { "tcp", "10.9.0.2", 5001, "b" },
-      { "tcp", "fe80::5%v0", 5001, "c" },
+    { "[::]:5051", "udp://127.0.0.1:5051" }, {
+      { "tcp", "127.0.0.5", 5051, "a" }, { "tcp", "10.9.0.2", 5051, "b" },
+      { "tcp", "fe80::5%v0", 5051, "c" },
     }, {
       { "127.0.0.1 127.0.0.1 127.0.0.5", "127.0.0.5" },
       { "10.9.0.1 10.9.0.1 10.9.0.2", "10.9.0.2" },
@@ -152,20 +161,20 @@ describe("on a machine with several addresses", function()
     })
 
   it_answers("groups are joined where a service listens", {
-    "udp://239.1.2.3:5000", "udp://239.1.2.4%v0:5000", "udp://239.1.2.4%lo:5000",
-    "udp://[ff02::99%v0]:5000", "tcp://127.0.0.1:5000",
+    "udp://239.1.2.3:5060", "udp://239.1.2.4%v0:5060", "udp://239.1.2.4%lo:5060",
+    "udp://[ff02::99%v0]:5060", "tcp://127.0.0.1:5060",
   }, {
-    { "udp", "239.1.2.3", 5000, "a" }, { "udp", "239.1.2.4", 5000, "b" },
-    { "udp", "ff02::99%v0", 5000, "c" }, { "udp", "239.1.2.5", 5000, "nobody" },
-    { "udp", "10.9.0.1", 5000, "nobody" },
+    { "udp", "239.1.2.3", 5060, "a" }, { "udp", "239.1.2.4", 5060, "b" },
+    { "udp", "ff02::99%v0", 5060, "c" }, { "udp", "239.1.2.5", 5060, "nobody" },
+    { "udp", "10.9.0.1", 5060, "nobody" },
   }, {
     { "a 10.9.0.1", "10.9.0.1" }, { "b 10.9.0.1", "10.9.0.1" },
     { "c [fe80::5%v0]", "fe80::5" }, "timeout", "timeout",
   })
 
   it_answers("a group is heard on the interface that is named, and no other",
-    { "udp://239.1.2.4%lo:5000", "udp://[ff02::99%lo]:5000" },
-    { { "udp", "239.1.2.4", 5000, "nobody" }, { "udp", "ff02::99%v0", 5000, "nobody" } },
+    { "udp://239.1.2.4%lo:5070", "udp://[ff02::99%lo]:5070" },
+    { { "udp", "239.1.2.4", 5070, "nobody" }, { "udp", "ff02::99%v0", 5070, "nobody" } },
     { "timeout", "timeout" })
 
   it("two services hear the same group", function()
@@ -212,13 +221,16 @@ sys.exit(server.wait())
     ["239.1.2.3%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",
     ["localhost%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",
   }
-  for address, told in pairs(refused) do
-    it("listening on " .. address .. " says what is wrong", function()
-      if not can then return pending("needs network namespaces") end
-      local _, log = ask(tells_peer:format(("%q"):format(address) .. [[, "udp://:0"]]), 9, {})
-      assert.matches(told, log)
-    end)
-  end
+  it("what cannot be listened on is told, each for itself", function()
+    if not can then return pending("needs network namespaces") end
+    local listen = { '"udp://:0"' }
+    for address in pairs(refused) do listen[#listen + 1] = ("%q"):format(address) end
+    local _, told = ask(tells_peer:format(table.concat(listen, ", ")), 99, {})
+    for address, what in pairs(refused) do
+      local line = told:match("[^\n]*" .. address:gsub("%p", "%%%0") .. "[^\n]*")
+      assert.matches(what, line or told)
+    end
+  end)
 
   it("a link's peer can be given back: to connect, to send and to bind", function()
     if not can then return pending("needs network namespaces") end

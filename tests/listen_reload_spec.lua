@@ -304,6 +304,7 @@ describe("after a reload", function()
     for _ = 1, 3 do assert(peer:send("who?")) end
     folder:write("go", "")
     for _ = 1, 3 do assert.equal("a1", (peer:receive())) end
+    server:wait_for("version 2 is in force")
     assert(peer:send("who?"))
     assert.equal("a2", (peer:receive()))
     peer:close()

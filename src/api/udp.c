@@ -43,6 +43,7 @@ struct udp_object {
   size_t fresh_size;
   int error;                       /* UV_E* */
   char peer_text[PEER_TEXT_BYTES]; /* the last peer as a script has it: replies name it again */
+  size_t peer_text_size;
   struct sockaddr_storage peer;
 };
 
@@ -58,6 +59,7 @@ static void remember_peer(struct udp_object *object, const struct sockaddr *peer
   api_know_peer(object->runtime, peer);
   memcpy(&object->peer, peer, size);
   address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
+  object->peer_text_size = strlen(object->peer_text);
 }
 
 /* What the handler returned is behind the argument of this function. */
@@ -75,7 +77,7 @@ static int udp_handle(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
   lua_pushlstring(L, datagram->bytes, datagram->size);
-  lua_pushstring(L, datagram->object->peer_text);
+  lua_pushlstring(L, datagram->object->peer_text, datagram->object->peer_text_size);
   if (api_tells_handlers(runtime)) api_tell_handler(L, "on_datagram", 2);
   lua_callk(L, 3, LUA_MULTRET, 0, datagram_handled);
   return datagram_handled(L, LUA_OK, 0);
@@ -243,8 +245,10 @@ static const struct sockaddr *check_peer(lua_State *L, const struct udp_object *
                                          struct sockaddr_storage *scratch) {
   size_t text_size;
   const char *text = luaL_checklstring(L, index, &text_size);
+  bool is_last = text_size > 0 && text_size == object->peer_text_size &&
+                 memcmp(text, object->peer_text, text_size) == 0;
+  if (is_last) return (const struct sockaddr *)&object->peer;
   luaL_argcheck(L, strlen(text) == text_size, index, "contains a NUL byte");
-  if (strcmp(text, object->peer_text) == 0) return (const struct sockaddr *)&object->peer;
   struct address address;
   socklen_t size;
   char error[512];

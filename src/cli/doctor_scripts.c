@@ -67,7 +67,8 @@ static int try_bind(const struct spot *spot) {
       socket(spot->address->sa_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
   if (fd < 0) return errno;
   int error = 0;
-  if (!datagrams && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) error = errno;
+  bool shares = !datagrams || address_is_group(spot->address);
+  if (shares && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) error = errno;
   if (error == 0 && bind(fd, spot->address, spot->size) != 0) error = errno;
   close(fd);
   return error;

@@ -130,13 +130,13 @@ static void undo(const struct listen_set *set) {
   }
 }
 
-/* False: one of them failed, and all are undone. */
+/* False: one of them failed, and all are undone. Before that, others would fail for its sake. */
 static bool prepare_all(struct listen_change *changes, size_t count) {
   bool failed = false;
   for (size_t i = 0; i < count; i++) {
     if (changes[i].rc == 0) listen_mark_wanted(&changes[i]);
   }
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count && !failed; i++) {
     if (changes[i].rc < 0) continue;
     changes[i].rc = listen_open_wanted(changes, count, &changes[i]);
     if (changes[i].rc < 0) failed = true;
