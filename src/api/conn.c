@@ -26,7 +26,7 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   if (self) return self;
   struct conn_group *group = conn_group_of(conn);
   self = lua_newuserdatauv(L, sizeof *self, 1); /* its value: the script's own fields */
-  *self = (struct api_conn){.runtime = runtime, .reference = LUA_NOREF};
+  *self = (struct api_conn){.type = type_name, .runtime = runtime, .reference = LUA_NOREF};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -123,13 +123,11 @@ static int l_collected(lua_State *L) {
 }
 
 struct api_conn *api_check_conn(lua_State *L, int index) {
-  /* What luaL_checkudata() does, without looking the type's name up for each call of a method. */
-  if (lua_getmetatable(L, index)) {
-    const struct runtime *runtime = runtime_of(L);
-    const void *metatable = lua_topointer(L, -1);
-    bool is_conn = metatable == runtime->conn_metatable || metatable == runtime->own_conn_metatable;
-    lua_pop(L, 1);
-    if (is_conn) return lua_touserdata(L, index);
+  /* What luaL_checkudata() does, without looking the type up for each call of a method. No script
+   * writes into a userdata, and nobody else has that address in one. */
+  if (lua_rawlen(L, index) == sizeof(struct api_conn)) {
+    struct api_conn *self = lua_touserdata(L, index);
+    if (self && self->type == type_name) return self;
   }
   return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
 }
@@ -182,7 +180,6 @@ static void make_own_metatable(lua_State *L) {
   }
   lua_pushcfunction(L, l_collected);
   lua_setfield(L, -2, "__gc");
-  runtime_of(L)->own_conn_metatable = lua_topointer(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &own_metatable_key);
 }
 
@@ -195,7 +192,6 @@ void api_push_conn_names(lua_State *L) {
 }
 
 void api_set_conn_metatable(lua_State *L) {
-  runtime_of(L)->conn_metatable = lua_topointer(L, -1);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
   make_own_metatable(L);

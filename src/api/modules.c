@@ -91,13 +91,8 @@ static void make_conn_type(lua_State *L) {
 
 int api_prepare(lua_State *L) {
   struct runtime *runtime = lua_touserdata(L, 1);
-  const struct runtime *host = runtime->host;
   runtime_open(L, runtime);
-  if (host) { /* the types of its state are there */
-    runtime->conn_metatable = host->conn_metatable;
-    runtime->own_conn_metatable = host->own_conn_metatable;
-    return 0;
-  }
+  if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
   make_type(L, &api_udp_type);
   return 0;

@@ -32,8 +32,6 @@ struct runtime {
   struct list sleeps;             /* coroutines in timer.sleep() */
   struct list attempts;           /* connects and lookups under way */
   const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  const void *conn_metatable;     /* of "moonport.conn", to know one by */
-  const void *own_conn_metatable; /* the same of those that the script made itself */
   struct list waits;              /* coroutines that wait for something with a place of its own */
   struct list waits_due;          /* those to be woken in the next turn */
   struct list tasks_due;          /* to be started or cancelled in the next turn */

@@ -59,7 +59,7 @@ static void task_give_back(struct vm_task *task, bool failed) {
     /* Behind those that still have a coroutine. */
     while (*place && (*place)->L) place = &(*place)->idle_next;
   } else {
-    lua_settop(task->L, 0);
+    if (lua_gettop(task->L) > 0) lua_settop(task->L, 0);
     vm->shared->idle_count++;
   }
   task->idle_next = *place;
