@@ -1,11 +1,8 @@
 /* server/loopback.c — the mistake that everybody makes once: loopback inside of a container. */
-#include "server/loopback.h"
-
 #include "base/address.h"
 #include "base/log.h"
 #include "base/reach.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stdio.h>
 

@@ -11,7 +11,6 @@
 #include "server/activation.h"
 #include "server/control/control.h"
 #include "server/held_up.h"
-#include "server/loopback.h"
 #include "server/names.h"
 #include "server/notify.h"
 #include "server/paths.h"

@@ -74,6 +74,10 @@ void drain_check(struct server *server);
  * enough. */
 void server_fit_descriptors(struct server *server);
 
+/* server/loopback.c: warns, in one line, when this is a container and something is bound so that nobody
+ * outside of it can connect. */
+void loopback_warn(const struct server *server, struct log *log);
+
 /* server/reload/reload.c */
 /* Loads anew each script that is due; then adds what came to the served directories and lets go what
  * left them, where `rescans`. */

@@ -5,12 +5,21 @@
 
 #include <string.h>
 
-enum { COMMANDS_MAX = 64, SHOWN_BYTES_MAX = 60 };
+enum { SHOWN_BYTES_MAX = 60 };
 
 static void run_help(const struct control_call *call);
 static void run_ping(const struct control_call *call);
 
-const struct control_command control_commands[] = {
+struct command {
+  const char *name;
+  const char *usage;   /* what follows the name; "" for nothing */
+  const char *summary; /* one line, no full stop */
+  size_t words_min;    /* fewer are an error */
+  size_t words_max;    /* more are an error */
+  void (*run)(const struct control_call *call);
+};
+
+static const struct command commands[] = {
     {"help", "[COMMAND]", "tell every command, or one", 0, 1, run_help},
     {"ping", "", "answer, and do nothing else", 0, 0, run_ping},
     {"status", "", "show the scripts and the process", 0, 0, control_status},
@@ -41,11 +50,11 @@ const struct control_command control_commands[] = {
      "drain and end, as SIGTERM does; with an ID, only send FIN on that connection", 0, 1,
      control_shutdown},
 };
-const size_t control_command_count = sizeof control_commands / sizeof control_commands[0];
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
-static const struct control_command *commands_find(const struct word *name) {
-  for (size_t i = 0; i < control_command_count; i++) {
-    const struct control_command *command = &control_commands[i];
+static const struct command *commands_find(const struct word *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    const struct command *command = &commands[i];
     if (strlen(command->name) == name->size && memcmp(command->name, name->text, name->size) == 0) {
       return command;
     }
@@ -54,12 +63,9 @@ static const struct control_command *commands_find(const struct word *name) {
 }
 
 static void commands_refuse_name(struct control_client *client, const struct word *name) {
-  const char *names[COMMANDS_MAX];
-  size_t count = 0;
-  for (; count < control_command_count && count < COMMANDS_MAX; count++) {
-    names[count] = control_commands[count].name;
-  }
-  const char *nearest = text_nearest(name->text, names, count);
+  const char *names[COMMAND_COUNT];
+  for (size_t i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  const char *nearest = text_nearest(name->text, names, COMMAND_COUNT);
   const char *shown_end = name->size > SHOWN_BYTES_MAX ? "..." : "";
   if (nearest) {
     control_fail(client, "there is no command \"%.*s%s\": did you mean %s?", SHOWN_BYTES_MAX,
@@ -71,7 +77,7 @@ static void commands_refuse_name(struct control_client *client, const struct wor
 }
 
 void control_run(struct control_client *client, const struct word *words, size_t count) {
-  const struct control_command *command = commands_find(&words[0]);
+  const struct command *command = commands_find(&words[0]);
   const struct control_call call = {client, command ? command->name : NULL, words + 1, count - 1};
   if (!command) {
     commands_refuse_name(client, &words[0]);
@@ -84,19 +90,19 @@ void control_run(struct control_client *client, const struct word *words, size_t
   }
 }
 
-static void commands_tell(struct control_client *client, const struct control_command *command) {
+static void commands_tell(struct control_client *client, const struct command *command) {
   control_put(client, json_pack("{s:s, s:s, s:s}", "command", command->name, "usage",
                                 command->usage, "summary", command->summary));
 }
 
 static void run_help(const struct control_call *call) {
-  const struct control_command *about = call->word_count ? commands_find(&call->words[0]) : NULL;
+  const struct command *about = call->word_count ? commands_find(&call->words[0]) : NULL;
   if (call->word_count && !about) {
     commands_refuse_name(call->client, &call->words[0]);
     return;
   }
-  for (size_t i = 0; i < control_command_count; i++) {
-    if (!about || about == &control_commands[i]) commands_tell(call->client, &control_commands[i]);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (!about || about == &commands[i]) commands_tell(call->client, &commands[i]);
   }
   control_ok(call->client);
 }

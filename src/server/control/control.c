@@ -1,7 +1,7 @@
 /* server/control/control.c — the control socket: who may talk to it, and until when — not what is said.
  *
  * Its clients are connections like any others (net/conn), in a group of their own: what they do
- * not read is bounded, and then they are not read either. control_client.c lets each do one thing
+ * not read is bounded, and then they are not read either. client.c lets each do one thing
  * in a turn of the loop. So a client that floods, hangs or sends garbage costs the server next to
  * nothing, and another client does not notice. */
 #include "server/control/control.h"

@@ -5,6 +5,7 @@
  * events, which the queue counts, and nothing else. Telling takes a bounded share of the processor
  * time that the server uses: one that is busy goes on serving, and drops events. */
 #include "base/event_queue.h"
+#include "base/heap.h"
 #include "base/tap.h"
 #include "base/version.h"
 #include "net/conn.h"
@@ -127,6 +128,7 @@ static void end_watch(void *state) {
   event_filter_deinit(&watch->filter);
   event_queue_deinit(&watch->queue);
   free(watch);
+  heap_trim(); /* what waited was many small pieces */
 }
 
 /* NULL when memory is out. */
