@@ -3,9 +3,9 @@
 
 local client = require "tests.support.client"
 local control = require "tests.support.control"
+local loop = require "tests.support.loop"
 local luasocket = require "socket"
 local rig = require "tests.support.rig"
-local shell = require "tests.support.shell"
 
 local WAIT_SECONDS = 5
 
@@ -24,22 +24,24 @@ local function free_port()
   error("no port is free")
 end
 
--- Asks a Unix socket, which may be abstract, by somebody who is not moonport.
-local function ask_unix(address)
-  local result = shell.run({ "python3", "-c", [[
-import socket, sys
-name = sys.argv[1]
-peer = socket.socket(socket.AF_UNIX)
-peer.settimeout(5)
-try:
-    peer.connect("\0" + name[1:] if name[0] == "@" else name)
-    print(peer.recv(100).decode(), end="")
-except (ConnectionRefusedError, FileNotFoundError):
-    print("nobody", end="")
-]], (address:gsub("^unix:", "")) })
-  assert.equal("", result.stderr)
-  return result.stdout
-end
+-- Asks Unix sockets, which may be abstract, for who sends it addresses; it is not moonport.
+-- One for all of them, for Python may take long to start.
+local unix_asker = [[
+import socket
+def ask(name):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(5)
+        try:
+            peer.connect("\0" + name[1:] if name[0] == "@" else name)
+            return peer.recv(100).decode()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return "nobody"
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    with listener.accept()[0] as peer, peer.makefile("rw") as lines:
+        lines.write(ask(lines.readline().strip()[len("unix:"):]))
+]]
 
 local function ask_tcp(address)
   local peer = client.try_connect(address)
@@ -58,13 +60,6 @@ local function ask_udp(address)
   assert(udp.it:send("who?"))
   local answer, err = udp.it:receive()
   return answer or (err == "refused" or err == "connection refused") and "nobody" or err
-end
-
-local asking = { tcp = ask_tcp, udp = ask_udp, unix = ask_unix }
-
--- Who answers at an address: what the service there is called, or "nobody".
-local function ask(address)
-  return asking[address:match("^%a+")](address)
 end
 
 -- A service that answers everybody with its name.
@@ -87,16 +82,41 @@ end
 
 describe("after a reload", function()
   local moonport = rig.new()
-  local folder, server, asked
+  local folder, server, asked, asker
+
+  local function ask_unix(address)
+    if not asker then
+      local python = moonport:spawn({ "python3", "-S", "-c", unix_asker })
+      asker = loop.eventually("the port of Python", function()
+        return tonumber(python:stdout():match("(%d+)\n"))
+      end)
+    end
+    local peer = client.connect("tcp://127.0.0.1:" .. asker)
+    peer:send(address .. "\n")
+    local answer = peer:receive_all()
+    peer:close()
+    return answer
+  end
+
+  local asking = { tcp = ask_tcp, udp = ask_udp, unix = ask_unix }
+
+  -- Who answers at each of the addresses: what the service there is called, or "nobody".
+  local function ask(addresses)
+    local heard = {}
+    for address in pairs(addresses) do heard[address] = asking[address:match("^%a+")](address) end
+    return heard
+  end
+
+  after_each(function() asker = nil end)
 
   -- `services`: name -> list of addresses. Each is a file of its own.
-  local function write(services, before)
+  local function write(services)
     for name, addresses in pairs(services) do
-      folder:write(name .. ".lua", service(name .. "1", addresses, before))
+      folder:write(name .. ".lua", service(name .. "1", addresses))
     end
   end
 
-  local function start(services, args)
+  local function start(services)
     folder = moonport:directory()
     write(services)
     local words, count = { "--no-watch", "--trial", "0" }, 0
@@ -104,15 +124,14 @@ describe("after a reload", function()
       words[#words + 1] = folder:join(name .. ".lua")
       count = count + #addresses
     end
-    table.move(args or {}, 1, #(args or {}), #words + 1, words)
     server = moonport:serve(words, { control = true, listeners = count })
     asked = control.connect(server)
   end
 
   -- Returns the errors of those that were not taken on, by the name of the service.
-  local function reload(services, before)
+  local function reload(services)
     for name, addresses in pairs(services) do
-      folder:write(name .. ".lua", service(name .. "2", addresses, before))
+      folder:write(name .. ".lua", service(name .. "2", addresses))
     end
     local failed = {}
     for _, line in ipairs((control.ask(asked, "reload"))) do
@@ -122,39 +141,36 @@ describe("after a reload", function()
     return failed
   end
 
-  local function answers(expected)
-    local heard = {}
-    for address in pairs(expected) do heard[address] = ask(address) end
-    assert.same(expected, heard)
+  local function answers(expected, what)
+    assert.same(expected, ask(expected), what)
   end
 
-  local function change(first, second, expected)
-    start({ a = first })
-    for _, address in ipairs(first) do
-      assert.equal("a1", ask((address:gsub("0%.0%.0%.0", "127.0.0.3"))))
+  -- Each row is a reload of one server, the first one its start: where `a`, `b` and `c` listen, and
+  -- who answers then. Those that are not named listen where nobody asks.
+  local function go_through(rows, rest)
+    local names = { "a", "b", "c" }
+    for number, row in ipairs(rows) do
+      local services, expected, before = {}, {}, #(server and server.log or {})
+      for index, name in ipairs(names) do services[name] = row[name] or { rest[index] } end
+      if number == 1 then
+        start(services)
+      else
+        assert.same({}, reload(services), row[1])
+      end
+      local version = number == 1 and "1" or "2"
+      for address, name in pairs(row[2]) do
+        expected[address] = name == "nobody" and name or name .. version
+      end
+      answers(expected, row[1])
+      for index = before + 1, #server.log do
+        assert.is_nil(server.log[index].message:match("cannot listen"), row[1])
+      end
     end
-    assert.same({}, reload({ a = second }))
-    answers(expected)
-  end
-
-  -- Two and three that exchange what they have.
-  local function exchange(addresses)
-    local first, second, expected = {}, {}, {}
-    for index, address in ipairs(addresses) do
-      local name, next_name = ("abc"):sub(index, index), ("abc"):sub(index % #addresses + 1)
-      first[name] = { address }
-      second[next_name:sub(1, 1)] = { address }
-      expected[address] = next_name:sub(1, 1) .. "2"
-    end
-    start(first)
-    assert.same({}, reload(second))
-    answers(expected)
-    for _, record in ipairs(server.log) do assert.is_nil(record.message:match("cannot listen")) end
   end
 
   for _, scheme in ipairs({ "tcp", "udp" }) do
     describe(scheme, function()
-      local one, two, third, all, other
+      local one, two, third, all, other, rest
 
       before_each(function()
         local port, next_port = free_port(), free_port()
@@ -163,47 +179,47 @@ describe("after a reload", function()
         third = ("%s://127.0.0.3:%d"):format(scheme, port)
         all = ("%s://0.0.0.0:%d"):format(scheme, port)
         other = ("%s://127.0.0.1:%d"):format(scheme, next_port)
+        rest = {}
+        for index = 1, 3 do rest[index] = ("%s://127.0.0.9%d:0"):format(scheme, index) end
       end)
 
-      it("answers at the same address", function()
-        change({ one }, { one }, { [one] = "a2", [two] = "nobody" })
+      it("listens wherever it may listen at a start, whatever was before", function()
+        local only_one, everywhere = { [one] = "a", [two] = "nobody" }, { [one] = "a", [two] = "a" }
+        go_through({
+          { "at one address", only_one, a = { one } },
+          { "at the same", only_one, a = { one } },
+          { "at a wider one", everywhere, a = { all } },
+          { "at a narrower one", only_one, a = { one } },
+          { "at another host, and another port", { [one] = "nobody", [two] = "a", [other] = "a" },
+            a = { two, other } },
+          { "at several", { [one] = "a", [two] = "a", [third] = "nobody" }, a = { one, two } },
+          { "at one in place of several", { [one] = "a", [third] = "a" }, a = { all } },
+          { "at several in place of one", { [one] = "a", [two] = "a", [third] = "nobody" },
+            a = { two, one } },
+          { "at all and one of them", everywhere, a = { all, one } },
+          { "at the rest of these", everywhere, a = { all } },
+          { "at one that is named twice, in another order", everywhere, a = { one, all, one } },
+          { "nowhere of them", { [one] = "nobody" } },
+        }, rest)
       end)
 
-      it("answers at a wider one", function()
-        change({ one }, { all }, { [one] = "a2", [two] = "a2" })
-      end)
-
-      it("answers at a narrower one", function()
-        change({ all }, { one }, { [one] = "a2", [two] = "nobody" })
-      end)
-
-      it("answers at another host and at another port", function()
-        change({ one }, { two, other }, { [one] = "nobody", [two] = "a2", [other] = "a2" })
-      end)
-
-      it("answers at several in place of one, and at one in place of several", function()
-        change({ one, two }, { all }, { [one] = "a2", [two] = "a2", [third] = "a2" })
-        assert.same({}, reload({ a = { one, two } }))
-        answers({ [one] = "a2", [two] = "a2", [third] = "nobody" })
-      end)
-
-      it("answers at all addresses and at one of them beside, also at a start", function()
-        start({ a = { one, all } })
-        answers({ [one] = "a1", [two] = "a1" })
-        assert.same({}, reload({ a = { all } }))
-        answers({ [one] = "a2", [two] = "a2" })
-        assert.same({}, reload({ a = { all, one, one } }))
-        answers({ [one] = "a2", [two] = "a2" })
-      end)
-
-      it("lets two services exchange their addresses", function() exchange({ one, other }) end)
-
-      it("lets three services pass theirs on", function() exchange({ one, two, other }) end)
-
-      it("gives one service the port that another one has at a narrower address", function()
-        start({ a = { one }, b = { other } })
-        assert.same({}, reload({ a = { other }, b = { all } }))
-        answers({ [one] = "b2", [two] = "b2", [other] = "a2" })
+      it("takes what another one gives up with the same reload", function()
+        go_through({
+          { "at the start", { [one] = "a", [other] = "b" }, a = { one }, b = { other } },
+          { "exchanged", { [one] = "b", [other] = "a" }, a = { other }, b = { one } },
+          { "and back", { [one] = "a", [other] = "b" }, a = { one }, b = { other } },
+          { "the other's port, wider", { [one] = "b", [two] = "b", [other] = "a" },
+            a = { other }, b = { all } },
+          { "the other's port, narrower", { [one] = "a", [two] = "nobody", [other] = "b" },
+            a = { one }, b = { other } },
+          { "three of them", { [one] = "a", [two] = "b", [other] = "c" },
+            a = { one }, b = { two }, c = { other } },
+          { "passed on", { [one] = "c", [two] = "a", [other] = "b" },
+            a = { two }, b = { other }, c = { one } },
+          { "gathered", { [one] = "b", [two] = "b", [other] = "b" }, b = { one, two, other } },
+          { "spread", { [one] = "a", [two] = "b", [other] = "c" },
+            a = { one }, b = { two }, c = { other } },
+        }, rest)
       end)
 
       it("keeps the old one, and says why, where a service keeps what another one wants", function()
@@ -246,43 +262,32 @@ describe("after a reload", function()
     end)
   end
 
-  local unix_names = { path = { "x.sock", "y.sock" }, abstract = { "@mp-x-%d", "@mp-y-%d" } }
-  for kind, names in pairs(unix_names) do
-    describe("unix, by " .. kind, function()
-      local one, other
-
-      before_each(function()
-        local place, number = moonport:directory(), math.random(1, 1 << 40)
-        one, other = table.unpack(kind == "path" and { "unix:" .. place:join(names[1]),
-          "unix:" .. place:join(names[2]) } or { "unix:" .. names[1]:format(number),
-          "unix:" .. names[2]:format(number) })
-      end)
-
-      it("answers at the same address", function() change({ one }, { one }, { [one] = "a2" }) end)
-
-      it("answers at another one", function()
-        change({ one }, { other }, { [one] = "nobody", [other] = "a2" })
-      end)
-
-      it("answers at several", function()
-        change({ one }, { other, one, one }, { [one] = "a2", [other] = "a2" })
-      end)
-
-      it("lets two services exchange their addresses, and leaves nothing behind", function()
-        exchange({ one, other })
-        server:stop()
-        answers({ [one] = "nobody", [other] = "nobody" })
-      end)
+  for _, kind in ipairs({ "path", "abstract" }) do
+    it("listens on Unix sockets likewise, by " .. kind .. ", and leaves none behind", function()
+      local place, number = moonport:directory(), math.random(1, 1 << 40)
+      local function name(word)
+        local abstract = ("@mp-%s-%d"):format(word, number)
+        return "unix:" .. (kind == "path" and place:join(word) or abstract)
+      end
+      local one, other, third = name("one"), name("other"), name("third")
+      local again = kind == "path" and name("./one") or one
+      go_through({
+        { "at one", { [one] = "a", [other] = "nobody" }, a = { one } },
+        { "at the same", { [one] = "a" }, a = { one } },
+        { "at the same by another spelling", { [one] = "a" }, a = { again } },
+        { "at another", { [one] = "nobody", [other] = "a" }, a = { other } },
+        { "at several, one twice", { [one] = "a", [other] = "a" }, a = { other, one, one } },
+        { "two services", { [one] = "a", [other] = "b" }, a = { one }, b = { other } },
+        { "exchanged", { [one] = "b", [other] = "a" }, a = { other }, b = { one } },
+        { "passed on", { [one] = "a", [other] = "b", [third] = "c" },
+          a = { one }, b = { other }, c = { third } },
+        { "and again", { [one] = "c", [other] = "a", [third] = "b" },
+          a = { other }, b = { third }, c = { one } },
+      }, { name("a"), name("b"), name("c") })
+      server:stop()
+      answers({ [one] = "nobody", [other] = "nobody", [third] = "nobody" })
     end)
   end
-
-  it("answers at the same Unix socket under another spelling", function()
-    local place = moonport:directory()
-    local one, again = "unix:" .. place:join("x.sock"), "unix:" .. place:join("./x.sock")
-    change({ one }, { again }, { [one] = "a2" })
-    server:stop()
-    assert.equal("nobody", ask(one))
-  end)
 
   -- What came while the next version was loaded was lost with the socket that it came to.
   it("has answered what came to the old address meanwhile", function()

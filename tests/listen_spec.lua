@@ -123,9 +123,90 @@ describe("listen", function()
     local place = moonport:directory()
     local first = place:write("a.lua", naming("0"))
     local second = place:write("b.lua", naming("0"))
-    local result = moonport:run({ "--listen", "0", first, second })
-    assert.equal(2, result.code)
-    assert.matches("%-%-listen", result.stderr)
+    for _, command in ipairs({ "serve", "check" }) do
+      local result = moonport:run({ command, "--listen", "0", first, second })
+      assert.equal(2, result.code)
+      assert.matches("%-%-listen", result.stderr)
+    end
+  end)
+
+  -- What a script's own listen says was judged, although it does not count.
+  describe("with --listen in place of what the script says", function()
+    local datagrams = "on_datagram = function(sock, data, peer) sock:send(data, peer) end,"
+    local stream = "on_data = function(conn, data) conn:send(data) end,"
+    local cases = {
+      { datagrams, "udp://127.0.0.1:0" },
+      { datagrams .. stream, "udp://127.0.0.1:0" },
+      { datagrams .. stream, "127.0.0.1:0" },
+      { [[listen = "udp://:0",]] .. datagrams .. stream, "127.0.0.1:0" },
+      { datagrams, "127.0.0.1:0", "has on_datagram only: write udp://" },
+      { stream, "udp://127.0.0.1:0", "has no on_datagram for it" },
+      { datagrams, nil, "on_datagram needs a socket" },
+      { [[listen = "udp://:0",]] .. stream, nil, "needs on_datagram" },
+    }
+
+    it("judges that, in check, at the start and at a reload", function()
+      for number, case in ipairs(cases) do
+        local fields, listen, wrong = table.unpack(case, 1, 3)
+        local place = moonport:directory()
+        local path = place:write("test.lua", "return {" .. fields .. "}")
+        for _, form in ipairs({ "option", "variable" }) do
+          local args = form == "option" and listen and { "--listen", listen } or {}
+          local env = form == "variable" and { MOONPORT_LISTEN = listen } or nil
+          local result = moonport:run({ "check", path, table.unpack(args) }, { env = env })
+          assert.equal(wrong and 1 or 0, result.code, number .. result.stderr)
+          assert.matches(wrong or "", result.stderr, nil, true)
+          if not wrong then assert.matches("listens on " .. listen, result.stdout, nil, true) end
+        end
+        local words = listen and { "--listen", listen, path } or { path }
+        if wrong then
+          assert.matches(wrong, moonport:run(words).stderr, nil, true)
+        else
+          local server = moonport:serve(words)
+          place:write("test.lua", "return {" .. fields .. "}  -- changed")
+          server:wait_for("version 2 is in force")
+        end
+      end
+    end)
+  end)
+
+  it("takes unix:@name for an abstract name, and ./@name for a file", function()
+    local place = moonport:directory()
+    local name = ("moonport-%d"):format(math.random(1, 1 << 40))
+    local server = moonport:start(naming(("{ %q, %q }"):format("unix:@" .. name, "unix:./@file")),
+      { args = {}, listeners = 2, cwd = place.path })
+    assert.same({ "unix:@" .. name, "unix:./@file" }, server:addresses())
+    assert.is_true(directory.exists(place:join("@file")))
+    assert.is_false(directory.exists(place:join("@" .. name)))
+    local ask = place:write("ask.lua", ([[
+      local socket = require "moonport.socket"
+      for _, address in ipairs({ "unix:@%s", "unix:./@file", "unix:@%s-nobody" }) do
+        local conn, code = socket.connect(address)
+        print(conn and conn:recv_line() or code)
+        print(conn and conn.peer)
+      end
+      local listener = socket.unix()
+      print(listener:bind("@%s"))
+      assert(listener:bind("@%s-own") and listener:listen())
+      local conn = assert(socket.connect("unix:@%s-own"))
+      print(listener:getsockname() == conn.peer, listener:accept().peer)
+    ]]):format(name, name, name, name, name))
+    local function run(...)
+      return moonport:run({ "run", ... }, { cwd = place.path })
+    end
+    assert.equal(([[
+unix:@%s
+unix:@%s
+unix:./@file
+unix:./@file
+ECONNREFUSED
+nil
+nil	EADDRINUSE	unix:@%s: address already in use
+true	unix:
+]]):format(name, name, name), run(ask).stdout)
+    local allowed = run("--allow", "net=unix:@" .. name, ask).stdout
+    assert.matches("^unix:@" .. name:gsub("%p", "%%%0") .. "\n", allowed)
+    assert.matches("EACCES", allowed)
   end)
 
   it("says that an address is in use, and what to do", function()

@@ -2,6 +2,7 @@
  * peers by hand, datagrams, names, and how each fails. */
 #include "memory_peer.h"
 
+#include "base/address.h"
 #include "net/conn.h"
 #include "net/connect.h"
 #include "net/listener.h"
@@ -423,6 +424,13 @@ static struct udp *open_udp(struct bench *bench, const struct sockaddr_in *addre
   return udp;
 }
 
+static void on_sent(void *owner, const char *bytes, size_t size, const struct sockaddr *peer) {
+  char text[40], from[24];
+  address_from_sockaddr(peer, address_size(peer), from, sizeof from);
+  snprintf(text, sizeof text, "%.*s from %s", (int)size, bytes, from);
+  note(owner, text, "");
+}
+
 static void carries_datagrams(void) {
   struct bench bench;
   struct mailbox *mailbox;
@@ -450,6 +458,33 @@ static void carries_datagrams(void) {
   check_log(&bench, "ECONNREFUSED");
   CHECK_NUMBER(udp_descriptor(second), UV_ENOTSUP);
   udp_close(second);
+  mailbox_close(mailbox);
+  end(&bench);
+}
+
+static void sends_to_groups_and_from_who_was_asked(void) {
+  struct bench bench;
+  struct sockaddr_in group = at("239.1.2.3", 5001), all = at("0.0.0.0", 5002);
+  struct sockaddr_in asked = at("10.0.0.2", 5002), hand = at("192.0.2.1", 53);
+  struct udp *members[2], *udp;
+  struct mailbox *mailbox;
+  const struct udp_options options = {.address = any(&group), .joins = true};
+  begin(&bench);
+  for (int i = 0; i < 2; i++) {
+    CHECK_NUMBER(udp_open(bench.loop, &options, &udp_events, &bench, &members[i]), 0);
+    udp_receive(members[i], true);
+  }
+  udp = open_udp(&bench, &all);
+  udp_receive(udp, true);
+  CHECK_NUMBER(network_receive(bench.network, any(&hand), on_sent, &bench, &mailbox), 0);
+  CHECK_NUMBER(udp_send(udp, "all", 3, any(&group)), 0);
+  check_log(&bench, "all of 5002, all of 5002");
+  CHECK_NUMBER(mailbox_send(mailbox, "ask", 3, any(&asked), NULL), 0);
+  check_log(&bench, "ask of 53");
+  CHECK_NUMBER(udp_send(udp, "answer", 6, any(&hand)), 0);
+  check_log(&bench, "answer from 10.0.0.2:5002");
+  for (int i = 0; i < 2; i++) udp_close(members[i]);
+  udp_close(udp);
   mailbox_close(mailbox);
   end(&bench);
 }
@@ -503,6 +538,8 @@ static const struct check_case cases[] = {
     {"a listener that is out of descriptors may be drained and closed",
      is_starved_once_however_often_it_tries},
     {"datagrams go to sockets and to who receives by hand", carries_datagrams},
+    {"groups are heard by all, and answers leave from where they were asked",
+     sends_to_groups_and_from_who_was_asked},
     {"datagrams that find no room are lost", loses_what_finds_no_room},
     {"only names that were told are known", knows_the_names_it_was_told},
 };
