@@ -159,6 +159,7 @@ static void reads_what_the_kernel_writes(void) {
   CHECK_TEXT(advice_on("scripts/two.lua"), "");
   CHECK_CONTAINS(advice_on("scripts"), "scripts/one.lua is a mount of its own: an editor");
   CHECK_TEXT(advice_on("host"), "");
+  CHECK(!strstr(said, "two.lua"));
 
   write_file("host/new.lua");
   MUST(rename("host/new.lua", "host/one.lua"));
@@ -169,6 +170,7 @@ static void reads_what_the_kernel_writes(void) {
   MUST(mount("host", "scripts", NULL, MS_BIND, NULL));
   use_the_kernels();
   CHECK_TEXT(advice_on("scripts/one.lua"), "");
+  CHECK_TEXT(advice_on("scripts"), "");
 
   MUST(symlink("..2026_11_22", "host/..data"));
   MUST(mkdir("host/..2026_11_22", 0755));
