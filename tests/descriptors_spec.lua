@@ -1,4 +1,4 @@
--- descriptors_spec.lua — at the limit of descriptors a call that needs one gets those of what nobody
+-- descriptors_spec.lua — at the limit of descriptors a call that needs one gets those that nobody
 -- can use any more; not what is kept back for the control socket (control_places_spec).
 
 local rig = require "tests.support.rig"

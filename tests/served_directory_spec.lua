@@ -1,5 +1,5 @@
 -- served_directory_spec.lua — which files of a served directory serve, which only help those, which
--- are at fault; and when a server is ready. One broken file once made every replica unready, a helper
+-- are at fault; when a server is ready. One broken file once made every replica unready, a helper
 -- beside a script stopped the start, and a server that only greeted counted as ready.
 
 local control = require "tests.support.control"
