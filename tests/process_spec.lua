@@ -126,8 +126,8 @@ describe("SIGHUP", function()
       return { listen = %q, on_data = function(conn, data) conn:send(data) end }
     ]]):format("unix://" .. place:join("sock")))
     local log, pid = place:join("log"), place:join("pid")
-    local command = ("echo $$ > %s; exec %s %s --no-watch %s 2> %s"):format(pid, words, program,
-      path, log)
+    local command = ("echo $$ > %s; exec %s %s --no-watch %s >/dev/null 2> %s"):format(pid,
+      words, program, path, log)
     local child = moonport:spawn({ "script", "-qec", command, "/dev/null" }, { stdin = nil })
     local function text_of(name)
       local file = io.open(name)

@@ -538,8 +538,8 @@ describe("a script that is watched", function()
     loop.eventually("one thread", function() return #threads_of(server.process.pid) == 1 end)
   end)
 
-  -- Row 26. Of a ramfs nobody knows that it answers at once. What strace holds up is the thread that
-  -- asks it.
+  -- Row 26. Of a ramfs nobody knows that it answers at once. What strace holds up is the thread
+  -- that asks it.
   it("holds up nobody on a file system that does not answer, and ends at SIGTERM", function()
     if not shell.has("strace") then pending("needs strace") return end
     folder = moonport:directory()
