@@ -40,7 +40,9 @@ static inline void list_remove(struct list *link) {
 static inline struct list *list_shift(struct list *list) {
   struct list *first = list->next;
   if (first == list) return NULL;
-  list_remove(first);
+  list->next = first->next;
+  first->next->prev = list;
+  list_init(first);
   return first;
 }
 

@@ -12,13 +12,12 @@
  * Returns 0: an input that is taken, or -1: one that says nothing and is not worth keeping. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void must(bool holds, const char *condition, const char *file, int line) {
-  if (holds) return;
+static inline _Noreturn void must_fail(const char *condition, const char *file, int line) {
   (void)fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
   abort();
 }
 
 /* Ends the program when it does not hold, in every build type: that is a finding. */
-#define MUST(condition) must((condition), #condition, __FILE__, __LINE__)
+#define MUST(condition) ((condition) ? (void)0 : must_fail(#condition, __FILE__, __LINE__))
 
 #endif
