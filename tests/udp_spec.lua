@@ -69,7 +69,7 @@ describe("a service on udp://", function()
     assert.is_true(most > 1, "recvmmsg took one at a time")
   end)
 
-  -- The most that one system call sent of the answers to 15 datagrams that came together, `times` over.
+  -- The most that one call sent of the answers to 15 datagrams that came together, `times` over.
   local function most_sent(script, times)
     local server, trace = moonport:start_traced("sendmmsg", script, UDP)
     local peer <close> = peer_of(server)

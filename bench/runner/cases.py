@@ -243,7 +243,7 @@ CASES = [
          ratio_at_most(1.05), proxy_sides,
          ("echo", "--connections", "8", "--size", str(FORWARD_BYTES)), 0.6, 0.2,
          unit="µs CPU/MiB", counted=3_000),
-    Case("udp", "UDP echo, 64 B, 50 sockets", measure_cpu, 11, 7, ratio_at_most(1.15),
+    Case("udp", "UDP echo, 64 B, 50 sockets", measure_cpu, 11, 7, ratio_at_most(1.05),
          udp_sides, ("udp", "--connections", "50", "--size", "64"), 0.6, 0.2,
          unit="µs CPU/datagram", counted=20_000),
     Case("idle", f"memory per connection, {IDLE_CONNECTIONS:,} connections", measure_idle, 7, 1,
