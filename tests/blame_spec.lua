@@ -46,10 +46,8 @@ describe("an address in use", function()
         server.process.pid))
   end)
 
-  it("of the server itself is told as that, whichever part of it has the address", function()
+  it("of the server itself is told as that", function()
     local place = moonport:directory().path
-    refused("return { listen = { 'tcp://[::]:17311', 'tcp://0.0.0.0:17311' }, on_data = print }",
-      "this server itself has %[::%]:17311: leave one of them out, or give it another port")
     refused(([[return { listen = { "unix:%s/x", "unix:%s/./x" }, on_data = print }]]):format(place,
       place), "this server itself has unix:.*/x: leave one of them out, or give it another path")
     refused([[

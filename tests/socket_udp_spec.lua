@@ -239,8 +239,9 @@ except OSError as error:
 
   it("lets one coroutine wait at a time", function()
     local told = lines(two .. [[
-      local waiting = task.spawn(function() near:recvfrom() end)
-      timer.sleep(0.01)
+      local waits
+      local waiting = task.spawn(function() waits = true near:recvfrom() end)
+      while not waits do timer.sleep(0.001) end
       print(select(2, pcall(near.recvfrom, near)))
       far:sendto("for the first", near_address)
       print((waiting:join()))

@@ -69,6 +69,81 @@ describe("a service on udp://", function()
     assert.is_true(most > 1, "recvmmsg took one at a time")
   end)
 
+  -- The most that one call sent of the answers to 15 datagrams that came together, `times` over.
+  local function most_sent(script, times)
+    local server, trace = moonport:start_traced("sendmmsg", script, UDP)
+    local peer <close> = peer_of(server)
+    assert(peer:send("first"))
+    assert.equal("first", peer:receive())
+    for _ = 1, times do
+      server:signal("sigstop")
+      for index = 1, 15 do assert(peer:send("number " .. index)) end
+      server:signal("sigcont")
+      for index = 1, 15 do assert.equal("number " .. index, peer:receive()) end
+    end
+    server:stop()
+    local most = 0
+    for count in trace():gmatch("sendmmsg[^\n]* = (%d+)") do
+      most = math.max(most, tonumber(count))
+    end
+    return most
+  end
+
+  it("answers what came together in one call", function()
+    -- More than once, for the machine may be busy with something else just then.
+    assert.is_true(most_sent(echo, 20) > 1, "sendmmsg sent one at a time")
+  end)
+
+  it("lets no answer wait for handlers that take long", function()
+    assert.is_true(most_sent([[
+      return {
+        listen = "udp://:5353",
+        on_datagram = function(sock, data, peer)
+          sock:send(data, peer)
+          local ends = os.clock() + 0.002
+          while os.clock() < ends do end
+        end,
+      }
+    ]], 1) <= 1, "an answer waited")
+  end)
+
+  it("sends in the order in which a handler does, whatever the sizes and the peers", function()
+    local server = moonport:start([[
+      local first
+      return {
+        listen = "udp://:5353",
+        on_datagram = function(sock, data, peer)
+          first = first or peer
+          if peer == first then
+            sock:send("small " .. data, peer)
+            sock:send(("large %s "):format(data) .. ("x"):rep(3000), peer)
+            sock:send("last " .. data, peer)
+          else
+            sock:send("to the other " .. data, peer)
+            sock:send("from the other " .. data, first)
+          end
+        end,
+      }
+    ]], UDP)
+    local one <close> = peer_of(server)
+    local other <close> = peer_of(server)
+    assert(one:send("0"))
+    for _ = 1, 3 do one:receive() end
+    server:signal("sigstop")
+    for index = 1, 5 do
+      assert(one:send(tostring(index)))
+      assert(other:send(tostring(index)))
+    end
+    server:signal("sigcont")
+    for index = 1, 5 do
+      assert.equal("small " .. index, one:receive())
+      assert.equal(("large %d "):format(index) .. ("x"):rep(3000), one:receive())
+      assert.equal("last " .. index, one:receive())
+      assert.equal("from the other " .. index, one:receive())
+      assert.equal("to the other " .. index, other:receive())
+    end
+  end)
+
   it("gets any bytes, none at all, and as many as a datagram holds", function()
     local server = moonport:start([[
       return {

@@ -222,7 +222,7 @@ CASES = [
     Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 5, 3,
          no_target(), broadcast_sides, _connections("broadcast", 1000), counted=50_000,
          receivers=1000),
-    Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.15),
+    Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.05),
          udp_sides, _connections("udp", 50), counted=20_000),
     Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 5, 3,
          ratio_at_most(1.05), proxy_sides, _connections("echo", 8, FORWARD_BYTES),

@@ -6,6 +6,7 @@
 #include "net/network.h"
 #include "net/resolve.h"
 #include "net/udp_batch.h"
+#include "net/udp_outbox.h"
 #include "net/wheel.h"
 
 #include <assert.h>
@@ -105,6 +106,7 @@ void net_loop_free(struct net_loop *loop) {
   if (loop->network) network_free(loop->network);
   output_pool_deinit(&loop->pool);
   udp_batch_free(loop->batch);
+  udp_outbox_free(loop->outbox);
   free(loop->read_buffer - ROOM_HEAD);
   free(loop);
 }

@@ -26,6 +26,7 @@ struct net_loop {
   struct list turns;          /* simulated: struct net_defer, the first asked for first */
   char *read_buffer;          /* of a room; valid for the length of one read callback */
   struct udp_batch *batch;    /* for datagrams; NULL until a socket needs it */
+  struct udp_outbox *outbox;  /* the same; of the socket whose batch is handled */
   struct tap tap;             /* who watches what happens here */
   struct network *network;    /* simulated: what there is in place of sockets; else NULL */
   struct resolver *resolver;  /* NULL until a name is looked up */

@@ -13,6 +13,7 @@
 #include "net/network.h"
 #include "net/udp_asked.h"
 #include "net/udp_batch.h"
+#include "net/udp_outbox.h"
 #include "net/udp_socket.h"
 
 #include <assert.h>
@@ -23,6 +24,7 @@
 
 enum {
   DATAGRAM_COST_BYTES = 2048, /* so that a turn is no more than 32 small ones of one socket */
+  ANSWERS_WAIT_NS = 1000000,  /* as long as some small handlers take */
   WAITING_MAX = 4096,         /* datagrams of a socket that is given up: more than a buffer holds */
 };
 
@@ -45,6 +47,9 @@ struct udp {
   bool receives;
   bool is_connected;
   bool is_closed;
+  const struct sockaddr_storage
+      *answering; /* of a batch: whose answer may leave with others; or NULL */
+  int lost_rc;    /* why an answer was not sent after all, for the next one; 0: all were */
 };
 
 static void udp_free(struct udp *udp) {
@@ -97,18 +102,30 @@ static void count_share(struct udp *udp, size_t size) {
   udp->read_bytes = 0;
 }
 
+static void send_answers(struct udp *udp) {
+  int rc = udp_outbox_send(udp->loop->outbox, udp->fd);
+  if (rc < 0) udp->lost_rc = rc;
+}
+
 /* How many it took; UV_EAGAIN: there are none; or another UV_E*. What is left of a batch once the
  * socket is closed is lost, as datagrams may be. */
 static int read_some(struct udp *udp, int max) {
   struct udp_batch *batch = udp->loop->batch;
   int count = udp_batch_read(batch, udp->fd, max);
+  uint64_t begun_ns = count > 1 ? uv_hrtime() : 0;
   for (int i = 0; i < count && !udp->is_closed; i++) {
     struct udp_letter letter;
     udp_batch_letter(batch, i, &letter);
     count_share(udp, letter.size);
+    /* Nobody's answer waits for long handlers of others. */
+    bool in_haste = count == 1 || uv_hrtime() - begun_ns > ANSWERS_WAIT_NS;
+    if (in_haste && udp->answering) send_answers(udp);
+    udp->answering = in_haste ? NULL : letter.peer;
     deliver(udp, &letter);
     net_loop_flush(udp->loop);
   }
+  if (udp->answering && !udp->is_closed) send_answers(udp);
+  udp->answering = NULL;
   return count;
 }
 
@@ -151,10 +168,11 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 
 static int watch(struct udp *udp, const struct udp_options *options) {
   struct net_loop *loop = udp->loop;
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t size = sizeof address;
   if (!loop->batch) loop->batch = udp_batch_new();
-  if (!loop->batch) return UV_ENOMEM;
+  if (!loop->outbox) loop->outbox = udp_outbox_new();
+  if (!loop->batch || !loop->outbox) return UV_ENOMEM;
   if (getsockname(udp->fd, (struct sockaddr *)&address, &size) < 0) {
     return uv_translate_sys_error(errno);
   }
@@ -262,12 +280,32 @@ static const struct sockaddr *peer_for(const struct udp *udp, const struct socka
   return (const struct sockaddr *)mapped;
 }
 
+/* 0, or why an earlier answer was not sent: this one is not either. */
+static int take_lost(struct udp *udp) {
+  int rc = udp->lost_rc;
+  udp->lost_rc = 0;
+  return rc;
+}
+
+/* Whether it leaves with the other answers of this batch. */
+static bool joins_answers(struct udp *udp, const char *bytes, size_t size,
+                          const struct sockaddr *peer, const struct in6_addr *own) {
+  struct sockaddr_in6 mapped;
+  if (!peer || memcmp(udp->answering, peer, address_size(peer)) != 0) return false;
+  return udp_outbox_add(udp->loop->outbox, bytes, size, peer_for(udp, peer, &mapped), own);
+}
+
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer) {
   struct sockaddr_in6 mapped;
   if (size >= DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
   if (udp->is_connected != !peer) return peer ? UV_EISCONN : UV_EDESTADDRREQ;
   const struct in6_addr *own = udp->asked && peer ? udp_asked_find(udp->asked, peer) : NULL;
   if (udp->mailbox) return mailbox_send(udp->mailbox, bytes, size, peer, own);
+  if (udp->lost_rc < 0) return take_lost(udp);
+  if (udp->answering) {
+    if (joins_answers(udp, bytes, size, peer, own)) return 0;
+    send_answers(udp); /* in order */
+  }
   return udp_socket_send(udp->fd, bytes, size, peer_for(udp, peer, &mapped), own);
 }
 
@@ -311,6 +349,8 @@ void udp_close(struct udp *udp) {
     net_defer_ask(udp->defer);
     return;
   }
+  if (udp->answering) send_answers(udp);
+  udp->answering = NULL;
   uv_poll_stop(&udp->poll);
   uv_close((uv_handle_t *)&udp->poll, on_closed);
   close(udp->fd); /* after uv_poll_stop() the descriptor is ours again */

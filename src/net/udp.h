@@ -40,7 +40,8 @@ void udp_receive_waiting(struct udp *udp);
 /* What was heard from `peer` lately at one of several addresses is answered from that one.
  * 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be
  * what became of an earlier datagram, as for on_error. `peer` is NULL on a connected socket. Never
- * waits and never queues: a datagram is sent now, or not. */
+ * waits and never queues: a datagram is sent now, or not; but for the answers to datagrams that came
+ * together, which leave when all of these were handled. */
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
 void udp_share_port(const struct udp *udp, bool on); /* as listener_share_port() */
 int udp_connect(struct udp *udp, const struct sockaddr *peer);

@@ -4,20 +4,20 @@
 #include "base/address.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <uv.h>
 
-union told {
-  struct cmsghdr align;
-  char bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
+enum {
+  TOLD_BYTES = CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo))
 };
 
 struct slot {
   struct iovec part;
   struct sockaddr_storage peer;
-  union told told;
+  alignas(struct cmsghdr) char told[TOLD_BYTES];
   struct in6_addr own;
 };
 
@@ -45,7 +45,7 @@ struct udp_batch *udp_batch_new(void) {
     batch->headers[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
                                                 .msg_iov = &slot->part,
                                                 .msg_iovlen = 1,
-                                                .msg_control = &slot->told};
+                                                .msg_control = slot->told};
   }
   batch->used = UDP_BATCH_MAX;
   return batch;

@@ -94,12 +94,6 @@ bool udp_socket_tells_own(int fd, const struct sockaddr *address) {
 
 /* --- Sending --------------------------------------------------------------------------------- */
 
-union control {
-  struct cmsghdr align;
-  char ip4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-  char ip6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
-
 static void put_control(struct msghdr *message, int level, int type, const void *info,
                         size_t size) {
   struct cmsghdr *header = CMSG_FIRSTHDR(message);
@@ -110,10 +104,9 @@ static void put_control(struct msghdr *message, int level, int type, const void 
   message->msg_controllen = CMSG_SPACE(size);
 }
 
-/* `family` is the socket's, and the peer's: one of IPv6 has IPv4 inside of its addresses. */
-static void put_own(struct msghdr *message, int family, const struct in6_addr *own,
-                    union control *control) {
-  *control = (union control){0};
+void udp_control_put_own(struct msghdr *message, int family, const struct in6_addr *own,
+                         union udp_control *control) {
+  *control = (union udp_control){0};
   message->msg_control = control;
   message->msg_controllen = sizeof *control;
   if (family == AF_INET6) {
@@ -137,14 +130,14 @@ static int send_message(int fd, const struct msghdr *message) {
 
 int udp_socket_send(int fd, const char *bytes, size_t size, const struct sockaddr *peer,
                     const struct in6_addr *own) {
-  union control control;
+  union udp_control control;
   struct iovec part = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = size};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
   if (peer) {
     message.msg_name = (void *)(uintptr_t)peer;
     message.msg_namelen = address_size(peer);
   }
-  if (own) put_own(&message, peer->sa_family, own, &control);
+  if (own && peer) udp_control_put_own(&message, peer->sa_family, own, &control);
   int rc = send_message(fd, &message);
   if (rc == 0 || rc == UV_EAGAIN || !own) return rc;
   message.msg_control = NULL; /* this machine may have lost that address */

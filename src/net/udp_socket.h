@@ -5,8 +5,20 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 struct udp_options;
+
+union udp_control {
+  size_t align; /* as struct cmsghdr wants it */
+  char ip4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+  char ip6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Lets the message leave from `own`. `family` is the socket's, and the peer's: one of IPv6 has IPv4 inside
+ * of its addresses. */
+void udp_control_put_own(struct msghdr *message, int family, const struct in6_addr *own,
+                         union udp_control *control);
 
 /* A bound, non-blocking descriptor, also of the one in `options`, which is closed on failure. It is a
  * member of the group that it is bound to. Or UV_E*. */
