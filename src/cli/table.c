@@ -71,6 +71,12 @@ static const struct command commands[] = {
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "json", NULL};
 
+#ifdef MOONPORT_DIRECT
+static const char *const transports[] = {"direct", "uv", NULL};
+#else
+static const char *const transports[] = {"uv", NULL};
+#endif
+
 /* As moonport.test.replay knows them. */
 static const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
 
@@ -149,6 +155,10 @@ static const struct option_row options[] = {
      .kind = OPTION_INT, .min = 1, .max = INT32_MAX},
     {NULL, "DIR", "MOONPORT_LUA_DIR",
      "read the Lua library from this directory, not from the program", LUA, .kind = OPTION_STRING},
+    /* net_loop_new() reads it */
+    {NULL, "HOW", "MOONPORT_TRANSPORT",
+     "uv: connections wait in libuv, not in an epoll set of our own", LUA, .kind = OPTION_CHOICE,
+     .fallback_note = "direct", .choices = transports},
     {"input-waits", NULL, NULL, "reading standard input waits forever", TRIAL, .kind = OPTION_FLAG,
      .hidden = true},
     {"man", NULL, NULL, "print the manual page, in roff", HELP, .kind = OPTION_FLAG,

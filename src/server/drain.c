@@ -34,7 +34,7 @@ void drain_check(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
-  if (left == 0) uv_stop(net_loop_uv(server->loop));
+  if (left == 0) net_loop_stop(server->loop);
 }
 
 static void drain_on_deadline(uv_timer_t *timer) {
