@@ -19,27 +19,31 @@ struct runtime {
   struct tap *tap; /* the loop's */
   struct log *log;
   struct vm *vm;
-  struct runtime *host;           /* that of a test, in whose state it is; NULL: it has its own */
-  const char *script;             /* the file's name, for the log */
-  struct version *current;        /* in force; NULL before the first is */
-  struct list versions;           /* `current` and those before it that are still used */
-  unsigned version_last;          /* number of the last one that came into force */
-  struct conn_totals past;        /* of connections whose cohort is gone */
-  struct conn_budget output;      /* what all its connections have queued */
-  uint64_t told_output_ms;        /* when the log last said that they were too much; 0: never */
-  struct conn_group sequential;   /* connections it made itself, without handlers */
-  struct list sleeps;             /* coroutines in timer.sleep() */
-  struct list attempts;           /* connects and lookups under way */
-  const char *const *listeners;   /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  struct list waits;              /* coroutines that wait for something with a place of its own */
-  struct list waits_due;          /* those to be woken in the next turn */
-  struct list tasks_due;          /* to be started or cancelled in the next turn */
-  struct net_defer *defer;        /* that turn */
-  bool cancelled;                 /* something was, since the last turn */
-  size_t task_count;              /* spawned and not ended */
-  int collector_cycles;           /* to go through, see runtime_collect() */
-  lua_CFunction furnish;          /* what a world has beyond what all have; NULL: nothing */
-  const char *text;               /* in place of the script's file; NULL: it is read */
+  struct runtime *host;         /* that of a test, in whose state it is; NULL: it has its own */
+  const char *script;           /* the file's name, for the log */
+  struct version *current;      /* in force; NULL before the first is */
+  struct list versions;         /* `current` and those before it that are still used */
+  unsigned version_last;        /* number of the last one that came into force */
+  struct conn_totals past;      /* of connections whose cohort is gone */
+  struct conn_budget output;    /* what all its connections have queued */
+  uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
+  struct conn_group sequential; /* connections it made itself, without handlers */
+  struct list sleeps;           /* coroutines in timer.sleep() */
+  struct list attempts;         /* connects and lookups under way */
+  const char *const *listeners; /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  struct list waits;            /* coroutines that wait for something with a place of its own */
+  struct list waits_due;        /* those to be woken in the next turn */
+  struct list tasks_due;        /* to be started or cancelled in the next turn */
+  struct net_defer *defer;      /* that turn */
+  bool cancelled;               /* something was, since the last turn */
+  size_t task_count;            /* spawned and not ended */
+  int collector_cycles;         /* to go through, see runtime_collect() */
+  uint64_t collecting_ns;       /* how long that took so far */
+  uint64_t rests_ns;            /* of net_loop_now_ns(): before that, runtime_rest() does nothing */
+  size_t kept_bytes;            /* in use when the collector last had gone through them */
+  bool has_let_go;              /* of connections, since then */
+  lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
+  const char *text;             /* in place of the script's file; NULL: it is read */
   size_t text_size;
   bool is_program; /* of moonport run: print writes to standard output */
   bool ending;     /* its last code runs: finalizers, to-be-closed variables */
@@ -65,6 +69,8 @@ void runtime_init_output(struct runtime *runtime);
 void runtime_deinit_output(struct runtime *runtime);
 /* Collects all that is garbage, some of it in each turn, and gives the memory to the system. */
 void runtime_collect(struct runtime *runtime);
+/* The same when nothing runs and there is garbage worth the work. */
+void runtime_rest(struct runtime *runtime);
 /* For the runtime's turn. True when there is more to be collected. */
 bool runtime_collect_step(struct runtime *runtime);
 /* Asks for that turn when a version may have come to its end. */
