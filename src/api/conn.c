@@ -146,6 +146,7 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
+  runtime->has_let_go = true;
   api_conn_forget(self);
   if (!self->cohort) return;
   self->cohort->closing--;

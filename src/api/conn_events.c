@@ -129,6 +129,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
     api_conn_deliver(self);
   }
   versions_changed(runtime);
+  vm_stir(runtime->vm);
   runtime->on_room(runtime->context, conn);
 }
 

@@ -17,6 +17,8 @@
 enum {
   TELL_AGAIN_MS = 10000, /* what may happen often is not logged each time */
   COLLECTOR_CYCLES = 2,  /* the first finds what is dead and runs finalizers, the second frees it */
+  REST_BYTES_MIN = 64 * 1024, /* garbage that is worth a collection, */
+  REST_RATIO = 100,           /* which takes no more than this part of the time */
 };
 
 void runtime_open(lua_State *L, struct runtime *runtime) {
@@ -101,10 +103,23 @@ void runtime_collect(struct runtime *runtime) {
   net_defer_ask(runtime->defer);
 }
 
+void runtime_rest(struct runtime *runtime) {
+  bool has_made = vm_memory_bytes(runtime->vm) > runtime->kept_bytes + REST_BYTES_MIN;
+  if (runtime->host || !(has_made || runtime->has_let_go)) return;
+  if (net_loop_now_ns(runtime->loop) >= runtime->rests_ns) runtime_collect(runtime);
+}
+
 bool runtime_collect_step(struct runtime *runtime) {
   if (runtime->collector_cycles == 0) return false;
+  uint64_t begun_ns = net_loop_now_ns(runtime->loop);
   if (vm_collect_step(runtime->vm)) runtime->collector_cycles--;
+  uint64_t now_ns = net_loop_now_ns(runtime->loop);
+  runtime->collecting_ns += now_ns - begun_ns;
   if (runtime->collector_cycles > 0) return true;
+  runtime->rests_ns = now_ns + REST_RATIO * runtime->collecting_ns;
+  runtime->collecting_ns = 0;
+  runtime->kept_bytes = vm_memory_bytes(runtime->vm);
+  runtime->has_let_go = false;
   vm_trim(runtime->vm);
   heap_trim();
   return false;

@@ -39,6 +39,10 @@ struct runtime {
   bool cancelled;               /* something was, since the last turn */
   size_t task_count;            /* spawned and not ended */
   int collector_cycles;         /* to go through, see runtime_collect() */
+  uint64_t collecting_ns;       /* how long that took so far */
+  uint64_t rests_ns;            /* of net_loop_now_ns(): before that, runtime_rest() does nothing */
+  size_t kept_bytes;            /* in use when the collector last had gone through them */
+  bool has_let_go;              /* of connections, since then */
   lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
   const char *text;             /* in place of the script's file; NULL: it is read */
   size_t text_size;
@@ -69,6 +73,8 @@ void runtime_init_output(struct runtime *runtime);
 void runtime_deinit_output(struct runtime *runtime);
 /* Collects all that is garbage, some of it in each turn, and gives the memory to the system. */
 void runtime_collect(struct runtime *runtime);
+/* The same when nothing runs and there is garbage worth the work. */
+void runtime_rest(struct runtime *runtime);
 /* For the runtime's turn. True when there is more to be collected. */
 bool runtime_collect_step(struct runtime *runtime);
 /* Asks for that turn when a version may have come to its end. */

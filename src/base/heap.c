@@ -7,6 +7,21 @@
 #include <malloc.h>
 #endif
 
+#if defined __GLIBC__ && defined __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 33)
+#define HAS_MALLINFO2
+#endif
+#endif
+
+enum { REST_BYTES_MIN = 1024 * 1024 };
+
+void heap_rest(void) {
+#ifdef HAS_MALLINFO2
+  if (mallinfo2().fordblks < REST_BYTES_MIN) return;
+#endif
+  heap_trim();
+}
+
 void heap_trim(void) {
 #ifdef __GLIBC__
   malloc_trim(0);

@@ -5,5 +5,7 @@
 /* Gives what is free back to the system, where the C library keeps it (glibc). Takes the longer the
  * more pieces are free: for rare occasions. */
 void heap_trim(void);
+/* The same when much is free. Also for what is less rare: a quiet moment after a busy one. */
+void heap_rest(void);
 
 #endif

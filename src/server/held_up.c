@@ -118,6 +118,11 @@ static void held_up_on_held(void *context, const struct vm_hold *hold) {
   tell_event(server, hold);
 }
 
+static void held_up_on_quiet(void *context) {
+  struct server *server = context;
+  if (server->handles_open && server->phase == SERVING) uv_async_send(&server->quiet);
+}
+
 static void end_process(const struct server *server, const struct vm_hold *hold,
                         enum log_level level, const struct text *text, int code) {
   struct log_record record = record_of(hold, level, text);
@@ -153,6 +158,7 @@ const struct vm_watchdog_events held_up_events = {
     .on_time = held_up_on_time,
     .on_holding = held_up_on_holding,
     .on_held = held_up_on_held,
+    .on_quiet = held_up_on_quiet,
     .on_stuck = held_up_on_stuck,
 };
 

@@ -3,7 +3,9 @@
  * It makes and frees all there is; what is below calls back. How it drains is in drain.c. */
 #include "server/server_state.h"
 
+#include "api/runtime.h"
 #include "base/descriptors.h"
+#include "base/heap.h"
 #include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
@@ -63,17 +65,28 @@ static void server_on_log_check(void *context) {
   }
 }
 
+static void server_on_quiet(uv_async_t *quiet) {
+  struct server *server = quiet->data;
+  for (size_t i = 0; i < server->script_count; i++) {
+    runtime_rest(script_runtime(server->scripts[i]));
+  }
+  heap_rest();
+}
+
 static int open_handles(struct server *server) {
   uv_loop_t *uv = net_loop_uv(server->loop);
+  int rc = uv_async_init(uv, &server->quiet, server_on_quiet);
+  if (rc < 0) return rc;
+  uv_unref((uv_handle_t *)&server->quiet);
   uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   reload_round_init(server);
   server->on_hup.data = server;
-  server->deadline.data = server;
+  server->deadline.data = server->quiet.data = server;
   server->handles_open = true;
   net_loop_before_wait(server->loop, server_on_log_check, server);
-  int rc = signals_open(&server->signals, uv, server->options.log);
+  rc = signals_open(&server->signals, uv, server->options.log);
   server->end_signals = (struct end_signals){
       .on_signal = drain_on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
@@ -82,6 +95,7 @@ static int open_handles(struct server *server) {
 
 static void close_handles(struct server *server) {
   if (!server->handles_open) return;
+  server->handles_open = false;
   reload_round_close(server);
   end_signals_close(&server->end_signals);
   uv_close((uv_handle_t *)&server->on_hup, NULL);
@@ -89,6 +103,7 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->deadline, NULL);
   net_loop_before_wait(server->loop, NULL, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
+  uv_close((uv_handle_t *)&server->quiet, NULL);
 }
 
 static const char *who_listens(void *context, const struct runtime *asks, const char *name,

@@ -42,11 +42,11 @@ struct server {
   struct script **scripts;
   size_t script_count;
   enum phase phase;
-  volatile bool is_hurried; /* a second signal came; a signal handler says so */
-  bool handles_open;
-  uint64_t stalls;          /* how often a script held the loop up */
-  unsigned stall_ms_max;    /* the longest of them */
-  const char **directories; /* those of options.paths that are such */
+  volatile bool is_hurried;   /* a second signal came; a signal handler says so */
+  volatile bool handles_open; /* the same reads it */
+  uint64_t stalls;            /* how often a script held the loop up */
+  unsigned stall_ms_max;      /* the longest of them */
+  const char **directories;   /* those of options.paths that are such */
   size_t directory_count;
   size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
   bool is_idle;           /* nothing is served, or only the welcome page, and that was told */
@@ -57,6 +57,7 @@ struct server {
   struct signals signals;
   uv_timer_t deadline;
   uv_timer_t log_retry; /* a line could not be written: it is tried again before the loop sleeps */
+  uv_async_t quiet;     /* no script runs any more, for a while */
 };
 
 /* server/server_state.c. Takes it over; -1 when memory is out, and then it did not. */

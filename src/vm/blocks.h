@@ -30,7 +30,7 @@ struct vm_blocks {
 
 /* As malloc(), free() and realloc(); sizes are those that were asked for, and not 0. */
 void *vm_block_take(struct vm_blocks *blocks, size_t size);
-void vm_block_give(struct vm_blocks *blocks, void *block, size_t size);
+void vm_block_give(struct vm_blocks *blocks, void *memory, size_t size);
 void *vm_block_resize(struct vm_blocks *blocks, void *block, size_t size, size_t new_size);
 /* The C library has all of them again. */
 void vm_blocks_trim(struct vm_blocks *blocks);

@@ -291,6 +291,10 @@ bool vm_collect_step(struct vm *vm) {
   return ended;
 }
 
+void vm_stir(struct vm *vm) {
+  if (vm->options.watchdog) vm_watchdog_stir(vm->options.watchdog);
+}
+
 void vm_trim(struct vm *vm) {
   vm_blocks_trim(&vm->shared->blocks);
 }

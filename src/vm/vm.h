@@ -59,6 +59,8 @@ bool vm_free_descriptors(lua_State *L, int error);
 bool vm_is_freeing_descriptors(const struct vm *vm);
 /* Does a little of the collector's work; true when that ended a cycle. */
 bool vm_collect_step(struct vm *vm);
+/* The script has less to keep: what a watchdog's on_quiet() does is to follow. */
+void vm_stir(struct vm *vm);
 /* Gives the C library what is kept for the next objects. */
 void vm_trim(struct vm *vm);
 size_t vm_memory_bytes(const struct vm *vm);

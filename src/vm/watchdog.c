@@ -225,6 +225,15 @@ static void look_at_budget(struct vm_watchdog *watchdog, lua_State *L) {
   }
 }
 
+static void look_at_nothing(struct vm_watchdog *watchdog, uint64_t entry) {
+  if (entry != watchdog->seen_entry) watchdog->idle_looks = 0;
+  watchdog->seen_entry = entry;
+  watchdog->idle_looks = watchdog->idle_looks + 1;
+  if (watchdog->idle_looks < PARK_AFTER_LOOKS || watchdog->end_ns > 0) return;
+  set_timer(watchdog, 0);
+  if (watchdog->events->on_quiet) watchdog->events->on_quiet(watchdog->context);
+}
+
 static void look(struct vm_watchdog *watchdog) {
   uint64_t entry = watchdog->entry;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -234,8 +243,7 @@ static void look(struct vm_watchdog *watchdog) {
     set_timer(watchdog, LOOK_MS);
   }
   if (!(entry & 1)) {
-    watchdog->idle_looks = watchdog->idle_looks + 1;
-    if (watchdog->idle_looks >= PARK_AFTER_LOOKS && watchdog->end_ns == 0) set_timer(watchdog, 0);
+    look_at_nothing(watchdog, entry);
     return;
   }
   watchdog->idle_looks = 0;
@@ -331,14 +339,17 @@ void vm_watchdog_name(lua_State *L, const char *prefix, const luaL_Reg *function
 
 /* --- Entries ------------------------------------------------------------------------------- */
 
+void vm_watchdog_stir(struct vm_watchdog *watchdog) {
+  if (!watchdog->parked) return;
+  watchdog->idle_looks = 0;
+  set_timer(watchdog, LOOK_MS);
+}
+
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max) {
   watchdog->running = L;
   watchdog->cpu_ms_max = cpu_ms_max;
   watchdog->entry = watchdog->entry + 1;
-  if (watchdog->parked) {
-    watchdog->idle_looks = 0;
-    set_timer(watchdog, LOOK_MS);
-  }
+  vm_watchdog_stir(watchdog);
 }
 
 /* What the looks noted of the entry that has just ended. */

@@ -48,6 +48,8 @@ struct vm_watchdog_events {
   void (*on_holding)(void *context, const struct vm_hold *hold);
   /* It has ended. In an ordinary place, but for Lua, which is not to be entered. */
   void (*on_held)(void *context, const struct vm_hold *hold);
+  /* Nothing has run for half a second, after something had. From a signal handler. NULL: nobody cares. */
+  void (*on_quiet)(void *context);
   /* What runs cannot be ended. From a signal handler; must not return. */
   void (*on_stuck)(void *context, const struct vm_hold *hold, enum vm_stuck why);
 };
@@ -69,6 +71,8 @@ void vm_watchdog_name(lua_State *L, const char *prefix, const luaL_Reg *function
 /* Around each entry into Lua. `L` is the coroutine that runs. */
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max);
 bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */
+/* Something was done that on_quiet() is to follow, as after an entry. */
+void vm_watchdog_stir(struct vm_watchdog *watchdog);
 /* Inside an entry: a script's own coroutine runs now, or its caller again. Returns who ran. */
 lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L);
 /* An error was caught. What caught it has put hooks back to off, inside a finalizer: whoever loops and

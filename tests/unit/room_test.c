@@ -11,7 +11,9 @@ enum { MEMORY_MAX = 1024 * 1024, SHORT = 1000 };
 static char *room;
 
 static char *new_room(void) {
-  return (char *)malloc(ROOM_SIZE) + ROOM_HEAD;
+  char *block = malloc(ROOM_SIZE);
+  if (!block) abort();
+  return block + ROOM_HEAD;
 }
 
 static struct vm *new_vm(void) {

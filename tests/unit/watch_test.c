@@ -82,6 +82,7 @@ static void remove_tree(const char *path) {
 /* In place of the C library's: where looks are made by threads. */
 static bool is_far;
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int statfs(const char *path, struct statfs *out) {
   enum { NFS = 0x6969, TMPFS = 0x01021994 };
   struct stat status;
