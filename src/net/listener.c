@@ -49,10 +49,10 @@ struct listener {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
-/* Somebody may wait since it was polled last, whom no edge tells of. */
-static void update_ready(struct listener *listener, bool was_polled) {
-  if (listener->is_polled) ready_ask(listener->loop, &listener->ready);
-  if (listener->is_polled != was_polled) ready_keep(listener->loop, listener->is_polled ? 1 : -1);
+static void update_ready(struct listener *listener) {
+  uint32_t events = listener->is_polled ? READY_INPUT : READY_NOTHING;
+  (void)ready_watch_again(listener->loop, &listener->ready, listener->bound.fd, events);
+  ready_keep(listener->loop, listener->is_polled ? 1 : -1);
 }
 
 static void update_polling(struct listener *listener) {
@@ -63,11 +63,11 @@ static void update_polling(struct listener *listener) {
     if (wanted && port_is_called(listener->port)) net_defer_ask(listener->defer);
     return;
   }
+  if (wanted == was_polled) return;
   if (listener->loop->ready) {
-    update_ready(listener, was_polled);
+    update_ready(listener);
     return;
   }
-  if (wanted == was_polled) return;
   int rc = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_connection)
                   : uv_poll_stop(&listener->poll);
   assert(rc == 0); /* both fail only on a closed handle */
@@ -163,26 +163,24 @@ static bool is_wanted(struct listener *listener) {
   return listener->is_polled;
 }
 
-/* True when there may be more. */
-static bool accept_some(struct listener *listener) {
+static void accept_some(struct listener *listener) {
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     /* on_accept() may pause or close the listener. */
-    if (!listener->is_polled || !is_wanted(listener)) return false;
-    if (!accept_one(listener)) return false;
+    if (!listener->is_polled || !is_wanted(listener)) return;
+    if (!accept_one(listener)) return;
   }
-  return true;
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error on a listening socket shows again in accept4() */
   (void)events;
-  (void)accept_some(LIST_ELEMENT(poll, struct listener, poll));
+  accept_some(LIST_ELEMENT(poll, struct listener, poll));
 }
 
 static void listener_on_ready(struct ready *ready) {
   struct listener *listener = LIST_ELEMENT(ready, struct listener, ready);
   if (!listener->is_closed) {
-    if (accept_some(listener)) ready_ask(listener->loop, ready);
+    accept_some(listener);
     return;
   }
   ready_keep(listener->loop, -1);
@@ -193,7 +191,7 @@ static void listener_on_ready(struct ready *ready) {
 
 static void listener_on_turn(void *owner) {
   struct listener *listener = owner;
-  if (!listener->is_closed) (void)accept_some(listener);
+  if (!listener->is_closed) accept_some(listener);
   if (!listener->is_closed) {
     update_polling(listener); /* there may be more */
     return;
@@ -232,7 +230,7 @@ static int watch(struct listener *listener, int fd) {
   struct net_loop *loop = listener->loop;
   if (!loop->ready) return uv_poll_init(&loop->uv, &listener->poll, fd);
   ready_init(&listener->ready, listener_on_ready);
-  return ready_watch(loop, &listener->ready, fd, READY_INPUT);
+  return ready_watch(loop, &listener->ready, fd, READY_NOTHING);
 }
 
 /* Watches `bound`, which it takes over, also on failure. */

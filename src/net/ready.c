@@ -42,11 +42,11 @@ void ready_init(struct ready *ready, void (*on_turn)(struct ready *self)) {
 }
 
 int ready_watch(struct net_loop *loop, struct ready *ready, int fd, uint32_t events) {
-  return control(loop, EPOLL_CTL_ADD, fd, events | EPOLLET, ready);
+  return control(loop, EPOLL_CTL_ADD, fd, events, ready);
 }
 
 int ready_watch_again(struct net_loop *loop, struct ready *ready, int fd, uint32_t events) {
-  return control(loop, EPOLL_CTL_MOD, fd, events | EPOLLET, ready);
+  return control(loop, EPOLL_CTL_MOD, fd, events, ready);
 }
 
 void ready_unwatch(struct net_loop *loop, int fd) {

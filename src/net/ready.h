@@ -11,10 +11,12 @@
 struct net_loop;
 struct ready_set;
 
-enum { READY_INPUT = 1 }; /* EPOLLIN */
+/* For who does not know epoll: EPOLLIN, for as long as there is something; EPOLLET, or nothing. */
+#define READY_INPUT UINT32_C(1)
+#define READY_NOTHING (UINT32_C(1) << 31)
 
-/* Part of what is watched. Readiness is told edge by edge: once, when it comes to be. So who does not
- * use it up has to remember it, and ask for another turn. */
+/* Part of what is watched. With EPOLLET readiness is told once, when it comes to be: who does not use it
+ * up has to remember it, and ask for another turn. */
 struct ready {
   void (*on_turn)(struct ready *self); /* may ask for the next one, and free it */
   struct list link;                    /* while it has a turn to come */

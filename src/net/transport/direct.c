@@ -36,10 +36,11 @@ enum {
 };
 
 enum {
-  READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLPRI,
   LAST_EVENTS = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR,
   READS_MAX = 2, /* in a turn: bytes, and what is behind them */
 };
+
+#define READ_EVENTS ((uint32_t)EPOLLET | EPOLLIN | EPOLLRDHUP | EPOLLPRI)
 
 /* What a write() has left. */
 struct left {
@@ -73,6 +74,12 @@ static int direct_descriptor(const struct transport *self) {
   return fd < 0 ? UV_EBADF : fd;
 }
 
+/* Has the kernel tell what is ready already once more. */
+static int look_again(struct direct *direct) {
+  uint32_t events = READ_EVENTS | (direct->left ? EPOLLOUT : 0);
+  return ready_watch_again(direct->loop, &direct->ready, direct->fd, events);
+}
+
 /* libuv's rule: the loop runs on for whoever reads, writes, connects or closes. */
 static void update_kept(struct direct *direct) {
   uint32_t busy = DIRECT_READING | DIRECT_CONNECTING | DIRECT_CLOSED;
@@ -99,8 +106,11 @@ static int direct_connect(struct transport *self, const struct sockaddr *address
   direct->fd = fd;
   direct->flags |= DIRECT_CONNECTING;
   update_kept(direct);
-  int rc = connect(fd, address, address_size(address));
-  bool is_under_way = rc < 0 && (errno == EINPROGRESS || errno == EINTR);
+  int rc;
+  do {
+    rc = connect(fd, address, address_size(address));
+  } while (rc < 0 && errno == EINTR);
+  bool is_under_way = rc < 0 && errno == EINPROGRESS;
   if (rc < 0 && !is_under_way) direct->error = uv_translate_sys_error(errno);
   if (!is_under_way) direct->ready.events = EPOLLOUT;
   if (!is_under_way) ready_ask(direct->loop, &direct->ready);
@@ -183,6 +193,8 @@ static void read_once(struct direct *direct) {
     above->ops->received(above, loop->read_buffer, (size_t)size);
   } else if (error != EAGAIN) {
     tell_end(direct, error);
+  } else if (!(direct->flags & DIRECT_UNIX)) {
+    (void)look_again(direct); /* seldom, and no edge is lost whatever made it say so */
   }
 }
 
@@ -196,31 +208,24 @@ static ssize_t direct_write_now(struct transport *self, const uv_buf_t *bufs, un
   return socket_write(direct_of(self)->fd, bufs, count);
 }
 
-static int await_room(struct direct *direct) {
-  return ready_watch_again(direct->loop, &direct->ready, direct->fd, READ_EVENTS | EPOLLOUT);
+static void drop_left(struct direct *direct) {
+  free(direct->left);
+  direct->left = NULL;
+  update_kept(direct);
 }
 
 static int direct_write(struct transport *self, const uv_buf_t *bufs, unsigned count) {
   struct direct *direct = direct_of(self);
   struct left *left = malloc(sizeof *left + count * sizeof *bufs);
   if (!left) return UV_ENOMEM;
-  int rc = await_room(direct);
-  if (rc < 0) {
-    free(left);
-    return rc;
-  }
   left->count = count;
   left->first = 0;
   memcpy(left->bufs, bufs, count * sizeof *bufs);
   direct->left = left;
   update_kept(direct);
-  return 0;
-}
-
-static void drop_left(struct direct *direct) {
-  free(direct->left);
-  direct->left = NULL;
-  update_kept(direct);
+  int rc = look_again(direct);
+  if (rc < 0) drop_left(direct);
+  return rc;
 }
 
 static bool is_all_taken(struct left *left, size_t taken) {
@@ -239,7 +244,7 @@ static void write_on(struct direct *direct) {
   ssize_t taken = socket_write(direct->fd, left->bufs + left->first, left->count - left->first);
   int rc = taken < 0 ? (int)taken : 0;
   bool is_done = rc == 0 && is_all_taken(left, (size_t)taken);
-  if (rc == 0 && !is_done) rc = await_room(direct);
+  if (rc == 0 && !is_done) rc = look_again(direct);
   if (rc == 0 && !is_done) return;
   drop_left(direct);
   if (rc < 0) {

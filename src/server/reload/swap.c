@@ -266,7 +266,7 @@ void script_tell_faults(struct script *script, const char *sentence) {
   if (!sentence) return;
   free(script->error);
   if (asprintf(&script->error, "%s %s", script->path, sentence) < 0) script->error = NULL;
-  log_printf(script->runtime.log, LOG_WARN, "%s %s", script->path, sentence);
+  log_about(script->runtime.log, LOG_WARN, script->path, 0, "%s %s", script->path, sentence);
 }
 
 void script_drop_faults(struct script *script) {
