@@ -68,8 +68,8 @@ describe("beside connections that send all they can", function()
       if line:find("^epoll_p?wait") then
         total, by, turns = 0, {}, turns + 1
       end
-      local fd, size = line:match("^read%((%d+), .* = (%d+)$")
-      if fd then
+      local call, fd, size = line:match("^(%l+)%((%d+), .* = (%d+)$")
+      if call == "read" or call == "recvfrom" then
         total, by[fd] = total + tonumber(size), (by[fd] or 0) + tonumber(size)
         assert.is_true(by[fd] <= 128 * 1024, by[fd] .. " bytes of one in one turn")
         assert.is_true(total <= (64 + 6 * 64) * 1024, total .. " bytes in one turn")

@@ -96,7 +96,7 @@ static int find_addresses(struct net_loop *loop, const struct address *address,
   if (!names) return UV_ENOMEM;
   int count = names_find(names, address, found, sizes, ADDRESSES_MAX);
   while (count == UV_EAGAIN) {
-    uv_run(net_loop_uv(loop), UV_RUN_ONCE);
+    net_loop_turn(loop, true);
     count = names_find(names, address, found, sizes, ADDRESSES_MAX);
   }
   names_free(names);

@@ -173,6 +173,12 @@ const size_t command_count = sizeof command_rows / sizeof command_rows[0];
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "json", NULL};
 
+#ifdef MOONPORT_DIRECT
+static const char *const transports[] = {"direct", "uv", NULL};
+#else
+static const char *const transports[] = {"uv", NULL};
+#endif
+
 const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
 
 const struct option_row option_rows[] = {
@@ -416,6 +422,15 @@ const struct option_row option_rows[] = {
         .help = "read the Lua library from this directory, not from the program",
         .commands = LUA,
         .kind = OPTION_STRING,
+    },
+    {
+        .argument = "HOW",
+        .env = "MOONPORT_TRANSPORT", /* net_loop_new() reads it */
+        .help = "uv: connections wait in libuv, not in an epoll set of our own",
+        .fallback_note = "direct",
+        .commands = LUA,
+        .kind = OPTION_CHOICE,
+        .choices = transports,
     },
     {
         .name = "input-waits",

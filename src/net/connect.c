@@ -5,16 +5,22 @@
 #include "base/address.h"
 #include "net/conn_state.h"
 #include "net/incoming.h"
+#include "net/loop_state.h"
 #include "net/network.h"
-#include "net/transport/plain.h"
+#include "net/transport/socket.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static struct conn *new_plain(struct conn_group *group, bool is_unix) {
-  struct conn *conn = conn_new(group, plain_size(is_unix));
-  if (conn) plain_init(conn->lowest, &conn->stack.transport, group->loop, is_unix);
+static const struct socket_kind *sockets_of(const struct conn_group *group) {
+  return group->loop->sockets;
+}
+
+static struct conn *new_socket(struct conn_group *group, bool is_unix) {
+  const struct socket_kind *sockets = sockets_of(group);
+  struct conn *conn = conn_new(group, sockets->size(is_unix));
+  if (conn) sockets->init(conn->lowest, &conn->stack.transport, group->loop, is_unix);
   return conn;
 }
 
@@ -30,8 +36,8 @@ static int adopt(struct conn_group *group, struct incoming *incoming, bool is_un
     *out = new_memory(group, incoming->pipe);
     return *out ? 0 : UV_ENOMEM;
   }
-  struct conn *conn = new_plain(group, is_unix);
-  int rc = conn ? plain_adopt(conn->lowest, incoming->fd) : UV_ENOMEM;
+  struct conn *conn = new_socket(group, is_unix);
+  int rc = conn ? sockets_of(group)->adopt(conn->lowest, incoming->fd) : UV_ENOMEM;
   if (rc < 0 && conn) conn_discard(conn);
   *out = conn;
   return rc;
@@ -104,8 +110,8 @@ static int begin_connect(struct conn_group *group, const struct sockaddr *addres
   struct network *network = net_loop_network(group->loop);
   struct memory_pipe *pipe;
   if (!network) {
-    *out = new_plain(group, address->sa_family == AF_UNIX);
-    return *out ? plain_connect((*out)->lowest, address) : UV_ENOMEM;
+    *out = new_socket(group, address->sa_family == AF_UNIX);
+    return *out ? sockets_of(group)->connect((*out)->lowest, address) : UV_ENOMEM;
   }
   int rc = network_call(network, address, &pipe);
   *out = rc == 0 ? new_memory(group, pipe) : NULL;

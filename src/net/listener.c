@@ -1,6 +1,6 @@
 /* net/listener.c — a listening socket: bind, listen, accept. Knows libuv, not Lua.
  *
- * The socket is our own, watched by a uv_poll_t, because libuv's listen has no way to stop
+ * The socket is our own, watched by a uv_poll_t or in a set of our own, because libuv's listen has no way to stop
  * accepting, and when descriptors run out it accepts and drops what waits in the backlog. Here such
  * connections stay in the backlog until a descriptor is free: accepting stops, and is tried again
  * when a connection closes, and twice a second.
@@ -31,9 +31,10 @@ enum {
 
 struct listener {
   uv_poll_t poll;          /* of a socket of the kernel */
-  struct port *port;       /* in its place, of the network in memory; or NULL */
+  struct ready ready;      /* in its place, of a loop with a set of our own */
+  struct port *port;       /* of the network in memory; or NULL */
   struct net_defer *defer; /* of a port: somebody may be accepted */
-  bool port_is_polled;
+  bool is_polled;
   bool is_closed;
   struct net_loop *loop;
   const struct listener_events *events;
@@ -47,19 +48,25 @@ struct listener {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
-static bool is_polling(const struct listener *listener) {
-  return listener->port ? listener->port_is_polled
-                        : uv_is_active((const uv_handle_t *)&listener->poll);
+static void update_ready(struct listener *listener) {
+  uint32_t events = listener->is_polled ? READY_INPUT : READY_NOTHING;
+  (void)ready_watch_again(listener->loop, &listener->ready, listener->bound.fd, events);
+  ready_keep(listener->loop, listener->is_polled ? 1 : -1);
 }
 
 static void update_polling(struct listener *listener) {
   bool wanted = listener->listening && !listener->paused && list_empty(&listener->starved_link);
+  bool was_polled = listener->is_polled;
+  listener->is_polled = wanted;
   if (listener->port) {
-    listener->port_is_polled = wanted;
     if (wanted && port_is_called(listener->port)) net_defer_ask(listener->defer);
     return;
   }
-  if (wanted == !!uv_is_active((uv_handle_t *)&listener->poll)) return;
+  if (wanted == was_polled) return;
+  if (listener->loop->ready) {
+    update_ready(listener);
+    return;
+  }
   int rc = wanted ? uv_poll_start(&listener->poll, UV_READABLE, on_connection)
                   : uv_poll_stop(&listener->poll);
   assert(rc == 0); /* both fail only on a closed handle */
@@ -152,13 +159,13 @@ static bool accept_one(struct listener *listener) {
 static bool is_wanted(struct listener *listener) {
   const struct listener_events *events = listener->events;
   if (events->is_wanted && !events->is_wanted(listener->owner)) listener_pause(listener, true);
-  return is_polling(listener);
+  return listener->is_polled;
 }
 
 static void accept_some(struct listener *listener) {
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     /* on_accept() may pause or close the listener. */
-    if (!is_polling(listener) || !is_wanted(listener)) return;
+    if (!listener->is_polled || !is_wanted(listener)) return;
     if (!accept_one(listener)) return;
   }
 }
@@ -167,6 +174,16 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
   (void)status; /* an error on a listening socket shows again in accept4() */
   (void)events;
   accept_some(LIST_ELEMENT(poll, struct listener, poll));
+}
+
+static void listener_on_ready(struct ready *ready) {
+  struct listener *listener = LIST_ELEMENT(ready, struct listener, ready);
+  if (!listener->is_closed) {
+    accept_some(listener);
+    return;
+  }
+  ready_keep(listener->loop, -1);
+  free(listener);
 }
 
 /* --- In memory --------------------------------------------------------------------------------- */
@@ -208,11 +225,18 @@ static struct listener *listener_new(struct net_loop *loop, const struct listene
   return listener;
 }
 
+static int watch(struct listener *listener, int fd) {
+  struct net_loop *loop = listener->loop;
+  if (!loop->ready) return uv_poll_init(&loop->uv, &listener->poll, fd);
+  ready_init(&listener->ready, listener_on_ready);
+  return ready_watch(loop, &listener->ready, fd, READY_NOTHING);
+}
+
 /* Watches `bound`, which it takes over, also on failure. */
 static int open_bound(struct net_loop *loop, const struct bound_socket *bound,
                       const struct listener_events *events, void *owner, struct listener **out) {
   struct listener *listener = listener_new(loop, events, owner);
-  int rc = listener ? uv_poll_init(&loop->uv, &listener->poll, bound->fd) : UV_ENOMEM;
+  int rc = listener ? watch(listener, bound->fd) : UV_ENOMEM;
   if (rc < 0) {
     bind_release(bound);
     free(listener);
@@ -315,11 +339,18 @@ void listener_close(struct listener *listener) {
   list_remove(&listener->starved_link);
   if (listener->port) {
     port_close(listener->port);
-    listener->port_is_polled = false;
+    listener->is_polled = false;
     net_defer_ask(listener->defer);
     return;
   }
-  uv_poll_stop(&listener->poll);
-  uv_close((uv_handle_t *)&listener->poll, on_closed);
+  if (listener->loop->ready) {
+    ready_unwatch(listener->loop, listener->bound.fd);
+    if (!listener->is_polled) ready_keep(listener->loop, 1); /* until it is freed */
+    ready_end(listener->loop, &listener->ready);
+  } else {
+    uv_poll_stop(&listener->poll);
+    uv_close((uv_handle_t *)&listener->poll, on_closed);
+  }
+  listener->is_polled = false;
   bind_release(&listener->bound); /* after uv_poll_stop() the descriptor is ours again */
 }

@@ -17,6 +17,15 @@ struct net_loop *net_loop_new(void);
  * connections and listeners must be closing already. */
 void net_loop_free(struct net_loop *loop);
 
+/* Runs until net_loop_stop(), or until nothing is left that could happen. Connections are served in
+ * these two only, not by uv_run(). */
+void net_loop_run(struct net_loop *loop);
+/* One turn, which waits for something to happen if it may. */
+void net_loop_turn(struct net_loop *loop, bool may_wait);
+void net_loop_stop(struct net_loop *loop); /* after this turn; or the next run does not begin */
+/* Called in each turn before it waits; NULL: no more. */
+void net_loop_before_wait(struct net_loop *loop, void (*before_wait)(void *context), void *context);
+
 struct uv_loop_s *net_loop_uv(struct net_loop *loop);
 uint64_t net_loop_now_ms(const struct net_loop *loop); /* monotonic, as of this turn of the loop */
 uint64_t net_loop_now_ns(const struct net_loop *loop); /* the same clock, as of this moment */

@@ -5,11 +5,13 @@
 #include "net/listener.h"
 #include "net/network.h"
 #include "net/resolve.h"
+#include "net/transport/socket.h"
 #include "net/wheel.h"
 
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void on_abort(int number) {
@@ -38,6 +40,25 @@ static void on_trim(struct clock_timer *timer) {
   if (!conn_trim_outputs(timer->loop)) clock_timer_stop(timer);
 }
 
+/* What connections are made of. False: memory or descriptors are out. */
+static bool open_sockets(struct net_loop *loop) {
+  loop->sockets = &plain_sockets;
+#ifdef MOONPORT_DIRECT
+  const char *wanted = getenv("MOONPORT_TRANSPORT");
+  if (wanted && strcmp(wanted, "uv") == 0) return true;
+  if (!ready_set_open(loop)) return false;
+  loop->sockets = &direct_sockets;
+#endif
+  return true;
+}
+
+/* Also lets what closes come to its end. More than once: a stop of late ends a run at once. */
+static void run_to_end(struct net_loop *loop) {
+  do {
+    net_loop_run(loop);
+  } while (uv_loop_alive(&loop->uv));
+}
+
 static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   struct net_loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
@@ -52,13 +73,15 @@ static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   loop->wheel = wheel_new(loop, conn_due);
   if (!loop->wheel) goto close_loop;
   if (is_simulated) loop->network = network_new(loop);
-  if (is_simulated && !loop->network) goto free_wheel;
+  if (is_simulated ? !loop->network : !open_sockets(loop)) goto free_wheel;
+  uv_prepare_init(&loop->uv, &loop->prepare); /* always 0 */
+  uv_unref((uv_handle_t *)&loop->prepare);
   output_pool_init(&loop->pool);
   list_init(&loop->starved);
   tap_init(&loop->tap);
   clock_timer_init(&loop->starved_timer, loop, on_starved);
   clock_timer_unref(&loop->starved_timer);
-  turn_init(&loop->turn, &loop->uv);
+  turn_init(&loop->turn, loop->ready ? NULL : &loop->uv);
   list_init(&loop->waiting);
   list_init(&loop->crowded);
   clock_timer_init(&loop->trim_timer, loop, on_trim);
@@ -93,10 +116,11 @@ void net_loop_free(struct net_loop *loop) {
   clock_timer_close(&loop->trim_timer, NULL);
   turn_close(&loop->turn);
   if (loop->resolver) resolver_close(loop->resolver);
-  /* More than once: a uv_stop() of late ends a run at once. */
-  do {
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
-  } while (uv_loop_alive(&loop->uv));
+  uv_close((uv_handle_t *)&loop->prepare, NULL);
+  run_to_end(loop);
+#ifdef MOONPORT_DIRECT
+  if (loop->ready) ready_set_close(loop);
+#endif
   int rc = uv_loop_close(&loop->uv);
   assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */
   (void)rc;

@@ -8,6 +8,7 @@
 #include "net/clock.h"
 #include "net/loop.h"
 #include "net/output.h"
+#include "net/ready.h"
 #include "net/turn.h"
 
 #include <uv.h>
@@ -20,6 +21,13 @@ enum {
 struct net_loop {
   uv_loop_t uv;
   bool is_simulated;
+  void (*run_turn)(struct net_loop *loop, bool may_wait); /* of `ready` */
+  bool is_stopped;         /* by net_loop_stop(), with a set of our own */
+  struct ready_set *ready; /* the sockets of connections; NULL: libuv has them, or there are none */
+  const struct socket_kind *sockets;  /* what connections are made of; NULL: simulated */
+  uv_prepare_t prepare;               /* without a set of our own: for before_wait */
+  void (*before_wait)(void *context); /* or NULL */
+  void *before_wait_context;
   uint64_t now_ms;            /* simulated: the time; else the last time that was asked for anew */
   struct list timers;         /* simulated: struct clock_timer that run, in order */
   struct list turns;          /* simulated: struct net_defer, the first asked for first */

@@ -6,29 +6,36 @@
  * be read. */
 #include "net/turn.h"
 
-static void on_turn_end(uv_check_t *check) {
-  struct turn *turn = check->data;
-  if (!turn->is_used) uv_check_stop(check);
+void turn_end(struct turn *turn) {
+  if (!turn->runs) return;
+  turn->runs = turn->is_used;
   if (!turn->is_short) turn->round++;
   turn->is_used = turn->is_short = false;
   turn->bytes = 0;
 }
 
+static void on_turn_end(uv_check_t *check) {
+  struct turn *turn = check->data;
+  turn_end(turn);
+  if (!turn->runs) uv_check_stop(check);
+}
+
 static void use(struct turn *turn) {
   if (turn->is_used) return;
-  turn->is_used = true;
-  uv_check_start(&turn->check, on_turn_end); /* always 0; does nothing when it runs */
+  turn->is_used = turn->runs = true;
+  if (turn->is_of_uv) uv_check_start(&turn->check, on_turn_end); /* always 0; it may run already */
 }
 
 void turn_init(struct turn *turn, uv_loop_t *loop) {
-  *turn = (struct turn){0};
+  *turn = (struct turn){.is_of_uv = loop != NULL};
+  if (!loop) return;
   uv_check_init(loop, &turn->check); /* always 0 */
   uv_unref((uv_handle_t *)&turn->check);
   turn->check.data = turn;
 }
 
 void turn_close(struct turn *turn) {
-  uv_close((uv_handle_t *)&turn->check, NULL);
+  if (turn->is_of_uv) uv_close((uv_handle_t *)&turn->check, NULL);
 }
 
 static bool is_odd(const struct turn *turn) {
@@ -49,7 +56,12 @@ void turn_count(struct turn *turn, uint32_t *flags, size_t bytes) {
   *flags = (*flags & ~(uint32_t)TURN_ODD) | TURN_BULK | (is_odd(turn) ? TURN_ODD : 0);
 }
 
+void turn_cut_short(struct turn *turn) {
+  use(turn);
+  turn->is_short = true;
+}
+
 /* Some of that round had read before it was asked for, so the next one counts. */
 bool turn_has_read_all(const struct turn *turn, unsigned round) {
-  return !uv_is_active((const uv_handle_t *)&turn->check) || turn->round - round >= 2;
+  return !turn->runs || turn->round - round >= 2;
 }

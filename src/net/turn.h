@@ -10,11 +10,13 @@
 /* Those who have much to be read share the turns: each gets a buffer's worth in a round, and all of
  * them TURN_BYTES_MAX in a turn, so that a round may take several. Who has little is read at once. */
 struct turn {
-  uv_check_t check; /* runs only while somebody has much */
+  uv_check_t check; /* ends libuv's turns, while it runs */
   size_t bytes;     /* that those with much got in this turn */
   unsigned round;   /* counted */
-  bool is_used;     /* somebody had much in this turn */
-  bool is_short;    /* somebody has to wait for the next turn, so the round goes on */
+  bool is_of_uv;
+  bool runs;     /* somebody had much lately */
+  bool is_used;  /* somebody had much in this turn */
+  bool is_short; /* somebody has to wait for the next turn, so the round goes on */
 };
 
 /* Two of a reader's flags; others are its own. */
@@ -28,12 +30,16 @@ enum {
   TURN_BYTES_MAX = 64 * 1024,   /* of all with much in a turn; bench/latency_beside_floods */
 };
 
+/* A turn is one of libuv's loop, or with NULL it ends when turn_end() says so. */
 void turn_init(struct turn *turn, uv_loop_t *loop);
+void turn_end(struct turn *turn);
 void turn_close(struct turn *turn);
 /* Whether a reader with TURN_BULK may read now. If not, it is asked again in the next turn. */
 bool turn_may_read(struct turn *turn, uint32_t flags);
 /* It has read its share: it has TURN_BULK from here on. */
 void turn_count(struct turn *turn, uint32_t *flags, size_t bytes);
+/* Not all that were ready came into this turn. */
+void turn_cut_short(struct turn *turn);
 /* Whether all with much have read something since `round` was under way. */
 bool turn_has_read_all(const struct turn *turn, unsigned round);
 

@@ -43,7 +43,7 @@ static bool has_ended(const struct program *program) {
 static void stop_if_ended(struct program *program) {
   if (!has_ended(program)) return;
   if (!program->ending || program->runtime->sequential.count == 0) {
-    uv_stop(net_loop_uv(program->loop));
+    net_loop_stop(program->loop);
   }
 }
 
@@ -125,7 +125,7 @@ static void close_connections(struct program *program) {
   uv_timer_init(uv, &program->deadline);
   program->deadline.data = program;
   uv_timer_start(&program->deadline, program_on_deadline, CLOSING_MS, 0);
-  if (program->runtime->sequential.count > 0) uv_run(uv, UV_RUN_DEFAULT);
+  if (program->runtime->sequential.count > 0) net_loop_run(program->loop);
   uv_close((uv_handle_t *)&program->deadline, NULL);
 }
 
@@ -138,7 +138,7 @@ static void run_to_end(struct program *program) {
   if (runtime_enter(program->runtime, run, program, &owner, NULL) != VM_WAITING) {
     program->running = false;
   }
-  if (!has_ended(program)) uv_run(net_loop_uv(program->loop), UV_RUN_DEFAULT);
+  if (!has_ended(program)) net_loop_run(program->loop);
   if (has_ended(program)) return;
   /* The loop has nothing left that could wake it: two tasks that join each other, say. */
   log_printf(program->options->log, LOG_ERROR,

@@ -55,7 +55,7 @@ static void stop_when_drained(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
-  if (left == 0) uv_stop(net_loop_uv(server->loop));
+  if (left == 0) net_loop_stop(server->loop);
 }
 
 static void server_on_conn_closed(void *context) {
@@ -161,8 +161,8 @@ static void server_on_log_retry(uv_timer_t *timer) {
   (void)timer; /* it only wakes the loop: server_on_log_check() does the work */
 }
 
-static void server_on_log_check(uv_prepare_t *prepare) {
-  struct server *server = prepare->data;
+static void server_on_log_check(void *context) {
+  struct server *server = context;
   if (!log_flush(server->options.log)) {
     uv_timer_start(&server->log_retry, server_on_log_retry, LOG_RETRY_MS, 0);
   }
@@ -173,12 +173,11 @@ static int open_handles(struct server *server) {
   uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
-  uv_prepare_init(uv, &server->log_check);
   reload_round_init(server);
   server->on_hup.data = server;
-  server->deadline.data = server->log_check.data = server;
+  server->deadline.data = server;
   server->handles_open = true;
-  uv_prepare_start(&server->log_check, server_on_log_check);
+  net_loop_before_wait(server->loop, server_on_log_check, server);
   int rc = signals_open(&server->signals, uv, server->options.log);
   server->end_signals = (struct end_signals){
       .on_signal = server_on_signal, .on_taken = held_up_end_soon, .context = server};
@@ -193,8 +192,8 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->on_hup, NULL);
   signals_close(&server->signals);
   uv_close((uv_handle_t *)&server->deadline, NULL);
+  net_loop_before_wait(server->loop, NULL, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
-  uv_close((uv_handle_t *)&server->log_check, NULL);
 }
 
 struct listener_question {
@@ -298,7 +297,7 @@ static void await_names(struct server *server, const char *listen) {
     if (script_awaits_names(server->scripts[i], listen)) awaits = true;
   }
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
-    uv_run(net_loop_uv(server->loop), UV_RUN_ONCE);
+    net_loop_turn(server->loop, true);
   }
 }
 
@@ -339,7 +338,7 @@ int server_open(const struct server_options *options, struct server **out) {
 int server_run(struct server *server) {
   if (server->phase == SERVING) notify_ready(&server->notify);
   stop_when_drained(server); /* a signal may have come before it listened */
-  uv_run(net_loop_uv(server->loop), UV_RUN_DEFAULT);
+  net_loop_run(server->loop);
   held_up_bound_closing(server);
   size_t cut_off = 0;
   for (size_t i = 0; i < server->script_count; i++) cut_off += script_cut_off(server->scripts[i]);

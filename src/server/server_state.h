@@ -53,9 +53,7 @@ struct server {
   uv_signal_t on_hup;
   struct signals signals;
   uv_timer_t deadline;
-  uv_prepare_t
-      log_check; /* before the loop sleeps: is there a log line that could not be written? */
-  uv_timer_t log_retry;
+  uv_timer_t log_retry; /* a line could not be written: it is tried again before the loop sleeps */
 };
 
 /* Takes it over; -1 when memory is out, and then it did not. */

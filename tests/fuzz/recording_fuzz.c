@@ -100,6 +100,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct vm_owner owner = {
       .world = program.runtime->current->world, .on_fail = on_fail, .on_end = on_end};
   program.is_reading = runtime_enter(program.runtime, read_one, &input, &owner, NULL) == VM_WAITING;
-  while (program.is_reading) uv_run(net_loop_uv(program.runtime->loop), UV_RUN_ONCE);
+  while (program.is_reading) net_loop_turn(program.runtime->loop, true);
   return 0;
 }

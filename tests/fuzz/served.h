@@ -60,7 +60,8 @@ static inline void served_open(struct served *served, const char *script, const 
 
 /* What is ready is done; true when there is more that only waits for its time. */
 static inline bool served_turn(struct served *served) {
-  return uv_run(net_loop_uv(served->server->loop), UV_RUN_NOWAIT) != 0;
+  net_loop_turn(served->server->loop, false);
+  return uv_loop_alive(net_loop_uv(served->server->loop));
 }
 
 static inline void served_close(struct served *served) {

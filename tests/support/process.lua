@@ -10,9 +10,9 @@ Process.__index = Process
 
 local function environment(changes)
   local variables = uv.os_environ()
-  -- The tester's own settings must not decide a test.
+  -- The tester's own settings must not decide a test; but each holds for every transport.
   for name in pairs(variables) do
-    if name:find("^MOONPORT") then variables[name] = nil end
+    if name:find("^MOONPORT") and name ~= "MOONPORT_TRANSPORT" then variables[name] = nil end
   end
   -- Servers that run at the same time must not meet at the default path.
   variables.MOONPORT_CONTROL = "off"

@@ -31,6 +31,8 @@ local faults = {
   { "write", "ENOBUFS" }, { "write", "ECONNRESET" },
   { "writev", "EINTR", "whole" }, { "writev", "EAGAIN", "whole" }, { "writev", "EPIPE" },
   { "writev", "ENOBUFS" }, { "writev", "ECONNRESET" }, { "writev", "ENOMEM" },
+  { "send", "EINTR", "whole" }, { "send", "EAGAIN", "whole" }, { "send", "EPIPE" },
+  { "send", "ENOBUFS" }, { "send", "ECONNRESET" }, { "send", "ENOMEM" },
   { "sendmsg", "EINTR", "whole" }, { "sendmsg", "EAGAIN" }, { "sendmsg", "ENOBUFS" },
   { "accept4", "EINTR", "whole" }, { "accept4", "EAGAIN", "whole" },
   { "accept4", "ECONNABORTED", "whole" }, { "accept4", "EMFILE", "whole" },
@@ -55,14 +57,16 @@ local told = {
 describe("a system call on a socket", function()
   local moonport = rig.new()
 
-  local function begin()
+  local function begin(transport)
     local folder = moonport:directory()
     local fail = plan.new(folder:join("plan"))
-    return services.start(moonport, fail, folder, told), fail
+    return services.start(moonport, fail, folder, told, transport), fail
   end
 
+  -- By libuv: where edges are told, a short read says that nothing is left (epoll(7)), and a lie
+  -- cannot be told from it.
   it("that does one byte at a time delivers every byte, both ways", function()
-    local server, fail = begin()
+    local server, fail = begin("uv")
     for _, name in ipairs(tried) do
       local visit = services.visit_named(name)
       fail:fail("calls", 1, is_long and true or 20000)

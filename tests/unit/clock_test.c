@@ -217,7 +217,7 @@ static void hears_what_came_while_it_was_held_up(void) {
   wheel_schedule(wheel, &entry, net_loop_now_ms(loop) + 1);
   usleep(150000);
   CHECK_NUMBER(write(input->fds[1], "x", 1), 1);
-  while (!strchr(input->log, 'd')) uv_run(net_loop_uv(loop), UV_RUN_ONCE);
+  while (!strchr(input->log, 'd')) net_loop_turn(loop, true);
   CHECK_TEXT(input->log, "id");
   uv_close((uv_handle_t *)&input->poll, NULL);
   wheel_close(wheel);

@@ -5,7 +5,8 @@
 #include "net/conn_fault.h"
 #include "net/conn_state.h"
 #include "net/loop.h"
-#include "net/transport/plain.h"
+#include "net/loop_state.h"
+#include "net/transport/socket.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -226,7 +227,7 @@ static void begin_memory(struct bench *bench, struct transport_layer *layer) {
 
 static void check_log(struct bench *bench, const char *expected) {
   net_loop_flush(bench->loop);
-  uv_run(net_loop_uv(bench->loop), UV_RUN_DEFAULT);
+  net_loop_run(bench->loop);
   CHECK_TEXT(bench->log, expected);
   bench->log[0] = '\0';
 }
@@ -309,7 +310,7 @@ static void is_ended_when_it_is_never_ready(void) {
   uv_timer_start(&awake, on_awake, 10, 10);
   bench.group.first_ms = 60;
   conn_group_reschedule(&bench.group);
-  while (bench.conn) uv_run(net_loop_uv(bench.loop), UV_RUN_ONCE);
+  while (bench.conn) net_loop_turn(bench.loop, true);
   uv_close((uv_handle_t *)&awake, NULL);
   check_log(&bench, "close idle"); /* and no on_timeout: nobody knows of it */
   end(&bench);
@@ -347,7 +348,7 @@ static void writes_through_it_what_the_peer_takes_slowly(void) {
   char got[BYTES];
   for (size_t size = 0; size < BYTES;) {
     net_loop_flush(bench.loop);
-    uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
+    net_loop_turn(bench.loop, false);
     size_t taken = memory_take(bench.pipe, got + size, BYTES - size);
     CHECK(taken <= 7);
     size += taken;
@@ -437,16 +438,17 @@ static void reads_off_without_its_fault(void) {
   end(&bench);
 }
 
-/* The same over a socket of the kernel. */
+/* The same over a socket of the kernel, however it is waited for. */
 static void lies_above_a_socket(void) {
   struct bench bench;
   int fds[2];
   char bytes[40] = "";
   begin(&bench);
   CHECK_NUMBER(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-  struct conn *conn = conn_new(&bench.group, plain_size(true));
-  plain_init(conn->lowest, &conn->stack.transport, bench.loop, true);
-  CHECK_NUMBER(plain_adopt(conn->lowest, fds[0]), 0);
+  const struct socket_kind *sockets = bench.loop->sockets;
+  struct conn *conn = conn_new(&bench.group, sockets->size(true));
+  sockets->init(conn->lowest, &conn->stack.transport, bench.loop, true);
+  CHECK_NUMBER(sockets->adopt(conn->lowest, fds[0]), 0);
   begin_conn(&bench, conn, upper_new());
   CHECK_TEXT(bench.log, "");
   CHECK_NUMBER(write(fds[1], "hello\nab", 8), 8);

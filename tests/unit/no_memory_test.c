@@ -217,7 +217,7 @@ static void makes_nothing_on_a_loop(void) {
   bed_init(&bed);
   for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
     CHECK_NUMBER(makers[i](&bed), 0); /* and libuv's table of descriptors is large enough */
-    uv_run(net_loop_uv(bed.loop), UV_RUN_NOWAIT);
+    net_loop_turn(bed.loop, false);
     int failed = 0;
     for (long number = 1;; number++) {
       fail(number, number);
@@ -306,7 +306,7 @@ static void ends_a_connection_whose_queue_finds_none(void) {
     CHECK(queued == !reached);
     bool closes = conn_is_closing(conn);
     if (!closes) conn_reset(conn, REASON_CLOSED);
-    uv_run(net_loop_uv(bed.loop), UV_RUN_NOWAIT);
+    net_loop_turn(bed.loop, false);
     CHECK_NUMBER(bed.ends.count, 1);
     CHECK_NUMBER(bed.ends.reason, closes ? REASON_ERROR : REASON_CLOSED);
     CHECK(closes == reached);
@@ -345,7 +345,7 @@ static void loads_no_script(void) {
     bool reached = relent() >= number;
     CHECK((script == NULL) == reached);
     if (script) script_free(script);
-    uv_run(net_loop_uv(loop), UV_RUN_NOWAIT);
+    net_loop_turn(loop, false);
     if (!reached) break;
     failed++;
   }

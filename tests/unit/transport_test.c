@@ -73,7 +73,7 @@ static void begin(struct bench *bench) {
 
 /* Until nothing is left to be told. */
 static void settle(struct bench *bench) {
-  uv_run(net_loop_uv(bench->loop), UV_RUN_DEFAULT);
+  net_loop_run(bench->loop);
 }
 
 /* Open, and read. */
@@ -173,7 +173,7 @@ static void tells_of_bytes_for_which_there_is_no_room(void) {
   begin_open(&bench);
   transport_under_read_start(&bench.top.transport, 0);
   peer_sends(bench.pipe, "abc");
-  while (!*bench.log) uv_run(net_loop_uv(bench.loop), UV_RUN_ONCE);
+  while (!*bench.log) net_loop_turn(bench.loop, true);
   CHECK_TEXT(bench.log, "0");
   bench.log[0] = '\0';
   transport_under_read_start(&bench.top.transport, 10);
@@ -335,7 +335,7 @@ static void delays_each_piece_and_keeps_none(void) {
   uint64_t start_ms = net_loop_now_ms(bench.loop);
   peer_sends(bench.pipe, "abcd");
   CHECK_NUMBER(transport_under_unread(&bench.top.transport), 4);
-  while (!*bench.log) uv_run(net_loop_uv(bench.loop), UV_RUN_ONCE);
+  while (!*bench.log) net_loop_turn(bench.loop, true);
   CHECK_TEXT(bench.log, "2");
   CHECK_NUMBER(transport_under_unread(&bench.top.transport), 2);
   check_log(&bench, "2, 2");
@@ -348,7 +348,7 @@ static void waits_on_while_it_is_not_read(void) {
   begin_open(&bench);
   put_fault(&bench, 0, 10);
   peer_sends(bench.pipe, "abc");
-  uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
+  net_loop_turn(bench.loop, false);
   transport_under_read_stop(&bench.top.transport);
   check_log(&bench, "");
   transport_under_read_start(&bench.top.transport, 2);
@@ -404,7 +404,7 @@ static void can_be_taken_out_at_any_time(void) {
 
   put_fault(&bench, 0, 60000);
   peer_sends(bench.pipe, "late");
-  uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
+  net_loop_turn(bench.loop, false);
   transport_under_read_stop(&bench.top.transport);
   transport_take_out(&bench.top); /* while a piece waits */
   transport_under_read_start(&bench.top.transport, TRANSPORT_ROOM_ALL);
@@ -419,7 +419,7 @@ static void waits_for_nothing_once_it_is_closed(void) {
     begin_open(&bench);
     put_fault(&bench, 0, 60000);
     peer_sends(bench.pipe, "late");
-    uv_run(net_loop_uv(bench.loop), UV_RUN_NOWAIT);
+    net_loop_turn(bench.loop, false);
     if (with_rst) {
       transport_under_reset(&bench.top.transport);
     } else {

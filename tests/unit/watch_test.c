@@ -121,9 +121,9 @@ static bool run_for(uint64_t ms, const char *line) {
   deadline.data = &is_late;
   uv_update_time(net_loop_uv(loop));
   uv_timer_start(&deadline, on_deadline, ms, 0);
-  while (!is_late && !(line && strstr(told, line))) uv_run(net_loop_uv(loop), UV_RUN_ONCE);
+  while (!is_late && !(line && strstr(told, line))) net_loop_turn(loop, true);
   uv_close((uv_handle_t *)&deadline, NULL);
-  uv_run(net_loop_uv(loop), UV_RUN_NOWAIT);
+  net_loop_turn(loop, false);
   return !is_late;
 }
 

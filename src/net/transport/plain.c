@@ -1,4 +1,5 @@
-/* net/transport/plain.c — the lowest layer: a socket's bytes as they are. Knows libuv, no connection.
+/* net/transport/plain.c — the lowest layer: a socket's bytes as they are, through libuv's streams, on any
+ * system. Knows no connection.
  *
  * How it fails:
  *   - connect(2) is refused, or takes too long: `failed`, in place of `ready`.
@@ -7,7 +8,7 @@
  *   - The peer takes nothing more: `written` does not come; nobody but a deadline ends that.
  *   - Memory is out: write() and open say so, and nothing was begun.
  *   - Closed with bytes unread, the kernel sends RST in place of FIN. */
-#include "net/transport/plain.h"
+#include "net/transport/socket.h"
 
 #include "base/address.h"
 #include "base/list.h"
@@ -15,11 +16,8 @@
 #include "net/loop_state.h"
 #include "net/tcp_info.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 enum {
   PLAIN_CONNECTING = 1 << 0, /* beside the flags of net/turn.h */
@@ -62,31 +60,6 @@ static int plain_descriptor(const struct transport *self) {
   return rc < 0 ? rc : fd;
 }
 
-static int plain_local(const struct transport *self, struct sockaddr *out, socklen_t *size) {
-  int rc = getsockname(plain_descriptor(self), out, size);
-  return rc < 0 ? uv_translate_sys_error(errno) : 0;
-}
-
-static int plain_peer(const struct transport *self, struct sockaddr *out, socklen_t *size) {
-  int rc = getpeername(plain_descriptor(self), out, size);
-  return rc < 0 ? uv_translate_sys_error(errno) : 0;
-}
-
-static int plain_tcp_info(const struct transport *self, struct net_tcp_info *out) {
-  return net_tcp_info_read(plain_descriptor(self), out);
-}
-
-static int plain_error(const struct transport *self) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  int rc = getsockopt(plain_descriptor(self), SOL_SOCKET, SO_ERROR, &error, &size);
-  return rc < 0 ? 0 : uv_translate_sys_error(error);
-}
-
-static size_t plain_unread(const struct transport *self) {
-  return net_unread_bytes(plain_descriptor(self));
-}
-
 static size_t plain_unacknowledged(const struct transport *self) {
   size_t in_kernel = net_unsent_bytes(plain_descriptor(self));
   return uv_stream_get_write_queue_size(&plain_of(self)->io.stream) + in_kernel;
@@ -109,7 +82,7 @@ static void plain_on_connected(uv_connect_t *request, int status) {
   plain_above(handle)->ops->ready(plain_above(handle));
 }
 
-int plain_connect(struct transport *self, const struct sockaddr *address) {
+static int plain_connect(struct transport *self, const struct sockaddr *address) {
   struct plain *plain = plain_of(self);
   uv_connect_t *request = malloc(sizeof *request);
   if (!request) return UV_ENOMEM;
@@ -125,7 +98,7 @@ int plain_connect(struct transport *self, const struct sockaddr *address) {
   return rc;
 }
 
-int plain_adopt(struct transport *self, int fd) {
+static int plain_adopt(struct transport *self, int fd) {
   struct plain *plain = plain_of(self);
   bool is_tcp = plain->io.handle.type == UV_TCP;
   return is_tcp ? uv_tcp_open(&plain->io.tcp, fd) : uv_pipe_open(&plain->io.pipe, fd);
@@ -154,7 +127,7 @@ static void plain_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
  * reset an end of file too; it gives no buffer then. */
 static void plain_tell_end(struct plain *plain, int rc, bool was_read) {
   struct transport *layer = plain_above(&plain->io.handle);
-  int error = rc == UV_EOF && !was_read ? plain_error(&plain->transport) : 0;
+  int error = rc == UV_EOF && !was_read ? socket_error(&plain->transport) : 0;
   if (error < 0) {
     layer->ops->failed(layer, error);
   } else if (rc == UV_EOF) {
@@ -195,17 +168,9 @@ static void plain_read_stop(struct transport *self) {
 
 /* --- Writing --------------------------------------------------------------------------------- */
 
-/* Nothing is queued in libuv here either: uv_try_write() would only make sure of that. A uv_buf_t is
- * a struct iovec, as its documentation says. */
+/* Nothing is queued in libuv here: uv_try_write() would only make sure of that. */
 static ssize_t plain_write_now(struct transport *self, const uv_buf_t *bufs, unsigned count) {
-  int fd = plain_descriptor(self);
-  ssize_t taken;
-  do {
-    taken = count == 1 ? write(fd, bufs->base, bufs->len)
-                       : writev(fd, (const struct iovec *)(const void *)bufs, (int)count);
-  } while (taken < 0 && errno == EINTR);
-  if (taken >= 0) return taken;
-  return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
+  return socket_write(plain_descriptor(self), bufs, count);
 }
 
 static void plain_on_written(uv_write_t *request, int status) {
@@ -228,11 +193,6 @@ static int plain_write(struct transport *self, const uv_buf_t *bufs, unsigned co
   return rc;
 }
 
-static int plain_finish(struct transport *self) {
-  /* Nothing is queued in libuv here, so uv_shutdown() and its request would only repeat this. */
-  return shutdown(plain_descriptor(self), SHUT_WR) < 0 ? uv_translate_sys_error(errno) : 0;
-}
-
 /* --- Closing --------------------------------------------------------------------------------- */
 
 static void plain_on_closed(uv_handle_t *handle) {
@@ -249,18 +209,18 @@ static void plain_reset(struct transport *self) {
   if (!is_tcp || uv_tcp_close_reset(&plain->io.tcp, plain_on_closed) < 0) plain_close(self);
 }
 
-size_t plain_size(bool is_unix) {
+static size_t plain_size(bool is_unix) {
   return offsetof(struct plain, io) + (is_unix ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
 }
 
-void plain_init(struct transport *self, struct transport *above, struct net_loop *loop,
-                bool is_unix) {
+static void plain_init(struct transport *self, struct transport *above, struct net_loop *loop,
+                       bool is_unix) {
   static const struct transport_facts facts = {
       .descriptor = plain_descriptor,
-      .local = plain_local,
-      .peer = plain_peer,
-      .tcp_info = plain_tcp_info,
-      .error = plain_error,
+      .local = socket_local,
+      .peer = socket_peer,
+      .tcp_info = socket_tcp_info,
+      .error = socket_error,
   };
   static const struct transport_ops ops = {
       .facts = &facts,
@@ -270,10 +230,10 @@ void plain_init(struct transport *self, struct transport *above, struct net_loop
       .read_stop = plain_read_stop,
       .write_now = plain_write_now,
       .write = plain_write,
-      .finish = plain_finish,
+      .finish = socket_finish,
       .reset = plain_reset,
       .close = plain_close,
-      .unread = plain_unread,
+      .unread = socket_unread,
       .unacknowledged = plain_unacknowledged,
   };
   struct plain *plain = plain_of(self);
@@ -285,3 +245,5 @@ void plain_init(struct transport *self, struct transport *above, struct net_loop
   }
   plain_set_above(self, above);
 }
+
+const struct socket_kind plain_sockets = {plain_size, plain_init, plain_connect, plain_adopt};

@@ -2,8 +2,8 @@
  * they say to each other. Knows no connection.
  *
  * A connection knows order, queues and deadlines. What its bytes look like outside is told by a stack
- * of layers: net/conn.c on top, the lowest one owns the socket (plain.c) or the memory (memory.c), and
- * any number may be in between (fault.c). Calls go down through `under`, events come up.
+ * of layers: net/conn.c on top, the lowest one owns the socket (direct.c, plain.c) or the memory (memory.c),
+ * and any number may be in between (fault.c). Calls go down through `under`, events come up.
  *
  * A layer in between, such as one that encrypts:
  *   1. begins its struct with a struct transport_layer;

@@ -1,0 +1,351 @@
+/* net/transport/direct.c — the lowest layer: a socket's bytes as they are, through an epoll set of our
+ * own. Knows no connection, and nothing of libuv but its names of errors.
+ *
+ * That bytes have come is told once (net/ready.h). What is not read then, because nobody reads now or
+ * the share of a turn is used up, is remembered: DIRECT_READABLE. A read that comes back short has
+ * emptied the socket, but for three ends that look so: FIN or RST behind the bytes, a byte that is
+ * urgent, and on a Unix socket a descriptor that was sent along. Where one is possible, it is read
+ * until there is nothing.
+ *
+ * How it fails: as plain.c does. */
+#include "net/ready.h"
+#include "net/transport/socket.h"
+
+#include "base/address.h"
+#include "net/bind.h"
+#include "net/loop_state.h"
+#include "net/tcp_info.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Beside the flags of net/turn.h. */
+enum {
+  DIRECT_READABLE = 1 << 0,
+  DIRECT_WRITABLE = 1 << 1,
+  DIRECT_UNSURE = 1 << 2, /* a short read says nothing */
+  DIRECT_READING = 1 << 3,
+  DIRECT_CONNECTING = 1 << 4,
+  DIRECT_ENDED = 1 << 5, /* nothing more can be read */
+  DIRECT_CLOSED = 1 << 6,
+  DIRECT_KEPT = 1 << 7, /* the loop runs on for it */
+  DIRECT_UNIX = 1 << 8,
+};
+
+enum {
+  LAST_EVENTS = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR,
+  READS_MAX = 2, /* in a turn: bytes, and what is behind them */
+};
+
+#define READ_EVENTS ((uint32_t)EPOLLET | EPOLLIN | EPOLLRDHUP | EPOLLPRI)
+
+/* What a write() has left. */
+struct left {
+  unsigned count;
+  unsigned first;
+  uv_buf_t bufs[];
+};
+
+struct direct {
+  struct transport transport;
+  struct transport *above;
+  struct net_loop *loop;
+  struct ready ready;
+  struct left *left; /* NULL: no write() is under way */
+  int fd;            /* -1 before it has one, and once it is closed */
+  int error;         /* of connect(2), to be told */
+  uint32_t flags;
+  uint32_t room;
+};
+
+static struct direct *direct_of(const struct transport *self) {
+  return (struct direct *)self;
+}
+
+static void direct_set_above(struct transport *self, struct transport *above) {
+  direct_of(self)->above = above;
+}
+
+static int direct_descriptor(const struct transport *self) {
+  int fd = direct_of(self)->fd;
+  return fd < 0 ? UV_EBADF : fd;
+}
+
+/* Has the kernel tell what is ready already once more. */
+static int look_again(struct direct *direct) {
+  uint32_t events = READ_EVENTS | (direct->left ? EPOLLOUT : 0);
+  return ready_watch_again(direct->loop, &direct->ready, direct->fd, events);
+}
+
+/* libuv's rule: the loop runs on for whoever reads, writes, connects or closes. */
+static void update_kept(struct direct *direct) {
+  uint32_t busy = DIRECT_READING | DIRECT_CONNECTING | DIRECT_CLOSED;
+  bool is_kept = direct->left || (direct->flags & busy);
+  if (is_kept == !!(direct->flags & DIRECT_KEPT)) return;
+  direct->flags ^= DIRECT_KEPT;
+  ready_keep(direct->loop, is_kept ? 1 : -1);
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+static int direct_adopt(struct transport *self, int fd) {
+  struct direct *direct = direct_of(self);
+  int rc = ready_watch(direct->loop, &direct->ready, fd, READ_EVENTS);
+  if (rc == 0) direct->fd = fd;
+  return rc;
+}
+
+/* What connect(2) says at once is told in the next turn, as all that it says. */
+static int direct_connect(struct transport *self, const struct sockaddr *address) {
+  struct direct *direct = direct_of(self);
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  direct->fd = fd;
+  direct->flags |= DIRECT_CONNECTING;
+  update_kept(direct);
+  int rc;
+  do {
+    rc = connect(fd, address, address_size(address));
+  } while (rc < 0 && errno == EINTR);
+  bool is_under_way = rc < 0 && errno == EINPROGRESS;
+  if (rc < 0 && !is_under_way) direct->error = uv_translate_sys_error(errno);
+  if (!is_under_way) direct->ready.events = EPOLLOUT;
+  if (!is_under_way) ready_ask(direct->loop, &direct->ready);
+  return ready_watch(direct->loop, &direct->ready, fd, READ_EVENTS | EPOLLOUT);
+}
+
+static void end_connect(struct direct *direct) {
+  struct transport *above = direct->above;
+  if (!(direct->flags & DIRECT_WRITABLE)) return;
+  int error = direct->error ? direct->error : socket_error(&direct->transport);
+  direct->flags &= ~(uint32_t)DIRECT_CONNECTING;
+  update_kept(direct);
+  if (error < 0) {
+    above->ops->failed(above, error);
+    return;
+  }
+  if (!(direct->flags & DIRECT_UNIX)) (void)bind_set_tcp_options(direct->fd);
+  above->ops->ready(above);
+}
+
+static int direct_open(struct transport *self) {
+  struct direct *direct = direct_of(self);
+  if (!(direct->flags & DIRECT_CONNECTING)) direct->above->ops->ready(direct->above);
+  return 0;
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+static bool is_to_be_read(const struct direct *direct) {
+  const uint32_t wanted = DIRECT_READABLE | DIRECT_READING;
+  return (direct->flags & (wanted | DIRECT_ENDED | DIRECT_CLOSED)) == wanted;
+}
+
+static int direct_read_start(struct transport *self, size_t room) {
+  struct direct *direct = direct_of(self);
+  direct->room = (uint32_t)room;
+  direct->flags |= DIRECT_READING;
+  update_kept(direct);
+  if (is_to_be_read(direct)) ready_ask(direct->loop, &direct->ready);
+  return 0;
+}
+
+static void direct_read_stop(struct transport *self) {
+  direct_of(self)->flags &= ~(uint32_t)DIRECT_READING;
+  update_kept(direct_of(self));
+}
+
+/* Counts what has been read; an error is not there to be read again. */
+static void note_read(struct direct *direct, ssize_t size) {
+  uint32_t flags = direct->flags & ~(uint32_t)TURN_BULK;
+  bool is_last = size <= 0 || ((size_t)size < direct->room && !(flags & DIRECT_UNSURE));
+  direct->flags = is_last ? flags & ~(uint32_t)DIRECT_READABLE : flags;
+  if (size == READ_BUFFER_BYTES) turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
+}
+
+static void tell_end(struct direct *direct, int error) {
+  struct transport *above = direct->above;
+  direct->flags |= DIRECT_ENDED;
+  if (error == 0) {
+    above->ops->ended(above);
+  } else {
+    above->ops->failed(above, uv_translate_sys_error(error));
+  }
+}
+
+static void read_once(struct direct *direct) {
+  struct net_loop *loop = direct->loop;
+  struct transport *above = direct->above;
+  if (direct->room == 0) {
+    above->ops->received(above, NULL, 0);
+    return;
+  }
+  ssize_t size;
+  do {
+    size = recv(direct->fd, loop->read_buffer, direct->room, MSG_DONTWAIT);
+  } while (size < 0 && errno == EINTR);
+  int error = size < 0 ? errno : 0;
+  note_read(direct, size);
+  if (size > 0) {
+    above->ops->received(above, loop->read_buffer, (size_t)size);
+  } else if (error != EAGAIN) {
+    tell_end(direct, error);
+  } else if (!(direct->flags & DIRECT_UNIX)) {
+    (void)look_again(direct); /* seldom, and no edge is lost whatever made it say so */
+  }
+}
+
+static bool may_read(const struct direct *direct) {
+  return !(direct->flags & TURN_BULK) || turn_may_read(&direct->loop->turn, direct->flags);
+}
+
+/* --- Writing --------------------------------------------------------------------------------- */
+
+static ssize_t direct_write_now(struct transport *self, const uv_buf_t *bufs, unsigned count) {
+  return socket_write(direct_of(self)->fd, bufs, count);
+}
+
+static void drop_left(struct direct *direct) {
+  free(direct->left);
+  direct->left = NULL;
+  update_kept(direct);
+}
+
+static int direct_write(struct transport *self, const uv_buf_t *bufs, unsigned count) {
+  struct direct *direct = direct_of(self);
+  struct left *left = malloc(sizeof *left + count * sizeof *bufs);
+  if (!left) return UV_ENOMEM;
+  left->count = count;
+  left->first = 0;
+  memcpy(left->bufs, bufs, count * sizeof *bufs);
+  direct->left = left;
+  update_kept(direct);
+  int rc = look_again(direct);
+  if (rc < 0) drop_left(direct);
+  return rc;
+}
+
+static bool is_all_taken(struct left *left, size_t taken) {
+  while (left->first < left->count && taken >= left->bufs[left->first].len) {
+    taken -= left->bufs[left->first++].len;
+  }
+  if (left->first == left->count) return true;
+  left->bufs[left->first].base += taken;
+  left->bufs[left->first].len -= taken;
+  return false;
+}
+
+static void write_on(struct direct *direct) {
+  struct transport *above = direct->above;
+  struct left *left = direct->left;
+  ssize_t taken = socket_write(direct->fd, left->bufs + left->first, left->count - left->first);
+  int rc = taken < 0 ? (int)taken : 0;
+  bool is_done = rc == 0 && is_all_taken(left, (size_t)taken);
+  if (rc == 0 && !is_done) rc = look_again(direct);
+  if (rc == 0 && !is_done) return;
+  drop_left(direct);
+  if (rc < 0) {
+    above->ops->failed(above, rc);
+  } else {
+    above->ops->written(above);
+  }
+}
+
+static size_t direct_unacknowledged(const struct transport *self) {
+  const struct direct *direct = direct_of(self);
+  size_t size = net_unsent_bytes(direct->fd);
+  for (unsigned i = 0; direct->left && i < direct->left->count - direct->left->first; i++) {
+    size += direct->left->bufs[direct->left->first + i].len;
+  }
+  return size;
+}
+
+/* --- Its turn -------------------------------------------------------------------------------- */
+
+static void take_events(struct direct *direct) {
+  uint32_t events = direct->ready.events;
+  direct->ready.events = 0;
+  if (events & (LAST_EVENTS | EPOLLIN)) direct->flags |= DIRECT_READABLE;
+  if (events & LAST_EVENTS) direct->flags |= DIRECT_UNSURE;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) direct->flags |= DIRECT_WRITABLE;
+}
+
+/* Only `closed` frees it, so it can be looked at after other events were told. */
+static void direct_on_turn(struct ready *ready) {
+  struct direct *direct = LIST_ELEMENT(ready, struct direct, ready);
+  if (direct->flags & DIRECT_CLOSED) {
+    ready_keep(direct->loop, -1);
+    direct->above->ops->closed(direct->above);
+    return;
+  }
+  take_events(direct);
+  if (direct->flags & DIRECT_CONNECTING) end_connect(direct);
+  if (direct->left && (direct->flags & DIRECT_WRITABLE)) write_on(direct);
+  direct->flags &= ~(uint32_t)DIRECT_WRITABLE;
+  for (int i = 0; i < READS_MAX && is_to_be_read(direct) && may_read(direct); i++) {
+    read_once(direct);
+  }
+  if (is_to_be_read(direct)) ready_ask(direct->loop, ready);
+}
+
+/* --- Closing --------------------------------------------------------------------------------- */
+
+static void direct_close(struct transport *self) {
+  struct direct *direct = direct_of(self);
+  if (direct->fd >= 0) {
+    ready_unwatch(direct->loop, direct->fd);
+    close(direct->fd);
+  }
+  direct->fd = -1;
+  direct->flags |= DIRECT_CLOSED;
+  drop_left(direct);
+  ready_end(direct->loop, &direct->ready);
+}
+
+static void direct_reset(struct transport *self) {
+  const struct linger with_rst = {.l_onoff = 1};
+  struct direct *direct = direct_of(self);
+  if (!(direct->flags & DIRECT_UNIX)) {
+    (void)setsockopt(direct->fd, SOL_SOCKET, SO_LINGER, &with_rst, sizeof with_rst);
+  }
+  direct_close(self);
+}
+
+static size_t direct_size(bool is_unix) {
+  (void)is_unix;
+  return sizeof(struct direct);
+}
+
+static void direct_init(struct transport *self, struct transport *above, struct net_loop *loop,
+                        bool is_unix) {
+  static const struct transport_facts facts = {
+      .descriptor = direct_descriptor,
+      .local = socket_local,
+      .peer = socket_peer,
+      .tcp_info = socket_tcp_info,
+      .error = socket_error,
+  };
+  static const struct transport_ops ops = {
+      .facts = &facts,
+      .set_above = direct_set_above,
+      .open = direct_open,
+      .read_start = direct_read_start,
+      .read_stop = direct_read_stop,
+      .write_now = direct_write_now,
+      .write = direct_write,
+      .finish = socket_finish,
+      .reset = direct_reset,
+      .close = direct_close,
+      .unread = socket_unread,
+      .unacknowledged = direct_unacknowledged,
+  };
+  struct direct *direct = direct_of(self);
+  *direct = (struct direct){.transport = {&ops}, .above = above, .loop = loop, .fd = -1};
+  if (is_unix) direct->flags = DIRECT_UNIX | DIRECT_UNSURE;
+  ready_init(&direct->ready, direct_on_turn);
+}
+
+const struct socket_kind direct_sockets = {direct_size, direct_init, direct_connect, direct_adopt};
