@@ -25,6 +25,7 @@ struct ready_set {
   struct list ending; /* whose next turn is the last */
   size_t kept;        /* for how many the loop is to run on */
   uv_check_t keeper;  /* does so, as libuv sees it: referenced while there are any */
+  uv_pipe_t reserve;  /* libuv keeps a descriptor from its first stream on: not only from a reload on */
 };
 
 /* --- The set --------------------------------------------------------------------------------- */
@@ -162,7 +163,8 @@ bool ready_set_open(struct net_loop *loop) {
   }
   list_init(&set->asked);
   list_init(&set->ending);
-  uv_check_init(&loop->uv, &set->keeper); /* this and the next two cannot fail */
+  uv_pipe_init(&loop->uv, &set->reserve, 0); /* this and the next three cannot fail */
+  uv_check_init(&loop->uv, &set->keeper);
   uv_check_start(&set->keeper, nothing);
   uv_unref((uv_handle_t *)&set->keeper);
   loop->run_turn = run_turn;
@@ -170,6 +172,7 @@ bool ready_set_open(struct net_loop *loop) {
 }
 
 void ready_set_close(struct net_loop *loop) {
+  uv_close((uv_handle_t *)&loop->ready->reserve, NULL);
   uv_close((uv_handle_t *)&loop->ready->keeper, NULL);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
   free_set(loop);
