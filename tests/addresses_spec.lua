@@ -172,6 +172,11 @@ describe("on a machine with several addresses", function()
     { "c [fe80::5%v0]", "fe80::5" }, "timeout", "timeout",
   })
 
+  it_answers("a group may stand behind all addresses of its port",
+    { "udp://0.0.0.0:5080", "udp://239.1.2.6%v0:5080", "udp://[::]:5081", "udp://[ff02::98%v0]:5081" },
+    { { "udp", "10.9.0.2", 5080, "a" }, { "udp", "fd00:9::2", 5081, "b" } },
+    { { "a 10.9.0.2", "10.9.0.2" }, { "b [fd00:9::2]", "fd00:9::2" } })
+
   it_answers("a group is heard on the interface that is named, and no other",
     { "udp://239.1.2.4%lo:5070", "udp://[ff02::99%lo]:5070" },
     { { "udp", "239.1.2.4", 5070, "nobody" }, { "udp", "ff02::99%v0", 5070, "nobody" } },
@@ -215,6 +220,7 @@ sys.exit(server.wait())
   local refused = {
     ["udp://239.1.2.3%eth9:5000"] = "no interface of that name",
     ["udp://[ff02::99%eth9]:5000"] = "no interface eth9",
+    ["udp://[ff02::97]:5000"] = "an address of a link needs its interface",
     ["[fe80::5%eth9]:5000"] = "no interface eth9",
     ["udp://224.1.2.3:5000"] = "name one, such as udp://239%.1%.2%.3%%eth0:5000", -- no route
     ["udp://10.9.0.1%v0:5000"] = "only IPv6 addresses, and multicast groups of udp://",

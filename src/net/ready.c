@@ -25,7 +25,7 @@ struct ready_set {
   struct list ending; /* whose next turn is the last */
   size_t kept;        /* for how many the loop is to run on */
   uv_check_t keeper;  /* does so, as libuv sees it: referenced while there are any */
-  uv_pipe_t reserve;  /* libuv keeps a descriptor from its first stream on: not only from a reload on */
+  uv_pipe_t reserve;  /* from its first stream on libuv keeps a descriptor: from here on, then */
 };
 
 /* --- The set --------------------------------------------------------------------------------- */

@@ -67,7 +67,8 @@ static int open_beside(struct listen_entry *entry, const struct target *target) 
   const struct listen_set *set = entry->set;
   const struct sockaddr *address = (const struct sockaddr *)&target->address;
   if (target->as_given.kind == ADDRESS_UDP) {
-    const struct udp_options options = {.address = address, .beside = true};
+    const struct udp_options options = {
+        .address = address, .interface = address_interface(&target->as_given), .beside = true};
     return api_serve_udp(set->runtime, &options, &entry->udp);
   }
   const struct listener_options options = {

@@ -41,6 +41,9 @@ static const char *listen_advice_for(int rc, bool is_unix) {
     case UV_ENXIO:
       return "this machine has no interface of that name: ip link "
              "tells which there are";
+    case UV_EINVAL:
+      return is_unix ? "see the system's message"
+                     : "an address of a link needs its interface: [fe80::1%eth0], [ff02::99%eth0]";
     case UV_EAFNOSUPPORT: return "this machine has no IPv6: use an IPv4 address";
     default: return "see the system's message";
   }

@@ -107,7 +107,7 @@ bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
   script_paths_deeper(server->options.paths, server->options.path_count, deeper, sizeof deeper);
   snprintf(out, SERVER_IDLE_BYTES, "%s%s",
            welcomes ? "only the welcome page is served: the served directories hold no *.lua file"
-                    : "no script is served: there is none that works",
+                    : "no script is served: there is none, or none that works",
            deeper);
   return true;
 }

@@ -239,9 +239,10 @@ static int listen_all(struct server *server) {
 
 static void advise_to_keep_going(const struct server *server) {
   if (server_count_valid(server) == 0) return; /* there is nothing to go on with */
-  log_printf(server->options.log, LOG_ERROR,
-             "nothing is served, for not all of it can be: mend what is named above, or start with "
-             "--keep-going to serve the rest");
+  log_printf(
+      server->options.log, LOG_ERROR,
+      "nothing is served, because some of it cannot be: mend what is named above, or start with "
+      "--keep-going to serve the rest");
 }
 
 static void open_at_home(struct server *server) {
