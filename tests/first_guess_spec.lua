@@ -110,6 +110,15 @@ describe("a first guess", function()
     end)
   end
 
+  it("at the command line is told: a command behind options, a command's name", function()
+    local words = { serve = "comes before options: moonport serve", srve = "did you mean serve" }
+    for word, told in pairs(words) do
+      local result = moonport:run({ "--log-format", "text", word, "x.lua" })
+      assert.equal(2, result.code)
+      assert.matches(told, result.stderr, 1, true)
+    end
+  end)
+
   it("at the table, functions that are global, is told as that", function()
     local result = check("function on_data(conn, data) end\nfunction on_open(conn) end")
     assert.matches("global functions are no handlers: end the script with " ..

@@ -54,6 +54,10 @@ static int check_words(const struct command *command, const char *const *words, 
                           command->name, command->words);
   }
   const char *meant = named || count == 0 ? NULL : misspelt_command(words[0]);
+  if (meant && strcmp(meant, words[0]) == 0) {
+    return command_refuse(command, "\"%s\" is a command, and comes before options: moonport %s ...",
+                          meant, meant);
+  }
   if (meant) {
     return command_refuse(command, "\"%s\" is no file and no command: did you mean %s?", words[0],
                           meant);
