@@ -188,23 +188,24 @@ void log_write_from_signal(struct log *log, const struct log_record *record) {
   errno = saved_errno;
 }
 
-/* Of a record that is complete but for its message. */
-static void write_formatted(struct log *log, struct log_record *record, const char *format,
+/* `about`: complete but for its message. */
+static void write_formatted(struct log *log, const struct log_record *about, const char *format,
                             va_list arguments) __attribute__((format(printf, 3, 0)));
-static void write_formatted(struct log *log, struct log_record *record, const char *format,
+static void write_formatted(struct log *log, const struct log_record *about, const char *format,
                             va_list arguments) {
   /* As long as a line, so that the renderer is who cuts and marks. */
   char message[LOG_LINE_SIZE_MAX + 1];
-  if (!log_enabled(log, record->level)) return;
+  if (!log_enabled(log, about->level)) return;
   int size = vsnprintf(message, sizeof message, format, arguments);
   if (size < 0) return;
-  record->message = message;
-  record->message_size = (size_t)size < sizeof message ? (size_t)size : sizeof message - 1;
-  log_write(log, record);
+  struct log_record record = *about;
+  record.message = message;
+  record.message_size = (size_t)size < sizeof message ? (size_t)size : sizeof message - 1;
+  log_write(log, &record);
 }
 
 void log_printf(struct log *log, enum log_level level, const char *format, ...) {
-  struct log_record record = {.level = level};
+  const struct log_record record = {.level = level};
   va_list arguments;
   va_start(arguments, format);
   write_formatted(log, &record, format, arguments);
@@ -214,7 +215,7 @@ void log_printf(struct log *log, enum log_level level, const char *format, ...) 
 void log_about(struct log *log, enum log_level level, const char *path, uint64_t conn,
                const char *format, ...) {
   const char *slash = strrchr(path, '/');
-  struct log_record record = {
+  const struct log_record record = {
       .level = level, .script = slash ? slash + 1 : path, .conn = conn, .names_both = true};
   va_list arguments;
   va_start(arguments, format);

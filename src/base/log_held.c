@@ -56,9 +56,9 @@ struct log_held *log_held_new(void) {
 }
 
 void log_held_tell(struct log_held *held, struct log *log) {
-  while (!list_empty(&held->records)) {
-    struct held_record *kept = LIST_ELEMENT(held->records.next, struct held_record, link);
-    list_remove(&kept->link);
+  struct list *link;
+  while ((link = list_shift(&held->records))) {
+    struct held_record *kept = LIST_ELEMENT(link, struct held_record, link);
     if (log) log_write(log, &kept->record);
     free(kept);
   }

@@ -84,7 +84,8 @@ static void take_name(const char **names, char out[NAME_BYTES]) {
 
 /* " (chat.socket)" */
 static const char *shown_name(const struct handed_socket *handed, char out[NAME_BYTES + 4]) {
-  snprintf(out, NAME_BYTES + 4, *handed->name ? " (%s)" : "", handed->name);
+  if (!*handed->name) return "";
+  snprintf(out, NAME_BYTES + 4, " (%s)", handed->name);
   return out;
 }
 

@@ -402,8 +402,8 @@ function services.write(folder)
 end
 
 --- Starts a server of all of them, which fails what the plan says. `lines` are patterns of what it
---- may say at warn and error; anything else in its log fails the test. `transport` is how it waits for
---- connections: "direct", or "uv".
+--- may say at warn and error; anything else in its log fails the test. `transport` is how it waits
+--- for connections: "direct", or "uv".
 function services.start(moonport, fail, folder, lines, transport)
   local server = moonport:serve(services.write(folder), {
     listeners = #services.scripts, control = true,
