@@ -4,6 +4,8 @@
  * IPv4 inside of IPv6 ("::ffff:127.0.0.1", a peer of a socket that takes both) is told as IPv4. */
 #include "base/address.h"
 
+#include "base/text.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -51,14 +53,7 @@ static const unsigned char *ip4_of(const struct sockaddr *sa) {
 /* Each of these writes, without a NUL, and returns the end. By hand: snprintf(3) and getnameinfo(3)
  * took more than half of the time of a datagram. */
 static char *put_number(char *out, unsigned number) {
-  char digits[10];
-  size_t count = 0;
-  do {
-    digits[count++] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  while (count > 0) *out++ = digits[--count];
-  return out;
+  return out + text_format_number(number, 1, out);
 }
 
 static char *put_ip4(char *out, const unsigned char bytes[4]) {

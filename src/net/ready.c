@@ -91,7 +91,7 @@ static int wait_ms(struct net_loop *loop) {
   return uv_backend_timeout(&loop->uv);
 }
 
-/* Whether libuv has something to do. */
+/* Whether libuv's descriptor is ready. */
 static bool look(struct net_loop *loop, int timeout_ms) {
   struct epoll_event events[EVENTS_MAX];
   bool is_for_uv = false;
@@ -107,7 +107,7 @@ static bool look(struct net_loop *loop, int timeout_ms) {
     }
   }
   if (count == EVENTS_MAX) turn_cut_short(&loop->turn); /* there may be more */
-  return is_for_uv || uv_backend_timeout(&loop->uv) == 0;
+  return is_for_uv;
 }
 
 static void give_turn(struct list *list) {

@@ -309,8 +309,16 @@ void server_free(struct server *server) {
   free(server);
 }
 
-static bool is_examined(const struct server *server, const struct script *script) {
-  return script_is_valid(script) || server_is_module(server, script);
+/* All that serve, and their modules. */
+static int examine(const struct server *server, int (*visit)(void *context, struct script *script),
+                   void *context) {
+  int rc = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    bool is_examined = script_is_valid(script) || server_is_module(server, script);
+    if (is_examined && visit(context, script) < 0) rc = -1;
+  }
+  return rc;
 }
 
 int server_examine(const struct server_options *options,
@@ -318,15 +326,12 @@ int server_examine(const struct server_options *options,
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
-  for (size_t i = 0; i < server->script_count; i++) {
-    struct script *script = server->scripts[i];
-    if (is_examined(server, script) && visit(context, script) < 0) rc = -1;
-  }
+  if (examine(server, visit, context) < 0) rc = -1;
   server_free(server);
   return rc;
 }
 
-static int server_describe(struct script *script, FILE *out) {
+static int server_describe(void *out, struct script *script) {
   if (!script_is_valid(script)) {
     if (out) fprintf(out, "%s: ok, a module of what is beside it\n", script_path(script));
     return 0;
@@ -340,10 +345,7 @@ int server_check(const struct server_options *options, FILE *out) {
   int rc = server_load(options, &server);
   if (!server) return -1;
   if (rc == 0) rc = check_listen(server);
-  for (size_t i = 0; i < server->script_count && rc != -2; i++) {
-    struct script *script = server->scripts[i];
-    if (is_examined(server, script) && server_describe(script, out) < 0) rc = -1;
-  }
+  if (rc != -2 && examine(server, server_describe, out) < 0) rc = -1;
   server_free(server);
   return rc;
 }

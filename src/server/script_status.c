@@ -1,0 +1,150 @@
+/* server/script_status.c — what a script is, and says of itself. Changes nothing of it but whether it is
+ * due. */
+#include "api/version_life.h"
+#include "server/script_state.h"
+#include "vm/vm.h"
+
+#include <string.h>
+
+bool script_is_valid(const struct script *script) {
+  return script->loaded || script->runtime.current;
+}
+
+bool script_is_foreign(const struct script *script) {
+  return !script_is_valid(script) && script->runtime.is_foreign;
+}
+
+bool script_lacks_address(const struct script *script) {
+  return script->lacks_address;
+}
+
+bool script_is_starved(const struct script *script) {
+  return script->is_starved;
+}
+
+void script_set_due(struct script *script, bool is_due) {
+  script->is_due = is_due;
+}
+
+bool script_is_due(const struct script *script) {
+  return script->is_due;
+}
+
+bool script_is_leaving(const struct script *script) {
+  return script->is_leaving;
+}
+
+const char *script_path(const struct script *script) {
+  return script->path;
+}
+
+static void count_closing(struct conn *conn, void *context) {
+  size_t *count = context;
+  *count += conn_is_closing(conn);
+}
+
+/* What still runs, over all versions. */
+static void count_running(const struct runtime *runtime, struct script_status *out) {
+  out->waiting = vm_count_waiting(runtime->vm);
+  out->tasks = runtime->task_count;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    out->timers += version_count_owned(version, "timer");
+    if (!version->cohort) continue;
+    out->ending += version->cohort->closing;
+    conn_group_each(&version->cohort->group, count_closing, &out->ending);
+  }
+}
+
+static size_t count_versions(const struct runtime *runtime) {
+  size_t count = 0;
+  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
+       link = link->next) {
+    count++;
+  }
+  return count;
+}
+
+void script_status(const struct script *script, struct script_status *out) {
+  const struct runtime *runtime = &script->runtime;
+  const struct version *current = runtime->current;
+  const struct conn_totals totals = runtime_totals(runtime);
+  *out = (struct script_status){
+      .path = script->path,
+      .state = !current                   ? "failed"
+               : script->runtime.draining ? "draining"
+                                          : "serving",
+      .version = current ? current->number : 0,
+      .versions = count_versions(runtime),
+      .memory_bytes = vm_memory_bytes(runtime->vm),
+      .connections = totals.open,
+      .accepted = totals.accepted,
+      .outgoing = runtime->sequential.count,
+      .bytes_in = totals.bytes_in + runtime->sequential.bytes_in,
+      .bytes_out = totals.bytes_out + runtime->sequential.bytes_out,
+      .output_bytes = runtime->output.account.bytes,
+      .output_closed = runtime->output.closed,
+      .refused = script->listeners.refused,
+      .reload_error = script->error,
+      .reload_failed_at_s = script->error ? script->error_time : 0,
+  };
+  count_running(runtime, out);
+}
+
+static size_t count_read(const struct version *version) {
+  size_t count = 0;
+  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
+  return count;
+}
+
+void script_each_version(const struct script *script,
+                         void (*visit)(void *context, const struct script_version *version),
+                         void *context) {
+  const struct list *versions = &script->runtime.versions;
+  for (const struct list *link = versions->next; link != versions; link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const struct script_version told = {
+        .number = version->number,
+        .is_in_force = version == script->runtime.current,
+        .connections = version->cohort ? version->cohort->group.count : 0,
+        .tasks = version_count_owned(version, "task"),
+        .files = count_read(version),
+    };
+    visit(context, &told);
+  }
+}
+
+size_t script_connections_max(const struct script *script) {
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  return version ? version->service.connections_max : 0;
+}
+
+int script_describe(struct script *script, FILE *out) {
+  size_t count;
+  const char *const *addresses = script_addresses(script, &count);
+  int rc = listen_set_check(&script->listeners, &script->loaded->service, addresses, count);
+  if (rc < 0 || !out) return rc;
+  fprintf(out, "%s: ok, listens on ", script->path);
+  for (size_t i = 0; i < count; i++) fprintf(out, "%s%s", i ? ", " : "", addresses[i]);
+  fputc('\n', out);
+  return 0;
+}
+
+static bool has_failed_source(const struct script *script, const char *path) {
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    if (strcmp(script->failed_sources[i].path, path) == 0) return true;
+  }
+  return false;
+}
+
+void script_each_source(const struct script *script, source_visitor visit, void *context) {
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    visit(context, &script->failed_sources[i]);
+  }
+  for (size_t i = 0; version && i < version->source_count; i++) {
+    const struct source *source = &version->sources[i];
+    if (!has_failed_source(script, source->path)) visit(context, source);
+  }
+}
