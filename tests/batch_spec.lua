@@ -391,10 +391,10 @@ describe("connections that are ready at once", function()
     end
   end)
 
-  it("may be thousands", function()
+  it("may be more than one look at the sockets brings", function()
     local started = moonport:start(service())
     local peers = {}
-    for number = 1, 2000 do peers[number] = started:connect() end
+    for number = 1, 1100 do peers[number] = started:connect() end
     for _ = 1, 2 do
       say_together(started, peers)
       for number, peer in ipairs(peers) do

@@ -16,16 +16,25 @@ struct chunk {
   size_t size;
 };
 
+/* The handler stays below all of its calls. */
+enum { HANDLER_INDEX = 2 };
+
 static void push_handler(lua_State *L, const struct api_conn *self) {
   const struct service *service = &self->cohort->version->service;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATA]);
+}
+
+static void push_call(lua_State *L, const struct api_conn *self) {
+  lua_pushvalue(L, HANDLER_INDEX);
   api_push_conn(L, self);
 }
 
-/* What the handler returned is behind the argument of this function. */
+/* What the handler returned is behind it. */
 static int returned(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
-  if (lua_gettop(L) > 1) api_tell_result(L, HANDLER_ON_DATA, 2);
+  if (lua_gettop(L) == HANDLER_INDEX) return 0;
+  api_tell_result(L, HANDLER_ON_DATA, HANDLER_INDEX + 1);
+  lua_settop(L, HANDLER_INDEX);
   return 0;
 }
 
@@ -58,11 +67,11 @@ static bool data_next(struct chunk *chunk) {
 /* Both run in the handler's coroutine, which is of the one whose handler waits, and ends with it. */
 static int data_handle(lua_State *L) {
   struct chunk *chunk = lua_touserdata(L, 1);
+  push_handler(L, chunk->self);
   do {
-    push_handler(L, chunk->self);
+    push_call(L, chunk->self);
     runtime_push_received(L, chunk->self->runtime, chunk->bytes, chunk->size);
     call(L, chunk->self);
-    lua_settop(L, 1);
   } while (data_next(chunk));
   return 0;
 }
@@ -72,6 +81,7 @@ static int data_handle_kept(lua_State *L) {
   struct inbox *inbox = self->inbox;
   size_t size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
   push_handler(L, self);
+  push_call(L, self);
   lua_pushlstring(L, inbox->bytes + inbox->start, size);
   inbox_consume(inbox, size);
   return call(L, self);

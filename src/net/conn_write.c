@@ -121,9 +121,8 @@ static void wait_for_peer(struct conn *conn, size_t size) {
 static int write_later(struct conn *conn) {
   if (!own_output(conn)) return UV_ENOMEM;
   uv_buf_t bufs[WRITE_BUFS_MAX];
-  unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, WRITE_BYTES_MAX);
-  size_t size = 0;
-  for (unsigned i = 0; i < count; i++) size += bufs[i].len;
+  size_t size;
+  unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, WRITE_BYTES_MAX, &size);
   int rc = transport_under_write(&conn->stack.transport, bufs, count);
   if (rc == 0) wait_for_peer(conn, size);
   return rc;
@@ -133,9 +132,8 @@ static int write_later(struct conn *conn) {
 static int write_now(struct conn *conn) {
   while (output_size(conn->output) > 0) {
     uv_buf_t bufs[WRITE_BUFS_MAX];
-    unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, SIZE_MAX);
-    size_t offered = 0;
-    for (unsigned i = 0; i < count; i++) offered += bufs[i].len;
+    size_t offered;
+    unsigned count = output_peek(conn->output, bufs, WRITE_BUFS_MAX, SIZE_MAX, &offered);
     ssize_t taken = transport_under_write_now(&conn->stack.transport, bufs, count);
     if (taken < 0) return (int)taken;
     consumed(conn, (size_t)taken);

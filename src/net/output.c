@@ -75,7 +75,7 @@ struct output *output_take(struct output_pool *pool) {
 }
 
 void output_give_back(struct output_pool *pool, struct output *output) {
-  output_consume(output, output->size);
+  if (output->count > 0) output_consume(output, output->size);
   bool worth_keeping = output->capacity <= RANGES_KEPT_MAX &&
                        (!output->arena || output->arena->capacity == ARENA_BYTES);
   if (pool->free_count >= POOL_MAX || !worth_keeping) {
@@ -193,8 +193,10 @@ struct writing *output_writing(struct output *output) {
   return &output->writing;
 }
 
-unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, size_t bytes_max) {
+unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, size_t bytes_max,
+                     size_t *total) {
   unsigned used = 0;
+  *total = 0;
   for (size_t i = 0; i < output->count && used < max && bytes_max > 0; i++) {
     const struct range *range = &output->ranges[output->first + i];
     size_t size = range->size < bytes_max ? range->size : bytes_max;
@@ -202,6 +204,7 @@ unsigned output_peek(const struct output *output, uv_buf_t *bufs, unsigned max, 
       bytes_max = size = BUF_BYTES_MAX; /* the rest of it comes first, later */
     bufs[used++] = uv_buf_init((char *)(uintptr_t)range->bytes, (unsigned)size);
     bytes_max -= size;
+    *total += size;
   }
   return used;
 }

@@ -55,9 +55,9 @@ struct writing {
 struct writing *output_writing(struct output *output);
 
 /* Fills at most `max` buffers with the first bytes, at most `bytes_max` of them (but always at
- * least one byte when there is one). Returns how many buffers. */
+ * least one byte when there is one): *total. Returns how many buffers. */
 unsigned output_peek(const struct output *output, struct uv_buf_t *bufs, unsigned max,
-                     size_t bytes_max);
+                     size_t bytes_max, size_t *total);
 /* Copies `size` bytes from `offset` on, which are there. */
 void output_read(const struct output *output, size_t offset, size_t size, char *out);
 void output_consume(struct output *output, size_t size);

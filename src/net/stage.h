@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct put_back;
 struct transport;
 
 enum {
@@ -28,9 +29,10 @@ struct stage {
   struct staged all[STAGE_MAX];
   unsigned first; /* that is not told */
   unsigned count;
-  size_t used;       /* bytes of the read buffer */
-  bool is_told;      /* one after the other, now */
-  uint64_t since_ms; /* when that began */
+  size_t used;           /* bytes of the read buffer */
+  bool is_told;          /* one after the other, now */
+  uint64_t since_ms;     /* when that began */
+  struct put_back *back; /* of those that were not read any more when it came to them */
 };
 
 static inline bool stage_is_full(const struct stage *stage) {

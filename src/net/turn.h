@@ -28,7 +28,7 @@ enum {
 enum {
   TURN_SHARE_BYTES = 64 * 1024, /* of one reader in a round */
   TURN_FULL_BYTES = 48 * 1024,  /* a smaller buffer says nothing when it is full */
-  TURN_BYTES_MAX = 64 * 1024,   /* of all with much in a turn; bench/latency_beside_floods */
+  TURN_BYTES_MAX = 128 * 1024,  /* of all with much in a turn; bench/latency_beside_floods */
 };
 
 /* A turn is one of libuv's loop, or with NULL it ends when turn_end() says so. */

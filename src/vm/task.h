@@ -82,7 +82,7 @@ int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 /* Of the task that runs now; 0 and NULL when none does. */
 struct vm_task *vm_running(const struct vm *vm); /* NULL: none */
 uint64_t vm_running_conn_id(const struct vm *vm);
-void *vm_running_owner(const struct vm *vm);  /* its vm_owner.self */
+void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
 void *vm_task_owner(const struct vm_task *task);
 size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 

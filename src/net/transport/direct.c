@@ -33,6 +33,7 @@ enum {
   DIRECT_CLOSED = 1 << 6,
   DIRECT_KEPT = 1 << 7, /* the loop runs on for it */
   DIRECT_UNIX = 1 << 8,
+  DIRECT_BACK = 1 << 9, /* something is put back */
 };
 
 enum {
@@ -49,8 +50,10 @@ struct left {
   uv_buf_t bufs[];
 };
 
-/* What was read, and could not be told: the next read has it. */
+/* What was read, and could not be told: the next read has it. Seldom, so it is found through the loop. */
 struct put_back {
+  struct put_back *next;
+  const struct direct *of;
   size_t first;
   size_t size;
   char bytes[];
@@ -61,10 +64,9 @@ struct direct {
   struct transport *above;
   struct net_loop *loop;
   struct ready ready;
-  struct left *left;     /* NULL: no write() is under way */
-  struct put_back *back; /* or NULL */
-  int fd;                /* -1 before it has one, and once it is closed */
-  int error;             /* of connect(2), to be told */
+  struct left *left; /* NULL: no write() is under way */
+  int fd;            /* -1 before it has one, and once it is closed */
+  int error;         /* of connect(2), to be told */
   uint32_t flags;
   uint32_t room;
 };
@@ -176,13 +178,23 @@ static void note_read(struct direct *direct, ssize_t size, size_t room) {
   }
 }
 
+/* Where the list has what is put back of that one; NULL is there when nothing is. */
+static struct put_back **back_of(const struct direct *direct) {
+  struct put_back **place = &direct->loop->stage.back;
+  while (*place && (*place)->of != direct) place = &(*place)->next;
+  return place;
+}
+
 static void drop_back(struct direct *direct) {
-  free(direct->back);
-  direct->back = NULL;
+  if (!(direct->flags & DIRECT_BACK)) return;
+  struct put_back **place = back_of(direct), *back = *place;
+  direct->flags &= ~(uint32_t)DIRECT_BACK;
+  *place = back->next;
+  free(back);
 }
 
 static size_t take_back(struct direct *direct, char *to, size_t room) {
-  struct put_back *back = direct->back;
+  struct put_back *back = *back_of(direct);
   size_t size = back->size < room ? back->size : room;
   memcpy(to, back->bytes + back->first, size);
   back->first += size;
@@ -193,14 +205,16 @@ static size_t take_back(struct direct *direct, char *to, size_t room) {
 
 /* Reading was stopped meanwhile, or with less room: as if nothing had been read yet. */
 static void put_back(struct direct *direct, const char *bytes, size_t size) {
-  struct put_back *back = direct->back = malloc(sizeof *back + size);
+  struct stage *stage = &direct->loop->stage;
+  struct put_back *back = malloc(sizeof *back + size);
   if (!back) {
     direct->above->ops->failed(direct->above, UV_ENOMEM);
     return;
   }
-  *back = (struct put_back){.size = size};
+  *back = (struct put_back){.next = stage->back, .of = direct, .size = size};
   memcpy(back->bytes, bytes, size);
-  direct->flags |= DIRECT_READABLE;
+  stage->back = back;
+  direct->flags |= DIRECT_READABLE | DIRECT_BACK;
   if (is_to_be_read(direct)) ready_ask(direct->loop, &direct->ready);
 }
 
@@ -267,7 +281,7 @@ static void read_once(struct direct *direct) {
   char *buffer = loop->read_buffer + loop->stage.used;
   size_t room = READ_BUFFER_BYTES - loop->stage.used;
   if (room > direct->room) room = direct->room;
-  if (direct->back) {
+  if (direct->flags & DIRECT_BACK) {
     tell_soon(direct, buffer, take_back(direct, buffer, room));
     return;
   }
@@ -343,7 +357,7 @@ static void write_on(struct direct *direct) {
 }
 
 static size_t direct_unread(const struct transport *self) {
-  const struct put_back *back = direct_of(self)->back;
+  const struct put_back *back = *back_of(direct_of(self));
   return socket_unread(self) + (back ? back->size : 0);
 }
 
