@@ -11,6 +11,7 @@
 #include "net/tls/tickets.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -376,6 +377,7 @@ struct tls_context *tls_context_new_server(const struct tls_settings *settings,
 }
 
 static bool connect_by(struct tls_context *context, const struct tls_settings *settings) {
+  assert(context->others);
   SSL_CTX *ssl = context->others->ssl;
   SSL_CTX_set_verify(ssl, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
   /* Whoever wants to resume keeps its sessions itself. */
