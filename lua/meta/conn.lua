@@ -12,6 +12,8 @@
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
+---@field tls moonport.ConnTls? what both sides agreed on; nil where the connection does not speak TLS,
+---and once it is closed. It is made when it is asked for: keep it in a local
 ---@field [string] any
 local conn = {}
 
@@ -137,6 +139,23 @@ function conn:shutdown() end
 ---@return true? reset
 ---@return "closed"? code
 function conn:reset() end
+
+---@class moonport.ConnTls
+---@field version "TLSv1.3"|"TLSv1.2"
+---@field cipher string as OpenSSL names it
+---@field name string? whom the client asked for (SNI)
+---@field alpn string? the protocol that both speak
+---@field resumed boolean an earlier session goes on
+---@field truncated boolean the peer ended without saying so: something may be missing
+---@field peer_certificate moonport.Certificate? what the peer showed
+
+---@class moonport.Certificate
+---@field subject string "CN=b.example,O=Example"
+---@field names string[] whom it is for: host names, addresses
+---@field issuer string
+---@field serial string in hexadecimal
+---@field not_after integer seconds since 1970, as os.time()
+---@field sha256 string its fingerprint, in hexadecimal
 
 ---Counters so far; of a closed connection, the final ones.
 ---@return moonport.ConnStats

@@ -31,6 +31,8 @@
 ---| "reload" # the script changed
 ---| "shutdown" # the server ended before the connection did
 ---| "kicked" # the operator closed it
+---| "handshake" # TLS could not begin
+---| "handshake_timeout" # nor within timeouts.handshake
 
 ---Without it, or unless it returns true, the connection ends.
 ---@alias moonport.TimeoutHandler fun(conn: moonport.Conn, kind: "idle"|"first"|"write"): boolean?

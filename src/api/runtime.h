@@ -12,6 +12,13 @@ struct known_peers;
 struct net_loop;
 struct tap;
 
+/* What the log says of handshakes that failed. */
+struct told_handshakes {
+  uint64_t since_ms; /* when the minute began; 0: there was none */
+  uint64_t dropped;  /* that were to be told, and were too many */
+  unsigned lines;    /* in this minute */
+};
+
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
  * a Lua function with runtime_of(). */
 struct runtime {
@@ -29,6 +36,8 @@ struct runtime {
   struct conn_budget output;    /* what all its connections have queued */
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
+  struct told_handshakes told_handshakes;
+  uint64_t failed_handshakes;   /* of accepted connections, so far */
   struct list sleeps;           /* coroutines in timer.sleep() */
   struct list attempts;         /* connects and lookups under way */
   const char *const *listeners; /* "tcp://127.0.0.1:12345", by conn_listener_index() */

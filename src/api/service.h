@@ -54,7 +54,7 @@ struct service {
   uint64_t write_ms;
   uint64_t linger_ms;
   uint64_t handshake_ms;
-  struct tls_context *tls; /* what is shown where it speaks TLS; NULL: it does not */
+  struct tls_context *tls; /* of listen = "tls://…" and of starttls(); NULL: none */
 };
 
 /* Nothing, with no handler. */

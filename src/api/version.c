@@ -136,7 +136,8 @@ static bool is_used(const struct version *version) {
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
   bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms ||
-                group->first_ms != service->first_ms;
+                group->first_ms != service->first_ms ||
+                group->handshake_ms != service->handshake_ms;
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
   group->queue_low = group->queue_high / 2 + 1; /* not 0: no queue would ever be below it */
@@ -144,6 +145,7 @@ static void apply_limits(struct conn_group *group, const struct service *service
   group->first_ms = service->first_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
+  group->handshake_ms = service->handshake_ms;
   group->greets_itself =
       service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
   if (sooner) conn_group_reschedule(group);
