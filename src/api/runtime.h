@@ -53,12 +53,15 @@ struct runtime {
   size_t kept_bytes;            /* in use when the collector last had gone through them */
   bool has_let_go;              /* of connections, since then */
   lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
-  const char *text;             /* in place of the script's file; NULL: it is read */
+  const char *const *listen;    /* in place of where the script says; NULL: as it says */
+  size_t listen_count;
+  const char *tls_cert; /* in place of the script's own; NULL: they count */
+  const char *tls_key;
+  const char *text; /* in place of the script's file; NULL: it is read */
   size_t text_size;
-  bool access_log;        /* each of its connections that has ended is told in the log */
-  bool listens_elsewhere; /* than where the script says */
-  bool is_program;        /* of moonport run: print writes to standard output */
-  bool ending;            /* its last code runs: finalizers, to-be-closed variables */
+  bool access_log; /* each of its connections that has ended is told in the log */
+  bool is_program; /* of moonport run: print writes to standard output */
+  bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */

@@ -11,6 +11,7 @@
 #include "net/tls/tickets.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -385,6 +386,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
 }
 
 static bool connect_by(struct tls_context *context, const struct tls_settings *settings) {
+  assert(context->others);
   SSL_CTX *ssl = context->others->ssl;
   SSL_CTX_set_verify(ssl, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
   /* Whoever wants to resume keeps its sessions itself. */
