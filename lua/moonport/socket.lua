@@ -6,6 +6,7 @@
 
 local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
+local tls = require "moonport.socket.tls"
 
 ---@class moonport.Socket
 ---@field private kind "tcp"|"unix"
@@ -54,7 +55,10 @@ local WHERE = {
   tcp = "socket.tcp() is for TCP", unix = "socket.unix() is for paths",
   udp = "socket.udp() is for datagrams", any = "socket.connect() is for TCP and unix:",
 }
-local INSTEAD = { tcp = "socket.tcp()", unix = "socket.unix()", udp = "socket.udp()" }
+local INSTEAD = {
+  tcp = "socket.tcp() takes it", unix = "socket.unix() takes it", udp = "socket.udp() takes it",
+  tls = "socket.connect() and the connect() of socket.tcp() take it, and a service listens there",
+}
 
 -- "tcp" of "tcp://…", "unix" also of "unix:x.sock"; nil of "host:80".
 local function scheme_of(address)
@@ -71,12 +75,9 @@ local function fault_of(kind, address)
     return "address " .. shown .. " contains a NUL byte"
   end
   local scheme = scheme_of(address)
-  if scheme == "tls" then
-    return "address " .. shown .. ": this version has no TLS: put a proxy that has it in front"
-  end
   local is_meant = scheme == kind or kind == "any" and scheme ~= "udp"
   if not INSTEAD[scheme] or is_meant then return nil end
-  return ("address %s: %s, %s takes it"):format(shown, WHERE[kind], INSTEAD[scheme])
+  return ("address %s: %s, %s"):format(shown, WHERE[kind], INSTEAD[scheme])
 end
 
 -- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
@@ -94,6 +95,12 @@ local function address_of(kind, host, port)
     host = "[" .. host .. "]"
   end
   return ("%s:%d"):format(host, port)
+end
+
+local function connect_tls(address, timeout, options)
+  local context, code, detail = tls.context(options, false)
+  if not context then return nil, code, detail end
+  return tls.connect(address, timeout, context)
 end
 
 -- What a call on a socket returns that is not what the call needs.
@@ -137,10 +144,15 @@ function Socket:connect(host, port)
   if self.closed or self.conn then
     return refuse(self, "EISCONN", "the socket is connected already")
   end
-  local address, code, detail = address_of(self.kind, host, port)
+  local is_tls = self.kind == "tcp" and tls.is_meant(host)
+  local address, code, detail = address_of(is_tls and "tls" or self.kind, host, port)
   if not address then return nil, code, detail end
   local conn
-  conn, code, detail = core.connect(address, self.timeout)
+  if is_tls then
+    conn, code, detail = connect_tls(address, self.timeout)
+  else
+    conn, code, detail = core.connect(address, self.timeout)
+  end
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
   conn:settimeout(self.timeout)
@@ -183,6 +195,7 @@ function Socket:shutdown(...) return conn_of(self):shutdown(...) end
 function Socket:reset(...) return conn_of(self):reset(...) end
 function Socket:stats(...) return conn_of(self):stats(...) end
 function Socket:drain(...) return conn_of(self):drain(...) end
+function Socket:starttls(...) return conn_of(self):starttls(...) end
 
 function Socket:settimeout(seconds)
   check_type(seconds, 1, "settimeout", "number", "nil")
@@ -346,7 +359,7 @@ function M.unix()
   return setmetatable({ kind = "unix", options = {} }, Socket)
 end
 
-local CONNECT_OPTIONS = { timeout = true }
+local CONNECT_OPTIONS = { timeout = true, tls = true }
 
 function M.connect(address, options)
   check_type(address, 1, "connect", "string")
@@ -357,15 +370,17 @@ function M.connect(address, options)
   check_type(options, 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
-      error(("unknown option '%s' of socket.connect (known: timeout)"):format(name), 2)
+      error(("unknown option '%s' of socket.connect (known: timeout, tls)"):format(name), 2)
     end
   end
   local timeout = options and options.timeout
   if timeout and (type(timeout) ~= "number" or timeout < 0) then
     error("bad option 'timeout' of socket.connect (seconds expected)", 2)
   end
+  tls.check(address, options and options.tls, "socket.connect")
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end
+  if tls.is_meant(address) then return connect_tls(address, timeout, options and options.tls) end
   return core.connect(address, timeout)
 end
 
