@@ -57,7 +57,7 @@ static void listen_name_of(const struct sockaddr *address, socklen_t size,
     return;
   }
   address_from_sockaddr(address, size, text, sizeof text);
-  const char *scheme = as_given->kind == ADDRESS_UDP ? "udp" : "tcp";
+  const char *scheme = address_scheme(as_given->kind);
   const char *interface = address->sa_family == AF_INET ? strchr(as_given->host, '%') : NULL;
   if (interface) { /* of a group: of IPv6 the kernel has it */
     int port = address_port(address);
@@ -246,8 +246,10 @@ static int check_kind(struct listen_set *set, const struct service *service, con
     runtime_fault(set->runtime, "%s: the script has on_datagram only: write udp://", text);
     return -1;
   }
-  if (kind != ADDRESS_TLS) return 0;
-  runtime_fault(set->runtime, "%s: this version has no TLS: put a proxy that has it in front",
+  if (kind != ADDRESS_TLS || service->tls) return 0;
+  runtime_fault(set->runtime,
+                "%s: the script has no certificate for it: add tls = { cert = \"cert.pem\", key = "
+                "\"key.pem\" }",
                 text);
   return -1;
 }

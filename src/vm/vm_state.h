@@ -137,9 +137,6 @@ void vm_put_fronts(lua_State *L, const struct vm_front *fronts, size_t count);
 int vm_standard(lua_State *L, enum standard standard);
 /* vm/guard.c: puts fronts before io, os and package that look at what the operator grants. Raises. */
 void vm_guard_libraries(lua_State *L);
-/* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
- * with `call`. Raises when memory is out. */
-bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */
