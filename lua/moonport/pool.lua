@@ -123,15 +123,17 @@ end
 function Claim:wait()
   local pool = self.pool
   if #pool.waiting >= pool.waiting_max then
-    local all = "%d callers wait for a connection to %s already"
-    return nil, "limit", all:format(pool.waiting_max, pool.address)
+    local is_one = pool.waiting_max == 1
+    return nil, "limit", ("%d %s for a connection to %s already"):format(pool.waiting_max,
+      is_one and "caller waits" or "callers wait", pool.address)
   end
   self.gate = task.spawn(timer.sleep, FOREVER_SECONDS)
   pool.waiting[#pool.waiting + 1] = self
   self.gate:join(pool.timeout)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
-  return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
+  return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
+    or ("all %d connections to %s are taken"):format(pool.size, pool.address)
 end
 
 -- What is left of the time that a call began with; 0 is without a limit.
@@ -178,7 +180,8 @@ end
 
 function Pool:put(conn)
   if not self.taken[conn] then
-    error("this connection is not one that get() of this pool gave, or it was put back before", 2)
+    calls.refuse("this connection is not one that get() of this pool gave, or it was put back " ..
+      "before")
   end
   self.taken[conn] = nil
   give_back(self, conn)
@@ -219,12 +222,11 @@ local M = {}
 local DEFAULTS = { size = 8, timeout = 5, idle = 60, waiting = 1000 }
 local KNOWN = "known: idle, size, timeout, tls, waiting"
 
--- Raises with the level of new()'s caller.
 local function read_options(options)
   local read = {}
   for name in pairs(options) do
     if not DEFAULTS[name] and name ~= "tls" then
-      error(("unknown option '%s' of pool.new (%s)"):format(name, KNOWN), 3)
+      calls.refuse(("unknown option '%s' of pool.new (%s)"):format(tostring(name), KNOWN))
     end
   end
   for name, default in pairs(DEFAULTS) do
@@ -233,7 +235,7 @@ local function read_options(options)
     local least = name == "size" and 1 or 0
     if type(value) ~= "number" or is_count and math.type(value) ~= "integer" or value < least then
       local wanted = is_count and "a whole number" or "seconds,"
-      error(("option '%s' of pool.new must be %s of %d or more"):format(name, wanted, least), 3)
+      calls.refuse(("option '%s' of pool.new must be %s of %d or more"):format(name, wanted, least))
     end
     read[name] = value
   end
@@ -241,13 +243,14 @@ local function read_options(options)
 end
 
 function M.new(address, options)
-  if type(address) ~= "string" then error("pool.new needs the address to connect to", 2) end
+  if type(address) ~= "string" then calls.refuse("pool.new needs the address to connect to") end
   if options ~= nil and type(options) ~= "table" then
-    error("pool.new takes one address, \"HOST:PORT\", and a table of options", 2)
+    calls.refuse("pool.new takes one address, \"HOST:PORT\", and a table of options, such as " ..
+      "{ size = 4 }")
   end
   local scheme = address:lower():match("^(%a[%w+.-]*)://")
   if scheme == "udp" then
-    error(("pool.new(%q): datagrams need no connection"):format(address), 2)
+    calls.refuse(("pool.new(%q): datagrams need no connection"):format(address))
   end
   socket_tls.check(address, options and options.tls, "pool.new")
   local read = read_options(options or {})

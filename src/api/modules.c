@@ -15,10 +15,11 @@ static int open_log(lua_State *L);
 
 static const struct module {
   const char *name;
-  const luaL_Reg *functions[6];    /* NULL ends them */
+  const luaL_Reg *functions[7];    /* NULL ends them */
   const struct api_type *types[2]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
+    {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
@@ -26,7 +27,7 @@ static const struct module {
     {"moonport.server", {api_server_functions}, {NULL}, NULL},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
-      api_tls_functions, api_starttls_functions},
+      api_tls_functions, api_starttls_functions, api_lending_functions},
      {&api_attempt_type, &api_listener_type},
      NULL},
     {"moonport.task", {api_task_functions}, {&api_task_type}, NULL},

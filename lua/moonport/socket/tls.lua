@@ -1,5 +1,6 @@
 -- moonport.socket.tls — addresses of tls://, for socket and pool — is not for scripts.
 
+local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
 local timer = require "moonport.timer"
 
@@ -18,18 +19,20 @@ local function host_of(address)
   return host ~= "" and host or "127.0.0.1"
 end
 
----Raises with the level of the caller's caller, where the options mean nothing.
+---Raises at the author's line, where the options mean nothing.
 ---@param address string
 ---@param options any
 ---@param call string
 function M.check(address, options, call)
   if options == nil then return end
-  if type(options) ~= "table" then error(("option 'tls' of %s must be a table"):format(call), 3) end
+  if type(options) ~= "table" then
+    calls.refuse(("option 'tls' of %s must be a table"):format(call))
+  end
   if not M.is_meant(address) then
-    error(("option 'tls' of %s: write the address as tls://, or it stays plain"):format(call), 3)
+    calls.refuse(("option 'tls' of %s: write the address as tls://, or it stays plain"):format(call))
   end
   local fault = core.tls_misuse(options, call)
-  if fault then error(fault, 3) end
+  if fault then calls.refuse(fault) end
 end
 
 ---What connections begin with. Waits until it is known whom the system trusts.
