@@ -315,6 +315,10 @@ const struct grants *vm_grants(const struct vm *vm) {
   return vm->options.grants;
 }
 
+const char *vm_script_directory(const struct vm *vm) {
+  return vm->options.script_dir;
+}
+
 const struct home *vm_home(const struct vm *vm) {
   return vm->options.home;
 }

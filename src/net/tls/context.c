@@ -47,6 +47,7 @@ struct tls_context {
   size_t host_count;
   struct host *others;     /* the one of them without a name */
   struct tickets *tickets; /* of a server */
+  SSL_SESSION *session;    /* of a client that resumes: the last one; or NULL */
   unsigned char alpn[ALPN_BYTES_MAX];
   unsigned alpn_size;
   int key_log; /* a descriptor; -1: none */
@@ -376,12 +377,21 @@ struct tls_context *tls_context_new_server(const struct tls_settings *settings,
   return NULL;
 }
 
+/* SSL_CTX_sess_set_new_cb(3): the session is ours then. */
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+  struct tls_context *context = context_of(ssl);
+  SSL_SESSION_free(context->session);
+  context->session = session;
+  return 1;
+}
+
 static bool connect_by(struct tls_context *context, const struct tls_settings *settings) {
   assert(context->others);
   SSL_CTX *ssl = context->others->ssl;
   SSL_CTX_set_verify(ssl, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
   /* Whoever wants to resume keeps its sessions itself. */
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  if (settings->resumes) SSL_CTX_sess_set_new_cb(ssl, on_session);
   if (settings->roots && !settings->identities->ca) SSL_CTX_set1_cert_store(ssl, settings->roots);
   return SSL_CTX_set_alpn_protos(ssl, context->alpn, context->alpn_size) == 0; /* not 1 */
 }
@@ -411,6 +421,7 @@ void tls_context_release(struct tls_context *context) {
     free(context->hosts[i].cert);
   }
   tickets_release(context->tickets);
+  SSL_SESSION_free(context->session);
   if (context->key_log >= 0) close(context->key_log);
   free(context->warning);
   free(context->hosts);
@@ -436,6 +447,7 @@ struct ssl_st *tls_context_begin(const struct tls_context *context, const char *
     return ssl;
   }
   SSL_set_connect_state(ssl);
+  if (context->session) (void)SSL_set_session(ssl, context->session); /* else from the begin */
   if (!name || expect_name(ssl, name)) return ssl;
   SSL_free(ssl);
   return NULL;

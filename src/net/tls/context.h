@@ -33,13 +33,16 @@ struct tls_reader {
   void (*on_file)(void *owner, const char *path, const char *bytes, size_t size, int error);
 };
 
+enum { TLS_VERSION_1_2 = 0x0303, TLS_VERSION_1_3 = 0x0304 }; /* as the protocol counts them */
+
 struct tls_settings {
   const struct tls_identity *identities; /* exactly one is without a host */
   size_t identity_count;
   const char *const *alpn; /* what we speak, the best first */
   size_t alpn_count;
-  int version_min; /* TLS1_2_VERSION or TLS1_3_VERSION */
+  int version_min; /* TLS_VERSION_1_2 or TLS_VERSION_1_3 */
   bool verify;     /* of a client: the other's certificate and name; a server goes by `client` */
+  bool resumes;    /* of a client: a connection goes on with the session of an earlier one */
   struct x509_store_st *roots; /* of a client that verifies without a `ca`: net/tls/roots.h */
   struct tls_reader reader;    /* nobody, when it is empty */
 };

@@ -5,6 +5,7 @@
 #include "net/loop_state.h"
 #include "net/tls/roots.h"
 
+#include <openssl/crypto.h>
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ const char *trust_fault(const struct net_loop *loop) {
 static void trust_on_work(uv_work_t *work) {
   struct trust *trust = LIST_ELEMENT(work, struct trust, work);
   trust->store = tls_roots_load(trust->fault, sizeof trust->fault);
+  OPENSSL_thread_stop(); /* it may have left something for its errors */
 }
 
 static void trust_on_read(uv_work_t *work, int status) {
