@@ -147,8 +147,8 @@ static void add_certificate(void *context, const struct script_certificate *cert
   const struct certificate *facts = certificate->facts;
   char date[CERTIFICATE_DATE_SIZE], sentence[ERROR_BYTES];
   certificate_date(facts->not_after, date);
-  snprintf(sentence, sizeof sentence, "%s: shown to who asks for %s; until %s, issued by %s",
-           certificate->file, certificate->host ? certificate->host : "anything else", date,
+  snprintf(sentence, sizeof sentence, "%s: %s%suntil %s, issued by %s", certificate->file,
+           certificate->host ? certificate->host : "", certificate->host ? ", " : "", date,
            facts->issuer);
   add_trait(context, "ok", sentence);
 }
