@@ -56,6 +56,21 @@ local function running(script)
   return pieces[1] and table.concat(pieces, ", ")
 end
 
+-- "localhost.pem: for localhost, ::1, ends in 12 days", one after the other.
+local function print_certificates(script)
+  local list = type(script.certificates) == "table" and script.certificates or {}
+  for _, certificate in ipairs(list) do
+    local names, days = {}, number(certificate, "days_left")
+    for index in ipairs(type(certificate.names) == "table" and certificate.names or {}) do
+      names[index] = text(certificate.names, index)
+    end
+    printf("%s: %s: for %s, %s", shown(text(script, "script")), shown(text(certificate, "file")),
+      names[1] and shown(table.concat(names, ", ")) or "no host",
+      days < 0 and "has ended: clients refuse it" or
+        ("%d day%s left"):format(days, days == 1 and "" or "s"))
+  end
+end
+
 function prints.status(answer)
   local rows = {}
   print_server(answer.last)
@@ -72,6 +87,7 @@ function prints.status(answer)
   for _, script in ipairs(answer.lines) do
     local runs, fault = running(script), script.reload_error
     if runs then printf("%s: %s", shown(text(script, "script")), runs) end
+    print_certificates(script)
     if type(fault) == "table" then
       printf("\nlast reload failed at %s: %s", shown(text(fault, "time")),
         out.shown_lines(text(fault, "message")))
