@@ -59,6 +59,7 @@ local function fault(report, key, value, ...)
 end
 
 local function shown(value)
+  if value == nil then return "nil" end
   if type(value) == "string" then return format("%q", value) end
   if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
   return "a " .. type(value)
