@@ -8,6 +8,7 @@
 
 local calls = require "moonport.calls"
 local socket = require "moonport.socket"
+local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
@@ -25,6 +26,8 @@ local FOREVER_SECONDS = 1e9
 ---@field private sweeper moonport.Timer? while any is idle
 ---@field private taken table<moonport.Conn, true>
 ---@field private closed boolean
+---@field private tls table? options of tls://
+---@field private context any of tls://, once a connection was asked for: with the last session
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "moonport.pool"
@@ -139,6 +142,18 @@ local function time_left(pool, began)
   return math.max(pool.timeout - (timer.now() - began), 0.001)
 end
 
+local function connect(pool, timeout)
+  if not socket_tls.is_meant(pool.address) then
+    return socket.connect(pool.address, { timeout = timeout })
+  end
+  if not pool.context then
+    local context, code, detail = socket_tls.context(pool.tls, true)
+    if not context then return nil, code, detail end
+    pool.context = pool.context or context
+  end
+  return socket_tls.connect(pool.address, timeout, pool.context)
+end
+
 function Pool:get()
   if self.closed then return nil, "closed" end
   local began = timer.now()
@@ -152,7 +167,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = socket.connect(self.address, { timeout = time_left(self, began) })
+    local conn, code, detail = connect(self, time_left(self, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
@@ -205,12 +220,12 @@ Pool.__close = Pool.close
 local M = {}
 
 local DEFAULTS = { size = 8, timeout = 5, idle = 60, waiting = 1000 }
-local KNOWN = "known: idle, size, timeout, waiting"
+local KNOWN = "known: idle, size, timeout, tls, waiting"
 
 local function read_options(options)
   local read = {}
   for name in pairs(options) do
-    if not DEFAULTS[name] then
+    if not DEFAULTS[name] and name ~= "tls" then
       calls.refuse(("unknown option '%s' of pool.new (%s)"):format(tostring(name), KNOWN))
     end
   end
@@ -234,14 +249,14 @@ function M.new(address, options)
       "{ size = 4 }")
   end
   local scheme = address:lower():match("^(%a[%w+.-]*)://")
-  if scheme == "tls" or scheme == "udp" then
-    calls.refuse(("pool.new(%q): %s"):format(address, scheme == "udp" and
-      "datagrams need no connection" or
-      "this version has no TLS: put a proxy that has it in front"))
+  if scheme == "udp" then
+    calls.refuse(("pool.new(%q): datagrams need no connection"):format(address))
   end
+  socket_tls.check(address, options and options.tls, "pool.new")
   local read = read_options(options or {})
   return setmetatable({
     address = address,
+    tls = options and options.tls,
     size = read.size,
     timeout = read.timeout,
     idle_seconds = read.idle,

@@ -6,6 +6,7 @@
 
 local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
+local tls = require "moonport.socket.tls"
 
 local check = calls.check
 
@@ -24,7 +25,10 @@ local WHERE = {
   tcp = "socket.tcp() is for TCP", unix = "socket.unix() is for paths",
   udp = "socket.udp() is for datagrams", any = "socket.connect() is for TCP and unix:",
 }
-local INSTEAD = { tcp = "socket.tcp()", unix = "socket.unix()", udp = "socket.udp()" }
+local INSTEAD = {
+  tcp = "socket.tcp() takes it", unix = "socket.unix() takes it", udp = "socket.udp() takes it",
+  tls = "socket.connect() and the connect() of socket.tcp() take it, and a service listens there",
+}
 
 -- "tcp" of "tcp://…", "unix" also of "unix:x.sock"; nil of "host:80".
 local function scheme_of(address)
@@ -41,12 +45,9 @@ local function fault_of(kind, address)
     return "address " .. shown .. " contains a NUL byte"
   end
   local scheme = scheme_of(address)
-  if scheme == "tls" then
-    return "address " .. shown .. ": this version has no TLS: put a proxy that has it in front"
-  end
   local is_meant = scheme == kind or kind == "any" and scheme ~= "udp"
   if not INSTEAD[scheme] or is_meant then return nil end
-  return ("address %s: %s, %s takes it"):format(shown, WHERE[kind], INSTEAD[scheme])
+  return ("address %s: %s, %s"):format(shown, WHERE[kind], INSTEAD[scheme])
 end
 
 -- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
@@ -64,6 +65,12 @@ local function address_of(kind, host, port)
     host = "[" .. host .. "]"
   end
   return ("%s:%d"):format(host, port)
+end
+
+local function connect_tls(address, timeout, options)
+  local context, code, detail = tls.context(options, false)
+  if not context then return nil, code, detail end
+  return tls.connect(address, timeout, context)
 end
 
 -- What a call on a socket returns that is not what the call needs.
@@ -107,10 +114,15 @@ function Socket:connect(host, port)
   if self.closed or self.conn then
     return refuse(self, "EISCONN", "the socket is connected already")
   end
-  local address, code, detail = address_of(self.kind, host, port)
+  local is_tls = self.kind == "tcp" and tls.is_meant(host)
+  local address, code, detail = address_of(is_tls and "tls" or self.kind, host, port)
   if not address then return nil, code, detail end
   local conn
-  conn, code, detail = core.connect(address, self.timeout)
+  if is_tls then
+    conn, code, detail = connect_tls(address, self.timeout)
+  else
+    conn, code, detail = core.connect(address, self.timeout)
+  end
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
   conn:settimeout(self.timeout)
@@ -284,7 +296,7 @@ function M.unix()
   return setmetatable({ kind = "unix", options = {} }, Socket)
 end
 
-local CONNECT_OPTIONS = { timeout = true }
+local CONNECT_OPTIONS = { timeout = true, tls = true }
 
 -- What was meant by something else than a table of options behind the address: Python's
 -- create_connection() has a timeout there, LuaSocket a port, and Node a callback.
@@ -317,7 +329,7 @@ local function check_connect(address, options)
   check(options, 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
-      calls.refuse(("unknown option '%s' of socket.connect (known: timeout)"):format(
+      calls.refuse(("unknown option '%s' of socket.connect (known: timeout, tls)"):format(
         tostring(name)))
     end
   end
@@ -325,6 +337,7 @@ local function check_connect(address, options)
   if timeout and (type(timeout) ~= "number" or timeout < 0) then
     calls.refuse("bad option 'timeout' of socket.connect (seconds expected)")
   end
+  tls.check(address, options and options.tls, "socket.connect")
   return timeout
 end
 
@@ -332,6 +345,7 @@ function M.connect(address, options)
   local timeout = check_connect(address, options)
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end
+  if tls.is_meant(address) then return connect_tls(address, timeout, options and options.tls) end
   return core.connect(address, timeout)
 end
 

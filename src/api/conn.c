@@ -7,6 +7,7 @@
 
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "net/conn_tls.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
@@ -134,7 +135,12 @@ struct api_conn *api_check_conn(lua_State *L, int index) {
 
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason) {
   struct conn_past *past = calloc(1, sizeof *past);
+  struct conn_tls tls;
   if (!past) return NULL;
+  if (conn_tls(conn, &tls)) {
+    past->tls_fault = tls.fault ? strdup(tls.fault) : NULL;
+    past->met_plaintext = tls.met_plaintext;
+  }
   past->reason = reason;
   past->listener_index = conn_listener_index(conn);
   conn_counters(conn, &past->counters);
@@ -157,6 +163,7 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
 void api_conn_forget(struct api_conn *self) {
   inbox_free(self->inbox);
   self->inbox = NULL;
+  if (self->past) free(self->past->tls_fault);
   free(self->past);
   self->past = NULL;
 }

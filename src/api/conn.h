@@ -55,6 +55,8 @@ extern const struct receiver api_receive_data, api_receive_messages, api_receive
 /* What on_close may still ask of its connection. */
 struct conn_past {
   enum reason reason;
+  char *tls_fault;    /* why TLS failed; or NULL */
+  bool met_plaintext; /* because what came first was none */
   struct conn_counters counters;
   unsigned listener_index;
   socklen_t peer_size;
@@ -109,6 +111,9 @@ void api_conn_update(struct api_conn *self);
 void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
+
+/* conn.tls: a table, or nil where it does not speak TLS. Raises. */
+void api_push_tls(lua_State *L, const struct api_conn *self);
 
 /* Adds __index, __newindex, __tostring and __close to the metatable below the table of methods on top.
  * Raises. */

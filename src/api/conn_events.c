@@ -21,8 +21,16 @@ static void conn_on_open(struct conn *conn) {
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(runtime, conn);
   if (!self) return;
+  self->pending &= (uint8_t)~PENDING_RELOAD; /* that came within its handshake: it knows no other */
   if (has_main) self->pending |= PENDING_MAIN;
   if (opens) api_run_handler(self, HANDLER_ON_OPEN, NULL);
+  api_conn_deliver(self);
+}
+
+static void conn_on_secured(struct conn *conn) {
+  struct api_conn *self = conn_owner(conn);
+  if (!self) return;
+  if (self->inbox) api_wait_wake(&self->inbox->drainer);
   api_conn_deliver(self);
 }
 
@@ -135,6 +143,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
 
 const struct conn_events api_conn_events = {
     .on_open = conn_on_open,
+    .on_secured = conn_on_secured,
     .on_data = api_receive_first,
     .on_eof = conn_on_eof,
     .on_drain = conn_on_drain,

@@ -103,7 +103,7 @@ static const struct field {
     {"id", push_id},           {"peer", push_peer},
     {"peer_ip", push_peer_ip}, {"peer_port", push_peer_port},
     {"sock", push_sock},       {"listener", push_listener},
-    {"state", push_state},
+    {"state", push_state},     {"tls", api_push_tls},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 

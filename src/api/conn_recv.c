@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "net/conn_tls.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
@@ -126,11 +127,18 @@ static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, t
 static const char *const taker_names[] = {"recv", "recv_exactly", "recv_line", "recv_until",
                                           "recv_message"};
 
+/* Of one that connected, an end that the peer did not say may be somebody else's. */
+static const char *eof_code(const struct conn *conn) {
+  struct conn_tls tls;
+  bool is_cut = conn_is_outgoing(conn) && conn_tls(conn, &tls) && tls.is_truncated;
+  return is_cut ? "truncated" : "eof";
+}
+
 /* Why no more bytes will come, or NULL. */
 static const char *end_code(const struct api_conn *self) {
   bool reset = self->past && self->past->reason == REASON_RESET;
   if (!self->conn || conn_is_closing(self->conn)) return reset ? "reset" : "closed";
-  if (conn_peer_finished(self->conn)) return "eof";
+  if (conn_peer_finished(self->conn)) return eof_code(self->conn);
   return self->inbox->reader.timed_out ? "timeout" : NULL;
 }
 

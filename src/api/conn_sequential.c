@@ -33,6 +33,10 @@ static void sequential_on_drain(struct conn *conn, bool crossed) {
   if (self && self->inbox) api_wait_wake(&self->inbox->drainer);
 }
 
+static void sequential_on_secured(struct conn *conn) {
+  sequential_on_drain(conn, false); /* who waits for either waits there */
+}
+
 static void sequential_on_timeout(struct conn *conn, enum conn_timeout kind) {
   struct api_conn *self = conn_owner(conn);
   if (kind == CONN_TIMEOUT_WRITE) {
@@ -73,6 +77,7 @@ static void sequential_on_close(struct conn *conn, enum reason reason) {
 
 const struct conn_events api_sequential_events = {
     .on_open = sequential_on_open,
+    .on_secured = sequential_on_secured,
     .on_data = sequential_received,
     .on_eof = sequential_on_eof,
     .on_drain = sequential_on_drain,

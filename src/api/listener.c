@@ -42,7 +42,8 @@ static void listener_on_accept(void *owner, struct incoming *incoming,
                                const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
-  if (net_accept(group, incoming, peer, CONN_NO_LISTENER) < 0) return; /* lost; the next may come */
+  if (net_accept(group, incoming, peer, CONN_NO_LISTENER, NULL) < 0)
+    return; /* lost; the next may come */
   listener_pause(object->listener, true);
   struct conn *conn = object->accepted = conn_group_newest(group);
   bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */

@@ -12,6 +12,13 @@ struct known_peers;
 struct net_loop;
 struct tap;
 
+/* What the log says of handshakes that failed. */
+struct told_handshakes {
+  uint64_t since_ms; /* when the minute began; 0: there was none */
+  uint64_t dropped;  /* that were to be told, and were too many */
+  unsigned lines;    /* in this minute */
+};
+
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
  * a Lua function with runtime_of(). */
 struct runtime {
@@ -29,6 +36,8 @@ struct runtime {
   struct conn_budget output;    /* what all its connections have queued */
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
+  struct told_handshakes told_handshakes;
+  uint64_t failed_handshakes;   /* of accepted connections, so far */
   struct list sleeps;           /* coroutines in timer.sleep() */
   struct list attempts;         /* connects and lookups under way */
   const char *const *listeners; /* "tcp://127.0.0.1:12345", by conn_listener_index() */
@@ -44,12 +53,15 @@ struct runtime {
   size_t kept_bytes;            /* in use when the collector last had gone through them */
   bool has_let_go;              /* of connections, since then */
   lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
-  const char *text;             /* in place of the script's file; NULL: it is read */
+  const char *const *listen;    /* in place of where the script says; NULL: as it says */
+  size_t listen_count;
+  const char *tls_cert; /* in place of the script's own; NULL: they count */
+  const char *tls_key;
+  const char *text; /* in place of the script's file; NULL: it is read */
   size_t text_size;
-  bool access_log;        /* each of its connections that has ended is told in the log */
-  bool listens_elsewhere; /* than where the script says */
-  bool is_program;        /* of moonport run: print writes to standard output */
-  bool ending;            /* its last code runs: finalizers, to-be-closed variables */
+  bool access_log; /* each of its connections that has ended is told in the log */
+  bool is_program; /* of moonport run: print writes to standard output */
+  bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */

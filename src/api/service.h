@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct runtime;
+struct tls_context;
 struct vm_world;
 
 enum handler {
@@ -52,6 +53,8 @@ struct service {
   uint64_t first_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
+  uint64_t handshake_ms;
+  struct tls_context *tls; /* of listen = "tls://…" and of starttls(); NULL: none */
 };
 
 /* Nothing, with no handler. */

@@ -8,8 +8,6 @@
 
 /* address(text [, default host]) -> kind, host, port | "unix", path | nil, fault */
 static int l_address(lua_State *L) {
-  static const char *const kinds[] = {
-      [ADDRESS_TCP] = "tcp", [ADDRESS_UDP] = "udp", [ADDRESS_TLS] = "tls", [ADDRESS_UNIX] = "unix"};
   struct address address;
   char error[512];
   if (address_parse(luaL_checkstring(L, 1), luaL_optstring(L, 2, "127.0.0.1"), &address, error,
@@ -18,7 +16,7 @@ static int l_address(lua_State *L) {
     lua_pushstring(L, error);
     return 2;
   }
-  lua_pushstring(L, kinds[address.kind]);
+  lua_pushstring(L, address_scheme(address.kind));
   lua_pushstring(L, address.kind == ADDRESS_UNIX ? address.path : address.host);
   if (address.kind == ADDRESS_UNIX) return 2;
   lua_pushinteger(L, address.port);

@@ -9,6 +9,7 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/tls_context.h"
 #include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -20,8 +21,9 @@
 #include <string.h>
 
 enum {
-  SWEEP_CONNS = 256,   /* told on_reload in one turn */
-  UNWIND_MS = 5000,    /* for handlers of connections that a drain has closed */
+  SWEEP_CONNS = 256, /* told on_reload in one turn */
+  UNWIND_MS = 5000,  /* for handlers of connections that a drain has closed */
+  DAY_MS = 24 * 3600 * 1000,
   SOURCES_MAX = 10000, /* a script that reads more files than that is not followed further */
 };
 
@@ -60,6 +62,7 @@ bool version_load(struct version *version, const char *path) {
   version->receiver = receiver_for(&version->service);
   version->cohort = cohort_new(version);
   if (!version->cohort) runtime_fault(version->runtime, "%s: not enough memory", path);
+  api_judge_tls(version->runtime, version->service.tls);
   return version->cohort != NULL;
 }
 
@@ -112,6 +115,7 @@ void version_free(struct version *version) {
   if (runtime->current == version) runtime->current = NULL;
   end_all(version);
   if (version->drain) net_timer_close(version->drain);
+  if (version->days) net_timer_close(version->days);
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
   vm_world_disown(version->world);
@@ -133,7 +137,8 @@ static bool is_used(const struct version *version) {
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
   bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms ||
-                group->first_ms != service->first_ms;
+                group->first_ms != service->first_ms ||
+                group->handshake_ms != service->handshake_ms;
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
   group->queue_low = group->queue_high / 2 + 1; /* not 0: no queue would ever be below it */
@@ -141,6 +146,7 @@ static void apply_limits(struct conn_group *group, const struct service *service
   group->first_ms = service->first_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
+  group->handshake_ms = service->handshake_ms;
   group->greets_itself =
       service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
   if (sooner) conn_group_reschedule(group);
@@ -234,6 +240,13 @@ static void bound_versions(struct runtime *runtime, size_t versions_max, uint64_
   }
 }
 
+/* Somebody has to put new ones in their place, who may not look at the server for months. */
+static void version_on_day(void *owner) {
+  const struct version *version = owner;
+  struct runtime *runtime = version->runtime;
+  if (version == runtime->current) api_judge_tls(runtime, version->service.tls);
+}
+
 void version_put_in_force(struct version *version, uint64_t drain_ms) {
   struct runtime *runtime = version->runtime;
   struct version *before = runtime->current;
@@ -248,6 +261,9 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   apply_limits(&runtime->sequential, &version->service);
   runtime->sequential.first_ms = 0; /* whom the script accepts itself, it asks itself */
   runtime->output.bytes_max = version->service.output_bytes_max;
+  if (version->service.tls) {
+    version->days = net_timer_open(runtime->loop, DAY_MS, DAY_MS, version_on_day, version);
+  }
   if (before) end_own(before);
   versions_changed(runtime);
 }

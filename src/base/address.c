@@ -29,6 +29,10 @@ static const char *const scheme_names[] = {
 };
 #define SCHEME_COUNT (sizeof scheme_names / sizeof scheme_names[0])
 
+const char *address_scheme(enum address_kind kind) {
+  return scheme_names[kind];
+}
+
 /* What one address_parse() carries along. */
 struct parse {
   const char *text; /* as the caller wrote it, for the errors */

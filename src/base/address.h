@@ -39,6 +39,8 @@ struct address {
 int address_parse(const char *text, const char *default_host, struct address *out, char *error,
                   size_t error_size);
 
+const char *address_scheme(enum address_kind kind); /* "tcp", "udp", "tls", "unix": static text */
+
 /* Writes "tcp://127.0.0.1:12345", "tcp://[::1]:7000" or "unix:///run/x.sock"; always terminated. */
 void address_format(const struct address *address, char *out, size_t size);
 

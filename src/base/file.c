@@ -28,6 +28,36 @@ int file_open_regular(const char *path, long long size_max, struct stat *status)
   return rc;
 }
 
+/* What `fd` has, up to `capacity` bytes. */
+static char *read_whole(int fd, size_t capacity, size_t *size, int *rc) {
+  char *bytes = malloc(capacity + 1);
+  *rc = -ENOMEM;
+  if (!bytes) return NULL;
+  *size = 0;
+  while (*size < capacity) {
+    ssize_t got = read(fd, bytes + *size, capacity - *size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      *rc = -errno;
+      free(bytes);
+      return NULL;
+    }
+    if (got == 0) break;
+    *size += (size_t)got;
+  }
+  return bytes;
+}
+
+char *file_read(const char *path, long long size_max, size_t *size, int *rc) {
+  struct stat status = {0};
+  int fd = file_open_regular(path, size_max, &status);
+  *rc = fd;
+  if (fd < 0) return NULL;
+  char *bytes = read_whole(fd, (size_t)status.st_size, size, rc);
+  close(fd);
+  return bytes;
+}
+
 /* The kernel knows where a descriptor leads, also through /proc/PID/root and its like. */
 static int path_of(int fd, char out[PATH_MAX]) {
   char link[32];

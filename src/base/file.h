@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 /* A descriptor to read a regular file of at most `size_max` bytes by, with *status filled in; the
@@ -11,6 +12,9 @@
  * pipe or a socket, which is not even opened (a pipe's writer, a tape, a watchdog would notice),
  * -EFBIG for what is larger, or why it cannot be opened. Never waits for a writer. */
 int file_open_regular(const char *path, long long size_max, struct stat *status);
+
+/* The whole of such a file, for the caller to free. NULL, with a negative errno in *rc as above. */
+char *file_read(const char *path, long long size_max, size_t *size, int *rc);
 
 /* Where a path leads. */
 struct file_place {

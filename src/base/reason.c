@@ -15,6 +15,8 @@ const char *reason_name(enum reason reason) {
       [REASON_RELOAD] = "reload",
       [REASON_SHUTDOWN] = "shutdown",
       [REASON_KICKED] = "kicked",
+      [REASON_HANDSHAKE] = "handshake",
+      [REASON_HANDSHAKE_TIMEOUT] = "handshake_timeout",
   };
   return names[reason];
 }

@@ -36,11 +36,9 @@ static void name_spot(const struct spot *spot, char out[ADDRESS_TEXT_MAX]) {
   char text[ADDRESS_TEXT_MAX - 8];
   address_from_sockaddr(spot->address, spot->size, text, sizeof text);
   bool is_file = strncmp(text, "unix:/", 6) == 0;
-  const char *scheme = is_file                      ? "unix://"
-                       : spot->kind == ADDRESS_UNIX ? ""
-                       : spot->kind == ADDRESS_UDP  ? "udp://"
-                                                    : "tcp://";
-  snprintf(out, ADDRESS_TEXT_MAX, "%s%s", scheme, is_file ? text + 5 : text);
+  const char *scheme = spot->kind == ADDRESS_UNIX && !is_file ? "" : address_scheme(spot->kind);
+  snprintf(out, ADDRESS_TEXT_MAX, "%s%s%s", scheme, *scheme ? "://" : "",
+           is_file ? text + 5 : text);
 }
 
 static const char *unix_path(const struct spot *spot) {

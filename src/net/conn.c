@@ -77,9 +77,18 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   group->accepted++;
   conn->first_ms = (uint32_t)conn->opened_ms;
   conn->flags |= CONN_OPENING;
-  if (connected) conn->flags |= CONN_GREETED;
+  if (connected) conn->flags |= CONN_GREETED | CONN_OUTGOING;
   conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
+}
+
+static void tell_ready(struct conn *conn, bool is_first) {
+  const struct conn_events *events = conn->group->events;
+  if (is_first) {
+    events->on_open(conn);
+  } else if (events->on_secured) {
+    events->on_secured(conn);
+  }
 }
 
 static void conn_on_ready(struct transport *self) {
@@ -87,7 +96,7 @@ static void conn_on_ready(struct transport *self) {
   bool is_first = !(conn->flags & CONN_OPENED);
   bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
-  if (is_first && !(conn->flags & CONN_CLOSING)) conn->group->events->on_open(conn);
+  if (!(conn->flags & CONN_CLOSING)) tell_ready(conn, is_first);
   if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
   if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
   net_loop_flush(conn->group->loop);

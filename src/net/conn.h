@@ -29,8 +29,10 @@ typedef void (*conn_receiver)(struct conn *conn, const char *bytes, size_t size)
  * function may be called from inside them. */
 struct conn_events {
   void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
-  conn_receiver on_data;              /* the receiver that each has at first */
-  void (*on_eof)(struct conn *conn);  /* the peer sent FIN: nothing more comes */
+  /* It is ready once more, after conn_secure(); NULL: nobody asks for that. */
+  void (*on_secured)(struct conn *conn);
+  conn_receiver on_data;             /* the receiver that each has at first */
+  void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
   void (*on_drain)(struct conn *conn, bool crossed);
   /* Told again after another such time, until the receiver closes the connection. */
@@ -72,7 +74,8 @@ struct conn_group {
   uint64_t idle_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
-  uint64_t first_ms;  /* of accepted ones, until conn_greeted() */
+  uint64_t first_ms;     /* of accepted ones, until conn_greeted() */
+  uint64_t handshake_ms; /* of a handshake as a whole */
   bool greets_itself; /* bytes alone are no greeting: the owner calls conn_greeted() in any case */
   bool keeps_unread;  /* what came before a reset is for its owner, however late it is read */
   struct list conns;  /* newest last */
@@ -112,6 +115,8 @@ int conn_send_shared(struct conn *conn, struct blob *blob, size_t size);
 void conn_flush(struct conn *conn);
 /* True, and on_drain will come, when the queue is not below the low-water mark. */
 bool conn_await_drain(struct conn *conn);
+/* The same when there is a queue at all, and on_drain comes when that is empty. */
+bool conn_await_sent(struct conn *conn);
 size_t conn_queue_bytes(const struct conn *conn);
 
 /* Who wants this connection not to be read. It is read while nobody does, and while neither its own
@@ -165,7 +170,8 @@ enum conn_phase {
 enum conn_phase conn_phase(const struct conn *conn);
 const char *conn_phase_name(enum conn_phase phase); /* "open", "eof", "shutdown", "closing" */
 bool conn_is_closing(const struct conn *conn);
-bool conn_has_opened(const struct conn *conn); /* on_open was called */
+bool conn_has_opened(const struct conn *conn);  /* on_open was called */
+bool conn_is_outgoing(const struct conn *conn); /* connected by us, not accepted */
 bool conn_peer_finished(const struct conn *conn);
 /* Neither side has anything more to say. */
 bool conn_finished(const struct conn *conn);

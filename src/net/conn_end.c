@@ -66,11 +66,16 @@ void conn_reset(struct conn *conn, enum reason reason) {
   transport_under_reset(&conn->stack.transport);
 }
 
+static uint8_t reason_of(const struct conn *conn, int rc) {
+  if (rc == UV_ENOMEM) return REASON_ERROR;
+  return rc == UV_EPROTO && (conn->flags & CONN_OPENING) ? REASON_HANDSHAKE : REASON_RESET;
+}
+
 /* A connection that broke says no goodbye: what is queued cannot be delivered any more. */
 void conn_failed(struct conn *conn, int rc) {
   if (conn->flags & CONN_CLOSED) return;
   if (rc == UV_ENOMEM) conn->flags |= CONN_STARVED;
-  if (!conn->reason) conn->reason = rc == UV_ENOMEM ? REASON_ERROR : REASON_RESET;
+  if (!conn->reason) conn->reason = reason_of(conn, rc);
   if (rc != UV_ENOMEM && conn_is_told(conn, EVENT_RESET)) conn_tell_failed(conn, rc);
   conn_destroy(conn);
 }

@@ -35,6 +35,10 @@ bool conn_has_opened(const struct conn *conn) {
   return conn->flags & CONN_OPENED;
 }
 
+bool conn_is_outgoing(const struct conn *conn) {
+  return conn->flags & CONN_OUTGOING;
+}
+
 bool conn_finished(const struct conn *conn) {
   return (conn->flags & CONN_EOF_SEEN) && (conn->flags & CONN_FIN_WANTED);
 }

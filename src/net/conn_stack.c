@@ -1,5 +1,8 @@
-/* net/conn_stack.c — what is under a connection: made, put on top, asked, freed. Knows no layer. */
+/* net/conn_stack.c — what is under a connection: made, put on top, asked, freed. */
 #include "net/conn_state.h"
+
+#include "net/loop.h"
+#include "net/transport/fault.h"
 
 #include <stdlib.h>
 
@@ -24,13 +27,28 @@ void conn_discard(struct conn *conn) {
   transport_under_close(&conn->stack.transport);
 }
 
+struct transport *conn_layer(const struct conn *conn, bool (*is)(const struct transport *layer)) {
+  struct transport *layer = conn->stack.under;
+  while (layer != conn->lowest && !is(layer)) layer = transport_under(layer);
+  return layer == conn->lowest ? NULL : layer;
+}
+
+/* What faults do is done to what the owner gets. */
+static struct transport_over *place_of_layer(struct conn *conn) {
+  struct transport *fault = conn_layer(conn, fault_is);
+  return fault ? (struct transport_over *)fault : &conn->stack;
+}
+
 int conn_put_layer(struct conn *conn, struct transport_layer *layer) {
   if (conn->flags & CONN_CLOSED) return UV_EPIPE;
   if (conn->output) return UV_EBUSY;
   bool is_ready = !(conn->flags & CONN_OPENING);
   conn->flags |= CONN_OPENING;
+  conn->first_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
   conn_update_reading(conn);
-  transport_put(layer, &conn->stack);
-  if (is_ready) conn->stack.under->ops->ready(conn->stack.under);
+  transport_put(layer, place_of_layer(conn));
+  struct transport *self = &layer->over.transport;
+  if (is_ready) self->ops->ready(self);
+  conn_schedule_first(conn);
   return 0;
 }

@@ -19,15 +19,17 @@ enum conn_flags {
   CONN_DRAIN_WANTED = 1 << 6, /* somebody waits for the low-water mark */
   CONN_DIRTY = 1 << 7,        /* in the loop's dirty list */
   CONN_READING = 1 << 8,
-  CONN_PAUSED = 1 << 9,    /* it was read, and then held */
-  CONN_STEPPING = 1 << 10, /* CONN_HOLD_CONSOLE comes back after one read */
-  CONN_UNACKED = 1 << 11,  /* something was sent that may not be acknowledged yet */
-  CONN_GREETED = 1 << 12,  /* timeouts.first is met, or does not apply */
-  CONN_ORPHAN = 1 << 13,   /* no owner will ever ask for it again */
-  CONN_WRITING = 1 << 14,  /* the output is one of those in loop->waiting */
-  CONN_OPENING = 1 << 15,  /* the transport is not ready: it is not read, and sends are queued */
-  CONN_OPENED = 1 << 16,   /* on_open was told */
-  CONN_STARVED = 1 << 17,  /* it ends because memory was out */
+  CONN_PAUSED = 1 << 9,       /* it was read, and then held */
+  CONN_STEPPING = 1 << 10,    /* CONN_HOLD_CONSOLE comes back after one read */
+  CONN_UNACKED = 1 << 11,     /* something was sent that may not be acknowledged yet */
+  CONN_GREETED = 1 << 12,     /* timeouts.first is met, or does not apply */
+  CONN_ORPHAN = 1 << 13,      /* no owner will ever ask for it again */
+  CONN_WRITING = 1 << 14,     /* the output is one of those in loop->waiting */
+  CONN_OPENING = 1 << 15,     /* the transport is not ready: it is not read, and sends are queued */
+  CONN_OPENED = 1 << 16,      /* on_open was told */
+  CONN_STARVED = 1 << 17,     /* it ends because memory was out */
+  CONN_OUTGOING = 1 << 19,    /* connected by us */
+  CONN_SENT_WANTED = 1 << 18, /* with CONN_DRAIN_WANTED: somebody waits for the queue to be empty */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -71,7 +73,7 @@ struct conn {
   /* The low bits of a clock and of a count: only differences are taken. */
   uint32_t acked;    /* bytes that the peer had acknowledged when last looked at */
   uint32_t acked_ms; /* when that was last seen to grow */
-  uint32_t first_ms; /* since when timeouts.first is waited for */
+  uint32_t first_ms; /* since when timeouts.first, or the end of a handshake, is waited for */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   struct transport lowest[];
 };
@@ -91,10 +93,12 @@ struct conn *conn_new(struct conn_group *group, size_t lowest_size); /* NULL whe
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected);
 void conn_discard(struct conn *conn);
 void conn_free(struct transport *self); /* with all layers, which are closed */
-/* Puts `layer` on top of the transport of one that has begun: it takes it over. Until it says `ready`,
- * nothing is read or written. UV_EBUSY while something is queued, which is for those below; then, and
- * with UV_EPIPE, `layer` is still the caller's. */
+/* Puts `layer` on top of the transport of one that has begun, but under its fault: it takes it over.
+ * Until it says `ready`, nothing is read or written. UV_EBUSY while something is queued, which is for
+ * those below; then, and with UV_EPIPE, `layer` is still the caller's. */
 int conn_put_layer(struct conn *conn, struct transport_layer *layer);
+/* The one of its layers that `is` what is asked for, or NULL. */
+struct transport *conn_layer(const struct conn *conn, bool (*is)(const struct transport *layer));
 
 /* Asserts what always holds between two events; nothing in a release. */
 #ifdef NDEBUG

@@ -1,5 +1,5 @@
-/* net/conn_timeout.c — a connection's deadlines: idle, first, write, linger — not what follows from
- * them. */
+/* net/conn_timeout.c — a connection's deadlines: handshake, idle, first, write, linger — not what follows
+ * from them. */
 #include "net/conn_state.h"
 
 #include "net/conn_tell.h"
@@ -13,6 +13,7 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
 void conn_schedule_first(struct conn *conn) {
   const struct conn_group *group = conn->group;
   uint64_t delay_ms = sooner(group->idle_ms, conn->flags & CONN_GREETED ? 0 : group->first_ms);
+  if (conn->flags & CONN_OPENING) delay_ms = sooner(delay_ms, group->handshake_ms);
   /* Mostly something is sent soon, and then the entry is in its place already. */
   if (group->write_ms) delay_ms = sooner(delay_ms, WRITE_LOOK_MS(group->write_ms));
   if (delay_ms) conn_schedule(conn, delay_ms);
@@ -27,7 +28,7 @@ static uint64_t whole_ms(uint32_t low_ms, uint64_t now_ms) {
 /* Nobody else hears of a reset while the connection is not read and nothing waits to be written.
  * True when it has ended. */
 static bool was_reset(struct conn *conn) {
-  if (conn->flags & (CONN_READING | CONN_CLOSED)) return false;
+  if (conn->flags & (CONN_READING | CONN_CLOSED | CONN_OPENING)) return false;
   /* What came before the reset is still to be read by somebody, who then learns of it. */
   if (conn->group->keeps_unread && conn_unread_bytes(conn) > 0) return false;
   int rc = conn->lowest->ops->facts->error(conn->lowest);
@@ -104,6 +105,18 @@ static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t sin
   return now_ms + timeout_ms;
 }
 
+/* Nobody has it yet, or all of it waits for that: it ends at once. */
+static uint64_t due_handshake(struct conn *conn, uint64_t now_ms) {
+  uint64_t handshake_ms = conn->group->handshake_ms;
+  if (!(conn->flags & CONN_OPENING) || handshake_ms == 0) return 0;
+  uint64_t due_ms = whole_ms(conn->first_ms, now_ms) + handshake_ms;
+  if (due_ms > now_ms) return due_ms;
+  if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, "handshake");
+  conn->reason = REASON_HANDSHAKE_TIMEOUT;
+  conn_destroy(conn);
+  return 0;
+}
+
 static uint64_t due_write(struct conn *conn, uint64_t now_ms) {
   uint64_t write_ms = conn->group->write_ms;
   if (write_ms == 0 || !awaits_ack(conn, now_ms)) return 0;
@@ -136,7 +149,9 @@ uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   struct conn *conn = LIST_ELEMENT(entry, struct conn, wheel);
   if (was_reset(conn)) return 0;
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
-  uint64_t next = due_write(conn, now_ms);
+  uint64_t next = due_handshake(conn, now_ms);
+  if (conn->flags & CONN_CLOSED) return 0;
+  next = sooner(next, due_write(conn, now_ms));
   next = sooner(next, due_first(conn, now_ms));
   next = sooner(next, due_idle(conn, now_ms));
   if (conn->flags & CONN_CLOSED) return 0;

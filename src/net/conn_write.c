@@ -76,9 +76,10 @@ static void check_high(struct conn *conn) {
 
 static void check_low(struct conn *conn) {
   if (!(conn->flags & (CONN_ABOVE_HIGH | CONN_DRAIN_WANTED))) return;
-  if (conn_queue_bytes(conn) >= conn->group->queue_low) return;
+  size_t low = conn->flags & CONN_SENT_WANTED ? 1 : conn->group->queue_low;
+  if (conn_queue_bytes(conn) >= low) return;
   bool crossed = conn->flags & CONN_ABOVE_HIGH;
-  conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED);
+  conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED | CONN_SENT_WANTED);
   conn_update_reading(conn);
   if (conn->forwarding) conn_forward_changed(conn);
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
@@ -238,12 +239,24 @@ void net_loop_flush(struct net_loop *loop) {
   loop->pool.loose_bytes = 0;
 }
 
+static void want_drain(struct conn *conn) {
+  conn->flags |= CONN_DRAIN_WANTED;
+  conn_update_reading(conn);
+}
+
+bool conn_await_sent(struct conn *conn) {
+  conn_flush(conn);
+  if (!(conn->flags & CONN_WRITING)) return false;
+  conn->flags |= CONN_SENT_WANTED;
+  want_drain(conn);
+  return true;
+}
+
 bool conn_await_drain(struct conn *conn) {
   conn_flush(conn);
   if (conn->flags & CONN_CLOSED) return false;
   if (conn_queue_bytes(conn) < conn->group->queue_low || !(conn->flags & CONN_WRITING))
     return false;
-  conn->flags |= CONN_DRAIN_WANTED;
-  conn_update_reading(conn);
+  want_drain(conn);
   return true;
 }

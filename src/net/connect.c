@@ -8,6 +8,7 @@
 #include "net/loop_state.h"
 #include "net/network.h"
 #include "net/transport/socket.h"
+#include "net/transport/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,15 +44,25 @@ static int adopt(struct conn_group *group, struct incoming *incoming, bool is_un
   return rc;
 }
 
+static void let_go(struct incoming *incoming) {
+  if (incoming->pipe) {
+    memory_abandon(incoming->pipe);
+  } else {
+    close(incoming->fd);
+  }
+}
+
 int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
-               unsigned listener_index) {
+               unsigned listener_index, struct tls_context *tls) {
   struct conn *conn;
-  int rc = adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
+  struct transport_layer *layer = tls ? tls_new(group->loop, tls, NULL) : NULL;
+  int rc = tls && !layer ? UV_ENOMEM : adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
   if (rc < 0) {
-    if (incoming->pipe) memory_abandon(incoming->pipe);
-    if (!incoming->pipe) close(incoming->fd);
+    if (layer) layer->over.transport.ops->free(&layer->over.transport);
+    let_go(incoming);
     return rc;
   }
+  if (layer) transport_put(layer, &conn->stack);
   conn->listener_index = (uint16_t)listener_index;
   conn_begin(conn, peer, false);
   rc = transport_under_open(&conn->stack.transport);
@@ -62,7 +73,7 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
 int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
               unsigned listener_index) {
   struct incoming incoming = {.fd = fd};
-  return net_accept(group, &incoming, peer, listener_index);
+  return net_accept(group, &incoming, peer, listener_index, NULL);
 }
 
 void net_refuse(struct incoming *incoming) {

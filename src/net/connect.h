@@ -7,14 +7,15 @@
 
 struct conn;
 struct conn_group;
-struct incoming;        /* opaque; what a listener brought */
+struct incoming; /* opaque; what a listener brought */
+struct tls_context;
 struct connect_attempt; /* opaque; gone when on_done is called, or after net_connect_cancel() */
 
-/* Makes a connection of it. `listener_index` is what conn_listener_index() gives back. Mostly on_open
- * is called before it returns.
+/* Makes a connection of it. `listener_index` is what conn_listener_index() gives back. With `tls` it
+ * begins with a handshake; with NULL on_open is mostly called before it returns.
  * On failure: a negative UV_E*, the peer is let go, and no event is called. */
 int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
-               unsigned listener_index);
+               unsigned listener_index, struct tls_context *tls);
 /* The same of a descriptor that is connected; it is ours from here on, also on failure. */
 int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
               unsigned listener_index);

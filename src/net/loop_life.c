@@ -5,6 +5,8 @@
 #include "net/listener.h"
 #include "net/network.h"
 #include "net/resolve.h"
+#include "net/tls/shared.h"
+#include "net/tls/trust.h"
 #include "net/transport/socket.h"
 #include "net/udp_batch.h"
 #include "net/udp_outbox.h"
@@ -120,6 +122,9 @@ void net_loop_free(struct net_loop *loop) {
   turn_close(&loop->turn);
   if (loop->resolver) resolver_close(loop->resolver);
   uv_close((uv_handle_t *)&loop->prepare, NULL);
+  run_to_end(loop);
+  tls_shared_free(loop->tls); /* no connection is left that has a part in it */
+  trust_free(loop->trust);
   run_to_end(loop);
 #ifdef MOONPORT_DIRECT
   if (loop->ready) ready_set_close(loop);

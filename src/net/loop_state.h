@@ -36,6 +36,8 @@ struct net_loop {
   struct udp_batch *batch;    /* for datagrams; NULL until a socket needs it */
   struct udp_outbox *outbox;  /* the same; of the socket whose batch is handled */
   struct tap tap;             /* who watches what happens here */
+  struct tls_shared *tls;     /* NULL until a connection has TLS */
+  struct trust *trust;        /* NULL until a client asks whom the system trusts */
   struct network *network;    /* simulated: what there is in place of sockets; else NULL */
   struct resolver *resolver;  /* NULL until a name is looked up */
   struct wheel *wheel;        /* idle, write and linger deadlines of every connection */

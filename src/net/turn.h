@@ -27,6 +27,7 @@ enum {
 
 enum {
   TURN_SHARE_BYTES = 64 * 1024, /* of one reader in a round */
+  TURN_FULL_BYTES = 48 * 1024,  /* a smaller buffer says nothing when it is full */
   TURN_BYTES_MAX = 64 * 1024,   /* of all with much in a turn; bench/latency_beside_floods */
 };
 
@@ -36,6 +37,10 @@ void turn_end(struct turn *turn);
 void turn_close(struct turn *turn);
 /* Whether a reader with TURN_BULK may read now. If not, it is asked again in the next turn. */
 bool turn_may_read(struct turn *turn, uint32_t flags);
+/* Whether a reader has much that has read `size` bytes into `room`. */
+static inline bool turn_is_full(size_t size, size_t room) {
+  return size == room && size >= TURN_FULL_BYTES;
+}
 /* It has read its share: it has TURN_BULK from here on. */
 void turn_count(struct turn *turn, uint32_t *flags, size_t bytes);
 /* Not all that were ready came into this turn. */

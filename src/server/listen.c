@@ -97,7 +97,9 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
     listen_refuse(set, incoming, peer);
     return;
   }
-  int rc = net_accept(&set->runtime->current->cohort->group, incoming, peer, entry->index);
+  struct version *version = set->runtime->current;
+  struct tls_context *tls = entry->kind == ADDRESS_TLS ? version->service.tls : NULL;
+  int rc = net_accept(&version->cohort->group, incoming, peer, entry->index, tls);
   if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
   if (rc < 0) {
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be accepted: %s", uv_strerror(rc));
@@ -195,10 +197,23 @@ static bool contains(const char *all, const char *name) {
   return has_host(all + 3, "://0.0.0.0:") && name[strlen("tcp://")] != '[';
 }
 
-static bool names_conflict(const char *a, const char *b) {
+/* Whether both are of TCP, or of neither: what is said over TCP does not matter. */
+static bool is_same_scheme(const char *a, const char *b) {
+  bool a_is_udp = has_host(a, "udp://");
+  return a_is_udp == has_host(b, "udp://");
+}
+
+bool listen_names_one(const char *a, const char *b) {
+  const char *after_a = strstr(a, "://"), *after_b = strstr(b, "://");
   if (strcmp(a, b) == 0) return true;
+  if (has_host(a, "unix:") || has_host(b, "unix:")) return false;
+  return is_same_scheme(a, b) && strcmp(after_a, after_b) == 0;
+}
+
+static bool names_conflict(const char *a, const char *b) {
+  if (listen_names_one(a, b)) return true;
   const char *port_of_a = strrchr(a, ':'), *port_of_b = strrchr(b, ':');
-  if (strncmp(a, b, strlen("tcp")) != 0 || has_host(a, "unix:")) return false;
+  if (!is_same_scheme(a, b) || has_host(a, "unix:") || has_host(b, "unix:")) return false;
   return strcmp(port_of_a, port_of_b) == 0 && (contains(a, b) || contains(b, a));
 }
 

@@ -27,7 +27,7 @@ static bool is_given_up(const struct listen_entry *entry) {
 }
 
 static bool is_same(const struct listen_entry *old, const struct target *target, const char *name) {
-  if (strcmp(old->set->names[old->index], name) == 0) return true;
+  if (listen_names_one(old->set->names[old->index], name)) return true;
   return target->as_given.kind == ADDRESS_UNIX && old->listener &&
          listener_is_at(old->listener, target->as_given.path);
 }
@@ -95,7 +95,8 @@ static bool share_port(const struct listen_change *changes, size_t count,
       const struct listen_entry *other = set->entries[k];
       bool may = set == entry->set || is_given_up(other);
       if (!may || !listen_entry_is_open(other) || other == entry) continue;
-      if (other->port != entry->port || other->kind != entry->kind) continue;
+      bool is_udp = entry->kind == ADDRESS_UDP;
+      if (other->port != entry->port || is_udp != (other->kind == ADDRESS_UDP)) continue;
       entry_share_port(other, on);
       any = true;
     }

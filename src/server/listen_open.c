@@ -88,7 +88,7 @@ static void listen_name_of(const struct sockaddr *address, socklen_t size,
     return;
   }
   address_from_sockaddr(address, size, text, sizeof text);
-  const char *scheme = as_given->kind == ADDRESS_UDP ? "udp" : "tcp";
+  const char *scheme = address_scheme(as_given->kind);
   const char *interface = address->sa_family == AF_INET ? strchr(as_given->host, '%') : NULL;
   if (interface) { /* of a group: of IPv6 the kernel has it */
     int port = address_port(address);
@@ -277,8 +277,11 @@ static int check_kind(struct listen_set *set, const struct service *service, con
     listen_fault(set, text, "%s: the script has on_datagram only: write udp://", text);
     return -1;
   }
-  if (kind != ADDRESS_TLS) return 0;
-  listen_fault(set, text, "%s: this version has no TLS: put a proxy that has it in front", text);
+  if (kind != ADDRESS_TLS || service->tls) return 0;
+  listen_fault(set, text,
+               "%s: the script has no certificate for it: add tls = { cert = \"cert.pem\", key = "
+               "\"key.pem\" }",
+               text);
   return -1;
 }
 

@@ -35,6 +35,8 @@ struct target {
 
 /* server/listen.c */
 extern const struct listener_events listen_events; /* their owner is a struct listen_entry */
+/* Whether one socket would have both names: "tcp://[::1]:7" and "tls://[::1]:7". */
+bool listen_names_one(const char *a, const char *b);
 bool listen_entry_is_open(const struct listen_entry *entry);
 void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by

@@ -59,6 +59,8 @@ struct script_options {
   bool is_tested;            /* where it listens is no news */
   const char *const *listen; /* in place of what the scripts say; */
   size_t listen_count;       /* 0: as they say */
+  const char *tls_cert;      /* in place of the certificates that scripts name; NULL: as they say */
+  const char *tls_key;       /* NULL: it is in the same file */
   void *context;
 };
 

@@ -151,8 +151,13 @@ static void server_on_source(void *context, const struct source *source) {
 }
 
 /* 0, or -2 after a log line. */
-static int check_listen(const struct server *server) {
+static int check_options(const struct server *server) {
   const size_t count = server_count_valid(server);
+  if (server->options.tls_key && !server->options.tls_cert) {
+    log_printf(server->options.log, LOG_ERROR,
+               "--tls-key without --tls-cert: name the file of its certificate, too");
+    return -2;
+  }
   if (!server->options.listen || count <= 1) return 0;
   log_printf(server->options.log, LOG_ERROR,
              "--listen is for a single script, and there are %zu: set listen in each script",
@@ -191,6 +196,8 @@ static int server_load(const struct server_options *options, struct server **out
       .host = options->host,
       .listen = &server->options.listen,
       .listen_count = options->listen ? 1 : 0,
+      .tls_cert = options->tls_cert,
+      .tls_key = options->tls_key,
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
@@ -227,7 +234,7 @@ static void await_names(struct server *server) {
 }
 
 static int listen_all(struct server *server) {
-  int rc = check_listen(server);
+  int rc = check_options(server);
   if (rc < 0) return rc;
   await_names(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
@@ -353,7 +360,7 @@ int server_check(const struct server_options *options, FILE *out) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
-  if (rc == 0) rc = check_listen(server);
+  if (rc == 0) rc = check_options(server);
   if (rc != -2 && examine(server, server_describe, out) < 0) rc = -1;
   server_free(server);
   return rc;

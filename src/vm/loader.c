@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Why file_open_regular() refused, as what follows the path. */
 static void say_refusal(int rc, char *error, size_t error_size) {
@@ -26,26 +25,6 @@ static void say_refusal(int rc, char *error, size_t error_size) {
       break;
     default: snprintf(error, error_size, "cannot be read: %s", strerror(-rc));
   }
-}
-
-/* The whole file; the caller frees it. NULL, and the reason as a negative errno in *rc. */
-static char *read_whole(int fd, size_t capacity, size_t *size, int *rc) {
-  char *bytes = malloc(capacity + 1);
-  *rc = -ENOMEM;
-  if (!bytes) return NULL;
-  *size = 0;
-  while (*size < capacity) {
-    ssize_t got = read(fd, bytes + *size, capacity - *size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      *rc = -errno;
-      free(bytes);
-      return NULL;
-    }
-    if (got == 0) break;
-    *size += (size_t)got;
-  }
-  return bytes;
 }
 
 /* As Lua's own loader: without a byte order mark, and a first line that starts with # is empty. */
@@ -71,31 +50,23 @@ void loader_note_shortage(lua_State *L, int error) {
   options->on_shortage(options->context, error);
 }
 
-/* A descriptor, or a negative errno. */
-static int open_source(lua_State *L, const char *path, struct stat *status) {
+/* The caller frees it. NULL: with a negative errno in *rc. */
+static char *read_source(lua_State *L, const char *path, size_t *size, int *rc) {
   const struct home *home = vm_of(L)->options.home;
   struct home_visit visit;
   home_enter(home, &visit);
-  int fd = file_open_regular(path, LOADER_BYTES_MAX, status);
+  char *bytes = file_read(path, LOADER_BYTES_MAX, size, rc);
   home_leave(home, &visit);
-  return fd;
+  return bytes;
 }
 
 int loader_load(lua_State *L, const char *path) {
   char error[200];
   int rc = 0; /* a negative errno */
-  struct stat status = {0};
-  lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
-  int fd = open_source(L, path, &status);
-  if (vm_free_descriptors(L, -fd)) fd = open_source(L, path, &status);
-  char *bytes = NULL;
   size_t size = 0;
-  if (fd >= 0) {
-    bytes = read_whole(fd, (size_t)status.st_size, &size, &rc);
-    close(fd);
-  } else {
-    rc = fd;
-  }
+  lua_pushfstring(L, "@%s", path); /* before anything that would leak if this raised */
+  char *bytes = read_source(L, path, &size, &rc);
+  if (!bytes && vm_free_descriptors(L, -rc)) bytes = read_source(L, path, &size, &rc);
   if (bytes || !file_error_is_passing(-rc)) {
     loader_note_source(L, path, bytes, size);
   } else {

@@ -315,6 +315,14 @@ const struct grants *vm_grants(const struct vm *vm) {
   return vm->options.grants;
 }
 
+const char *vm_script_directory(const struct vm *vm) {
+  return vm->options.script_dir;
+}
+
+const struct home *vm_home(const struct vm *vm) {
+  return vm->options.home;
+}
+
 bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size) {
   lua_State *L = vm->shared->L;
   lua_pushcfunction(L,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct grants;      /* base/grants.h */
+struct home;        /* base/home.h */
 struct vm;          /* opaque */
 struct vm_watchdog; /* vm/watchdog.h */
 
@@ -78,6 +79,11 @@ static inline struct vm *vm_of(lua_State *L) {
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
 void *vm_context(const struct vm *vm);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
+const struct home *vm_home(const struct vm *vm);     /* NULL: where the process is now */
+const char *vm_script_directory(const struct vm *vm);
+/* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
+ * with `call`. Raises when memory is out. */
+bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);
 
 /* Calls body(argument) on the main thread, protected: for C code that may raise but neither runs a
  * script nor waits. False, and the message in `error`, when it raised. */

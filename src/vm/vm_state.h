@@ -139,9 +139,6 @@ int vm_standard(lua_State *L, enum standard standard);
  * descriptors are out; and the same before os and package. Raise. */
 void vm_guard_files(lua_State *L);
 void vm_guard_libraries(lua_State *L);
-/* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
- * with `call`. Raises when memory is out. */
-bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);
 /* vm/coroutine.c: no script may resume or close `co`, which is a task's. Raises. */

@@ -8,15 +8,19 @@ local heights = { base = 1, net = 2, vm = 2, api = 3, server = 4, cli = 5, main 
 
 -- Libraries that a layer must not know. Only api meets both.
 local forbidden_headers = {
-  base = { libuv = true, Lua = true },
+  base = { libuv = true, Lua = true, OpenSSL = true },
   net = { Lua = true },
-  vm = { libuv = true },
+  vm = { libuv = true, OpenSSL = true },
+  api = { OpenSSL = true },
+  server = { OpenSSL = true },
+  cli = { OpenSSL = true },
 }
 
 local lua_headers = { lua = true, lauxlib = true, lualib = true, luaconf = true }
 
 -- "uv.h", "uv/unix.h", "lua5.4/lua.h": which library a header belongs to, or nil.
 local function library_of(header)
+  if header:find("^openssl/") then return "OpenSSL" end
   if header == "uv.h" or header:find("^uv/") then return "libuv" end
   local name = header:match("([^/]+)%.hp?p?$")
   if lua_headers[name] then return "Lua" end

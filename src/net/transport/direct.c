@@ -163,7 +163,9 @@ static void note_read(struct direct *direct, ssize_t size) {
   uint32_t flags = direct->flags & ~(uint32_t)TURN_BULK;
   bool is_last = size <= 0 || ((size_t)size < direct->room && !(flags & DIRECT_UNSURE));
   direct->flags = is_last ? flags & ~(uint32_t)DIRECT_READABLE : flags;
-  if (size == READ_BUFFER_BYTES) turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
+  if (size > 0 && turn_is_full((size_t)size, direct->room)) {
+    turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
+  }
 }
 
 static void tell_end(struct direct *direct, int error) {

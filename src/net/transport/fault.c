@@ -133,6 +133,10 @@ struct transport_layer *fault_new(struct net_loop *loop, const struct conn_fault
   return &faulty->layer;
 }
 
+bool fault_is(const struct transport *layer) {
+  return layer->ops == &fault_ops;
+}
+
 const struct conn_fault *fault_of(const struct transport *layer) {
-  return layer->ops == &fault_ops ? &faulty_of(layer)->fault : NULL;
+  return fault_is(layer) ? &faulty_of(layer)->fault : NULL;
 }

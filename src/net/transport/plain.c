@@ -173,7 +173,7 @@ static void plain_tell_end(struct plain *plain, int rc, bool was_read) {
 static void plain_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf) {
   struct plain *plain = plain_of_handle(stream);
   struct transport *layer = plain_above(&plain->io.handle);
-  if (nread == READ_BUFFER_BYTES) {
+  if (nread > 0 && turn_is_full((size_t)nread, plain->room)) {
     struct net_loop *loop = stream->loop->data;
     turn_count(&loop->turn, &plain->flags, (size_t)nread);
   } else if (nread > 0) {

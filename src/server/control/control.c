@@ -177,7 +177,7 @@ static void control_on_turn(void *owner) {
 
 static void control_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct control *control = owner;
-  int rc = net_accept(&control->clients, incoming, peer, 0);
+  int rc = net_accept(&control->clients, incoming, peer, 0, NULL);
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
 }
 

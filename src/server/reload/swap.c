@@ -43,7 +43,6 @@ static struct version *swap_load(struct script *script) {
   if (script->held) script_drop_faults(script);
   bool holds = script->held && !runtime->current;
   runtime->faults = holds ? log_held_log(script->held) : runtime->log;
-  runtime->listens_elsewhere = script->options->listen_count > 0;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",

@@ -1,0 +1,46 @@
+/* net/conn_tls.c — TLS under a connection: begun, and what is known of it. Knows no files, and no Lua. */
+#include "net/conn_tls.h"
+
+#include "net/conn_state.h"
+#include "net/tls/certificate.h"
+#include "net/transport/tls.h"
+
+#include <openssl/ssl.h>
+
+int conn_secure(struct conn *conn, struct tls_context *context, const char *name) {
+  if (conn_layer(conn, tls_is)) return UV_EALREADY;
+  struct transport_layer *layer = tls_new(conn->group->loop, context, name);
+  if (!layer) return UV_ENOMEM;
+  int rc = conn_put_layer(conn, layer);
+  if (rc < 0) layer->over.transport.ops->free(&layer->over.transport);
+  return rc;
+}
+
+bool conn_tls(const struct conn *conn, struct conn_tls *out) {
+  const struct transport *layer = conn_layer(conn, tls_is);
+  if (!layer) return false;
+  SSL *ssl = tls_ssl(layer);
+  const unsigned char *alpn;
+  unsigned alpn_size;
+  SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
+  *out = (struct conn_tls){
+      .version = SSL_is_init_finished(ssl) ? SSL_get_version(ssl) : NULL,
+      .cipher = SSL_get_cipher_name(ssl),
+      .name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+      .alpn = (const char *)alpn,
+      .alpn_size = alpn_size,
+      .fault = tls_fault(layer),
+      .is_resumed = SSL_session_reused(ssl),
+      .is_truncated = tls_is_truncated(layer),
+      .has_heard = tls_has_heard(layer),
+      .met_plaintext = tls_met_plaintext(layer),
+  };
+  return true;
+}
+
+int conn_tls_peer(const struct conn *conn, struct certificate *out) {
+  const struct transport *layer = conn_layer(conn, tls_is);
+  X509 *x509 = layer ? SSL_get0_peer_certificate(tls_ssl(layer)) : NULL;
+  if (!x509) return UV_ENOENT;
+  return certificate_read(x509, out) ? 0 : UV_ENOMEM;
+}

@@ -1,0 +1,34 @@
+/* net/conn_tls.h — TLS under a connection: begun, and what is known of it. Knows no files, and no Lua. */
+#ifndef MOONPORT_NET_CONN_TLS_H
+#define MOONPORT_NET_CONN_TLS_H
+
+#include "net/conn.h"
+
+struct certificate;
+struct tls_context;
+
+/* From now on it speaks TLS, by a handshake that begins with what the peer sends next: on_secured
+ * follows, or on_close. As a server or a client, by `context`; `name`: whom a client asks for.
+ * 0, UV_EALREADY when it speaks TLS, UV_EBUSY while something is queued, UV_EPIPE when it is closed, or
+ * UV_ENOMEM. */
+int conn_secure(struct conn *conn, struct tls_context *context, const char *name);
+
+/* The texts are valid as long as the connection, and until the handshake is done they may be NULL. */
+struct conn_tls {
+  const char *version; /* "TLSv1.3" */
+  const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+  const char *name;    /* whom the client asked for; NULL: nobody */
+  const char *alpn;    /* what both speak: `alpn_size` bytes; NULL: nothing was agreed on */
+  size_t alpn_size;
+  const char *fault;  /* why it failed; NULL: it did not, or memory is out */
+  bool is_resumed;    /* an earlier session goes on */
+  bool is_truncated;  /* FIN came without a close_notify before it */
+  bool has_heard;     /* the peer has said something */
+  bool met_plaintext; /* it failed because what came first was no TLS */
+};
+/* False: it does not speak TLS. */
+bool conn_tls(const struct conn *conn, struct conn_tls *out);
+/* The certificate that the peer has shown, for the caller to deinit. 0, UV_ENOENT or UV_ENOMEM. */
+int conn_tls_peer(const struct conn *conn, struct certificate *out);
+
+#endif

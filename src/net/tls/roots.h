@@ -1,0 +1,14 @@
+/* net/tls/roots.h — the authorities that this system trusts. Knows no connection. */
+#ifndef MOONPORT_NET_TLS_ROOTS_H
+#define MOONPORT_NET_TLS_ROOTS_H
+
+#include <stddef.h>
+
+struct x509_store_st;
+
+/* Reads them, of SSL_CERT_FILE or SSL_CERT_DIR, or where systems keep them: takes 20 ms and a
+ * megabyte, so it is done once in a process, and may be done by any thread. NULL with a sentence in
+ * `error`. X509_STORE_free() ends it; each context has its own hold on it. */
+struct x509_store_st *tls_roots_load(char *error, size_t error_size);
+
+#endif
