@@ -113,7 +113,7 @@ enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
 enum { COLLECT_STEP_KIB = 64 };
 
 void vm_tune_collector(struct vm *vm) {
-  if (vm->shared->has_forked) vm_fork_end(vm);
+  if (vm->shared->has_forked) vm_fork_end(vm, LUA_OK);
   size_t used = vm->shared->memory_bytes;
   size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
   if (pause < PAUSE_MIN) pause = PAUSE_MIN;
