@@ -461,7 +461,8 @@ const char *tls_context_warning(const struct tls_context *context) {
 }
 
 const char *tls_library_version(void) {
-  return OpenSSL_version(OPENSSL_VERSION_STRING);
+  char error[256];
+  return tls_lazy_open(error, sizeof error) ? OpenSSL_version(OPENSSL_VERSION_STRING) : "missing";
 }
 
 void tls_context_each(const struct tls_context *context,
