@@ -133,9 +133,12 @@ end
 
 -- --- Connections ----------------------------------------------------------------------------
 
--- "open", and what somebody at a console did to it.
+-- "open", that it speaks TLS where its listener does not say so, and what somebody at a console did
+-- to it.
 local function state_of(conn)
   local state = text(conn, "state")
+  local is_known = text(conn, "listener"):find("^tls:") or text(conn, "tls") == ""
+  if not is_known then state = state .. ", " .. text(conn, "tls") end
   if conn.held_by == "console" then state = state .. ", paused" end
   return text(conn, "fault") ~= "" and state .. ", " .. text(conn, "fault") or state
 end
