@@ -127,8 +127,8 @@ static void end_gap(struct log *log) {
   if (log->dropped == 0 || log_queued(log) > sizeof log->queue / 2) return;
   char message[128];
   int size = snprintf(message, sizeof message,
-                      "%llu log records were dropped here: the reader of this log fell behind",
-                      (unsigned long long)log->dropped);
+                      "%llu log record%s dropped here: the reader of this log fell behind",
+                      (unsigned long long)log->dropped, log->dropped == 1 ? " was" : "s were");
   const struct log_record notice = {
       .level = LOG_WARN, .message = message, .message_size = (size_t)size};
   if (log_append(log, &notice)) log->dropped = 0;

@@ -78,7 +78,9 @@ int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 /* Of the task that runs now; 0 and NULL when none does. */
 struct vm_task *vm_running(const struct vm *vm); /* NULL: none */
 uint64_t vm_running_conn_id(const struct vm *vm);
-void *vm_running_owner(const struct vm *vm);  /* its vm_owner.self */
+void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
+/* The same, if its end is told so; else NULL: it is a task of somebody else's. */
+void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed));
 size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 
 /* The next task entered may not wait: for loading a script. */

@@ -28,9 +28,7 @@ end
 function M.field(event, name) return (core.shown(text(event, name), FIELD_CELLS)) end
 local field = M.field
 
----@return string text "1 byte", "5 bytes"
-function M.count(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-local count = M.count
+local count = out.counted
 
 ---@param cells_max integer? for the bytes
 ---@return string text 5 bytes "hello"
@@ -52,7 +50,8 @@ local function call(event) return field(event, "call") .. "()" end
 local function message(event) return field(event, "message") end
 
 local function in_and_out(event)
-  return ("%d bytes in, %d out"):format(number(event, "bytes_in"), number(event, "bytes_out"))
+  return ("%s in, %d out"):format(count(number(event, "bytes_in"), "byte"),
+    number(event, "bytes_out"))
 end
 
 local function age(event) return M.time(number(event, "age_ms") * 1e6) end
@@ -102,7 +101,7 @@ function details.log(event) return field(event, "level") .. ": " .. message(even
 
 function details.send(event)
   return bytes(event) .. (event.by == "forward" and ", forwarded" or "") ..
-    (event.rest and (", %d more follow"):format(number(event, "rest")) or "")
+    (event.rest and (", %d more to follow"):format(number(event, "rest")) or "")
 end
 
 function details.flush(event)
@@ -229,7 +228,8 @@ function M.print_hex(event, bytes_max)
     out.line(indent .. hex_row(data:sub(at, at + HEX_ROW_BYTES - 1), at - 1))
   end
   local missing = number(event, "size") - #data
-  if #data > 0 and missing > 0 then out.line(("%s%d more bytes"):format(indent, missing)) end
+  if #data > 0 and missing > 0 then out.line(("%s%d more %s"):format(indent, missing,
+    missing == 1 and "byte" or "bytes")) end
 end
 
 return M

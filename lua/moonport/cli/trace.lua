@@ -12,7 +12,7 @@ local timer = require "moonport.timer"
 
 local RECORDING_FORMAT = 1
 local PREVIEW_BYTES = 64
-local MISSING = "%d events are missing, for the trace fell behind: record again, with a filter " ..
+local MISSING = "%s missing, for the trace fell behind: record again, with a filter " ..
   "or on a faster disk"
 -- After its close a connection has no more to tell than its last handler.
 local AFTER_CLOSE_S = 0.3
@@ -117,7 +117,8 @@ return function(call)
   fault, lost, missing = follow(client, next_event, options, recording, bytes)
   if recording then
     local closed, why = recording:close()
-    lost = lost or not closed and why or missing > 0 and MISSING:format(missing)
+    local gone = missing == 1 and "1 event is" or missing .. " events are"
+    lost = lost or not closed and why or missing > 0 and MISSING:format(gone)
   end
   if fault then out.complain(fault) end
   if lost then out.complain("the recording is not complete: " .. lost) end
