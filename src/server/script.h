@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 struct activation;
+struct certificate;
 struct conn;
 struct conn_group;
 struct grants;
@@ -20,6 +21,7 @@ struct log;
 struct net_loop;
 struct runtime;
 struct source;
+struct tls_context;
 struct vm_budget;
 struct vm_watchdog;
 struct script; /* opaque */
@@ -188,6 +190,19 @@ void script_each_source(const struct script *script, source_visitor visit, void 
 const char *const *script_addresses(const struct script *script, size_t *count);
 /* limits.connections; 0: no version was ever in force */
 size_t script_connections_max(const struct script *script);
+/* One that the script, in force or loaded, shows over TLS. */
+struct script_certificate {
+  const char *host; /* NULL: to all who ask for another */
+  const char *file;
+  const struct certificate *facts;
+  int64_t days_left; /* below 0: it has ended */
+};
+void script_each_certificate(const struct script *script,
+                             void (*visit)(void *context,
+                                           const struct script_certificate *certificate),
+                             void *context);
+/* What it begins connections over TLS with; NULL: none. */
+const struct tls_context *script_tls(const struct script *script);
 /* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
 void script_each_listener(const struct script *script,
                           void (*visit)(void *context, const char *name), void *context);

@@ -37,7 +37,7 @@ static int load_embedded(lua_State *L, const struct library_module *module) {
     return loader_load(L, chunk_name);
   }
   snprintf(chunk_name, sizeof chunk_name, "=[moonport]/%s", module->file);
-  return luaL_loadbufferx(L, module->source, module->size, chunk_name, "t");
+  return luaL_loadbuffer(L, module->code, module->size, chunk_name);
 }
 
 /* Searcher: package.preload, which has what the server made in C. What is not there is not told: it is

@@ -56,6 +56,21 @@ local function running(script)
   return pieces[1] and table.concat(pieces, ", ")
 end
 
+-- "localhost.pem: for localhost, ::1, ends in 12 days", one after the other.
+local function print_certificates(script)
+  local list = type(script.certificates) == "table" and script.certificates or {}
+  for _, certificate in ipairs(list) do
+    local names, days = {}, number(certificate, "days_left")
+    for index in ipairs(type(certificate.names) == "table" and certificate.names or {}) do
+      names[index] = text(certificate.names, index)
+    end
+    printf("%s: %s: for %s, %s", shown(text(script, "script")), shown(text(certificate, "file")),
+      names[1] and shown(table.concat(names, ", ")) or "no host",
+      days < 0 and "has ended: clients refuse it" or
+        ("%d day%s left"):format(days, days == 1 and "" or "s"))
+  end
+end
+
 -- Whose fault it is, since when, and what; a message mostly begins with the file by itself.
 local function print_fault(script)
   local path, fault = text(script, "script"), script.reload_error
@@ -82,6 +97,7 @@ function prints.status(answer)
   for _, script in ipairs(answer.lines) do
     local runs, path = running(script), shown(text(script, "script"))
     if runs then printf("%s: %s", path, runs) end
+    print_certificates(script)
   end
   for _, script in ipairs(answer.lines) do print_fault(script) end
 end

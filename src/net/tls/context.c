@@ -457,6 +457,10 @@ const char *tls_context_warning(const struct tls_context *context) {
   return context->warning;
 }
 
+const char *tls_library_version(void) {
+  return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 void tls_context_each(const struct tls_context *context,
                       void (*visit)(void *owner, const struct tls_shown *shown), void *owner) {
   for (size_t i = 0; i < context->host_count; i++) {

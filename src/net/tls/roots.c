@@ -70,6 +70,10 @@ static bool add_system(const struct tls_reading *reading, X509_STORE *store) {
                              "ca-certificates, or name a file in SSL_CERT_FILE");
 }
 
+void tls_roots_free(X509_STORE *roots) {
+  X509_STORE_free(roots);
+}
+
 X509_STORE *tls_roots_load(char *error, size_t error_size) {
   const struct tls_reading reading = {&nobody, error, error_size};
   X509_STORE *store = X509_STORE_new();
