@@ -197,10 +197,10 @@ describe("the log", function()
     it("lays a message of several lines out as on a terminal", function()
       local path = moonport:directory():write("lacks.lua", "require 'nosuch.module'")
       for _, command in ipairs { "check", "run" } do
-        local stderr = moonport:run({ command, path }, { env = { MOONPORT_LOG_FORMAT = "" } }).stderr
+        local said = moonport:run({ command, path }, { env = { MOONPORT_LOG_FORMAT = "" } }).said
         assert.matches("lacks.lua:1: module 'nosuch.module' not found:\n +no nosuch/module.lua in ",
-          stderr)
-        assert.is_nil(stderr:find("\\x09", 1, true))
+          said)
+        assert.is_nil(said:find("\\x09", 1, true))
       end
     end)
 
