@@ -78,7 +78,7 @@ local function print_fault(script)
   local message = text(fault, "message")
   local who = message:sub(1, #path) == path and "" or shown(path) .. ": "
   printf("\n%s %s: %s%s", number(script, "version") > 0 and "last reload failed at"
-    or "not served since", shown(text(fault, "time")), who, out.shown_lines(message))
+    or "not served: last load failed at", shown(text(fault, "time")), who, out.shown_lines(message))
 end
 
 function prints.status(answer)
@@ -156,9 +156,12 @@ end
 
 -- --- Connections ----------------------------------------------------------------------------
 
--- "open", and what somebody at a console did to it.
+-- "open", that it speaks TLS where its listener does not say so, and what somebody at a console did
+-- to it.
 local function state_of(conn)
   local state = text(conn, "state")
+  local is_known = text(conn, "listener"):find("^tls:") or text(conn, "tls") == ""
+  if not is_known then state = state .. ", " .. text(conn, "tls") end
   if conn.held_by == "console" then state = state .. ", paused" end
   return text(conn, "fault") ~= "" and state .. ", " .. text(conn, "fault") or state
 end

@@ -81,6 +81,14 @@ function details.accept(event) return "from " .. field(event, "peer") end
 
 function details.connect(event) return "to " .. field(event, "peer") end
 
+function details.handshake(event)
+  if event.error then return with_error("failed", event) end
+  local told = { field(event, "version"), field(event, "cipher") }
+  if event.name then told[#told + 1] = "for " .. field(event, "name") end
+  if event.alpn then told[#told + 1] = "alpn " .. field(event, "alpn") end
+  return table.concat(told, ", ") .. ", " .. field(event, "session") .. " session"
+end
+
 function details.data(event)
   local to = field(event, "to")
   return bytes(event) .. (to ~= "script" and ", to " .. to or "")
@@ -175,10 +183,10 @@ local BODY_CELLS_MIN = 20
 -- wrong red, and what the kernel says dim.
 local COLOURS = {
   data = "green", message = "green", datagram = "green", recv = "green", accept = "green",
-  connect = "green", send = "blue", sendto = "blue", flush = "blue", handler = "yellow",
-  wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow", eof = "magenta",
-  shutdown = "magenta", close = "magenta", reset = "bright_red", error = "bright_red",
-  timeout = "red", dropped = "bright_red",
+  connect = "green", handshake = "green", send = "blue", sendto = "blue", flush = "blue",
+  handler = "yellow", wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow",
+  eof = "magenta", shutdown = "magenta", close = "magenta", reset = "bright_red",
+  error = "bright_red", timeout = "red", dropped = "bright_red",
 }
 
 -- Where in the script, and that it was not observed.
