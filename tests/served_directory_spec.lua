@@ -110,7 +110,7 @@ describe("a file that is at fault, beside one that serves,", function()
       server:expect_log("a%.lua already does").message)
     assert.equal("served", server:connect():receive_line())
     local status = moonport:run({ "status", "--control", server.control }).stdout
-    assert.matches("\nnot served since %S+: [^\n]*b%.lua:1: cannot listen on ", status)
+    assert.matches("\nnot served: last load failed at %S+: .*b%.lua:1: cannot listen on ", status)
   end)
 
   it("is no reason to name the way out when nothing else would be served", function()
@@ -318,7 +318,7 @@ describe("a server that serves nothing", function()
     server:expect_log("not ready: no script is served")
     assert.matches("x%.lua is not in force: .*x%.lua:1:", health(asker).obstacles[2])
     local status = moonport:run({ "status", "--control", server.control }).stdout
-    assert.matches("\nnot served since %S+: [^\n]*x%.lua:1: unexpected symbol", status)
+    assert.matches("\nnot served: last load failed at %S+: .*x%.lua:1: unexpected symbol", status)
     place:write("x.lua", serves)
     loop.eventually("a server that is ready", ready(asker))
     server:wait_addresses(1)

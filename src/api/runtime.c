@@ -147,8 +147,12 @@ void runtime_deinit_output(struct runtime *runtime) {
 }
 
 static void settle(struct runtime *runtime) {
+  if (runtime->anchor_count == 0) {
+    net_loop_flush_soon(runtime->loop);
+    return;
+  }
   net_loop_flush(runtime->loop);
-  if (runtime->anchor_count > 0) release_anchors(runtime);
+  release_anchors(runtime);
 }
 
 enum vm_status runtime_enter(struct runtime *runtime, lua_CFunction body, void *argument,

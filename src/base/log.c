@@ -55,8 +55,9 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   struct log *log = malloc(sizeof *log);
   if (!log) return NULL;
   bool json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
-  log->style = (struct log_style){
-      .json = json, .colour = !json && wants_colour(fd), .terminal = !json && isatty(fd)};
+  log->style = (struct log_style){.json = json,
+                                  .colour = !json && wants_colour(fd),
+                                  .lays_out = !json && (isatty(fd) || format == LOG_PROSE)};
   if (!json) log->style.utc_offset_s = utc_offset_s(time(NULL));
   log->busy = 0;
   log->level_min = level_min;

@@ -115,18 +115,43 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size) {
   conn->receiver(conn, bytes, size);
 }
 
-static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
-  struct conn *conn = (struct conn *)self;
+/* False when nobody is to have the bytes. */
+static bool note_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
   if (conn->flags & CONN_STEPPING) conn_hold(conn, CONN_HOLD_CONSOLE, true);
-  if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
+  if (conn->flags & CONN_CLOSING) return false; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
+  return true;
+}
+
+static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
+  struct conn *conn = (struct conn *)self;
+  if (!note_received(conn, bytes, size)) return;
   conn->receiver(conn, bytes, size);
-  net_loop_flush(conn->group->loop);
+  net_loop_flush_soon(conn->group->loop);
   conn_check(conn);
+}
+
+/* What the stage holds is of lowest layers, and on its way up; here it would come next. */
+struct conn *conn_next_received(const struct conn_group *group, conn_receiver receiver,
+                                const char **bytes, size_t *size) {
+  struct stage *stage = &group->loop->stage;
+  const struct staged *staged = stage_first(stage);
+  if (!staged) return NULL;
+  struct conn *conn = LIST_ELEMENT(staged->lowest, struct conn, lowest);
+  const uint32_t flags = CONN_READING | CONN_CLOSING | CONN_CLOSED;
+  if (conn->group != group || conn->receiver != receiver || conn->stack.under != conn->lowest ||
+      (conn->flags & flags) != CONN_READING) {
+    return NULL;
+  }
+  stage->first++;
+  *bytes = staged->bytes;
+  *size = staged->size;
+  (void)note_received(conn, *bytes, *size);
+  return conn;
 }
 
 static void conn_on_ended(struct transport *self) {

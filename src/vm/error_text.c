@@ -36,6 +36,8 @@ static void push_yielded(lua_State *L, lua_State *co) {
 int vm_error_text(lua_State *L) {
   if (lua_touserdata(L, 1) == &vm_yielded) {
     push_yielded(L, lua_touserdata(L, 2));
+  } else if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL) {
+    lua_pushliteral(L, "(a table as error value, which has no __tostring)"); /* not where it is */
   } else {
     luaL_tolstring(L, 1, NULL);
   }

@@ -93,6 +93,10 @@ void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed)
   return task && task->on_end == on_end ? task->owner : NULL;
 }
 
+void *vm_task_owner(const struct vm_task *task) {
+  return task->owner;
+}
+
 size_t vm_count_waiting(const struct vm *vm) {
   size_t count = 0;
   for (const struct vm_task *task = vm->shared->all; task; task = task->all_next) {
@@ -316,6 +320,18 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     task_give_back(task, status == VM_FAILED);
   }
   return status;
+}
+
+bool vm_may_go_on(const struct vm *vm) {
+  struct vm_watchdog *watchdog = vm->options.watchdog;
+  return !vm->shared->running->told && (!watchdog || vm_watchdog_next(watchdog));
+}
+
+void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id) {
+  struct vm_task *task = vm->shared->running;
+  task->owner = owner;
+  task->conn_id = conn_id;
+  task->turn++; /* a ticket of the one before is stale */
 }
 
 bool vm_wake(struct vm_ticket ticket) {

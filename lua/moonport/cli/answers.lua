@@ -78,7 +78,7 @@ local function print_fault(script)
   local message = text(fault, "message")
   local who = message:sub(1, #path) == path and "" or shown(path) .. ": "
   printf("\n%s %s: %s%s", number(script, "version") > 0 and "last reload failed at"
-    or "not served since", shown(text(fault, "time")), who, out.shown_lines(message))
+    or "not served: last load failed at", shown(text(fault, "time")), who, out.shown_lines(message))
 end
 
 function prints.status(answer)
