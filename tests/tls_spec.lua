@@ -1,6 +1,9 @@
 -- tls_spec.lua — listen = "tls://…": what handlers see of it, and what peers do that is none — does
 -- not know which certificates are right: tls_settings_spec.lua.
 
+local control = require "tests.support.control"
+local events = require "tests.support.events"
+local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 local tls = require "tests.support.tls"
@@ -235,6 +238,35 @@ print(one < every / 2)
 for each in crowd: each.close()
 ]]))
     server:allow_log("handshake failed")
+  end)
+
+  it("shows its handshakes, and what is said inside, to who watches", function()
+    local server, certificate = serve(echo, { control = true })
+    server:allow_log("handshake failed")
+    local watch = events.watch(server, "bytes=all")
+    assert.same({ "b'secret'" }, python(server, certificate, [[
+conn = connect()
+conn.sendall(b"secret")
+print(conn.recv(100))
+conn.unwrap()
+conn = plain()
+conn.sendall(b"GET / HTTP/1.0\r\n\r\n")
+conn.recv(1)
+]]))
+    local shaken = watch:wait({ event = "handshake", session = "new" })
+    assert.same({ "TLSv1.3", "localhost" }, { shaken.version, shaken.name })
+    assert.equal("secret", watch:wait({ event = "data", conn = shaken.conn }).text)
+    shaken = watch:wait({ event = "handshake" })
+    assert.matches("plain HTTP", shaken.error, 1, true)
+    assert.equal("handshake", watch:wait({ event = "close", conn = shaken.conn }).reason)
+    watch:close()
+    local child = moonport:spawn({ "openssl", "s_client", "-quiet", "-connect",
+      "127.0.0.1:" .. server:port() })
+    loop.wait_until("openssl to connect", function()
+      local conns = control.ask_once(server, "conns")
+      return #conns == 1 and conns[1].tls == "TLSv1.3"
+    end)
+    child:signal("sigkill")
   end)
 
   it("follows its script from plain to TLS and back, on the same port", function()

@@ -196,7 +196,7 @@ static int look_at_script(void *context, struct script *script) {
 
 void doctor_look_at_scripts(const struct command_call *call, const struct grants *grants,
                             json_t *facts, size_t *connections) {
-  struct log *log = settings_log_new(call->options, LOG_TEXT);
+  struct log *log = settings_log_new(call->options, LOG_PROSE);
   if (!log) return;
   const struct server_options options = settings_read(call, grants, log);
   struct look look = {.call = call, .scripts = json_array(), .connections = connections};

@@ -78,8 +78,9 @@ int script_load_first(struct script *script);
 /* True: a host that the loaded script listens on is being looked up; script_start() waits for none. */
 bool script_awaits_names(struct script *script);
 /* Listens there, and puts it in force. 0, or -1 after each fault was logged: it may be in force all the
- * same, or be loaded anew. */
+ * same, or be loaded anew. Where it listens is told by the other one, once it is known that it does. */
 int script_start(struct script *script);
+void script_tell_listening(struct script *script);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged, or UV_EAGAIN: a
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
@@ -140,8 +141,8 @@ void script_end_in(struct script *script, uint64_t ms);
 size_t script_cut_off(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
-/* Its file is gone: it listens no more, and its connections have drain_ms to come to their end. */
-void script_leave(struct script *script);
+/* It listens no more, and its connections have drain_ms to come to their end; `why` is for the log. */
+void script_leave(struct script *script, const char *why);
 bool script_is_leaving(const struct script *script);
 const char *script_path(const struct script *script);
 const char *script_name(const struct script *script); /* of its file: "echo.lua" */
