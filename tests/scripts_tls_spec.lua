@@ -1,5 +1,5 @@
--- scripts_tls_spec.lua — scripts/tls/ with the clients that people have: curl, openssl, Python —
--- not TLS itself (tls_spec.lua).
+-- scripts_tls_spec.lua — scripts/tls/ with the clients that people have: curl, openssl, Python
+-- — not TLS itself (tls_spec.lua).
 
 local certificates = require "tests.support.certificates"
 local rig = require "tests.support.rig"

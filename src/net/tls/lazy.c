@@ -30,7 +30,7 @@
   X(GENERAL_NAMES_free) X(GENERAL_NAMES_new) X(GENERAL_NAME_free) X(GENERAL_NAME_get0_value) \
   X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) \
   X(OPENSSL_sk_num) X(OPENSSL_sk_pop_free) X(OPENSSL_sk_push) X(OPENSSL_sk_shift) \
-  X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OSSL_PARAM_construct_end) \
+  X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OpenSSL_version) X(OSSL_PARAM_construct_end) \
   X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) X(PEM_read_bio_X509) \
   X(PEM_write_PKCS8PrivateKey) X(PEM_write_X509) X(RAND_bytes) X(RAND_priv_bytes) \
   X(SSL_CIPHER_get_name) X(SSL_CTX_add_client_CA) X(SSL_CTX_callback_ctrl) X(SSL_CTX_ctrl) \
