@@ -12,8 +12,8 @@ struct known_peers;
 struct net_loop;
 struct tap;
 
-/* What the log says of handshakes that failed. */
-struct told_handshakes {
+/* What the log says of TLS that failed. */
+struct told_tls {
   uint64_t since_ms; /* when the minute began; 0: there was none */
   uint64_t dropped;  /* that were to be told, and were too many */
   unsigned lines;    /* in this minute */
@@ -36,7 +36,7 @@ struct runtime {
   struct conn_budget output;    /* what all its connections have queued */
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
-  struct told_handshakes told_handshakes;
+  struct told_tls told_tls;
   uint64_t failed_handshakes;   /* of accepted connections, so far */
   struct list sleeps;           /* coroutines in timer.sleep() */
   struct list attempts;         /* connects and lookups under way */

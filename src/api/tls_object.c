@@ -5,6 +5,7 @@
 #include "api/runtime.h"
 #include "base/home.h"
 #include "base/text.h"
+#include "net/loop.h"
 #include "net/tls/context.h"
 
 #include <lauxlib.h>
@@ -207,8 +208,8 @@ static enum tls_made find_trust(struct reading *reading, struct tls_object *obje
   if (object->is_server || !settings->verify || reading->identity.ca) return TLS_MADE;
   settings->roots = trust_of(loop);
   if (settings->roots) return TLS_MADE;
-  bool has_waited = object->wait.runtime != NULL;
-  if (has_waited && trust_fault(loop)) {
+  bool was_read = object->wait.runtime != NULL || net_loop_is_simulated(loop);
+  if (was_read && trust_fault(loop)) {
     lua_pushstring(L, trust_fault(loop));
     return TLS_UNUSABLE;
   }
