@@ -49,7 +49,7 @@ class Raw:
             return False
 
     def shake(self, send=None):
-        """The handshake; `send` takes what is to leave, and is False when that is enough."""
+        """The handshake: whether it is done. `send` takes what is to leave, and is False to stop."""
         send = send or self.send
         while True:
             try:
@@ -58,6 +58,8 @@ class Raw:
             except ssl.SSLWantReadError:
                 if not send(self.to_send.read()) or not self.receive():
                     return False
+            except ssl.SSLError:
+                return False
 
     def records(self, text=b"", goodbye=False):
         """As TLS wants to have it sent: some text, and close_notify."""

@@ -178,6 +178,17 @@ struct making {
   struct host *host;
 };
 
+/* Without FFDHE: whoever is asked for 8,192 bits of it computes for a tenth of a second, and the one
+ * who asks need not (CVE-2022-40735). */
+static bool set_groups(SSL_CTX *ssl) {
+  static const char *const lists[] = {"*X25519MLKEM768/*X25519:P-256:X448:P-384:P-521", /* 3.5 */
+                                      "X25519:P-256:X448:P-384:P-521"};
+  bool fits =
+      SSL_CTX_set1_groups_list(ssl, lists[0]) == 1 || SSL_CTX_set1_groups_list(ssl, lists[1]) == 1;
+  if (fits) ERR_clear_error();
+  return fits;
+}
+
 static bool make_rules(const struct making *making) {
   SSL_CTX *ssl = making->host->ssl;
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -185,7 +196,8 @@ static bool make_rules(const struct making *making) {
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
   bool fits = SSL_CTX_set_min_proto_version(ssl, making->settings->version_min) == 1 &&
-              SSL_CTX_set_cipher_list(ssl, ciphers) == 1 && SSL_CTX_set_num_tickets(ssl, 1) == 1;
+              SSL_CTX_set_cipher_list(ssl, ciphers) == 1 && set_groups(ssl) &&
+              SSL_CTX_set_num_tickets(ssl, 1) == 1;
   return fits || tls_refuse(&making->reading, "%s", tls_reason());
 }
 
