@@ -262,7 +262,7 @@ describe("a pool", function()
       assert.matches("misuse%.lua:" .. number .. ": ", line)
     end
     assert.equal(8, number)
-    assert.matches("unknown option 'sise' of pool.new %(known: idle, size, timeout, waiting%)",
+    assert.matches("unknown option 'sise' of pool.new %(known: idle, size, timeout, tls, waiting%)",
       result.stdout)
   end)
 end)

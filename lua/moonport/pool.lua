@@ -200,6 +200,7 @@ local function finish(lease, ...)
 end
 
 function Pool:with(f, ...)
+  calls.check(f, 1, "with", "function")
   local conn, code, detail = self:get()
   if not conn then return nil, code, detail end
   local lease <close> = setmetatable({ pool = self, conn = conn, kept = false }, Lease)

@@ -172,7 +172,10 @@ end
 local function check_frame(report, service, result, frame_fault)
   local frame = service.frame
   local wrong = frame ~= nil and frame_fault(frame, result.message)
-  if wrong then fault(report, "frame", frame, "frame is %s: %s", shown(frame), wrong) end
+  if wrong then
+    local what = type(frame) == "table" and "frame" or "frame is " .. shown(frame)
+    fault(report, "frame", frame, "%s: %s", what, wrong)
+  end
   result.frame = frame
   if service.on_message ~= nil and frame == nil then
     fault(report, "on_message", service.on_message,

@@ -176,12 +176,14 @@ void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunctio
       .on_end = handler_on_end,
       .on_cancel = handler_on_cancel,
   };
+  struct vm_task *task;
   assert(!self->busy);
   self->handler = (uint8_t)handler;
   self->keep = false;
-  switch (runtime_enter(self->runtime, body, argument, &owner, NULL)) {
+  switch (runtime_enter(self->runtime, body, argument, &owner, &task)) {
     case VM_DONE: handler_finish(self); break;
     case VM_WAITING:
+      self = vm_task_owner(task); /* `body` may have gone on with another's */
       self->busy = true;
       api_conn_update(self);
       break;

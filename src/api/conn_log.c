@@ -3,6 +3,7 @@
 
 #include "api/runtime.h"
 #include "base/address.h"
+#include "base/text.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -37,9 +38,9 @@ static void tell_access(struct runtime *runtime, const struct conn *conn, enum r
       .age_ms = counters.age_ms,
   };
   int length = snprintf(text, sizeof text,
-                        "%s at %s: %s after %.3f s, %" PRIu64 " bytes in, %" PRIu64 " out",
+                        "%s at %s: %s after %.3f s, %" PRIu64 " byte%s in, %" PRIu64 " out",
                         access.peer, access.listener, access.reason, (double)access.age_ms / 1000,
-                        access.bytes_in, access.bytes_out);
+                        access.bytes_in, text_plural(access.bytes_in), access.bytes_out);
   const struct log_record record = {
       .level = LOG_INFO,
       .script = runtime->script,

@@ -9,7 +9,7 @@
 
 enum { DATA_BYTES_MAX = 65536 }; /* what one on_data is given at most */
 
-/* What one read brought; lives on the C stack until the handler has it. */
+/* What one read brought, and then the next one; lives on the C stack until a handler waits. */
 struct chunk {
   struct api_conn *self;
   const char *bytes;
@@ -35,13 +35,36 @@ static int call(lua_State *L, const struct api_conn *self) {
   return returned(L, LUA_OK, 0);
 }
 
-/* Both run in the handler's coroutine. */
-static int data_handle(lua_State *L) {
-  const struct chunk *chunk = lua_touserdata(L, 1);
+static void data_received(struct conn *conn, const char *bytes, size_t size);
+
+/* Whether others received something meanwhile that can be handled in the same entry into Lua: then the
+ * chunk is that of the next one. */
+static bool data_next(struct chunk *chunk) {
   struct api_conn *self = chunk->self;
-  push_handler(L, self);
-  runtime_push_received(L, self->runtime, chunk->bytes, chunk->size);
-  return call(L, self);
+  struct runtime *runtime = self->runtime;
+  /* Something else is to be done for this one first. */
+  if (self->pending || self->inbox || runtime->anchor_count > 0) return false;
+  if (!vm_may_go_on(runtime->vm)) return false;
+  const struct conn_group *group = conn_group_of(self->conn);
+  const struct conn *conn = conn_next_received(group, data_received, &chunk->bytes, &chunk->size);
+  if (!conn) return false;
+  self = chunk->self = conn_owner(conn);
+  self->handler = HANDLER_ON_DATA;
+  self->keep = false;
+  vm_hand_over(runtime->vm, self, self->id);
+  return true;
+}
+
+/* Both run in the handler's coroutine, which is of the one whose handler waits, and ends with it. */
+static int data_handle(lua_State *L) {
+  struct chunk *chunk = lua_touserdata(L, 1);
+  do {
+    push_handler(L, chunk->self);
+    runtime_push_received(L, chunk->self->runtime, chunk->bytes, chunk->size);
+    call(L, chunk->self);
+    lua_settop(L, 1);
+  } while (data_next(chunk));
+  return 0;
 }
 
 static int data_handle_kept(lua_State *L) {
@@ -58,6 +81,7 @@ static void data_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   struct chunk chunk = {.self = self, .bytes = bytes, .size = size};
   api_enter_handler(self, HANDLER_ON_DATA, data_handle, &chunk);
+  self = chunk.self; /* the last one */
   if (self->pending || self->inbox) api_conn_deliver(self);
 }
 

@@ -125,7 +125,7 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
 /* The same by a format; at most 1 KiB. */
 void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Why a script cannot be loaded, or cannot listen: logged as an error, and kept. */
+/* Why a script cannot be loaded, or cannot listen: logged as an error, and kept. It names the file. */
 void runtime_fault(struct runtime *runtime, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for what is logged already. */

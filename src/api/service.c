@@ -7,7 +7,6 @@
 #include "api/tls_context.h"
 #include "base/other_names.h"
 #include "base/text.h"
-#include "net/tls/context.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>
@@ -29,8 +28,9 @@ struct loading {
   struct runtime *runtime;
   const char *path;
   struct service *service;
-  bool faulty;        /* a fault was logged */
-  bool has_traceback; /* an error now is one of the running script, not of its text */
+  struct tls_wish tls; /* to be made true once it has run */
+  bool faulty;         /* a fault was logged */
+  bool has_traceback;  /* an error now is one of the running script, not of its text */
 };
 
 bool service_has(const struct service *service, enum handler handler) {
@@ -137,7 +137,8 @@ static void take_handlers(lua_State *L, int table, struct service *service) {
 }
 
 /* Takes over the checked table at `table`. */
-static void take_service(lua_State *L, int table, struct service *service) {
+static void take_service(lua_State *L, int table, struct loading *loading) {
+  struct service *service = loading->service;
   service->connections_max = (size_t)integer_field(L, table, "connections");
   service->per_address_max = (size_t)integer_field(L, table, "per_address");
   service->output_bytes_max = (size_t)integer_field(L, table, "output");
@@ -157,7 +158,7 @@ static void take_service(lua_State *L, int table, struct service *service) {
   }
   take_listen(L, table, service);
   take_handlers(L, table, service);
-  if (lua_getfield(L, table, "tls") != LUA_TNIL) service->tls = api_make_tls(L, lua_gettop(L));
+  if (lua_getfield(L, table, "tls") != LUA_TNIL) api_read_tls(L, lua_gettop(L), &loading->tls);
 }
 
 static int load_chunk(lua_State *L, const struct loading *loading) {
@@ -229,7 +230,7 @@ static int load(lua_State *L) {
     loading->runtime->is_foreign = lua_toboolean(L, 5);
   } else {
     log_warnings(L, loading, 4);
-    take_service(L, 3, loading->service);
+    take_service(L, 3, loading);
   }
   return 0;
 }
@@ -260,14 +261,20 @@ static void service_on_fail(void *self, const struct vm_failure *failure) {
 
 bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,
                   struct service *service) {
-  struct loading loading = {.runtime = runtime, .path = path, .service = service};
+  struct loading loading = {
+      .runtime = runtime, .path = path, .service = service, .tls = {.reference = LUA_NOREF}};
   const struct vm_owner owner = {
       .self = &loading, .name = "load", .world = world, .on_fail = service_on_fail};
   service_init(service);
   vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
   enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);
   vm_forbid_waiting(runtime->vm, NULL);
-  if (status == VM_DONE && !loading.faulty) return true;
+  bool is_loaded = status == VM_DONE && !loading.faulty;
+  if (is_loaded && loading.tls.reference != LUA_NOREF) {
+    service->tls = api_make_tls(runtime, &loading.tls);
+    is_loaded = service->tls != NULL;
+  }
+  if (is_loaded) return true;
   service_deinit(runtime, service);
   return false;
 }

@@ -5,11 +5,12 @@
 #include "api/runtime.h"
 #include "base/file.h"
 #include "base/home.h"
-#include "net/tls/context.h"
 #include "net/tls/judge.h"
 #include "vm/loader.h"
+#include "vm/world.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,7 +53,7 @@ static void *push_array(lua_State *L, size_t count, size_t size) {
   return lua_newuserdatauv(L, (count + 1) * size, 0);
 }
 
-/* Leaves on the stack what they stand in. Raises. */
+/* Puts what they stand in into the table on top, which keeps it. Raises. */
 static void read_identities(lua_State *L, int index, const char *where, struct tls_settings *out) {
   lua_getfield(L, index, "identities");
   int list = lua_gettop(L);
@@ -65,6 +66,8 @@ static void read_identities(lua_State *L, int index, const char *where, struct t
   }
   out->identities = identities;
   out->identity_count = count;
+  lua_rawseti(L, list - 1, 1);
+  lua_pop(L, 1);
 }
 
 static void read_alpn(lua_State *L, int index, struct tls_settings *out) {
@@ -79,11 +82,27 @@ static void read_alpn(lua_State *L, int index, struct tls_settings *out) {
   }
   out->alpn = names;
   out->alpn_count = count;
+  lua_rawseti(L, list - 1, 2);
+  lua_pop(L, 1);
+}
+
+void api_read_tls(lua_State *L, int index, struct tls_wish *out) {
+  luaL_checkstack(L, 16, NULL);
+  *out = (struct tls_wish){.reference = LUA_NOREF, .where = text_field(L, index, "where")};
+  lua_createtable(L, 3, 0); /* keeps all that is pointed to */
+  read_identities(L, index, out->where, &out->settings);
+  read_alpn(L, index, &out->settings);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, 3);
+  lua_getfield(L, index, "min");
+  out->settings.version_min = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  out->reference = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* Whose files are read. */
 struct reading {
-  lua_State *L;
+  struct runtime *runtime;
   const struct version *version;
 };
 
@@ -97,43 +116,38 @@ static void mark_data(const struct version *version, const char *path) {
 /* Of a state of the process, the file is not to blame. */
 static void on_file(void *owner, const char *path, const char *bytes, size_t size, int error) {
   const struct reading *reading = owner;
+  lua_State *L = vm_state(reading->runtime->vm);
   if (!bytes && file_error_is_passing(error)) {
-    loader_note_shortage(reading->L, error);
+    loader_note_shortage(L, error);
     return;
   }
-  loader_note_source(reading->L, path, bytes, size);
+  loader_note_source(L, path, bytes, size);
   mark_data(reading->version, path);
 }
 
-static struct tls_context *make(lua_State *L, const struct tls_settings *settings, char *error,
-                                size_t error_size) {
-  const struct version *current = runtime_of(L)->current;
-  const struct home *home = vm_home(vm_of(L));
+static struct tls_context *make(struct runtime *runtime, struct tls_wish *wish) {
+  char error[SENTENCE_BYTES_MAX];
+  const struct version *current = runtime->current;
+  const struct home *home = vm_home(runtime->vm);
   struct home_visit visit;
+  struct reading reading = {runtime, vm_world_owner(vm_world_in_force(runtime->vm))};
+  wish->settings.reader = (struct tls_reader){&reading, on_file};
   home_enter(home, &visit);
-  struct tls_context *context =
-      tls_context_new_server(settings, current ? current->service.tls : NULL, error, error_size);
+  struct tls_context *context = tls_context_new_server(
+      &wish->settings, current ? current->service.tls : NULL, error, sizeof error);
   home_leave(home, &visit);
-  return context;
+  if (context) return context;
+  char fault[2 * SENTENCE_BYTES_MAX];
+  snprintf(fault, sizeof fault, "%s: tls: %s", wish->where, error);
+  log_about(runtime->faults, LOG_ERROR, runtime->script, 0, "%s", fault);
+  runtime_note_fault(runtime, fault);
+  return NULL;
 }
 
-struct tls_context *api_make_tls(lua_State *L, int index) {
-  char error[SENTENCE_BYTES_MAX];
-  struct reading reading = {L, version_of(L)};
-  struct tls_settings settings = {.reader = {&reading, on_file}};
-  int top = lua_gettop(L);
-  const char *where = text_field(L, index, "where");
-  luaL_checkstack(L, 16, NULL);
-  read_identities(L, index, where, &settings);
-  read_alpn(L, index, &settings);
-  lua_getfield(L, index, "min");
-  settings.version_min = (int)lua_tointeger(L, -1);
-  struct tls_context *context = make(L, &settings, error, sizeof error);
-  lua_settop(L, top);
-  if (context) return context;
-  lua_pushfstring(L, "%s: tls: %s", where, error);
-  lua_error(L);
-  return NULL; /* never: it raised */
+struct tls_context *api_make_tls(struct runtime *runtime, struct tls_wish *wish) {
+  struct tls_context *context = make(runtime, wish);
+  luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, wish->reference);
+  return context;
 }
 
 static void say(void *owner, bool is_fault, const char *sentence) {

@@ -10,6 +10,7 @@
 #include "api/inbox.h"
 #include "api/runtime.h"
 #include "api/tls_context.h"
+#include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -231,10 +232,10 @@ static void bound_versions(struct runtime *runtime, size_t versions_max, uint64_
     if (!is_used(version) || version->is_outdated || ++staying <= versions_max) continue;
     version->is_outdated = true;
     runtime_logf(runtime, LOG_WARN,
-                 "limits.versions = %zu reached: version %u is let go; its %zu connections may go "
+                 "limits.versions = %zu reached: version %u is let go; its %zu connection%s may go "
                  "on for %.3g s",
                  versions_max, version->number, version->cohort->group.count,
-                 (double)drain_ms / 1000);
+                 text_plural(version->cohort->group.count), (double)drain_ms / 1000);
     let_drain(version, drain_ms);
   }
 }

@@ -177,7 +177,7 @@ static const struct option_row options[] = {
     {"man", NULL, NULL, "print the manual page, in roff", HELP, .kind = OPTION_FLAG,
      .hidden = true},
     {"help", NULL, NULL, "show help and end", EVERY, .kind = OPTION_FLAG, .letter = 'h'},
-    {"version", NULL, NULL, "show the versions of moonport, Lua and libuv, and end", EVERY,
+    {"version", NULL, NULL, "show the versions of moonport, Lua, libuv and OpenSSL, and end", EVERY,
      .kind = OPTION_FLAG, .letter = 'V'},
 };
 

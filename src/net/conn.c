@@ -12,6 +12,7 @@
 
 #include "base/blob.h"
 #include "net/conn_tell.h"
+#include "net/conn_tls.h"
 #include "net/loop_state.h"
 
 #include <assert.h>
@@ -95,6 +96,7 @@ static void conn_on_ready(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   bool is_first = !(conn->flags & CONN_OPENED);
   bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
+  if (conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
   if (!(conn->flags & CONN_CLOSING)) tell_ready(conn, is_first);
   if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
@@ -113,18 +115,43 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size) {
   conn->receiver(conn, bytes, size);
 }
 
-static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
-  struct conn *conn = (struct conn *)self;
+/* False when nobody is to have the bytes. */
+static bool note_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
   if (conn->flags & CONN_STEPPING) conn_hold(conn, CONN_HOLD_CONSOLE, true);
-  if (conn->flags & CONN_CLOSING) return; /* read off, so that closing sends no RST */
+  if (conn->flags & CONN_CLOSING) return false; /* read off, so that closing sends no RST */
   conn->active_ms = net_loop_now_ms(conn->group->loop);
   conn->messages_in++;
+  return true;
+}
+
+static void conn_on_received(struct transport *self, const char *bytes, size_t size) {
+  struct conn *conn = (struct conn *)self;
+  if (!note_received(conn, bytes, size)) return;
   conn->receiver(conn, bytes, size);
-  net_loop_flush(conn->group->loop);
+  net_loop_flush_soon(conn->group->loop);
   conn_check(conn);
+}
+
+/* What the stage holds is of lowest layers, and on its way up; here it would come next. */
+struct conn *conn_next_received(const struct conn_group *group, conn_receiver receiver,
+                                const char **bytes, size_t *size) {
+  struct stage *stage = &group->loop->stage;
+  const struct staged *staged = stage_first(stage);
+  if (!staged) return NULL;
+  struct conn *conn = LIST_ELEMENT(staged->lowest, struct conn, lowest);
+  const uint32_t flags = CONN_READING | CONN_CLOSING | CONN_CLOSED;
+  if (conn->group != group || conn->receiver != receiver || conn->stack.under != conn->lowest ||
+      (conn->flags & flags) != CONN_READING) {
+    return NULL;
+  }
+  stage->first++;
+  *bytes = staged->bytes;
+  *size = staged->size;
+  (void)note_received(conn, *bytes, *size);
+  return conn;
 }
 
 static void conn_on_ended(struct transport *self) {
@@ -142,7 +169,10 @@ static void conn_on_ended(struct transport *self) {
 }
 
 static void conn_on_failed(struct transport *self, int rc) {
-  conn_failed((struct conn *)self, rc);
+  struct conn *conn = (struct conn *)self;
+  bool is_handshake = rc == UV_EPROTO && (conn->flags & CONN_OPENING);
+  if (is_handshake && conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
+  conn_failed(conn, rc);
 }
 
 static void conn_on_closed(struct transport *self) {

@@ -153,6 +153,10 @@ void conn_reset(struct conn *conn, enum reason reason);
 
 /* Who gets what it receives from now on, unless that is forwarded. */
 void conn_set_receiver(struct conn *conn, conn_receiver receiver);
+/* From inside of `receiver`: the next one of the group that has the same, and what it received, which
+ * is not told to it by itself then. NULL: there is none now. */
+struct conn *conn_next_received(const struct conn_group *group, conn_receiver receiver,
+                                const char **bytes, size_t *size);
 /* Hands its receiver what another one left. */
 void conn_receive(struct conn *conn, const char *bytes, size_t size);
 

@@ -28,6 +28,8 @@ struct conn_tls {
 };
 /* False: it does not speak TLS. */
 bool conn_tls(const struct conn *conn, struct conn_tls *out);
+/* For who watches: that the handshake is done, or why it is not. Nothing without TLS. */
+void conn_tell_handshake(struct conn *conn);
 /* The certificate that the peer has shown, for the caller to deinit. 0, UV_ENOENT or UV_ENOMEM. */
 int conn_tls_peer(const struct conn *conn, struct certificate *out);
 

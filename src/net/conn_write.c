@@ -239,6 +239,13 @@ void net_loop_flush(struct net_loop *loop) {
   loop->pool.loose_bytes = 0;
 }
 
+void net_loop_flush_soon(struct net_loop *loop) {
+  const struct stage *stage = &loop->stage;
+  bool waits = stage->is_told && loop->pool.loose_bytes == 0 &&
+               net_loop_now_ms(loop) == stage->since_ms; /* it moves on when a handler took long */
+  if (!waits) net_loop_flush(loop);
+}
+
 static void want_drain(struct conn *conn) {
   conn->flags |= CONN_DRAIN_WANTED;
   conn_update_reading(conn);

@@ -64,6 +64,9 @@ void net_loop_bound_output(struct net_loop *loop, size_t bytes_max);
 /* Writes what the handler that just ended or began to wait has queued, on every connection it
  * queued on: one write each. Also carries out the closes it asked for. */
 void net_loop_flush(struct net_loop *loop);
+/* The same where nothing is borrowed. While several connections are told what they received, it waits
+ * for the last of them, unless there is much, or one of them took long. */
+void net_loop_flush_soon(struct net_loop *loop);
 
 /* Keeps some descriptors back from now on, for listeners that `uses_spares`: they accept although
  * the process has none left. What closes makes up for what was lent before others get it. */

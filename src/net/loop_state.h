@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "net/output.h"
 #include "net/ready.h"
+#include "net/stage.h"
 #include "net/turn.h"
 
 #include <uv.h>
@@ -45,6 +46,7 @@ struct net_loop {
   struct conn *dirty;         /* connections to flush when the handler ends, newest first */
   uint64_t conn_id_last;      /* ids are never used twice in a process */
   struct turn turn;           /* who may read how much before the others */
+  struct stage stage;         /* what is read and not told yet */
   struct blob_account output; /* what all connections have queued that are counted */
   size_t output_max;          /* bytes of it, beyond which the longest queue ends; 0: no bound */
   size_t output_peak;         /* since memory was last given back to the system */

@@ -7,6 +7,7 @@
 #include "net/ready.h"
 
 #include "net/loop_state.h"
+#include "net/transport/socket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -128,6 +129,7 @@ static void give_turns(struct net_loop *loop) {
     set->asked_count--;
     give_turn(&set->asked);
   }
+  loop->sockets->tell_staged(loop);
   struct list ending;
   list_take(&ending, &set->ending);
   while (!list_empty(&ending)) give_turn(&ending);

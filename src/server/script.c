@@ -148,7 +148,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->sequential.keeps_unread = true;
   runtime->sequential.budget = &runtime->output;
   runtime_init_output(runtime);
-  listen_set_init(&script->listeners, runtime, options);
+  listen_set_init(&script->listeners, script->path, runtime, options);
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "server/activation.h"
@@ -118,23 +119,28 @@ static const char *who_listens(void *context, const struct runtime *asks, const 
   return NULL;
 }
 
+/* What is wrong with it, server_judge() knows; -1 when memory is out. */
+static int load_script(struct server *server, const char *path) {
+  struct script *script = script_new_later(path, &server->script_options);
+  if (script && server_append_script(server, script) == 0) {
+    struct home_visit visit;
+    home_enter(server->home, &visit);
+    (void)script_load_first(script);
+    home_leave(server->home, &visit);
+    return 0;
+  }
+  log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
+  if (script) script_free(script);
+  return -1;
+}
+
 /* -1 when one is at fault, and those that are not are not served without it. */
 static int load_scripts(struct server *server, const struct script_paths *paths) {
   int rc = 0;
   for (size_t i = 0; i < paths->count; i++) {
-    const char *path = paths->files[i];
-    struct script *script = script_new_later(path, &server->script_options);
-    if (script && server_append_script(server, script) == 0) {
-      struct home_visit visit;
-      home_enter(server->home, &visit);
-      (void)script_load_first(script); /* server_judge() knows */
-      home_leave(server->home, &visit);
-      continue;
-    }
-    log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
-    if (script) script_free(script);
-    rc = -1;
+    if (load_script(server, paths->files[i]) < 0) rc = -1;
   }
+  if (rc == 0 && server_lacks_welcome(server)) rc = load_script(server, server->options.welcome);
   if (server_judge(server, NULL) > 0 && !server->options.keeps_going) rc = -1;
   return rc;
 }
@@ -240,6 +246,9 @@ static int listen_all(struct server *server) {
     home_leave(server->home, &visit);
   }
   names_forget(server->names);
+  for (size_t i = 0; i < server->script_count && rc == 0; i++) {
+    script_tell_listening(server->scripts[i]);
+  }
   if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
@@ -287,9 +296,9 @@ int server_run(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) cut_off += script_cut_off(server->scripts[i]);
   if (cut_off == 0) return 0;
   log_printf(server->options.log, LOG_ERROR,
-             "the deadline has passed: on_close was not called for %zu connections, for the "
+             "the deadline has passed: on_close was not called for %zu connection%s, for the "
              "handlers before used up the time: raise --drain, or do less in on_close",
-             cut_off);
+             cut_off, text_plural(cut_off));
   return 1;
 }
 

@@ -5,6 +5,7 @@
  * and a light userdata, which need no memory. */
 #include "vm/task.h"
 
+#include "vm/fork.h"
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
 #include "vm/world.h"
@@ -85,6 +86,15 @@ uint64_t vm_running_conn_id(const struct vm *vm) {
 
 void *vm_running_owner(const struct vm *vm) {
   return vm->shared->running ? vm->shared->running->owner : NULL;
+}
+
+void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed)) {
+  const struct vm_task *task = vm->shared->running;
+  return task && task->on_end == on_end ? task->owner : NULL;
+}
+
+void *vm_task_owner(const struct vm_task *task) {
+  return task->owner;
 }
 
 size_t vm_count_waiting(const struct vm *vm) {
@@ -263,7 +273,10 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   bool overdue = vm_watch_end(vm);
   vm->shared->frame = NULL;
   vm->shared->running = NULL;
-  if (vm->shared->collected) vm_tune_collector(vm);
+  if (vm->shared->collected) {
+    if (vm->shared->has_forked) vm_fork_end(vm, rc);
+    vm_tune_collector(vm);
+  }
   bool waiting = vm->shared->waiting;
   vm->shared->waiting = false;
   if (rc == LUA_YIELD && !waiting) rc = refuse_yield(task, result_count);
@@ -307,6 +320,18 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
     task_give_back(task, status == VM_FAILED);
   }
   return status;
+}
+
+bool vm_may_go_on(const struct vm *vm) {
+  struct vm_watchdog *watchdog = vm->options.watchdog;
+  return !vm->shared->running->told && (!watchdog || vm_watchdog_next(watchdog));
+}
+
+void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id) {
+  struct vm_task *task = vm->shared->running;
+  task->owner = owner;
+  task->conn_id = conn_id;
+  task->turn++; /* a ticket of the one before is stale */
 }
 
 bool vm_wake(struct vm_ticket ticket) {

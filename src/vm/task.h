@@ -72,13 +72,20 @@ void vm_cancel_all(struct vm *vm, const char *why_not);
 /* Like lua_yieldk(L, 0, context, k), for `return`. Raises, and says why, where no wait is possible:
  * while a script loads, in a finalizer, under a C function that cannot yield. */
 int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
+/* Inside of a task that has not waited: whether it may go on with work of somebody else, who has a
+ * budget of his own. If so vm_hand_over() says whose it is, and who is told how it ends. */
+bool vm_may_go_on(const struct vm *vm);
+void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id);
 /* The continuation, for lua_callk() and vm_wait(), of a C function that has nothing left to do. */
 int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 
 /* Of the task that runs now; 0 and NULL when none does. */
 struct vm_task *vm_running(const struct vm *vm); /* NULL: none */
 uint64_t vm_running_conn_id(const struct vm *vm);
-void *vm_running_owner(const struct vm *vm);  /* its vm_owner.self */
+void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
+/* The same, if its end is told so; else NULL: it is a task of somebody else's. */
+void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed));
+void *vm_task_owner(const struct vm_task *task);
 size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 
 /* The next task entered may not wait: for loading a script. */

@@ -71,6 +71,9 @@ void vm_watchdog_name(lua_State *L, const char *prefix, const luaL_Reg *function
 /* Around each entry into Lua. `L` is the coroutine that runs. */
 void vm_watchdog_enter(struct vm_watchdog *watchdog, lua_State *L, unsigned cpu_ms_max);
 bool vm_watchdog_leave(struct vm_watchdog *watchdog); /* true: its time was up */
+/* Between the two: another piece of work begins, with a budget of its own. False: a look noted something
+ * of the one that ends here, and vm_watchdog_leave() is to follow. */
+bool vm_watchdog_next(struct vm_watchdog *watchdog);
 /* Something was done that on_quiet() is to follow, as after an entry. */
 void vm_watchdog_stir(struct vm_watchdog *watchdog);
 /* Inside an entry: a script's own coroutine runs now, or its caller again. Returns who ran. */

@@ -1,27 +1,15 @@
 -- tls.lua — certificates for one test, and real TLS peers: openssl, and Python's ssl — does not
 -- know whom they speak with.
 
+local certificates = require "tests.support.certificates"
 local loop = require "tests.support.loop"
 local shell = require "tests.support.shell"
 
 local tls = {}
 
-local function openssl(...)
-  local result = shell.run({ "openssl", ... })
-  assert(result.code == 0, result.stderr)
-end
-
---- Makes NAME.pem and NAME.key in `directory`: a certificate for `name` and 127.0.0.1, signed by
---- itself, or by the one of the name `issuer`. Returns the paths of both.
-function tls.certificate(directory, name, issuer)
-  local key, certificate = directory:join(name .. ".key"), directory:join(name .. ".pem")
-  local signed_by = issuer and { "-CA", directory:join(issuer .. ".pem"), "-CAkey",
-    directory:join(issuer .. ".key") } or {}
-  openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-    "-days", "2", "-subj", "/CN=" .. name, "-addext",
-    "subjectAltName=DNS:" .. name .. ",IP:127.0.0.1", "-keyout", key, "-out", certificate,
-    table.unpack(signed_by))
-  return certificate, key
+--- NAME.pem and NAME.key in `directory`: for `name` and 127.0.0.1, signed by itself. Returns both.
+function tls.certificate(directory, name)
+  return certificates.make(directory, name, { names = { "DNS:" .. name, "IP:127.0.0.1" } })
 end
 
 --- Starts one with a certificate for `name` that serves `files`, their contents by name, over HTTP,
@@ -59,11 +47,11 @@ def connect(made=None, name="localhost", **options):
   return (made or context()).wrap_socket(plain(), server_hostname=name,
     suppress_ragged_eofs=False, **options)
 def recv_all(conn):
-  got = b""
-  while True:
-    more = conn.recv(65536)
-    if not more: return got
-    got += more
+  got = bytearray()
+  try:
+    while more := conn.recv(65536): got += more
+  except ssl.SSLZeroReturnError: pass # it said so, with close_notify
+  return bytes(got)
 ]]
 
 --- Runs a client in Python against `port` of 127.0.0.1, with `ca` as the only certificate to trust.

@@ -64,6 +64,7 @@ function M.warn(report, key, value, ...)
 end
 
 function M.shown(value)
+  if value == nil then return "nil" end
   if type(value) == "string" then return format("%q", value) end
   if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
   return "a " .. type(value)

@@ -13,7 +13,7 @@ local HOST_FIELDS = { "cert", "key", "ca", "client" }
 -- As enum tls_client counts them, and the numbers of the protocol.
 local CLIENTS = { none = 0, request = 1, require = 2 }
 local VERSIONS = { ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
-local HOSTS_MAX = 1000
+local HOSTS_MAX = 1000 -- a millisecond each, to read them
 
 ---@type moonport.service.Rule
 local function file_path(value)

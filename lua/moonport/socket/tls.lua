@@ -29,7 +29,8 @@ function M.check(address, options, call)
     calls.refuse(("option 'tls' of %s must be a table"):format(call))
   end
   if not M.is_meant(address) then
-    calls.refuse(("option 'tls' of %s: write the address as tls://, or it stays plain"):format(call))
+    calls.refuse(("option 'tls' of %s: write the address as tls://, or it stays plain")
+      :format(call))
   end
   local fault = core.tls_misuse(options, call)
   if fault then calls.refuse(fault) end

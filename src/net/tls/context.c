@@ -7,6 +7,7 @@
  * (CVE-2025-23419). Those are set by hand, and each host's sessions are its own. */
 #include "net/tls/context.h"
 
+#include "net/tls/lazy.h"
 #include "net/tls/pem.h"
 #include "net/tls/tickets.h"
 
@@ -367,6 +368,7 @@ struct tls_context *tls_context_new_server(const struct tls_settings *settings,
                                            const struct tls_context *before, char *error,
                                            size_t error_size) {
   const struct tls_reading reading = {&settings->reader, error, error_size};
+  if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_server_method());
   if (!context) return NULL;
   serve(context, settings);
@@ -399,6 +401,7 @@ static bool connect_by(struct tls_context *context, const struct tls_settings *s
 struct tls_context *tls_context_new_client(const struct tls_settings *settings, char *error,
                                            size_t error_size) {
   const struct tls_reading reading = {&settings->reader, error, error_size};
+  if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_client_method());
   if (!context || connect_by(context, settings)) return context;
   tls_refuse(&reading, "%s", tls_reason());
@@ -455,6 +458,10 @@ struct ssl_st *tls_context_begin(const struct tls_context *context, const char *
 
 const char *tls_context_warning(const struct tls_context *context) {
   return context->warning;
+}
+
+const char *tls_library_version(void) {
+  return OpenSSL_version(OPENSSL_VERSION_STRING);
 }
 
 void tls_context_each(const struct tls_context *context,

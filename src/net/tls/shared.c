@@ -104,9 +104,10 @@ void tls_ask_turn(struct tls_shared *shared, struct list *list, struct list *lin
 }
 
 char *tls_room_for(struct tls_shared *shared, struct net_loop *loop, const char *ciphertext) {
-  if (ciphertext == loop->read_buffer) {
+  char *buffer = loop->read_buffer;
+  if (ciphertext >= buffer && ciphertext < buffer + READ_BUFFER_BYTES) {
     loop->read_buffer = shared->room;
-    shared->room = (char *)(uintptr_t)ciphertext;
+    shared->room = buffer;
   }
   return loop->read_buffer;
 }

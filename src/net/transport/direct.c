@@ -49,14 +49,22 @@ struct left {
   uv_buf_t bufs[];
 };
 
+/* What was read, and could not be told: the next read has it. */
+struct put_back {
+  size_t first;
+  size_t size;
+  char bytes[];
+};
+
 struct direct {
   struct transport transport;
   struct transport *above;
   struct net_loop *loop;
   struct ready ready;
-  struct left *left; /* NULL: no write() is under way */
-  int fd;            /* -1 before it has one, and once it is closed */
-  int error;         /* of connect(2), to be told */
+  struct left *left;     /* NULL: no write() is under way */
+  struct put_back *back; /* or NULL */
+  int fd;                /* -1 before it has one, and once it is closed */
+  int error;             /* of connect(2), to be told */
   uint32_t flags;
   uint32_t room;
 };
@@ -159,16 +167,87 @@ static void direct_read_stop(struct transport *self) {
 }
 
 /* Counts what has been read; an error is not there to be read again. */
-static void note_read(struct direct *direct, ssize_t size) {
+static void note_read(struct direct *direct, ssize_t size, size_t room) {
   uint32_t flags = direct->flags & ~(uint32_t)TURN_BULK;
-  bool is_last = size <= 0 || ((size_t)size < direct->room && !(flags & DIRECT_UNSURE));
+  bool is_last = size <= 0 || ((size_t)size < room && !(flags & DIRECT_UNSURE));
   direct->flags = is_last ? flags & ~(uint32_t)DIRECT_READABLE : flags;
-  if (size > 0 && turn_is_full((size_t)size, direct->room)) {
+  if (size > 0 && turn_is_full((size_t)size, room)) {
     turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
   }
 }
 
+static void drop_back(struct direct *direct) {
+  free(direct->back);
+  direct->back = NULL;
+}
+
+static size_t take_back(struct direct *direct, char *to, size_t room) {
+  struct put_back *back = direct->back;
+  size_t size = back->size < room ? back->size : room;
+  memcpy(to, back->bytes + back->first, size);
+  back->first += size;
+  back->size -= size;
+  if (back->size == 0) drop_back(direct);
+  return size;
+}
+
+/* Reading was stopped meanwhile, or with less room: as if nothing had been read yet. */
+static void put_back(struct direct *direct, const char *bytes, size_t size) {
+  struct put_back *back = direct->back = malloc(sizeof *back + size);
+  if (!back) {
+    direct->above->ops->failed(direct->above, UV_ENOMEM);
+    return;
+  }
+  *back = (struct put_back){.size = size};
+  memcpy(back->bytes, bytes, size);
+  direct->flags |= DIRECT_READABLE;
+  if (is_to_be_read(direct)) ready_ask(direct->loop, &direct->ready);
+}
+
+/* Handlers of those before it may have done anything to this one. */
+static void tell_staged(const struct staged *staged) {
+  struct direct *direct = direct_of(staged->lowest);
+  struct transport *above = direct->above;
+  if (direct->flags & DIRECT_CLOSED) return;
+  if ((direct->flags & DIRECT_READING) && direct->room >= staged->size) {
+    above->ops->received(above, staged->bytes, staged->size);
+  } else {
+    put_back(direct, staged->bytes, staged->size);
+  }
+}
+
+static void direct_tell_staged(struct net_loop *loop) {
+  struct stage *stage = &loop->stage;
+  const struct staged *staged;
+  if (stage->count == 0) return;
+  stage->is_told = true;
+  stage->since_ms = net_loop_now_ms(loop);
+  while ((staged = stage_first(stage))) {
+    stage->first++;
+    tell_staged(staged);
+  }
+  stage_clear(stage);
+  net_loop_flush(loop);
+}
+
+/* At once when something else may follow; or when somebody watches in which order all of it happens. */
+static void tell_soon(struct direct *direct, const char *bytes, size_t size) {
+  struct net_loop *loop = direct->loop;
+  stage_put(&loop->stage, &direct->transport, bytes, size);
+  if (stage_is_full(&loop->stage) || (direct->flags & DIRECT_READABLE) || loop->tap.kinds) {
+    direct_tell_staged(loop);
+  }
+}
+
+/* Behind the bytes that others have received. FIN can be read again, by one whom their handlers have
+ * stopped. */
 static void tell_end(struct direct *direct, int error) {
+  direct_tell_staged(direct->loop);
+  if (direct->flags & DIRECT_CLOSED) return;
+  if (error == 0 && !(direct->flags & DIRECT_READING)) {
+    direct->flags |= DIRECT_READABLE;
+    return;
+  }
   struct transport *above = direct->above;
   direct->flags |= DIRECT_ENDED;
   if (error == 0) {
@@ -185,14 +264,21 @@ static void read_once(struct direct *direct) {
     above->ops->received(above, NULL, 0);
     return;
   }
+  char *buffer = loop->read_buffer + loop->stage.used;
+  size_t room = READ_BUFFER_BYTES - loop->stage.used;
+  if (room > direct->room) room = direct->room;
+  if (direct->back) {
+    tell_soon(direct, buffer, take_back(direct, buffer, room));
+    return;
+  }
   ssize_t size;
   do {
-    size = recv(direct->fd, loop->read_buffer, direct->room, MSG_DONTWAIT);
+    size = recv(direct->fd, buffer, room, MSG_DONTWAIT);
   } while (size < 0 && errno == EINTR);
   int error = size < 0 ? errno : 0;
-  note_read(direct, size);
+  note_read(direct, size, room);
   if (size > 0) {
-    above->ops->received(above, loop->read_buffer, (size_t)size);
+    tell_soon(direct, buffer, (size_t)size);
   } else if (error != EAGAIN) {
     tell_end(direct, error);
   } else if (!(direct->flags & DIRECT_UNIX)) {
@@ -256,6 +342,11 @@ static void write_on(struct direct *direct) {
   }
 }
 
+static size_t direct_unread(const struct transport *self) {
+  const struct put_back *back = direct_of(self)->back;
+  return socket_unread(self) + (back ? back->size : 0);
+}
+
 static size_t direct_unacknowledged(const struct transport *self) {
   const struct direct *direct = direct_of(self);
   size_t size = net_unsent_bytes(direct->fd);
@@ -275,6 +366,12 @@ static void take_events(struct direct *direct) {
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) direct->flags |= DIRECT_WRITABLE;
 }
 
+/* Else something is told that bytes of others come before, or it gets all of the read buffer. */
+static bool is_only_read(const struct direct *direct) {
+  if (direct->flags & (DIRECT_CONNECTING | TURN_BULK)) return false;
+  return !direct->left || !(direct->flags & DIRECT_WRITABLE);
+}
+
 /* Only `closed` frees it, so it can be looked at after other events were told. */
 static void direct_on_turn(struct ready *ready) {
   struct direct *direct = LIST_ELEMENT(ready, struct direct, ready);
@@ -284,6 +381,8 @@ static void direct_on_turn(struct ready *ready) {
     return;
   }
   take_events(direct);
+  if (!is_only_read(direct)) direct_tell_staged(direct->loop);
+  if (direct->flags & DIRECT_CLOSED) return; /* by one of those handlers: its last turn comes */
   if (direct->flags & DIRECT_CONNECTING) end_connect(direct);
   if (direct->left && (direct->flags & DIRECT_WRITABLE)) write_on(direct);
   direct->flags &= ~(uint32_t)DIRECT_WRITABLE;
@@ -303,6 +402,7 @@ static void direct_close(struct transport *self) {
   }
   direct->fd = -1;
   direct->flags |= DIRECT_CLOSED;
+  drop_back(direct);
   drop_left(direct);
   ready_end(direct->loop, &direct->ready);
 }
@@ -341,7 +441,7 @@ static void direct_init(struct transport *self, struct transport *above, struct 
       .finish = socket_finish,
       .reset = direct_reset,
       .close = direct_close,
-      .unread = socket_unread,
+      .unread = direct_unread,
       .unacknowledged = direct_unacknowledged,
   };
   struct direct *direct = direct_of(self);
@@ -350,4 +450,5 @@ static void direct_init(struct transport *self, struct transport *above, struct 
   ready_init(&direct->ready, direct_on_turn);
 }
 
-const struct socket_kind direct_sockets = {direct_size, direct_init, direct_connect, direct_adopt};
+const struct socket_kind direct_sockets = {direct_size, direct_init, direct_connect, direct_adopt,
+                                           direct_tell_staged};

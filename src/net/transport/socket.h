@@ -17,6 +17,7 @@ struct socket_kind {
    * still the caller's. */
   int (*connect)(struct transport *self, const struct sockaddr *address);
   int (*adopt)(struct transport *self, int fd);
+  void (*tell_staged)(struct net_loop *loop); /* what is in its stage; NULL: nothing ever is */
 };
 
 extern const struct socket_kind plain_sockets;  /* plain.c: libuv's streams, on any system */
