@@ -1,5 +1,9 @@
 # embed_lua(ROOT FOLDER OUT): turns every .lua file of ROOT/FOLDER into one C file, the table
 # library_modules[] of vm/library.h. Also the script that makes that file: cmake -P EmbedLua.cmake.
+#
+# What is embedded is bytecode, which loads in a sixth of the time. Bytecode is for the Lua that made
+# it, so that is the one which is linked in; where the build cannot run that, or what is linked is a
+# shared library, which may be another one later, the source is embedded as it is.
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(embed_lua_script "${CMAKE_CURRENT_LIST_FILE}")
@@ -12,8 +16,22 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
     set(list_file "${out}.list")
     string(REPLACE ";" "\n" names "${files}")
     file(GENERATE OUTPUT "${list_file}" CONTENT "${names}\n")
+    set(from "${root}")
+    set(compile "")
+    if(LUA54_IS_STATIC AND (NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMULATOR))
+      set(from "${out}.compiled")
+      foreach(file IN LISTS files)
+        get_filename_component(directory "${from}/${file}" DIRECTORY)
+        file(MAKE_DIRECTORY "${directory}")
+      endforeach()
+      add_executable(compile_lua "${PROJECT_SOURCE_DIR}/cmake/compile_lua.c")
+      target_link_libraries(compile_lua PRIVATE moonport_compile Lua54::Lua54)
+      set(compile COMMAND compile_lua "${root}" "${list_file}" "${from}")
+      list(APPEND depends compile_lua)
+    endif()
     add_custom_command(OUTPUT "${out}"
-      COMMAND ${CMAKE_COMMAND} -DROOT=${root} -DLIST=${list_file} -DOUT=${out}
+      ${compile}
+      COMMAND ${CMAKE_COMMAND} -DROOT=${from} -DLIST=${list_file} -DOUT=${out}
               -P ${embed_lua_script}
       DEPENDS ${depends} "${list_file}" "${embed_lua_script}"
       COMMENT "Embedding the Lua library"

@@ -53,12 +53,17 @@ find_package_handle_standard_args(Lua54
   macOS:           brew install lua@5.4
   elsewhere:       -DLUA54_INCLUDE_DIR=DIR -DLUA54_LIBRARY=FILE")
 
+set(LUA54_IS_STATIC OFF) # the program has the very library that was found here
+if(LUA54_LIBRARY MATCHES "\\.a$")
+  set(LUA54_IS_STATIC ON)
+endif()
+
 if(Lua54_FOUND AND NOT TARGET Lua54::Lua54)
   add_library(Lua54::Lua54 INTERFACE IMPORTED)
   target_include_directories(Lua54::Lua54 SYSTEM INTERFACE "${LUA54_INCLUDE_DIR}")
-  if(LUA54_LIBRARY MATCHES "\\.a$" AND APPLE)
+  if(LUA54_IS_STATIC AND APPLE)
     target_link_options(Lua54::Lua54 INTERFACE "LINKER:-force_load,${LUA54_LIBRARY}")
-  elseif(LUA54_LIBRARY MATCHES "\\.a$")
+  elseif(LUA54_IS_STATIC)
     # One item, so that CMake cannot take the three words apart.
     target_link_libraries(Lua54::Lua54 INTERFACE
       "-Wl,--whole-archive,${LUA54_LIBRARY},--no-whole-archive" m ${CMAKE_DL_LIBS})

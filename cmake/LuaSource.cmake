@@ -18,6 +18,7 @@ string(REPLACE ";" "." LUA54_VERSION "${LUA54_VERSION}")
 if(NOT LUA54_VERSION MATCHES "^5\\.4\\.")
   message(FATAL_ERROR "MOONPORT_LUA_SOURCE: ${lua_source}/lua.h is of Lua ${LUA54_VERSION}, not 5.4")
 endif()
+set(LUA54_IS_STATIC ON)
 message(STATUS "Lua ${LUA54_VERSION} is compiled from ${lua_source}")
 
 file(GLOB lua_files "${lua_source}/*.c")

@@ -28,6 +28,7 @@ END
 local driver = [==[
 import json, socket, subprocess, sys
 kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+last = None # who asked before: "again" is the same one
 questions = json.loads(sys.argv[1])
 server = subprocess.Popen(sys.argv[3:], stderr=subprocess.PIPE, text=True)
 seen = 0
@@ -38,8 +39,9 @@ while seen < int(sys.argv[2]):
     seen += "listening on" in line
 
 def begin(scheme, host, port, text):
-    to = socket.getaddrinfo(host, port, type=kinds[scheme])[0]
-    peer = socket.socket(to[0], to[1])
+    global last
+    to = socket.getaddrinfo(host, port, type=kinds.get(scheme, socket.SOCK_DGRAM))[0]
+    last = peer = last if scheme == "again" else socket.socket(to[0], to[1])
     peer.settimeout(5 if text != "nobody" else 0.3)
     if scheme == "tcp": peer.connect(to[4])
     if scheme == "tcp": peer.sendall(text.encode())
@@ -48,7 +50,7 @@ def begin(scheme, host, port, text):
 
 def end(scheme, peer):
     try:
-        if scheme == "udp":
+        if scheme != "tcp":
             answer, source = peer.recvfrom(9999)
         else:
             answer, source = b"", peer.getpeername()
@@ -60,6 +62,7 @@ def end(scheme, peer):
 if seen == int(sys.argv[2]):
     peers = [(scheme, begin(scheme, host, port, text)) for scheme, host, port, text in questions]
     print(json.dumps([end(*peer) for peer in peers]))
+    for _, peer in peers: peer.close() # else the server would wait for them to end
 server.terminate()
 sys.stderr.write(server.stderr.read())
 sys.exit(server.wait())
@@ -135,6 +138,16 @@ describe("on a machine with several addresses", function()
     { "c 10.9.0.1", "10.9.0.2" }, { "d 127.0.0.1", "127.0.0.5" },
     { "e [fe80::5%v0]", "fe80::5" }, { "f 127.0.0.1", "::ffff:127.0.0.6" },
   })
+
+  -- The address that was asked was the peer's: the last one, for all of its questions.
+  it_answers("each of one peer's datagrams is answered from the address that this one asked",
+    { "udp://0.0.0.0:5011", "udp://[::]:5012" }, {
+      { "udp", "10.9.0.2", 5011, "later" }, { "again", "10.9.0.1", 5011, "a" },
+      { "udp", "10.9.0.2", 5012, "later" }, { "again", "10.9.0.1", 5012, "b" },
+    }, {
+      { "a 10.9.0.1", "10.9.0.1" }, { "later 10.9.0.1", "10.9.0.2" },
+      { "b 10.9.0.1", "10.9.0.1" }, { "later 10.9.0.1", "10.9.0.2" },
+    })
 
   it_answers("one that listens at one address answers from there, and only there",
     { "udp://10.9.0.2:5030" },

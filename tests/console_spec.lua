@@ -108,7 +108,7 @@ describe("moonport console on a pipe", function()
       run("pause ID\n").stdout)
     peer:send("hello")
     wait_unread(server, id, 5)
-    assert.matches("5 bytes arrived, and nobody has read them yet", run("tcp ID\n").stdout, 1, true)
+    assert.matches("5 bytes arrived, which nobody has read yet", run("tcp ID\n").stdout, 1, true)
     assert.equal(("#%d: input is delivered in pieces of 1 byte\n"):format(id),
       run("fault ID split=1\n").stdout)
     assert.equal(("#%d: one chunk goes to its handler, of 5 bytes that waited in the kernel\n")

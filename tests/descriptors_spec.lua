@@ -14,6 +14,13 @@ local calls = {
   open = "return io.open('/dev/null')",
   tmpfile = "return io.tmpfile()",
   popen = "return io.popen('true')",
+  lines = [[ local ok, code, _, _, file = pcall(io.lines, "/dev/null")
+    return ok and file, code ]],
+  input = [[ local before = io.input()
+    local ok, code = pcall(io.input, "/dev/null")
+    local file = ok and io.input()
+    io.input(before)
+    return file, code ]],
   require = [[ local file, message, code = io.open("/dev/null")
     package.loaded.words = nil
     return file and require "words", message, code ]],
@@ -79,6 +86,16 @@ describe("at the limit of descriptors", function()
         assert.matches("^[45]%d .*[Tt]oo many open files", answer)
       end)
     end
+  end
+
+  -- A program's io was Lua's own.
+  for _, call in ipairs { "open", "lines", "popen", "tmpfile", "bind" } do
+    it("a program gets what nobody can use any more: " .. call, function()
+      local path = moonport:directory():write("test.lua",
+        asking:format(calls[call]) .. "print(ask('', false))")
+      local result = moonport:run({ "run", path }, { prefix = few })
+      assert.equal("all\n", result.stdout, result.stderr)
+    end)
   end
 
   it("a program that accepts gets them, too", function()

@@ -1,5 +1,6 @@
 -- docs_spec.lua — what the README and docs/ show is what the program does — judges no prose.
 
+local certificates = require "tests.support.certificates"
 local cjson = require "cjson"
 local control = require "tests.support.control"
 local rig = require "tests.support.rig"
@@ -66,7 +67,11 @@ describe("A script in the docs", function()
     local count = 0
     for _, block in ipairs(blocks_with("lua")) do
       if is_script(block) then
-        local path = moonport:directory():write("script.lua", block.text)
+        local folder = moonport:directory()
+        local path = folder:write("script.lua", block.text)
+        if block.text:find('"localhost.pem"', 1, true) then
+          certificates.quick(moonport, folder, "--ca", "localhost")
+        end
         local result = moonport:run({ "check", path })
         assert.equal(0, result.code, place_of(block) .. "\n" .. result.stderr)
         count = count + 1
@@ -240,6 +245,17 @@ describe("The guide", function()
     local result = moonport:run({ "run", path })
     assert.equal("", result.stderr)
     assert.matches("^ONE from 127%.0%.0%.1:%d+\n$", result.stdout)
+  end)
+
+  it("keeps what is said to itself", function()
+    local folder = moonport:directory()
+    certificates.quick(moonport, folder, "localhost")
+    local server = moonport:serve({ "--listen", "tls://127.0.0.1:0",
+      folder:write("secret.lua", example("secret", {})) })
+    local result = shell.run({ "openssl", "s_client", "-quiet", "-CAfile", "localhost.pem",
+      "-verify_return_error", "-connect", "127.0.0.1:" .. server:port() },
+      { cwd = folder.path, stdin = "one\n" })
+    assert.equal("4 bytes, unread on the way\n", result.stdout)
   end)
 
   it("does several things at once", function()

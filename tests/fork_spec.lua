@@ -86,6 +86,47 @@ describe("a module in C that forks", function()
     assert.equal("1\n", server:connect():receive_all())
   end)
 
+  -- In a program the child may come to the end, as under lua; what it waits for is its parent's.
+  local programs = {
+    ["comes to its end"] = { "io.write(pid == 0 and 'child\\n' or 'parent\\n')", 0, "child" },
+    ["exits"] = { "if pid == 0 then os.exit(7) end", 7 },
+    ["raises"] = { "if pid == 0 then error('in the child') end", 1 },
+    ["waits"] = { "if pid == 0 then timer.sleep(0.01) print('in the loop') end", 1 },
+    ["waits in a task"] = { "if pid == 0 then task.spawn(print):join() end", 1 },
+    ["sends"] = { "if pid == 0 then conn:send('x') end", 0 },
+  }
+  for what, case in pairs(programs) do
+    it("under run has a child that comes to no loop: it " .. what, function()
+      local place = moonport:directory()
+      local built = shell.run({ "cc", "-shared", "-fPIC", "-o", place:join("forking.so"),
+        "tests/support/forking.c" })
+      assert.equal("", built.stderr)
+      local result = moonport:run({ "run", "-e", ([[
+        package.cpath = %q
+        local forking, task = require "forking", require "moonport.task"
+        local timer, socket = require "moonport.timer", require "moonport.socket"
+        local server = socket.tcp()
+        assert(server:bind("127.0.0.1:0") and server:listen())
+        local conn = socket.connect(server:getsockname())
+        local peer = server:accept()
+        local pid = forking.fork()
+        %s
+        if pid ~= 0 then
+          print("exit code", forking.wait(pid))
+          conn:close()
+          print("received", peer:recv())
+        end
+      ]]):format(place:join("?.so"), case[1]) })
+      assert.equal(0, result.code, result.stderr)
+      assert.matches("exit code\t" .. case[2] .. "\n", result.stdout)
+      assert.matches("received\tnil\teof\n$", result.stdout)
+      assert.equal(case[3] ~= nil, result.stdout:find("child\n", 1, true) ~= nil)
+      local is_told = case[2] == 1
+      assert.equal(is_told, result.stderr:find("a module in C has forked, and the child waits", 1,
+        true) ~= nil)
+    end)
+  end
+
   -- The nearest case that must stay: a child that becomes another program.
   it("and executes a program has its exit code, and so have io.popen and os.execute", function()
     local server = start([[ on_data = function(conn)

@@ -336,3 +336,63 @@ true	unix:
     assert.equal(address, again:address())
   end)
 end)
+
+-- By the text of a script: the line in which its fault stands. 192.0.2.1 is nobody's (RFC 5737).
+local faults = {
+  ['return { listen = "192.0.2.1:0", on_data = print }'] = 1,
+  ['return {\n  on_data = print,\n  listen = {\n    0,\n    "192.0.2.1:0",\n  },\n}'] = 5,
+  ['-- listen = "192.0.2.1:0"\nreturn { on_data = print, ["listen"] = "192.0.2.1:0" }'] = 2,
+  ['local service = { on_data = print }\nservice.listen = "192.0.2.1:0"\nreturn service'] = 2,
+  ['local where = "192.0.2.1"\nreturn { on_data = print,\n  listen = where .. ":0" }'] = 3,
+  ['return {\n  listen = { 0, "tls://:0" }, on_data = print }'] = 2,
+  ['return {\n\n  listen = "nowhere.invalid:0",\n  on_data = print }'] = 3,
+  ['return {\n  on_data = print,\n  listen =\n    { 0, "tcp://:x" } }'] = 3,
+  ['local f = require "place"\nreturn f { on_data = print }'] = false,
+}
+
+describe("a fault of an address", function()
+  local moonport = rig.new()
+
+  for text, line in pairs(faults) do
+    it(("is told with the file and the line: %q"):format(text), function()
+      local place = moonport:directory()
+      place:write("place.lua",
+        'return function(service) service.listen = "192.0.2.1:0" return service end')
+      local path = place:write("a.lua", text)
+      local result = moonport:run({ "serve", path })
+      assert.equal(1, result.code)
+      local where = path .. (line and ":" .. line or "") .. ": "
+      assert.equal(where, messages(result):match("[^\n]*a%.lua:?%d*: "), messages(result))
+    end)
+  end
+
+  it("that the operator gave has no line", function()
+    local path = moonport:directory():write("a.lua", 'return { listen = 0, on_data = print }')
+    local result = moonport:run({ "serve", "--listen", "192.0.2.1:0", path })
+    assert.equal(1, result.code)
+    assert.matches("a.lua: cannot listen on tcp://192.0.2.1:0", messages(result), 1, true)
+  end)
+end)
+
+-- It said so before on_load had run, which may raise, and then nothing is served.
+describe("listening on", function()
+  local moonport = rig.new()
+
+  it("is told after on_load", function()
+    local server = moonport:start(
+      "return { listen = 0, on_data = print, on_load = function() print('loading') end }",
+      { args = {} })
+    local told = {}
+    for _, record in ipairs(server.log) do told[#told + 1] = record.message:match("^l%a+ing") end
+    assert.same({ "loading", "listening" }, told)
+  end)
+
+  it("is not told of a script whose on_load raises, nor of one beside it", function()
+    local place = moonport:directory()
+    place:write("a.lua", "return { listen = 0, on_data = print }")
+    place:write("b.lua", "return { listen = 0, on_data = print, on_load = error }")
+    local result = moonport:run({ place.path })
+    assert.equal(1, result.code)
+    assert.is_nil(messages(result):find("listening on", 1, true))
+  end)
+end)

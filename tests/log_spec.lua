@@ -193,6 +193,17 @@ describe("the log", function()
       end
     end)
 
+    -- It stood in one line, with \n and \x09 in it.
+    it("lays a message of several lines out as on a terminal", function()
+      local path = moonport:directory():write("lacks.lua", "require 'nosuch.module'")
+      for _, command in ipairs { "check", "run" } do
+        local said = moonport:run({ command, path }, { env = { MOONPORT_LOG_FORMAT = "" } }).stderr
+        assert.matches("lacks.lua:1: module 'nosuch.module' not found:\n +no nosuch/module.lua in ",
+          said)
+        assert.is_nil(said:find("\\x09", 1, true))
+      end
+    end)
+
     -- The nearest case that must stay: what goes on is read by machines.
     it("is JSON of a server, unless text is asked for", function()
       commands()

@@ -121,6 +121,18 @@ connection #1 (from 127.0.0.1:40001): the answers differ from byte 5 on
     assert.equal(0, fine.code)
   end)
 
+  -- It said "the same": of the cuts, which nobody had asked about alone.
+  it("says what is the same under all cuts, and not as recorded", function()
+    local changed = RIGHT:gsub("!", "?")
+    for how, said in pairs { every = "cut at every byte", random = "under the cuts of seeds" } do
+      local result = options("--cut", how)(changed, two_lines())
+      assert.equal(1, result.code)
+      assert.matches("the answers differ from byte 5 on", result.stdout)
+      assert.matches("it.rec: 1 connection, .*: the same.* " .. said ..
+        ".*, but not as recorded: see above\n$", result.stdout)
+    end
+  end)
+
   it("finds it when two sends come as one", function()
     local recorded = recording.new("shout.lua"):accept(1):data(1, "a\n"):data(1, "b\n")
       :send(1, "A!\n"):send(1, "B!\n"):eof(1)

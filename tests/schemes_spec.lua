@@ -26,8 +26,8 @@ local takes = {
   ["udp://127.0.0.1:0"] = { "udp bind", "udp connect", "udp sendto" },
   ["unix:x.sock"] = { "socket.connect", "pool.new", "unix bind", "unix connect" },
   ["unix://DIRECTORY/y.sock"] = { "socket.connect", "pool.new", "unix bind", "unix connect" },
-  ["tls://127.0.0.1:0"] = {},
-  ["TLS://localhost:0"] = {},
+  ["tls://127.0.0.1:0"] = { "socket.connect", "pool.new", "tcp connect" },
+  ["TLS://localhost:0"] = { "socket.connect", "pool.new", "tcp connect" },
   ["http://127.0.0.1:0"] = {},
   ["127.0.0.1:0\0.example.org"] = {},
   ["unix:x.sock\0"] = {},
@@ -35,8 +35,8 @@ local takes = {
 
 -- What the reason says, as plain text, wherever it is refused.
 local reasons = {
-  ["tls://127.0.0.1:0"] = "this version has no TLS",
-  ["TLS://localhost:0"] = "this version has no TLS",
+  ["tls://127.0.0.1:0"] = "a service listens there",
+  ["TLS://localhost:0"] = "a service listens there",
   ["http://127.0.0.1:0"] = 'starts with "http://"',
   ["127.0.0.1:0\0.example.org"] = "contains a NUL byte",
   ["unix:x.sock\0"] = "contains a NUL byte",

@@ -1,5 +1,6 @@
 -- scripts_all_spec.lua — what all of scripts/ have in common — not what each of them does.
 
+local certificates = require "tests.support.certificates"
 local rig = require "tests.support.rig"
 local uv = require "luv"
 
@@ -32,10 +33,12 @@ local function opening(lines)
   return table.concat(list, "\n")
 end
 
--- The services themselves: what lies in folders below is theirs.
-local services = {}
+-- The services themselves: what lies in folders below is theirs, but for those in scripts/tls,
+-- which need a certificate.
+local services, secured = {}, {}
 for _, path in ipairs(lua_files("scripts", {})) do
   if path:find("^scripts/[^/]+$") then services[#services + 1] = path end
+  if path:find("^scripts/tls/") then secured[#secured + 1] = path end
 end
 
 describe("scripts/", function()
@@ -63,10 +66,22 @@ describe("scripts/", function()
     end)
   end
 
-  for _, path in ipairs(services) do
+  it("is clean where a certificate is needed, too", function()
+    local directory = moonport:directory()
+    local cert, key = certificates.quick(moonport, directory, "localhost")
+    for _, path in ipairs(secured) do
+      local result = moonport:run({ "check", "--tls-cert", cert, "--tls-key", key, path },
+        { env = { MEMBERS = cert } })
+      assert.equal(0, result.code, result.stderr)
+      assert.is_truthy(result.stdout:find(path .. ": ok", 1, true), path)
+    end
+  end)
+
+  local all = table.move(secured, 1, #secured, #services + 1, { table.unpack(services) })
+  for _, path in ipairs(all) do
     it("tells how to try " .. path, function()
       local text = opening(read_lines(path))
-      assert.matches("\n%-%- Try it:  [^\n]*moonport " .. path:gsub("%p", "%%%0"), text)
+      assert.matches("\n%-%- Try it:  .*moonport " .. path:gsub("%p", "%%%0"), text)
     end)
   end
 end)

@@ -182,8 +182,8 @@ describe("a server that ends", function()
     local server = moonport:start([[
       return { on_close = function() require("moonport.timer").sleep(1e6) end }
     ]], draining_for("0.1"))
-    server:allow_log("closing 0 connections; handlers of 1 closed ones wait")
-    server:allow_log("closing 0 connections at once; handlers of 1 closed ones wait")
+    server:allow_log("closing 0 connections; handlers of 1 closed one wait")
+    server:allow_log("closing 0 connections at once; handlers of 1 closed one wait")
     server:connect():close()
     server:wait_idle()
     server:signal("sigterm")

@@ -28,6 +28,7 @@ describe("a second signal", function()
     { "os.execute", "os.execute('exec sleep 30 >/dev/null 2>&1')", "os%.execute" },
     { "a pattern that backtracks",
       "(('a'):rep(40)):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", "string%.find" },
+    { "io.lines of a pipe", "os.execute('mkfifo HERE/pipe') io.lines('HERE/pipe')", "io%.lines" },
     { "io.popen():close()", "io.popen('exec sleep 30 2>/dev/null'):close()", "file:close" },
   }
   local pairs_of_signals =
@@ -38,7 +39,7 @@ describe("a second signal", function()
       it(title .. case[1], function()
           local server = start(moonport, 0)
           server:allow_log(".")
-          server:connect():send(case[2])
+          server:connect():send((case[2]:gsub("HERE", moonport:directory().path)))
           server:wait_for("is held up")
           server:signal(names[1])
           wait_taken(server)

@@ -161,6 +161,20 @@ describe("a C function that yields", function()
       require("moonport.timer").after(0.001, function() pause(1) end) end }]],
   }
 
+  -- What calls it has no name for it.
+  for what, call in pairs { pcall = "pcall(pause, 1)", xpcall = "xpcall(pause, print, 1)" } do
+    it("has the line of the author, and the name of what was given it: " .. what, function()
+      local server = moonport:start(module_path() .. "return { on_data = function()\n" .. call ..
+        " end }")
+      server:allow_log("yielded")
+      local peer = server:connect()
+      peer:send("x")
+      peer:receive_end()
+      peer:close()
+      server:wait_for(("test.lua:3: the C function that was given to '%s' yielded"):format(what))
+    end)
+  end
+
   for name, script in pairs(callers) do
     it("fails who called it: " .. name, function()
       local server = moonport:start(module_path() .. script)

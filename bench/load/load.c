@@ -1,9 +1,9 @@
 /* load/load.c — drives connections and checks what comes back. Knows no command line, no output.
  *
- * A connection's life: opening -> open -> ending (our FIN is out, the server's is awaited) -> closed,
- * and, when the plan limits messages per connection, opening again. Descriptors are registered once,
- * edge-triggered for both directions, so a message costs this side one recv, one send and a share of
- * epoll_wait: the generator must not be what limits the server. */
+ * A connection's life: opening -> shaking (TLS) -> open -> ending (our FIN is out, the server's is
+ * awaited) -> closed, and, when the plan limits messages per connection, opening again. Descriptors
+ * are registered once, edge-triggered for both directions, so a message costs this side one recv,
+ * one send and a share of epoll_wait: the generator must not be what limits the server. */
 #include "load.h"
 
 #include <errno.h>
@@ -23,11 +23,12 @@ enum {
   HOLD_LINE_BYTES = 64,
 };
 
-enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_OPEN, CONN_ENDING };
+enum conn_state { CONN_CLOSED, CONN_OPENING, CONN_SHAKING, CONN_OPEN, CONN_ENDING };
 
 struct conn {
   enum conn_state state;
-  int fd;
+  struct wire wire;
+  uint64_t begun_ns; /* when it was begun to be opened */
   uint64_t id;       /* which stream of the pattern; a reopened connection has a new one */
   uint64_t asked;    /* messages handed to conn_write, sent or not */
   uint64_t answered; /* messages that came back whole */
@@ -42,11 +43,12 @@ struct load {
   struct load_result result;
   struct pattern pattern;
   int epoll_fd;
+  struct wires *wires;
   struct conn *conns; /* plan.connections of them */
   uint64_t *stamps;   /* one block behind all conn.asked_at_ns */
   uint32_t *to_open;  /* a stack of indexes of connections that shall be opened */
   uint32_t to_open_count;
-  uint32_t opening;    /* connections in CONN_OPENING */
+  uint32_t opening;    /* connections in CONN_OPENING or CONN_SHAKING */
   uint32_t greeted;    /* connections that are */
   uint32_t live;       /* connections that are not CONN_CLOSED */
   uint64_t unasked;    /* messages that may still be sent */
@@ -89,9 +91,14 @@ static void conn_open(struct load *load, uint32_t index) {
     return;
   }
   *conn = (struct conn){.state = CONN_OPENING,
-                        .fd = fd,
+                        .begun_ns = clock_ns(),
                         .id = load->result.connects++,
                         .asked_at_ns = conn->asked_at_ns};
+  if (!wire_init(&conn->wire, load->wires, fd)) {
+    conn->state = CONN_CLOSED;
+    result_fail(&load->result, "not enough memory");
+    return;
+  }
   load->opening++;
   load->live++;
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
@@ -101,7 +108,7 @@ static void conn_open(struct load *load, uint32_t index) {
 }
 
 static void conn_close(struct load *load, struct conn *conn) {
-  close(conn->fd);
+  wire_deinit(&conn->wire);
   conn->state = CONN_CLOSED;
   load->live--;
   if (!load->finishing) load->to_open[load->to_open_count++] = (uint32_t)(conn - load->conns);
@@ -109,8 +116,8 @@ static void conn_close(struct load *load, struct conn *conn) {
 
 static void conn_end(struct load *load, struct conn *conn) {
   conn->state = CONN_ENDING;
-  if (shutdown(conn->fd, SHUT_WR) != 0)
-    result_fail(&load->result, "connection %" PRIu64 ": shutdown: %s", conn->id, strerror(errno));
+  if (wire_finish(&conn->wire) != 0)
+    result_fail(&load->result, "connection %" PRIu64 ": shutdown: %s", conn->id, wire_why(errno));
 }
 
 /* How many messages more may be in flight on `conn`. What is broadcast must have come to all. */
@@ -137,11 +144,11 @@ static void conn_write(struct load *load, struct conn *conn) {
   while (conn->sent_bytes < end) {
     size_t size = (size_t)min_u64(end - conn->sent_bytes, PATTERN_SLICE_MAX);
     const unsigned char *bytes = pattern_at(&load->pattern, conn->id, conn->sent_bytes);
-    ssize_t sent = send(conn->fd, bytes, size, MSG_NOSIGNAL);
+    ssize_t sent = wire_send(&conn->wire, bytes, size);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return; /* EPOLLOUT will call again */
     if (sent < 0) {
-      result_fail(&load->result, "connection %" PRIu64 ": send: %s", conn->id, strerror(errno));
+      result_fail(&load->result, "connection %" PRIu64 ": send: %s", conn->id, wire_why(errno));
       return;
     }
     conn->sent_bytes += (uint64_t)sent;
@@ -212,11 +219,11 @@ static size_t conn_take_greeting(struct load *load, struct conn *conn, size_t si
 static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
   uint64_t now_ns = 0;
   while (!failed(load)) {
-    ssize_t got = recv(conn->fd, load->buffer, sizeof load->buffer, 0);
+    ssize_t got = wire_recv(&conn->wire, load->buffer, sizeof load->buffer);
     now_ns = clock_ns();
     if (got > 0) {
       conn_check(load, conn, conn_take_greeting(load, conn, (size_t)got), now_ns);
-      if ((size_t)got < sizeof load->buffer && !hung_up) break;
+      if (!hung_up && wire_is_drained(&conn->wire, (size_t)got, sizeof load->buffer)) break;
     } else if (got == 0 && conn->state == CONN_ENDING) {
       conn_close(load, conn);
       break;
@@ -228,7 +235,7 @@ static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
     } else if (errno == EAGAIN) {
       break;
     } else if (errno != EINTR) {
-      result_fail(&load->result, "connection %" PRIu64 ": recv: %s", conn->id, strerror(errno));
+      result_fail(&load->result, "connection %" PRIu64 ": recv: %s", conn->id, wire_why(errno));
     }
   }
   return now_ns;
@@ -238,20 +245,39 @@ static void conn_opened(struct load *load, struct conn *conn, uint32_t events) {
   int error = 0;
   socklen_t size = sizeof error;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
-    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    getsockopt(conn->wire.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     result_fail(&load->result, "connection %" PRIu64 ": cannot connect: %s", conn->id,
                 error != 0 ? strerror(error) : "closed by the server");
     return;
   }
-  conn->state = CONN_OPEN;
-  load->opening--;
+  conn->state = CONN_SHAKING;
+}
+
+/* Those before the start are there so that as many are always under way, and do not count. */
+static void count_handshake(struct load *load, const struct conn *conn) {
+  if (!load->plan.handshakes || load->result.started_ns == 0) return;
+  result_answered(&load->result, 0, conn->begun_ns, clock_ns());
+  if (load->unasked > 0) load->unasked--;
+}
+
+static void conn_shake(struct load *load, struct conn *conn) {
+  if (wire_shake(&conn->wire) == 0) {
+    conn->state = CONN_OPEN;
+    load->opening--;
+    count_handshake(load, conn);
+  } else if (errno != EAGAIN) {
+    result_fail(&load->result, "connection %" PRIu64 ": handshake: %s", conn->id, wire_why(errno));
+  }
 }
 
 static void conn_event(struct load *load, struct conn *conn, uint32_t events) {
   uint64_t now_ns = 0;
   bool hung_up = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (conn->state == CONN_OPENING) conn_opened(load, conn, events);
-  if (hung_up || (events & EPOLLIN) != 0) now_ns = conn_read(load, conn, hung_up);
+  if (conn->state == CONN_SHAKING) conn_shake(load, conn);
+  /* What came behind the handshake is told by the same event. */
+  if (conn->state >= CONN_OPEN && (hung_up || (events & EPOLLIN) != 0))
+    now_ns = conn_read(load, conn, hung_up);
   if (now_ns == 0) now_ns = clock_ns();
   conn_advance(load, conn, now_ns);
   struct conn *first = &load->conns[0];
@@ -383,10 +409,12 @@ struct load *load_new(const struct load_plan *plan) {
   load->unasked = plan->messages_max;
   load->deadline_ns = LOAD_UNLIMITED;
   load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  load->wires = wires_new(plan->wire);
   load->conns = calloc(plan->connections, sizeof *load->conns);
   load->to_open = calloc(plan->connections, sizeof *load->to_open);
   load->stamps = calloc((size_t)plan->connections * plan->depth, sizeof *load->stamps);
-  if (load->epoll_fd < 0 || load->conns == NULL || load->to_open == NULL || load->stamps == NULL) {
+  if (load->epoll_fd < 0 || load->wires == NULL || load->conns == NULL || load->to_open == NULL ||
+      load->stamps == NULL) {
     load_free(load);
     return NULL;
   }
@@ -400,8 +428,9 @@ struct load *load_new(const struct load_plan *plan) {
 
 void load_free(struct load *load) {
   for (uint32_t i = 0; load->conns != NULL && i < load->plan.connections; i++)
-    if (load->conns[i].state != CONN_CLOSED) close(load->conns[i].fd);
+    if (load->conns[i].state != CONN_CLOSED) wire_deinit(&load->conns[i].wire);
   if (load->epoll_fd >= 0) close(load->epoll_fd);
+  wires_free(load->wires);
   free(load->stamps);
   free(load->to_open);
   free(load->conns);

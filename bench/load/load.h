@@ -2,11 +2,13 @@
 #ifndef BENCH_LOAD_LOAD_H
 #define BENCH_LOAD_LOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "result.h"
 #include "target.h"
+#include "wire.h"
 
 #define LOAD_UNLIMITED UINT64_MAX
 
@@ -16,10 +18,12 @@ enum { LOAD_GREETING = '+' };
 
 struct load_plan {
   struct target target;
+  enum wire_kind wire;
   uint32_t connections;        /* open at the same time */
   uint32_t depth;              /* messages in flight on each */
   size_t message_bytes;        /* size of a message */
   bool broadcast;              /* one connection asks, and each message comes back on all of them */
+  bool handshakes;             /* a connection ends when it is open, and is what is counted */
   bool lines;                  /* each message is a line: its last byte is LF, no other one is */
   uint64_t messages_max;       /* over all connections */
   uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */

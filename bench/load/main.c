@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "burst.h"
 #include "datagrams.h"
 #include "load.h"
 #include "pattern.h"
@@ -26,10 +28,16 @@ static const char usage[] =
     "  broadcast  one of --connections sends, and all of them get each message before the next;\n"
     "          a message is counted for each that got it; the server greets each with a +\n"
     "  churn   connect, one message, its answer, close; --connections at a time\n"
+    "  handshake  connect, with --tls the handshake, close; --connections at a time; what is timed "
+    "is\n"
+    "          from connect to the end of the handshake\n"
+    "  burst   --connections send the first message of TLS at once and nothing more, while one "
+    "that\n"
+    "          was there before sends messages; max_us is the longest that one waited\n"
     "  idle    opens --connections, prints its line, holds them until standard input\n"
     "          has a line or ends\n"
     "\n"
-    "  --connections N   50; idle: 10000\n"
+    "  --connections N   50; idle: 10000; burst: 1000\n"
     "  --size BYTES      64\n"
     "  --depth N         1\n"
     "  --messages N      ends after N messages over all connections\n"
@@ -42,6 +50,9 @@ static const char usage[] =
     "  --every MS        echo, lines: a message on each connection so often, in turn, rather than\n"
     "                    as soon as it was answered; max_us is then the longest pause\n"
     "  --touch           idle: one message on each connection before holding\n"
+    "  --tls KIND        over TLS; full: each connection makes a whole handshake; resume: each but "
+    "the\n"
+    "                    first goes on with the session of an earlier one\n"
     "\n"
     "ADDRESS is 127.0.0.1:7000, [::1]:7000 or the path of a Unix socket. Every byte is compared.\n"
     "Exit code 1: a byte was wrong or a connection was lost; 2: the command line is wrong.\n";
@@ -50,6 +61,7 @@ struct options {
   const char *mode;
   bool hold;
   bool datagrams;
+  bool burst;
   bool touch;
   uint64_t warm_up_ns; /* 0: none, and nothing is waited for */
   struct load_plan plan;
@@ -77,6 +89,12 @@ static uint64_t parse_seconds_ns(const char *text) {
   return (uint64_t)(seconds * 1e9);
 }
 
+static enum wire_kind parse_tls(const char *text) {
+  if (strcmp(text, "full") != 0 && strcmp(text, "resume") != 0)
+    refuse("--tls is full or resume", text);
+  return *text == 'f' ? WIRE_TLS : WIRE_TLS_RESUMED;
+}
+
 static void parse_options(int argc, char **argv, struct options *out) {
   static const struct option known[] = {{"connections", required_argument, NULL, 'c'},
                                         {"size", required_argument, NULL, 's'},
@@ -86,6 +104,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
                                         {"every", required_argument, NULL, 'e'},
                                         {"touch", no_argument, NULL, 'k'},
                                         {"warm-up", required_argument, NULL, 'w'},
+                                        {"tls", required_argument, NULL, 'T'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
   struct load_plan *plan = &out->plan;
@@ -113,6 +132,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
         break;
       case 'k': out->touch = true; break;
       case 'w': out->warm_up_ns = parse_seconds_ns(optarg); break;
+      case 'T': plan->wire = parse_tls(optarg); break;
       case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
       default: fputs(usage, stderr); exit(EXIT_USAGE);
     }
@@ -139,17 +159,22 @@ static void parse_mode(struct options *options) {
   options->datagrams = strcmp(mode, "udp") == 0;
   plan->lines = strcmp(mode, "lines") == 0;
   plan->broadcast = strcmp(mode, "broadcast") == 0;
-  bool churn = strcmp(mode, "churn") == 0;
+  plan->handshakes = strcmp(mode, "handshake") == 0;
+  options->burst = strcmp(mode, "burst") == 0;
+  bool churn = plan->handshakes || strcmp(mode, "churn") == 0;
   if (!options->hold && !options->datagrams && !plan->lines && !plan->broadcast && !churn &&
-      strcmp(mode, "echo") != 0)
-    refuse("not a mode (echo, lines, broadcast, udp, churn, idle)", mode);
-  if (churn) plan->per_connection_max = 1;
+      !options->burst && strcmp(mode, "echo") != 0)
+    refuse("not a mode (echo, lines, broadcast, udp, churn, handshake, burst, idle)", mode);
+  if (churn) plan->per_connection_max = plan->handshakes ? 0 : 1;
+  if (options->datagrams && plan->wire != WIRE_PLAIN) refuse("--tls is not for datagrams", mode);
+  if (options->burst && plan->wire != WIRE_TLS) refuse("needs --tls full", mode);
   if (plan->broadcast && plan->depth != 1) refuse("--depth is for echo, lines and udp", mode);
   if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
   if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);
-  if (plan->interval_ns > 0 && (churn || plan->broadcast || options->hold || options->datagrams))
+  if (plan->interval_ns > 0 &&
+      (churn || plan->broadcast || options->hold || options->datagrams || options->burst))
     refuse("--every is for echo and lines", mode);
-  if (options->warm_up_ns > 0 && (churn || options->hold || options->datagrams))
+  if (options->warm_up_ns > 0 && (churn || options->hold || options->datagrams || options->burst))
     refuse("--warm-up is for echo, lines and broadcast", mode);
 }
 
@@ -157,7 +182,8 @@ static void parse_mode(struct options *options) {
 static void apply_mode(struct options *options) {
   struct load_plan *plan = &options->plan;
   parse_mode(options);
-  if (plan->connections == 0) plan->connections = options->hold ? 10000 : 50;
+  if (plan->connections == 0)
+    plan->connections = options->hold ? 10000 : options->burst ? 1000 : 50;
   if (options->hold) {
     plan->messages_max = options->touch ? plan->connections : 0;
     plan->per_connection_max = LOAD_UNLIMITED;
@@ -191,10 +217,11 @@ static void print_result(const struct options *options, const struct load_result
   fflush(stdout);
 }
 
-/* Both drivers return 0, or -1 when something went wrong. */
-static int drive_datagrams(const struct options *options) {
+/* All drivers return 0, or -1 when something went wrong. */
+static int drive_once(const struct options *options) {
   static struct load_result result;
-  int rc = datagrams_run(&options->plan, &result);
+  int rc =
+      options->burst ? burst_run(&options->plan, &result) : datagrams_run(&options->plan, &result);
   print_result(options, &result);
   if (rc != 0) fprintf(stderr, "load: %s\n", result.error);
   return rc;
@@ -239,6 +266,7 @@ int main(int argc, char **argv) {
   parse_options(argc, argv, &options);
   apply_mode(&options);
   raise_descriptor_limit(options.plan.connections);
-  int rc = options.datagrams ? drive_datagrams(&options) : drive_connections(&options);
+  signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+  int rc = options.datagrams || options.burst ? drive_once(&options) : drive_connections(&options);
   return rc == 0 ? EXIT_SUCCESS : EXIT_LOAD;
 }

@@ -9,10 +9,13 @@ from .failure import BenchError, Skipped
 from .machine import descriptor_count, private_bytes, settled_cpu_ns
 from .rounds import Bench, Row, Sample, Side, rate_row, seen, timed
 from .servers import OURS, ControlledSpec, WatchedSpec
-from .stats import Target, figure_at_most, no_target, ratio_at_least, ratio_at_most
+from .stats import Target, figure_at_most, no_target, ratio_at_least, ratio_at_most, worst_at_most
 
 WARM_UP_S = 0.5  # what compiles while it runs has compiled the handler by then
 IDLE_CONNECTIONS = 10_000
+TLS_CONNECTIONS = 2_000  # as many: each costs what fifty do without TLS
+BURST_HELLOS = 1_000
+NGINX_BUFFER_BYTES = 4096  # where memory is measured, the smallest
 IDLE_ACCEPT_MAX_S = 20
 HTTP_CONNECTIONS = KEY_VALUE_CONNECTIONS = 50
 FORWARD_BYTES = 64 * 1024
@@ -37,6 +40,7 @@ class Case:
     depth: int = 1
     counted: int = 0          # messages for counts; 0: not counted
     receivers: int = 1        # of a message: each is counted
+    held: int = IDLE_CONNECTIONS  # where memory is measured
 
 
 # --- Who is measured. What a context starts beside the servers runs on the client's processor. ----
@@ -77,6 +81,25 @@ def proxy_sides(programs, machine):
         yield [programs.baseline("proxy", address),
                programs.moonport("scripts/proxy.lua", environment={"UPSTREAM": address}),
                *peers.proxies(programs, address)]
+
+
+def tls_sides(chosen, nginx_buffer=peers.FORWARD_BUFFER_BYTES):
+    """chosen(C, moonport, certificate): who takes part, the yardstick first. Proxies always do."""
+    @contextlib.contextmanager
+    def sides(programs, machine):
+        with peers.certificate() as tls, \
+             programs.baseline("echo").started(machine, beside_client=True) as upstream:
+            ours = programs.moonport("scripts/echo.lua", listen="tls://127.0.0.1:0", options=(
+                "--tls-cert", tls.certificate, "--tls-key", tls.key))
+            yield [*chosen(programs.baseline("tls", tls.certificate, tls.key), ours, tls),
+                   *peers.tls_proxies(programs, upstream.address, tls, nginx_buffer)]
+    return sides
+
+
+tls_echo_sides = tls_sides(lambda baseline, ours, _: [baseline, ours])
+tls_kept_sides = tls_sides(lambda baseline, ours, _: [baseline, ours], NGINX_BUFFER_BYTES)
+# nginx's HTTP server, which after a handshake waits for the client, as we do.
+handshake_sides = tls_sides(lambda baseline, ours, tls: [peers.nginx(1, tls), ours, baseline])
 
 
 @contextlib.contextmanager
@@ -154,11 +177,20 @@ def _kept(case, bench):
     def drive(process):
         settled_cpu_ns(process.pid)
         before = private_bytes(process.pid)
-        count = descriptor_count(process.pid) + IDLE_CONNECTIONS
-        with clients.held_connections(bench.programs.tool("load"), process.address,
-                                     IDLE_CONNECTIONS, touch="--touch" in case.load):
+        count = descriptor_count(process.pid) + case.held
+        with clients.held_connections(bench.programs.tool("load"), process.address, case.held,
+                                     *case.load):
             _wait_accepted(process, count)
-            return Sample((private_bytes(process.pid) - before) / IDLE_CONNECTIONS)
+            return Sample((private_bytes(process.pid) - before) / case.held)
+    return drive
+
+
+def _held_up(_case, bench):
+    """The longest time, in ms, that an open connection waits while many begin."""
+    def drive(process):
+        served = clients.load(bench.programs.tool("load"), "burst", process.address, *FULL,
+                              "--connections", str(BURST_HELLOS))
+        return Sample(served.max_us / 1e3, served)
     return drive
 
 
@@ -206,6 +238,10 @@ def _connections(mode, count, size=64, depth=1):
 
 
 MESSAGE = "µs CPU/message"
+HANDSHAKE = "µs CPU/handshake"
+KEPT = "bytes/connection"
+FULL = ("--tls", "full")
+RESUME = ("--tls", "resume")
 
 CASES = [
     Case("echo", "64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(0.95),
@@ -234,9 +270,24 @@ CASES = [
     Case("kv16", "key-value, -P 16", "µs CPU/request", column(_key_value), 5, 2,
          ratio_at_most(1.20), key_value_sides, per_round=800_000, per_round_quick=300_000,
          depth=16),
-    Case("idle", "memory, silent", "bytes/connection", column(_kept), 1, 1,
+    Case("tls", "TLS, 64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.15),
+         tls_echo_sides, (*_connections("echo", 50), *FULL), counted=20_000),
+    Case("tls-large", "TLS, 64 KiB × 8", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.05),
+         tls_echo_sides, (*_connections("echo", 8, 65536), *FULL), counted=3_000),
+    Case("tls-handshake", "TLS handshakes", HANDSHAKE, column(_opened), 7, 3,
+         ratio_at_most(1.05), handshake_sides, ("handshake", "--connections", "50", *FULL)),
+    Case("tls-resumed", "TLS, sessions resumed", HANDSHAKE, column(_opened), 5, 3,
+         ratio_at_most(1.05), handshake_sides, ("handshake", "--connections", "50", *RESUME)),
+    Case("tls-burst", "TLS, held up by 1,000 hellos", "ms", column(_held_up), 5, 3,
+         worst_at_most(20, "ms"), tls_echo_sides),
+    Case("tls-idle", "TLS, memory, silent", KEPT, column(_kept), 1, 1,
+         figure_at_most(16_000, "bytes"), tls_kept_sides, FULL, held=TLS_CONNECTIONS),
+    Case("tls-answered", "TLS, memory, after 64 KiB", KEPT, column(_kept), 1, 1,
+         figure_at_most(16_000, "bytes"), tls_kept_sides,
+         ("--touch", "--size", "65536", *FULL), held=TLS_CONNECTIONS),
+    Case("idle", "memory, silent", KEPT, column(_kept), 1, 1,
          figure_at_most(300, "bytes"), own_sides),
-    Case("answered", "memory, after an echo", "bytes/connection", column(_kept), 2, 1,
+    Case("answered", "memory, after an echo", KEPT, column(_kept), 2, 1,
          figure_at_most(400, "bytes"), own_sides, ("--touch",)),
     Case("startup", "exec to listening", "ms", column(_started), 15, 5, figure_at_most(3, "ms"),
          own_sides),

@@ -39,7 +39,7 @@ def _output(argv, what):
 
 def _served(line):
     result = json.loads(line)
-    units = result["connects"] if result["mode"] == "churn" else result["messages"]
+    units = result["connects" if result["mode"] in ("churn", "handshake") else "messages"]
     seconds = result["seconds"]
     return Served(units, units / seconds if seconds > 0 else 0.0, result["p50_us"],
                   result["p99_us"], result["max_us"])
@@ -89,10 +89,9 @@ class HeldLoad:
             raise BenchError(f"{self._what} failed: {error.strip()}")
 
 
-def held_connections(program, address, count, touch):
-    """Connections on which nothing happens, or nothing any more after one answer on each."""
-    return HeldLoad(program, "idle", address, "--connections", str(count),
-                    *(["--touch"] if touch else []))
+def held_connections(program, address, count, *options):
+    """Connections on which nothing happens, or, with --touch, nothing after one answer on each."""
+    return HeldLoad(program, "idle", address, "--connections", str(count), *options)
 
 
 def _microseconds(text):

@@ -89,8 +89,13 @@ def _children(pid):
     return found
 
 
+def _family(pid):
+    """The process and its children (nginx's worker)."""
+    return [pid, *_children(pid)]
+
+
 def _used_ns(pid):
-    """Of the process and its children (nginx's worker)."""
+    """Of the process, its children, and theirs."""
     total = time.clock_gettime_ns(~pid << 3 | 2)  # as clock_getcpuclockid(3) names it
     for child in _children(pid):
         with contextlib.suppress(OSError):  # it has just ended
@@ -114,7 +119,7 @@ def cpu_ns(pid):
 def waiting_ns(pid):
     """Time in which it could have run but something else had its processor."""
     total = 0
-    for each in (pid, *_children(pid)):
+    for each in _family(pid):
         with contextlib.suppress(OSError), open(f"/proc/{each}/schedstat", encoding="ascii") as file:
             total += int(file.read().split()[1])
     return total
@@ -134,7 +139,11 @@ def settled_cpu_ns(pid):
 
 
 def private_bytes(pid):
-    """Memory that exists because this process does: private pages that it wrote to."""
+    """Memory that exists because this process and its children do: private pages, written to."""
+    return sum(map(_private_bytes, _family(pid)))
+
+
+def _private_bytes(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
         for line in lines:
             if line.startswith("Private_Dirty:"):
@@ -143,4 +152,4 @@ def private_bytes(pid):
 
 
 def descriptor_count(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(len(os.listdir(f"/proc/{each}/fd")) for each in _family(pid))

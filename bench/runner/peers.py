@@ -10,10 +10,13 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from dataclasses import dataclass
 
-from .failure import Skipped
+from .failure import BenchError, Skipped
 from .servers import QuietSpec, Spec
 
+CONNECTIONS_MAX = 8192  # both sides of a proxy's
 FORWARD_BUFFER_BYTES = 64 * 1024  # for each proxy that lets one choose; moonport's own
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25),
                "MIMALLOC_PURGE_DELAY": "-1"}  # the C library's, and Bun's
@@ -147,7 +150,7 @@ daemon off;
 worker_processes 1;
 pid nginx.pid;
 {modules}
-events {{ worker_connections 2048; }}
+events {{ worker_connections {connections}; }}
 {servers}
 """
 
@@ -159,7 +162,8 @@ http {{
   client_body_temp_path client; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   server {{
-    listen 127.0.0.1:{port} backlog=511;
+    {tls}
+    listen 127.0.0.1:{port} {kind} backlog=511;
     location / {{ {answer} }}
   }}
 }}
@@ -167,8 +171,9 @@ http {{
 
 NGINX_STREAM = """
 stream {{
+  {tls}
   server {{
-    listen 127.0.0.1:{port} backlog=511;
+    listen 127.0.0.1:{port} {kind} backlog=511;
     proxy_buffer_size {buffer};
     proxy_pass {upstream};
   }}
@@ -176,7 +181,14 @@ stream {{
 """
 
 
-def _nginx(name, servers, modules=(), **values):
+# One session ticket, as the others give; OpenSSL's default is two.
+NGINX_TLS = """ssl_certificate {tls.certificate};
+  ssl_certificate_key {tls.key};
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_conf_command NumTickets 1;"""
+
+
+def _nginx(name, servers, modules=(), tls=None, **values):
     program = _find("nginx")
     paths = [os.path.join(NGINX_MODULES, module) for module in modules]
     for path in paths:
@@ -185,15 +197,18 @@ def _nginx(name, servers, modules=(), **values):
 
     def make_argv(port, directory):
         text = NGINX_CONF.format(modules="".join(f"load_module {path};\n" for path in paths),
-                                 servers=servers.format(port=port, **values))
+                                 connections=CONNECTIONS_MAX,
+                                 servers=servers.format(
+                                     port=port, kind="ssl" if tls else "",
+                                     tls=NGINX_TLS.format(tls=tls) if tls else "", **values))
         return [program, "-e", "stderr", "-p", directory, "-c", _write(directory, "conf", text)]
 
     return QuietSpec(name, make_argv)
 
 
-def nginx(body_size):
+def nginx(body_size, tls=None):
     """One worker that answers every request with so many bytes, from memory."""
-    return _nginx("nginx", NGINX_HTTP, answer=f'return 200 "{"x" * body_size}";')
+    return _nginx("nginx", NGINX_HTTP, answer=f'return 200 "{"x" * body_size}";', tls=tls)
 
 
 def http(programs, body_size):
@@ -222,7 +237,7 @@ def redis_server():
 HAPROXY_CONF = """
 global
   nbthread 1
-  maxconn 1000
+  maxconn {connections}
   tune.bufsize {buffer}
 defaults
   mode tcp
@@ -230,7 +245,7 @@ defaults
   timeout client 5m
   timeout server 5m
 listen proxy
-  bind 127.0.0.1:{port} backlog 511
+  bind 127.0.0.1:{port} backlog 511 {tls}
   {options}
   server upstream {upstream}
 """
@@ -239,13 +254,14 @@ listen proxy
 SPLICE = "option splice-request\n  option splice-response"
 
 
-def _haproxy(upstream, splice):
+def _haproxy(upstream, splice=False, tls=None):
     """TCP mode, one thread; with `splice` the bytes need not enter the process."""
     program = _find("haproxy")
 
     def make_argv(port, directory):
         text = HAPROXY_CONF.format(port=port, upstream=upstream, buffer=FORWARD_BUFFER_BYTES,
-                                   options=SPLICE if splice else "")
+                                   options=SPLICE if splice else "", connections=CONNECTIONS_MAX,
+                                   tls=f"ssl crt {tls.both}" if tls else "")
         return [program, "-db", "-q", "-f", _write(directory, "haproxy.cfg", text)]
 
     return QuietSpec("HAProxy, splice" if splice else "HAProxy", make_argv)
@@ -254,8 +270,48 @@ def _haproxy(upstream, splice):
 def proxies(programs, upstream):
     if not programs.peers:
         return []
-    return [*_unless_missing("HAProxy", lambda: _haproxy(upstream, splice=False)),
+    return [*_unless_missing("HAProxy", lambda: _haproxy(upstream)),
             *_unless_missing("HAProxy, splice", lambda: _haproxy(upstream, splice=True)),
             *_unless_missing("nginx stream", lambda: _nginx(
                 "nginx stream", NGINX_STREAM, ("ngx_stream_module.so",),
                 buffer=FORWARD_BUFFER_BYTES, upstream=upstream))]
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files in PEM, and one that has both."""
+    certificate: str
+    key: str
+    both: str
+
+
+@contextlib.contextmanager
+def certificate():
+    """One that signed itself, on P-256, which is what authorities give by default today."""
+    with tempfile.TemporaryDirectory(prefix="moonport-bench-") as directory:
+        paths = [os.path.join(directory, name) for name in ("cert.pem", "key.pem", "both.pem")]
+        done = subprocess.run(
+            [_find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-out", paths[0], "-keyout", paths[1]], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError(f"openssl made no certificate: {done.stderr.strip()[-300:]}")
+        with open(paths[2], "wb") as both:
+            for path in paths[:2]:
+                with open(path, "rb") as file:
+                    both.write(file.read())
+        os.chmod(directory, 0o755)  # nginx's worker may be another user
+        yield Certificate(*paths)
+
+
+def tls_proxies(programs, upstream, tls, nginx_buffer=FORWARD_BUFFER_BYTES):
+    """They have no echo of their own: what they cost is TLS and a connection to one. nginx keeps
+    its buffer for as long as the connection is open."""
+    if not programs.peers:
+        return []
+    return [*_unless_missing("HAProxy", lambda: _haproxy(upstream, tls=tls)),
+            *_unless_missing("nginx stream", lambda: _nginx(
+                "nginx stream", NGINX_STREAM, ("ngx_stream_module.so",), tls,
+                buffer=nginx_buffer, upstream=upstream))]

@@ -127,7 +127,7 @@ def _memory_sizes(bench):
     sizes, reloads = {}, 0
     with _serving(bench, lambda _: SCRIPT) as served, Control(served.control) as control, \
             clients.held_connections(bench.programs.tool("load"), served.process.address,
-                                     HELD_CONNECTIONS, touch=True):
+                                     HELD_CONNECTIONS, "--touch"):
         for total in (RELOADS_BEFORE, RELOADS_AFTER, RELOADS_LONG_AFTER):
             while reloads < total:
                 control.ask("reload")

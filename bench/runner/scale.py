@@ -115,7 +115,8 @@ def connections(scale):
             theirs = scale.echoed_us(process, size)
         with scale.serving() as process:
             ours = scale.echoed_us(process, size)
-            with clients.held_connections(scale.programs.tool("load"), process.address, size, True):
+            with clients.held_connections(scale.programs.tool("load"), process.address, size,
+                                         "--touch"):
                 return {"theirs": theirs, "ours": ours, "reload": _reloaded_ms(process)}
 
     got = scale.sampled(CONNECTIONS, take)

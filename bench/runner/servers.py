@@ -19,7 +19,7 @@ OURS = "moonport"
 START_MAX_S = 10.0
 START_SLOW_MAX_S = 60.0  # under valgrind, or with much to load
 STOP_MAX_S = 5.0
-LISTENING = re.compile(rb"listening on (?:tcp|udp)://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(rb"listening on (?:tcp|udp|tls)://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Programs:
         return Spec(f"C {name}" if name == "proxy" else "C",
                     (self.tool(f"baseline_{name}"), *arguments))
 
-    def moonport(self, script, name=OURS, listen="127.0.0.1:0", environment=None):
+    def moonport(self, script, name=OURS, listen="127.0.0.1:0", environment=None, options=()):
         """Serves a script, or a directory of them, each of which says itself where it listens."""
         path = os.path.join(self.root, script)
         if not os.path.exists(path):
             raise Skipped(f"{script} is not there")
         where = () if os.path.isdir(path) else ("--listen", listen)
-        return Spec(name, (self.binary, "serve", *where, path), environment or {})
+        return Spec(name, (self.binary, "serve", *where, *options, path), environment or {})
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
----@field tls moonport.ConnTls? what both sides agreed on; nil where the connection does not speak TLS,
----and once it is closed. It is made when it is asked for: keep it in a local
+---@field tls moonport.ConnTls? what both sides agreed on; nil without TLS, and once it is closed.
+---It is made when it is asked for: keep it in a local
 ---@field [string] any
 local conn = {}
 
@@ -32,20 +32,22 @@ function conn:drain() end
 ---Waits for bytes: returns what has arrived, at least one.
 ---@param max? integer bytes; 65536
 ---@return string? bytes
----@return "eof"|"timeout"|"closed"|"reset"|nil code
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code truncated: an outgoing connection
+---over TLS was ended by somebody who may not be the peer
 function conn:recv(max) end
 
 ---Waits for exactly this many bytes.
 ---@param size integer at most limits.message
 ---@return string? bytes
----@return "eof"|"timeout"|"closed"|"reset"|nil code
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code
 ---@return string? partial what had come of them
 function conn:recv_exactly(size) end
 
 ---Waits for a line; returns it without its LF or CRLF.
 ---@param max? integer bytes; limits.message
 ---@return string? line
----@return "eof"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer, and still there
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer
+---and still there
 ---@return string? partial what had come of it
 function conn:recv_line(max) end
 
@@ -53,7 +55,8 @@ function conn:recv_line(max) end
 ---@param separator string not empty
 ---@param max? integer bytes; limits.message
 ---@return string? bytes
----@return "eof"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer, and still there
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|"limit"|nil code limit: it is longer
+---and still there
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
@@ -134,6 +137,35 @@ function conn:close() end
 ---@return true? shut_down
 ---@return "closed"? code
 function conn:shutdown() end
+
+---From now on the connection speaks TLS: as a server where it was accepted, as a client where it
+---was connected. Waits for the handshake, at most for timeouts.handshake. What is queued goes out
+---first, as it is. What the peer sent before, and nobody has read, is never taken for protected:
+---then the code is "plaintext", and the connection closes. Raises where it speaks TLS already, or
+---somebody else reads.
+---@param options? moonport.TlsOptions|moonport.TlsServerOptions a server without shows what its
+---service does
+---@return true? secured
+---@return "handshake"|"plaintext"|"timeout"|"closed"|"EINVAL"|nil code EINVAL: a file is no good
+---@return string? detail
+function conn:starttls(options) end
+
+---@class moonport.TlsOptions
+---@field name? string the host that the peer's certificate has to be for; socket.connect() knows it
+---@field ca? string a PEM file of whom to trust; those that the system trusts
+---@field cert? string a PEM file to show where a certificate is asked for: it, then its chain
+---@field key? string that of `cert`, unless it is in the same file
+---@field alpn? string[] protocols, the best first
+---@field min? "1.2"|"1.3"
+---@field verify? boolean false: whoever answers is as good as any other
+
+---@class moonport.TlsServerOptions
+---@field cert string a PEM file: the certificate, then its chain
+---@field key? string its key, unless it is in the same file
+---@field ca? string a PEM file of whose certificates are let in
+---@field client? "none"|"request"|"require"
+---@field alpn? string[]
+---@field min? "1.2"|"1.3"
 
 ---Sends RST at once; what is queued is dropped.
 ---@return true? reset

@@ -16,6 +16,7 @@ function pool.new(address, options) end
 ---@field size? integer connections at most; 8
 ---@field timeout? number seconds for each get(), with its connect, and each read; 5. 0: none
 ---@field idle? number seconds after which an unused connection is closed; 60. 0: never
+---@field tls? moonport.TlsOptions of an address with tls://; a session is resumed within the pool
 ---@field waiting? integer callers that may wait for a turn; 1000. More of them get nil, "limit"
 
 ---It can be a to-be-closed variable.

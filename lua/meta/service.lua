@@ -70,6 +70,7 @@
 ---@field on_reload? fun(conn: moonport.Conn) adopted: told once, before its next event
 ---@field limits? moonport.Limits
 ---@field timeouts? moonport.Timeouts
+---@field tls? moonport.Tls what is shown where the service speaks TLS
 
 ---@alias moonport.Reload
 ---| "adopt" # their next event finds the new handlers; the default
@@ -94,8 +95,28 @@
 ---@field cpu_ms? integer processor time of a handler up to its next wait; 1000. 0: no limit
 ---@field message? moonport.Size what recv_exactly, recv_line and recv_until take at most; "1M"
 
+---Who has to show a certificate that `ca` signed.
+---@alias moonport.TlsClient
+---| "none" # nobody is asked for one; the default
+---| "request" # who has one shows it; a bad one is refused
+---| "require" # nobody comes in without
+
+---Paths are of PEM files, relative to the script; a change of one reloads it.
+---@class moonport.TlsHost
+---@field cert string the certificate, then those that issued it
+---@field key? string its private key; the file of cert
+---@field ca? string whose certificates are let in; that of all hosts
+---@field client? moonport.TlsClient that of all hosts
+
+---@class moonport.Tls: moonport.TlsHost
+---@field cert? string the certificate, then those that issued it; --tls-cert takes its place
+---@field alpn? string[] protocols, the best first; who offers others only is refused
+---@field min? "1.2"|"1.3" the oldest version that is spoken; "1.2"
+---@field hosts? table<string, moonport.TlsHost> by the name asked for: "b.example", "*.c.example"
+
 ---@class moonport.Timeouts
 ---@field idle? moonport.Seconds no byte came from the peer; 300
 ---@field first? moonport.Seconds the first message did not come; 300
 ---@field write? moonport.Seconds the peer acknowledged nothing of what was sent to it; 30
+---@field handshake? moonport.Seconds TLS was not agreed on; 10. The script is not told
 ---@field linger? moonport.Seconds after close(): what the peer still sends is read this long; 5

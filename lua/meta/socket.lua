@@ -9,15 +9,17 @@
 local socket = {}
 
 ---Connects in one call.
----@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock"
+---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock", and with TLS
+---"tls://example.org:443"
 ---@param options? moonport.ConnectOptions
 ---@return moonport.Conn? conn
----@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", …
+---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", "handshake", …
 ---@return string? detail
 function socket.connect(address, options) end
 
 ---@class moonport.ConnectOptions
 ---@field timeout? number seconds
+---@field tls? moonport.TlsOptions of an address with tls://
 
 ---Looks a name up.
 ---@param name string
@@ -72,6 +74,13 @@ function Socket:connect(host, port) end
 ---@return true? sent
 ---@return string? code
 function Socket:send(data) end
+
+---As conn:starttls().
+---@param options? moonport.TlsOptions
+---@return true? secured
+---@return string? code
+---@return string? detail
+function Socket:starttls(options) end
 
 ---As conn:drain().
 ---@return true? drained

@@ -17,18 +17,26 @@ Client.__index = Client
 
 local M = {}
 
-function M.quote(word) return core.quote(word) end
+function M.quote(word)
+  calls.check(word, 1, "quote", "string", "number")
+  return core.quote(word)
+end
 
 function M.connect(path, options)
+  calls.check(path, 1, "connect", "string", "nil")
   if options ~= nil and type(options) ~= "table" then
-    error("control.connect takes a path and a table of options", 2)
+    calls.refuse("control.connect takes a path and a table of options, such as { timeout = 5 }")
   end
   for name in pairs(options or {}) do
     if name ~= "timeout" then
-      error(("unknown option '%s' of control.connect (known: timeout)"):format(name), 2)
+      calls.refuse(("unknown option '%s' of control.connect (known: timeout)"):format(
+        tostring(name)))
     end
   end
   local timeout = options and options.timeout or TIMEOUT_S
+  if type(timeout) ~= "number" or timeout < 0 then
+    calls.refuse("bad option 'timeout' of control.connect (seconds expected)")
+  end
   local address, fault = core.address(path)
   if not address then return nil, fault end
   local give_up = timer.now() + timeout
@@ -77,6 +85,8 @@ local function send(self, command)
 end
 
 function Client:ask(command, on_line)
+  calls.check(command, 1, "ask", "string", "table")
+  calls.check(on_line, 2, "ask", "function", "nil")
   local answer, bytes = { lines = {}, texts = {}, pid = self.pid }, 0
   send(self, command)
   while true do
@@ -97,6 +107,7 @@ function Client:ask(command, on_line)
 end
 
 function Client:stream(command)
+  calls.check(command, 1, "stream", "string", "table")
   send(self, command)
   local first, text = read(self)
   if not first then return nil, text end

@@ -8,6 +8,7 @@
 
 local calls = require "moonport.calls"
 local socket = require "moonport.socket"
+local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
@@ -25,6 +26,8 @@ local FOREVER_SECONDS = 1e9
 ---@field private sweeper moonport.Timer? while any is idle
 ---@field private taken table<moonport.Conn, true>
 ---@field private closed boolean
+---@field private tls table? options of tls://
+---@field private context any of tls://, once a connection was asked for: with the last session
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "moonport.pool"
@@ -120,21 +123,35 @@ end
 function Claim:wait()
   local pool = self.pool
   if #pool.waiting >= pool.waiting_max then
-    local all = "%d callers wait for a connection to %s already"
-    return nil, "limit", all:format(pool.waiting_max, pool.address)
+    local is_one = pool.waiting_max == 1
+    return nil, "limit", ("%d %s for a connection to %s already"):format(pool.waiting_max,
+      is_one and "caller waits" or "callers wait", pool.address)
   end
   self.gate = task.spawn(timer.sleep, FOREVER_SECONDS)
   pool.waiting[#pool.waiting + 1] = self
   self.gate:join(pool.timeout)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
-  return nil, "timeout", ("all %d connections to %s are taken"):format(pool.size, pool.address)
+  return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
+    or ("all %d connections to %s are taken"):format(pool.size, pool.address)
 end
 
 -- What is left of the time that a call began with; 0 is without a limit.
 local function time_left(pool, began)
   if pool.timeout == 0 then return 0 end
   return math.max(pool.timeout - (timer.now() - began), 0.001)
+end
+
+local function connect(pool, timeout)
+  if not socket_tls.is_meant(pool.address) then
+    return socket.connect(pool.address, { timeout = timeout })
+  end
+  if not pool.context then
+    local context, code, detail = socket_tls.context(pool.tls, true)
+    if not context then return nil, code, detail end
+    pool.context = pool.context or context
+  end
+  return socket_tls.connect(pool.address, timeout, pool.context)
 end
 
 function Pool:get()
@@ -150,7 +167,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = socket.connect(self.address, { timeout = time_left(self, began) })
+    local conn, code, detail = connect(self, time_left(self, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
@@ -163,7 +180,8 @@ end
 
 function Pool:put(conn)
   if not self.taken[conn] then
-    error("this connection is not one that get() of this pool gave, or it was put back before", 2)
+    calls.refuse("this connection is not one that get() of this pool gave, or it was put back " ..
+      "before")
   end
   self.taken[conn] = nil
   give_back(self, conn)
@@ -182,6 +200,7 @@ local function finish(lease, ...)
 end
 
 function Pool:with(f, ...)
+  calls.check(f, 1, "with", "function")
   local conn, code, detail = self:get()
   if not conn then return nil, code, detail end
   local lease <close> = setmetatable({ pool = self, conn = conn, kept = false }, Lease)
@@ -202,14 +221,13 @@ Pool.__close = Pool.close
 local M = {}
 
 local DEFAULTS = { size = 8, timeout = 5, idle = 60, waiting = 1000 }
-local KNOWN = "known: idle, size, timeout, waiting"
+local KNOWN = "known: idle, size, timeout, tls, waiting"
 
--- Raises with the level of new()'s caller.
 local function read_options(options)
   local read = {}
   for name in pairs(options) do
-    if not DEFAULTS[name] then
-      error(("unknown option '%s' of pool.new (%s)"):format(name, KNOWN), 3)
+    if not DEFAULTS[name] and name ~= "tls" then
+      calls.refuse(("unknown option '%s' of pool.new (%s)"):format(tostring(name), KNOWN))
     end
   end
   for name, default in pairs(DEFAULTS) do
@@ -218,7 +236,7 @@ local function read_options(options)
     local least = name == "size" and 1 or 0
     if type(value) ~= "number" or is_count and math.type(value) ~= "integer" or value < least then
       local wanted = is_count and "a whole number" or "seconds,"
-      error(("option '%s' of pool.new must be %s of %d or more"):format(name, wanted, least), 3)
+      calls.refuse(("option '%s' of pool.new must be %s of %d or more"):format(name, wanted, least))
     end
     read[name] = value
   end
@@ -226,18 +244,20 @@ local function read_options(options)
 end
 
 function M.new(address, options)
-  if type(address) ~= "string" then error("pool.new needs the address to connect to", 2) end
+  if type(address) ~= "string" then calls.refuse("pool.new needs the address to connect to") end
   if options ~= nil and type(options) ~= "table" then
-    error("pool.new takes one address, \"HOST:PORT\", and a table of options", 2)
+    calls.refuse("pool.new takes one address, \"HOST:PORT\", and a table of options, such as " ..
+      "{ size = 4 }")
   end
   local scheme = address:lower():match("^(%a[%w+.-]*)://")
-  if scheme == "tls" or scheme == "udp" then
-    error(("pool.new(%q): %s"):format(address, scheme == "udp" and "datagrams need no connection" or
-      "this version has no TLS: put a proxy that has it in front"), 2)
+  if scheme == "udp" then
+    calls.refuse(("pool.new(%q): datagrams need no connection"):format(address))
   end
+  socket_tls.check(address, options and options.tls, "pool.new")
   local read = read_options(options or {})
   return setmetatable({
     address = address,
+    tls = options and options.tls,
     size = read.size,
     timeout = read.timeout,
     idle_seconds = read.idle,

@@ -2,11 +2,13 @@
 --
 -- Takes its tools as locals when it is loaded, before the script runs.
 
-local getinfo, open = debug.getinfo, io.open
+local report_of = require "moonport.service.report"
+local check_tls = require "moonport.service.tls"
+local fault, shown = report_of.fault, report_of.shown
+local check_names, set_of = report_of.check_names, report_of.set_of
 local _G, type, tostring, pairs, ipairs = _G, type, tostring, pairs, ipairs
 local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
-local format, gsub, gmatch = string.format, string.gsub, string.gmatch
-local match, find = string.match, string.find
+local format, match, find = string.format, string.match, string.find
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
@@ -24,45 +26,6 @@ local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
 local SIZE_MAX = 2 ^ 53
-
----@class moonport.service.Report where faults are gathered, each with the file and a line
----@field path string
----@field source string? the script's text, read when a line is looked for
----@field faults string[]
-
--- The line where `key` is written: a function knows it, for the rest the text is searched.
-local function line_of(report, key, value)
-  if type(value) == "function" then
-    local info = getinfo(value, "S")
-    if info.source == "@" .. report.path then return info.linedefined end
-  end
-  if not report.source then
-    local file = open(report.path, "r")
-    report.source = file and file:read("a") or ""
-    if file then file:close() end
-  end
-  local number = 0
-  local word = "%f[%w_]" .. gsub(key, "%W", "%%%0") .. "%f[^%w_]"
-  for line in gmatch(report.source .. "\n", "(.-)\n") do
-    number = number + 1
-    local code = gsub(line, "%-%-.*", "")
-    if find(code, word .. "%s*=") or find(code, word .. "[\"']%s*%]%s*=") then return number end
-  end
-end
-
----@param key string? the field that is at fault, for its line
----@param ... any for string.format
-local function fault(report, key, value, ...)
-  local line = key and line_of(report, key, value)
-  local where = line and report.path .. ":" .. line or report.path
-  report.faults[#report.faults + 1] = where .. ": " .. format(...)
-end
-
-local function shown(value)
-  if type(value) == "string" then return format("%q", value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return "a " .. type(value)
-end
 
 local TOO_LARGE = ", which is too large"
 
@@ -142,6 +105,7 @@ local GROUPS = {
     first = { seconds, 300, "first_ms" },
     write = { seconds, 30, "write_ms" },
     linger = { seconds, 5, "linger_ms" },
+    handshake = { seconds, 10, "handshake_ms" },
   },
 }
 
@@ -152,30 +116,6 @@ local function sorted_keys(...)
   end
   sort(keys)
   return keys
-end
-
-local function set_of(list)
-  local set = {}
-  for _, key in ipairs(list) do set[key] = true end
-  return set
-end
-
--- Complains of every key of `given` that is not among `known`.
-local function check_names(report, given, known, prefix, nearest)
-  local is_known, names = set_of(known), {}
-  for key in pairs(given) do
-    if not is_known[key] then names[#names + 1] = key end
-  end
-  sort(names, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(names) do
-    if type(key) == "string" then
-      local near = nearest(key, known, prefix .. key)
-      local hint = near and format("did you mean %s?", near) or "known: " .. concat(known, ", ")
-      fault(report, key, given[key], "unknown field '%s%s' (%s)", prefix, key, hint)
-    else
-      fault(report, nil, nil, "unknown field %s%s: fields have names", prefix, shown(key))
-    end
-  end
 end
 
 local function check_group(report, service, result, name, nearest)
@@ -232,7 +172,10 @@ end
 local function check_frame(report, service, result, frame_fault)
   local frame = service.frame
   local wrong = frame ~= nil and frame_fault(frame, result.message)
-  if wrong then fault(report, "frame", frame, "frame is %s: %s", shown(frame), wrong) end
+  if wrong then
+    local what = type(frame) == "table" and "frame" or "frame is " .. shown(frame)
+    fault(report, "frame", frame, "%s: %s", what, wrong)
+  end
   result.frame = frame
   if service.on_message ~= nil and frame == nil then
     fault(report, "on_message", service.on_message,
@@ -309,7 +252,7 @@ local function is_foreign(service, known, nearest)
 end
 
 local function known_fields()
-  local known = { "listen", "frame", "reload" }
+  local known = { "listen", "frame", "reload", "tls" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
@@ -318,17 +261,23 @@ end
 
 local M = {}
 
+---@class moonport.service.Operator what counts in place of what the script says
+---@field listen string[]?
+---@field tls_cert string? a path, as given
+---@field tls_key string?
+
 ---Checks what a script returned and fills in the defaults.
 ---@param service any what the script returned
 ---@param path string the script's file, as its chunk is named
 ---@param nearest fun(word: string, known: string[], name: string?): string?
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
----@param listens_elsewhere boolean? `listen` is not what counts
+---@param operator moonport.service.Operator?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
----@return string[] faults one line each
+---@return string[] told one line each: the faults; when there are none, what is to be warned of
 ---@return boolean? is_foreign there are faults, and nothing of a service: the file may be a module
-function M.read(service, path, nearest, frame_fault, listens_elsewhere)
-  local report, known = { path = path, faults = {} }, known_fields()
+function M.read(service, path, nearest, frame_fault, operator)
+  local report, known = report_of.new(path), known_fields()
+  operator = operator or {}
   if type(service) ~= "table" then
     fault(report, nil, nil, no_table(service))
     return nil, report.faults, is_foreign(service)
@@ -343,13 +292,14 @@ function M.read(service, path, nearest, frame_fault, listens_elsewhere)
     fault(report, "listen", given, "listen is %s%s: write %s", shown(given), remark or "", accepted)
   end
   check_handlers(report, service, result)
-  check_datagrams(report, service, result, listens_elsewhere)
+  check_datagrams(report, service, result, operator.listen)
   check_reload(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "timeouts", nearest)
+  check_tls(report, service, result, operator, nearest)
   if #report.faults > 0 then return nil, report.faults, is_foreign(service, known, nearest) end
-  return result, report.faults
+  return result, report.warnings
 end
 
 return M

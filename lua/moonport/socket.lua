@@ -6,6 +6,9 @@
 
 local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
+local tls = require "moonport.socket.tls"
+
+local check = calls.check
 
 ---@class moonport.Socket
 ---@field private kind "tcp"|"unix"
@@ -18,43 +21,14 @@ local Socket = {}
 Socket.__index = Socket
 Socket.__name = "moonport.socket"
 
-local function is_a(value, accepted)
-  return type(value) == accepted or math.type(value) == accepted
-end
-
--- Misuse is the caller's: raises in the line that called the method which called this. Leaves no
--- garbage when there is none, for sendto() asks it for each datagram.
-local function check_type(value, index, name, one, other)
-  if is_a(value, one) or other and is_a(value, other) then return end
-  local given = value == nil and "no value" or type(value)
-  local expected = other and one .. " or " .. other or one
-  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(index, name, expected, given), 3)
-end
-
--- By name: the type of the value.
-local OPTIONS = {
-  nodelay = "boolean", keepalive = "boolean", reuseaddr = "boolean", broadcast = "boolean",
-  multicast_loop = "boolean", rcvbuf = "integer", sndbuf = "integer", ttl = "integer",
-  multicast_ttl = "integer", linger = "integer", join = "string", leave = "string",
-}
-
--- Checked at once, also where there is nothing yet to set it on: later it would be nobody's line.
-local function check_option(name, value)
-  local expected = OPTIONS[name]
-  if not expected then error(("unknown socket option '%s'"):format(tostring(name)), 3) end
-  local refused = core.refused_option(name, value)
-  if refused then error(refused, 3) end
-  if name == "linger" and value == false then return end
-  if is_a(value, expected) then return end
-  error(("bad argument #2 to 'setoption' (%s expected, got %s)"):format(
-    expected == "integer" and "number" or expected, value == nil and "no value" or type(value)), 3)
-end
-
 local WHERE = {
   tcp = "socket.tcp() is for TCP", unix = "socket.unix() is for paths",
   udp = "socket.udp() is for datagrams", any = "socket.connect() is for TCP and unix:",
 }
-local INSTEAD = { tcp = "socket.tcp()", unix = "socket.unix()", udp = "socket.udp()" }
+local INSTEAD = {
+  tcp = "socket.tcp() takes it", unix = "socket.unix() takes it", udp = "socket.udp() takes it",
+  tls = "socket.connect() and the connect() of socket.tcp() take it, and a service listens there",
+}
 
 -- "tcp" of "tcp://…", "unix" also of "unix:x.sock"; nil of "host:80".
 local function scheme_of(address)
@@ -71,12 +45,9 @@ local function fault_of(kind, address)
     return "address " .. shown .. " contains a NUL byte"
   end
   local scheme = scheme_of(address)
-  if scheme == "tls" then
-    return "address " .. shown .. ": this version has no TLS: put a proxy that has it in front"
-  end
   local is_meant = scheme == kind or kind == "any" and scheme ~= "udp"
   if not INSTEAD[scheme] or is_meant then return nil end
-  return ("address %s: %s, %s takes it"):format(shown, WHERE[kind], INSTEAD[scheme])
+  return ("address %s: %s, %s"):format(shown, WHERE[kind], INSTEAD[scheme])
 end
 
 -- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
@@ -96,6 +67,12 @@ local function address_of(kind, host, port)
   return ("%s:%d"):format(host, port)
 end
 
+local function connect_tls(address, timeout, options)
+  local context, code, detail = tls.context(options, false)
+  if not context then return nil, code, detail end
+  return tls.connect(address, timeout, context)
+end
+
 -- What a call on a socket returns that is not what the call needs.
 local function refuse(self, ...)
   if self.closed then return nil, "closed" end
@@ -103,8 +80,8 @@ local function refuse(self, ...)
 end
 
 function Socket:bind(host, port)
-  check_type(host, 1, "bind", "string", "integer")
-  check_type(port, 2, "bind", "integer", "nil")
+  check(host, 1, "bind", "string", "integer")
+  check(port, 2, "bind", "integer", "nil")
   if self.closed or self.listener or self.conn then
     return refuse(self, "EINVAL", "the socket is bound or connected already")
   end
@@ -132,15 +109,20 @@ function Socket:accept()
 end
 
 function Socket:connect(host, port)
-  check_type(host, 1, "connect", "string")
-  check_type(port, 2, "connect", "integer", "nil")
+  check(host, 1, "connect", "string")
+  check(port, 2, "connect", "integer", "nil")
   if self.closed or self.conn then
     return refuse(self, "EISCONN", "the socket is connected already")
   end
-  local address, code, detail = address_of(self.kind, host, port)
+  local is_tls = self.kind == "tcp" and tls.is_meant(host)
+  local address, code, detail = address_of(is_tls and "tls" or self.kind, host, port)
   if not address then return nil, code, detail end
   local conn
-  conn, code, detail = core.connect(address, self.timeout)
+  if is_tls then
+    conn, code, detail = connect_tls(address, self.timeout)
+  else
+    conn, code, detail = core.connect(address, self.timeout)
+  end
   if not conn then return nil, code, detail end
   for name, value in pairs(self.options) do conn:setoption(name, value) end
   conn:settimeout(self.timeout)
@@ -148,44 +130,10 @@ function Socket:connect(host, port)
   return true
 end
 
--- What stands for the connection where there is none: all of its methods say so.
-local function stand_in(code)
-  local function say() return nil, code end
-  return setmetatable({}, { __index = function() return say end })
-end
-local UNCONNECTED, CLOSED = stand_in("ENOTCONN"), stand_in("closed")
-
-local function conn_of(self) return self.conn or self.closed and CLOSED or UNCONNECTED end
-
--- These two send all of it, and wait while the peer is slower.
-local function drain_after(conn, ok, code)
-  if not ok then return nil, code end
-  return conn:drain()
-end
-
-function Socket:send(...)
-  local conn = conn_of(self)
-  return drain_after(conn, conn:send(...))
-end
-
-function Socket:send_message(...)
-  local conn = conn_of(self)
-  return drain_after(conn, conn:send_message(...))
-end
-
--- The rest of a connection's methods, as they are; called by their names, which errors tell.
-function Socket:recv(...) return conn_of(self):recv(...) end
-function Socket:recv_exactly(...) return conn_of(self):recv_exactly(...) end
-function Socket:recv_line(...) return conn_of(self):recv_line(...) end
-function Socket:recv_until(...) return conn_of(self):recv_until(...) end
-function Socket:recv_message(...) return conn_of(self):recv_message(...) end
-function Socket:shutdown(...) return conn_of(self):shutdown(...) end
-function Socket:reset(...) return conn_of(self):reset(...) end
-function Socket:stats(...) return conn_of(self):stats(...) end
-function Socket:drain(...) return conn_of(self):drain(...) end
+core.lend_methods(Socket)
 
 function Socket:settimeout(seconds)
-  check_type(seconds, 1, "settimeout", "number", "nil")
+  check(seconds, 1, "settimeout", "number", "nil")
   self.timeout = seconds
   if self.conn then self.conn:settimeout(seconds) end
 end
@@ -193,8 +141,10 @@ end
 -- What there is to set options on.
 local function open_of(self) return self.conn or self.listener or self.udp end
 
+-- Checked at once, also where there is nothing yet to set it on: later it would be nobody's line.
 function Socket:setoption(name, value)
-  check_option(name, value)
+  local fault = core.option_fault(name, value)
+  if fault then calls.refuse(fault) end
   local open = open_of(self)
   if open then return open:setoption(name, value) end
   self.options[name] = value
@@ -258,8 +208,8 @@ local function peer_of(self, host, port)
 end
 
 function Datagrams:bind(host, port)
-  check_type(host, 1, "bind", "string", "integer")
-  check_type(port, 2, "bind", "integer", "nil")
+  check(host, 1, "bind", "string", "integer")
+  check(port, 2, "bind", "integer", "nil")
   if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
   if self.closed then return nil, "closed" end
   local address, code, detail = address_of("udp", host, port)
@@ -272,8 +222,8 @@ function Datagrams:bind(host, port)
 end
 
 function Datagrams:connect(host, port)
-  check_type(host, 1, "connect", "string")
-  check_type(port, 2, "connect", "integer", "nil")
+  check(host, 1, "connect", "string")
+  check(port, 2, "connect", "integer", "nil")
   local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
@@ -287,9 +237,9 @@ function Datagrams:connect(host, port)
 end
 
 function Datagrams:sendto(data, host, port)
-  check_type(data, 1, "sendto", "string", "number")
-  check_type(host, 2, "sendto", "string")
-  check_type(port, 3, "sendto", "integer", "nil")
+  check(data, 1, "sendto", "string", "number")
+  check(host, 2, "sendto", "string")
+  check(port, 3, "sendto", "integer", "nil")
   local address, code, detail = peer_of(self, host, port)
   if not address then return nil, code, detail end
   local udp
@@ -346,32 +296,62 @@ function M.unix()
   return setmetatable({ kind = "unix", options = {} }, Socket)
 end
 
-local CONNECT_OPTIONS = { timeout = true }
+local CONNECT_OPTIONS = { timeout = true, tls = true }
 
-function M.connect(address, options)
-  check_type(address, 1, "connect", "string")
-  if math.type(options) == "integer" then
-    error(("socket.connect takes one address: write socket.connect(%q)"):format(
-      address_of("tcp", address, options) or address), 2)
+-- What was meant by something else than a table of options behind the address: Python's
+-- create_connection() has a timeout there, LuaSocket a port, and Node a callback.
+local function meant_by(address, other)
+  local has_port = scheme_of(address) == "unix" or string.find(address, "^[^:]*:%d+$")
+    or string.find(address, "[%]/].*:%d+$")
+  local number = tonumber(other)
+  if number and has_port then
+    return ("takes options in a table: write socket.connect(%q, { timeout = %s })"):format(address,
+      other)
+  elseif math.type(number) == "integer" then
+    return ("takes one address: write socket.connect(%q)"):format(
+      address_of("tcp", address, number) or address)
+  elseif type(other) == "function" then
+    return ("waits, and returns the connection: write local conn = socket.connect(%q)"):format(
+      address)
   end
-  check_type(options, 2, "connect", "table", "nil")
+end
+
+local function check_connect(address, options)
+  local hint
+  if type(address) == "string" then
+    if options ~= nil and type(options) ~= "table" then hint = meant_by(address, options) end
+  elseif math.type(address) == "integer" then -- Node's order
+    hint = ("takes one address: write socket.connect(%q)"):format(
+      (type(options) == "string" and options or "127.0.0.1") .. ":" .. address)
+  end
+  if hint then calls.refuse("socket.connect " .. hint) end
+  check(address, 1, "connect", "string")
+  check(options, 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
-      error(("unknown option '%s' of socket.connect (known: timeout)"):format(name), 2)
+      calls.refuse(("unknown option '%s' of socket.connect (known: timeout, tls)"):format(
+        tostring(name)))
     end
   end
   local timeout = options and options.timeout
   if timeout and (type(timeout) ~= "number" or timeout < 0) then
-    error("bad option 'timeout' of socket.connect (seconds expected)", 2)
+    calls.refuse("bad option 'timeout' of socket.connect (seconds expected)")
   end
+  tls.check(address, options and options.tls, "socket.connect")
+  return timeout
+end
+
+function M.connect(address, options)
+  local timeout = check_connect(address, options)
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end
+  if tls.is_meant(address) then return connect_tls(address, timeout, options and options.tls) end
   return core.connect(address, timeout)
 end
 
 function M.resolve(name, seconds)
-  check_type(name, 1, "resolve", "string")
-  check_type(seconds, 2, "resolve", "number", "nil")
+  check(name, 1, "resolve", "string")
+  check(seconds, 2, "resolve", "number", "nil")
   if string.find(name, "\0", 1, true) then
     return nil, "EINVAL", ("name %q contains a NUL byte"):format(name)
   end

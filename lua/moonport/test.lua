@@ -11,18 +11,24 @@ if not has_core then
     "or begin the spec with  require \"busted.runner\"()  and then:  moonport run SPEC.lua", 0)
 end
 
+local calls = require "moonport.calls"
 local Script = require "moonport.test.script"
 
 local M = {}
 
 function M.load(path, options)
+  calls.check(path, 1, "load", "string")
+  calls.check(options, 2, "load", "table", "nil")
   return Script.load(path, nil, options)
 end
 
 function M.load_text(text, options)
+  calls.check(text, 1, "load_text", "string")
+  calls.check(options, 2, "load_text", "table", "nil")
   return Script.load("(text)", text, options)
 end
 
 M.cut = require "moonport.test.cut"
 
+calls.by_dot(M, "test")
 return M

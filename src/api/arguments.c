@@ -1,5 +1,7 @@
-/* api/arguments.c — what a call is given and does not take, which would be dropped. Knows no call. */
+/* api/arguments.c — arguments that cannot be meant. Knows no call. */
 #include "api/arguments.h"
+
+#include "vm/place.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -12,13 +14,15 @@ static bool is_method(lua_State *L) {
          strcmp(call.namewhat, "method") == 0;
 }
 
-static int refuse(lua_State *L, int count, int index, const char *instead) {
+void api_push_dropped(lua_State *L, int count, int index, const char *instead) {
   static const char *const takes[] = {"no argument", "one argument", "two arguments",
                                       "three arguments"};
-  const char *type = luaL_typename(L, index);
-  if (is_method(L)) count--;
-  lua_pushfstring(L, "it takes %s, and this %s would be dropped%s%s", takes[count], type,
-                  instead ? ": " : "", instead ? instead : "");
+  lua_pushfstring(L, "it takes %s, and this %s would be dropped%s%s", takes[count],
+                  luaL_typename(L, index), instead ? ": " : "", instead ? instead : "");
+}
+
+static int refuse(lua_State *L, int count, int index, const char *instead) {
+  api_push_dropped(L, is_method(L) ? count - 1 : count, index, instead);
   return luaL_argerror(L, index, lua_tostring(L, -1));
 }
 
@@ -29,8 +33,8 @@ void api_check_count(lua_State *L, int count, const char *instead) {
 }
 
 static int refuse_element(lua_State *L, const char *function, lua_Integer place, const char *type) {
-  return luaL_error(L, "bad argument #1 to '%s' (element %I of the list is a %s, not a string)",
-                    function, place, type);
+  return luaL_error(L, "bad argument #1 to '%s' (element %I of the list is %s%s, not a string)",
+                    function, place, strcmp(type, "nil") == 0 ? "" : "a ", type);
 }
 
 /* The key below the value on top is no place in the list. */
@@ -69,4 +73,22 @@ void api_check_list(lua_State *L, int index, const char *function) {
     hole++;
   }
   refuse_element(L, function, hole, "nil");
+}
+
+int api_refuse(lua_State *L) {
+  struct place place;
+  if (place_read_line(L, &place)) {
+    lua_pushfstring(L, "%s:%d: %s", place.file, place.line, lua_tostring(L, -1));
+  }
+  return lua_error(L);
+}
+
+void api_check_object(lua_State *L, int class, const char *object, const char *name) {
+  bool is_one = lua_istable(L, 1) && lua_getmetatable(L, 1) && lua_rawequal(L, -1, class);
+  if (is_one) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushfstring(L, "'%s' is a method: write %s:%s(…), with a colon", name, object, name);
+  (void)api_refuse(L);
 }

@@ -1,4 +1,5 @@
-/* api/arguments.h — what a call is given and does not take, which would be dropped, for api/ only. */
+/* api/arguments.h — arguments that cannot be meant: what a call does not take, and would drop, or what is
+ * no object of its method. For api/ only. */
 #ifndef MOONPORT_API_ARGUMENTS_H
 #define MOONPORT_API_ARGUMENTS_H
 
@@ -11,5 +12,15 @@ void api_check_count(lua_State *L, int count, const char *instead);
 /* Raises unless the table at `index` is a list of strings or numbers, and nothing besides: only the
  * "n" of table.pack() may stand there. */
 void api_check_list(lua_State *L, int index, const char *function);
+
+/* Pushes what is said of the argument at `index`, beyond the `count` that the call takes. */
+void api_push_dropped(lua_State *L, int count, int index, const char *instead);
+
+/* Raises unless the first argument is an object of the class at `class`, which one calls `object`. Of a
+ * method of that name, in Lua or standing in for one. */
+void api_check_object(lua_State *L, int class, const char *object, const char *name);
+
+/* Raises the message on top, in the innermost line of the author's: that of the library is not his. */
+int api_refuse(lua_State *L);
 
 #endif

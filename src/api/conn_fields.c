@@ -2,6 +2,7 @@
 #include "api/conn.h"
 
 #include "api/runtime.h"
+#include "api/service.h"
 #include "api/values.h"
 #include "base/address.h"
 
@@ -124,12 +125,26 @@ static int l_index(lua_State *L) {
   return 1;
 }
 
+/* `conn.on_data = function … end`, as with Node's sockets: nothing would ever call it. */
+static void refuse_handler(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || lua_type(L, 3) != LUA_TFUNCTION) return;
+  for (int i = 0; i < HANDLER_COUNT; i++) {
+    const char *name = service_handler_name((enum handler)i);
+    if (strcmp(name, lua_tostring(L, 2)) != 0) continue;
+    luaL_error(
+        L,
+        "conn.%s would never be called: handlers are fields of the table that the script returns",
+        name);
+  }
+}
+
 static int l_newindex(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) {
     return luaL_error(L, "conn.%s is built in and cannot be set: choose another name",
                       lua_tostring(L, 2));
   }
+  refuse_handler(L);
   if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
     lua_newtable(L);
     lua_pushvalue(L, -1);

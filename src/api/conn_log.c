@@ -3,6 +3,7 @@
 
 #include "api/runtime.h"
 #include "base/address.h"
+#include "base/text.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -11,7 +12,7 @@
 
 enum {
   MINUTE_MS = 60 * 1000,
-  HANDSHAKES_PER_MINUTE = 10, /* lines; what is beyond is counted */
+  TLS_LINES_PER_MINUTE = 10, /* lines; what is beyond is counted */
 };
 
 static void tell_starved(struct runtime *runtime, const struct conn *conn) {
@@ -37,9 +38,9 @@ static void tell_access(struct runtime *runtime, const struct conn *conn, enum r
       .age_ms = counters.age_ms,
   };
   int length = snprintf(text, sizeof text,
-                        "%s at %s: %s after %.3f s, %" PRIu64 " bytes in, %" PRIu64 " out",
+                        "%s at %s: %s after %.3f s, %" PRIu64 " byte%s in, %" PRIu64 " out",
                         access.peer, access.listener, access.reason, (double)access.age_ms / 1000,
-                        access.bytes_in, access.bytes_out);
+                        access.bytes_in, text_plural(access.bytes_in), access.bytes_out);
   const struct log_record record = {
       .level = LOG_INFO,
       .script = runtime->script,
@@ -52,48 +53,54 @@ static void tell_access(struct runtime *runtime, const struct conn *conn, enum r
 }
 
 /* Whether the log is to have one more line of those of which there may be any number. */
-static bool may_tell_handshake(struct runtime *runtime) {
-  struct told_handshakes *told = &runtime->told_handshakes;
+static bool may_tell_tls(struct runtime *runtime) {
+  struct told_tls *told = &runtime->told_tls;
   uint64_t now_ms = net_loop_now_ms(runtime->loop);
   if (told->since_ms == 0 || now_ms - told->since_ms >= MINUTE_MS) {
     told->since_ms = now_ms;
     told->lines = 0;
   }
-  if (told->lines++ < HANDSHAKES_PER_MINUTE) return true;
+  if (told->lines++ < TLS_LINES_PER_MINUTE) return true;
   told->dropped++;
   return false;
 }
 
-/* Of a connection that no script knows. One that ends without a word is somebody who only looks whether
- * the port is open. */
-static void tell_handshake(struct runtime *runtime, const struct conn *conn, enum reason reason) {
+static void tell_tls(struct runtime *runtime, const struct conn *conn, const char *what,
+                     const char *fault) {
   char peer[ADDRESS_TEXT_MAX], dropped[80] = "", text[3 * ADDRESS_TEXT_MAX];
-  struct conn_tls tls;
+  struct told_tls *told = &runtime->told_tls;
   socklen_t size;
-  if (!conn_tls(conn, &tls) || conn_listener_index(conn) == CONN_NO_LISTENER) return;
-  if (reason == REASON_HANDSHAKE && !tls.has_heard) return;
-  runtime->failed_handshakes++;
-  if (!may_tell_handshake(runtime)) return;
-  if (runtime->told_handshakes.dropped > 0) {
-    snprintf(dropped, sizeof dropped, " (%" PRIu64 " more were not told)",
-             runtime->told_handshakes.dropped);
-    runtime->told_handshakes.dropped = 0;
+  if (!may_tell_tls(runtime)) return;
+  if (told->dropped > 0) {
+    snprintf(dropped, sizeof dropped, " (%" PRIu64 " more were not told)", told->dropped);
   }
+  told->dropped = 0;
   const struct sockaddr *address = conn_peer(conn, &size);
   address_from_sockaddr(address, size, peer, sizeof peer);
-  const char *fault = reason == REASON_HANDSHAKE_TIMEOUT ? "not done within timeouts.handshake"
-                      : tls.fault                        ? tls.fault
-                                                         : "memory was out";
-  int length = snprintf(text, sizeof text, "%s at %s: the TLS handshake failed: %s%s", peer,
-                        runtime->listeners[conn_listener_index(conn)], fault, dropped);
+  int length = snprintf(text, sizeof text, "%s at %s: %s: %s%s", peer,
+                        runtime->listeners[conn_listener_index(conn)], what, fault, dropped);
   runtime_log(runtime, LOG_WARN, conn_id(conn), text,
               (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
-void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason) {
-  if (reason == REASON_HANDSHAKE || reason == REASON_HANDSHAKE_TIMEOUT) {
-    tell_handshake(runtime, conn, reason);
+/* Of a connection that no script knows, nobody else tells; of others, none says why. One that ends
+ * without a word is somebody who only looks whether the port is open. */
+static void tell_tls_end(struct runtime *runtime, const struct conn *conn, enum reason reason) {
+  struct conn_tls tls;
+  bool is_late = reason == REASON_HANDSHAKE_TIMEOUT;
+  if (conn_listener_index(conn) == CONN_NO_LISTENER || !conn_tls(conn, &tls)) return;
+  if (is_late || (reason == REASON_HANDSHAKE && tls.has_heard)) {
+    runtime->failed_handshakes++;
+    const char *fault = tls.fault ? tls.fault : "memory was out";
+    tell_tls(runtime, conn, "the TLS handshake failed",
+             is_late ? "not done within timeouts.handshake" : fault);
+  } else if (reason == REASON_RESET && tls.fault) {
+    tell_tls(runtime, conn, "TLS failed", tls.fault);
   }
+}
+
+void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason) {
+  tell_tls_end(runtime, conn, reason);
   if (conn_is_starved(conn)) tell_starved(runtime, conn);
   if (!runtime->access_log || conn_listener_index(conn) == CONN_NO_LISTENER) return;
   tell_access(runtime, conn, reason);

@@ -139,6 +139,38 @@ static bool explain_method(lua_State *L, const char *name, const char *what) {
   return explain_field(L, name, what);
 }
 
+/* `conn.write("x")`: of names that others have for it only, for the table may be the author's own. */
+static bool explain_dotted(lua_State *L, const char *name, const char *what) {
+  int top = lua_gettop(L);
+  (void)name;
+  const char *of = other_name(OTHER_METHODS, what) ? push_methods(L) : NULL;
+  if (of && push_meant(L, of, ':', what)) return true;
+  lua_settop(L, top);
+  return false;
+}
+
+/* `conn.remoteAddress .. ":"`, `socket.dns.toip(name)` */
+static bool explain_part(lua_State *L, const char *name, const char *what) {
+  int top = lua_gettop(L);
+  const char *ours = other_name(OTHER_PARTS, what);
+  (void)name;
+  bool is_ours = ours && (push_methods(L) || (lua_istable(L, top) && module_name(L)));
+  lua_settop(L, top);
+  if (is_ours) lua_pushstring(L, ours);
+  return is_ours;
+}
+
+/* `conn:id()`: a field, and no method */
+static bool explain_called(lua_State *L, const char *name, const char *what) {
+  int top = lua_gettop(L);
+  (void)name;
+  const char *of = push_methods(L);
+  bool is_field = of && lua_getfield(L, -1, what) != LUA_TNIL && !lua_isfunction(L, -1);
+  lua_settop(L, top);
+  if (is_field) lua_pushfstring(L, "%s.%s, which is no function", of, what);
+  return is_field;
+}
+
 /* --- Names that nothing defines ----------------------------------------------------------------- */
 
 static bool note_name(lua_State *L, const char *name, const char *what) {
@@ -223,7 +255,17 @@ static bool push_guess(lua_State *L, lua_State *failed, const char *message) {
     return visit_values(L, failed, explain_method, name);
   }
   if (read_name(message, "attempt to call a nil value (field '", "'", name)) {
-    return visit_values(L, failed, explain_field, name) || visit_globals(L, explain_field, name);
+    return visit_values(L, failed, explain_field, name) || visit_globals(L, explain_field, name) ||
+           visit_values(L, failed, explain_dotted, name);
+  }
+  if (read_name(message, " a nil value (field '", "'", name)) {
+    return visit_values(L, failed, explain_part, name);
+  }
+  bool is_called = strstr(message, "attempt to call a number value") ||
+                   strstr(message, "attempt to call a string value");
+  if (is_called &&
+      (read_name(message, "(field '", "'", name) || read_name(message, "(method '", "'", name))) {
+    return visit_values(L, failed, explain_called, name);
   }
   if (read_name(message, " a nil value (global '", "'", name))
     return explain_global(L, failed, name);

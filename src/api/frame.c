@@ -12,6 +12,8 @@
 
 static const char type_name[] = "moonport.frame";
 
+const char api_frame_starved[] = "there is not enough memory to keep the message";
+
 static const char *const accepted =
     "\"line\", \"netstring\", { delimiter = \"\\0\" }, { length = \"u16be\" } or { fixed = 64 }";
 
@@ -139,7 +141,7 @@ enum frame_result api_next_message(struct inbox *inbox, const struct frame_forma
   size_t size;
   *slice = (struct frame_slice){0};
   if (!inbox_view(inbox, bytes, &size)) {
-    slice->fault = "there is not enough memory to keep it";
+    slice->fault = api_frame_starved;
     return FRAME_TOO_LONG;
   }
   return frame_next(format, &inbox->scanned, *bytes, size, slice);
@@ -166,21 +168,26 @@ static int l_frame_new(lua_State *L) {
   return 1;
 }
 
-/* frame:wrap(message [, prefix]) -> string: what travels */
-static int l_frame_wrap(lua_State *L) {
-  const struct frame_format *format = luaL_checkudata(L, 1, type_name);
+const char *api_push_wrapped(lua_State *L, const struct frame_format *format) {
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
   const char *prefix = luaL_optlstring(L, 3, "", &prefix_size);
-  api_check_count(L, 3, NULL);
   struct frame_wrapping wrapping;
   const char *fault = frame_wrap(format, prefix, prefix_size, message, size, &wrapping);
-  if (fault) return luaL_error(L, "the message %s", fault);
+  if (fault) return lua_pushfstring(L, "the message %s", fault);
   lua_pushlstring(L, wrapping.header, wrapping.header_size);
   lua_pushvalue(L, 2);
   lua_pushlstring(L, wrapping.trailer, wrapping.trailer_size);
   lua_concat(L, 3);
-  return 1;
+  return NULL;
+}
+
+/* frame:wrap(message [, prefix]) -> string: what travels */
+static int l_frame_wrap(lua_State *L) {
+  const struct frame_format *format = luaL_checkudata(L, 1, type_name);
+  api_check_count(L, 3, NULL);
+  const char *fault = api_push_wrapped(L, format);
+  return fault ? luaL_error(L, "%s", fault) : 1;
 }
 
 /* frame:split(bytes) -> list of messages, rest | nil, "malformed" or "limit", detail */

@@ -24,4 +24,11 @@ enum frame_result api_next_message(struct inbox *inbox, const struct frame_forma
 int api_push_message(lua_State *L, const struct frame_format *format, const char *bytes,
                      const struct frame_slice *slice);
 
+/* Pushes what travels of the message at 2, with the prefix at 3 or none. NULL; or why the format cannot
+ * carry it, "the message contains …", which is what was pushed. Raises. */
+const char *api_push_wrapped(lua_State *L, const struct frame_format *format);
+
+/* The fault of a message that is not too long, but for which there is no memory. */
+extern const char api_frame_starved[];
+
 #endif

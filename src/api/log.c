@@ -4,6 +4,7 @@
 #include "api/values.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 static void write_line(lua_State *L, enum log_level level, int index) {
@@ -26,6 +27,15 @@ static int count_directives(lua_State *L) {
   return count;
 }
 
+/* string.format() has no line where C calls it: the mistake is in that of whoever logs. What a __tostring
+ * raised has its own. */
+static int raise_fault(lua_State *L) {
+  const char *fault = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  bool is_of_format =
+      strncmp(fault, "bad argument", 12) == 0 || strncmp(fault, "invalid conversion", 18) == 0;
+  return is_of_format ? luaL_error(L, "%s", fault) : lua_error(L);
+}
+
 /* Pushes the text of all arguments. Values that the format has no place for are not lost: they follow,
  * as print() has them. */
 static void push_formatted(lua_State *L) {
@@ -35,7 +45,7 @@ static void push_formatted(lua_State *L) {
   luaL_checkstack(L, count + 3, "too many values");
   lua_pushvalue(L, lua_upvalueindex(2));
   for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
-  lua_call(L, count, 1);
+  if (lua_pcall(L, count, 1, 0) != LUA_OK) raise_fault(L);
   for (int i = count + 1; i <= last; i++) {
     lua_pushliteral(L, "\t");
     luaL_tolstring(L, i, NULL);

@@ -15,17 +15,19 @@ static int open_log(lua_State *L);
 
 static const struct module {
   const char *name;
-  const luaL_Reg *functions[4];    /* NULL ends them */
+  const luaL_Reg *functions[7];    /* NULL ends them */
   const struct api_type *types[2]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
+    {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
     {"moonport.server", {api_server_functions}, {NULL}, NULL},
     {"moonport.socket.core",
-     {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions},
+     {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
+      api_tls_functions, api_starttls_functions, api_lending_functions},
      {&api_attempt_type, &api_listener_type},
      NULL},
     {"moonport.task", {api_task_functions}, {&api_task_type}, NULL},
@@ -83,6 +85,7 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_starttls_methods);
   api_set_conn_fields(L);
   lua_pop(L, 1);
   api_set_conn_metatable(L);
@@ -95,6 +98,7 @@ int api_prepare(lua_State *L) {
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
   make_type(L, &api_udp_type);
+  make_type(L, &api_tls_type);
   return 0;
 }
 

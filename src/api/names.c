@@ -83,7 +83,8 @@ static int tell(lua_State *L) {
   tell_file(L, version->runtime, survey->path);
   for (size_t i = 0; i < version->source_count; i++) {
     const struct source *source = &version->sources[i];
-    if (!source->was_read || strcmp(source->path, survey->path) == 0) continue;
+    bool is_lua = source->was_read && !source->is_data;
+    if (!is_lua || strcmp(source->path, survey->path) == 0) continue;
     if (is_beside(survey->path, source->path)) tell_file(L, version->runtime, source->path);
   }
   return 0;

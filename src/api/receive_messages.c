@@ -8,6 +8,7 @@
 #include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "base/text.h"
 #include "vm/world.h"
 
 #include <lauxlib.h>
@@ -16,7 +17,13 @@
 static void messages_refuse(struct api_conn *self, enum frame_result result,
                             const struct frame_slice *slice) {
   char text[300];
+  bool is_longer = result == FRAME_TOO_LONG && slice->fault != api_frame_starved;
   int size = snprintf(text, sizeof text, "closing the connection: %s", slice->fault);
+  if (is_longer) {
+    size_t max = self->cohort->version->service.frame.message_bytes_max;
+    size += snprintf(text + size, sizeof text - (size_t)size, " (limits.message is %zu byte%s)",
+                     max, text_plural(max));
+  }
   runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
   conn_close(self->conn, result == FRAME_TOO_LONG ? REASON_LIMIT : REASON_ERROR);
 }
@@ -134,8 +141,8 @@ static bool messages_deliver_kept(struct api_conn *self) {
 
 static void tell_cut(const struct api_conn *self, size_t size) {
   char text[100];
-  int length = snprintf(text, sizeof text,
-                        "the peer ended within a message: the %zu bytes of it are dropped", size);
+  int length = snprintf(text, sizeof text, "the peer ended within a message: %zu %s dropped", size,
+                        size == 1 ? "byte of it is" : "bytes of it are");
   runtime_log(self->runtime, LOG_INFO, self->id, text, (size_t)length);
 }
 
@@ -146,7 +153,13 @@ static bool messages_deliver_last(struct api_conn *self) {
   size_t size = self->inbox ? self->inbox->size : 0;
   if (size == 0) return false;
   bool ends_it = format->kind == FRAME_BY_LINE || format->kind == FRAME_BY_DELIMITER;
-  if (ends_it && size <= format->message_bytes_max) {
+  if (ends_it && size > format->message_bytes_max) { /* what ends it was awaited */
+    const struct frame_slice slice = {
+        .fault = "what came before the peer's end is longer than a message may be"};
+    messages_refuse(self, FRAME_TOO_LONG, &slice);
+    return true;
+  }
+  if (ends_it) {
     api_enter_handler(self, HANDLER_ON_MESSAGE, last_handle, self);
     return true;
   }

@@ -93,7 +93,7 @@ static void runtime_on_excess(void *owner, const struct conn *conn, enum conn_bo
   runtime_logf(
       runtime, LOG_WARN,
       "%s is full with what peers do not take: closing the longest queue, connection #%" PRIu64
-      " with %s (write_queue); so far %" PRIu64 " were closed for it",
+      " with %s (write_queue); closed for that so far: %" PRIu64,
       bound == CONN_BOUND_LOOP ? "--output-max" : "limits.output", conn_id(conn), bytes,
       runtime->output.closed);
 }
@@ -189,11 +189,15 @@ bool runtime_has_time(struct runtime *runtime) {
   return false;
 }
 
+static void runtime_write(struct runtime *runtime, const struct log_record *record) {
+  if (runtime->tap && api_is_told(runtime, EVENT_LOG)) {
+    api_tell_log(runtime, record->level, record->conn, record->message, record->message_size);
+  }
+  log_write(runtime->log, record);
+}
+
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
                  const char *message, size_t size) {
-  if (runtime->tap && api_is_told(runtime, EVENT_LOG)) {
-    api_tell_log(runtime, level, conn_id, message, size);
-  }
   const struct log_record record = {
       .level = level,
       .script = runtime->script,
@@ -201,7 +205,7 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
       .message = message,
       .message_size = size,
   };
-  log_write(runtime->log, &record);
+  runtime_write(runtime, &record);
 }
 
 void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...) {
@@ -225,7 +229,14 @@ void runtime_fault(struct runtime *runtime, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  runtime_log(runtime, LOG_ERROR, 0, text, strlen(text));
+  const struct log_record record = {
+      .level = LOG_ERROR,
+      .script = runtime->script,
+      .names_both = true,
+      .message = text,
+      .message_size = strlen(text),
+  };
+  runtime_write(runtime, &record);
   runtime_note_fault(runtime, text);
 }
 

@@ -12,8 +12,8 @@ struct known_peers;
 struct net_loop;
 struct tap;
 
-/* What the log says of handshakes that failed. */
-struct told_handshakes {
+/* What the log says of TLS that failed. */
+struct told_tls {
   uint64_t since_ms; /* when the minute began; 0: there was none */
   uint64_t dropped;  /* that were to be told, and were too many */
   unsigned lines;    /* in this minute */
@@ -36,7 +36,7 @@ struct runtime {
   struct conn_budget output;    /* what all its connections have queued */
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
-  struct told_handshakes told_handshakes;
+  struct told_tls told_tls;
   uint64_t failed_handshakes;   /* of accepted connections, so far */
   struct list sleeps;           /* coroutines in timer.sleep() */
   struct list attempts;         /* connects and lookups under way */
@@ -53,12 +53,15 @@ struct runtime {
   size_t kept_bytes;            /* in use when the collector last had gone through them */
   bool has_let_go;              /* of connections, since then */
   lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
-  const char *text;             /* in place of the script's file; NULL: it is read */
+  const char *const *listen;    /* in place of where the script says; NULL: as it says */
+  size_t listen_count;
+  const char *tls_cert; /* in place of the script's own; NULL: they count */
+  const char *tls_key;
+  const char *text; /* in place of the script's file; NULL: it is read */
   size_t text_size;
-  bool access_log;        /* each of its connections that has ended is told in the log */
-  bool listens_elsewhere; /* than where the script says */
-  bool is_program;        /* of moonport run: print writes to standard output */
-  bool ending;            /* its last code runs: finalizers, to-be-closed variables */
+  bool access_log; /* each of its connections that has ended is told in the log */
+  bool is_program; /* of moonport run: print writes to standard output */
+  bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
@@ -122,7 +125,7 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
 /* The same by a format; at most 1 KiB. */
 void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Why a script cannot be loaded, or cannot listen: logged as an error, and kept. */
+/* Why a script cannot be loaded, or cannot listen: logged as an error, and kept. It names the file. */
 void runtime_fault(struct runtime *runtime, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for what is logged already. */

@@ -4,6 +4,7 @@
 
 #include "api/frame.h"
 #include "api/runtime.h"
+#include "api/tls_context.h"
 #include "base/other_names.h"
 #include "base/text.h"
 #include "vm/loader.h"
@@ -27,8 +28,9 @@ struct loading {
   struct runtime *runtime;
   const char *path;
   struct service *service;
-  bool faulty;        /* a fault was logged */
-  bool has_traceback; /* an error now is one of the running script, not of its text */
+  struct tls_wish tls; /* to be made true once it has run */
+  bool faulty;         /* a fault was logged */
+  bool has_traceback;  /* an error now is one of the running script, not of its text */
 };
 
 bool service_has(const struct service *service, enum handler handler) {
@@ -50,6 +52,7 @@ void service_deinit(struct runtime *runtime, struct service *service) {
   }
   for (size_t i = 0; i < service->listen_count; i++) free(service->listen[i]);
   free(service->listen);
+  tls_context_release(service->tls);
   service_init(service);
 }
 
@@ -76,6 +79,14 @@ int service_frame_fault(lua_State *L) {
   if (message_max > (lua_Integer)FRAME_MESSAGE_BYTES_MAX) message_max = FRAME_MESSAGE_BYTES_MAX;
   lua_pushstring(L, api_parse_frame(L, 1, (size_t)message_max, &format));
   return 1;
+}
+
+/* What works, and may not be what was meant. */
+static void log_warnings(lua_State *L, const struct loading *loading, int list) {
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TSTRING; i++) {
+    log_about(loading->runtime->log, LOG_WARN, loading->path, 0, "%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
 }
 
 static void log_faults(lua_State *L, struct loading *loading, int list) {
@@ -126,7 +137,8 @@ static void take_handlers(lua_State *L, int table, struct service *service) {
 }
 
 /* Takes over the checked table at `table`. */
-static void take_service(lua_State *L, int table, struct service *service) {
+static void take_service(lua_State *L, int table, struct loading *loading) {
+  struct service *service = loading->service;
   service->connections_max = (size_t)integer_field(L, table, "connections");
   service->per_address_max = (size_t)integer_field(L, table, "per_address");
   service->output_bytes_max = (size_t)integer_field(L, table, "output");
@@ -139,12 +151,14 @@ static void take_service(lua_State *L, int table, struct service *service) {
   service->first_ms = (uint64_t)integer_field(L, table, "first_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
+  service->handshake_ms = (uint64_t)integer_field(L, table, "handshake_ms");
   service->reload = (enum reload_policy)integer_field(L, table, "reload");
   if (lua_getfield(L, table, "frame") != LUA_TNIL) {
     service->framed = !api_parse_frame(L, -1, service->message_bytes_max, &service->frame);
   }
   take_listen(L, table, service);
   take_handlers(L, table, service);
+  if (lua_getfield(L, table, "tls") != LUA_TNIL) api_read_tls(L, lua_gettop(L), &loading->tls);
 }
 
 static int load_chunk(lua_State *L, const struct loading *loading) {
@@ -154,6 +168,39 @@ static int load_chunk(lua_State *L, const struct loading *loading) {
   int rc = luaL_loadbufferx(L, runtime->text, runtime->text_size, lua_tostring(L, -1), "t");
   lua_remove(L, -2);
   return rc;
+}
+
+static void push_listen(lua_State *L, const struct runtime *runtime) {
+  lua_createtable(L, (int)runtime->listen_count, 0);
+  for (size_t i = 0; i < runtime->listen_count; i++) {
+    lua_pushstring(L, runtime->listen[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/* What the operator says in place of the script. */
+static void push_operator(lua_State *L, const struct runtime *runtime) {
+  lua_createtable(L, 0, 3);
+  if (runtime->listen) {
+    push_listen(L, runtime);
+    lua_setfield(L, -2, "listen");
+  }
+  lua_pushstring(L, runtime->tls_cert); /* nil for NULL */
+  lua_setfield(L, -2, "tls_cert");
+  lua_pushstring(L, runtime->tls_key);
+  lua_setfield(L, -2, "tls_key");
+}
+
+/* They are not for the script to change, nor needed again: what lives is marked at each collection. */
+static void forget_rules(lua_State *L) {
+  static const char *const modules[] = {"moonport.service", "moonport.service.report",
+                                        "moonport.service.tls"};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, modules[i]);
+  }
+  lua_pop(L, 1);
 }
 
 /* Runs in the task that loads the script. */
@@ -166,12 +213,7 @@ static int load(lua_State *L) {
   lua_call(L, 1, 1);
   lua_getfield(L, 1, "read");
   lua_replace(L, 1); /* 1: the rules */
-  /* They are not for the script to change, nor needed again: what lives is marked at each
-   * collection. */
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushnil(L);
-  lua_setfield(L, -2, "moonport.service");
-  lua_settop(L, 1);
+  forget_rules(L);
   if (load_chunk(L, loading) != LUA_OK) return lua_error(L);
   loading->has_traceback = true;
   lua_call(L, 0, 1); /* 2: what the script returned */
@@ -181,13 +223,14 @@ static int load(lua_State *L) {
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
-  lua_pushboolean(L, loading->runtime->listens_elsewhere);
-  lua_call(L, 5, 3); /* 3: the checked service or nil, 4: the faults, 5: it is no service at all */
+  push_operator(L, loading->runtime);
+  lua_call(L, 5, 3); /* 3: the checked service or nil, 4: faults or warnings, 5: it is no service */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
     loading->runtime->is_foreign = lua_toboolean(L, 5);
   } else {
-    take_service(L, 3, loading->service);
+    log_warnings(L, loading, 4);
+    take_service(L, 3, loading);
   }
   return 0;
 }
@@ -218,14 +261,20 @@ static void service_on_fail(void *self, const struct vm_failure *failure) {
 
 bool service_load(struct runtime *runtime, struct vm_world *world, const char *path,
                   struct service *service) {
-  struct loading loading = {.runtime = runtime, .path = path, .service = service};
+  struct loading loading = {
+      .runtime = runtime, .path = path, .service = service, .tls = {.reference = LUA_NOREF}};
   const struct vm_owner owner = {
       .self = &loading, .name = "load", .world = world, .on_fail = service_on_fail};
   service_init(service);
   vm_forbid_waiting(runtime->vm, "the script is being loaded; wait in a handler or a timer");
   enum vm_status status = runtime_enter(runtime, load, &loading, &owner, NULL);
   vm_forbid_waiting(runtime->vm, NULL);
-  if (status == VM_DONE && !loading.faulty) return true;
+  bool is_loaded = status == VM_DONE && !loading.faulty;
+  if (is_loaded && loading.tls.reference != LUA_NOREF) {
+    service->tls = api_make_tls(runtime, &loading.tls);
+    is_loaded = service->tls != NULL;
+  }
+  if (is_loaded) return true;
   service_deinit(runtime, service);
   return false;
 }

@@ -1,127 +1,34 @@
-/* api/udp.c — datagram sockets: of a service, with on_datagram, and of a program, with recvfrom().
+/* api/udp.c — datagram sockets as scripts have them; what on_datagram is told comes from api/udp_serve.c.
  *
- * A program's socket is received from only while somebody waits, so that the kernel keeps what
- * nobody asks for. A service's handlers may wait; each datagram has a task of its own. */
-#include "api/udp.h"
+ * One that a script made itself is received from only while somebody waits, so that the kernel keeps what
+ * nobody asks for. */
+#include "api/udp_state.h"
 
 #include "api/arguments.h"
 #include "api/errors.h"
 #include "api/modules.h"
 #include "api/option.h"
 #include "api/permit.h"
-#include "api/result.h"
 #include "api/runtime.h"
-#include "api/service.h"
 #include "api/tell.h"
 #include "api/values.h"
-#include "api/wait.h"
 #include "base/address.h"
 #include "base/reach.h"
 #include "net/udp.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 static const char type_name[] = "moonport.udp";
 
-/* Handlers of one socket that may wait at a time; beyond it datagrams stay in the kernel. */
-enum { WAITING_MAX = 1024, PEER_TEXT_BYTES = 64 };
-
-struct udp_object {
-  struct udp *udp; /* NULL once closed */
-  struct runtime *runtime;
-  struct belonging belonging; /* to its version, while it is open; a service's belongs to none */
-  int reference;              /* registry; of a service's socket */
-  int waiting;                /* handlers that wait */
-  bool given_up; /* a service's, by the service: the reference goes with the last of those */
-  struct api_wait receiver;
-  const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
-  size_t fresh_size;
-  int error;                       /* UV_E* */
-  char peer_text[PEER_TEXT_BYTES]; /* the last peer as a script has it: replies name it again */
-  size_t peer_text_size;
-  struct sockaddr_storage peer;
-};
-
-struct datagram {
-  struct udp_object *object;
-  const char *bytes;
-  size_t size;
-};
-
-static void remember_peer(struct udp_object *object, const struct sockaddr *peer) {
+void api_udp_remember_peer(struct udp_object *object, const struct sockaddr *peer) {
   socklen_t size = address_size(peer);
   if (object->peer_text[0] && memcmp(&object->peer, peer, size) == 0) return;
   api_know_peer(object->runtime, peer);
   memcpy(&object->peer, peer, size);
   address_from_sockaddr(peer, size, object->peer_text, sizeof object->peer_text);
   object->peer_text_size = strlen(object->peer_text);
-}
-
-/* What the handler returned is behind the argument of this function. */
-static int datagram_handled(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  if (lua_gettop(L) > 1) api_tell_result(L, HANDLER_ON_DATAGRAM, 2);
-  return 0;
-}
-
-/* Runs in the handler's coroutine. */
-static int udp_handle(lua_State *L) {
-  const struct datagram *datagram = lua_touserdata(L, 1);
-  const struct runtime *runtime = runtime_of(L);
-  const struct service *service = &version_of(L)->service;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_DATAGRAM]);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, datagram->object->reference);
-  lua_pushlstring(L, datagram->bytes, datagram->size);
-  lua_pushlstring(L, datagram->object->peer_text, datagram->object->peer_text_size);
-  if (api_tells_handlers(runtime)) api_tell_handler(L, "on_datagram", 2);
-  lua_callk(L, 3, LUA_MULTRET, 0, datagram_handled);
-  return datagram_handled(L, LUA_OK, 0);
-}
-
-static void udp_on_fail(void *self, const struct vm_failure *failure) {
-  const struct udp_object *object = self;
-  runtime_log_failure(object->runtime, 0, failure);
-}
-
-static void udp_release_unless_needed(struct udp_object *object) {
-  if (!object->given_up || object->waiting > 0) return;
-  luaL_unref(vm_state(object->runtime->vm), LUA_REGISTRYINDEX, object->reference);
-  object->reference = LUA_NOREF;
-}
-
-static void udp_on_end(void *self, bool failed) {
-  (void)failed;
-  struct udp_object *object = self;
-  if (object->waiting-- == WAITING_MAX && object->udp) udp_receive(object->udp, true);
-  udp_release_unless_needed(object);
-}
-
-static void udp_on_cancel(void *self) {
-  udp_on_end(self, false);
-}
-
-static void udp_on_served(void *owner, const char *bytes, size_t size,
-                          const struct sockaddr *peer) {
-  struct udp_object *object = owner;
-  struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
-  const struct vm_owner task_owner = {
-      .self = object,
-      .name = "on_datagram",
-      .world = object->runtime->current->world,
-      .on_fail = udp_on_fail,
-      .on_end = udp_on_end,
-      .on_cancel = udp_on_cancel,
-  };
-  if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
-  remember_peer(object, peer);
-  if (runtime_enter(object->runtime, udp_handle, &datagram, &task_owner, NULL) != VM_WAITING)
-    return;
-  if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
 }
 
 /* The task that asked may have been cancelled. */
@@ -134,7 +41,7 @@ static void udp_on_asked_for(void *owner, const char *bytes, size_t size,
                              const struct sockaddr *peer) {
   struct udp_object *object = owner;
   udp_receive(object->udp, false);
-  remember_peer(object, peer);
+  api_udp_remember_peer(object, peer);
   object->fresh = bytes;
   object->fresh_size = size;
   api_wait_wake(&object->receiver); /* the object may be collected by now */
@@ -147,11 +54,10 @@ static void udp_on_error(void *owner, int rc) {
   api_wait_wake(&object->receiver);
 }
 
-static const struct udp_events served_events = {.on_datagram = udp_on_served};
 static const struct udp_events asked_events = {
     .is_wanted = udp_is_asked_for, .on_datagram = udp_on_asked_for, .on_error = udp_on_error};
 
-static struct udp_object *push_object(lua_State *L, struct runtime *runtime) {
+struct udp_object *api_udp_push(lua_State *L, struct runtime *runtime) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   memset(object, 0, sizeof *object);
   object->runtime = runtime;
@@ -161,75 +67,15 @@ static struct udp_object *push_object(lua_State *L, struct runtime *runtime) {
   return object;
 }
 
-struct making {
-  struct runtime *runtime;
-  struct udp_object *object;
-};
-
-static int make_served(lua_State *L) {
-  struct making *making = lua_touserdata(L, 1);
-  making->object = push_object(L, making->runtime);
-  making->object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
-}
-
-int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
-                  struct udp_object **out) {
-  char error[1];
-  struct udp_options served = *options;
-  served.script = runtime->script;
-  served.batch = served.joins = true;
-  struct making making = {.runtime = runtime};
-  if (!vm_protect(runtime->vm, make_served, &making, error, sizeof error)) {
-    if (options->descriptor) close(options->descriptor);
-    return UV_ENOMEM;
-  }
-  struct udp_object *object = making.object;
-  int rc = udp_open(runtime->loop, &served, &served_events, object, &object->udp);
-  if (rc == 0) rc = udp_receive(object->udp, true);
-  if (rc < 0) {
-    api_close_udp(object);
-    return rc;
-  }
-  *out = object;
-  return 0;
-}
-
-int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out,
-                    socklen_t *size) {
-  return udp_address(object->udp, out, size);
-}
-
-int api_udp_duplicate(const struct udp_object *object) {
-  int fd = udp_descriptor(object->udp);
-  if (fd < 0) return fd;
-  fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  return fd < 0 ? uv_translate_sys_error(errno) : fd;
-}
-
-void api_udp_share_port(const struct udp_object *object, bool on) {
-  udp_share_port(object->udp, on);
-}
-
-void api_udp_receive_waiting(struct udp_object *object) {
-  udp_receive_waiting(object->udp);
-}
-
-static void close_socket(struct udp_object *object) {
+void api_udp_shut(struct udp_object *object) {
   if (!object->udp) return;
   list_remove(&object->belonging.link);
   udp_close(object->udp);
   object->udp = NULL;
 }
 
-void api_close_udp(struct udp_object *object) {
-  close_socket(object);
-  object->given_up = true;
-  udp_release_unless_needed(object);
-}
-
 static void udp_end(struct belonging *belonging) {
-  close_socket(LIST_ELEMENT(belonging, struct udp_object, belonging));
+  api_udp_shut(LIST_ELEMENT(belonging, struct udp_object, belonging));
 }
 
 static const struct belonging_kind kind = {.name = "udp", .end = udp_end};
@@ -285,7 +131,8 @@ static int l_udp_send(lua_State *L) {
                    : 0;
   if (failed) return failed;
   const char *peer_text = has_peer ? lua_tostring(L, 3) : object->peer_text;
-  int rc = udp_send(object->udp, data, size, peer);
+  const struct in6_addr *own = object->find_own && peer ? object->find_own(object, peer) : NULL;
+  int rc = udp_send(object->udp, data, size, peer, own);
   if (api_is_told(object->runtime, EVENT_SENDTO))
     api_tell_sendto(L, object->runtime, data, size, peer_text, rc);
   return udp_finish(L, rc, peer_text);
@@ -341,7 +188,7 @@ static int l_udp_new(lua_State *L) {
   runtime_check_alive(L);
   struct version *version = version_of(L);
   struct sockaddr_storage scratch;
-  struct udp_object *object = push_object(L, runtime_of(L));
+  struct udp_object *object = api_udp_push(L, runtime_of(L));
   struct udp_options options = {
       .script = object->runtime->script,
       .reuse_address = lua_toboolean(L, 2),
@@ -367,7 +214,7 @@ static int l_udp_connect(lua_State *L) {
   if (!object->udp) return api_push_closed(L);
   int failed = api_permit_sockaddr(L, "connect", peer);
   if (failed) return failed;
-  remember_peer(object, peer);
+  api_udp_remember_peer(object, peer);
   return udp_finish(L, udp_connect(object->udp, peer), lua_tostring(L, 2));
 }
 
@@ -396,7 +243,7 @@ static int l_udp_close(lua_State *L) {
   struct udp_object *object = udp_check(L);
   api_check_count(L, 1, NULL);
   if (!object->udp) return api_push_closed(L);
-  close_socket(object);
+  api_udp_shut(object);
   api_wait_wake_later(&object->receiver);
   lua_pushboolean(L, 1);
   return 1;
@@ -405,7 +252,7 @@ static int l_udp_close(lua_State *L) {
 static int l_udp_gc(lua_State *L) {
   struct udp_object *object = udp_check(L);
   api_wait_forget(&object->receiver);
-  close_socket(object);
+  api_udp_shut(object);
   return 0;
 }
 

@@ -9,6 +9,8 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/tls_context.h"
+#include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -19,8 +21,9 @@
 #include <string.h>
 
 enum {
-  SWEEP_CONNS = 256,   /* told on_reload in one turn */
-  UNWIND_MS = 5000,    /* for handlers of connections that a drain has closed */
+  SWEEP_CONNS = 256, /* told on_reload in one turn */
+  UNWIND_MS = 5000,  /* for handlers of connections that a drain has closed */
+  DAY_MS = 24 * 3600 * 1000,
   SOURCES_MAX = 10000, /* a script that reads more files than that is not followed further */
 };
 
@@ -59,6 +62,7 @@ bool version_load(struct version *version, const char *path) {
   version->receiver = receiver_for(&version->service);
   version->cohort = cohort_new(version);
   if (!version->cohort) runtime_fault(version->runtime, "%s: not enough memory", path);
+  api_judge_tls(version->runtime, version->service.tls);
   return version->cohort != NULL;
 }
 
@@ -111,6 +115,7 @@ void version_free(struct version *version) {
   if (runtime->current == version) runtime->current = NULL;
   end_all(version);
   if (version->drain) net_timer_close(version->drain);
+  if (version->days) net_timer_close(version->days);
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
   vm_world_disown(version->world);
@@ -227,12 +232,19 @@ static void bound_versions(struct runtime *runtime, size_t versions_max, uint64_
     if (!is_used(version) || version->is_outdated || ++staying <= versions_max) continue;
     version->is_outdated = true;
     runtime_logf(runtime, LOG_WARN,
-                 "limits.versions = %zu reached: version %u is let go; its %zu connections may go "
+                 "limits.versions = %zu reached: version %u is let go; its %zu connection%s may go "
                  "on for %.3g s",
                  versions_max, version->number, version->cohort->group.count,
-                 (double)drain_ms / 1000);
+                 text_plural(version->cohort->group.count), (double)drain_ms / 1000);
     let_drain(version, drain_ms);
   }
+}
+
+/* Somebody has to put new ones in their place, who may not look at the server for months. */
+static void version_on_day(void *owner) {
+  const struct version *version = owner;
+  struct runtime *runtime = version->runtime;
+  if (version == runtime->current) api_judge_tls(runtime, version->service.tls);
 }
 
 void version_put_in_force(struct version *version, uint64_t drain_ms) {
@@ -249,6 +261,9 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   apply_limits(&runtime->sequential, &version->service);
   runtime->sequential.first_ms = 0; /* whom the script accepts itself, it asks itself */
   runtime->output.bytes_max = version->service.output_bytes_max;
+  if (version->service.tls) {
+    version->days = net_timer_open(runtime->loop, DAY_MS, DAY_MS, version_on_day, version);
+  }
   if (before) end_own(before);
   versions_changed(runtime);
 }

@@ -32,6 +32,7 @@ struct cohort {
 struct source {
   char *path;
   bool was_read;
+  bool is_data;         /* a certificate or a key: no Lua */
   struct digest digest; /* of what was read */
 };
 
@@ -55,10 +56,12 @@ struct version {
   struct service service;
   const struct receiver *receiver; /* of its connections: api/conn.h */
   struct vm_world *world;
-  struct cohort *cohort;   /* NULL once the next version has adopted it */
-  bool was_closed;         /* the drain's deadline has passed */
-  uint32_t told_results;   /* handlers of which a dropped result was told: api/result.c */
-  bool is_outdated;        /* limits.versions was reached: its connections are to end */
+  struct cohort *cohort; /* NULL once the next version has adopted it */
+  bool was_closed;       /* the drain's deadline has passed */
+  uint32_t told_results; /* handlers of which a dropped result was told: api/result.c */
+  bool is_outdated;      /* limits.versions was reached: its connections are to end */
+  struct net_timer
+      *days; /* tells each day what is wrong with its certificates; NULL: it has none */
   struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */
   struct list belongings;
   struct source *sources; /* its own file and what it required */

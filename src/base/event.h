@@ -15,6 +15,7 @@ enum event_kind {
   EVENT_OPEN,
   EVENT_ACCEPT,
   EVENT_CONNECT,
+  EVENT_HANDSHAKE,
   EVENT_DATA,
   EVENT_MESSAGE,
   EVENT_DATAGRAM,
@@ -89,6 +90,9 @@ struct event {
     struct {
       const char *peer, *local;
     } accept, connect;
+    struct {
+      const char *version, *cipher, *name, *alpn, *session, *error;
+    } handshake;
     struct {
       const char *to;
     } data;

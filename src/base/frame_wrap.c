@@ -72,14 +72,26 @@ static const char *wrap_netstring(size_t size, struct frame_wrapping *out) {
   return NULL;
 }
 
+static const char *frame_wrap_prefix_fault(const struct frame_format *format, size_t size) {
+  if (format->kind != FRAME_BY_LENGTH) {
+    return size == 0 ? NULL
+                     : "has a prefix, which only a frame by length carries: { length = …, "
+                       "offset = N }";
+  }
+  if (size == format->prefix_size) return NULL;
+  return format->prefix_size == 0
+             ? "has a prefix, and its frame has no offset, which makes room for "
+               "it"
+             : "needs a prefix of exactly as many bytes as its frame's offset";
+}
+
 const char *frame_wrap(const struct frame_format *format, const char *prefix, size_t prefix_size,
                        const char *message, size_t size, struct frame_wrapping *out) {
   out->header_size = 0;
   out->trailer = "";
   out->trailer_size = 0;
-  if (prefix_size != (format->kind == FRAME_BY_LENGTH ? format->prefix_size : 0)) {
-    return "needs a prefix of exactly as many bytes as stand before the length";
-  }
+  const char *fault = frame_wrap_prefix_fault(format, prefix_size);
+  if (fault) return fault;
   switch (format->kind) {
     case FRAME_BY_LINE: return wrap_line(message, size, out);
     case FRAME_BY_DELIMITER: return wrap_delimited(format, message, size, out);

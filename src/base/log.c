@@ -55,8 +55,9 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   struct log *log = malloc(sizeof *log);
   if (!log) return NULL;
   bool json = format == LOG_JSON || (format == LOG_AUTO && !isatty(fd));
-  log->style = (struct log_style){
-      .json = json, .colour = !json && wants_colour(fd), .terminal = !json && isatty(fd)};
+  log->style = (struct log_style){.json = json,
+                                  .colour = !json && wants_colour(fd),
+                                  .lays_out = !json && (isatty(fd) || format == LOG_PROSE)};
   if (!json) log->style.utc_offset_s = utc_offset_s(time(NULL));
   log->busy = 0;
   log->level_min = level_min;
@@ -127,8 +128,8 @@ static void end_gap(struct log *log) {
   if (log->dropped == 0 || log_queued(log) > sizeof log->queue / 2) return;
   char message[128];
   int size = snprintf(message, sizeof message,
-                      "%llu log records were dropped here: the reader of this log fell behind",
-                      (unsigned long long)log->dropped);
+                      "%llu log record%s dropped here: the reader of this log fell behind",
+                      (unsigned long long)log->dropped, log->dropped == 1 ? " was" : "s were");
   const struct log_record notice = {
       .level = LOG_WARN, .message = message, .message_size = (size_t)size};
   if (log_append(log, &notice)) log->dropped = 0;

@@ -9,8 +9,9 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* LOG_AUTO is LOG_TEXT on a terminal and LOG_JSON, one object a line, otherwise. */
-enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON };
+/* LOG_AUTO is LOG_TEXT on a terminal and LOG_JSON, one object a line, otherwise. LOG_PROSE is LOG_TEXT for
+ * those who read it from a pipe: tabs and newlines of a message lay it out, as on a terminal. */
+enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON, LOG_PROSE };
 
 struct log; /* one sink: a descriptor and what waits to be written to it */
 

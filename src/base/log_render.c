@@ -41,7 +41,7 @@ static void put_string(struct line *line, const char *string) {
   log_render_put(line, string, strlen(string));
 }
 
-/* On a terminal: a tab, or a newline and what follows it up to the next letter. 0: neither. */
+/* For who reads along: a tab, or a newline and what follows it up to the next letter. 0: neither. */
 static size_t take_layout(const char *text, size_t size, size_t *taken, char out[ESCAPE_SIZE_MAX]) {
   static const char indent[] = "\n    ";
   *taken = 1;
@@ -60,7 +60,7 @@ static bool put_styled(struct line *line, const struct log_style *style, const c
   while (size > 0) {
     char unit[ESCAPE_SIZE_MAX];
     size_t taken = 0;
-    size_t unit_size = style->terminal ? take_layout(text, size, &taken, unit) : 0;
+    size_t unit_size = style->lays_out ? take_layout(text, size, &taken, unit) : 0;
     if (unit_size == 0) unit_size = escape_one(style->json, text, size, &taken, unit);
     if (unit_size > end - line->size) {
       put_string(line, CUT_MARK);

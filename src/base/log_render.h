@@ -10,7 +10,7 @@
 struct log_style {
   bool json;         /* one object a line; else text */
   bool colour;       /* text only: the level word is coloured */
-  bool terminal;     /* text only: somebody reads along, see log_render.c */
+  bool lays_out;     /* text only: somebody reads along, see log_render.c */
   long utc_offset_s; /* text only: how far local time is ahead of UTC */
 };
 

@@ -39,6 +39,14 @@ static const struct row fields[] = {
     {" timeout settimeout idletimeout readtimeout idle ", "timeouts = { idle = SECONDS }"},
     {" delimiter separator eol terminator ", "frame = { delimiter = \"\\n\" }"},
     {" framing protocol codec ", "frame"},
+    {" ssl https certificate cert ", "tls = { cert = \"FILE\", key = \"FILE\" }"},
+    {" tls.certificate tls.certfile tls.crt tls.certificates tls.chain tls.pem ", "cert"},
+    {" tls.keyfile tls.privatekey tls.certificatekey ", "key"},
+    {" tls.cafile tls.cacert tls.cacerts tls.clientca tls.trusted ", "ca"},
+    {" tls.verify tls.clientauth tls.requestcert tls.clientcert tls.mtls ", "client"},
+    {" tls.protocols tls.alpnprotocols tls.nextprotos ", "alpn"},
+    {" tls.minversion tls.version tls.protocol tls.minprotocol ", "min"},
+    {" tls.sni tls.servernames tls.vhosts tls.servers ", "hosts"},
     {" limits.maxconnections limits.clients limits.maxclients limits.conns ", "connections"},
     {" limits.perip limits.connectionsperip limits.perhost ", "per_address"},
     {" limits.maxmessage limits.line limits.maxline limits.frame limits.request ", "message"},
@@ -48,14 +56,16 @@ static const struct row fields[] = {
      "timeouts.inactivity ",
      "idle"},
     {" timeouts.send timeouts.drain ", "write"},
-    {" timeouts.handshake timeouts.header timeouts.request timeouts.login ", "first"},
+    {" timeouts.header timeouts.request timeouts.login ", "first"},
+    {" timeouts.tls timeouts.ssl timeouts.tlshandshake ", "handshake"},
     {" timeouts.close timeouts.shutdown ", "linger"},
     {NULL, NULL},
 };
 
 static const struct row methods[] = {
     {" write sendall print puts put say reply respond answer tell emit ", "send"},
-    {" receive recieve read get recvsome onreceive ", "recv(), recv_line() or recv_exactly(n)"},
+    {" receive recieve read readany readsome get recvsome onreceive ",
+     "recv(), recv_line() or recv_exactly(n)"},
     {" readline receiveline gets getline lines ", "recv_line"},
     {" readexactly readn receiveexactly readfull recvall recvn ", "recv_exactly"},
     {" readuntil receiveuntil ", "recv_until"},
@@ -70,6 +80,7 @@ static const struct row methods[] = {
     {" setsockopt settcpoption ", "setoption"},
     {" getsockopt ", "getoption"},
     {" getpeername getpeer peername remoteaddress ", "the field conn.peer"},
+    {" getid connid fd fileno ", "the field conn.id"},
     {" getsockname sockname localaddress ", "the field conn.sock"},
     {" getstats getstatus ", "stats"},
     {" pipe proxy splice tunnel ", "forward"},
@@ -81,22 +92,28 @@ static const struct row methods[] = {
 };
 
 static const struct row calls[] = {
-    {" settimeout calllater runafter delay defer ", "timer.after(seconds, f) of moonport.timer"},
+    {" settimeout calllater runafter delay defer at ", "timer.after(seconds, f) of moonport.timer"},
     {" setinterval callevery runevery periodic repeat ",
      "timer.every(seconds, f) of moonport.timer"},
     {" cleartimeout clearinterval ", "cancel() of the timer"},
     {" sleep wait usleep ", "timer.sleep(seconds) of moonport.timer"},
-    {" gettime hrtime time monotonic ", "timer.now() of moonport.timer"},
-    {" createserver listen serve bind startserver ",
-     "listen = … in the table that a script returns, or socket.tcp()"},
+    {" gettime hrtime monotonic ", "timer.now() of moonport.timer"},
+    {" time ", "os.time(), or timer.now() or timer.sleep(seconds) of moonport.timer"},
+    {" createserver listen serve bind startserver accept net dgram ",
+     "listen = … in the table that a script returns, or socket.tcp() of moonport.socket"},
+    {" on once addlistener ", "a handler, on_…, in the table that the script returns"},
+    {" setsockopt getsockopt setoption ", "setoption(name, value) of a connection or socket"},
+    {" try protect newtry ", "pcall and assert: calls that fail return nil, a code and a sentence"},
+    {" reader writer transport ", "the connection that a handler is given"},
     {" createconnection openconnection dial tcpconnect ", "socket.connect of moonport.socket"},
-    {" select poll newset ", "handlers, or a task for each wait: task.spawn(f) of moonport.task"},
+    {" select selectors poll newset ",
+     "handlers, or a task for each wait: task.spawn(f) of moonport.task"},
     {" gethostbyname toip lookup getaddrinfo dns ", "socket.resolve of moonport.socket"},
     {" spawn go createtask thread fork start ", "task.spawn(f) of moonport.task"},
     {" sendtoall sendall ", "server.broadcast of moonport.server"},
     {" clients getconnections conns getclients sockets ",
      "server.connections() of moonport.server"},
-    {" log puts printf println echo ", "print(…), or log.info(…) of moonport.log"},
+    {" log console puts printf println echo ", "print(…), or log.info(…) of moonport.log"},
     {" warning ", "log.warn(…) of moonport.log"},
     {" err critical ", "log.error(…) of moonport.log"},
     {" len ", "#value"},
@@ -113,7 +130,19 @@ static const struct row calls[] = {
     {" task ", "local task = require \"moonport.task\""},
     {" frame ", "local frame = require \"moonport.frame\""},
     {" pool ", "local pool = require \"moonport.pool\""},
-    {" ngx ", "one of moonport's own modules (docs/coming-from.md)"},
+    {" json cjson ", "local json = require \"moonport.json\""},
+    {" ngx copas asyncio uv luv threading process ",
+     "one of moonport's own modules (docs/coming-from.md)"},
+    {NULL, NULL},
+};
+
+/* What is no function: `socket.dns.toip`, `conn.remoteAddress`. */
+static const struct row parts[] = {
+    {" dns ", "socket.resolve of moonport.socket"},
+    {" http url smtp ftp ", "a module of that kind: moonport.socket has TCP, UDP and Unix sockets"},
+    {" remoteaddress peername peeraddress address ", "conn.peer, or conn.peer_ip"},
+    {" remoteport ", "conn.peer_port"},
+    {" localaddress localport sockname ", "conn.sock"},
     {NULL, NULL},
 };
 
@@ -171,7 +200,7 @@ static const char *find(const struct row *row, const char *name) {
 const char *other_name(enum other_names kind, const char *name) {
   static const struct row *const tables[] = {
       [OTHER_FIELDS] = fields,   [OTHER_METHODS] = methods,   [OTHER_CALLS] = calls,
-      [OTHER_MODULES] = modules, [OTHER_PACKAGES] = packages,
+      [OTHER_MODULES] = modules, [OTHER_PACKAGES] = packages, [OTHER_PARTS] = parts,
   };
   char key[NAME_SIZE_MAX + 3] = " ";
   size_t size = 1;

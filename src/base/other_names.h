@@ -8,6 +8,7 @@ enum other_names {
   OTHER_CALLS,    /* of modules, and globals */
   OTHER_MODULES,  /* that require() is asked for */
   OTHER_PACKAGES, /* modules of others: what Debian has them in */
+  OTHER_PARTS,    /* fields of modules and connections that are no functions */
 };
 
 /* What somebody who writes `name` there looks for, as it is written here, so that "did you mean %s?"

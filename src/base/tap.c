@@ -1,6 +1,7 @@
 /* base/tap.c — who watches the events of a loop, and what they want — knows no event's meaning. */
 #include "base/tap.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <time.h>
 
@@ -40,6 +41,7 @@ static void tap_number(struct tap *tap, struct event *event) {
 
 void tap_emit(struct tap *tap, struct event *event) {
   int saved_errno = errno;
+  assert(event_kinds[event->kind].sources >> event->source & 1); /* as docs/events.md has it */
   tap_number(tap, event);
   for (struct list *link = tap->watchers.next; link != &tap->watchers; link = link->next) {
     struct tap_watcher *watcher = LIST_ELEMENT(link, struct tap_watcher, link);
@@ -49,6 +51,7 @@ void tap_emit(struct tap *tap, struct event *event) {
 }
 
 void tap_tell(struct tap *tap, struct tap_watcher *watcher, struct event *event) {
+  assert(event_kinds[event->kind].sources >> event->source & 1);
   tap_number(tap, event);
   if ((watcher->kinds >> event->kind) & 1) watcher->on_event(watcher, event);
 }

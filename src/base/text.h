@@ -33,6 +33,11 @@ void text_format_bytes(uint64_t bytes, char out[TEXT_UNITS_SIZE_MAX]);
 /* Writes "0.4 s", "12 s", "3 min 5 s", "2 h 7 min", "9 d 4 h": seconds, for people. */
 void text_format_seconds(double seconds, char out[TEXT_UNITS_SIZE_MAX]);
 
+/* "" of one, else "s": the end of a noun behind its number. */
+static inline const char *text_plural(uint64_t count) {
+  return count == 1 ? "" : "s";
+}
+
 /* The word of `known` that was most likely meant by `word`, or NULL when none is near: at most
  * max(1, strlen(word) / 3) letters inserted, removed, replaced or swapped with their neighbour,
  * upper and lower case being the same. Of equals the first wins. */

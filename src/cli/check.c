@@ -9,7 +9,7 @@ int check_command(const struct command_call *call) {
   struct grants *grants = NULL;
   int code = settings_read_grants(call, &grants);
   if (code != EXIT_DONE) return code;
-  struct log *log = settings_log_new(call->options, LOG_TEXT);
+  struct log *log = settings_log_new(call->options, LOG_PROSE);
   code = EXIT_AT_FAULT;
   if (log) {
     const struct server_options options = settings_read(call, grants, log);

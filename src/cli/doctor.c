@@ -11,6 +11,7 @@
 #include "cli/settings.h"
 #include "cli/table.h"
 #include "cli/version.h"
+#include "net/tls/context.h"
 #include "server/reload/mount_advice.h"
 #include "server/reload/mounts.h"
 
@@ -120,12 +121,13 @@ static json_t *look(const struct command_call *call, const struct grants *grants
   }
   json_object_update_new(
       facts,
-      json_pack("{s:s?, s:o*, s:o*, s:o*, s:I, s:I, s:I, s:s, s:s}", "container", reach_container(),
-                "grants", grants ? doctor_text(grants_text(grants)) : NULL, "networks",
-                look_at_networks(), "control", look_at_control(call), "connections",
+      json_pack("{s:s?, s:o*, s:o*, s:o*, s:I, s:I, s:I, s:s, s:s, s:s}", "container",
+                reach_container(), "grants", grants ? doctor_text(grants_text(grants)) : NULL,
+                "networks", look_at_networks(), "control", look_at_control(call), "connections",
                 (json_int_t)connections, "descriptors", /* as serve does */
                 (json_int_t)descriptors_raise(connections), "reserve",
-                (json_int_t)DESCRIPTORS_RESERVE, "lua", lua, "libuv", uv_version_string()));
+                (json_int_t)DESCRIPTORS_RESERVE, "lua", lua, "libuv", uv_version_string(),
+                "openssl", tls_library_version()));
   return facts;
 }
 

@@ -5,6 +5,9 @@
 #include "cli/doctor.h"
 #include "cli/settings.h"
 #include "net/loop.h"
+#include "net/tls/certificate.h"
+#include "net/tls/judge.h"
+#include "net/tls/roots.h"
 #include "server/names.h"
 #include "server/script.h"
 
@@ -13,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -21,7 +25,8 @@ enum { ADDRESSES_MAX = 16, ERROR_BYTES = 512 };
 struct look {
   const struct command_call *call;
   json_t *scripts;
-  size_t *connections; /* what limits.connections add up to */
+  size_t *connections;         /* what limits.connections add up to */
+  struct x509_store_st *roots; /* whom this system trusts; NULL: they are not read, or cannot be */
 };
 
 /* One socket that would be opened. */
@@ -133,6 +138,43 @@ static json_t *look_at_address(const struct look *look, struct script *script, c
   return json_pack("{s:o, s:o}", "text", doctor_text(text), "spots", spots);
 }
 
+static void add_trait(void *context, const char *finding, const char *sentence) {
+  json_array_append_new(context,
+                        json_pack("{s:s, s:o}", "finding", finding, "text", doctor_text(sentence)));
+}
+
+static void add_certificate(void *context, const struct script_certificate *certificate) {
+  const struct certificate *facts = certificate->facts;
+  char date[CERTIFICATE_DATE_SIZE], sentence[ERROR_BYTES];
+  certificate_date(facts->not_after, date);
+  snprintf(sentence, sizeof sentence, "%s: %s%suntil %s, issued by %s", certificate->file,
+           certificate->host ? certificate->host : "", certificate->host ? ", " : "", date,
+           facts->issuer);
+  add_trait(context, "ok", sentence);
+}
+
+static void add_judgement(void *context, bool is_fault, const char *sentence) {
+  add_trait(context, is_fault ? "FAULT" : "note", sentence);
+}
+
+/* What the script shows over TLS, and what clients will have against it. */
+static json_t *look_at_tls(struct look *look, const struct script *script) {
+  char error[ERROR_BYTES];
+  const struct tls_context *tls = script_tls(script);
+  json_t *traits = json_array();
+  if (!tls) return traits;
+  const struct judge judge = {.now_s = time(NULL), .owner = traits, .say = add_judgement};
+  script_each_certificate(script, add_certificate, traits);
+  judge_context(&judge, tls);
+  if (!look->roots) look->roots = tls_roots_load(error, sizeof error);
+  if (look->roots) {
+    judge_trust(&judge, tls, look->roots);
+  } else {
+    add_trait(traits, "note", error);
+  }
+  return traits;
+}
+
 static int look_at_script(void *context, struct script *script) {
   struct look *look = context;
   struct script_status status;
@@ -146,19 +188,20 @@ static int look_at_script(void *context, struct script *script) {
   for (size_t i = 0; listens && i < count; i++) {
     json_array_append_new(found, look_at_address(look, script, addresses[i]));
   }
-  json_array_append_new(look->scripts,
-                        json_pack("{s:o, s:b, s:o}", "path", doctor_text(status.path), "listens",
-                                  listens, "addresses", found));
+  json_array_append_new(
+      look->scripts, json_pack("{s:o, s:b, s:o, s:o}", "path", doctor_text(status.path), "listens",
+                               listens, "addresses", found, "tls", look_at_tls(look, script)));
   return listens ? 0 : -1;
 }
 
 void doctor_look_at_scripts(const struct command_call *call, const struct grants *grants,
                             json_t *facts, size_t *connections) {
-  struct log *log = settings_log_new(call->options, LOG_TEXT);
+  struct log *log = settings_log_new(call->options, LOG_PROSE);
   if (!log) return;
   const struct server_options options = settings_read(call, grants, log);
   struct look look = {.call = call, .scripts = json_array(), .connections = connections};
   int rc = server_examine(&options, look_at_script, &look);
+  tls_roots_free(look.roots);
   log_free(log);
   json_object_set_new(facts, "scripts", look.scripts);
   json_object_set_new(facts, "all_load", json_boolean(rc == 0));

@@ -134,7 +134,7 @@ static int push_call(lua_State *L, const void *context) {
 
 int in_lua_run(const struct command_call *call) {
   const char *lua_dir = getenv("MOONPORT_LUA_DIR"); /* help comes before the environment is read */
-  struct log *log = settings_log_new(call->options, LOG_TEXT);
+  struct log *log = settings_log_new(call->options, LOG_PROSE);
   const struct program_options options = {
       .log = log,
       .code = code,

@@ -17,7 +17,7 @@ int run_command(const struct command_call *call) {
       options_given(call->options, "allow") ? settings_read_grants(call, &grants) : EXIT_DONE;
   if (exit_code != EXIT_DONE) return exit_code;
   init_be_reaper();
-  struct log *log = settings_log_new(call->options, LOG_TEXT);
+  struct log *log = settings_log_new(call->options, LOG_PROSE);
   if (!log) {
     grants_free(grants);
     return EXIT_AT_FAULT;

@@ -41,6 +41,8 @@ struct server_options settings_read(const struct command_call *call, const struc
       .path_count = call->word_count,
       .host = options_string(call->options, "host"),
       .listen = options_string(call->options, "listen"),
+      .tls_cert = options_string(call->options, "tls-cert"),
+      .tls_key = options_string(call->options, "tls-key"),
       .unsafe = options_flag(call->options, "unsafe"),
       .grants = grants,
       .lua_dir = options_string(call->options, "MOONPORT_LUA_DIR"),

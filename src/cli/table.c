@@ -23,11 +23,12 @@ enum {
   REPLAY = 1u << 13,
   CONSOLE = 1u << 14,
   TRIAL = 1u << 15,
+  CERT = 1u << 16,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE | CONSOLE,
-  EVERY = LUA | CLIENTS | HELP | COMPLETIONS,
+  EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT,
 };
 
 static const struct command commands[] = {
@@ -57,6 +58,8 @@ static const struct command commands[] = {
      .run = doctor_command},
     {"replay", REPLAY, "RECORDING SCRIPT", WORDS_OTHER, 2, 2,
      "play a recording against a script and compare what it answers", .run = in_lua_run},
+    {"cert", CERT, "NAME...", WORDS_OTHER, 1, SIZE_MAX,
+     "make a certificate for hosts of these names, to try TLS with", .run = cert_command},
     {"help", HELP, "[COMMAND]", WORDS_COMMANDS, 0, 1, "show this help, or that of one command",
      .run = in_lua_run},
     {"completions", COMPLETIONS, "bash|zsh|fish", WORDS_OTHER, 1, 1,
@@ -86,6 +89,11 @@ static const struct option_row options[] = {
      .kind = OPTION_STRING},
     {"host", "HOST", "MOONPORT_HOST", "the host for addresses that name none", SCRIPTS,
      .kind = OPTION_STRING, .fallback = "127.0.0.1"},
+    {"tls-cert", "FILE", "MOONPORT_TLS_CERT",
+     "show this certificate (PEM, with its chain) where scripts speak TLS, not theirs", SCRIPTS,
+     .kind = OPTION_STRING},
+    {"tls-key", "FILE", "MOONPORT_TLS_KEY", "its private key (PEM)", SCRIPTS, .kind = OPTION_STRING,
+     .fallback_note = "in the same file"},
     {"drain", "SECONDS", "MOONPORT_DRAIN", "how long connections may go on after SIGTERM", SERVE,
      .kind = OPTION_SECONDS, .fallback = "10"},
     {"grace", "SECONDS", "MOONPORT_GRACE",
@@ -153,6 +161,11 @@ static const struct option_row options[] = {
      .kind = OPTION_CHOICE, .fallback = "recorded", .choices = replay_cuts},
     {"seed", "N", NULL, "with --cut random: try only this seed, not the first hundred", REPLAY,
      .kind = OPTION_INT, .min = 1, .max = INT32_MAX},
+    {"ca", NULL, NULL,
+     "sign it with a local authority: ca.pem and ca.key, made if they are missing", CERT,
+     .kind = OPTION_FLAG},
+    {"days", "N", NULL, "how long it is valid", CERT, .kind = OPTION_INT, .fallback = "365",
+     .min = 1, .max = 3650},
     {NULL, "DIR", "MOONPORT_LUA_DIR",
      "read the Lua library from this directory, not from the program", LUA, .kind = OPTION_STRING},
     /* net_loop_new() reads it */
@@ -164,7 +177,7 @@ static const struct option_row options[] = {
     {"man", NULL, NULL, "print the manual page, in roff", HELP, .kind = OPTION_FLAG,
      .hidden = true},
     {"help", NULL, NULL, "show help and end", EVERY, .kind = OPTION_FLAG, .letter = 'h'},
-    {"version", NULL, NULL, "show the versions of moonport, Lua and libuv, and end", EVERY,
+    {"version", NULL, NULL, "show the versions of moonport, Lua, libuv and OpenSSL, and end", EVERY,
      .kind = OPTION_FLAG, .letter = 'V'},
 };
 

@@ -1,10 +1,11 @@
-/* cli/version.c — which moonport, Lua and libuv this is.
+/* cli/version.c — which moonport, Lua, libuv and OpenSSL this is.
  *
  * Headers tell what was compiled against, the libraries what runs: a distribution may have
  * upgraded one since, and bug reports need both. */
 #include "cli/version.h"
 
 #include "base/version.h"
+#include "net/tls/context.h"
 
 #ifdef MOONPORT_LIBEDIT
 #include <histedit.h>
@@ -45,6 +46,7 @@ void version_print(FILE *out) {
   print_library(out, "Lua", lua_running,
                 LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
   print_library(out, "libuv", uv_version_string(), uv_compiled);
+  fprintf(out, "OpenSSL %s\n", tls_library_version());
 #ifdef MOONPORT_LIBEDIT
   fprintf(out, "libedit %d.%d\n", LIBEDIT_MAJOR, LIBEDIT_MINOR);
 #else

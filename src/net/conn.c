@@ -12,6 +12,7 @@
 
 #include "base/blob.h"
 #include "net/conn_tell.h"
+#include "net/conn_tls.h"
 #include "net/loop_state.h"
 
 #include <assert.h>
@@ -95,6 +96,7 @@ static void conn_on_ready(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   bool is_first = !(conn->flags & CONN_OPENED);
   bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
+  if (conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
   if (!(conn->flags & CONN_CLOSING)) tell_ready(conn, is_first);
   if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
@@ -167,7 +169,10 @@ static void conn_on_ended(struct transport *self) {
 }
 
 static void conn_on_failed(struct transport *self, int rc) {
-  conn_failed((struct conn *)self, rc);
+  struct conn *conn = (struct conn *)self;
+  bool is_handshake = rc == UV_EPROTO && (conn->flags & CONN_OPENING);
+  if (is_handshake && conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
+  conn_failed(conn, rc);
 }
 
 static void conn_on_closed(struct transport *self) {

@@ -4,6 +4,7 @@
  * look: net/transport/fault.c. */
 #include "net/conn_fault.h"
 
+#include "base/text.h"
 #include "net/conn_tell.h"
 #include "net/transport/fault.h"
 
@@ -14,10 +15,11 @@ static void tell(struct conn *conn, const struct conn_fault *fault) {
   char name[CONN_FAULT_TEXT_MAX];
   char detail[160] = "input is delivered as it arrives";
   conn_fault_text(fault, name);
+  const size_t most = fault->split_bytes ? fault->split_bytes : READ_BUFFER_BYTES;
   if (fault->split_bytes > 0 || fault->delay_ms > 0) {
     snprintf(detail, sizeof detail,
-             "input is delivered in pieces of at most %zu bytes, each after %" PRIu64 " ms",
-             fault->split_bytes ? fault->split_bytes : READ_BUFFER_BYTES, fault->delay_ms);
+             "input is delivered in pieces of at most %zu byte%s, each after %" PRIu64 " ms", most,
+             text_plural(most), fault->delay_ms);
   }
   conn_tell_fault(conn, name, detail);
 }

@@ -1,11 +1,13 @@
 /* net/conn_tls.c — TLS under a connection: begun, and what is known of it. Knows no files, and no Lua. */
 #include "net/conn_tls.h"
 
+#include "base/event.h"
 #include "net/conn_state.h"
 #include "net/tls/certificate.h"
 #include "net/transport/tls.h"
 
 #include <openssl/ssl.h>
+#include <stdio.h>
 
 int conn_secure(struct conn *conn, struct tls_context *context, const char *name) {
   if (conn_layer(conn, tls_is)) return UV_EALREADY;
@@ -36,6 +38,24 @@ bool conn_tls(const struct conn *conn, struct conn_tls *out) {
       .met_plaintext = tls_met_plaintext(layer),
   };
   return true;
+}
+
+void conn_tell_handshake(struct conn *conn) {
+  struct event event = {.kind = EVENT_HANDSHAKE};
+  struct conn_tls tls;
+  char alpn[UINT8_MAX + 1];
+  if (!conn_tls(conn, &tls)) return;
+  snprintf(alpn, sizeof alpn, "%.*s", (int)tls.alpn_size, tls.alpn ? tls.alpn : "");
+  event.of.handshake.name = tls.name;
+  if (tls.version) {
+    event.of.handshake.version = tls.version;
+    event.of.handshake.cipher = tls.cipher;
+    event.of.handshake.alpn = tls.alpn ? alpn : NULL;
+    event.of.handshake.session = tls.is_resumed ? "resumed" : "new";
+  } else {
+    event.of.handshake.error = tls.fault ? tls.fault : "memory is out";
+  }
+  conn_tell(conn, &event);
 }
 
 int conn_tls_peer(const struct conn *conn, struct certificate *out) {

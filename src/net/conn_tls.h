@@ -20,14 +20,17 @@ struct conn_tls {
   const char *name;    /* whom the client asked for; NULL: nobody */
   const char *alpn;    /* what both speak: `alpn_size` bytes; NULL: nothing was agreed on */
   size_t alpn_size;
-  const char *fault;  /* why it failed; NULL: it did not, or memory is out */
-  bool is_resumed;    /* an earlier session goes on */
+  const char
+      *fault;      /* why TLS failed; NULL: it did not, or what is under it has, or memory is out */
+  bool is_resumed; /* an earlier session goes on */
   bool is_truncated;  /* FIN came without a close_notify before it */
   bool has_heard;     /* the peer has said something */
   bool met_plaintext; /* it failed because what came first was no TLS */
 };
 /* False: it does not speak TLS. */
 bool conn_tls(const struct conn *conn, struct conn_tls *out);
+/* For who watches: that the handshake is done, or why it is not. Nothing without TLS. */
+void conn_tell_handshake(struct conn *conn);
 /* The certificate that the peer has shown, for the caller to deinit. 0, UV_ENOENT or UV_ENOMEM. */
 int conn_tls_peer(const struct conn *conn, struct certificate *out);
 

@@ -48,6 +48,10 @@ static inline int ready_watch(struct net_loop *loop, struct ready *ready, int fd
   (void)loop, (void)ready, (void)fd, (void)events;
   return -1;
 }
+static inline int ready_watch_again(struct net_loop *loop, struct ready *ready, int fd,
+                                    uint32_t events) {
+  return ready_watch(loop, ready, fd, events);
+}
 static inline void ready_unwatch(struct net_loop *loop, int fd) {
   (void)loop, (void)fd;
 }

@@ -47,6 +47,7 @@ struct udp {
   bool receives;
   bool is_connected;
   bool is_closed;
+  const struct in6_addr *own; /* of the datagram that is told: where it came to; or NULL */
   const struct sockaddr_storage
       *answering; /* of a batch: whose answer may leave with others; or NULL */
   int lost_rc;    /* why an answer was not sent after all, for the next one; 0: all were */
@@ -87,9 +88,13 @@ static void note_own(struct udp *udp, const struct sockaddr *peer, const struct 
 
 static void deliver(struct udp *udp, const struct udp_letter *letter) {
   const struct sockaddr *peer = (const struct sockaddr *)letter->peer;
-  if (udp->tells_own && letter->own) note_own(udp, peer, letter->own);
+  if (udp->tells_own && letter->own) {
+    note_own(udp, peer, letter->own);
+    udp->own = letter->own;
+  }
   if (tap_wants(&udp->loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, letter);
   udp->events->on_datagram(udp->owner, letter->bytes, letter->size, peer);
+  udp->own = NULL;
 }
 
 /* --- Of the kernel --------------------------------------------------------------------------- */
@@ -295,11 +300,16 @@ static bool joins_answers(struct udp *udp, const char *bytes, size_t size,
   return udp_outbox_add(udp->loop->outbox, bytes, size, peer_for(udp, peer, &mapped), own);
 }
 
-int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer) {
+const struct in6_addr *udp_own(const struct udp *udp) {
+  return udp->own;
+}
+
+int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer,
+             const struct in6_addr *own) {
   struct sockaddr_in6 mapped;
   if (size >= DATAGRAM_BYTES_MAX) return UV_EMSGSIZE;
   if (udp->is_connected != !peer) return peer ? UV_EISCONN : UV_EDESTADDRREQ;
-  const struct in6_addr *own = udp->asked && peer ? udp_asked_find(udp->asked, peer) : NULL;
+  if (!own && udp->asked && peer) own = udp_asked_find(udp->asked, peer);
   if (udp->mailbox) return mailbox_send(udp->mailbox, bytes, size, peer, own);
   if (udp->lost_rc < 0) return take_lost(udp);
   if (udp->answering) {

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_NET_UDP_H
 #define MOONPORT_NET_UDP_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -37,12 +38,17 @@ int udp_open(struct net_loop *loop, const struct udp_options *options,
 int udp_receive(struct udp *udp, bool on); /* 0 or UV_E* */
 /* Receives what waits in the kernel, which udp_close() would lose. */
 void udp_receive_waiting(struct udp *udp);
-/* What was heard from `peer` lately at one of several addresses is answered from that one.
+/* Which of several addresses the datagram that is told was sent to; NULL: there is but one, or it was a
+ * group. Until on_datagram returns. */
+const struct in6_addr *udp_own(const struct udp *udp);
+/* Leaves from `own`, IPv4 as "::ffff:127.0.0.1"; with NULL, of a socket with several addresses, from the
+ * one that `peer` asked lately.
  * 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be
  * what became of an earlier datagram, as for on_error. `peer` is NULL on a connected socket. Never
  * waits and never queues: a datagram is sent now, or not; but for the answers to datagrams that came
  * together, which leave when all of these were handled. */
-int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer);
+int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer,
+             const struct in6_addr *own);
 void udp_share_port(const struct udp *udp, bool on); /* as listener_share_port() */
 int udp_connect(struct udp *udp, const struct sockaddr *peer);
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);

@@ -1,8 +1,8 @@
 /* net/udp_asked.c — which of our addresses each peer of a datagram socket spoke to. Knows no socket.
  *
- * An answer has to leave from there: whoever asked 10.0.0.2 takes none from 10.0.0.1. A handler names
- * the peer only, and may wait before it answers; so the last some thousand peers are kept. Memory is
- * bounded: in a set of four, a new peer takes the place of the one that was first heard. */
+ * An answer has to leave from there: whoever asked 10.0.0.2 takes none from 10.0.0.1. The handler of a
+ * datagram knows where that came to; a timer or a task names the peer only. So the last some thousand
+ * peers are kept. Memory is bounded: in a set of four, a new peer takes the place of the one that was first heard. */
 #include "net/udp_asked.h"
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
  * connection is closed in peace) -> ending (a second signal, or a second later: at once) -> closed
  * (the loop has ended; the scripts' last code runs). */
 #include "base/log.h"
+#include "base/text.h"
 #include "net/loop.h"
 #include "server/held_up.h"
 #include "server/notify.h"
@@ -44,9 +45,12 @@ static void drain_on_deadline(uv_timer_t *timer) {
   size_t open = conn_count(server);
   size_t closed = conn_burden(server) - open;
   char waiting[64] = "";
-  if (closed > 0) snprintf(waiting, sizeof waiting, "; handlers of %zu closed ones wait", closed);
-  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connections%s%s",
-             open, at_once ? " at once" : "", waiting);
+  if (closed > 0) {
+    snprintf(waiting, sizeof waiting, "; handlers of %zu closed %s", closed,
+             closed == 1 ? "one wait" : "ones wait");
+  }
+  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connection%s%s%s",
+             open, text_plural(open), at_once ? " at once" : "", waiting);
   for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
   if (!at_once) uv_timer_start(timer, drain_on_deadline, CLOSING_MS, 0);
   drain_check(server);
@@ -109,8 +113,9 @@ void drain_on_signal(void *context, int number) {
   } else {
     if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;
-    log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connections at once",
-               conn_count(server));
+    size_t count = conn_count(server);
+    log_printf(server->options.log, LOG_WARN, "second signal: ending %zu connection%s at once",
+               count, text_plural(count));
     end_in(server, CLOSING_MS);
     for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], true);
   }

@@ -22,9 +22,9 @@ enum {
   TELL_AGAIN_MS = 10000, /* a state that comes and goes is not logged each time */
 };
 
-void listen_set_init(struct listen_set *set, struct runtime *runtime,
+void listen_set_init(struct listen_set *set, const char *path, struct runtime *runtime,
                      const struct script_options *options) {
-  *set = (struct listen_set){.runtime = runtime, .options = options};
+  *set = (struct listen_set){.path = path, .runtime = runtime, .options = options};
 }
 
 static void pause_all(struct listen_set *set, bool on) {
@@ -71,8 +71,8 @@ static void listen_refuse(struct listen_set *set, struct incoming *incoming,
   if (!is_news(set, &set->told_refused_ms)) return;
   if (address_ip(peer, ip, sizeof ip) < 0) return;
   runtime_logf(set->runtime, LOG_WARN,
-               "limits.per_address = %zu reached by %s: its further connections are reset (limit); "
-               "so far %" PRIu64 " were",
+               "limits.per_address = %zu reached by %s: its further connections are reset (limit), "
+               "%" PRIu64 " so far",
                set->per_address_max, ip, set->refused);
 }
 
@@ -163,14 +163,15 @@ static void listen_tell(const struct listen_entry *entry, enum event_kind kind) 
 }
 
 void listen_entry_close(struct listen_entry *entry) {
-  if (listen_entry_is_open(entry) && !entry->fresh) listen_tell(entry, EVENT_UNLISTEN);
+  bool was_told = listen_entry_is_open(entry) && !entry->fresh && !entry->untold;
+  if (was_told) listen_tell(entry, EVENT_UNLISTEN);
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
   entry->listener = NULL;
   entry->udp = NULL;
   entry->handed = NULL;
-  entry->fresh = entry->wanted = entry->counted = false;
+  entry->fresh = entry->untold = entry->wanted = entry->counted = false;
 }
 
 static void log_listening(const struct listen_entry *entry, const char *what) {
@@ -239,14 +240,21 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
     if (!entry->wanted) listen_give_up(entry);
-    if (entry->fresh) {
-      log_listening(entry, "listening");
-      listen_tell(entry, EVENT_LISTEN);
-    }
+    entry->untold = entry->fresh;
     entry->fresh = false;
   }
   pause_all(set, false);
   check_full(set);
+}
+
+void listen_set_tell(struct listen_set *set) {
+  for (size_t i = 0; i < set->count; i++) {
+    struct listen_entry *entry = set->entries[i];
+    if (!entry->untold) continue;
+    entry->untold = false;
+    log_listening(entry, "listening");
+    listen_tell(entry, EVENT_LISTEN);
+  }
 }
 
 void listen_set_close(struct listen_set *set) {

@@ -16,6 +16,7 @@ struct service;
 struct listen_set {
   struct runtime *runtime;
   const struct script_options *options;
+  const char *path;              /* of the script, for people */
   struct listen_entry **entries; /* one for each socket there ever was, by the connections' index */
   char **names;                  /* "tcp://127.0.0.1:12345", of the same index */
   size_t count;
@@ -29,7 +30,8 @@ struct listen_set {
   uint64_t told_refused_ms; /* the same for limits.per_address */
 };
 
-void listen_set_init(struct listen_set *set, struct runtime *runtime,
+/* `path`, of the script, is kept. */
+void listen_set_init(struct listen_set *set, const char *path, struct runtime *runtime,
                      const struct script_options *options);
 /* Whether `service` can be served at these addresses; 0, or -1 after each fault was logged. Opens
  * and looks up nothing. */
@@ -57,6 +59,8 @@ const char *listen_set_conflict(const struct listen_set *set, const char *name);
 void listen_set_receive_waiting(struct listen_set *set);
 /* From now on only those are listened on, within the limits of `service`. */
 void listen_set_commit(struct listen_set *set, const struct service *service);
+/* Tells which are new since then. */
+void listen_set_tell(struct listen_set *set);
 /* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */
 void listen_set_room(struct listen_set *set, const struct conn *gone);
 /* Stops accepting, after those that already connected were accepted. */

@@ -16,9 +16,40 @@
 #include "server/script.h"
 
 #include <netinet/in.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+/* The line in which the script says `text`; 0: it does not show, or the operator does. */
+static unsigned line_of(const struct listen_set *set, const char *text) {
+  const struct runtime *runtime = set->runtime;
+  if (set->options->listen_count > 0) return 0;
+  FILE *file = runtime->text ? fmemopen((void *)(uintptr_t)runtime->text, runtime->text_size, "r")
+                             : fopen(set->path, "re");
+  unsigned line = file ? listen_find_line(file, text) : 0;
+  if (file) fclose(file);
+  return line;
+}
+
+/* What is wrong with `text`, an address as the script wrote it: with file and line. */
+static void listen_fault(struct listen_set *set, const char *text, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void listen_fault(struct listen_set *set, const char *text, const char *format, ...) {
+  char fault[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(fault, sizeof fault, format, arguments);
+  va_end(arguments);
+  unsigned line = line_of(set, text);
+  if (line > 0) {
+    runtime_fault(set->runtime, "%s:%u: %s", set->path, line, fault);
+  } else {
+    runtime_fault(set->runtime, "%s: %s", set->path, fault);
+  }
+}
 
 /* What to do about a socket that cannot be opened. */
 static const char *listen_advice_for(int rc, bool is_unix) {
@@ -77,14 +108,14 @@ static bool tell_holder(struct listen_set *set, const char *name, const struct t
     return false;
   }
   if (holder.is_us) {
-    runtime_fault(
-        set->runtime,
+    listen_fault(
+        set, target->given,
         "cannot listen on %s (address already in use): this server itself has %s: leave one "
         "of them out, or give it another %s",
         name, holder.bound, other);
   } else if (holder.pid > 0) {
-    runtime_fault(
-        set->runtime,
+    listen_fault(
+        set, target->given,
         "cannot listen on %s (address already in use): %s (process %ld) has %s: stop it, or "
         "choose another %s%s",
         name, holder.name, holder.pid, holder.bound, other, is_unix ? "" : " (0 picks a free one)");
@@ -102,15 +133,15 @@ static int listen_fail(struct listen_set *set, const char *name, int rc,
       rc == UV_EADDRINUSE ? options->who_listens(options->context, set->runtime, name, &its) : NULL;
   if (other) {
     bool is_same = strcmp(its, name) == 0;
-    runtime_fault(set->runtime,
-                  "cannot listen on %s (%s): %s already %s%s; give one of them another %s", name,
-                  uv_strerror(rc), other, is_same ? "does" : "listens on ", is_same ? "" : its,
-                  is_unix ? "path" : "port");
+    listen_fault(set, target->given,
+                 "cannot listen on %s (%s): %s already %s%s; give one of them another %s", name,
+                 uv_strerror(rc), other, is_same ? "does" : "listens on ", is_same ? "" : its,
+                 is_unix ? "path" : "port");
     return rc;
   }
   if (rc == UV_EADDRINUSE && tell_holder(set, name, target)) return rc;
-  runtime_fault(set->runtime, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
-                listen_advice_for(rc, is_unix));
+  listen_fault(set, target->given, "cannot listen on %s (%s): %s", name, uv_strerror(rc),
+               listen_advice_for(rc, is_unix));
   return rc;
 }
 
@@ -239,18 +270,18 @@ static int check_kind(struct listen_set *set, const struct service *service, con
   bool streams = service_has(service, HANDLER_ON_DATA) || service_has(service, HANDLER_ON_OPEN) ||
                  service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
   if (kind == ADDRESS_UDP && !datagrams) {
-    runtime_fault(set->runtime, "%s: the script has no on_datagram for it", text);
+    listen_fault(set, text, "%s: the script has no on_datagram for it", text);
     return -1;
   }
   if (kind != ADDRESS_UDP && datagrams && !streams) {
-    runtime_fault(set->runtime, "%s: the script has on_datagram only: write udp://", text);
+    listen_fault(set, text, "%s: the script has on_datagram only: write udp://", text);
     return -1;
   }
   if (kind != ADDRESS_TLS || service->tls) return 0;
-  runtime_fault(set->runtime,
-                "%s: the script has no certificate for it: add tls = { cert = \"cert.pem\", key = "
-                "\"key.pem\" }",
-                text);
+  listen_fault(set, text,
+               "%s: the script has no certificate for it: add tls = { cert = \"cert.pem\", key = "
+               "\"key.pem\" }",
+               text);
   return -1;
 }
 
@@ -259,7 +290,7 @@ static int listen_read_address(struct listen_set *set, const struct service *ser
                                const char *text, struct address *address) {
   char error[512];
   if (address_parse(text, set->options->host, address, error, sizeof error) < 0) {
-    runtime_fault(set->runtime, "%s", error);
+    listen_fault(set, text, "%s", error);
     return -1;
   }
   return check_kind(set, service, text, address->kind);
@@ -301,16 +332,16 @@ bool listen_set_awaits_names(struct listen_set *set, const char *const *addresse
 static void fail_name(struct listen_set *set, const char *text, const char *host, int rc) {
   const char *interface = strchr(host, '%');
   if (interface && strchr(host, ':')) {
-    runtime_fault(set->runtime,
-                  "cannot listen on %s: this machine has no interface %s, or it is no address: ip "
-                  "link tells which there are",
-                  text, interface + 1);
+    listen_fault(set, text,
+                 "cannot listen on %s: this machine has no interface %s, or it is no address: ip "
+                 "link tells which there are",
+                 text, interface + 1);
     return;
   }
   const char *advice = rc == UV_EAI_AGAIN ? "check that this machine reaches its name server"
                                           : "check the spelling, or write the address in numbers";
-  runtime_fault(set->runtime, "cannot listen on %s: host \"%s\" does not resolve (%s): %s", text,
-                host, uv_strerror(rc), advice);
+  listen_fault(set, text, "cannot listen on %s: host \"%s\" does not resolve (%s): %s", text, host,
+               uv_strerror(rc), advice);
 }
 
 /* How many; or UV_E*. */

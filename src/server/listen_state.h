@@ -5,6 +5,8 @@
 #include "base/address.h"
 #include "server/listen.h"
 
+#include <stdio.h>
+
 struct listener_events;
 
 /* A place for a socket; it is empty while nothing is open. */
@@ -20,6 +22,7 @@ struct listen_entry {
   bool wanted;  /* by the version in force, or the one that is being put in force */
   bool counted; /* the same, as far as its addresses were looked at */
   bool fresh;   /* opened for it */
+  bool untold;  /* the version that it was opened for is in force, and nobody was told of it yet */
 };
 
 /* An address to listen on, on the way to its socket. */
@@ -45,6 +48,10 @@ struct listen_entry *listen_set_place(struct listen_set *set, const char *name);
  * the changes gives up, or that listens for the same service. 0 or UV_E*. */
 int listen_open_in_place(const struct listen_change *changes, size_t count,
                          struct listen_entry *entry, struct target *target, const char *name);
+
+/* server/listen_line.c. The line of a script that says `address` in `listen`, or where it says that; 0:
+ * it does not show. */
+unsigned listen_find_line(FILE *file, const char *address);
 
 /* server/listen_open.c */
 enum { SOCKETS_PER_ADDRESS_MAX = 16 }; /* of a name with many addresses, the first ones */

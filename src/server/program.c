@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "server/script.h"
 #include "server/testing/testing.h"
+#include "vm/fork.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>
@@ -172,10 +173,12 @@ int program_run(const struct program_options *options) {
   }
   program.runtime = script_runtime(program.script);
   program.testing = testing_new(program.runtime, options);
+  vm_fork_watch_program(program.runtime->vm);
   if (program.testing) {
     run_to_end(&program);
     close_connections(&program);
   }
+  vm_fork_watch_program(NULL);
   testing_free(program.testing);
   script_free(program.script);
   net_loop_free(program.loop);

@@ -95,20 +95,51 @@ static bool is_welcome(const struct server *server, const struct script *script)
   return welcome && strcmp(script_path(script), welcome) == 0;
 }
 
-bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
-  bool welcomes = false;
+struct script *server_welcome(const struct server *server) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    bool serves = script_is_valid(script) && !script_is_leaving(script);
+    bool is_given = server_is_given(server, script_path(script));
+    if (serves && !is_given && is_welcome(server, script)) return script;
+  }
+  return NULL;
+}
+
+bool server_lacks_welcome(const struct server *server, bool despite_faults) {
+  if (!server->options.welcome || server_count_valid(server) > 0) return false;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (!script_is_valid(script) || script_is_leaving(script)) continue;
-    if (!is_welcome(server, script)) return false;
-    welcomes = true;
+    if (script_is_leaving(script)) continue;
+    if (is_welcome(server, script)) return false; /* it does not work */
+    bool is_fault = !script_is_foreign(script) || server_is_given(server, script_path(script));
+    if (is_fault && !despite_faults) return false;
   }
+  return true;
+}
+
+/* Why nothing is served, by the scripts that there are. */
+static const char *idle_reason(const struct server *server) {
+  const struct script *welcome = server_welcome(server);
+  size_t others = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    others += script != welcome && !script_is_leaving(script);
+  }
+  if (!welcome) {
+    return others == 0 ? "no script is served: there is none"
+                       : "no script is served: none of those that there are works";
+  }
+  return others == 0 ? "only the welcome page is served: the served directories hold no *.lua file"
+                     : "only the welcome page is served: no *.lua file in the served directories "
+                       "is a service that works";
+}
+
+bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
+  const struct script *welcome = server_welcome(server);
   char deeper[SERVER_IDLE_BYTES / 2];
+  if (server_count_valid(server) > (welcome ? 1 : 0)) return false;
   script_paths_deeper(server->options.paths, server->options.path_count, deeper, sizeof deeper);
-  snprintf(out, SERVER_IDLE_BYTES, "%s%s",
-           welcomes ? "only the welcome page is served: the served directories hold no *.lua file"
-                    : "no script is served: there is none, or none that works",
-           deeper);
+  snprintf(out, SERVER_IDLE_BYTES, "%s%s", idle_reason(server), deeper);
   return true;
 }
 

@@ -19,6 +19,12 @@ size_t server_count_valid(const struct server *server);
 size_t server_judge(struct server *server,
                     void (*on_fault)(struct server *server, struct script *script));
 
+/* The welcome page, while it is served; or NULL. */
+struct script *server_welcome(const struct server *server);
+/* There is such a page, and nothing is served: it is to come. Beside what is at fault, and no module, only
+ * `despite_faults`. */
+bool server_lacks_welcome(const struct server *server, bool despite_faults);
+
 enum { SERVER_IDLE_BYTES = 1024 };
 /* Nothing is served, or only the welcome page: `out` says so. */
 bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]);

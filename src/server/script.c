@@ -127,6 +127,10 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->is_program = is_program;
   runtime->access_log = options->access_log;
   runtime->host = options->guest_of;
+  runtime->listen = options->listen_count > 0 ? options->listen : NULL;
+  runtime->listen_count = options->listen_count;
+  runtime->tls_cert = options->tls_cert;
+  runtime->tls_key = options->tls_key;
   runtime->anchors = LUA_NOREF;
   runtime->on_room = script_on_room;
   runtime->on_limit = options->on_limit ? script_on_limit : NULL;
@@ -144,7 +148,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->sequential.keeps_unread = true;
   runtime->sequential.budget = &runtime->output;
   runtime_init_output(runtime);
-  listen_set_init(&script->listeners, runtime, options);
+  listen_set_init(&script->listeners, script->path, runtime, options);
   if (script->path && script->directory && runtime->defer && open_vm(script)) {
     const char *slash = strrchr(script->path, '/');
     runtime->script = slash ? slash + 1 : script->path;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 struct activation;
+struct certificate;
 struct conn;
 struct conn_group;
 struct grants;
@@ -20,6 +21,7 @@ struct log;
 struct net_loop;
 struct runtime;
 struct source;
+struct tls_context;
 struct vm_budget;
 struct vm_watchdog;
 struct script; /* opaque */
@@ -59,6 +61,8 @@ struct script_options {
   bool is_tested;            /* where it listens is no news */
   const char *const *listen; /* in place of what the scripts say; */
   size_t listen_count;       /* 0: as they say */
+  const char *tls_cert;      /* in place of the certificates that scripts name; NULL: as they say */
+  const char *tls_key;       /* NULL: it is in the same file */
   void *context;
 };
 
@@ -74,8 +78,9 @@ int script_load_first(struct script *script);
 /* True: a host that the loaded script listens on is being looked up; script_start() waits for none. */
 bool script_awaits_names(struct script *script);
 /* Listens there, and puts it in force. 0, or -1 after each fault was logged: it may be in force all the
- * same, or be loaded anew. */
+ * same, or be loaded anew. Where it listens is told by the other one, once it is known that it does. */
 int script_start(struct script *script);
+void script_tell_listening(struct script *script);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged, or UV_EAGAIN: a
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
@@ -136,8 +141,8 @@ void script_end_in(struct script *script, uint64_t ms);
 size_t script_cut_off(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
-/* Its file is gone: it listens no more, and its connections have drain_ms to come to their end. */
-void script_leave(struct script *script);
+/* It listens no more, and its connections have drain_ms to come to their end; `why` is for the log. */
+void script_leave(struct script *script, const char *why);
 bool script_is_leaving(const struct script *script);
 const char *script_path(const struct script *script);
 const char *script_name(const struct script *script); /* of its file: "echo.lua" */
@@ -185,6 +190,19 @@ void script_each_source(const struct script *script, source_visitor visit, void 
 const char *const *script_addresses(const struct script *script, size_t *count);
 /* limits.connections; 0: no version was ever in force */
 size_t script_connections_max(const struct script *script);
+/* One that the script, in force or loaded, shows over TLS. */
+struct script_certificate {
+  const char *host; /* NULL: to all who ask for another */
+  const char *file;
+  const struct certificate *facts;
+  int64_t days_left; /* below 0: it has ended */
+};
+void script_each_certificate(const struct script *script,
+                             void (*visit)(void *context,
+                                           const struct script_certificate *certificate),
+                             void *context);
+/* What it begins connections over TLS with; NULL: none. */
+const struct tls_context *script_tls(const struct script *script);
 /* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
 void script_each_listener(const struct script *script,
                           void (*visit)(void *context, const char *name), void *context);

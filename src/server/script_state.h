@@ -21,7 +21,6 @@ struct script {
   bool is_due;            /* it is to be loaded anew */
   struct log_held *held;  /* what was wrong when it was loaded; NULL: that is told at once */
   bool is_leaving;        /* it listens no more, and goes when its connections have */
-  time_t loaded_time;     /* when the version in force came */
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */
   time_t error_time;

@@ -1,6 +1,8 @@
 /* server/script_status.c — what a script is, and says of itself. Changes nothing of it but whether it is
  * due. */
 #include "api/version_life.h"
+#include "net/tls/certificate.h"
+#include "net/tls/context.h"
 #include "server/script_state.h"
 #include "vm/vm.h"
 
@@ -113,6 +115,42 @@ void script_each_version(const struct script *script,
     };
     visit(context, &told);
   }
+}
+
+const struct tls_context *script_tls(const struct script *script) {
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  return version ? version->service.tls : NULL;
+}
+
+/* Who is told of certificates. */
+struct telling {
+  void (*visit)(void *context, const struct script_certificate *certificate);
+  void *context;
+};
+
+static void tell_shown(void *owner, const struct tls_shown *shown) {
+  enum { DAY_S = 24 * 3600 };
+  const struct telling *telling = owner;
+  struct certificate facts;
+  if (!certificate_read(shown->leaf, &facts)) return; /* memory is out */
+  const int64_t left_s = facts.not_after - time(NULL);
+  const struct script_certificate told = {
+      .host = shown->host,
+      .file = shown->path,
+      .facts = &facts,
+      .days_left = left_s >= 0 ? left_s / DAY_S : -((-left_s + DAY_S - 1) / DAY_S),
+  };
+  telling->visit(telling->context, &told);
+  certificate_deinit(&facts);
+}
+
+void script_each_certificate(const struct script *script,
+                             void (*visit)(void *context,
+                                           const struct script_certificate *certificate),
+                             void *context) {
+  struct telling telling = {visit, context};
+  const struct tls_context *tls = script_tls(script);
+  if (tls) tls_context_each(tls, tell_shown, &telling);
 }
 
 size_t script_connections_max(const struct script *script) {

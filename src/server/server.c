@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "server/activation.h"
@@ -118,23 +119,29 @@ static const char *who_listens(void *context, const struct runtime *asks, const 
   return NULL;
 }
 
+/* What is wrong with it, server_judge() knows; -1 when memory is out. */
+static int load_script(struct server *server, const char *path) {
+  struct script *script = script_new_later(path, &server->script_options);
+  if (script && server_append_script(server, script) == 0) {
+    struct home_visit visit;
+    home_enter(server->home, &visit);
+    (void)script_load_first(script);
+    home_leave(server->home, &visit);
+    return 0;
+  }
+  log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
+  if (script) script_free(script);
+  return -1;
+}
+
 /* -1 when one is at fault, and those that are not are not served without it. */
 static int load_scripts(struct server *server, const struct script_paths *paths) {
   int rc = 0;
   for (size_t i = 0; i < paths->count; i++) {
-    const char *path = paths->files[i];
-    struct script *script = script_new_later(path, &server->script_options);
-    if (script && server_append_script(server, script) == 0) {
-      struct home_visit visit;
-      home_enter(server->home, &visit);
-      (void)script_load_first(script); /* server_judge() knows */
-      home_leave(server->home, &visit);
-      continue;
-    }
-    log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
-    if (script) script_free(script);
-    rc = -1;
+    if (load_script(server, paths->files[i]) < 0) rc = -1;
   }
+  bool lacks_welcome = rc == 0 && server_lacks_welcome(server, server->options.keeps_going);
+  if (lacks_welcome) rc = load_script(server, server->options.welcome);
   if (server_judge(server, NULL) > 0 && !server->options.keeps_going) rc = -1;
   return rc;
 }
@@ -145,8 +152,13 @@ static void server_on_source(void *context, const struct source *source) {
 }
 
 /* 0, or -2 after a log line. */
-static int check_listen(const struct server *server) {
+static int check_options(const struct server *server) {
   const size_t count = server_count_valid(server);
+  if (server->options.tls_key && !server->options.tls_cert) {
+    log_printf(server->options.log, LOG_ERROR,
+               "--tls-key without --tls-cert: name the file of its certificate, too");
+    return -2;
+  }
   if (!server->options.listen || count <= 1) return 0;
   log_printf(server->options.log, LOG_ERROR,
              "--listen is for a single script, and there are %zu: set listen in each script",
@@ -185,6 +197,8 @@ static int server_load(const struct server_options *options, struct server **out
       .host = options->host,
       .listen = &server->options.listen,
       .listen_count = options->listen ? 1 : 0,
+      .tls_cert = options->tls_cert,
+      .tls_key = options->tls_key,
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
@@ -221,7 +235,7 @@ static void await_names(struct server *server) {
 }
 
 static int listen_all(struct server *server) {
-  int rc = check_listen(server);
+  int rc = check_options(server);
   if (rc < 0) return rc;
   await_names(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
@@ -233,6 +247,9 @@ static int listen_all(struct server *server) {
     home_leave(server->home, &visit);
   }
   names_forget(server->names);
+  for (size_t i = 0; i < server->script_count && rc == 0; i++) {
+    script_tell_listening(server->scripts[i]);
+  }
   if (rc == 0) activation_report(server->activation, server->options.log);
   return rc;
 }
@@ -280,9 +297,9 @@ int server_run(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) cut_off += script_cut_off(server->scripts[i]);
   if (cut_off == 0) return 0;
   log_printf(server->options.log, LOG_ERROR,
-             "the deadline has passed: on_close was not called for %zu connections, for the "
+             "the deadline has passed: on_close was not called for %zu connection%s, for the "
              "handlers before used up the time: raise --drain, or do less in on_close",
-             cut_off);
+             cut_off, text_plural(cut_off));
   return 1;
 }
 
@@ -344,7 +361,7 @@ int server_check(const struct server_options *options, FILE *out) {
   struct server *server;
   int rc = server_load(options, &server);
   if (!server) return -1;
-  if (rc == 0) rc = check_listen(server);
+  if (rc == 0) rc = check_options(server);
   if (rc != -2 && examine(server, server_describe, out) < 0) rc = -1;
   server_free(server);
   return rc;

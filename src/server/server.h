@@ -25,8 +25,10 @@ struct server_options {
   const char
       *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
   const char *listen; /* replaces what the one script says; NULL: as it says */
-  const char *host;   /* where an address names none */
-  int backlog;        /* of each listening socket */
+  const char *tls_cert; /* in place of what scripts name for all hosts; NULL: as they say */
+  const char *tls_key;  /* NULL: in the same file */
+  const char *host;     /* where an address names none */
+  int backlog;          /* of each listening socket */
   size_t
       output_bytes_max; /* of all connections, queued unsent; 0: as the scripts' limits have it */
   int64_t grace_ms;     /* after SIGTERM, until new connections are refused */

@@ -37,7 +37,7 @@ static int load_embedded(lua_State *L, const struct library_module *module) {
     return loader_load(L, chunk_name);
   }
   snprintf(chunk_name, sizeof chunk_name, "=[moonport]/%s", module->file);
-  return luaL_loadbufferx(L, module->source, module->size, chunk_name, "t");
+  return luaL_loadbuffer(L, module->code, module->size, chunk_name);
 }
 
 /* Searcher: package.preload, which has what the server made in C. What is not there is not told: it is
@@ -49,6 +49,19 @@ static int search_preload(lua_State *L) {
   if (lua_gettable(L, -2) == LUA_TNIL) return 0;
   lua_pushliteral(L, ":preload:");
   return 2;
+}
+
+/* What all of them begin with says nothing of what is near. */
+static const char *nearest_module(const char *name, const char **names, size_t count) {
+  static const char prefix[] = "moonport.";
+  const size_t size = sizeof prefix - 1;
+  if (strncmp(name, prefix, size) != 0) return text_nearest(name, names, count);
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (strncmp(names[i], prefix, size) == 0) names[kept++] = names[i] + size;
+  }
+  const char *nearest = text_nearest(name + size, names, kept);
+  return nearest ? nearest - size : NULL;
 }
 
 /* What may have been meant by a name that no module of moonport's has, as a line of require()'s error;
@@ -68,7 +81,7 @@ static int push_guess(lua_State *L, const char *name) {
     bool is_name = lua_type(L, -1) == LUA_TSTRING;
     if (is_name && count < MODULES_MAX) names[count++] = lua_tostring(L, -1);
   }
-  if (!ours) ours = text_nearest(name, names, count);
+  if (!ours) ours = nearest_module(name, names, count);
   if (ours) lua_pushfstring(L, "did you mean %s?", ours);
   if (package)
     lua_pushfstring(L, "Debian and Ubuntu have it in a package: apt install %s", package);

@@ -7,7 +7,7 @@
 /* One module of lua/moonport/. */
 struct library_module {
   const char *name; /* "moonport.service" */
-  const char *source;
+  const char *code; /* bytecode of the Lua that is linked in, or source: cmake/EmbedLua.cmake */
   size_t size;
   const char *file; /* "moonport/service.lua" */
 };

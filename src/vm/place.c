@@ -109,11 +109,25 @@ void place_names_learn(struct place_names *names, lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* NULL: it is not known. */
 static const char *name_of(const struct place_names *names, const lua_Debug *activation) {
   lua_CFunction function = names && names->reads_functions ? function_of(activation) : NULL;
   const char *name = function ? find(names, function) : NULL;
-  if (name) return name;
-  return activation->name ? activation->name : "a C function";
+  return name ? name : activation->name;
+}
+
+/* That of the C function that runs; where another one in C has called it, Lua mostly knows that one's. NULL:
+ * the author's own code runs. */
+static const char *read_call(lua_State *L, const struct place_names *names) {
+  lua_Debug activation;
+  const char *call = NULL;
+  for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &activation); level++) {
+    if (!lua_getinfo(L, "Sn", &activation) || *activation.what != 'C') break;
+    const char *name = name_of(names, &activation);
+    if (name) return name;
+    call = "a C function";
+  }
+  return call;
 }
 
 bool place_read_line(lua_State *L, struct place *out) {
@@ -133,11 +147,9 @@ bool place_read_line(lua_State *L, struct place *out) {
 }
 
 void place_read(lua_State *L, const struct place_names *names, struct place *out) {
-  lua_Debug activation;
   (void)place_read_line(L, out);
-  if (!lua_getstack(L, 0, &activation) || !lua_getinfo(L, "Sn", &activation)) return;
-  if (*activation.what == 'C')
-    strncpy(out->call, name_of(names, &activation), sizeof out->call - 1);
+  const char *call = read_call(L, names);
+  if (call) strncpy(out->call, call, sizeof out->call - 1);
 }
 
 /* Where place_on_fault() goes. Written and read by one thread: a signal handler has no other. */

@@ -250,6 +250,7 @@ static void open_by_start(lua_State *L) {
 void vm_open_libraries(lua_State *L) {
   open_by_start(L);
   seed_random(L);
+  vm_guard_files(L);
   if (!vm_of(L)->options.unsafe) {
     trim_debug(L);
     refuse_binary_chunks(L);

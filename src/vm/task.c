@@ -5,6 +5,7 @@
  * and a light userdata, which need no memory. */
 #include "vm/task.h"
 
+#include "vm/fork.h"
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
 #include "vm/world.h"
@@ -85,6 +86,11 @@ uint64_t vm_running_conn_id(const struct vm *vm) {
 
 void *vm_running_owner(const struct vm *vm) {
   return vm->shared->running ? vm->shared->running->owner : NULL;
+}
+
+void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed)) {
+  const struct vm_task *task = vm->shared->running;
+  return task && task->on_end == on_end ? task->owner : NULL;
 }
 
 void *vm_task_owner(const struct vm_task *task) {
@@ -267,7 +273,10 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   bool overdue = vm_watch_end(vm);
   vm->shared->frame = NULL;
   vm->shared->running = NULL;
-  if (vm->shared->collected) vm_tune_collector(vm);
+  if (vm->shared->collected) {
+    if (vm->shared->has_forked) vm_fork_end(vm, rc);
+    vm_tune_collector(vm);
+  }
   bool waiting = vm->shared->waiting;
   vm->shared->waiting = false;
   if (rc == LUA_YIELD && !waiting) rc = refuse_yield(task, result_count);

@@ -83,6 +83,8 @@ int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 struct vm_task *vm_running(const struct vm *vm); /* NULL: none */
 uint64_t vm_running_conn_id(const struct vm *vm);
 void *vm_running_owner(const struct vm *vm); /* its vm_owner.self */
+/* The same, if its end is told so; else NULL: it is a task of somebody else's. */
+void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed));
 void *vm_task_owner(const struct vm_task *task);
 size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 

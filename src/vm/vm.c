@@ -2,6 +2,7 @@
 #include "vm/fork.h"
 #include "vm/vm_state.h"
 
+#include "base/heap.h"
 #include "vm/task.h"
 #include "vm/watchdog.h"
 
@@ -48,6 +49,9 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
 
 /* Some collections' worth. */
 enum { FREE_BYTES_MAX = 384 * 1024 };
+
+/* What a small script takes, with its libraries. */
+enum { WORLD_BYTES = 96 * 1024 };
 
 /* Not in a build for debugging: sanitizers and valgrind watch what is free. */
 #ifdef NDEBUG
@@ -109,7 +113,7 @@ enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
 enum { COLLECT_STEP_KIB = 64 };
 
 void vm_tune_collector(struct vm *vm) {
-  if (vm->shared->has_forked) vm_fork_end(vm);
+  if (vm->shared->has_forked) vm_fork_end(vm, LUA_OK);
   size_t used = vm->shared->memory_bytes;
   size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
   if (pause < PAUSE_MIN) pause = PAUSE_MIN;
@@ -229,9 +233,12 @@ struct vm *vm_new(const struct vm_options *options, const struct vm_budget *budg
   lua_setwarnf(L, vm_on_warning, shared);
   /* Every coroutine starts with a copy of the main thread's extra space. */
   memcpy(lua_getextraspace(L), &shared, sizeof shared);
-  if (prepare_protected(vm)) return vm;
-  vm_free(vm);
-  return NULL;
+  if (!prepare_protected(vm)) {
+    vm_free(vm);
+    return NULL;
+  }
+  heap_warm(WORLD_BYTES);
+  return vm;
 }
 
 static int attach_watchdog(lua_State *L) {
@@ -313,6 +320,10 @@ void *vm_context(const struct vm *vm) {
 
 const struct grants *vm_grants(const struct vm *vm) {
   return vm->options.grants;
+}
+
+const char *vm_script_directory(const struct vm *vm) {
+  return vm->options.script_dir;
 }
 
 const struct home *vm_home(const struct vm *vm) {

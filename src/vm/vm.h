@@ -80,6 +80,7 @@ lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but s
 void *vm_context(const struct vm *vm);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 const struct home *vm_home(const struct vm *vm);     /* NULL: where the process is now */
+const char *vm_script_directory(const struct vm *vm);
 /* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
  * with `call`. Raises when memory is out. */
 bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);

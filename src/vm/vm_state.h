@@ -135,7 +135,9 @@ struct vm_front {
 void vm_put_fronts(lua_State *L, const struct vm_front *fronts, size_t count);
 /* Calls the function of Lua's own with the running one's arguments, for `return`. */
 int vm_standard(lua_State *L, enum standard standard);
-/* vm/guard.c: puts fronts before io, os and package that look at what the operator grants. Raises. */
+/* vm/guard.c: puts fronts before io that look at what the operator grants, and collect garbage before
+ * descriptors are out; and the same before os and package. Raise. */
+void vm_guard_files(lua_State *L);
 void vm_guard_libraries(lua_State *L);
 /* vm/coroutine.c: once for each state. Raises. */
 void vm_prepare_coroutines(lua_State *L);

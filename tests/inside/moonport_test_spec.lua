@@ -16,9 +16,47 @@ describe("Loading", function()
     assert.matches("^no/such.lua cannot be read: ", select(2, pcall(test.load, "no/such.lua")))
   end)
 
+  -- By a call that cannot mean what it says: what is told of it, in the line of the call.
+  local mistakes = {
+    ["test.load_text(text, {}, 5)"] = "bad argument #3 to 'load_text' (it takes two arguments, and",
+    ["test:load_text(text)"] = "'load_text' is no method: write test.load_text(…), with a dot",
+    ["test.load_text(text, 'keep')"] = "bad argument #2 to 'load_text' (table expected",
+    ["test.cut('abc', 'every', 5)"] = "bad argument #3 to 'cut' (it takes two arguments",
+    ["test.cut('abcdef', { 3, 2 })"] = "place 2 of a cut",
+    ["script:advance(1, 2)"] = "bad argument #2 to 'advance' (it takes one argument",
+    ["script.connect()"] = "'connect' is a method: write script:connect(…), with a colon",
+    ["script:connect('127.0.0.1:9')"] = "bad argument #1 to 'connect' (table expected",
+    ["script:connect({ form = '127.0.0.1:9' })"] = "unknown option 'form' of connect() (known: from",
+    ["script:listen('127.0.0.1:9', { slient = true })"] = "unknown option 'slient' of listen()",
+    ["script:sender('127.0.0.1', 9)"] = "bad argument #2 to 'sender' (it takes one argument",
+    ["peer:send('x', 'every', 5)"] = "bad argument #3 to 'send' (it takes two arguments",
+    ["peer:send(5)"] = "bad argument #1 to 'send' (string expected, got number)",
+    ["peer:read('*l')"] = "bad argument #1 to 'read' (integer expected, got string)",
+    ["peer:read_line(5)"] = "bad argument #1 to 'read_line' (it takes no argument",
+    ["peer.read_line()"] = "'read_line' is a method: write peer:read_line(…), with a colon",
+    ["peer:send_message('x', 'prefix')"] = "the service has no frame: send bytes",
+    ["peer:shutdown('RST')"] = "bad argument #1 to 'shutdown' (it takes no argument",
+    ["sender:send({})"] = "bad argument #1 to 'send' (string expected, got table)",
+    ["sender:read(5)"] = "bad argument #1 to 'read' (it takes no argument",
+  }
+  for call, told in pairs(mistakes) do
+    for _, line in ipairs { "%s", "return %s" } do -- a tail call has no line in Lua
+      it("refuses what it would drop: " .. line:format(call), function()
+        local script = test.load_text("return { listen = { 0, 'udp://:0' }, on_data = print, " ..
+          "on_datagram = print }")
+        local env = setmetatable({ test = test, text = ECHO, script = script,
+          peer = script:connect(), sender = script:sender() }, { __index = _G })
+        local f = assert(load("\n" .. line:format(call), "=mistake", "t", env))
+        local ok, message = pcall(f)
+        assert.is_false(ok)
+        assert.equal("mistake:2: " .. told, message:sub(1, #told + 11))
+      end)
+    end
+  end
+
   it("refuses options that it does not know", function()
     assert.error_matches(function() test.load_text(ECHO, { tiem = 1 }) end,
-      "unknown option 'tiem' %(known: env, errors, listen, modules, time%)")
+      "unknown option 'tiem' of load%(%) %(known: env, errors, listen, modules, time%)")
     assert.error_matches(function() test.load_text(ECHO, { time = "now" }) end,
       "option 'time' is a string: write a number")
     assert.error_matches(function() test.load_text(ECHO, { errors = "drop" }) end,
@@ -95,7 +133,7 @@ describe("A script and its test", function()
 
   it("are not ended by each other's memory, and the script is by its processor time", function()
     local script = test.load_text([[
-      return { limits = { cpu_ms = 50, memory = "1M" }, on_data = function(conn, data)
+      return { limits = { cpu_ms = 300, memory = "1M" }, on_data = function(conn, data)
         kept = data:rep(1000000)
         while data == "loop" do end
       end }
@@ -105,7 +143,7 @@ describe("A script and its test", function()
     assert.equal(3000000, #script.env.kept)
     peer:send("loop")
     assert.equal("error", peer:reason())
-    assert.matches("used more than limits.cpu_ms = 50", script.errors[1].message)
+    assert.matches("used more than limits.cpu_ms = 300", script.errors[1].message)
   end)
 
   it("meet the other limits where a server would", function()
@@ -191,7 +229,8 @@ describe("The life of a script", function()
     local peer = script:connect()
     local function refusal(text) return select(2, pcall(script.reload, script, text)) end
     assert.matches("^%(text%):1: ", refusal("return {"))
-    assert.matches("^address \"%[::1\" lacks", refusal("return { listen = '[::1', main = print }"))
+    local bad = "return { listen = '[::1', main = print }"
+    assert.matches("^%(text%):1: address \"%[::1\" lacks", refusal(bad))
     peer:send("x")
     assert.equal("x", peer:read())
     assert.is_truthy(script:logged("not reloaded: version 1 stays in force"))

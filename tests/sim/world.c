@@ -240,7 +240,7 @@ static void reload(struct world *world, const struct step *step) {
 /* As at the end of the server, or once its file was removed. */
 static void drain(struct script *script, uint32_t value) {
   if (value % 3 < 2) script_close_conns(script, value % 3);
-  if (value % 3 == 2 && !script_is_leaving(script)) script_leave(script);
+  if (value % 3 == 2 && !script_is_leaving(script)) script_leave(script, "its file was removed");
 }
 
 /* Of connections that begin from now on, also of those between scripts. */

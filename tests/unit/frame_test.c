@@ -409,7 +409,7 @@ static void refuses_what_would_not_come_back(void) {
   CHECK_WRAPPED(by_delimiter("aab", 80), "", "aa", "[][aa][aab]");
   CHECK_WRAPPED(by_size(3), "", "four", "fixed size");
   CHECK_WRAPPED(with_prefix(80), "", "one", "needs a prefix");
-  CHECK_WRAPPED(by_line(80), "x", "one", "needs a prefix");
+  CHECK_WRAPPED(by_line(80), "x", "one", "only a frame by length carries");
 }
 
 /* Sizes only: nothing of the message is read when its length alone decides. */

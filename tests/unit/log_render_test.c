@@ -128,7 +128,7 @@ static void escapes_in_text(void) {
 }
 
 static void lays_out_on_a_terminal(void) {
-  const struct log_style style = {.terminal = true};
+  const struct log_style style = {.lays_out = true};
   struct log_record record =
       RECORD("a\t6\tb\n\tc\n2026-11-22 12:00:01.123 error \rforged\x1b[1m\n");
   CHECK_TEXT(render(&style, &record), "2026-11-22 12:00:01.123 info  a\t6\tb\n    c\n"

@@ -1,6 +1,7 @@
 /* no_memory_test.c — what each maker gives when an allocation fails, whichever: tried one after the
  * other, by the linker's hand (--wrap) between all that is linked statically and malloc(). */
 #include "check.h"
+#include "tls_files.h"
 
 #include "base/blob.h"
 #include "base/log.h"
@@ -13,6 +14,8 @@
 #include "net/output.h"
 #include "net/resolve.h"
 #include "net/timer.h"
+#include "net/tls/certificate.h"
+#include "net/tls/context.h"
 #include "net/udp.h"
 #include "server/script.h"
 #include "vm/watchdog.h"
@@ -356,6 +359,36 @@ static void loads_no_script(void) {
   unlink(path);
 }
 
+/* OpenSSL, which is linked dynamically, finds memory. */
+static void makes_no_tls_context(void) {
+  struct issued issued = tls_issue("a.test", 0, 30, NULL);
+  const char *cert = tls_write_certificate("a.pem", issued.certificate);
+  const char *key = tls_write_key("a.key", issued.key);
+  const struct tls_identity identities[] = {{.cert = cert, .key = key},
+                                            {.host = "b.test", .cert = cert, .key = key}};
+  const struct tls_settings settings = {
+      .identities = identities, .identity_count = 2, .version_min = 0x0303};
+  char error[200];
+  for (long number = 1;; number++) {
+    fail(number, number);
+    struct tls_context *context = tls_context_new_server(&settings, NULL, error, sizeof error);
+    bool reached = relent() >= number;
+    CHECK((context == NULL) == reached);
+    tls_context_release(context);
+    if (!reached) break;
+  }
+  for (long number = 1;; number++) {
+    struct certificate facts;
+    fail(number, number);
+    bool was_read = certificate_read(issued.certificate, &facts);
+    bool reached = relent() >= number;
+    CHECK(was_read != reached || facts.name_count == 0); /* or a name is missing */
+    certificate_deinit(&facts);
+    if (!reached) break;
+  }
+  issued_deinit(&issued);
+}
+
 static void makes_no_watchdog(void) {
   static const struct vm_watchdog_events watchdog_events;
   for (long number = 1; number <= 2; number++) {
@@ -372,6 +405,7 @@ static const struct check_case cases[] = {
     {"a connection whose queue finds no memory ends, and says so",
      ends_a_connection_whose_queue_finds_none},
     {"a script is loaded, or is not there at all", loads_no_script},
+    {"certificates are shown by a whole context, or not at all", makes_no_tls_context},
     {"there is no watchdog that cannot watch", makes_no_watchdog},
 };
 

@@ -154,8 +154,8 @@ static void begin_peer(struct bench *bench, bool is_server) {
 }
 
 /* Beneath it plain memory; TLS comes by `secure`. */
-static void begin_plain(struct bench *bench, bool is_server) {
-  *bench = (struct bench){.loop = net_loop_new(), .context = context_of(is_server)};
+static void begin_on(struct bench *bench, struct net_loop *loop, bool is_server) {
+  *bench = (struct bench){.loop = loop, .context = context_of(is_server)};
   conn_group_init(&bench->group, bench->loop, &events, bench);
   bench->group.queue_bytes_max = 1 << 20;
   bench->group.queue_high = 1 << 18;
@@ -167,16 +167,24 @@ static void begin_plain(struct bench *bench, bool is_server) {
   begin_peer(bench, !is_server);
 }
 
+static void begin_plain(struct bench *bench, bool is_server) {
+  begin_on(bench, net_loop_new(), is_server);
+}
+
 static void open_conn(struct bench *bench) {
   const struct sockaddr_in peer = {.sin_family = AF_INET};
   conn_begin(bench->conn, (const struct sockaddr *)&peer, false);
   CHECK_NUMBER(transport_under_open(&bench->conn->stack.transport), 0);
 }
 
-static void begin(struct bench *bench) {
-  begin_plain(bench, true);
+static void begin_tls(struct bench *bench, struct net_loop *loop) {
+  begin_on(bench, loop, true);
   transport_put(tls_new(bench->loop, bench->context, NULL), &bench->conn->stack);
   open_conn(bench);
+}
+
+static void begin(struct bench *bench) {
+  begin_tls(bench, net_loop_new());
 }
 
 /* Lets happen what can. */
@@ -251,7 +259,7 @@ static void check_peer_got(struct bench *bench, const char *expected) {
   CHECK_TEXT(bytes, expected);
 }
 
-static void end(struct bench *bench) {
+static void end_conn(struct bench *bench) {
   if (bench->conn) {
     conn_reset(bench->conn, REASON_KICKED);
     check_log(bench, "close kicked");
@@ -261,6 +269,10 @@ static void end(struct bench *bench) {
   SSL_CTX_free(bench->peer_context);
   tls_context_release(bench->context);
   memory_free(bench->pipe);
+}
+
+static void end(struct bench *bench) {
+  end_conn(bench);
   net_loop_free(bench->loop);
 }
 
@@ -588,6 +600,38 @@ static void refuses_plaintext_in_both_roles(void) {
   }
 }
 
+/* Each hello costs the server a signature. */
+static void takes_few_steps_in_a_turn(void) {
+  enum { PEERS = 30, STEPS = 4 };
+  struct net_loop *loop = net_loop_new();
+  struct bench benches[PEERS];
+  size_t answered = 0;
+  for (int i = 0; i < PEERS; i++) {
+    begin_tls(&benches[i], loop);
+    run(&benches[i]);
+  }
+  for (int i = 0; i < PEERS; i++) {
+    SSL_do_handshake(benches[i].peer);
+    CHECK(carry_to_conn(&benches[i]));
+  }
+  for (size_t turns = 1; answered < PEERS; turns++) {
+    answered = 0;
+    net_loop_turn(loop, false);
+    for (int i = 0; i < PEERS; i++) {
+      const char *bytes;
+      if (memory_waiting(benches[i].pipe, &bytes) > 0) answered++;
+    }
+    CHECK(answered <= STEPS * (turns + 1)); /* memory has its turn in the middle of one */
+  }
+  for (int i = 0; i < PEERS; i++) {
+    carry(&benches[i]);
+    shake(&benches[i]);
+    check_log(&benches[i], "open");
+    end_conn(&benches[i]);
+  }
+  net_loop_free(loop);
+}
+
 static const struct check_case cases[] = {
     {"on_open comes after the handshake, and close_notify before FIN", opens_after_the_handshake},
     {"how ciphertext is cut makes no difference", does_not_depend_on_cuts},
@@ -606,6 +650,7 @@ static const struct check_case cases[] = {
     {"33 KeyUpdates without data end it", ends_when_keys_are_updated_without_end},
     {"a record that was changed ends it, after what came before",
      ends_with_what_cannot_be_decrypted},
+    {"a turn of the loop has few steps of handshakes", takes_few_steps_in_a_turn},
     {"TLS begins in mid-connection, as a server and as a client", begins_in_both_roles},
     {"a client asks for the name", checks_the_name},
     {"plaintext in place of a handshake ends it, in both roles", refuses_plaintext_in_both_roles},

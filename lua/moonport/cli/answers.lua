@@ -8,6 +8,7 @@ local json = require "moonport.json"
 local out = require "moonport.cli.out"
 
 local bytes, line, number, shown, text = out.bytes, out.line, out.number, out.shown, out.text
+local counted = out.counted
 
 ---@type table<string, fun(answer: moonport.ControlAnswer)>
 local prints = {}
@@ -30,8 +31,8 @@ local function print_server(server)
   if type(server.allow) == "string" then line("scripts may only: " .. shown(server.allow)) end
   local stalls = number(server, "stalls")
   if stalls > 0 then
-    printf("the loop was held up %d time%s, for %.1f s at most: see the log", stalls,
-      stalls == 1 and "" or "s", out.real(server, "stall_max_s"))
+    printf("the loop was held up %s, for %.1f s at most: see the log", counted(stalls, "time"),
+      out.real(server, "stall_max_s"))
   end
   line("")
 end
@@ -48,12 +49,36 @@ local function running(script)
   for field, noun in pairs { timers = "timer", tasks = "task", ending = "connection" } do
     local count = number(script, field)
     if count > 0 then
-      pieces[#pieces + 1] = ("%d %s%s%s"):format(count, noun, count == 1 and "" or "s",
-        field == "ending" and " ending" or "")
+      pieces[#pieces + 1] = counted(count, noun) .. (field == "ending" and " ending" or "")
     end
   end
   table.sort(pieces, function(one, other) return one:match("%a+") > other:match("%a+") end)
   return pieces[1] and table.concat(pieces, ", ")
+end
+
+-- "localhost.pem: for localhost, ::1, ends in 12 days", one after the other.
+local function print_certificates(script)
+  local list = type(script.certificates) == "table" and script.certificates or {}
+  for _, certificate in ipairs(list) do
+    local names, days = {}, number(certificate, "days_left")
+    for index in ipairs(type(certificate.names) == "table" and certificate.names or {}) do
+      names[index] = text(certificate.names, index)
+    end
+    printf("%s: %s: for %s, %s", shown(text(script, "script")), shown(text(certificate, "file")),
+      names[1] and shown(table.concat(names, ", ")) or "no host",
+      days < 0 and "has ended: clients refuse it" or
+        ("%d day%s left"):format(days, days == 1 and "" or "s"))
+  end
+end
+
+-- Whose fault it is, since when, and what; a message mostly begins with the file by itself.
+local function print_fault(script)
+  local path, fault = text(script, "script"), script.reload_error
+  if type(fault) ~= "table" then return end
+  local message = text(fault, "message")
+  local who = message:sub(1, #path) == path and "" or shown(path) .. ": "
+  printf("\n%s %s: %s%s", number(script, "version") > 0 and "last reload failed at"
+    or "not served: last load failed at", shown(text(fault, "time")), who, out.shown_lines(message))
 end
 
 function prints.status(answer)
@@ -70,13 +95,11 @@ function prints.status(answer)
   end
   out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }, rows)
   for _, script in ipairs(answer.lines) do
-    local runs, fault = running(script), script.reload_error
-    if runs then printf("%s: %s", shown(text(script, "script")), runs) end
-    if type(fault) == "table" then
-      printf("\nlast reload failed at %s: %s", shown(text(fault, "time")),
-        out.shown_lines(text(fault, "message")))
-    end
+    local runs, path = running(script), shown(text(script, "script"))
+    if runs then printf("%s: %s", path, runs) end
+    print_certificates(script)
   end
+  for _, script in ipairs(answer.lines) do print_fault(script) end
 end
 
 function prints.health(answer)
@@ -122,20 +145,23 @@ function prints.eval(answer)
   for _, told in ipairs(answer.lines) do
     local shown_text = out.shown_lines(text(told, told.result and "result" or "print"), "\n", "\t")
     if told.size then
-      shown_text = ("%s... (%d bytes)"):format(shown_text, number(told, "size"))
+      shown_text = ("%s... (%s)"):format(shown_text, counted(number(told, "size"), "byte"))
     end
     if told.result then results[#results + 1] = shown_text else line(shown_text) end
   end
   if #results > 0 then line(table.concat(results, "\t")) end
   local left_out = number(answer.last, "left_out")
-  if left_out > 0 then printf("(and %d more that are not shown)", left_out) end
+  if left_out > 0 then printf("(and %d more, not shown)", left_out) end
 end
 
 -- --- Connections ----------------------------------------------------------------------------
 
--- "open", and what somebody at a console did to it.
+-- "open", that it speaks TLS where its listener does not say so, and what somebody at a console did
+-- to it.
 local function state_of(conn)
   local state = text(conn, "state")
+  local is_known = text(conn, "listener"):find("^tls:") or text(conn, "tls") == ""
+  if not is_known then state = state .. ", " .. text(conn, "tls") end
   if conn.held_by == "console" then state = state .. ", paused" end
   return text(conn, "fault") ~= "" and state .. ", " .. text(conn, "fault") or state
 end
@@ -222,20 +248,21 @@ function prints.tcp(answer)
   end
   local function size(name)
     local amount = number(tcp, name)
-    return amount < 1024 and amount .. " bytes" or core.bytes(amount)
+    return amount < 1024 and counted(amount, "byte") or core.bytes(amount)
   end
   printf("#%d is %s%s", number(tcp, "id"), shown(state),
     STATES[state] and ": " .. STATES[state] or "")
-  row("unread", "%s arrived, and nobody has read them yet", size("unread"))
-  row("unsent", "%s were sent, and the peer has not acknowledged them yet", size("unsent"))
-  row("receive space", "%s are about what the peer may send at once", size("receive_space"))
+  row("unread", "%s arrived, which nobody has read yet", size("unread"))
+  row("unsent", "%s sent, which the peer has not acknowledged yet", size("unsent"))
+  row("receive space", "about %s, which the peer may send at once", size("receive_space"))
   row("round trip", "%.3g ms, varying by %.3g ms", number(tcp, "rtt_us") / 1000,
     number(tcp, "rtt_variation_us") / 1000)
-  row("congestion window", "%d segments, of at most %s each, may be under way",
-    number(tcp, "congestion_window"), core.bytes(number(tcp, "send_mss")))
-  row("unacknowledged", "%d segments", number(tcp, "unacked"))
-  row("sent again", "%d segments since it began", number(tcp, "retransmits"))
-  row("lost", "%d segments, as far as can be told", number(tcp, "lost"))
+  local function segments(name) return counted(number(tcp, name), "segment") end
+  row("congestion window", "%s, of at most %s each, may be under way",
+    segments("congestion_window"), core.bytes(number(tcp, "send_mss")))
+  row("unacknowledged", "%s", segments("unacked"))
+  row("sent again", "%s since it began", segments("retransmits"))
+  row("lost", "%s, as far as can be told", segments("lost"))
 end
 
 -- --- The rest -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ local function gap(arrow, label)
     dash:rep(dashes - dashes // 2) .. (arrow == "right" and ">" or dash)
 end
 
-local function size(event, name) return events.count(number(event, name), "byte") end
+local function size(event, name) return out.counted(number(event, name), "byte") end
 
 local function begin(event)
   local accepted = event.event == "accept"
@@ -47,7 +47,8 @@ function drawings.flush(event)
   local left = number(event, "left")
   return { outer = { "left", size(event, "taken") },
     inner = { "left", "write " .. size(event, "taken") },
-    note = left > 0 and ("%d bytes wait for room"):format(left) }
+    note = left > 0 and ("%s %s for room"):format(out.counted(left, "byte"),
+      left == 1 and "waits" or "wait") }
 end
 
 function drawings.eof()

@@ -114,6 +114,7 @@ local function say_scripts(facts, options, container)
         if not is_served then say_spot(spot, container) end
       end
     end
+    for _, trait in ipairs(script.tls or {}) do say(trait.finding, "%s", trait.text) end
   end
   local found = faults
   head("what scripts may do")
@@ -239,6 +240,7 @@ local function say_libraries(facts)
     say("ok", "Lua %s: no fault is known that scripts meet", facts.lua)
   end
   say("ok", "libuv %s: what is known of it is worked around", facts.libuv)
+  say("ok", "OpenSSL %s: the system's own, for its security updates", facts.openssl)
 end
 
 ---@param call moonport.cli.Call

@@ -28,9 +28,7 @@ end
 function M.field(event, name) return (core.shown(text(event, name), FIELD_CELLS)) end
 local field = M.field
 
----@return string text "1 byte", "5 bytes"
-function M.count(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
-local count = M.count
+local count = out.counted
 
 ---@param cells_max integer? for the bytes
 ---@return string text 5 bytes "hello"
@@ -52,7 +50,8 @@ local function call(event) return field(event, "call") .. "()" end
 local function message(event) return field(event, "message") end
 
 local function in_and_out(event)
-  return ("%d bytes in, %d out"):format(number(event, "bytes_in"), number(event, "bytes_out"))
+  return ("%s in, %d out"):format(count(number(event, "bytes_in"), "byte"),
+    number(event, "bytes_out"))
 end
 
 local function age(event) return M.time(number(event, "age_ms") * 1e6) end
@@ -82,6 +81,14 @@ function details.accept(event) return "from " .. field(event, "peer") end
 
 function details.connect(event) return "to " .. field(event, "peer") end
 
+function details.handshake(event)
+  if event.error then return with_error("failed", event) end
+  local told = { field(event, "version"), field(event, "cipher") }
+  if event.name then told[#told + 1] = "for " .. field(event, "name") end
+  if event.alpn then told[#told + 1] = "alpn " .. field(event, "alpn") end
+  return table.concat(told, ", ") .. ", " .. field(event, "session") .. " session"
+end
+
 function details.data(event)
   local to = field(event, "to")
   return bytes(event) .. (to ~= "script" and ", to " .. to or "")
@@ -102,7 +109,7 @@ function details.log(event) return field(event, "level") .. ": " .. message(even
 
 function details.send(event)
   return bytes(event) .. (event.by == "forward" and ", forwarded" or "") ..
-    (event.rest and (", %d more follow"):format(number(event, "rest")) or "")
+    (event.rest and (", %d more to follow"):format(number(event, "rest")) or "")
 end
 
 function details.flush(event)
@@ -176,10 +183,10 @@ local BODY_CELLS_MIN = 20
 -- wrong red, and what the kernel says dim.
 local COLOURS = {
   data = "green", message = "green", datagram = "green", recv = "green", accept = "green",
-  connect = "green", send = "blue", sendto = "blue", flush = "blue", handler = "yellow",
-  wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow", eof = "magenta",
-  shutdown = "magenta", close = "magenta", reset = "bright_red", error = "bright_red",
-  timeout = "red", dropped = "bright_red",
+  connect = "green", handshake = "green", send = "blue", sendto = "blue", flush = "blue",
+  handler = "yellow", wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow",
+  eof = "magenta", shutdown = "magenta", close = "magenta", reset = "bright_red",
+  error = "bright_red", timeout = "red", dropped = "bright_red",
 }
 
 -- Where in the script, and that it was not observed.
@@ -229,7 +236,8 @@ function M.print_hex(event, bytes_max)
     out.line(indent .. hex_row(data:sub(at, at + HEX_ROW_BYTES - 1), at - 1))
   end
   local missing = number(event, "size") - #data
-  if #data > 0 and missing > 0 then out.line(("%s%d more bytes"):format(indent, missing)) end
+  if #data > 0 and missing > 0 then out.line(("%s%d more %s"):format(indent, missing,
+    missing == 1 and "byte" or "bytes")) end
 end
 
 return M

@@ -84,6 +84,12 @@ where the control socket is, control.sock or moonport.sock, unless \-\-control s
 \fBcontainer\fR
 what this is a container of; empty: it is none
 .TP
+\fBSSL_CERT_FILE\fR, \fBSSL_CERT_DIR\fR
+whom outgoing TLS trusts, in place of the system's authorities
+.TP
+\fBSSLKEYLOGFILE\fR
+secrets of TLS connections are written there
+.TP
 \fBNO_COLOR\fR
 no colours, when set and not empty
 .TP
@@ -106,6 +112,7 @@ the command line is at fault
 .nf
 moonport scripts/echo.lua
 moonport check scripts/
+moonport cert localhost
 moonport serve \-\-listen tcp://[::1]:7000 scripts/echo.lua
 moonport status
 moonport conns peer=127.0.0.1 state=open

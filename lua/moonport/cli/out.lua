@@ -88,6 +88,9 @@ function M.real(object, name)
   return type(object[name]) == "number" and object[name] or 0
 end
 
+---@return string text "1 byte", "5 bytes"
+function M.counted(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
+
 ---@return string text "1 byte", "5 bytes", "1.5 KiB"
 function M.bytes(object, name)
   local number = M.number(object, name)

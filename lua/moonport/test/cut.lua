@@ -1,5 +1,7 @@
 -- moonport.test.cut — the same bytes in other pieces, as a network may cut them — sends nothing.
 
+local calls = require "moonport.calls"
+
 local PIECE_BYTES_MAX = 65536 -- one read of the server's
 
 -- A generator of its own, so that a seed gives the same cuts whatever else draws numbers:
@@ -31,8 +33,8 @@ local function places(list)
     local place = list[index]
     if not place then return PIECE_BYTES_MAX end
     if math.type(place) ~= "integer" or place <= before then
-      error(("place %s of a cut: places are whole numbers of bytes, 1 or more, and ascend")
-        :format(tostring(place)), 0)
+      calls.refuse(("place %s of a cut: places are whole numbers of bytes, 1 or more, and ascend")
+        :format(tostring(place)))
     end
     local size = place - before
     before = place
@@ -51,11 +53,12 @@ local function sizes_of(how)
     return random_sizes(how.seed)
   end
   if type(how) == "table" and how.seed == nil then return places(how) end
-  error(("a cut is %s; write %s"):format(tostring(how), ACCEPTED), 0)
+  calls.refuse(("a cut is %s; write %s"):format(tostring(how), ACCEPTED))
 end
 
 -- Cuts `bytes` in pieces of at most 65536 bytes.
 local function cut(bytes, how)
+  calls.check(bytes, 1, "cut", "string")
   local next_size, pieces, at = sizes_of(how), {}, 1
   while at <= #bytes do
     local size = math.min(next_size(), PIECE_BYTES_MAX)

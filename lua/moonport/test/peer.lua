@@ -1,6 +1,7 @@
 -- moonport.test.peer — the far side of a connection: what a test sends, and what it gets — knows
 -- no handler.
 
+local calls = require "moonport.calls"
 local cut = require "moonport.test.cut"
 
 ---@class moonport.test.Peer
@@ -11,7 +12,7 @@ Peer.__index = Peer
 Peer.__name = "moonport.test.Peer"
 
 -- `on_data` is told of what comes; nil: the test reads it.
-function Peer.new(script, core, on_data)
+local function new(script, core, on_data)
   return setmetatable({ script = script, core = core, on_data = on_data, pieces = {}, unread = {} },
     Peer)
 end
@@ -29,13 +30,14 @@ end
 -- --- What it sends ---------------------------------------------------------------------------
 
 local function check_can_send(self)
-  if self.has_reset then error("this peer has sent RST, and can send nothing more", 3) end
+  if self.has_reset then calls.refuse("this peer has sent RST, and can send nothing more") end
   if self.has_shut_down then
-    error("this peer has sent FIN, and can send nothing more", 3)
+    calls.refuse("this peer has sent FIN, and can send nothing more")
   end
 end
 
 function Peer:send(bytes, how)
+  calls.check(bytes, 1, "send", "string")
   check_can_send(self)
   for _, piece in ipairs(cut(bytes, how)) do
     if not self.core:send(piece) then return nil, "closed" end
@@ -45,9 +47,11 @@ function Peer:send(bytes, how)
 end
 
 function Peer:send_message(message, prefix, how)
+  calls.check(message, 1, "send_message", "string")
+  calls.check(prefix, 2, "send_message", "string", "nil")
   local bytes, fault = self.core:wrap(message, prefix)
   if bytes then return self:send(bytes, how) end
-  error(fault and "the message " .. fault or "the service has no frame: send bytes", 2)
+  calls.refuse(fault or "the service has no frame: send bytes")
 end
 
 function Peer:shutdown()
@@ -67,7 +71,10 @@ end
 -- From now on its FIN follows the script's, as with a peer that does not stay.
 function Peer:leave() self.core:leave() end
 
-function Peer:pause(room) self.core:pause(room or 0) end
+function Peer:pause(room)
+  calls.check(room, 1, "pause", "integer", "nil")
+  self.core:pause(room or 0)
+end
 
 function Peer:resume()
   self.core:resume()
@@ -86,6 +93,7 @@ end
 local function keep_unread(self, rest) self.unread = { rest } end
 
 function Peer:read(max)
+  calls.check(max, 1, "read", "integer", "nil")
   local unread = unread_of(self)
   local bytes = max and unread:sub(1, max) or unread
   keep_unread(self, unread:sub(#bytes + 1))
@@ -103,8 +111,8 @@ function Peer:read_message()
   local unread = unread_of(self)
   local used, message, prefix = self.core:next_message(unread)
   if not used then
-    error(message and "what came is no such frame: " .. message or
-      "the service has no frame: read bytes", 2)
+    calls.refuse(message and "what came is no such frame: " .. message or
+      "the service has no frame: read bytes")
   end
   if not message then return nil end
   keep_unread(self, unread:sub(used + 1))
@@ -128,4 +136,5 @@ function Peer:reason() return (select(3, self.core:seen())) end
 
 function Peer:conn() return self.core:conn() end
 
-return Peer
+calls.by_colon(Peer, "peer")
+return { new = new }

@@ -40,6 +40,9 @@ local function fault(self, format, ...)
   error({ fault = ("%s:%d: %s"):format(self.path, self.line, format:format(...)) })
 end
 
+---@return string text "1 byte", "5 bytes"
+local function counted(count, noun) return count .. " " .. noun .. (count == 1 and "" or "s") end
+
 local NO_RECORDING = "this is no recording of moonport, which begins with a line like " ..
   '{"moonport_recording":%d}; make one with: moonport trace --record FILE'
 
@@ -83,8 +86,8 @@ end
 local function bytes_of(self, event)
   local size = need(self, event, "size")
   if type(event.bytes) == "string" and #event.bytes == size then return event.bytes end
-  fault(self, "the event %q does not have all of its %d bytes: record with moonport trace --record",
-    event.event, size)
+  fault(self, "the event %q does not have all of its %s: record with moonport trace --record",
+    event.event, counted(size, "byte"))
 end
 
 -- The connection that an event is about; nil when its beginning is not in the recording.
@@ -190,8 +193,8 @@ end
 function events.close(self, event)
   local conn = conn_of(self, event)
   if conn and event.bytes_in and event.bytes_in ~= conn.bytes_in then
-    fault(self, "connection #%d received %d bytes, of which this recording has %d: it was made " ..
-      "with a filter", conn.id, event.bytes_in, conn.bytes_in)
+    fault(self, "connection #%d received %s, of which this recording has %d: it was made " ..
+      "with a filter", conn.id, counted(event.bytes_in, "byte"), conn.bytes_in)
   end
 end
 
@@ -211,8 +214,9 @@ function events.sendto(self, event)
 end
 
 function events.dropped(self, event)
-  fault(self, "%d events are missing here, for the server did not wait for the recorder: record " ..
-    "again, with a filter or on a faster disk", need(self, event, "count"))
+  local count = need(self, event, "count")
+  fault(self, "%s missing here, for the server did not wait for the recorder: record again, " ..
+    "with a filter or on a faster disk", count == 1 and "1 event is" or count .. " events are")
 end
 
 -- --- Reading -------------------------------------------------------------------------------
@@ -281,7 +285,7 @@ local function read(self, text, wanted)
   end
 end
 
-local M = {}
+local M = { counted = counted }
 
 ---Reads a recording.
 ---@param script string the file name of the script that it is for

@@ -7,7 +7,7 @@ local rerun = require "moonport.test.rerun"
 
 local SEEDS = 100 -- that are tried where none is given
 
-local function counted(count, noun) return count .. " " .. noun .. (count == 1 and "" or "s") end
+local counted = recording.counted
 
 local function joined(list)
   local pieces = {}
@@ -170,6 +170,14 @@ local function replay_cut(recorded, path, plain, how, cut_name)
   return false
 end
 
+-- Cuts change nothing. Whether that is all, and says so.
+local function finish_cut(recorded, plain, under)
+  local same = compare_with_recording(recorded, plain)
+  say("%s: %s: the same%s%s", recorded.path, summary_of(recorded), under,
+    same and "" or ", but not as recorded: see above")
+  return same
+end
+
 local function replay_random(recorded, path, plain, seed)
   local first, last = seed or 1, seed or SEEDS
   for each = first, last do
@@ -177,8 +185,7 @@ local function replay_random(recorded, path, plain, seed)
     if not replay_cut(recorded, path, plain, { seed = each }, cut_name) then return false end
   end
   local seeds = first == last and "seed " .. first or ("seeds %d to %d"):format(first, last)
-  say("%s: %s: the same under the cuts of %s", recorded.path, summary_of(recorded), seeds)
-  return true
+  return finish_cut(recorded, plain, " under the cuts of " .. seeds)
 end
 
 -- --- The command ---------------------------------------------------------------------------
@@ -195,11 +202,8 @@ local function replay(recorded, path, cut, seed)
     return same
   end
   if cut == "random" then return replay_random(recorded, path, plain, seed) end
-  local same = replay_cut(recorded, path, plain, "every", "cut at every byte")
-  if same then
-    say("%s: %s: the same, cut at every byte", recorded.path, summary_of(recorded))
-  end
-  return same
+  return replay_cut(recorded, path, plain, "every", "cut at every byte")
+    and finish_cut(recorded, plain, ", cut at every byte")
 end
 
 local M = {}

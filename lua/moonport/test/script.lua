@@ -1,6 +1,7 @@
 -- moonport.test.script — a script that a test loaded: peers come and go, time passes — what the
 -- script does is the server's own work.
 
+local calls = require "moonport.calls"
 local complete = require "moonport.test.environment"
 local Listener = require "moonport.test.listener"
 local options = require "moonport.test.options"
@@ -48,7 +49,7 @@ local RESTLESS = "the script does not come to rest: after %d turns of the loop t
 local function tell_behaving(self)
   local told = false
   for _, listener in ipairs(self.answering) do
-    for peer in listener.accept, listener do table.insert(self.behaving, peer) end
+    for peer in function() return listener:accept() end do table.insert(self.behaving, peer) end
   end
   for _, peer in ipairs(self.behaving) do
     local bytes = peer:take()
@@ -82,7 +83,7 @@ end
 
 function Script:advance(seconds)
   if type(seconds) ~= "number" or seconds < 0 then
-    error("advance() takes seconds, 0 or more", 2)
+    calls.refuse("advance() takes seconds, 0 or more")
   end
   local outcome
   local left_ms = math.floor(seconds * 1000 + 0.5)
@@ -116,7 +117,7 @@ end
 local LOADS_PER_COLLECTION = 32
 local loads = 0
 
-function Script.load(path, text, given)
+local function load(path, text, given)
   if not is_program then
     error("scripts are tested in a program (moonport run), not in a server", 0)
   end
@@ -135,14 +136,16 @@ function Script.load(path, text, given)
 end
 
 function Script:reload(text)
-  if self.stopping then error("the script is ending: it is not reloaded any more", 2) end
+  calls.check(text, 1, "reload", "string", "nil")
+  if self.stopping then calls.refuse("the script is ending: it is not reloaded any more") end
   if not text and self.text then
-    error("the script is a text: reload(text) takes the new one", 2)
+    calls.refuse("the script is a text: reload(text) takes the new one")
   end
   load_version(self, text)
 end
 
 function Script:stop(seconds)
+  calls.check(seconds, 1, "stop", "number", "nil")
   self.stopping = true
   self.hosted:stop(math.floor((seconds or 10) * 1000))
   self:act()
@@ -154,8 +157,10 @@ function Script:has_ended() return (select(2, self.hosted:look())) end
 
 function Script:connect(given)
   local settings = given or {}
+  calls.check(settings, 1, "connect", "table", "nil")
+  options.check_names(settings, "from, id, stays, to", "connect()")
   local core, fault = self.hosted:connect(settings.to, settings.from, settings.stays, settings.id)
-  if not core then error(fault, 2) end
+  if not core then calls.refuse(fault) end
   local peer = Peer.new(self, core)
   self:act()
   return peer
@@ -167,18 +172,26 @@ function Script:listen(where, behaviour)
   return listener
 end
 
-function Script:name(name, ...) self.hosted:name(name, ...) end
+function Script:name(name, ...)
+  calls.check(name, 1, "name", "string")
+  self.hosted:name(name, ...)
+end
 
-function Script:sender(from) return Sender.new(self, from) end
+function Script:sender(from)
+  calls.check(from, 1, "sender", "string", "nil")
+  return Sender.new(self, from)
+end
 
 -- --- What can be seen ------------------------------------------------------------------------
 
 function Script:connections() return (select(4, self.hosted:look())) end
 
 function Script:logged(pattern)
+  calls.check(pattern, 1, "logged", "string")
   for _, record in ipairs(self.log) do
     if record.message:find(pattern) then return record end
   end
 end
 
-return Script
+calls.by_colon(Script, "script")
+return { load = load }

@@ -1,6 +1,8 @@
 -- moonport.test.sender — a peer for datagrams: each arrives whole, once, in order — the network's
 -- own sins (loss, copies) are for the test to commit.
 
+local calls = require "moonport.calls"
+
 ---@class moonport.test.Sender
 ---@field address string
 ---@field package script moonport.test.Script
@@ -9,18 +11,21 @@ local Sender = {}
 Sender.__index = Sender
 Sender.__name = "moonport.test.Sender"
 
-function Sender.new(script, address)
+local function new(script, address)
   local core, fault = script.hosted:sender(address)
-  if not core then error(fault, 3) end
+  if not core then calls.refuse(fault) end
   return setmetatable({ script = script, core = core, address = core:address() }, Sender)
 end
 
 function Sender:send(data, to)
+  calls.check(data, 1, "send", "string")
+  calls.check(to, 2, "send", "string", "nil")
   local sent, fault = self.core:send(data, to)
-  if not sent then error(fault, 2) end
+  if not sent then calls.refuse(fault) end
   self.script:act()
 end
 
 function Sender:read() return self.core:read() end
 
-return Sender
+calls.by_colon(Sender, "sender")
+return { new = new }

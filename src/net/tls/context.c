@@ -7,10 +7,12 @@
  * (CVE-2025-23419). Those are set by hand, and each host's sessions are its own. */
 #include "net/tls/context.h"
 
+#include "net/tls/lazy.h"
 #include "net/tls/pem.h"
 #include "net/tls/tickets.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -46,6 +48,7 @@ struct tls_context {
   size_t host_count;
   struct host *others;     /* the one of them without a name */
   struct tickets *tickets; /* of a server */
+  SSL_SESSION *session;    /* of a client that resumes: the last one; or NULL */
   unsigned char alpn[ALPN_BYTES_MAX];
   unsigned alpn_size;
   int key_log; /* a descriptor; -1: none */
@@ -175,6 +178,17 @@ struct making {
   struct host *host;
 };
 
+/* Without FFDHE: whoever is asked for 8,192 bits of it computes for a tenth of a second, and the one
+ * who asks need not (CVE-2022-40735). */
+static bool set_groups(SSL_CTX *ssl) {
+  static const char *const lists[] = {"*X25519MLKEM768/*X25519:P-256:X448:P-384:P-521", /* 3.5 */
+                                      "X25519:P-256:X448:P-384:P-521"};
+  bool fits =
+      SSL_CTX_set1_groups_list(ssl, lists[0]) == 1 || SSL_CTX_set1_groups_list(ssl, lists[1]) == 1;
+  if (fits) ERR_clear_error();
+  return fits;
+}
+
 static bool make_rules(const struct making *making) {
   SSL_CTX *ssl = making->host->ssl;
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -182,7 +196,8 @@ static bool make_rules(const struct making *making) {
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
   bool fits = SSL_CTX_set_min_proto_version(ssl, making->settings->version_min) == 1 &&
-              SSL_CTX_set_cipher_list(ssl, ciphers) == 1 && SSL_CTX_set_num_tickets(ssl, 1) == 1;
+              SSL_CTX_set_cipher_list(ssl, ciphers) == 1 && set_groups(ssl) &&
+              SSL_CTX_set_num_tickets(ssl, 1) == 1;
   return fits || tls_refuse(&making->reading, "%s", tls_reason());
 }
 
@@ -365,6 +380,7 @@ struct tls_context *tls_context_new_server(const struct tls_settings *settings,
                                            const struct tls_context *before, char *error,
                                            size_t error_size) {
   const struct tls_reading reading = {&settings->reader, error, error_size};
+  if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_server_method());
   if (!context) return NULL;
   serve(context, settings);
@@ -375,11 +391,21 @@ struct tls_context *tls_context_new_server(const struct tls_settings *settings,
   return NULL;
 }
 
+/* SSL_CTX_sess_set_new_cb(3): the session is ours then. */
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+  struct tls_context *context = context_of(ssl);
+  SSL_SESSION_free(context->session);
+  context->session = session;
+  return 1;
+}
+
 static bool connect_by(struct tls_context *context, const struct tls_settings *settings) {
+  assert(context->others);
   SSL_CTX *ssl = context->others->ssl;
   SSL_CTX_set_verify(ssl, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
   /* Whoever wants to resume keeps its sessions itself. */
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  if (settings->resumes) SSL_CTX_sess_set_new_cb(ssl, on_session);
   if (settings->roots && !settings->identities->ca) SSL_CTX_set1_cert_store(ssl, settings->roots);
   return SSL_CTX_set_alpn_protos(ssl, context->alpn, context->alpn_size) == 0; /* not 1 */
 }
@@ -387,6 +413,7 @@ static bool connect_by(struct tls_context *context, const struct tls_settings *s
 struct tls_context *tls_context_new_client(const struct tls_settings *settings, char *error,
                                            size_t error_size) {
   const struct tls_reading reading = {&settings->reader, error, error_size};
+  if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_client_method());
   if (!context || connect_by(context, settings)) return context;
   tls_refuse(&reading, "%s", tls_reason());
@@ -409,6 +436,7 @@ void tls_context_release(struct tls_context *context) {
     free(context->hosts[i].cert);
   }
   tickets_release(context->tickets);
+  SSL_SESSION_free(context->session);
   if (context->key_log >= 0) close(context->key_log);
   free(context->warning);
   free(context->hosts);
@@ -434,6 +462,7 @@ struct ssl_st *tls_context_begin(const struct tls_context *context, const char *
     return ssl;
   }
   SSL_set_connect_state(ssl);
+  if (context->session) (void)SSL_set_session(ssl, context->session); /* else from the begin */
   if (!name || expect_name(ssl, name)) return ssl;
   SSL_free(ssl);
   return NULL;
@@ -441,6 +470,12 @@ struct ssl_st *tls_context_begin(const struct tls_context *context, const char *
 
 const char *tls_context_warning(const struct tls_context *context) {
   return context->warning;
+}
+
+const char *tls_library_version(void) {
+  char error[WARNING_BYTES_MAX];
+  bool is_there = tls_lazy_open(error, sizeof error);
+  return is_there ? OpenSSL_version(OPENSSL_VERSION_STRING) : "is not there";
 }
 
 void tls_context_each(const struct tls_context *context,

@@ -33,13 +33,16 @@ struct tls_reader {
   void (*on_file)(void *owner, const char *path, const char *bytes, size_t size, int error);
 };
 
+enum { TLS_VERSION_1_2 = 0x0303, TLS_VERSION_1_3 = 0x0304 }; /* as the protocol counts them */
+
 struct tls_settings {
   const struct tls_identity *identities; /* exactly one is without a host */
   size_t identity_count;
   const char *const *alpn; /* what we speak, the best first */
   size_t alpn_count;
-  int version_min; /* TLS1_2_VERSION or TLS1_3_VERSION */
+  int version_min; /* TLS_VERSION_1_2 or TLS_VERSION_1_3 */
   bool verify;     /* of a client: the other's certificate and name; a server goes by `client` */
+  bool resumes;    /* of a client: a connection goes on with the session of an earlier one */
   struct x509_store_st *roots; /* of a client that verifies without a `ca`: net/tls/roots.h */
   struct tls_reader reader;    /* nobody, when it is empty */
 };
@@ -67,6 +70,8 @@ struct tls_shown {
   struct stack_st_X509
       *chain; /* who issued it, and so on, as far as the file has them; may be NULL */
 };
+/* "3.0.13": of the OpenSSL that runs, or that there is none. */
+const char *tls_library_version(void);
 /* In the order of its identities. */
 void tls_context_each(const struct tls_context *context,
                       void (*visit)(void *owner, const struct tls_shown *shown), void *owner);

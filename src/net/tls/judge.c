@@ -4,6 +4,7 @@
 #include "net/tls/certificate.h"
 #include "net/tls/context.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
@@ -21,13 +22,12 @@ struct trial {
 static void judge_say(const struct trial *trial, bool is_fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void judge_say(const struct trial *trial, bool is_fault, const char *format, ...) {
-  char sentence[SENTENCE_BYTES_MAX];
+  char said[SENTENCE_BYTES_MAX], sentence[SENTENCE_BYTES_MAX + PATH_MAX];
   va_list arguments;
-  int size = snprintf(sentence, sizeof sentence, "%s: ", trial->shown->path);
-  if (size < 0 || size >= (int)sizeof sentence) return;
   va_start(arguments, format);
-  vsnprintf(sentence + size, sizeof sentence - (size_t)size, format, arguments);
+  vsnprintf(said, sizeof said, format, arguments);
   va_end(arguments);
+  snprintf(sentence, sizeof sentence, "%s: %s", trial->shown->path, said);
   trial->judge->say(trial->judge->owner, is_fault, sentence);
 }
 

@@ -82,7 +82,8 @@ static bool pem_open(const struct tls_reading *reading, const char *path, struct
   pem->bio = BIO_new_mem_buf(pem->bytes, (int)pem->size);
   if (pem->bio) return true;
   pem_close(pem);
-  return tls_refuse(reading, "%s: %s", path, tls_reason());
+  tls_refuse(reading, "%s: %s", path, tls_reason());
+  return false;
 }
 
 /* --- What is in it --------------------------------------------------------------------------- */

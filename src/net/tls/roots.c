@@ -4,6 +4,7 @@
  * on the loop's thread. So all of them are read at once. */
 #include "net/tls/roots.h"
 
+#include "net/tls/lazy.h"
 #include "net/tls/pem.h"
 
 #include <dirent.h>
@@ -70,8 +71,13 @@ static bool add_system(const struct tls_reading *reading, X509_STORE *store) {
                              "ca-certificates, or name a file in SSL_CERT_FILE");
 }
 
+void tls_roots_free(X509_STORE *roots) {
+  X509_STORE_free(roots);
+}
+
 X509_STORE *tls_roots_load(char *error, size_t error_size) {
   const struct tls_reading reading = {&nobody, error, error_size};
+  if (!tls_lazy_open(error, error_size)) return NULL;
   X509_STORE *store = X509_STORE_new();
   if (store && add_system(&reading, store)) return store;
   if (!store) tls_refuse(&reading, "memory is out");

@@ -78,17 +78,18 @@ static BIO_METHOD *new_method(void) {
 
 /* --- Turns ----------------------------------------------------------------------------------- */
 
+/* Comes behind what was ready in this turn: what is left of its steps is for those who wait. */
 static void shared_on_turn(void *owner) {
   struct tls_shared *shared = owner;
   struct list due;
-  shared->steps = 0;
   list_take(&due, &shared->due);
   while (!list_empty(&due)) shared->on_turn(list_shift(&due));
   while (shared->steps < STEPS_PER_TURN && !list_empty(&shared->hellos)) {
     shared->steps++;
     shared->on_turn(list_shift(&shared->hellos));
   }
-  if (shared->steps > 0) net_defer_ask(shared->defer);
+  shared->steps = 0;
+  if (!list_empty(&shared->hellos)) net_defer_ask(shared->defer);
 }
 
 bool tls_may_step(struct tls_shared *shared) {

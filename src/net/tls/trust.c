@@ -5,6 +5,7 @@
 #include "net/loop_state.h"
 #include "net/tls/roots.h"
 
+#include <openssl/crypto.h>
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
 
@@ -16,19 +17,33 @@ struct trust {
   char fault[512];   /* why not; empty: they were not read yet */
 };
 
-struct x509_store_st *trust_of(const struct net_loop *loop) {
+static void load(struct trust *trust) {
+  trust->store = tls_roots_load(trust->fault, sizeof trust->fault);
+}
+
+/* On another thread. */
+static void trust_on_work(uv_work_t *work) {
+  load(LIST_ELEMENT(work, struct trust, work));
+  OPENSSL_thread_stop(); /* it may have left something for its errors */
+}
+
+static struct trust *trust_new(void) {
+  struct trust *trust = calloc(1, sizeof *trust);
+  if (trust) list_init(&trust->waiting);
+  return trust;
+}
+
+struct x509_store_st *trust_of(struct net_loop *loop) {
+  if (loop->is_simulated && !loop->trust) { /* nobody would run what is read beside it */
+    loop->trust = trust_new();
+    if (loop->trust) load(loop->trust);
+  }
   return loop->trust ? loop->trust->store : NULL;
 }
 
 const char *trust_fault(const struct net_loop *loop) {
   const struct trust *trust = loop->trust;
   return trust && trust->fault[0] ? trust->fault : NULL;
-}
-
-/* On another thread. */
-static void trust_on_work(uv_work_t *work) {
-  struct trust *trust = LIST_ELEMENT(work, struct trust, work);
-  trust->store = tls_roots_load(trust->fault, sizeof trust->fault);
 }
 
 static void trust_on_read(uv_work_t *work, int status) {
@@ -41,12 +56,6 @@ static void trust_on_read(uv_work_t *work, int status) {
     struct trust_wait *wait = LIST_ELEMENT(link, struct trust_wait, link);
     wait->on_done(wait);
   }
-}
-
-static struct trust *trust_new(void) {
-  struct trust *trust = calloc(1, sizeof *trust);
-  if (trust) list_init(&trust->waiting);
-  return trust;
 }
 
 int trust_read(struct net_loop *loop, struct trust_wait *wait) {

@@ -15,8 +15,8 @@ struct trust_wait {
   void (*on_done)(struct trust_wait *self); /* trust_of() and trust_fault() say what came of it */
 };
 
-/* They are the loop's. NULL while they are not there. */
-struct x509_store_st *trust_of(const struct net_loop *loop);
+/* They are the loop's. NULL while they are not there; of a simulated loop they are read at once. */
+struct x509_store_st *trust_of(struct net_loop *loop);
 /* Why not, when they were read in vain; NULL: they were not. Valid until trust_read(). */
 const char *trust_fault(const struct net_loop *loop);
 /* Reads them: on_done comes from the loop, once, unless `wait` is taken out of its list. 0 or UV_E*. */

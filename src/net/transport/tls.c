@@ -103,12 +103,12 @@ static void set(struct tls *tls, unsigned flag, bool on) {
 
 /* --- Failing --------------------------------------------------------------------------------- */
 
-/* Notes that it is broken, and why, unless something was before; *words may be empty. Returns `rc`. */
+/* Notes that it is broken, and why, unless something was before; `words` may be NULL. Returns `rc`. */
 static int tls_break(struct tls *tls, int rc, const char *words) {
   if (has(tls, TLS_BROKEN)) return rc;
   set(tls, TLS_BROKEN, true);
   tls->error = rc;
-  tls->fault = strdup(words);
+  if (words) tls->fault = strdup(words);
   return rc;
 }
 
@@ -246,7 +246,7 @@ static void tls_read(struct tls *tls) {
   size_t size = decrypt(tls, room);
   int rc = send_output(tls); /* an answer to KeyUpdate, or an alert */
   if (rc == 0) rc = keep_input(tls);
-  if (rc < 0 && !has(tls, TLS_BROKEN)) tls_break(tls, rc, "");
+  if (rc < 0) tls_break(tls, rc, NULL);
   bool is_news = size > 0 || (tls->room == 0 && is_waiting(tls));
   if (is_waiting(tls)) transport_under_read_stop(self_of(tls));
   if (is_news) transport_above_received(self_of(tls), size > 0 ? room : NULL, size);
@@ -265,7 +265,7 @@ static bool shake(struct tls *tls) {
   bool is_done = SSL_do_handshake(tls->ssl) == 1;
   if (!is_done && SSL_get_error(tls->ssl, -1) != SSL_ERROR_WANT_READ) (void)tls_break_off(tls);
   int rc = send_output(tls); /* with an alert, if it failed */
-  if (rc < 0 && !has(tls, TLS_BROKEN)) tls_break(tls, rc, uv_strerror(rc));
+  if (rc < 0) tls_break(tls, rc, uv_strerror(rc));
   return is_done && !has(tls, TLS_BROKEN);
 }
 
@@ -379,7 +379,12 @@ static void tls_ended(struct transport *self) {
 
 static void tls_failed(struct transport *self, int rc) {
   struct tls *tls = tls_of(self);
-  tls_break(tls, has(tls, TLS_OPEN) || rc == UV_ENOMEM ? rc : UV_EPROTO, uv_strerror(rc));
+  bool is_handshake = !has(tls, TLS_OPEN) && rc != UV_ENOMEM;
+  if (is_handshake) {
+    tls_break(tls, UV_EPROTO, uv_strerror(rc));
+  } else {
+    tls_break(tls, rc, NULL); /* it is not TLS that failed */
+  }
   tls_tell_failed(tls);
 }
 

@@ -20,7 +20,7 @@ bool tls_is(const struct transport *layer);
 struct ssl_st *tls_ssl(const struct transport *layer);
 /* FIN came without a close_notify before it: something may be missing. */
 bool tls_is_truncated(const struct transport *layer);
-/* Why it failed; NULL: it did not, or memory is out. */
+/* Why TLS failed; NULL: it did not, or what is under it has, or memory is out. */
 const char *tls_fault(const struct transport *layer);
 bool tls_has_heard(const struct transport *layer); /* the peer has said something */
 /* It failed because what came first was no TLS. */

@@ -2,6 +2,7 @@
 #include "base/address.h"
 #include "net/conn.h"
 #include "net/conn_fault.h"
+#include "net/conn_tls.h"
 #include "server/control/commands.h"
 #include "server/script.h"
 #include "server/server.h"
@@ -150,18 +151,24 @@ static json_t *fault_of(const struct conn *conn) {
   return json_string(text);
 }
 
+/* The version; null without TLS, or while it begins. */
+static json_t *tls_of(const struct conn *conn) {
+  struct conn_tls tls;
+  return text_or_null(conn_tls(conn, &tls) ? tls.version : NULL);
+}
+
 static void conns_tell(struct control_client *client, const struct row *row,
                        const struct conn *conn) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
   control_put(client,
-              json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:f, s:I, s:I, s:I}", "id",
+              json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:I, s:I, s:I}", "id",
                         (json_int_t)conn_id(conn), "script",
                         control_text(row->texts[FIELD_SCRIPT][0]), "peer", control_text(row->peer),
                         "listener", text_or_null(row->texts[FIELD_LISTENER][0]), "direction",
-                        row->texts[FIELD_DIRECTION][0], "state", row->texts[FIELD_STATE][0],
-                        "held_by", text_or_null(conn_held_by(conn)), "fault", fault_of(conn),
-                        "age_s", (double)counters.age_ms / 1000, "bytes_in",
+                        row->texts[FIELD_DIRECTION][0], "state", row->texts[FIELD_STATE][0], "tls",
+                        tls_of(conn), "held_by", text_or_null(conn_held_by(conn)), "fault",
+                        fault_of(conn), "age_s", (double)counters.age_ms / 1000, "bytes_in",
                         (json_int_t)counters.bytes_in, "bytes_out", (json_int_t)counters.bytes_out,
                         "queue_bytes", (json_int_t)conn_queue_bytes(conn)));
 }

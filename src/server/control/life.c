@@ -1,4 +1,5 @@
 /* server/control/life.c — the commands that change what the server does: reload and shutdown. */
+#include "base/text.h"
 #include "server/control/commands.h"
 #include "server/server.h"
 
@@ -40,8 +41,8 @@ static void life_on_done(void *context) {
     life_refuse(client);
   } else if (reloading->failed > 0) {
     control_fail(client,
-                 "%u of %u scripts could not be reloaded: what was in force before still is",
-                 reloading->failed, reloading->count);
+                 "%u of %u script%s could not be reloaded: what was in force before still is",
+                 reloading->failed, reloading->count, text_plural(reloading->count));
   } else {
     control_ok(client);
   }

@@ -2,6 +2,7 @@
 #include "base/grants.h"
 #include "base/version.h"
 #include "net/conn.h"
+#include "net/tls/certificate.h"
 #include "server/control/commands.h"
 #include "server/roles.h"
 #include "server/script.h"
@@ -42,13 +43,37 @@ static json_t *listeners_of(const struct script *script) {
   return list;
 }
 
-static json_t *reload_error_of(const struct script_status *status) {
-  char time[32];
+static json_t *time_of(int64_t seconds) {
+  char text[32] = "";
   struct tm utc;
-  const time_t at = (time_t)status->reload_failed_at_s;
+  const time_t at = (time_t)seconds;
+  if (gmtime_r(&at, &utc)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return json_string(text);
+}
+
+static json_t *reload_error_of(const struct script_status *status) {
   if (!status->reload_error) return json_null();
-  strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
-  return json_pack("{s:s, s:o}", "time", time, "message", control_text(status->reload_error));
+  return json_pack("{s:o, s:o}", "time", time_of(status->reload_failed_at_s), "message",
+                   control_text(status->reload_error));
+}
+
+static void append_certificate(void *context, const struct script_certificate *certificate) {
+  const struct certificate *facts = certificate->facts;
+  json_t *names = json_array();
+  for (size_t i = 0; i < facts->name_count; i++) append_name(names, facts->names[i]);
+  json_array_append_new(context,
+                        json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:I}", "host",
+                                  certificate->host ? control_text(certificate->host) : json_null(),
+                                  "file", control_text(certificate->file), "names", names, "issuer",
+                                  control_text(facts->issuer), "sha256", facts->sha256, "not_after",
+                                  time_of(facts->not_after), "days_left",
+                                  (json_int_t)certificate->days_left));
+}
+
+static json_t *certificates_of(const struct script *script) {
+  json_t *list = json_array();
+  script_each_certificate(script, append_certificate, list);
+  return list;
 }
 
 static void status_tell_script(struct control_client *client, struct script *script) {
@@ -57,7 +82,7 @@ static void status_tell_script(struct control_client *client, struct script *scr
   control_put(
       client,
       json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                "s:I, s:I, s:o}",
+                "s:I, s:I, s:o, s:o}",
                 "script", control_text(status.path), "state", status.state, "version",
                 (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
                 listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
@@ -67,7 +92,8 @@ static void status_tell_script(struct control_client *client, struct script *scr
                 (json_int_t)status.timers, "tasks", (json_int_t)status.tasks, "waiting",
                 (json_int_t)status.waiting, "ending", (json_int_t)status.ending, "output_bytes",
                 (json_int_t)status.output_bytes, "output_closed", (json_int_t)status.output_closed,
-                "refused", (json_int_t)status.refused, "reload_error", reload_error_of(&status)));
+                "refused", (json_int_t)status.refused, "reload_error", reload_error_of(&status),
+                "certificates", certificates_of(script)));
 }
 
 /* null: everything. */

@@ -99,10 +99,33 @@ static bool load_again(struct server *server, struct script *script) {
   return rc == 0;
 }
 
+static void let_go(struct server *server, struct script *script, const char *why) {
+  bool was_module = server_is_module(server, script);
+  script_leave(script, why);
+  server_sources_changed(server);
+  if (!was_module) reload_tell(server, script, RELOAD_REMOVED);
+}
+
+/* When scripts are about to be served, the welcome page, which may have their address, goes. Returns how many
+ * of them are left to be taken on: it may have been among them. */
+static size_t make_way(struct server *server, struct script **scripts, size_t count) {
+  struct script *welcome = server_welcome(server);
+  size_t others = 0;
+  for (size_t i = 0; i < count; i++) others += scripts[i] != welcome;
+  if (!welcome || others == 0) return count;
+  let_go(server, welcome, "there is a script to serve now");
+  others = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (scripts[i] != welcome) scripts[others++] = scripts[i];
+  }
+  return others;
+}
+
 /* True when the script that came has nowhere to listen, for another one does there. */
 static bool is_one_too_many(struct server *server, struct script *script) {
   const struct candidate *candidate = reload_round_find(server, script_path(script));
-  if (!server->options.listen || server_count_valid(server) == 0) return false;
+  size_t others = server_count_valid(server) - (server_welcome(server) ? 1 : 0);
+  if (!server->options.listen || others == 0) return false;
   if (candidate && candidate->refusal) return false;
   if (script_load_first(script) < 0) return false;
   log_about(server->options.log, LOG_ERROR, script_path(script), 0,
@@ -131,6 +154,7 @@ static void reload_add(struct server *server, const char *path) {
   if (rc < 0) {
     on_added(server, script, rc);
   } else {
+    (void)make_way(server, &script, 1);
     scripts_take_on(&script, 1, on_added, server);
   }
 }
@@ -150,10 +174,8 @@ static bool reload_let_go(struct server *server, const struct script_paths *path
     const char *path = script_path(script);
     if (script_is_leaving(script) || server_is_given(server, path) || is_among(paths, path))
       continue;
-    bool was_module = server_is_module(server, script);
-    script_leave(script);
-    server_sources_changed(server);
-    if (!was_module) reload_tell(server, script, RELOAD_REMOVED);
+    if (script == server_welcome(server)) continue; /* until something else is served */
+    let_go(server, script, "its file was removed");
     any = true;
   }
   return any;
@@ -187,6 +209,7 @@ static void reload_together(struct server *server, bool any_left) {
     if (script_is_leaving(script) || !script_lacks_address(script)) continue;
     if (!is_loaded(loaded, count, script) && load_again(server, script)) loaded[count++] = script;
   }
+  if (loaded) count = make_way(server, loaded, count);
   scripts_take_on(loaded, count, on_reloaded, server);
   free(loaded);
 }
@@ -200,6 +223,7 @@ void reload_apply(struct server *server) {
   for (size_t i = 0; i < paths->count; i++) {
     if (!reload_script_at(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
+  if (server_lacks_welcome(server, true)) reload_add(server, server->options.welcome);
   server_judge(server, tell_failed);
   server_warn_if_idle(server);
   server_fit_descriptors(server);

@@ -168,6 +168,8 @@ static bool try_them(struct server *server) {
       .home = server->script_options.home,
       .host = server->options.host,
       .listen = server->options.listen,
+      .tls_cert = server->options.tls_cert,
+      .tls_key = server->options.tls_key,
       .unsafe = server->options.unsafe,
       .grants = server->options.grants,
       .limit_ms = (uint64_t)server->options.trial_ms,

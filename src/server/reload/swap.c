@@ -43,7 +43,6 @@ static struct version *swap_load(struct script *script) {
   if (script->held) script_drop_faults(script);
   bool holds = script->held && !runtime->current;
   runtime->faults = holds ? log_held_log(script->held) : runtime->log;
-  runtime->listens_elsewhere = script->options->listen_count > 0;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
@@ -77,7 +76,6 @@ static bool swap(struct script *script) {
   if (before) version_tell_unloaded(before, version->number);
   version_put_in_force(version, script->options->drain_ms);
   listen_set_commit(&script->listeners, &version->service);
-  script->loaded_time = time(NULL);
   script->started = true;
   return version_tell_loaded(version, number_before);
 }
@@ -141,11 +139,9 @@ static void say_what_is_in_force(struct script *script) {
 
 /* Its on_load may raise, and it is in force all the same; whoever asks for the status learns of it. */
 static bool take_on(struct script *script) {
-  const struct version *before = script->runtime.current;
   script_forget_failure(script);
   bool went_well = swap(script);
   if (!went_well) remember_failure(script, NULL);
-  if (before) say_what_is_in_force(script);
   return went_well;
 }
 
@@ -162,6 +158,11 @@ int script_start(struct script *script) {
   if (change.rc == 0) return take_on(script) ? 0 : -1;
   refuse_next(script);
   return -1;
+}
+
+/* What its on_load did, or why that raised, comes before it. */
+void script_tell_listening(struct script *script) {
+  listen_set_tell(&script->listeners);
 }
 
 static void log_raised(struct script *script, const struct script_refusal *refusal) {
@@ -216,7 +217,10 @@ void scripts_take_on(struct script *const *scripts, size_t count,
     int rc = changes ? changes[i].rc : -1;
     if (!changes) runtime_fault(&script->runtime, "%s: not enough memory for it", script->path);
     if (rc == 0) {
+      bool is_next = script->runtime.current;
       (void)take_on(script);
+      script_tell_listening(script);
+      if (is_next) say_what_is_in_force(script);
     } else {
       refuse_next(script);
     }
@@ -236,12 +240,10 @@ int script_reload(struct script *script) {
   return rc;
 }
 
-void script_leave(struct script *script) {
+void script_leave(struct script *script, const char *why) {
   if (script_is_valid(script)) {
-    runtime_logf(&script->runtime, LOG_INFO,
-                 "its file was removed: no new connections; %zu may go "
-                 "on for %.3g s",
-                 script_conn_burden(script), (double)script->options->drain_ms / 1000);
+    runtime_logf(&script->runtime, LOG_INFO, "%s: no new connections; %zu may go on for %.3g s",
+                 why, script_conn_burden(script), (double)script->options->drain_ms / 1000);
   }
   script->is_leaving = true;
   script->runtime.draining = true;

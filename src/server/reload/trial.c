@@ -19,7 +19,7 @@
 
 enum {
   START_MS = 10000, /* for the program to start, on a machine that is very busy */
-  FIXED_WORDS = 14, /* of its command line, at most, and NULL */
+  FIXED_WORDS = 18, /* of its command line, at most, and NULL */
   PLACE_BYTES_MAX = 256,
   REFUSAL_BYTES_MAX = 640,
 };
@@ -163,6 +163,13 @@ static bool add_scripts(const struct trial *trial, char **words) {
   return true;
 }
 
+/* Unless it is NULL. */
+static void add_option(const char **words, size_t *count, const char *name, const char *value) {
+  if (!value) return;
+  words[(*count)++] = name;
+  words[(*count)++] = value;
+}
+
 static int trial_start(struct trial *trial) {
   static const struct trial_process_events events = {trial_on_record, trial_on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
@@ -175,15 +182,12 @@ static int trial_start(struct trial *trial) {
   words[count++] = "--host";
   words[count++] = trial->options.host;
   if (may_input_wait()) words[count++] = "--input-waits";
-  if (trial->options.listen) {
-    words[count++] = "--listen";
-    words[count++] = trial->options.listen;
-  }
+  add_option(words, &count, "--listen", trial->options.listen);
+  add_option(words, &count, "--tls-cert", trial->options.tls_cert);
+  add_option(words, &count, "--tls-key", trial->options.tls_key);
   if (trial->options.unsafe) words[count++] = "--unsafe";
-  if (trial->options.grants) {
-    words[count++] = "--allow";
-    words[count++] = grants_text(trial->options.grants);
-  }
+  const struct grants *grants = trial->options.grants;
+  add_option(words, &count, "--allow", grants ? grants_text(grants) : NULL);
   words[count++] = "--";
   char **scripts = (char **)&words[count];
   trial->has_begun = trial->has_ended = false;

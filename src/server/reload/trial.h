@@ -41,7 +41,9 @@ struct trial_script {
 struct trial_options {
   const struct home *home; /* as which the child is started; NULL: as things are */
   const char *host;
-  const char *listen; /* in place of what the script says; NULL: as it says */
+  const char *listen;   /* in place of what the script says; NULL: as it says */
+  const char *tls_cert; /* the same of certificates */
+  const char *tls_key;
   bool unsafe;
   const struct grants *grants; /* NULL: no bounds */
   uint64_t limit_ms;           /* for each script, in wall-clock time */

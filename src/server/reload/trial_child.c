@@ -140,6 +140,8 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .host = options->host,
       .listen = &options->listen,
       .listen_count = options->listen ? 1 : 0,
+      .tls_cert = options->tls_cert,
+      .tls_key = options->tls_key,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,

@@ -213,22 +213,10 @@ static const struct frame_format *frame_of(const struct peer *peer) {
 /* peer:wrap(message [, prefix]) -> bytes | nil, fault | nil, when there is no frame */
 static int l_wrap(lua_State *L) {
   const struct frame_format *format = frame_of(check(L));
-  struct frame_wrapping wrapping;
-  size_t size, prefix_size;
-  const char *message = luaL_checklstring(L, 2, &size);
-  const char *prefix = luaL_optlstring(L, 3, "", &prefix_size);
-  if (!format) return 0;
-  const char *fault = frame_wrap(format, prefix, prefix_size, message, size, &wrapping);
-  if (fault) {
-    luaL_pushfail(L);
-    lua_pushstring(L, fault);
-    return 2;
-  }
-  lua_pushlstring(L, wrapping.header, wrapping.header_size);
-  lua_pushvalue(L, 2);
-  lua_pushlstring(L, wrapping.trailer, wrapping.trailer_size);
-  lua_concat(L, 3);
-  return 1;
+  if (!format || !api_push_wrapped(L, format)) return format ? 1 : 0;
+  luaL_pushfail(L);
+  lua_insert(L, -2);
+  return 2;
 }
 
 /* peer:next_message(bytes) -> bytes used, message [, prefix] | 0 | nil, fault | nil, when there is no

@@ -1,0 +1,66 @@
+-- moonport.socket.tls — addresses of tls://, for socket and pool — is not for scripts.
+
+local calls = require "moonport.calls"
+local core = require "moonport.socket.core"
+local timer = require "moonport.timer"
+
+local M = {}
+
+---@param address string
+---@return boolean
+function M.is_meant(address)
+  return string.find(address, "^[tT][lL][sS]://") ~= nil
+end
+
+-- Whom the peer's certificate has to name.
+local function host_of(address)
+  local rest = string.sub(address, #"tls://" + 1)
+  local host = string.match(rest, "^%[([^%]%%]*)") or string.match(rest, "^[^:]*")
+  return host ~= "" and host or "127.0.0.1"
+end
+
+---Raises at the author's line, where the options mean nothing.
+---@param address string
+---@param options any
+---@param call string
+function M.check(address, options, call)
+  if options == nil then return end
+  if type(options) ~= "table" then
+    calls.refuse(("option 'tls' of %s must be a table"):format(call))
+  end
+  if not M.is_meant(address) then
+    calls.refuse(("option 'tls' of %s: write the address as tls://, or it stays plain")
+      :format(call))
+  end
+  local fault = core.tls_misuse(options, call)
+  if fault then calls.refuse(fault) end
+end
+
+---What connections begin with. Waits until it is known whom the system trusts.
+---@param options table?
+---@param resumes boolean whether a later one goes on with the session of an earlier one
+---@return any context
+---@return string? code
+---@return string? detail
+function M.context(options, resumes) return core.tls_context(options, resumes) end
+
+---Connects, and shakes hands.
+---@param address string
+---@param timeout number? seconds
+---@param context any
+---@return moonport.Conn? conn
+---@return string? code
+---@return string? detail
+function M.connect(address, timeout, context)
+  local ends = timeout and timeout > 0 and timer.now() + timeout
+  local conn, code, detail = core.connect("tcp" .. string.sub(address, #"tls" + 1), timeout)
+  if not conn then return nil, code, detail end
+  local left = ends and math.max(ends - timer.now(), 0.001)
+  local ok
+  ok, code, detail = core.secure(conn, left, context, host_of(address))
+  if ok then return conn end
+  conn:reset()
+  return nil, code, detail and address .. ": " .. detail
+end
+
+return M

@@ -1,0 +1,11 @@
+/* net/tls/lazy.h — OpenSSL, loaded when it is first needed. Knows no connection. */
+#ifndef MOONPORT_NET_TLS_LAZY_H
+#define MOONPORT_NET_TLS_LAZY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* False with a sentence in `error` when OpenSSL is not there. Before anything of it is called. */
+bool tls_lazy_open(char *error, size_t error_size);
+
+#endif
