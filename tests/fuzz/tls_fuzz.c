@@ -203,7 +203,7 @@ static void act(struct input *input) {
     case 0: send_raw(input); break;
     case 1: settle(); break;
     case 2: say(take(input)); break;
-    case 3: say(take(input) * 256U); break;
+    case 3: say((size_t)take(input) << 8); break;
     case 4: carry(take(input), 0); break;
     case 5: carry(TEXT_BYTES_MAX, 0); break;
     case 6: carry(take(input) + 1U, what >> 4 & 3); break;
