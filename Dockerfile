@@ -21,14 +21,16 @@ RUN cmake --preset release -DMOONPORT_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
  && cmake --build --preset release --parallel \
  && DESTDIR=/installed cmake --install build/release --strip
 
-# ldd names the libraries by the paths under which the program will look for them: libc and OpenSSL. Both
-# do without their configuration. C.UTF-8 tells how wide a character is on a terminal.
+# ldd names the libraries by the paths under which the program will look for them; OpenSSL it loads by
+# itself, when it first needs it. C.UTF-8 tells how wide a character is on a terminal.
 RUN set -eu; \
     install -D -m 644 -t /image/usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8/LC_CTYPE; \
     install -D -t /image/usr/bin /installed/usr/bin/moonport; \
     install -D -m 644 -t /image/usr/share/moonport deploy/welcome.lua; \
     install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt; \
-    for library in $(ldd /installed/usr/bin/moonport | grep -o '/[^ ]*'); do \
+    ssl="$(find /lib/ -name libssl.so.3)"; \
+    for library in "$ssl" $(ldd /installed/usr/bin/moonport | grep -o '/[^ ]*') \
+        $(ldd "$ssl" | grep -o '/[^ ]*'); do \
       install -D "$library" "/image$library"; \
     done
 

@@ -62,6 +62,7 @@ def end(scheme, peer):
 if seen == int(sys.argv[2]):
     peers = [(scheme, begin(scheme, host, port, text)) for scheme, host, port, text in questions]
     print(json.dumps([end(*peer) for peer in peers]))
+    for _, peer in peers: peer.close() # else the server would wait for them to end
 server.terminate()
 sys.stderr.write(server.stderr.read())
 sys.exit(server.wait())

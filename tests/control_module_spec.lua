@@ -22,7 +22,7 @@ describe("moonport.control", function()
     return program.lines(moonport, ([[
       local control = require "moonport.control"
       local path = %q
-      local client <close>, fault = control.connect(path, { timeout = 20 })
+      local client <close>, fault = control.connect(path, { timeout = 60 })
       %s
     ]]):format(path, code))
   end

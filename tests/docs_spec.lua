@@ -247,6 +247,17 @@ describe("The guide", function()
     assert.matches("^ONE from 127%.0%.0%.1:%d+\n$", result.stdout)
   end)
 
+  it("keeps what is said to itself", function()
+    local folder = moonport:directory()
+    certificates.quick(moonport, folder, "localhost")
+    local server = moonport:serve({ "--listen", "tls://127.0.0.1:0",
+      folder:write("secret.lua", example("secret", {})) })
+    local result = shell.run({ "openssl", "s_client", "-quiet", "-CAfile", "localhost.pem",
+      "-verify_return_error", "-connect", "127.0.0.1:" .. server:port() },
+      { cwd = folder.path, stdin = "one\n" })
+    assert.equal("4 bytes, unread on the way\n", result.stdout)
+  end)
+
   it("does several things at once", function()
     local path = moonport:directory():write("race.lua", example("race", {}))
     local result = moonport:run({ "run", path })

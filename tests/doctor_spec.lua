@@ -83,7 +83,7 @@ describe("moonport doctor", function()
     result = examine(script_on("tls://127.0.0.1:0"))
     assert.equal(1, result.code)
     has(result.stdout, "FAULT")
-    has(result.stderr, "TLS")
+    has(result.stderr, "needs a certificate")
   end)
 
   it("says which services of names are not asked", function()

@@ -26,7 +26,7 @@ describe("the number of versions alive", function()
     local peers = pile_up(at, script, 8)
     at:wait_versions(3)
     local record = at.server:wait_for("limits.versions = 3 reached")
-    assert.truthy(record.message:find("version 1 is let go; its 1 connections may go on for 0.2 s",
+    assert.truthy(record.message:find("version 1 is let go; its 1 connection may go on for 0.2 s",
       1, true), record.message)
     for index = 1, 6 do assert.equal("", peers[index]:receive_all()) end
     reloading.ask(peers[7], "?", "hi")

@@ -42,6 +42,19 @@ describe("a service on tls://", function()
     return tls.python(server:port(), certificate, code)
   end
 
+  local function has_openssl(server)
+    local file <close> = assert(io.open(("/proc/%d/maps"):format(server.process.pid)))
+    return file:read("a"):find("libssl", 1, true) ~= nil
+  end
+
+  -- To load it takes longer than all else that a start does: src/net/tls/lazy.c.
+  it("has OpenSSL loaded, and one on tcp:// has not", function()
+    assert.is_true(has_openssl((serve(echo))))
+    if shell.run({ "uname", "-m" }).stdout == "x86_64\n" then
+      assert.is_false(has_openssl(moonport:start("return { on_data = print }")))
+    end
+  end)
+
   it("opens a connection after the handshake, and tells what was agreed on", function()
     local server, certificate = serve [[
       on_open = function(conn)

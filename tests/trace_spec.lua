@@ -122,6 +122,26 @@ describe("moonport trace", function()
     assert.same({ "listen", "data", "send" }, kinds)
   end)
 
+  it("prints all events whole with --json, until the server ends", function()
+    local started = moonport:start(echo, controlled)
+    local child = trace(started, { "--json" })
+    for number = 1, 100 do talk(started, ("x"):rep(number)) end
+    loop.wait_until("a hundred closes to be shown", function()
+      return select(2, child:stdout():gsub('"event":"close"', "")) == 100
+    end)
+    started:signal("sigterm")
+    assert.equal(1, (child:wait()))
+    assert.matches("has ended, and the trace with it\n$", child:stderr())
+    started:wait()
+    assert.matches("\n$", child:stdout())
+    local last = 0
+    for line in child:stdout():gmatch("([^\n]*)\n") do
+      local event = cjson.decode(line)
+      assert.equal(last + 1, event.seq)
+      last = event.seq
+    end
+  end)
+
   it("chooses by connection, script and peer", function()
     local started = moonport:start(echo, controlled)
     local one, two = started:connect(), started:connect()

@@ -2,6 +2,7 @@
  * overwrites nothing. */
 #include "cli/table.h"
 #include "net/tls/issue.h"
+#include "net/tls/lazy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +174,11 @@ int cert_command(const struct command_call *call) {
                           "\"%s\" is no name of a host: write localhost, b.example, *.c.example or "
                           "an IP address",
                           call->words[i]);
+  }
+  char error[ERROR_BYTES_MAX];
+  if (!tls_lazy_open(error, sizeof error)) {
+    fprintf(stderr, "moonport: %s\n", error);
+    return EXIT_AT_FAULT;
   }
   const struct pair_files files = files_of(call->words[0]);
   if (call->word_count == 1 && strcmp(call->words[0], of_localhost[0]) == 0) {

@@ -105,13 +105,14 @@ struct script *server_welcome(const struct server *server) {
   return NULL;
 }
 
-bool server_lacks_welcome(const struct server *server) {
-  if (!server->options.welcome || server_welcome(server)) return false;
+bool server_lacks_welcome(const struct server *server, bool despite_faults) {
+  if (!server->options.welcome || server_count_valid(server) > 0) return false;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
     if (script_is_leaving(script)) continue;
     if (is_welcome(server, script)) return false; /* it does not work */
-    if (!script_is_foreign(script) || server_is_given(server, script_path(script))) return false;
+    bool is_fault = !script_is_foreign(script) || server_is_given(server, script_path(script));
+    if (is_fault && !despite_faults) return false;
   }
   return true;
 }

@@ -21,8 +21,9 @@ size_t server_judge(struct server *server,
 
 /* The welcome page, while it is served; or NULL. */
 struct script *server_welcome(const struct server *server);
-/* There is such a page, and in the served directories there is nothing but modules: it is to come. */
-bool server_lacks_welcome(const struct server *server);
+/* There is such a page, and nothing is served: it is to come. Beside what is at fault, and no module, only
+ * `despite_faults`. */
+bool server_lacks_welcome(const struct server *server, bool despite_faults);
 
 enum { SERVER_IDLE_BYTES = 1024 };
 /* Nothing is served, or only the welcome page: `out` says so. */

@@ -140,7 +140,8 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
   for (size_t i = 0; i < paths->count; i++) {
     if (load_script(server, paths->files[i]) < 0) rc = -1;
   }
-  if (rc == 0 && server_lacks_welcome(server)) rc = load_script(server, server->options.welcome);
+  bool lacks_welcome = rc == 0 && server_lacks_welcome(server, server->options.keeps_going);
+  if (lacks_welcome) rc = load_script(server, server->options.welcome);
   if (server_judge(server, NULL) > 0 && !server->options.keeps_going) rc = -1;
   return rc;
 }

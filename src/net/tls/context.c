@@ -473,7 +473,9 @@ const char *tls_context_warning(const struct tls_context *context) {
 }
 
 const char *tls_library_version(void) {
-  return OpenSSL_version(OPENSSL_VERSION_STRING);
+  char error[WARNING_BYTES_MAX];
+  bool is_there = tls_lazy_open(error, sizeof error);
+  return is_there ? OpenSSL_version(OPENSSL_VERSION_STRING) : "is not there";
 }
 
 void tls_context_each(const struct tls_context *context,

@@ -70,7 +70,7 @@ struct tls_shown {
   struct stack_st_X509
       *chain; /* who issued it, and so on, as far as the file has them; may be NULL */
 };
-/* "3.0.13": of the OpenSSL that runs. */
+/* "3.0.13": of the OpenSSL that runs, or that there is none. */
 const char *tls_library_version(void);
 /* In the order of its identities. */
 void tls_context_each(const struct tls_context *context,

@@ -106,12 +106,19 @@ static void let_go(struct server *server, struct script *script, const char *why
   if (!was_module) reload_tell(server, script, RELOAD_REMOVED);
 }
 
-/* Scripts are about to be served: the welcome page, which may have their address, goes. */
-static void make_way(struct server *server, struct script *const *scripts, size_t count) {
+/* When scripts are about to be served, the welcome page, which may have their address, goes. Returns how many
+ * of them are left to be taken on: it may have been among them. */
+static size_t make_way(struct server *server, struct script **scripts, size_t count) {
   struct script *welcome = server_welcome(server);
-  if (welcome && count > 0 && scripts[0] != welcome) {
-    let_go(server, welcome, "there is a script to serve now");
+  size_t others = 0;
+  for (size_t i = 0; i < count; i++) others += scripts[i] != welcome;
+  if (!welcome || others == 0) return count;
+  let_go(server, welcome, "there is a script to serve now");
+  others = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (scripts[i] != welcome) scripts[others++] = scripts[i];
   }
+  return others;
 }
 
 /* True when the script that came has nowhere to listen, for another one does there. */
@@ -147,7 +154,7 @@ static void reload_add(struct server *server, const char *path) {
   if (rc < 0) {
     on_added(server, script, rc);
   } else {
-    make_way(server, &script, 1);
+    (void)make_way(server, &script, 1);
     scripts_take_on(&script, 1, on_added, server);
   }
 }
@@ -202,7 +209,7 @@ static void reload_together(struct server *server, bool any_left) {
     if (script_is_leaving(script) || !script_lacks_address(script)) continue;
     if (!is_loaded(loaded, count, script) && load_again(server, script)) loaded[count++] = script;
   }
-  make_way(server, loaded, count);
+  if (loaded) count = make_way(server, loaded, count);
   scripts_take_on(loaded, count, on_reloaded, server);
   free(loaded);
 }
@@ -216,7 +223,7 @@ void reload_apply(struct server *server) {
   for (size_t i = 0; i < paths->count; i++) {
     if (!reload_script_at(server, paths->files[i])) reload_add(server, paths->files[i]);
   }
-  if (server_lacks_welcome(server)) reload_add(server, server->options.welcome);
+  if (server_lacks_welcome(server, true)) reload_add(server, server->options.welcome);
   server_judge(server, tell_failed);
   server_warn_if_idle(server);
   server_fit_descriptors(server);
