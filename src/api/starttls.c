@@ -111,7 +111,10 @@ static int go_on(lua_State *L, int status, lua_KContext step) {
 
 /* What both calls begin with: nobody else may read what is not for him. Raises. */
 static void prepare(lua_State *L, struct api_conn *self, uint64_t timeout_ms) {
-  if (!self->inbox && !(self->inbox = inbox_new())) luaL_error(L, "not enough memory");
+  if (!self->inbox && !(self->inbox = inbox_new())) {
+    luaL_error(L, "not enough memory");
+    return; /* never: it raised */
+  }
   if (api_wait_pending(&self->inbox->reader)) misused(L, "another coroutine reads from it");
   if (conn_is_forwarding(self->conn)) misused(L, "this connection is forwarded");
   (void)vm_wait_ticket(L); /* raises where no wait is possible */
