@@ -73,7 +73,7 @@ describe("eval", function()
     assert.equal("console:2: no", last.error)
     assert.matches("console:2: in main chunk", last.traceback, 1, true)
     assert.matches("console:1: unexpected symbol near <eof>", select(2, eval("(")).error, 1, true)
-    assert.matches("table: ", select(2, eval("error({})")).error, 1, true)
+    assert.matches("a table as error value", select(2, eval("error({})")).error, 1, true)
     assert_serves(server)
   end)
 

@@ -11,9 +11,9 @@ local file, directory = ...
 -- Steps over memory; `play` is the state of one play.
 local steps = {}
 
--- Options of a scenario are for sockets: a buffer in memory has no size.
-function steps.open(play, name)
-  play.peers[name] = play.script:connect()
+-- A buffer in memory has no size: the other options of a scenario are for sockets.
+function steps.open(play, name, options)
+  play.peers[name] = play.script:connect({ stays = options and options.stays })
   play.order[#play.order + 1] = name
 end
 
