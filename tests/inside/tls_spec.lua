@@ -226,6 +226,27 @@ plain one\13\
     assert.is_truthy(script:logged("^nil\thandshake\t.*certificate is not accepted"))
   end)
 
+  it("may be what a function plays, once it is told of the handshake", function()
+    local script = load(CLIENT:format([[
+      local upstream, code, why = socket.connect("127.0.0.1:25")
+      upstream:send("STARTTLS\n")
+      upstream:recv_line()
+      upstream:starttls({ name = "localhost", ca = "ca.pem" })
+    ]]))
+    script:listen("127.0.0.1:25", function(mail, bytes)
+      if bytes:byte() == 0x16 then
+        assert(mail:starttls({ cert = "localhost.pem", key = "localhost.key" }))
+      elseif mail:read() == "STARTTLS\n" then
+        mail:send("220 go ahead\n")
+      else
+        mail:send(bytes:upper())
+      end
+    end)
+    local peer = script:connect()
+    peer:send("x")
+    assert.equal("QUESTION TLSv1.3", peer:read())
+  end)
+
   it("needs a certificate where the script is the client", function()
     local script = load(CLIENT:format([[
       local upstream, code, why = socket.connect("tls://127.0.0.1:443", { tls = { ca = "ca.pem" } })
