@@ -1,5 +1,6 @@
 -- docs_testing_spec.lua — the examples of docs/testing-scripts.md, as their reader runs them.
 
+local certificates = require "tests.support.certificates"
 local recording = require "tests.support.recording"
 local rig = require "tests.support.rig"
 
@@ -31,6 +32,7 @@ describe("Of docs/testing-scripts.md", function()
   local function write_all()
     local directory = moonport:directory()
     for name, text in pairs(files) do directory:write(name, text) end
+    certificates.quick(moonport, directory, "localhost")
     return directory
   end
 

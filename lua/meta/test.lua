@@ -62,6 +62,7 @@ function Script:connect(options) end
 ---@field from? string the peer's address: "192.0.2.1:5000"
 ---@field to? string|integer where it connects to: an address, or its place in listen
 ---@field stays? boolean the peer does not close when the script sends FIN
+---@field tls? true|moonport.TlsOptions it speaks TLS from the first byte: see Peer:starttls()
 
 ---Answers where the script connects to; by the function, or as the test says after accept().
 ---@param address string "127.0.0.1:6379", "unix:///run/x.sock"
@@ -175,6 +176,20 @@ function Peer:reason() end
 ---The script's own object; nil before the connection is accepted.
 ---@return moonport.Conn?
 function Peer:conn() end
+
+---From now on it speaks TLS: as a client where it connected, as a server where it accepted. What it
+---sends and reads is the text. Files are relative to the script. Without `ca` a client takes what
+---the script shows, whatever that is. Returns what tls() returns.
+---@param options? moonport.TlsOptions|moonport.TlsServerOptions
+---@return moonport.ConnTls? tls
+---@return string? why
+function Peer:starttls(options) end
+
+---What both sides agreed on, also once the connection has ended; nil, and why, where the handshake
+---is not done or TLS failed.
+---@return moonport.ConnTls? tls
+---@return string? why
+function Peer:tls() end
 
 ---Where the script may connect to.
 ---@class moonport.test.Listener

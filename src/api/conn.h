@@ -114,6 +114,9 @@ void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
 
 /* conn.tls: a table, or nil where it does not speak TLS. Raises. */
 void api_push_tls(lua_State *L, const struct api_conn *self);
+struct conn_tls;
+void api_push_tls_facts(lua_State *L,
+                        const struct conn_tls *tls); /* that table, of one with a version */
 
 /* Adds __index, __newindex, __tostring and __close to the metatable below the table of methods on top.
  * Raises. */

@@ -6,7 +6,6 @@
 #include "net/tls/certificate.h"
 
 #include <lauxlib.h>
-#include <uv.h>
 
 static void set_text(lua_State *L, const char *name, const char *text) {
   lua_pushstring(L, text); /* nil for NULL */
@@ -36,37 +35,37 @@ static int push_certificate(lua_State *L) {
 }
 
 /* Its texts are no Lua values yet, and memory may run out. */
-static void set_peer(lua_State *L, const struct conn *conn) {
+static void set_peer(lua_State *L, struct x509_st *peer) {
   struct certificate certificate;
+  if (!peer) return;
   lua_pushcfunction(L, push_certificate);
-  int rc = conn_tls_peer(conn, &certificate);
-  if (rc == UV_ENOENT) {
-    lua_pop(L, 1);
-    return;
-  }
-  if (rc < 0) luaL_error(L, "not enough memory");
+  if (!certificate_read(peer, &certificate)) luaL_error(L, "not enough memory");
   lua_pushlightuserdata(L, &certificate);
-  rc = lua_pcall(L, 1, 1, 0);
+  int rc = lua_pcall(L, 1, 1, 0);
   certificate_deinit(&certificate);
   if (rc != LUA_OK) lua_error(L);
   lua_setfield(L, -2, "peer_certificate");
 }
 
-void api_push_tls(lua_State *L, const struct api_conn *self) {
-  struct conn_tls tls;
-  if (!self->conn || !conn_tls(self->conn, &tls) || !tls.version) {
-    lua_pushnil(L);
-    return;
-  }
+void api_push_tls_facts(lua_State *L, const struct conn_tls *tls) {
   lua_createtable(L, 0, 7);
-  set_text(L, "version", tls.version);
-  set_text(L, "cipher", tls.cipher);
-  set_text(L, "name", tls.name);
-  set_flag(L, "resumed", tls.is_resumed);
-  set_flag(L, "truncated", tls.is_truncated);
-  if (tls.alpn) {
-    lua_pushlstring(L, tls.alpn, tls.alpn_size);
+  set_text(L, "version", tls->version);
+  set_text(L, "cipher", tls->cipher);
+  set_text(L, "name", tls->name);
+  set_flag(L, "resumed", tls->is_resumed);
+  set_flag(L, "truncated", tls->is_truncated);
+  if (tls->alpn) {
+    lua_pushlstring(L, tls->alpn, tls->alpn_size);
     lua_setfield(L, -2, "alpn");
   }
-  set_peer(L, self->conn);
+  set_peer(L, tls->peer);
+}
+
+void api_push_tls(lua_State *L, const struct api_conn *self) {
+  struct conn_tls tls;
+  if (self->conn && conn_tls(self->conn, &tls) && tls.version) {
+    api_push_tls_facts(L, &tls);
+  } else {
+    lua_pushnil(L);
+  }
 }

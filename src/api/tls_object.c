@@ -21,6 +21,7 @@ struct reading {
   lua_State *L;
   int index; /* of the table */
   const char *call;
+  const char *directory; /* NULL: the script's */
   bool is_server;
   struct tls_settings settings;
   struct tls_identity identity;
@@ -42,12 +43,14 @@ static bool read_text(const struct reading *reading, const char *name, const cha
   return type == LUA_TNIL || type == LUA_TSTRING || wrong_type(reading, name, wanted);
 }
 
-/* A path relative to the script, on the stack. */
+/* A path relative to the directory, on the stack. */
 static bool read_path(const struct reading *reading, const char *name, const char **out) {
   lua_State *L = reading->L;
   if (!read_text(reading, name, "the path of a PEM file", out)) return false;
   if (!*out) return true;
-  if (**out != '/') *out = lua_pushfstring(L, "%s/%s", vm_script_directory(vm_of(L)), *out);
+  const char *directory = reading->directory;
+  if (!directory) directory = vm_script_directory(vm_of(L));
+  if (**out != '/') *out = lua_pushfstring(L, "%s/%s", directory, *out);
   return true;
 }
 
@@ -243,7 +246,11 @@ static enum tls_made make(struct reading *reading, struct tls_object *object) {
 }
 
 enum tls_made api_make_tls_object(lua_State *L, int index, struct tls_object *object) {
-  struct reading reading = {.L = L, .index = index, .call = "tls", .is_server = object->is_server};
+  struct reading reading = {.L = L,
+                            .index = index,
+                            .call = "tls",
+                            .directory = object->directory,
+                            .is_server = object->is_server};
   int top = lua_gettop(L);
   luaL_checkstack(L, 20 + ALPN_MAX, NULL);
   enum tls_made made = read_all(&reading) ? find_trust(&reading, object) : TLS_UNUSABLE;

@@ -1,4 +1,5 @@
-/* api/tls_object.h — the TLS options of a call, made to what a connection begins with; for api/ only. */
+/* api/tls_object.h — the TLS options of a call, made to what a connection begins with; for api/ and
+ * server/testing/ only. */
 #ifndef MOONPORT_API_TLS_OBJECT_H
 #define MOONPORT_API_TLS_OBJECT_H
 
@@ -16,6 +17,7 @@ struct tls_object {
   struct tls_context *context; /* NULL: it is not made yet */
   struct api_wait wait;        /* for the authorities that the system trusts */
   struct trust_wait trust;
+  const char *directory;       /* what files are relative to; NULL: the script's */
   char name[ADDRESS_HOST_MAX]; /* whom to ask for, where the options say so; or "" */
   bool is_server;
   bool verifies; /* of a client: the other's certificate */

@@ -3,7 +3,6 @@
 
 #include "base/event.h"
 #include "net/conn_state.h"
-#include "net/tls/certificate.h"
 #include "net/transport/tls.h"
 
 #include <openssl/ssl.h>
@@ -18,10 +17,7 @@ int conn_secure(struct conn *conn, struct tls_context *context, const char *name
   return rc;
 }
 
-bool conn_tls(const struct conn *conn, struct conn_tls *out) {
-  const struct transport *layer = conn_layer(conn, tls_is);
-  if (!layer) return false;
-  SSL *ssl = tls_ssl(layer);
+void conn_tls_of(SSL *ssl, struct conn_tls *out) {
   const unsigned char *alpn;
   unsigned alpn_size;
   SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
@@ -31,12 +27,19 @@ bool conn_tls(const struct conn *conn, struct conn_tls *out) {
       .name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
       .alpn = (const char *)alpn,
       .alpn_size = alpn_size,
-      .fault = tls_fault(layer),
+      .peer = SSL_get0_peer_certificate(ssl),
       .is_resumed = SSL_session_reused(ssl),
-      .is_truncated = tls_is_truncated(layer),
-      .has_heard = tls_has_heard(layer),
-      .met_plaintext = tls_met_plaintext(layer),
   };
+}
+
+bool conn_tls(const struct conn *conn, struct conn_tls *out) {
+  const struct transport *layer = conn_layer(conn, tls_is);
+  if (!layer) return false;
+  conn_tls_of(tls_ssl(layer), out);
+  out->fault = tls_fault(layer);
+  out->is_truncated = tls_is_truncated(layer);
+  out->has_heard = tls_has_heard(layer);
+  out->met_plaintext = tls_met_plaintext(layer);
   return true;
 }
 
@@ -56,11 +59,4 @@ void conn_tell_handshake(struct conn *conn) {
     event.of.handshake.error = tls.fault ? tls.fault : "memory is out";
   }
   conn_tell(conn, &event);
-}
-
-int conn_tls_peer(const struct conn *conn, struct certificate *out) {
-  const struct transport *layer = conn_layer(conn, tls_is);
-  X509 *x509 = layer ? SSL_get0_peer_certificate(tls_ssl(layer)) : NULL;
-  if (!x509) return UV_ENOENT;
-  return certificate_read(x509, out) ? 0 : UV_ENOMEM;
 }

@@ -4,8 +4,9 @@
 
 #include "net/conn.h"
 
-struct certificate;
+struct ssl_st;
 struct tls_context;
+struct x509_st;
 
 /* From now on it speaks TLS, by a handshake that begins with what the peer sends next: on_secured
  * follows, or on_close. As a server or a client, by `context`; `name`: whom a client asks for.
@@ -20,6 +21,7 @@ struct conn_tls {
   const char *name;    /* whom the client asked for; NULL: nobody */
   const char *alpn;    /* what both speak: `alpn_size` bytes; NULL: nothing was agreed on */
   size_t alpn_size;
+  struct x509_st *peer; /* the certificate that the peer has shown, or NULL */
   const char
       *fault;      /* why TLS failed; NULL: it did not, or what is under it has, or memory is out */
   bool is_resumed; /* an earlier session goes on */
@@ -31,7 +33,7 @@ struct conn_tls {
 bool conn_tls(const struct conn *conn, struct conn_tls *out);
 /* For who watches: that the handshake is done, or why it is not. Nothing without TLS. */
 void conn_tell_handshake(struct conn *conn);
-/* The certificate that the peer has shown, for the caller to deinit. 0, UV_ENOENT or UV_ENOMEM. */
-int conn_tls_peer(const struct conn *conn, struct certificate *out);
+/* What OpenSSL knows of it, also of one that is under no connection. */
+void conn_tls_of(struct ssl_st *ssl, struct conn_tls *out);
 
 #endif

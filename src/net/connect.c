@@ -87,7 +87,9 @@ void net_refuse(struct incoming *incoming) {
 }
 
 struct conn *net_conn_on(const struct memory_pipe *pipe) {
-  return (struct conn *)memory_above(pipe); /* until a layer is put in between */
+  struct transport *above = memory_above(pipe);
+  while (above && above->ops->free) above = transport_above(above); /* a layer in between */
+  return (struct conn *)above;
 }
 
 /* Meanwhile it is the one above the transport, and the connection's owner. */

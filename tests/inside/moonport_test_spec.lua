@@ -27,6 +27,8 @@ describe("Loading", function()
     ["script.connect()"] = "'connect' is a method: write script:connect(…), with a colon",
     ["script:connect('127.0.0.1:9')"] = "bad argument #1 to 'connect' (table expected",
     ["script:connect({ form = '127.0.0.1:9' })"] = "unknown option 'form' of connect() (known: from",
+    ["script:connect({ tls = 5 })"] = "option 'tls' of connect() is true, or a table of options",
+    ["script:connect({ tls = { nmae = 5 } })"] = "unknown option 'tls.nmae' of a peer",
     ["script:listen('127.0.0.1:9', { slient = true })"] = "unknown option 'slient' of listen()",
     ["script:sender('127.0.0.1', 9)"] = "bad argument #2 to 'sender' (it takes one argument",
     ["peer:send('x', 'every', 5)"] = "bad argument #3 to 'send' (it takes two arguments",
@@ -35,6 +37,9 @@ describe("Loading", function()
     ["peer:read_line(5)"] = "bad argument #1 to 'read_line' (it takes no argument",
     ["peer.read_line()"] = "'read_line' is a method: write peer:read_line(…), with a colon",
     ["peer:send_message('x', 'prefix')"] = "the service has no frame: send bytes",
+    ["peer:starttls(true)"] = "bad argument #1 to 'starttls' (table expected, got boolean)",
+    ["peer:starttls({ name = 5 })"] = "a peer: tls.name is a number: write the host to ask for",
+    ["peer:tls(5)"] = "bad argument #1 to 'tls' (it takes no argument",
     ["peer:shutdown('RST')"] = "bad argument #1 to 'shutdown' (it takes no argument",
     ["sender:send({})"] = "bad argument #1 to 'send' (string expected, got table)",
     ["sender:read(5)"] = "bad argument #1 to 'read' (it takes no argument",
@@ -561,7 +566,8 @@ end)
 
 describe("The definitions for editors", function()
   -- What the files of moonport.test call among themselves.
-  local internal = { act = true, leave = true, load = true, new = true, sends = true, take = true }
+  local internal = { act = true, leave = true, load = true, new = true, secure = true,
+    sends = true, take = true }
 
   local function defined_in(class)
     local names = {}

@@ -27,7 +27,7 @@ end
 
 function Listener:accept()
   local core = self.core:accept()
-  return core and Peer.new(self.script, core, self.on_data)
+  return core and Peer.new(self.script, core, self)
 end
 
 function Listener:close() self.core:close() end

@@ -7,14 +7,14 @@ local cut = require "moonport.test.cut"
 ---@class moonport.test.Peer
 ---@field package script moonport.test.Script
 ---@field package core moonport.test.End the far end of the pipe
+---@field package listener moonport.test.Listener? where it accepted; nil: it connected itself
 local Peer = {}
 Peer.__index = Peer
 Peer.__name = "moonport.test.Peer"
 
--- `on_data` is told of what comes; nil: the test reads it.
-local function new(script, core, on_data)
-  return setmetatable({ script = script, core = core, on_data = on_data, pieces = {}, unread = {} },
-    Peer)
+local function new(script, core, listener)
+  return setmetatable({ script = script, core = core, listener = listener, pieces = {},
+    unread = {} }, Peer)
 end
 
 -- What came since the last call: it counts as received, and is not read yet.
@@ -40,7 +40,9 @@ function Peer:send(bytes, how)
   calls.check(bytes, 1, "send", "string")
   check_can_send(self)
   for _, piece in ipairs(cut(bytes, how)) do
-    if not self.core:send(piece) then return nil, "closed" end
+    local sent, fault = self.core:send(piece)
+    if fault then calls.refuse(fault) end
+    if not sent then return nil, "closed" end
     self.script:act()
   end
   return true
@@ -135,6 +137,46 @@ function Peer:got_reset() return (select(2, self.core:seen())) end
 function Peer:reason() return (select(3, self.core:seen())) end
 
 function Peer:conn() return self.core:conn() end
+
+-- --- TLS -------------------------------------------------------------------------------------
+
+-- Without `ca` whatever the script shows is trusted.
+local function complete(given, is_server)
+  local options = {}
+  for name, value in pairs(given or {}) do options[name] = value end
+  if not is_server and options.verify == nil then options.verify = options.ca ~= nil end
+  return options
+end
+
+-- From now on it speaks TLS; `came` is what came before, of the other's handshake. Returns what is
+-- wrong with the options.
+function Peer:secure(given, came)
+  local is_server = self.listener ~= nil
+  local options = complete(given, is_server)
+  if not is_server and options.verify == true and not options.ca then
+    return "tls.ca is missing: name the file of whom this peer is to trust"
+  end
+  local fault = self.core:secure(is_server, options, came)
+  self.is_secured = not fault
+  return fault
+end
+
+function Peer:starttls(given)
+  calls.check(given, 1, "starttls", "table", "nil")
+  check_can_send(self)
+  if self.is_secured then calls.refuse("this peer speaks TLS already") end
+  local came = unread_of(self)
+  if came ~= "" and not self.listener then
+    calls.refuse(("what came before TLS was not read: %q"):format(came))
+  end
+  local fault = self:secure(given, came)
+  if fault then calls.refuse(fault) end
+  self.pieces, self.unread = { self:received():sub(1, -#came - 1) }, {}
+  self.script:act()
+  return self:tls()
+end
+
+function Peer:tls() return self.core:tls() end
 
 calls.by_colon(Peer, "peer")
 return { new = new }

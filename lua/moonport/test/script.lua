@@ -55,7 +55,7 @@ local function tell_behaving(self)
     local bytes = peer:take()
     if bytes ~= "" then
       told = true
-      peer.on_data(peer, bytes)
+      peer.listener.on_data(peer, bytes)
     end
   end
   return told
@@ -158,11 +158,17 @@ function Script:has_ended() return (select(2, self.hosted:look())) end
 function Script:connect(given)
   local settings = given or {}
   calls.check(settings, 1, "connect", "table", "nil")
-  options.check_names(settings, "from, id, stays, to", "connect()")
+  options.check_names(settings, "from, id, stays, tls, to", "connect()")
+  if type(settings.tls) ~= "table" and type(settings.tls or false) ~= "boolean" then
+    calls.refuse("option 'tls' of connect() is true, or a table of options")
+  end
   local core, fault = self.hosted:connect(settings.to, settings.from, settings.stays, settings.id)
   if not core then calls.refuse(fault) end
   local peer = Peer.new(self, core)
+  fault = settings.tls and peer:secure(settings.tls ~= true and settings.tls or nil, "")
+  if fault then peer:reset() end
   self:act()
+  if fault then calls.refuse(fault) end
   return peer
 end
 

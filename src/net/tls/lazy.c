@@ -22,7 +22,7 @@
   X(ASN1_STRING_length) X(ASN1_STRING_set) X(ASN1_TIME_set) X(ASN1_TIME_to_tm) \
   X(BIO_clear_flags) X(BIO_ctrl) X(BIO_free) X(BIO_get_data) X(BIO_meth_free) X(BIO_meth_new) \
   X(BIO_meth_set_ctrl) X(BIO_meth_set_read) X(BIO_meth_set_write) X(BIO_new) X(BIO_new_mem_buf) \
-  X(BIO_s_mem) X(BIO_set_data) X(BIO_set_flags) X(BIO_set_init) X(ERR_clear_error) \
+  X(BIO_s_mem) X(BIO_set_data) X(BIO_set_flags) X(BIO_set_init) X(BIO_write) X(ERR_clear_error) \
   X(ERR_peek_error) X(ERR_peek_last_error) X(ERR_reason_error_string) \
   X(EVP_CIPHER_get_iv_length) X(EVP_DecryptInit_ex) X(EVP_DigestFinal_ex) X(EVP_DigestInit_ex) \
   X(EVP_DigestUpdate) X(EVP_EncryptInit_ex) X(EVP_MAC_init) X(EVP_MD_CTX_free) \

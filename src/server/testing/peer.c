@@ -5,6 +5,9 @@
 
 #include "api/conn.h"
 #include "api/frame.h"
+#include "api/tls_object.h"
+#include "net/conn_tls.h"
+#include "net/tls/hand.h"
 #include "net/transport/memory.h"
 
 #include <lauxlib.h>
@@ -13,7 +16,35 @@
 
 const char testing_peer_type[] = "moonport.test.end";
 
-/* --- Between two calls of the test ----------------------------------------------------------- */
+/* --- What it sends, and what comes ----------------------------------------------------------- */
+
+static bool is_heard(const struct peer *peer) {
+  return !peer->has_finished && !peer->has_reset && !peer->got_reset && !peer->reason;
+}
+
+/* With all the room that is needed: what the script does not read waits. */
+static bool send_whole(void *owner, const char *bytes, size_t size) {
+  struct peer *peer = owner;
+  struct memory_settings *settings = memory_settings(peer->pipe);
+  settings->window_bytes = SIZE_MAX;
+  bool sent = size == 0 || memory_send(peer->pipe, bytes, size) == size;
+  settings->window_bytes = peer->room;
+  return sent;
+}
+
+/* What TLS has to say, to who still listens. False when memory is out. */
+static bool flush(struct peer *peer) {
+  return !is_heard(peer) || tls_hand_flush(peer->tls, send_whole, peer);
+}
+
+/* FIN, after close_notify. */
+static void say_fin(struct peer *peer) {
+  if (peer->tls) {
+    tls_hand_finish(peer->tls);
+    (void)flush(peer);
+  }
+  peer->has_finished = memory_finish(peer->pipe);
+}
 
 static bool keep_bytes(struct peer *peer, const char *bytes, size_t size) {
   if (peer->size + size > peer->capacity) {
@@ -26,6 +57,18 @@ static bool keep_bytes(struct peer *peer, const char *bytes, size_t size) {
   memcpy(peer->bytes + peer->size, bytes, size);
   peer->size += size;
   return true;
+}
+
+/* Keeps the text of what came. Where TLS fails the peer ends, as most do. False: memory is out. */
+static bool decrypt(struct peer *peer, const char *bytes, size_t size) {
+  char text[4096];
+  bool fits = tls_hand_feed(peer->tls, bytes, size);
+  for (size_t got; fits && (got = tls_hand_read(peer->tls, text, sizeof text)) > 0;) {
+    fits = keep_bytes(peer, text, got);
+  }
+  if (!flush(peer)) return false;
+  if (tls_hand_fault(peer->tls) && is_heard(peer)) say_fin(peer);
+  return fits;
 }
 
 /* What finds room in the pipe. */
@@ -42,13 +85,16 @@ static bool take_bytes(struct peer *peer) {
   for (;;) {
     size_t size = memory_waiting(peer->pipe, &bytes);
     if (size > peer->room) size = peer->room;
-    if (size == 0 || !keep_bytes(peer, bytes, size)) return took;
+    if (size == 0) return took;
+    if (!(peer->tls ? decrypt(peer, bytes, size) : keep_bytes(peer, bytes, size))) return took;
     if (peer->room != SIZE_MAX) peer->room -= size;
     memory_settings(peer->pipe)->window_bytes = peer->room;
     memory_take(peer->pipe, NULL, size);
     took = true;
   }
 }
+
+/* --- Between two calls of the test ----------------------------------------------------------- */
 
 /* True when it did something from which more may follow. */
 bool testing_attend(struct peer *peer) {
@@ -62,8 +108,8 @@ bool testing_attend(struct peer *peer) {
   if (seen.reset) peer->got_reset = true;
   if (seen.finished && !seen.reset && peer->room > 0) peer->got_fin = true;
   if (!peer->got_fin || peer->stays || peer->has_finished || peer->got_reset) return took;
-  peer->has_finished = true;
-  return memory_finish(peer->pipe);
+  say_fin(peer);
+  return peer->has_finished;
 }
 
 struct peer *testing_peer_new(struct hosted *hosted, struct memory_pipe *pipe, bool stays) {
@@ -86,6 +132,7 @@ void testing_peer_free(struct peer *peer) {
   testing_forget_sends(peer);
   luaL_unref(L, LUA_REGISTRYINDEX, peer->conn_object);
   memory_free(peer->pipe);
+  tls_hand_free(peer->tls);
   free(peer->bytes);
   free(peer);
 }
@@ -101,33 +148,26 @@ static int push_flag(lua_State *L, bool flag) {
   return 1;
 }
 
-static bool is_heard(const struct peer *peer) {
-  return !peer->has_finished && !peer->has_reset && !peer->got_reset && !peer->reason;
-}
-
-/* With all the room that is needed: what the script does not read waits. */
-static bool send_whole(struct peer *peer, const char *bytes, size_t size) {
-  struct memory_settings *settings = memory_settings(peer->pipe);
-  settings->window_bytes = SIZE_MAX;
-  bool sent = size == 0 || memory_send(peer->pipe, bytes, size) == size;
-  settings->window_bytes = peer->room;
-  return sent;
-}
-
-/* peer:send(bytes) -> whether the script's side is there to take them */
+/* peer:send(bytes) -> whether the script's side is there to take them [, why they cannot be sent] */
 static int l_send(lua_State *L) {
   struct peer *peer = check(L);
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
   if (!is_heard(peer)) return push_flag(L, false);
-  if (!send_whole(peer, bytes, size)) return luaL_error(L, "not enough memory");
-  return push_flag(L, true);
+  if (peer->tls && !tls_hand_write(peer->tls, bytes, size)) {
+    lua_pushboolean(L, false);
+    lua_pushliteral(L,
+                    "the script has not answered the TLS handshake of this peer: see peer:tls()");
+    return 2;
+  }
+  bool sent = peer->tls ? flush(peer) : send_whole(peer, bytes, size);
+  return sent ? push_flag(L, true) : luaL_error(L, "not enough memory");
 }
 
 /* peer:finish(): FIN */
 static int l_finish(lua_State *L) {
   struct peer *peer = check(L);
-  if (is_heard(peer)) peer->has_finished = memory_finish(peer->pipe);
+  if (is_heard(peer)) say_fin(peer);
   return 0;
 }
 
@@ -196,6 +236,62 @@ static int l_conn(lua_State *L) {
   return 1;
 }
 
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+static const char *directory_of(const struct hosted *hosted) {
+  return hosted->script ? vm_script_directory(script_runtime(hosted->script)->vm) : NULL;
+}
+
+/* Pushes what it begins with, by the options at `index`; NULL: a sentence of what is wrong. */
+static struct tls_object *push_context(lua_State *L, int index, bool is_server,
+                                       const char *directory) {
+  struct tls_object *object = api_push_tls_object(L);
+  object->is_server = is_server;
+  object->directory = directory;
+  if (api_misuses_tls(L, index, is_server, "a peer")) return NULL;
+  if (api_make_tls_object(L, index, object) != TLS_MADE) return NULL;
+  if (!object->verifies || object->name[0]) return object;
+  lua_pushliteral(L, "tls.name is missing: who is the script to prove to be?");
+  return NULL;
+}
+
+/* peer:secure(is_server, options, came) -> nothing, or a sentence of what is wrong with the options.
+ * From now on it speaks TLS; `came`: of the handshake, before this. Options that verify have a `ca`. */
+static int l_secure(lua_State *L) {
+  struct peer *peer = check(L);
+  size_t size;
+  const char *came = luaL_checklstring(L, 4, &size);
+  if (!is_heard(peer)) return 0;
+  const struct tls_object *object =
+      push_context(L, 3, lua_toboolean(L, 2), directory_of(peer->hosted));
+  if (!object) return 1;
+  peer->tls = tls_hand_new(object->context, object->name[0] ? object->name : NULL);
+  if (!peer->tls || !decrypt(peer, came, size)) return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+static const char *why_no_tls(const struct peer *peer) {
+  const char *fault = peer->tls ? tls_hand_fault(peer->tls) : NULL;
+  if (fault) return fault;
+  if (!is_heard(peer) || peer->got_fin) return "the connection has ended";
+  return peer->tls ? "the script has not answered the handshake" : "this peer speaks plain text";
+}
+
+/* peer:tls() -> facts as those of conn.tls | nil, why there are none */
+static int l_tls(lua_State *L) {
+  const struct peer *peer = check(L);
+  struct conn_tls tls = {0};
+  if (peer->tls) tls_hand_facts(peer->tls, &tls);
+  if (!tls.version || tls.fault) {
+    luaL_pushfail(L);
+    lua_pushstring(L, why_no_tls(peer));
+    return 2;
+  }
+  tls.is_truncated = tls.is_truncated && peer->got_fin;
+  api_push_tls_facts(L, &tls);
+  return 1;
+}
+
 /* --- Messages -------------------------------------------------------------------------------- */
 
 /* What its connection is served by, or would be; NULL when the script has ended, or has no frame. */
@@ -255,6 +351,8 @@ void testing_open_peer(lua_State *L) {
       {"leave", l_leave},
       {"seen", l_seen},
       {"conn", l_conn},
+      {"secure", l_secure},
+      {"tls", l_tls},
       {"wrap", l_wrap},
       {"next_message", l_next_message},
       {NULL, NULL},

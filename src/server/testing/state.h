@@ -17,6 +17,7 @@ enum {
 };
 
 struct memory_pipe;
+struct tls_hand;
 
 /* What the test has in Lua of something here: a userdata with a pointer to it. Either may go first, and
  * the other learns of it. The first field of each such struct. */
@@ -79,6 +80,7 @@ struct peer {
   struct list link;         /* in hosted->peers, or hosted->ended */
   struct list waiting_link; /* to be accepted by the test; in its place's list */
   struct memory_pipe *pipe;
+  struct tls_hand *tls; /* NULL: it speaks plain text */
   struct conn *conn;  /* NULL before it has begun, and once it has ended */
   uint64_t conn_id;   /* 0: it has not begun */
   int conn_object;    /* registry: the script's object, of a connection with handlers */
