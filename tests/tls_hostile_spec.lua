@@ -307,20 +307,71 @@ import time; time.sleep(60)
     assert_told(server, { "close write_queue" })
   end)
 
+  it("opens a connection under the version that came while it shook hands", function()
+    local folder = moonport:directory()
+    local ca = certificates.quick(moonport, folder, "localhost")
+    local text = [[return {
+      tls = { cert = "localhost.pem", key = "localhost.key" },
+      on_open = function() print("> open VERSION") end,
+      on_reload = function() print("> reload VERSION") end,
+      on_data = function(conn, data) conn:send(data .. " VERSION") end,
+      on_close = function(_, reason) print("> close VERSION " .. reason) end,
+    }]]
+    local path = folder:write("test.lua", (text:gsub("VERSION", "1")))
+    local server = moonport:serve({ "--no-watch", "--listen", "tls://127.0.0.1:0", path },
+      { control = true })
+    assert.same({ "b'hello 2'" }, run_raw(server, { ca, server.control, path }, [[
+def reload():
+  text = open(MORE[1]).read().replace(" 1", " 2")
+  open(MORE[1], "w").write(text)
+  control = socket.socket(socket.AF_UNIX)
+  control.connect(MORE[0])
+  control.sendall(b"reload\n")
+  while b'"ok":true' not in control.recv(65536): pass
+peer, flights = Raw(PORT, context(CA)), 0
+def send(records):
+  global flights
+  flights += 1
+  if flights == 2: reload() # the server has answered, and waits for the end of it
+  return peer.send(records)
+peer.shake(send)
+peer.send(peer.records(b"hello"))
+print(peer.read(7))
+peer.send(peer.records(goodbye=True))
+peer.sock.shutdown(socket.SHUT_WR)
+peer.drain()
+]]))
+    assert_told(server, { "open 2", "close 2 eof" })
+  end)
+
   it("does not take for its own what a module in C left in OpenSSL's queue", function()
     local place = moonport:directory()
     local built = shell.run({ "cc", "-shared", "-fPIC", "-o", place:join("erring.so"),
       "tests/support/erring.c", "-lcrypto" })
     assert.equal("", built.stderr)
-    local server, ca = serve(nil, ([[
-      on_open = function(conn) conn.fault = (function()
+    local server, ca = serve(([[
+      limits = (function() -- before the files of `tls` are read, too
         package.cpath = %q
-        return require "erring"
-      end)() conn.fault() end,
-      on_data = function(conn, data) conn.fault() conn:send(data) conn.fault() end,
-      on_eof = function(conn) print("> eof") conn.fault() conn:close() end,
+        require "erring"()
+      end)(),]]):format(place:join("?.so")), [[
+      on_open = function(conn) require "erring"() end,
+      on_data = function(conn, data)
+        require "erring"()
+        conn:send(data)
+        require "erring"()
+        if data == "two" then
+          local ca = { ca = debug.getinfo(1, "S").source:match("@(.*)/") .. "/localhost.pem" }
+          local address = conn.listener:gsub("127.0.0.1", "localhost")
+          local other = assert(require "moonport.socket".connect(address, { tls = ca }))
+          require "erring"()
+          other:send("echo")
+          print("> " .. other:recv_exactly(4))
+          require "erring"()
+          other:close()
+        end
+      end,
+      on_eof = function(conn) print("> eof") require "erring"() conn:close() end,
       on_close = function(_, reason) print("> close " .. reason) end]])
-      :format(place:join("?.so")))
     assert.same({ "b'one' b'two' b'three'" }, raw(server, ca, [[
 peers = [Raw(PORT, context(CA)) for _ in range(3)]
 for peer in peers: peer.shake()
@@ -332,9 +383,10 @@ for peer in peers: peer.send(peer.records(goodbye=True))
 for peer in peers: peer.sock.shutdown(socket.SHUT_WR)
 for peer in peers: peer.drain()
 ]]))
-    local told = server:wait_told(6)
+    local told = server:wait_told(9)
     table.sort(told)
-    assert.same({ "close closed", "close closed", "close closed", "eof", "eof", "eof" }, told)
+    assert.same({ "close closed", "close closed", "close closed", "close closed", "echo", "eof",
+      "eof", "eof", "eof" }, told)
   end)
 end)
 
