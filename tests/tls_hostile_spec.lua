@@ -190,6 +190,7 @@ peer.send(good + bytes(bad))
 print(peer.end()[1])
 ]]))
     assert_told(server, { "data good", "close reset" })
+    server:expect_log("TLS failed: what the peer sent cannot be decrypted")
   end)
 
   it("takes no record that is larger than TLS allows", function()
@@ -202,6 +203,7 @@ peer.send(b"\x17\3\3" + size.to_bytes(2, "big") + b"x" * size)
 print(peer.end()[1])
 ]]))
     assert_told(server, { "open TLSv1.3", "close reset" })
+    server:expect_log("TLS failed: encrypted length too long")
   end)
 
   it("answers what comes with close_notify and FIN in one segment", function()
@@ -249,6 +251,7 @@ for text, size in ((b"cut off", 100), (b"in half", -4)):
     assert.equal("closed\n", ask("33", "0"))
     assert.equal("closed\n", ask("5000", "0"))
     assert.equal("close reset", server:wait_told(10)[10])
+    server:expect_log("TLS failed: the peer sends messages of the handshake without end")
   end)
 
   -- CVE-2022-40735: each such handshake kept the server busy for 0.16 s.
@@ -269,6 +272,7 @@ for text, size in ((b"cut off", 100), (b"in half", -4)):
       "127.0.0.1:" .. server:port() }, { stdin = "R\n" })
     assert.matches("RENEGOTIATING", result.stderr)
     assert.matches("no renegotiation", result.stderr)
+    server:expect_log("TLS failed: the peer refused, with the alert \"handshake failure\"")
     assert_serves(server, ca)
   end)
 
