@@ -114,7 +114,8 @@ describe("conn:starttls()", function()
   it("raises where it makes no sense", function()
     assert.same({
       "starttls: another coroutine reads from it",
-      "starttls: tls.name is missing: who is the peer to prove to be?",
+      "starttls: tls.name is missing, and a connection does not keep the host that it was " ..
+        'connected to: write conn:starttls({ name = "mail.example" })',
       "unknown option 'tls.nam' of starttls (did you mean name)",
       "starttls: a server needs a certificate: give the service tls = { cert = …, key = … }",
       "starttls: this connection speaks TLS already",

@@ -225,6 +225,7 @@ describe("what is told of certificates", function()
       folder:write("test.lua", script(name .. ".pem", name .. ".key"))
       local result = moonport:run({ "doctor", folder:join("test.lua") },
         { env = env, prefix = { "env", "container=" } })
+      assert.equal("", result.stderr) -- all of it is in the report, once
       return result.stdout:gsub("\n%s+", " "), result.code
     end
     local text, code = doctor("good", { SSL_CERT_FILE = folder:join("ca.pem") })

@@ -22,6 +22,7 @@ function server.stats() end
 ---@class moonport.ServerStats
 ---@field connections integer open now
 ---@field accepted integer so far
+---@field failed_handshakes integer of TLS, of accepted connections, so far: no handler was told
 ---@field bytes_in integer of all connections so far
 ---@field bytes_out integer
 ---@field memory integer bytes of the Lua state

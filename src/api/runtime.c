@@ -189,11 +189,12 @@ bool runtime_has_time(struct runtime *runtime) {
   return false;
 }
 
-static void runtime_write(struct runtime *runtime, const struct log_record *record) {
+static void runtime_write(struct runtime *runtime, struct log *log,
+                          const struct log_record *record) {
   if (runtime->tap && api_is_told(runtime, EVENT_LOG)) {
     api_tell_log(runtime, record->level, record->conn, record->message, record->message_size);
   }
-  log_write(runtime->log, record);
+  log_write(log, record);
 }
 
 void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id,
@@ -205,7 +206,7 @@ void runtime_log(struct runtime *runtime, enum log_level level, uint64_t conn_id
       .message = message,
       .message_size = size,
   };
-  runtime_write(runtime, &record);
+  runtime_write(runtime, runtime->log, &record);
 }
 
 void runtime_logf(struct runtime *runtime, enum log_level level, const char *format, ...) {
@@ -236,7 +237,7 @@ void runtime_fault(struct runtime *runtime, const char *format, ...) {
       .message = text,
       .message_size = strlen(text),
   };
-  runtime_write(runtime, &record);
+  runtime_write(runtime, runtime->faults, &record);
   runtime_note_fault(runtime, text);
 }
 

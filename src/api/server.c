@@ -86,6 +86,7 @@ static int l_stats(lua_State *L) {
   const struct conn_totals totals = runtime_totals(runtime);
   api_set_integer(L, "connections", totals.open);
   api_set_integer(L, "accepted", totals.accepted);
+  api_set_integer(L, "failed_handshakes", runtime->failed_handshakes);
   api_set_integer(L, "bytes_in", totals.bytes_in);
   api_set_integer(L, "bytes_out", totals.bytes_out);
   api_set_integer(L, "version", version_of(L)->number);

@@ -88,7 +88,8 @@ static int begin_handshake(lua_State *L, struct api_conn *self) {
   if (!inbox_empty(self->inbox)) return meet_plaintext(L, self);
   const char *name = object->name[0] ? object->name : lua_tostring(L, NAME);
   if (!name && object->verifies) {
-    return misused(L, "tls.name is missing: who is the peer to prove to be?");
+    return misused(L, "tls.name is missing, and a connection does not keep the host that it was "
+                      "connected to: write conn:starttls({ name = \"mail.example\" })");
   }
   int rc = conn_secure(self->conn, object->context, name);
   if (rc == UV_EALREADY) return misused(L, "this connection speaks TLS already");

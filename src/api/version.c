@@ -62,7 +62,6 @@ bool version_load(struct version *version, const char *path) {
   version->receiver = receiver_for(&version->service);
   version->cohort = cohort_new(version);
   if (!version->cohort) runtime_fault(version->runtime, "%s: not enough memory", path);
-  api_judge_tls(version->runtime, version->service.tls);
   return version->cohort != NULL;
 }
 
@@ -262,6 +261,7 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   runtime->sequential.first_ms = 0; /* whom the script accepts itself, it asks itself */
   runtime->output.bytes_max = version->service.output_bytes_max;
   if (version->service.tls) {
+    api_judge_tls(runtime, version->service.tls);
     version->days = net_timer_open(runtime->loop, DAY_MS, DAY_MS, version_on_day, version);
   }
   if (before) end_own(before);

@@ -17,7 +17,7 @@ struct held_record {
 struct log_held {
   struct log *log;
   struct list records;
-  int count;
+  int count; /* with those for which there was no memory */
 };
 
 /* Copies a text to *place, and moves that behind it. */
@@ -33,6 +33,7 @@ static void held_on_record(void *context, const struct log_record *record) {
   size_t script_size = record->script ? strlen(record->script) + 1 : 0;
   size_t traceback_size = record->traceback ? record->traceback_size : 0;
   if (held->count >= LOG_HELD_MAX) return;
+  held->count++;
   struct held_record *kept =
       malloc(sizeof *kept + record->message_size + traceback_size + script_size);
   if (!kept) return;
@@ -42,7 +43,6 @@ static void held_on_record(void *context, const struct log_record *record) {
   kept->record.traceback = copy(&place, record->traceback, traceback_size);
   kept->record.script = copy(&place, record->script, script_size);
   list_append(&held->records, &kept->link);
-  held->count++;
 }
 
 struct log_held *log_held_new(void) {
@@ -61,6 +61,10 @@ void log_held_tell(struct log_held *held, struct log *log) {
     struct held_record *kept = LIST_ELEMENT(link, struct held_record, link);
     if (log) log_write(log, &kept->record);
     free(kept);
+    held->count--;
+  }
+  if (log && held->count > 0) {
+    log_printf(log, LOG_ERROR, "not enough memory to say all that is wrong");
   }
   held->count = 0;
 }

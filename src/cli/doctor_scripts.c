@@ -6,6 +6,7 @@
 #include "cli/settings.h"
 #include "net/loop.h"
 #include "net/tls/certificate.h"
+#include "net/tls/context.h"
 #include "net/tls/judge.h"
 #include "net/tls/roots.h"
 #include "server/names.h"
@@ -166,6 +167,8 @@ static json_t *look_at_tls(struct look *look, const struct script *script) {
   const struct judge judge = {.now_s = time(NULL), .owner = traits, .say = add_judgement};
   script_each_certificate(script, add_certificate, traits);
   judge_context(&judge, tls);
+  const char *warning = tls_context_warning(tls);
+  if (warning) add_trait(traits, "note", warning);
   if (!look->roots) look->roots = tls_roots_load(error, sizeof error);
   if (look->roots) {
     judge_trust(&judge, tls, look->roots);

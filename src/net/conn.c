@@ -208,5 +208,5 @@ void conn_greeted(struct conn *conn) {
 }
 
 void conn_skip_linger(struct conn *conn) {
-  if (conn_is_closing(conn) && !conn->output) conn_destroy(conn);
+  if (conn_is_closing(conn) && !conn->output) conn_depart(conn);
 }

@@ -58,6 +58,13 @@ void conn_destroy(struct conn *conn) {
   transport_under_close(&conn->stack.transport);
 }
 
+void conn_depart(struct conn *conn) {
+  bool is_plain = conn->stack.under == conn->lowest; /* close(2) itself sends FIN */
+  bool can_speak = !(conn->flags & (CONN_FIN_SENT | CONN_OPENING | CONN_CLOSED));
+  if (!is_plain && can_speak) (void)transport_under_finish(&conn->stack.transport);
+  conn_destroy(conn);
+}
+
 void conn_reset(struct conn *conn, enum reason reason) {
   if (conn->flags & CONN_CLOSED) return;
   conn->reason = (uint8_t)reason;

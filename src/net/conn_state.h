@@ -139,6 +139,7 @@ void conn_on_written(struct transport *self);
 void conn_write_on(
     struct conn *conn); /* what write() was given is taken: the next bytes, drain, FIN */
 void conn_destroy(struct conn *conn); /* closes the transport */
+void conn_depart(struct conn *conn);  /* the same in peace: TLS has a goodbye of its own */
 void conn_failed(struct conn *conn, int rc);
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
 /* Bytes are about to be sent, and nothing before them waits to be acknowledged: from now on it is

@@ -169,10 +169,10 @@ static bool send_fin(struct conn *conn) {
 static void output_done(struct conn *conn) {
   if (!(conn->flags & CONN_FIN_WANTED)) return;
   bool closing = conn->flags & CONN_CLOSING;
-  /* close(2) itself sends FIN, and with the peer's FIN seen there is nothing left to read off. */
+  /* With the peer's FIN seen there is nothing left to read off. */
   if ((conn->flags & CONN_EOF_SEEN) || (closing && conn->group->linger_ms == 0)) {
     if (!conn->reason) conn->reason = REASON_EOF;
-    conn_destroy(conn);
+    conn_depart(conn);
     return;
   }
   if (!(conn->flags & CONN_FIN_SENT)) {

@@ -159,14 +159,15 @@ struct script_status {
   uint64_t outgoing;    /* open now, of those it made itself */
   uint64_t bytes_in;    /* of all of them, so far */
   uint64_t bytes_out;
-  size_t timers;            /* that may still fire, or whose function runs */
-  size_t tasks;             /* spawned, and not ended */
-  size_t waiting;           /* handlers, tasks and timers' functions that wait */
-  size_t ending;            /* connections that are closing, or of which a handler has not ended */
-  uint64_t output_bytes;    /* queued now, for peers to take */
-  uint64_t output_closed;   /* connections that ended for limits.output or --output-max, so far */
-  uint64_t refused;         /* connections reset for limits.per_address, so far */
-  const char *reload_error; /* why the last change was not taken on; NULL: it was */
+  size_t timers;          /* that may still fire, or whose function runs */
+  size_t tasks;           /* spawned, and not ended */
+  size_t waiting;         /* handlers, tasks and timers' functions that wait */
+  size_t ending;          /* connections that are closing, or of which a handler has not ended */
+  uint64_t output_bytes;  /* queued now, for peers to take */
+  uint64_t output_closed; /* connections that ended for limits.output or --output-max, so far */
+  uint64_t refused;       /* connections reset for limits.per_address, so far */
+  uint64_t failed_handshakes; /* of accepted connections, over TLS, so far */
+  const char *reload_error;   /* why the last change was not taken on; NULL: it was */
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);

@@ -88,6 +88,7 @@ void script_status(const struct script *script, struct script_status *out) {
       .output_bytes = runtime->output.account.bytes,
       .output_closed = runtime->output.closed,
       .refused = script->listeners.refused,
+      .failed_handshakes = runtime->failed_handshakes,
       .reload_error = script->error,
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };

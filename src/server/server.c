@@ -4,6 +4,7 @@
 #include "server/server_state.h"
 
 #include "api/runtime.h"
+#include "api/tls_context.h"
 #include "base/descriptors.h"
 #include "base/heap.h"
 #include "base/home.h"
@@ -354,6 +355,7 @@ static int server_describe(void *out, struct script *script) {
     return 0;
   }
   script_tell_undefined(script);
+  api_judge_tls(script_runtime(script), script_tls(script));
   return script_describe(script, out);
 }
 

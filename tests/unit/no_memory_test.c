@@ -1,6 +1,7 @@
 /* no_memory_test.c — what each maker gives when an allocation fails, whichever: tried one after the
  * other, by the linker's hand (--wrap) between all that is linked statically and malloc(). */
 #include "check.h"
+#include "failing.h"
 #include "tls_files.h"
 
 #include "base/blob.h"
@@ -26,43 +27,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
-
-/* --- The allocator --------------------------------------------------------------------------- */
-
-static long allocations; /* counted while one is to fail */
-static long fail_first;  /* 0: none fails */
-static long fail_last;
-
-static bool fails(void) {
-  if (fail_first == 0) return false;
-  allocations++;
-  return allocations >= fail_first && allocations <= fail_last;
-}
-
-#include "../torture/wrap.h"
-
-/* What shrinks never fails (lua_Alloc): without a block's size, only what is new does. */
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-void *__real_realloc(void *block, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void *__wrap_realloc(void *block, size_t size) {
-  return !block && fails() ? NULL : __real_realloc(block, size);
-}
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
-static void fail(long first, long last) {
-  allocations = 0;
-  fail_first = first;
-  fail_last = last;
-}
-
-/* How many allocations there were since fail(). */
-static long relent(void) {
-  fail_first = 0;
-  return allocations;
-}
-
-enum { NEVER = 1 << 30 };
 
 /* --- Loops ----------------------------------------------------------------------------------- */
 
@@ -327,6 +291,23 @@ static void on_gone(void *context) {
   (void)context;
 }
 
+/* How many times it could not be loaded. */
+static int load_without_memory(const char *path, const struct script_options *options) {
+  int failed = 0;
+  for (long number = 1;; number += number < 40 ? 1 : 5) {
+    fail(number, NEVER);
+    struct script *script = script_new_later(path, options);
+    int rc = script ? script_load_first(script) : -1;
+    bool reached = relent() >= number;
+    CHECK((rc < 0) == reached);
+    if (script && options->holds_faults) CHECK(script_holds_faults(script) == reached);
+    if (script) script_free(script);
+    net_loop_turn(options->loop, false);
+    if (!reached) return failed;
+    failed++;
+  }
+}
+
 /* Lua collects its garbage and tries again, so one failure shows little: all from there on do. */
 static void loads_no_script(void) {
   char path[] = "/tmp/no_memory_test.XXXXXX";
@@ -339,20 +320,11 @@ static void loads_no_script(void) {
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   struct log *log = log_new(nowhere, LOG_INFO, LOG_TEXT);
   struct net_loop *loop = net_loop_new();
-  const struct script_options options = {
+  struct script_options options = {
       .log = log, .loop = loop, .host = "127.0.0.1", .on_conn_closed = on_gone};
-  int failed = 0;
-  for (long number = 1;; number += number < 40 ? 1 : 5) {
-    fail(number, NEVER);
-    struct script *script = script_load(path, &options);
-    bool reached = relent() >= number;
-    CHECK((script == NULL) == reached);
-    if (script) script_free(script);
-    net_loop_turn(loop, false);
-    if (!reached) break;
-    failed++;
-  }
-  CHECK(failed > 100);
+  CHECK(load_without_memory(path, &options) > 100);
+  options.holds_faults = true; /* as check and serve do, which go by what is held */
+  CHECK(load_without_memory(path, &options) > 100);
   net_loop_free(loop);
   log_free(log);
   close(nowhere);

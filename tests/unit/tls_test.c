@@ -1,5 +1,6 @@
 /* tls_test.c — a connection over TLS, and a peer that is OpenSSL by itself: how bytes are cut, what comes
  * together, what is never said. Over memory. */
+#include "failing.h"
 #include "memory_peer.h"
 #include "tls_files.h"
 
@@ -32,6 +33,8 @@ struct bench {
   char fault[200]; /* why TLS failed */
   size_t got;      /* bytes that the owner was given */
   bool is_silent;  /* sends nothing back */
+  bool is_starved; /* an allocation fails while it runs */
+  bool is_refused; /* its peer got an alert */
   bool was_truncated;
 };
 
@@ -46,7 +49,9 @@ static void note(struct conn *conn, const char *what) {
 }
 
 static void send_bytes(struct conn *conn, const char *bytes, size_t size) {
-  if (conn_send_begin(conn) == 0) CHECK_NUMBER(conn_send_copied(conn, bytes, size), 0);
+  if (conn_send_begin(conn) < 0) return;
+  int rc = conn_send_copied(conn, bytes, size);
+  CHECK(rc == 0 || bench_of(conn)->is_starved);
 }
 
 static void on_open(struct conn *conn) {
@@ -187,10 +192,37 @@ static void begin(struct bench *bench) {
   begin_tls(bench, net_loop_new());
 }
 
-/* Lets happen what can. */
+/* OpenSSL is linked dynamically: no linker's hand is between it and malloc(). */
+static bool is_openssl_spared = true;
+
+static void *openssl_realloc(void *block, size_t size, const char *file, int line) {
+  (void)file, (void)line;
+  const bool was_paused = fail_paused;
+  if (is_openssl_spared) fail_paused = true;
+  void *grown = realloc(block, size);
+  fail_paused = was_paused;
+  return grown;
+}
+
+static void *openssl_malloc(size_t size, const char *file, int line) {
+  return openssl_realloc(NULL, size, file, line);
+}
+
+static void openssl_free(void *block, const char *file, int line) {
+  (void)file, (void)line;
+  free(block);
+}
+
+__attribute__((constructor)) static void stand_below_openssl(void) {
+  if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1) abort();
+}
+
+/* Lets happen what can: only there allocations fail, and not in what is the peer's. */
 static void run(const struct bench *bench) {
+  fail_paused = !bench->is_starved;
   net_loop_flush(bench->loop);
   net_loop_run(bench->loop);
+  fail_paused = true;
 }
 
 static void check_log(struct bench *bench, const char *expected) {
@@ -632,6 +664,123 @@ static void takes_few_steps_in_a_turn(void) {
   net_loop_free(loop);
 }
 
+/* An answer to KeyUpdate, which the peer takes as far as `window_bytes`. */
+static void ends_behind_an_answer(size_t window_bytes, const char *got) {
+  struct bench bench;
+  begin(&bench);
+  shake(&bench);
+  check_log(&bench, "open");
+  CHECK_NUMBER(SSL_key_update(bench.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+  CHECK_NUMBER(SSL_do_handshake(bench.peer), 1);
+  CHECK(carry_to_conn(&bench));
+  CHECK(memory_finish(bench.pipe));
+  memory_settings(bench.pipe)->window_bytes = window_bytes;
+  check_log(&bench, "eof, close eof");
+  check_peer_got(&bench, got);
+  end(&bench);
+}
+
+/* It would stand in the middle of a record, or tell a peer that it has had all. */
+static void says_no_goodbye_behind_what_is_left(void) {
+  ends_behind_an_answer(10, "");
+  ends_behind_an_answer(1 << 16, "END");
+}
+
+/* --- Without memory ---------------------------------------------------------------------------- */
+
+/* Says `sent`, and reads what comes back, slowly at first; how much. Then both say goodbye. */
+static size_t talk(struct bench *bench, const char *sent, char *got) {
+  size_t size = 0;
+  for (int i = 0; i < 4; i++) {
+    ERR_clear_error();
+    SSL_do_handshake(bench->peer);
+    carry(bench);
+  }
+  if (!SSL_is_init_finished(bench->peer)) return 0;
+  memory_settings(bench->pipe)->window_bytes = 5000;
+  SSL_key_update(bench->peer, SSL_KEY_UPDATE_REQUESTED);
+  CHECK_NUMBER(SSL_write(bench->peer, sent, MUCH_BYTES / 4), MUCH_BYTES / 4);
+  for (int quiet = 0; quiet < 3;) {
+    int rc;
+    bool moved = carry_to_conn(bench);
+    run(bench);
+    if (carry_to_peer(bench) || moved) quiet = -1;
+    ERR_clear_error();
+    while ((rc = SSL_read(bench->peer, got + size, (int)(MUCH_BYTES - size))) > 0)
+      size += (size_t)rc;
+    if (SSL_get_error(bench->peer, rc) == SSL_ERROR_SSL) {
+      /* An alert. In mid-handshake OpenSSL may say it by keys which the peer does not have yet. */
+      bool is_alert = ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET;
+      CHECK(is_alert || !strstr(bench->log, "open"));
+      bench->is_refused = true;
+    }
+    if (++quiet == 2) (void)SSL_shutdown(bench->peer);
+  }
+  return size;
+}
+
+/* A peer that was told the end, by close_notify, has had all of it. */
+static void check_end(const struct bench *bench, size_t size) {
+  bool is_told = SSL_get_shutdown(bench->peer) & SSL_RECEIVED_SHUTDOWN; /* by an alert, too */
+  bool is_open = SSL_is_init_finished(bench->peer);
+  CHECK(!is_told || !is_open || bench->is_refused || size == MUCH_BYTES / 4);
+}
+
+/* The n-th allocation fails. Then another one has what all connections of a loop share. */
+static bool starve(long number, const char *sent, char *got) {
+  struct bench bench, other;
+  begin(&bench);
+  bench.is_starved = true;
+  fail(number, number);
+  size_t size = talk(&bench, sent, got);
+  bool reached = relent() >= number;
+  bench.is_starved = false;
+  CHECK(memcmp(sent, got, size) == 0);
+  check_end(&bench, size);
+  bool ended = size < MUCH_BYTES / 4;
+  CHECK(!ended || (reached && !bench.conn));
+  begin_tls(&other, bench.loop);
+  CHECK_NUMBER(talk(&other, sent, got), MUCH_BYTES / 4);
+  check_end(&other, MUCH_BYTES / 4);
+  other.log[0] = bench.log[0] = '\0';
+  end_conn(&other);
+  end(&bench);
+  return reached;
+}
+
+static void makes_no_half_of_a_layer(void) {
+  for (long number = 1, reached = 1; reached; number++) {
+    struct bench bench;
+    begin_on(&bench, net_loop_new(), true);
+    fail(number, number);
+    fail_paused = false;
+    struct transport_layer *layer = tls_new(bench.loop, bench.context, NULL);
+    fail_paused = true;
+    reached = relent() >= number;
+    CHECK(reached == !layer);
+    if (layer) transport_put(layer, &bench.conn->stack);
+    open_conn(&bench);
+    check_log(&bench, layer ? "" : "open");
+    conn_reset(bench.conn, REASON_KICKED);
+    check_log(&bench, "close kicked");
+    end(&bench);
+  }
+}
+
+static void ends_without_memory(void) {
+  char *sent = much();
+  char *got = calloc(1, MUCH_BYTES);
+  long number = 1;
+  while (starve(number, sent, got)) number++;
+  CHECK(number > 20);
+  is_openssl_spared = false; /* of its hundreds, a few */
+  for (number = 1; starve(number, sent, got); number += number < 8 ? 1 : 17) continue;
+  CHECK(number > 400);
+  is_openssl_spared = true;
+  free(sent);
+  free(got);
+}
+
 static const struct check_case cases[] = {
     {"on_open comes after the handshake, and close_notify before FIN", opens_after_the_handshake},
     {"how ciphertext is cut makes no difference", does_not_depend_on_cuts},
@@ -654,6 +803,11 @@ static const struct check_case cases[] = {
     {"TLS begins in mid-connection, as a server and as a client", begins_in_both_roles},
     {"a client asks for the name", checks_the_name},
     {"plaintext in place of a handshake ends it, in both roles", refuses_plaintext_in_both_roles},
+    {"a goodbye is not said behind what the peer has not taken",
+     says_no_goodbye_behind_what_is_left},
+    {"without memory there is no layer", makes_no_half_of_a_layer},
+    {"without memory it ends, and is not taken for whole; the next one has it",
+     ends_without_memory},
 };
 
 CHECK_MAIN(cases)

@@ -97,6 +97,8 @@ function prints.status(answer)
   for _, script in ipairs(answer.lines) do
     local runs, path = running(script), shown(text(script, "script"))
     if runs then printf("%s: %s", path, runs) end
+    local failed = number(script, "failed_handshakes")
+    if failed > 0 then printf("%s: %s failed so far", path, counted(failed, "TLS handshake")) end
     print_certificates(script)
   end
   for _, script in ipairs(answer.lines) do print_fault(script) end

@@ -14,7 +14,8 @@
  *   - FIN comes without close_notify: `ended`, and tls_is_truncated().
  *   - The peer sends messages of a handshake without end, such as KeyUpdate, and no data: `failed`.
  *   - Memory is out: `failed` with UV_ENOMEM; nothing half is sent.
- *   - Closed with something `left`, there is no close_notify: the peer sees that something is missing. */
+ *   - Closed without finish(), or before what is `left` was taken: there is no close_notify, and the peer
+ *     sees that something is missing. */
 #include "net/transport/tls.h"
 
 #include "base/list.h"
@@ -443,7 +444,10 @@ static ssize_t send_piece(struct tls *tls, struct cursor *cursor) {
   while (cursor->count > 0 && size < WRITE_PIECE_BYTES) {
     uv_buf_t record = next_record(cursor, tls->input.shared->joined);
     int rc = encrypt_record(tls, record);
-    if (rc < 0) return rc;
+    if (rc < 0) {
+      tls->input.shared->output_size = 0; /* or the next connection sent it */
+      return rc;
+    }
     size += record.len;
   }
   int rc = send_output(tls);
@@ -562,7 +566,6 @@ static void tls_close(struct transport *self) {
   struct tls *tls = tls_of(self);
   list_remove(&tls->link);
   set(tls, TLS_CLOSED, true);
-  if (!tls->left) (void)say_goodbye(tls);
   transport_under_close(self);
 }
 

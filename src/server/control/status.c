@@ -82,7 +82,7 @@ static void status_tell_script(struct control_client *client, struct script *scr
   control_put(
       client,
       json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                "s:I, s:I, s:o, s:o}",
+                "s:I, s:I, s:I, s:o, s:o}",
                 "script", control_text(status.path), "state", status.state, "version",
                 (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
                 listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
@@ -92,7 +92,8 @@ static void status_tell_script(struct control_client *client, struct script *scr
                 (json_int_t)status.timers, "tasks", (json_int_t)status.tasks, "waiting",
                 (json_int_t)status.waiting, "ending", (json_int_t)status.ending, "output_bytes",
                 (json_int_t)status.output_bytes, "output_closed", (json_int_t)status.output_closed,
-                "refused", (json_int_t)status.refused, "reload_error", reload_error_of(&status),
+                "refused", (json_int_t)status.refused, "failed_handshakes",
+                (json_int_t)status.failed_handshakes, "reload_error", reload_error_of(&status),
                 "certificates", certificates_of(script)));
 }
 

@@ -36,13 +36,8 @@ static void remember_failure(struct script *script, struct version *version) {
   version_free(version);
 }
 
-/* Loads and validates; NULL after every fault was logged and remembered. */
-static struct version *swap_load(struct script *script) {
+static struct version *swap_try(struct script *script) {
   struct runtime *runtime = &script->runtime;
-  runtime_forget_fault(runtime);
-  if (script->held) script_drop_faults(script);
-  bool holds = script->held && !runtime->current;
-  runtime->faults = holds ? log_held_log(script->held) : runtime->log;
   struct version *version = version_new(runtime);
   if (!version) {
     runtime_fault(runtime, "%s: not enough memory for another version: raise limits.memory",
@@ -51,6 +46,18 @@ static struct version *swap_load(struct script *script) {
   if (version && version_load(version, script->path)) return version;
   remember_failure(script, version);
   return NULL;
+}
+
+/* Loads and validates; NULL after every fault was logged and remembered. */
+static struct version *swap_load(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  runtime_forget_fault(runtime);
+  if (script->held) script_drop_faults(script);
+  bool holds = script->held && !runtime->current;
+  if (holds) runtime->faults = log_held_log(script->held);
+  struct version *version = swap_try(script);
+  runtime->faults = runtime->log;
+  return version;
 }
 
 const char *const *script_addresses(const struct script *script, size_t *count) {
@@ -82,8 +89,11 @@ static bool swap(struct script *script) {
 
 struct script *script_new_later(const char *path, const struct script_options *options) {
   struct script *script = script_new(path, options, false);
-  if (script && options->holds_faults) script->held = log_held_new();
-  return script;
+  if (!script || !options->holds_faults) return script;
+  script->held = log_held_new();
+  if (script->held) return script;
+  script_free(script);
+  return NULL;
 }
 
 int script_load_first(struct script *script) {
