@@ -26,7 +26,8 @@ describe("Loading", function()
     ["script:advance(1, 2)"] = "bad argument #2 to 'advance' (it takes one argument",
     ["script.connect()"] = "'connect' is a method: write script:connect(…), with a colon",
     ["script:connect('127.0.0.1:9')"] = "bad argument #1 to 'connect' (table expected",
-    ["script:connect({ form = '127.0.0.1:9' })"] = "unknown option 'form' of connect() (known: from",
+    ["script:connect({ form = '127.0.0.1:9' })"] =
+      "unknown option 'form' of connect() (known: from",
     ["script:connect({ tls = 5 })"] = "option 'tls' of connect() is true, or a table of options",
     ["script:connect({ tls = { nmae = 5 } })"] = "unknown option 'tls.nmae' of a peer",
     ["script:listen('127.0.0.1:9', { slient = true })"] = "unknown option 'slient' of listen()",
