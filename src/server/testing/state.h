@@ -81,12 +81,12 @@ struct peer {
   struct list waiting_link; /* to be accepted by the test; in its place's list */
   struct memory_pipe *pipe;
   struct tls_hand *tls; /* NULL: it speaks plain text */
-  struct conn *conn;  /* NULL before it has begun, and once it has ended */
-  uint64_t conn_id;   /* 0: it has not begun */
-  int conn_object;    /* registry: the script's object, of a connection with handlers */
-  const char *reason; /* NULL while it has not ended; static text */
-  struct list sent;   /* struct sent: by the script, while that is watched */
-  char *bytes;        /* came, and were not taken by the test */
+  struct conn *conn;    /* NULL before it has begun, and once it has ended */
+  uint64_t conn_id;     /* 0: it has not begun */
+  int conn_object;      /* registry: the script's object, of a connection with handlers */
+  const char *reason;   /* NULL while it has not ended; static text */
+  struct list sent;     /* struct sent: by the script, while that is watched */
+  char *bytes;          /* came, and were not taken by the test */
   size_t size;
   size_t capacity;
   size_t room;      /* how much more it takes; SIZE_MAX: all there is */
