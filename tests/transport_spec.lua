@@ -208,6 +208,7 @@ sys.stdout.write(got.decode())]]))
           conn:send(data)
         end }
       ]])
+      server.ending = true -- by itself
       for _, peer in ipairs(send_at_once(server, 40, "x")) do
         assert.equal("x", peer:receive(1))
         peer:close()
