@@ -157,7 +157,7 @@ static void drive(struct burst *burst) {
 }
 
 static void release(struct burst *burst) {
-  for (uint32_t i = 0; i < burst->begun; i++) close(burst->fds[i]);
+  for (uint32_t i = 0; burst->fds && i < burst->begun; i++) close(burst->fds[i]);
   if (burst->talk.fd >= 0) wire_deinit(&burst->talk);
   if (burst->epoll_fd >= 0) close(burst->epoll_fd);
   wires_free(burst->wires);

@@ -72,8 +72,8 @@
 #define X(name) #name "\0"
 static const char names[] = FUNCTIONS;
 #undef X
-#define X(name) +1
-enum { COUNT = FUNCTIONS };
+#define X(name) NUMBER_OF_##name,
+enum { FUNCTIONS COUNT };
 #undef X
 
 /* Used by the assembly below, so not static; in the order of the names. NULL: not called yet. */

@@ -16,6 +16,7 @@
 #include "net/loop_state.h"
 #include "net/tcp_info.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,7 @@ static struct put_back **back_of(const struct direct *direct) {
 static void drop_back(struct direct *direct) {
   if (!(direct->flags & DIRECT_BACK)) return;
   struct put_back **place = back_of(direct), *back = *place;
+  assert(back);
   direct->flags &= ~(uint32_t)DIRECT_BACK;
   *place = back->next;
   free(back);
@@ -195,6 +197,7 @@ static void drop_back(struct direct *direct) {
 
 static size_t take_back(struct direct *direct, char *to, size_t room) {
   struct put_back *back = *back_of(direct);
+  assert(back);
   size_t size = back->size < room ? back->size : room;
   memcpy(to, back->bytes + back->first, size);
   back->first += size;

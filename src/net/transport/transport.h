@@ -27,6 +27,7 @@
 #ifndef MOONPORT_NET_TRANSPORT_TRANSPORT_H
 #define MOONPORT_NET_TRANSPORT_TRANSPORT_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -98,6 +99,7 @@ struct transport_ops {
 /* Puts `layer` right under `above`, over what was there. */
 static inline void transport_put(struct transport_layer *layer, struct transport_over *above) {
   struct transport *under = layer->over.under = above->under;
+  assert(under); /* the lowest, at least */
   layer->above = &above->transport;
   above->under = &layer->over.transport;
   under->ops->set_above(under, above->under);
