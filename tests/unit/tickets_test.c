@@ -27,9 +27,9 @@ static void test_forgets_when_nobody_comes(void) {
   struct tickets *tickets = tickets_new();
   bool is_old = false;
   const struct ticket_key first = *tickets_current(tickets, 0);
-  const struct ticket_key *late = tickets_current(tickets, 5 * TICKET_KEY_AGE_S);
+  const struct ticket_key *late = tickets_current(tickets, UINT64_C(5) * TICKET_KEY_AGE_S);
   CHECK(memcmp(late->name, first.name, sizeof first.name) != 0);
-  CHECK(!tickets_find(tickets, first.name, 5 * TICKET_KEY_AGE_S, &is_old));
+  CHECK(!tickets_find(tickets, first.name, UINT64_C(5) * TICKET_KEY_AGE_S, &is_old));
   tickets_release(tickets);
 }
 

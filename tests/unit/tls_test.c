@@ -287,7 +287,7 @@ static void check_peer_got(struct bench *bench, const char *expected) {
   while ((size = SSL_read(bench->peer, bytes + used, (int)sizeof bytes - used - 4)) > 0)
     used += size;
   bytes[used] = '\0';
-  if (SSL_get_error(bench->peer, size) == SSL_ERROR_ZERO_RETURN) strcat(bytes, "END");
+  if (SSL_get_error(bench->peer, size) == SSL_ERROR_ZERO_RETURN) memcpy(bytes + used, "END", 4);
   CHECK_TEXT(bytes, expected);
 }
 
