@@ -4,18 +4,15 @@
  * end, and what is read from one is written to the other from the one static buffer. What the socket
  * does not take is copied and queued, and until it is gone the end that it came from is not read.
  * An end's FIN goes along to the other; when both have come, or either breaks, the pair is closed. */
-#include <arpa/inet.h>
-#include <malloc.h>
-#include <signal.h>
+#include "baseline.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-/* libuv asks the socket again after a full buffer, so that a piece should not fill it. */
-enum { BACKLOG = 511, READ_BUFFER_BYTES = 128 * 1024, ADDRESS_BYTES_MAX = 64 };
-enum { MAPPED_FROM_BYTES = 32 * 1024 * 1024 };
+enum { ADDRESS_BYTES_MAX = 64 };
 
 struct pair;
 
@@ -40,14 +37,7 @@ struct rest {
   char bytes[];
 };
 
-static char read_buffer[READ_BUFFER_BYTES]; /* one is enough: its bytes never outlive on_read */
 static struct sockaddr_in upstream_addr;
-
-static void check(int rc, const char *what) {
-  if (rc >= 0) return;
-  fprintf(stderr, "baseline_proxy: %s: %s\n", what, uv_strerror(rc));
-  exit(EXIT_FAILURE);
-}
 
 static void on_closed(uv_handle_t *handle) {
   struct pair *pair = ((struct end *)handle)->pair;
@@ -61,11 +51,6 @@ static void end_close(struct end *end) {
 static void pair_close(struct pair *pair) {
   end_close(&pair->client);
   end_close(&pair->upstream);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
-  (void)handle, (void)suggested;
-  *out = uv_buf_init(read_buffer, sizeof read_buffer);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
@@ -156,14 +141,6 @@ static void on_connection(uv_stream_t *listener, int status) {
     pair_close(pair);
 }
 
-/* The line that bench/run waits for; the same that moonport logs. */
-static void print_listening(const uv_tcp_t *listener) {
-  struct sockaddr_in addr;
-  int size = sizeof addr;
-  check(uv_tcp_getsockname(listener, (struct sockaddr *)&addr, &size), "uv_tcp_getsockname");
-  fprintf(stderr, "listening on tcp://127.0.0.1:%d\n", ntohs(addr.sin_port));
-}
-
 /* "127.0.0.1:7000" */
 static int parse_address(const char *text, struct sockaddr_in *out) {
   char host[ADDRESS_BYTES_MAX];
@@ -176,20 +153,7 @@ static int parse_address(const char *text, struct sockaddr_in *out) {
 }
 
 int main(int argc, char **argv) {
-  uv_loop_t *loop = uv_default_loop();
-  uv_tcp_t listener;
-  struct sockaddr_in addr;
-  mallopt(M_TRIM_THRESHOLD, -1);
-  mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
-  signal(SIGPIPE, SIG_IGN);
   check(argc == 2 ? parse_address(argv[1], &upstream_addr) : UV_EINVAL,
         "the upstream's address is needed, as in 127.0.0.1:7000");
-  check(uv_ip4_addr("127.0.0.1", 0, &addr), "uv_ip4_addr");
-  check(uv_tcp_init(loop, &listener), "uv_tcp_init");
-  check(uv_tcp_bind(&listener, (const struct sockaddr *)&addr, 0), "uv_tcp_bind");
-  /* After bind there is a descriptor to set it on, and each accepted socket inherits it. */
-  check(uv_tcp_nodelay(&listener, 1), "uv_tcp_nodelay");
-  check(uv_listen((uv_stream_t *)&listener, BACKLOG, on_connection), "uv_listen");
-  print_listening(&listener);
-  return uv_run(loop, UV_RUN_DEFAULT);
+  return serve("tcp", on_connection);
 }

@@ -5,19 +5,17 @@
  * queued. OpenSSL reads from that buffer and writes into one other through a BIO of our own, so a
  * read of many records is one system call, and its answer another. Between records a connection keeps no buffer of OpenSSL's
  * (SSL_MODE_RELEASE_BUFFERS). One session ticket, no renegotiation, no compression. */
-#include <arpa/inet.h>
-#include <malloc.h>
+#include "baseline.h"
+#include "baseline_rest.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-/* libuv asks the socket again after a full buffer, so that a piece should not fill it. */
-enum { BACKLOG = 511, READ_BUFFER_BYTES = 128 * 1024, MAPPED_FROM_BYTES = 32 * 1024 * 1024 };
 enum { WRITE_BUFFER_BYTES = 2 * READ_BUFFER_BYTES }; /* the smallest records grow when answered */
 
 struct conn {
@@ -25,16 +23,9 @@ struct conn {
   SSL *ssl;
 };
 
-/* What a socket did not take at once. */
-struct rest {
-  uv_write_t request;
-  char bytes[];
-};
-
 static SSL_CTX *context;
 static BIO_METHOD *method;
 /* One of each is enough: their bytes outlive no on_read. */
-static char read_buffer[READ_BUFFER_BYTES];
 static char plain_buffer[SSL3_RT_MAX_PLAIN_LENGTH];
 static char write_buffer[WRITE_BUFFER_BYTES];
 static struct {
@@ -42,12 +33,6 @@ static struct {
   size_t size;
 } unread;                /* of read_buffer */
 static size_t unwritten; /* bytes of write_buffer */
-
-static void check(int rc, const char *what) {
-  if (rc >= 0) return;
-  fprintf(stderr, "baseline_tls: %s: %s\n", what, uv_strerror(rc));
-  exit(EXIT_FAILURE);
-}
 
 static void check_ssl(bool good, const char *what) {
   if (good) return;
@@ -99,36 +84,8 @@ static void on_closed(uv_handle_t *handle) {
   free(handle);
 }
 
-static void stream_close(uv_stream_t *stream) {
+void stream_close(uv_stream_t *stream) {
   if (!uv_is_closing((uv_handle_t *)stream)) uv_close((uv_handle_t *)stream, on_closed);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
-  (void)handle, (void)suggested;
-  *out = uv_buf_init(read_buffer, sizeof read_buffer);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
-
-static void on_rest_written(uv_write_t *request, int status) {
-  uv_stream_t *stream = request->handle;
-  free(request); /* the first member of its struct rest */
-  if (status < 0 || uv_read_start(stream, on_alloc, on_read) != 0) stream_close(stream);
-}
-
-static void write_rest(uv_stream_t *stream, const char *bytes, size_t size) {
-  struct rest *rest = malloc(sizeof *rest + size);
-  if (rest == NULL) {
-    stream_close(stream);
-    return;
-  }
-  memcpy(rest->bytes, bytes, size);
-  uv_buf_t buffer = uv_buf_init(rest->bytes, (unsigned)size);
-  uv_read_stop(stream);
-  if (uv_write(&rest->request, stream, &buffer, 1, on_rest_written) != 0) {
-    free(rest);
-    stream_close(stream);
-  }
 }
 
 static void stream_flush(uv_stream_t *stream) {
@@ -152,7 +109,7 @@ static bool echo_records(SSL *ssl) {
   }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
+void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
   SSL *ssl = ((struct conn *)stream)->ssl;
   if (size == 0) /* the socket had nothing after all */
     return;
@@ -205,33 +162,12 @@ static SSL_CTX *context_new(const char *certificate, const char *key) {
   return out;
 }
 
-/* The line that bench/run waits for; the same that moonport logs. */
-static void print_listening(const uv_tcp_t *listener) {
-  struct sockaddr_in addr;
-  int size = sizeof addr;
-  check(uv_tcp_getsockname(listener, (struct sockaddr *)&addr, &size), "uv_tcp_getsockname");
-  fprintf(stderr, "listening on tls://127.0.0.1:%d\n", ntohs(addr.sin_port));
-}
-
 int main(int argc, char **argv) {
-  uv_loop_t *loop = uv_default_loop();
-  uv_tcp_t listener;
-  struct sockaddr_in addr;
   if (argc != 3) {
     fputs("usage: baseline_tls CERTIFICATE KEY\n", stderr);
     return EXIT_FAILURE;
   }
-  mallopt(M_TRIM_THRESHOLD, -1);
-  mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES);
-  signal(SIGPIPE, SIG_IGN);
   context = context_new(argv[1], argv[2]);
   method = method_new();
-  check(uv_ip4_addr("127.0.0.1", 0, &addr), "uv_ip4_addr");
-  check(uv_tcp_init(loop, &listener), "uv_tcp_init");
-  check(uv_tcp_bind(&listener, (const struct sockaddr *)&addr, 0), "uv_tcp_bind");
-  /* After bind there is a descriptor to set it on, and each accepted socket inherits it. */
-  check(uv_tcp_nodelay(&listener, 1), "uv_tcp_nodelay");
-  check(uv_listen((uv_stream_t *)&listener, BACKLOG, on_connection), "uv_listen");
-  print_listening(&listener);
-  return uv_run(loop, UV_RUN_DEFAULT);
+  return serve("tls", on_connection);
 }
