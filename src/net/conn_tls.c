@@ -13,7 +13,7 @@ int conn_secure(struct conn *conn, struct tls_context *context, const char *name
   struct transport_layer *layer = tls_new(conn->group->loop, context, name);
   if (!layer) return UV_ENOMEM;
   int rc = conn_put_layer(conn, layer);
-  if (rc < 0) layer->over.transport.ops->free(&layer->over.transport);
+  if (rc < 0) transport_drop(layer);
   return rc;
 }
 

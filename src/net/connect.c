@@ -58,7 +58,7 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
   struct transport_layer *layer = tls ? tls_new(group->loop, tls, NULL) : NULL;
   int rc = tls && !layer ? UV_ENOMEM : adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
   if (rc < 0) {
-    if (layer) layer->over.transport.ops->free(&layer->over.transport);
+    if (layer) transport_drop(layer);
     let_go(incoming);
     return rc;
   }

@@ -67,7 +67,7 @@ local function print_certificates(script)
     printf("%s: %s: for %s, %s", shown(text(script, "script")), shown(text(certificate, "file")),
       names[1] and shown(table.concat(names, ", ")) or "no host",
       days < 0 and "has ended: clients refuse it" or
-        ("%d day%s left"):format(days, days == 1 and "" or "s"))
+        counted(days, "day") .. " left")
   end
 end
 

@@ -1,6 +1,7 @@
 /* net/tls/judge.c — what clients will have against a certificate, in words. Opens nothing. */
 #include "net/tls/judge.h"
 
+#include "base/text.h"
 #include "net/tls/certificate.h"
 #include "net/tls/context.h"
 
@@ -31,17 +32,12 @@ static void judge_say(const struct trial *trial, bool is_fault, const char *form
   trial->judge->say(trial->judge->owner, is_fault, sentence);
 }
 
-/* "1 day", "5 days" */
-static void judge_days(int64_t seconds, char out[32]) {
-  long long days = (long long)(seconds / DAY_S);
-  snprintf(out, 32, "%lld day%s", days, days == 1 ? "" : "s");
-}
-
 /* `which`: "it", or one of its chain. */
 static void judge_times(const struct trial *trial, const char *which,
                         const struct certificate *facts) {
   const int64_t now = trial->judge->now_s, left = facts->not_after - now;
-  char date[CERTIFICATE_DATE_SIZE], days[32];
+  const long long days = (left < 0 ? -left : left) / DAY_S;
+  char date[CERTIFICATE_DATE_SIZE];
   if (facts->not_before > now) {
     certificate_date(facts->not_before, date);
     judge_say(trial, true,
@@ -51,13 +47,12 @@ static void judge_times(const struct trial *trial, const char *which,
   }
   certificate_date(facts->not_after, date);
   if (left < 0) {
-    judge_days(-left, days);
-    judge_say(trial, true, "%s ended on %s, %s ago: clients refuse it; put a new one in its place",
-              which, date, days);
+    judge_say(trial, true,
+              "%s ended on %s, %lld day%s ago: clients refuse it; put a new one in its place",
+              which, date, days, text_plural((uint64_t)days));
   } else if (left < (int64_t)JUDGE_SOON_DAYS * DAY_S) {
-    judge_days(left, days);
-    judge_say(trial, false, "%s ends in %s, on %s: put a new one in its place until then", which,
-              days, date);
+    judge_say(trial, false, "%s ends in %lld day%s, on %s: put a new one in its place until then",
+              which, days, text_plural((uint64_t)days), date);
   }
 }
 

@@ -303,13 +303,17 @@ static void tls_step(struct tls *tls) {
   }
 }
 
-/* The one under it is ready: it reads for itself until the handshake is done. */
+/* It reads for itself until that is done. */
+static void read_handshake(struct tls *tls) {
+  int rc = has(tls, TLS_BROKEN) ? 0 : transport_under_read_start(self_of(tls), TLS_READ_BYTES);
+  if (rc < 0) tls_break(tls, rc, uv_strerror(rc));
+}
+
 static void tls_ready(struct transport *self) {
   struct tls *tls = tls_of(self);
   tls->input.size = 0;
   if (!SSL_is_server(tls->ssl)) (void)shake(tls);
-  int rc = has(tls, TLS_BROKEN) ? 0 : transport_under_read_start(self, TLS_READ_BYTES);
-  if (rc < 0) tls_break(tls, rc, uv_strerror(rc));
+  read_handshake(tls);
   if (has(tls, TLS_BROKEN)) ask_turn(tls);
 }
 
@@ -350,8 +354,7 @@ static void tls_on_turn(struct list *link) {
   if (!has(tls, TLS_OPEN) && has(tls, TLS_BROKEN)) {
     tls_tell_failed(tls);
   } else if (!has(tls, TLS_OPEN)) {
-    int rc = transport_under_read_start(self_of(tls), TLS_READ_BYTES);
-    if (rc < 0) tls_break(tls, rc, uv_strerror(rc));
+    read_handshake(tls);
     tls_take(tls, kept, size);
   } else if (!has(tls, TLS_READING)) {
     tls->kept = kept; /* it stopped reading meanwhile, and says when it goes on */
@@ -562,17 +565,19 @@ static int tls_finish(struct transport *self) {
   return rc < 0 ? rc : transport_under_finish(self);
 }
 
-static void tls_close(struct transport *self) {
-  struct tls *tls = tls_of(self);
+/* Nothing is told any more. */
+static void leave(struct tls *tls) {
   list_remove(&tls->link);
   set(tls, TLS_CLOSED, true);
+}
+
+static void tls_close(struct transport *self) {
+  leave(tls_of(self));
   transport_under_close(self);
 }
 
 static void tls_reset(struct transport *self) {
-  struct tls *tls = tls_of(self);
-  list_remove(&tls->link);
-  set(tls, TLS_CLOSED, true);
+  leave(tls_of(self));
   transport_under_reset(self);
 }
 
@@ -627,8 +632,6 @@ static bool begin_ssl(struct tls *tls, const char *name) {
   BIO *bio = tls->ssl ? tls_bio_new(&tls->input) : NULL;
   if (!bio) return false;
   SSL_set_bio(tls->ssl, bio, bio);
-  SSL_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_set_msg_callback(tls->ssl, tls_on_message);
   SSL_set_msg_callback_arg(tls->ssl, tls);
   return true;

@@ -105,6 +105,11 @@ static inline void transport_put(struct transport_layer *layer, struct transport
   under->ops->set_above(under, above->under);
 }
 
+/* Frees one that is in no stack. */
+static inline void transport_drop(struct transport_layer *layer) {
+  layer->over.transport.ops->free(&layer->over.transport);
+}
+
 /* Takes out the one right under `above`, which is not the lowest, and frees it. */
 static inline void transport_take_out(struct transport_over *above) {
   struct transport *layer = above->under;
