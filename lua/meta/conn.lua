@@ -60,13 +60,26 @@ function conn:recv_line(max) end
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
----Waits for a whole message.
+---Waits for a whole message; with frame = "http", in main, for a request.
 ---@param frame? moonport.Format that of the service
 ---@return string? message
 ---@return string? code or the prefix, where the frame has an offset; the code: "eof", "timeout",
 ---"closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
 ---@return string? partial what had come of it; or what is wrong
+---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
+
+---Answers the request at hand, once. With body = function(write) … end it returns when that has.
+---@param answer moonport.Answer|string|integer
+---@return true? answered
+---@return "closed"? code
+function conn:respond(answer) end
+
+---Answers the request at hand with server-sent events.
+---@param headers? moonport.AnswerHeaders
+---@return moonport.Events? events
+---@return "closed"? code
+function conn:events(headers) end
 
 ---Sends a message with what the frame adds to it. Raises when the frame cannot carry it.
 ---@param message string

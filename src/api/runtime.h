@@ -12,7 +12,7 @@ struct known_peers;
 struct net_loop;
 struct tap;
 
-/* What the log says of TLS that failed. */
+/* What the log says of peers that are at fault, of which there may be any number. */
 struct told_tls {
   uint64_t since_ms; /* when the minute began; 0: there was none */
   uint64_t dropped;  /* that were to be told, and were too many */
@@ -37,6 +37,12 @@ struct runtime {
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
   struct told_tls told_tls;
+  struct told_tls told_requests; /* the same of requests that were refused */
+  int64_t wall_s;                /* of a simulated loop: seconds since 1970 when its clock was 0 */
+  int64_t http_date_s;           /* of the next one */
+  char http_date[40];            /* the field Date of answers */
+  struct http_text *http_text;   /* where heads of answers are put together; NULL: none yet */
+  struct inbox *spare_inbox;     /* for bytes that are handled at once; NULL: none */
   uint64_t failed_handshakes;   /* of accepted connections, so far */
   struct list sleeps;           /* coroutines in timer.sleep() */
   struct list attempts;         /* connects and lookups under way */

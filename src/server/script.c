@@ -3,6 +3,8 @@
 
 #include "api/conn.h"
 #include "api/explain.h"
+#include "api/http_text.h"
+#include "api/inbox.h"
 #include "api/modules.h"
 #include "api/names.h"
 #include "api/socket.h"
@@ -236,6 +238,8 @@ void script_free(struct script *script) {
   script_forget_failure(script);
   log_held_free(script->held);
   runtime_deinit_output(runtime);
+  inbox_free(runtime->spare_inbox);
+  http_text_free(runtime->http_text);
   free(runtime->known_peers);
   free(script->directory);
   free(script->path);
