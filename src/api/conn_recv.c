@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -180,8 +181,39 @@ static uint64_t time_left_ms(const struct api_conn *self) {
   return 0;
 }
 
+/* What ended it, and why: what the peer said, or what was wrong with what it said. */
+static int push_websocket_end(lua_State *L, const struct api_conn *self, const char *code) {
+  const struct websocket *websocket = self->websocket;
+  if (websocket && websocket->fault) {
+    push_failure(L, websocket->hit_limit ? "limit" : "malformed");
+    lua_pushstring(L, websocket->fault);
+    return 3;
+  }
+  push_failure(L, websocket && websocket->peer_ended ? "eof" : code);
+  lua_pushstring(L, websocket ? websocket->close_text : NULL);
+  return 3;
+}
+
+static int attempt_websocket(lua_State *L, struct api_conn *self) {
+  struct websocket_message message;
+  if (api_websocket_step(self, &message) == WEBSOCKET_STEP_MESSAGE) {
+    int count = api_websocket_push(L, self, &message);
+    if (self->conn && api_is_told(self->runtime, EVENT_RECV)) {
+      api_tell_recv(L, self->conn, "recv_message", -count);
+    }
+    return count;
+  }
+  uint64_t left_ms = time_left_ms(self);
+  const char *code = end_code(self);
+  if (code) return push_websocket_end(L, self, code);
+  api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
+  api_conn_update(self);
+  return vm_wait(L, MESSAGE, go_on);
+}
+
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   struct inbox *inbox = self->inbox;
+  if (self->websocket) return attempt_websocket(L, self);
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
@@ -207,6 +239,9 @@ static int receive(lua_State *L, lua_KContext kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  if (self->websocket && kind != MESSAGE) {
+    return api_refuse_bytes(L, taker_names[kind], "conn:recv_message()");
+  }
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }

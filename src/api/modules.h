@@ -25,6 +25,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_function
     api_listener_functions[], api_option_functions[], api_server_functions[],
     api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[],
     api_json_functions[], api_control_functions[], api_tls_functions[], api_starttls_methods[],
+    api_websocket_methods[], api_websocket_server_functions[], api_websocket_functions[],
     api_starttls_functions[], api_calls_functions[], api_lending_functions[];
 /* log.debug() and the like. Upvalues: the level, string.format. */
 int api_log(lua_State *L);

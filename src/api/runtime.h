@@ -8,6 +8,7 @@
 #include "vm/task.h"
 #include "vm/vm.h"
 
+struct deflate;
 struct known_peers;
 struct net_loop;
 struct tap;
@@ -63,6 +64,7 @@ struct runtime {
   bool is_program; /* of moonport run: print writes to standard output */
   bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
+  struct deflate *deflate;         /* see api/deflate.h; NULL: nothing was deflated yet */
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */

@@ -169,7 +169,8 @@ enum websocket_result websocket_next(struct websocket_reader *reader, uint64_t m
   enum websocket_result result = read_head(reader, (const uint8_t *)bytes, size, &head, event);
   if (result != WEBSOCKET_DATA) return result;
   if (is_control(head.opcode)) return begin_control(&head, bytes, size, event);
-  if (head.payload > message_bytes_max - reader->message_bytes) {
+  uint64_t so_far = head.opcode == WEBSOCKET_CONTINUATION ? reader->message_bytes : 0;
+  if (so_far > message_bytes_max || head.payload > message_bytes_max - so_far) {
     return websocket_refuse(event, WEBSOCKET_TOO_BIG, "the message is longer than it may be");
   }
   if (head.opcode != WEBSOCKET_CONTINUATION) {

@@ -2,6 +2,7 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/deflate.h"
 #include "api/explain.h"
 #include "api/modules.h"
 #include "api/names.h"
@@ -236,6 +237,7 @@ void script_free(struct script *script) {
   script_forget_failure(script);
   log_held_free(script->held);
   runtime_deinit_output(runtime);
+  deflate_free(runtime->deflate);
   free(runtime->known_peers);
   free(script->directory);
   free(script->path);
