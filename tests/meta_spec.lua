@@ -68,6 +68,11 @@ local census = [[
   local alarm = require("moonport.timer").after(1000, function() end)
   tell_methods("moonport.Timer", alarm)
   alarm:cancel()
+  local codec = require "moonport.codec"
+  for _, name in ipairs { "base64", "base64url", "hex", "url" } do
+    tell("moonport.codec.Text", codec[name])
+  end
+  tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
@@ -93,6 +98,7 @@ local census = [[
 -- What the server is made of, and no script needs to name.
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
+  ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
   ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.

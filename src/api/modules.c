@@ -20,6 +20,7 @@ static const struct module {
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
+    {"moonport.codec.core", {api_codec_functions}, {NULL}, api_complete_codec},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
