@@ -198,7 +198,7 @@ void api_run_handler(struct api_conn *self, enum handler handler, const char *wo
 }
 
 static const struct receiver *receiver_in_force(const struct api_conn *self) {
-  return self->websocket ? &api_receive_websocket : self->cohort->version->receiver;
+  return self->websocket ? self->websocket->receiver : self->cohort->version->receiver;
 }
 
 static bool take_pending(struct api_conn *self, enum pending kind) {

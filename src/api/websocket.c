@@ -17,38 +17,6 @@
 
 enum { CAPACITY_FIRST = 1024 };
 
-bool api_websocket_begin(struct api_conn *self, const struct websocket_terms *terms) {
-  struct websocket *websocket = calloc(1, sizeof *websocket);
-  if (!websocket) return false;
-  websocket->reader.is_client = terms->is_client;
-  websocket->reader.deflates = terms->window_bits > 0;
-  websocket->window_bits = (uint8_t)terms->window_bits;
-  self->websocket = websocket;
-  self->is_websocket = true;
-  conn_greeted(self->conn);
-  conn_probe(self->conn);
-  return true;
-}
-
-static void drop_message(struct websocket *websocket) {
-  free(websocket->bytes);
-  websocket->bytes = NULL;
-  websocket->size = websocket->capacity = 0;
-}
-
-void api_websocket_free(struct api_conn *self) {
-  struct websocket *websocket = self->websocket;
-  if (!websocket) return;
-  self->websocket = NULL;
-  drop_message(websocket);
-  free(websocket->close_text);
-  free(websocket);
-}
-
-bool api_websocket_is_open(const struct api_conn *self) {
-  return self->websocket && !self->websocket->is_over && self->conn && !conn_is_closing(self->conn);
-}
-
 static size_t message_bytes_max(const struct api_conn *self) {
   const struct version *version = self->cohort ? self->cohort->version : self->runtime->current;
   return version->service.message_bytes_max;
@@ -150,7 +118,7 @@ static bool inflate_message(struct api_conn *self, bool is_text) {
       websocket_refuse(self, WEBSOCKET_BAD_TEXT, "a message cannot be inflated");
       return false;
   }
-  drop_message(websocket);
+  api_websocket_drop_message(websocket);
   websocket->bytes = piece.bytes;
   websocket->size = websocket->capacity = piece.size;
   if (!is_text || utf8_is_valid(piece.bytes, piece.size)) return true;
@@ -208,28 +176,11 @@ int api_websocket_push(lua_State *L, struct api_conn *self,
                        const struct websocket_message *message) {
   lua_pushlstring(L, message->bytes, message->size);
   lua_pushstring(L, message->is_text ? "text" : "binary");
-  drop_message(self->websocket);
+  api_websocket_drop_message(self->websocket);
   return 2;
 }
 
 int api_refuse_bytes(lua_State *L, const char *method, const char *instead) {
   return luaL_error(L, "%s: this connection is a WebSocket, which has messages: write %s", method,
                     instead);
-}
-
-/* --- What is known of its end -------------------------------------------------------------- */
-
-void api_push_close_code(lua_State *L, const struct api_conn *self) {
-  unsigned code = self->close_code;
-  bool is_over = !self->conn || conn_is_closing(self->conn);
-  if (code == 0 && self->is_websocket && is_over) code = WEBSOCKET_ABNORMAL;
-  if (code == 0) {
-    lua_pushnil(L);
-  } else {
-    lua_pushinteger(L, (lua_Integer)code);
-  }
-}
-
-void api_push_close_text(lua_State *L, const struct api_conn *self) {
-  lua_pushstring(L, self->websocket ? self->websocket->close_text : NULL); /* nil for NULL */
 }

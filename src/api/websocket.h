@@ -5,8 +5,6 @@
 #include "api/conn.h"
 #include "base/websocket.h"
 
-struct deflate;
-
 /* What a whole message below this size costs is no memory of its own. */
 enum { WEBSOCKET_SCRATCH_BYTES = 4096 };
 
@@ -16,22 +14,25 @@ struct websocket {
   char *bytes; /* of the message at hand, as far as it has come; NULL: there are none */
   size_t size;
   size_t capacity;
-  char *close_text;    /* of the close frame that came first; NULL: none, or empty */
-  const char *fault;   /* why we ended it; NULL: we did not, or asked in peace */
-  uint8_t window_bits; /* of what we deflate; 0: we do not */
-  bool is_over : 1;    /* a close frame was sent: nothing may follow */
-  bool peer_ended : 1; /* one came first */
-  bool hit_limit : 1;  /* what `fault` is about: limits.message */
+  char *close_text;                /* of the close frame that came first; NULL: none, or empty */
+  const char *fault;               /* why we ended it; NULL: we did not, or asked in peace */
+  const struct receiver *receiver; /* of what comes; NULL: that of its version */
+  uint8_t window_bits;             /* of what we deflate; 0: we do not */
+  bool is_over : 1;                /* a close frame was sent: nothing may follow */
+  bool peer_ended : 1;             /* one came first */
+  bool hit_limit : 1;              /* what `fault` is about: limits.message */
 };
 
 struct websocket_terms {
-  bool is_client;
-  unsigned window_bits; /* 8 to 15: permessage-deflate was agreed upon; 0: it was not */
+  const struct receiver *receiver; /* of a server; NULL: it is a client's, which reads by itself */
+  unsigned window_bits;            /* 8 to 15: permessage-deflate was agreed upon; 0: it was not */
 };
 /* From now on it speaks WebSocket; what came behind the handshake is in its inbox. False when memory is
  * out. */
 bool api_websocket_begin(struct api_conn *self, const struct websocket_terms *terms);
 void api_websocket_free(struct api_conn *self);
+/* Lets go what was gathered of a message. */
+void api_websocket_drop_message(struct websocket *websocket);
 /* Whether it speaks WebSocket now, and messages can still be sent. */
 bool api_websocket_is_open(const struct api_conn *self);
 

@@ -8,10 +8,8 @@
 #include "api/arguments.h"
 #include "api/deflate.h"
 #include "api/errors.h"
-#include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
-#include "base/blob.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -122,20 +120,6 @@ int api_websocket_send_message(lua_State *L, struct api_conn *self) {
   return 1;
 }
 
-/* conn:ping([payload]) -> true | nil, "closed" */
-static int l_conn_ping(lua_State *L) {
-  struct api_conn *self = api_check_conn(L, 1);
-  size_t size;
-  const char *payload = luaL_optlstring(L, 2, "", &size);
-  api_check_count(L, 2, NULL);
-  luaL_argcheck(L, size <= WEBSOCKET_CONTROL_BYTES_MAX, 2, "is longer than 125 bytes");
-  if (!self->is_websocket) return luaL_error(L, "ping: this connection is no WebSocket");
-  if (!api_websocket_is_open(self)) return api_push_closed(L);
-  if (api_websocket_send(self, WEBSOCKET_PING, payload, size) < 0) return api_push_closed(L);
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 /* --- The end ------------------------------------------------------------------------------- */
 
 static void queue_close(struct api_conn *self, unsigned code, const char *text, size_t size) {
@@ -187,48 +171,3 @@ void api_websocket_quiet(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (self && api_websocket_is_open(self)) (void)api_websocket_send(self, WEBSOCKET_PING, "", 0);
 }
-
-/* --- To all -------------------------------------------------------------------------------- */
-
-struct broadcast {
-  lua_State *L;
-  struct blob *blob; /* the frame, as every client gets it */
-  size_t size;
-  lua_Integer receivers;
-};
-
-static void send_to(struct conn *conn, void *context) {
-  struct broadcast *broadcast = context;
-  const struct api_conn *self = conn_owner(conn);
-  if (!self || !api_websocket_is_open(self) || self->websocket->reader.is_client) return;
-  if (conn_send_begin(conn) < 0) return;
-  if (conn_send_shared(conn, broadcast->blob, broadcast->size) < 0) return;
-  broadcast->receivers++;
-  if (api_is_told(self->runtime, EVENT_SEND)) api_tell_send(broadcast->L, conn, broadcast->size);
-}
-
-/* server.broadcast_message(message [, kind]) -> number of WebSockets it was queued for */
-static int l_broadcast_message(lua_State *L) {
-  struct broadcast broadcast = {.L = L};
-  struct runtime *runtime = runtime_of(L);
-  char head[WEBSOCKET_HEAD_BYTES_MAX];
-  size_t size;
-  api_check_count(L, 2, NULL);
-  const char *bytes = luaL_checklstring(L, 1, &size);
-  const struct websocket_frame frame = {.opcode = api_check_kind(L, 2, 1), .size = size};
-  size_t head_size = websocket_write_head(&frame, head);
-  broadcast.size = head_size + size;
-  /* Nothing raises while it is held here. */
-  broadcast.blob = blob_new(broadcast.size);
-  if (!broadcast.blob) return luaL_error(L, "not enough memory");
-  memcpy(broadcast.blob->bytes, head, head_size);
-  memcpy(broadcast.blob->bytes + head_size, bytes, size);
-  runtime_conn_each(runtime, send_to, &broadcast);
-  blob_unref(broadcast.blob);
-  lua_pushinteger(L, broadcast.receivers);
-  return 1;
-}
-
-const luaL_Reg api_websocket_methods[] = {{"ping", l_conn_ping}, {NULL, NULL}};
-const luaL_Reg api_websocket_server_functions[] = {{"broadcast_message", l_broadcast_message},
-                                                   {NULL, NULL}};
