@@ -201,6 +201,33 @@ static void test_text_fails_fast(void) {
   CHECK(!utf8_check(&check, "\x90", 1));
 }
 
+static void offered(const char *text, unsigned bits, bool names) {
+  bool names_window = false;
+  CHECK_NUMBER(websocket_choose_deflate(text, strlen(text), &names_window), bits);
+  if (bits > 0) CHECK_NUMBER(names_window, names);
+}
+
+static void test_offers(void) {
+  offered("permessage-deflate", 15, false);
+  offered("permessage-deflate; client_max_window_bits", 15, false);
+  offered("Permessage-Deflate;server_max_window_bits=12 ; client_max_window_bits=12", 12, true);
+  offered("permessage-deflate; server_max_window_bits=\"10\"", 10, true);
+  offered("x-webkit-deflate-frame, permessage-deflate; client_no_context_takeover", 15, false);
+  offered("permessage-deflate; server_max_window_bits=8, permessage-deflate", 15, false);
+  offered("permessage-deflate; unknown, permessage-deflate; server_no_context_takeover", 15, false);
+  offered("", 0, false);
+  offered("permessage-bzip2", 0, false);
+  offered("permessage-deflate; server_max_window_bits", 0, false);
+  offered("permessage-deflate; server_max_window_bits=16", 0, false);
+  offered("permessage-deflate; server_max_window_bits=012", 0, false);
+  offered("permessage-deflate; server_max_window_bits=999999999999", 0, false);
+  offered("permessage-deflate; server_no_context_takeover=1", 0, false);
+  offered("permessage-deflate; client_max_window_bits; client_max_window_bits", 0, false);
+  offered("permessage-deflate;", 0, false);
+  offered("permessage-deflate x", 0, false);
+  offered("permessage-deflate; server_max_window_bits=\"10", 0, false);
+}
+
 static const struct check_case cases[] = {
     {"heads that say what no head may say are refused", test_refused_heads},
     {"fragments are in order, and control frames may be between them", test_state_of_fragments},
@@ -211,6 +238,7 @@ static const struct check_case cases[] = {
     {"a head that was written can be read", test_heads_written},
     {"close codes that may be sent are told from the others", test_close_codes},
     {"the payload of a close frame is judged", test_close_payloads},
+    {"the first offer of permessage-deflate that can be taken is", test_offers},
     {"text is judged as Unicode says, wherever it is cut", test_text},
     {"text fails at the first byte that cannot be", test_text_fails_fast},
 };
