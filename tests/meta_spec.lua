@@ -84,6 +84,12 @@ local census = [[
   tell_methods("moonport.Udp", datagrams.udp)
   datagrams:close()
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
+  tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
+  local agrees = setmetatable({}, { __index = function(_, name)
+    return function() return name == "recv" and "*" or name == "recv_until" and "0" end
+  end })
+  tell_methods("moonport.RedisSubscription", require("moonport.redis.subscription").new(
+    { timeout = 1, max_answer = 100 }, function() return agrees end, "SUBSCRIBE", "x"))
   return {
     on_data = function(conn)
       -- The first upvalue of __index is the table of what is built in.

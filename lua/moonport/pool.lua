@@ -7,7 +7,7 @@
 -- What each call takes and returns is told in lua/meta/pool.lua.
 
 local calls = require "moonport.calls"
-local socket = require "moonport.socket"
+local dial = require "moonport.socket.dial"
 local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
@@ -24,8 +24,8 @@ local timer = require "moonport.timer"
 ---@field private sweeper moonport.Timer? while any is idle
 ---@field private taken table<moonport.Conn, true>
 ---@field private closed boolean
----@field private tls table? options of tls://
----@field private context any of tls://, once a connection was asked for: with the last session
+---@field package tls table? options of tls://
+---@field package context any of tls://, once a connection was asked for: with the last session
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "moonport.pool"
@@ -139,18 +139,6 @@ local function time_left(pool, began)
   return math.max(pool.timeout - (timer.now() - began), 0.001)
 end
 
-local function connect(pool, timeout)
-  if not socket_tls.is_meant(pool.address) then
-    return socket.connect(pool.address, { timeout = timeout })
-  end
-  if not pool.context then
-    local context, code, detail = socket_tls.context(pool.tls, true)
-    if not context then return nil, code, detail end
-    pool.context = pool.context or context
-  end
-  return socket_tls.connect(pool.address, timeout, pool.context)
-end
-
 function Pool:get()
   if self.closed then return nil, "closed" end
   local began = timer.now()
@@ -164,7 +152,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = connect(self, time_left(self, began))
+    local conn, code, detail = dial(self, time_left(self, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
