@@ -75,6 +75,8 @@ local census = [[
   tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
+  tell_methods("moonport.Gate", require("moonport.task").gate())
+  tell_methods("moonport.Queue", require("moonport.task").queue())
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
   local datagrams = require("moonport.socket").udp()
   assert(datagrams:bind("127.0.0.1:0"))
@@ -82,6 +84,12 @@ local census = [[
   tell_methods("moonport.Udp", datagrams.udp)
   datagrams:close()
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
+  tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
+  local agrees = setmetatable({}, { __index = function(_, name)
+    return function() return name == "recv" and "*" or name == "recv_until" and "0" end
+  end })
+  tell_methods("moonport.RedisSubscription", require("moonport.redis.subscription").new(
+    { timeout = 1, max_answer = 100 }, function() return agrees end, "SUBSCRIBE", "x"))
   return {
     on_data = function(conn)
       -- The first upvalue of __index is the table of what is built in.
