@@ -8,6 +8,7 @@
 #include "api/http.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -117,8 +118,10 @@ static int l_collected(lua_State *L) {
     api_wait_forget(&self->inbox->reader);
     api_wait_forget(&self->inbox->drainer);
   }
+  if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
   self->conn = NULL;
   api_conn_forget(self);
+  api_websocket_free(self);
   if (!conn) return 0;
   conn_abandon(conn);
   if (vm_is_freeing_descriptors(vm_of(L))) conn_skip_linger(conn);
@@ -152,6 +155,7 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
 }
 
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
+  if (self->reference != LUA_NOREF) api_websocket_free(self); /* else when it is collected */
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;

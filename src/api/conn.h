@@ -48,20 +48,23 @@ struct api_conn {
   const char *type;  /* by whose address it is known: api_check_conn() */
   struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
-  struct cohort *cohort;  /* whose handlers it has; NULL: it is sequential, or on_close has run */
-  struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
-  struct conn_past *past; /* from the close until on_close has run */
+  struct cohort *cohort; /* whose handlers it has; NULL: it is sequential, or on_close has run */
+  struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
+  struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
+  struct conn_past *past; /* from the close until on_close has run */
   uint64_t id;
   int reference;         /* registry; keeps the object until on_close has run */
   uint8_t pending;       /* enum pending */
   uint8_t handler;       /* enum handler: the one that runs or waits */
   uint8_t timeout;       /* enum conn_timeout: what on_timeout was called for */
+  uint16_t close_code;   /* of a WebSocket: how it ended; 0: it is open, or nobody said */
   bool busy : 1;         /* a handler waits */
   bool was_reset : 1;    /* of one that is closed */
+  bool is_websocket : 1; /* it is one, or was until it closed */
   bool is_late : 1;      /* timeouts.first has passed */
-  bool keep : 1;         /* what on_timeout or on_error returned */
   bool has_requests : 1; /* what it is sent are answers, not bytes */
+  bool keep : 1;         /* what on_timeout or on_error returned */
 };
 
 /* Who gets the bytes, by the kind of the service: chosen when that comes into force. */

@@ -2,6 +2,7 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/websocket.h"
 
 static struct runtime *runtime_for(const struct conn *conn) {
   const struct cohort *cohort = conn_group_of(conn)->owner;
@@ -155,5 +156,7 @@ const struct conn_events api_conn_events = {
     .on_eof = conn_on_eof,
     .on_drain = conn_on_drain,
     .on_timeout = conn_on_timeout,
+    .on_quiet = api_websocket_quiet,
+    .on_closing = api_websocket_closing,
     .on_close = conn_on_close,
 };

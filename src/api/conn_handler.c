@@ -9,6 +9,7 @@
 #include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -206,6 +207,10 @@ void api_run_handler(struct api_conn *self, enum handler handler, const char *wo
       .self = self, .handler = handler, .text = word, .size = word ? strlen(word) : 0});
 }
 
+static const struct receiver *receiver_in_force(const struct api_conn *self) {
+  return self->websocket ? self->websocket->receiver : self->cohort->version->receiver;
+}
+
 static bool take_pending(struct api_conn *self, enum pending kind) {
   bool pending = self->pending & kind;
   self->pending = (uint8_t)(self->pending & ~kind);
@@ -237,7 +242,7 @@ static bool deliver_one(struct api_conn *self) {
   if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
     if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
-    const struct receiver *receiver = self->cohort->version->receiver;
+    const struct receiver *receiver = receiver_in_force(self);
     if (receiver->deliver_kept(self)) return true;
     if (self->pending & PENDING_EOF && receiver->deliver_last && receiver->deliver_last(self))
       return true;
@@ -250,7 +255,8 @@ static bool deliver_one(struct api_conn *self) {
 }
 
 const struct request_hooks *api_requests_of(const struct api_conn *self) {
-  return self->cohort ? self->cohort->version->receiver->requests : NULL;
+  if (self->websocket || !self->cohort) return NULL;
+  return self->cohort->version->receiver->requests;
 }
 
 struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
@@ -302,7 +308,7 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size) {
 }
 
 static conn_receiver receiver_of(const struct api_conn *self, bool reads) {
-  const struct receiver *receiver = self->cohort->version->receiver;
+  const struct receiver *receiver = receiver_in_force(self);
   bool keeps = self->inbox && !inbox_empty(self->inbox) && !receiver->joins_kept;
   if (self->busy || reads || keeps) return receive_kept;
   return self->pending ? api_receive_first : receiver->received;

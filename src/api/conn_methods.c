@@ -10,6 +10,7 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/values.h"
+#include "api/websocket.h"
 #include "net/tcp_info.h"
 
 #include <lauxlib.h>
@@ -110,6 +111,7 @@ static int l_conn_send(lua_State *L) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
   if (!self->conn) return api_push_closed(L);
+  if (self->websocket) return api_refuse_bytes(L, "send", "conn:send_message(message)");
   int rc = type == LUA_TTABLE ? send_list(L, self) : send_string(L, self);
   if (rc < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
@@ -120,6 +122,7 @@ static int l_conn_send(lua_State *L) {
 static int l_conn_send_message(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   if (self->has_requests) return refuse_bytes(L, "send_message");
+  if (self->is_websocket) return api_websocket_send_message(L, self);
   api_check_count(L, 4, NULL);
   size_t size, prefix_size;
   const char *message = luaL_checklstring(L, 2, &size);
@@ -195,9 +198,10 @@ static const char says_why[] =
 /* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
 static int l_conn_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  api_check_count(L, 1, says_why);
+  if (!self->is_websocket) api_check_count(L, 1, says_why);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, "close");
+  if (self->websocket) return api_websocket_close(L, self);
   conn_close(self->conn, REASON_CLOSED);
   return push_done(L);
 }
@@ -206,6 +210,7 @@ static int l_conn_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   api_check_count(L, 1, NULL);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
+  if (self->websocket) return api_refuse_bytes(L, "shutdown", "conn:close()");
   tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
   return push_done(L);
@@ -238,6 +243,9 @@ static int l_conn_forward(lua_State *L) {
   struct api_conn *other = api_check_conn(L, 2);
   api_check_count(L, 2, NULL);
   if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
+  if (self->websocket || other->websocket) {
+    return api_refuse_bytes(L, "forward", "other:send_message(conn:recv_message())");
+  }
   if (self->inbox && api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "a coroutine reads from this connection");
   }

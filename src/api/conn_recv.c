@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -122,11 +123,11 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   return count;
 }
 
-static const struct recv_kind some = {.name = "recv", .take = take_some};
-static const struct recv_kind exactly = {.name = "recv_exactly", .take = take_exactly};
-static const struct recv_kind line = {.name = "recv_line", .take = take_line};
-static const struct recv_kind up_to = {.name = "recv_until", .take = take_up_to};
-static const struct recv_kind message = {.name = "recv_message", .take = take_message};
+static const struct recv_kind kind_some = {.name = "recv", .take = take_some};
+static const struct recv_kind kind_exactly = {.name = "recv_exactly", .take = take_exactly};
+static const struct recv_kind kind_line = {.name = "recv_line", .take = take_line};
+static const struct recv_kind kind_up_to = {.name = "recv_until", .take = take_up_to};
+static const struct recv_kind kind_message = {.name = "recv_message", .take = take_message};
 
 /* Of one that connected, an end that the peer did not say may be somebody else's. */
 static const char *eof_code(const struct conn *conn) {
@@ -179,8 +180,39 @@ static uint64_t time_left_ms(const struct api_conn *self) {
   return 0;
 }
 
+/* What ended it, and why: what the peer said, or what was wrong with what it said. */
+static int push_websocket_end(lua_State *L, const struct api_conn *self, const char *code) {
+  const struct websocket *websocket = self->websocket;
+  if (websocket && websocket->fault) {
+    push_failure(L, websocket->hit_limit ? "limit" : "malformed");
+    lua_pushstring(L, websocket->fault);
+    return 3;
+  }
+  push_failure(L, websocket && websocket->peer_ended ? "eof" : code);
+  lua_pushstring(L, websocket ? websocket->close_text : NULL);
+  return 3;
+}
+
+static int attempt_websocket(lua_State *L, struct api_conn *self) {
+  struct websocket_message message;
+  if (api_websocket_step(self, &message) == WEBSOCKET_STEP_MESSAGE) {
+    int count = api_websocket_push(L, self, &message);
+    if (self->conn && api_is_told(self->runtime, EVENT_RECV)) {
+      api_tell_recv(L, self->conn, "recv_message", -count);
+    }
+    return count;
+  }
+  uint64_t left_ms = time_left_ms(self);
+  const char *code = end_code(self);
+  if (code) return push_websocket_end(L, self, code);
+  api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
+  api_conn_update(self);
+  return vm_wait(L, (lua_KContext)&kind_message, go_on);
+}
+
 static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
   struct inbox *inbox = self->inbox;
+  if (self->websocket) return attempt_websocket(L, self);
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
@@ -188,7 +220,7 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
   if (count > 0) {
     bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
     /* Any bytes are no whole message where on_data got the ones before. */
-    if (got && (kind != &some || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
+    if (got && (kind != &kind_some || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
     if (got && api_is_told(self->runtime, EVENT_RECV)) {
       api_tell_recv(L, self->conn, kind->name, -count);
     }
@@ -207,6 +239,9 @@ int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  if (self->websocket && kind != &kind_message) {
+    return api_refuse_bytes(L, kind->name, "conn:recv_message()");
+  }
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
@@ -229,7 +264,7 @@ static int receive_bytes(lua_State *L, const struct recv_kind *kind) {
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive_bytes(L, &some);
+  return receive_bytes(L, &kind_some);
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
@@ -239,26 +274,26 @@ static int l_recv_exactly(lua_State *L) {
   lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
   luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
-  return receive_bytes(L, &exactly);
+  return receive_bytes(L, &kind_exactly);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive_bytes(L, &line);
+  return receive_bytes(L, &kind_line);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
   api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
-  return receive_bytes(L, &up_to);
+  return receive_bytes(L, &kind_up_to);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return api_receive(L, &message);
+  return api_receive(L, &kind_message);
 }
 
 const luaL_Reg api_recv_methods[] = {

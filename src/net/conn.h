@@ -43,6 +43,11 @@ struct conn_events {
   void (*on_drain)(struct conn *conn, bool crossed);
   /* Told again after another such time, until the receiver closes the connection. */
   void (*on_timeout)(struct conn *conn, enum conn_timeout kind);
+  /* Of one that conn_probe() was called for: it said nothing for half of idle_ms. Once, until it does. */
+  void (*on_quiet)(struct conn *conn);
+  /* It is about to be closed in peace: what is sent now is the last, and nothing else may be done. From
+   * inside of conn_close(), so Lua may run. NULL: nothing is to be said. */
+  void (*on_closing)(struct conn *conn, enum reason reason);
   void (*on_close)(struct conn *conn, enum reason reason); /* always the last call, exactly once */
 };
 
@@ -197,6 +202,8 @@ void conn_greeted(struct conn *conn);
 /* A part of something has come that has a time for all of it; said again, it is still the same. */
 void conn_request_begun(struct conn *conn);
 void conn_request_ended(struct conn *conn);
+/* Of one that has greeted: from now on on_quiet is told. */
+void conn_probe(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part
  * of a forward. */
 void conn_abandon(struct conn *conn);

@@ -132,13 +132,37 @@ static uint64_t later(uint64_t a, uint64_t b) {
   return a > b ? a : b;
 }
 
+/* Until when it may say nothing, before or after it was asked whether it is there. */
+static uint64_t due_quiet(struct conn *conn, uint64_t since_ms, uint64_t now_ms) {
+  uint64_t idle_ms = conn->group->idle_ms;
+  if (idle_ms == 0 || (conn->flags & (CONN_CLOSING | CONN_CLOSED))) return 0;
+  if (conn->first_ms == (uint32_t)since_ms) return since_ms + idle_ms;
+  if (since_ms + idle_ms / 2 > now_ms) return since_ms + idle_ms / 2;
+  conn->first_ms = (uint32_t)since_ms;
+  conn->group->events->on_quiet(conn);
+  net_loop_flush(conn->group->loop);
+  return since_ms + idle_ms;
+}
+
 static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
   uint64_t since_ms = conn->active_ms;
   /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
    * the other. What the kernel took for a peer is no sign of it. */
   if (conn->flags & CONN_WRITING) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
   if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
+  if (conn->flags & CONN_PROBED) {
+    uint64_t quiet_until_ms = due_quiet(conn, since_ms, now_ms);
+    if (quiet_until_ms > now_ms) return quiet_until_ms;
+    if (conn->flags & CONN_CLOSED) return 0;
+  }
   return due_kind(conn, CONN_TIMEOUT_IDLE, since_ms, conn->group->idle_ms, now_ms);
+}
+
+void conn_probe(struct conn *conn) {
+  if (conn->flags & (CONN_PROBED | CONN_CLOSING | CONN_CLOSED)) return;
+  conn->flags |= CONN_PROBED;
+  conn->first_ms = (uint32_t)(conn->active_ms - 1); /* it was not told yet */
+  if (conn->group->idle_ms) conn_schedule(conn, conn->group->idle_ms / 2);
 }
 
 static uint64_t due_first(struct conn *conn, uint64_t now_ms) {

@@ -2,6 +2,7 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/deflate.h"
 #include "api/explain.h"
 #include "api/http_text.h"
 #include "api/inbox.h"
@@ -240,6 +241,7 @@ void script_free(struct script *script) {
   runtime_deinit_output(runtime);
   inbox_free(runtime->spare_inbox);
   http_text_free(runtime->http_text);
+  deflate_free(runtime->deflate);
   free(runtime->known_peers);
   free(script->directory);
   free(script->path);
