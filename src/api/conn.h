@@ -28,6 +28,7 @@ struct api_conn {
   struct cohort *cohort;  /* whose handlers it has; NULL: it is sequential, or on_close has run */
   struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
   struct conn_past *past; /* from the close until on_close has run */
+  struct list timers;     /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
   int reference;      /* registry; keeps the object until on_close has run */
   uint8_t pending;    /* enum pending */

@@ -2,6 +2,7 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/timer.h"
 
 static struct runtime *runtime_for(const struct conn *conn) {
   const struct cohort *cohort = conn_group_of(conn)->owner;
@@ -128,6 +129,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
     self->conn = NULL;
+    api_end_conn_timers(self);
     if (self->inbox) {
       api_wait_wake(&self->inbox->reader);
       api_wait_wake(&self->inbox->drainer);

@@ -1,4 +1,4 @@
-/* api/conn_recv.c — conn:recv, recv_exactly, recv_line, recv_until, recv_message: bytes for a handler that waits.
+/* api/conn_recv.c — conn:recv and its siblings, unpack, peek, skip: bytes for a handler that waits.
  *
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
@@ -14,6 +14,7 @@
 #include "net/loop.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 enum { RECV_BYTES_DEFAULT = 65536 };
@@ -123,9 +124,61 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   return count;
 }
 
-static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
-static const char *const taker_names[] = {"recv", "recv_exactly", "recv_line", "recv_until",
-                                          "recv_message"};
+/* Calls string.unpack() with the format and what is on top, which stays. */
+static int push_unpacked(lua_State *L) {
+  int bytes = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_STRLIBNAME);
+  lua_getfield(L, -1, "unpack");
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, bytes);
+  lua_call(L, 2, LUA_MULTRET);
+  lua_pop(L, 1); /* where it ended */
+  if (lua_gettop(L) == bytes) lua_pushboolean(L, true);
+  return lua_gettop(L) - bytes;
+}
+
+/* unpack(format): the bytes are left below the values. */
+static int take_unpacked(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  size_t max = version_of(L)->service.message_bytes_max;
+  switch (pack_go_on(&inbox->walk, lua_tostring(L, 2), bytes, size, max)) {
+    case PACK_MORE: return 0;
+    case PACK_TOO_LONG: return push_failure(L, "limit");
+    default: break;
+  }
+  take(L, inbox, bytes, inbox->walk.at, inbox->walk.at);
+  return push_unpacked(L);
+}
+
+/* peek(n) */
+static int take_nothing(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  (void)inbox;
+  size_t wanted = (size_t)lua_tointeger(L, 2);
+  if (size < wanted) return 0;
+  lua_pushlstring(L, bytes, wanted);
+  return 1;
+}
+
+/* skip(n), of which the argument becomes what is left */
+static int take_away(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  (void)bytes;
+  lua_Integer left = lua_tointeger(L, 2);
+  size_t now = (lua_Integer)size < left ? size : (size_t)left;
+  inbox_consume(inbox, now);
+  lua_pushinteger(L, left - (lua_Integer)now);
+  lua_replace(L, 2);
+  if (left > (lua_Integer)now) return 0;
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE, UNPACK, PEEK, SKIP };
+static const taker takers[] = {take_some,    take_exactly,  take_line,    take_up_to,
+                               take_message, take_unpacked, take_nothing, take_away};
+static const char *const taker_names[] = {"recv",         "recv_exactly", "recv_line", "recv_until",
+                                          "recv_message", "unpack",       "peek",      "skip"};
 
 /* Of one that connected, an end that the peer did not say may be somebody else's. */
 static const char *eof_code(const struct conn *conn) {
@@ -142,15 +195,17 @@ static const char *end_code(const struct api_conn *self) {
   return self->inbox->reader.timed_out ? "timeout" : NULL;
 }
 
-/* nil, code, and what had arrived of an incomplete piece */
-static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
-                        size_t size) {
+/* nil, code, and what had arrived of an incomplete piece, which then counts as taken */
+static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, lua_KContext kind) {
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = push_failure(L, code);
   if (size == 0) return count;
-  return count + take(L, inbox, bytes, size, size);
+  if (kind != PEEK) return count + take(L, inbox, bytes, size, size);
+  lua_pushlstring(L, bytes, size);
+  return count + 1;
 }
-
-enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
 
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
 
@@ -165,9 +220,10 @@ static int go_on(lua_State *L, int status, lua_KContext kind) {
 static void begin_call(const struct api_conn *self) {
   struct inbox *inbox = self->inbox;
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  inbox->ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  inbox->ends_ms = inbox_call_ends_ms(inbox, now_ms);
   inbox->reader.timed_out = false;
   inbox->scanned = 0;
+  inbox->walk = (struct pack_walk){0};
 }
 
 /* 0: no limit. When the time is up, that is noted. */
@@ -180,6 +236,16 @@ static uint64_t time_left_ms(const struct api_conn *self) {
   return 0;
 }
 
+/* `count` results are on top. */
+static void tell_taken(lua_State *L, const struct api_conn *self, lua_KContext kind, int count) {
+  if (kind == PEEK || kind == SKIP) return; /* nobody knows what came yet */
+  /* Any bytes are no whole message where on_data got the ones before. */
+  if (kind != SOME || self->handler != HANDLER_ON_DATA) conn_greeted(self->conn);
+  if (api_is_told(self->runtime, EVENT_RECV)) {
+    api_tell_recv(L, self->conn, taker_names[kind], kind == UNPACK ? -count - 1 : -count);
+  }
+}
+
 static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   struct inbox *inbox = self->inbox;
   const char *bytes;
@@ -187,17 +253,12 @@ static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = takers[kind](L, inbox, bytes, size);
   if (count > 0) {
-    bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
-    /* Any bytes are no whole message where on_data got the ones before. */
-    if (got && (kind != SOME || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
-    if (got && api_is_told(self->runtime, EVENT_RECV)) {
-      api_tell_recv(L, self->conn, taker_names[kind], -count);
-    }
+    if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, count);
     return count;
   }
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
-  if (code) return recv_give_up(L, inbox, code, bytes, size);
+  if (code) return recv_give_up(L, inbox, code, kind);
   api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, kind, go_on);
@@ -221,14 +282,48 @@ static int l_recv(lua_State *L) {
   return receive(L, SOME);
 }
 
+static void check_size(lua_State *L) {
+  api_check_count(L, 2, NULL);
+  luaL_argcheck(L, luaL_checkinteger(L, 2) >= 0, 2, "must be 0 or more bytes");
+}
+
+static void check_fits(lua_State *L, size_t size) {
+  size_t max = version_of(L)->service.message_bytes_max;
+  luaL_argcheck(L, size <= max, 2, "is more than limits.message");
+}
+
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
-  api_check_count(L, 2, NULL);
-  size_t max = version_of(L)->service.message_bytes_max;
-  lua_Integer wanted = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
-  luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
+  check_size(L);
+  check_fits(L, (size_t)lua_tointeger(L, 2));
   return receive(L, EXACTLY);
+}
+
+/* conn:peek(n) -> string of n bytes, which stay | nil, code [, partial] */
+static int l_peek(lua_State *L) {
+  check_size(L);
+  check_fits(L, (size_t)lua_tointeger(L, 2));
+  return receive(L, PEEK);
+}
+
+/* conn:skip(n) -> true | nil, code */
+static int l_skip(lua_State *L) {
+  check_size(L);
+  lua_settop(L, 2);
+  return receive(L, SKIP);
+}
+
+/* conn:unpack(format) -> values… | nil, code [, partial] */
+static int l_unpack(lua_State *L) {
+  size_t size, least;
+  const char *format = luaL_checklstring(L, 2, &size);
+  api_check_count(L, 2, NULL);
+  const char *fault = pack_check(format, &least);
+  if (!fault && strlen(format) != size) fault = "it has a zero byte";
+  if (fault) return luaL_argerror(L, 2, fault);
+  check_fits(L, least);
+  lua_settop(L, 2);
+  return receive(L, UNPACK);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
@@ -256,5 +351,8 @@ const luaL_Reg api_recv_methods[] = {
     {"recv_line", l_recv_line},
     {"recv_until", l_recv_until},
     {"recv_message", l_recv_message},
+    {"unpack", l_unpack},
+    {"peek", l_peek},
+    {"skip", l_skip},
     {NULL, NULL},
 };

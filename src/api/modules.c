@@ -90,6 +90,7 @@ static void make_conn_type(lua_State *L) {
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
   set_functions(L, name, ':', api_starttls_methods);
+  set_functions(L, name, ':', api_conn_timer_methods);
   api_set_conn_fields(L);
   lua_pop(L, 1);
   api_set_conn_metatable(L);
@@ -101,6 +102,7 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  make_type(L, &api_timer_type); /* of conn:after(), without the module */
   make_type(L, &api_udp_type);
   make_type(L, &api_tls_type);
   return 0;
