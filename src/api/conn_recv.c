@@ -1,4 +1,4 @@
-/* api/conn_recv.c — conn:recv and its siblings, unpack, peek, skip: bytes for a handler that waits.
+/* api/conn_recv.c — conn:recv, recv_exactly, recv_line, recv_until, recv_message: bytes for a handler that waits.
  *
  * Each is the same loop: look whether what has arrived is enough; if not, wait for more and look
  * again. The arguments stay on the coroutine's stack meanwhile. */
@@ -10,18 +10,14 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <string.h>
 
 enum { RECV_BYTES_DEFAULT = 65536 };
-
-/* A function of the recv family: what it takes from `size` arrived bytes. Pushes the results and
- * returns how many, or 0 for "not enough yet". Raises. */
-typedef int (*taker)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
 
 static size_t limit_of(lua_State *L, int index) {
   size_t message_max = version_of(L)->service.message_bytes_max;
@@ -108,7 +104,10 @@ static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size
 
 /* recv_message([frame]) */
 static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  struct api_conn *self = lua_touserdata(L, 1);
   (void)size; /* the splitter looks for itself */
+  const struct request_hooks *hooks = api_requests_of(self);
+  if (hooks) return hooks->take(L, self);
   struct frame_format format;
   struct frame_slice slice;
   api_check_frame(L, 2, &format);
@@ -124,61 +123,11 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   return count;
 }
 
-/* Calls string.unpack() with the format and what is on top, which stays. */
-static int push_unpacked(lua_State *L) {
-  int bytes = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, LUA_STRLIBNAME);
-  lua_getfield(L, -1, "unpack");
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, bytes);
-  lua_call(L, 2, LUA_MULTRET);
-  lua_pop(L, 1); /* where it ended */
-  if (lua_gettop(L) == bytes) lua_pushboolean(L, true);
-  return lua_gettop(L) - bytes;
-}
-
-/* unpack(format): the bytes are left below the values. */
-static int take_unpacked(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  size_t max = version_of(L)->service.message_bytes_max;
-  switch (pack_go_on(&inbox->walk, lua_tostring(L, 2), bytes, size, max)) {
-    case PACK_MORE: return 0;
-    case PACK_TOO_LONG: return push_failure(L, "limit");
-    default: break;
-  }
-  take(L, inbox, bytes, inbox->walk.at, inbox->walk.at);
-  return push_unpacked(L);
-}
-
-/* peek(n) */
-static int take_nothing(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  (void)inbox;
-  size_t wanted = (size_t)lua_tointeger(L, 2);
-  if (size < wanted) return 0;
-  lua_pushlstring(L, bytes, wanted);
-  return 1;
-}
-
-/* skip(n), of which the argument becomes what is left */
-static int take_away(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
-  (void)bytes;
-  lua_Integer left = lua_tointeger(L, 2);
-  size_t now = (lua_Integer)size < left ? size : (size_t)left;
-  inbox_consume(inbox, now);
-  lua_pushinteger(L, left - (lua_Integer)now);
-  lua_replace(L, 2);
-  if (left > (lua_Integer)now) return 0;
-  lua_pushboolean(L, true);
-  return 1;
-}
-
-enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE, UNPACK, PEEK, SKIP };
-static const taker takers[] = {take_some,    take_exactly,  take_line,    take_up_to,
-                               take_message, take_unpacked, take_nothing, take_away};
-static const char *const taker_names[] = {"recv",         "recv_exactly", "recv_line", "recv_until",
-                                          "recv_message", "unpack",       "peek",      "skip"};
+static const struct recv_kind kind_some = {.name = "recv", .take = take_some};
+static const struct recv_kind kind_exactly = {.name = "recv_exactly", .take = take_exactly};
+static const struct recv_kind kind_line = {.name = "recv_line", .take = take_line};
+static const struct recv_kind kind_up_to = {.name = "recv_until", .take = take_up_to};
+static const struct recv_kind kind_message = {.name = "recv_message", .take = take_message};
 
 /* Of one that connected, an end that the peer did not say may be somebody else's. */
 static const char *eof_code(const struct conn *conn) {
@@ -196,24 +145,25 @@ static const char *end_code(const struct api_conn *self) {
 }
 
 /* nil, code, and what had arrived of an incomplete piece, which then counts as taken */
-static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, lua_KContext kind) {
+static int recv_give_up(lua_State *L, const struct recv_kind *kind, struct inbox *inbox,
+                        const char *code) {
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = push_failure(L, code);
   if (size == 0) return count;
-  if (kind != PEEK) return count + take(L, inbox, bytes, size, size);
+  if (!kind->leaves) return count + take(L, inbox, bytes, size, size);
   lua_pushlstring(L, bytes, size);
   return count + 1;
 }
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind);
 
-static int go_on(lua_State *L, int status, lua_KContext kind) {
+static int go_on(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->inbox) return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
-  return attempt(L, self, kind);
+  return attempt(L, self, (const struct recv_kind *)context);
 }
 
 /* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
@@ -236,38 +186,73 @@ static uint64_t time_left_ms(const struct api_conn *self) {
   return 0;
 }
 
-/* `count` results are on top. */
-static void tell_taken(lua_State *L, const struct api_conn *self, lua_KContext kind, int count) {
-  if (kind == PEEK || kind == SKIP) return; /* nobody knows what came yet */
-  /* Any bytes are no whole message where on_data got the ones before. */
-  if (kind != SOME || self->handler != HANDLER_ON_DATA) conn_greeted(self->conn);
-  if (api_is_told(self->runtime, EVENT_RECV)) {
-    api_tell_recv(L, self->conn, taker_names[kind], kind == UNPACK ? -count - 1 : -count);
+/* What ended it, and why: what the peer said, or what was wrong with what it said. */
+static int push_websocket_end(lua_State *L, const struct api_conn *self, const char *code) {
+  const struct websocket *websocket = self->websocket;
+  if (websocket && websocket->fault) {
+    push_failure(L, websocket->hit_limit ? "limit" : "malformed");
+    lua_pushstring(L, websocket->fault);
+    return 3;
   }
+  push_failure(L, websocket && websocket->peer_ended ? "eof" : code);
+  lua_pushstring(L, websocket ? websocket->close_text : NULL);
+  return 3;
 }
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
-  struct inbox *inbox = self->inbox;
-  const char *bytes;
-  size_t size;
-  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
-  int count = takers[kind](L, inbox, bytes, size);
-  if (count > 0) {
-    if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, count);
+static int attempt_websocket(lua_State *L, struct api_conn *self) {
+  struct websocket_message message;
+  if (api_websocket_step(self, &message) == WEBSOCKET_STEP_MESSAGE) {
+    int count = api_websocket_push(L, self, &message);
+    if (self->conn && api_is_told(self->runtime, EVENT_RECV)) {
+      api_tell_recv(L, self->conn, "recv_message", -count);
+    }
     return count;
   }
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
-  if (code) return recv_give_up(L, inbox, code, kind);
-  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
+  if (code) return push_websocket_end(L, self, code);
+  api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
-  return vm_wait(L, kind, go_on);
+  return vm_wait(L, (lua_KContext)&kind_message, go_on);
 }
 
-static int receive(lua_State *L, lua_KContext kind) {
+/* The bytes are at `index`. */
+static void tell_taken(lua_State *L, const struct api_conn *self, const struct recv_kind *kind,
+                       int index) {
+  if (kind->leaves) return;
+  /* Any bytes are no whole message where on_data got the ones before. */
+  if (kind != &kind_some || self->handler != HANDLER_ON_DATA) conn_greeted(self->conn);
+  bool is_told = api_is_told(self->runtime, EVENT_RECV) && lua_type(L, index) == LUA_TSTRING;
+  if (is_told) api_tell_recv(L, self->conn, kind->name, index);
+}
+
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
+  struct inbox *inbox = self->inbox;
+  if (self->websocket) return attempt_websocket(L, self);
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  int count = kind->take(L, inbox, bytes, size);
+  if (count > 0) {
+    if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, -count - kind->below);
+    return count;
+  }
+  uint64_t left_ms = time_left_ms(self);
+  const char *code = end_code(self);
+  if (code && (kind->is_whole || api_requests_of(self))) return push_failure(L, code);
+  if (code) return recv_give_up(L, kind, inbox, code);
+  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
+  api_conn_update(self);
+  return vm_wait(L, (lua_KContext)kind, go_on);
+}
+
+int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  if (self->websocket && kind != &kind_message) {
+    return api_refuse_bytes(L, kind->name, "conn:recv_message()");
+  }
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
@@ -276,73 +261,55 @@ static int receive(lua_State *L, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
+/* Bytes of requests are not for a script to cut. */
+int api_receive_bytes(lua_State *L, const struct recv_kind *kind) {
+  if (api_requests_of(api_check_conn(L, 1))) {
+    return luaL_error(L,
+                      "%s() takes bytes, and this connection has requests: their bodies are "
+                      "request.body, or with stream = true request:read()",
+                      kind->name);
+  }
+  return api_receive(L, kind);
+}
+
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, SOME);
+  return api_receive_bytes(L, &kind_some);
 }
 
-static void check_size(lua_State *L) {
-  api_check_count(L, 2, NULL);
-  luaL_argcheck(L, luaL_checkinteger(L, 2) >= 0, 2, "must be 0 or more bytes");
-}
-
-static void check_fits(lua_State *L, size_t size) {
+size_t api_check_size(lua_State *L, int index) {
   size_t max = version_of(L)->service.message_bytes_max;
-  luaL_argcheck(L, size <= max, 2, "is more than limits.message");
+  lua_Integer size = luaL_checkinteger(L, index);
+  luaL_argcheck(L, size >= 0, index, "must be 0 or more bytes");
+  luaL_argcheck(L, (size_t)size <= max, index, "is more than limits.message");
+  return (size_t)size;
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
-  check_size(L);
-  check_fits(L, (size_t)lua_tointeger(L, 2));
-  return receive(L, EXACTLY);
-}
-
-/* conn:peek(n) -> string of n bytes, which stay | nil, code [, partial] */
-static int l_peek(lua_State *L) {
-  check_size(L);
-  check_fits(L, (size_t)lua_tointeger(L, 2));
-  return receive(L, PEEK);
-}
-
-/* conn:skip(n) -> true | nil, code */
-static int l_skip(lua_State *L) {
-  check_size(L);
-  lua_settop(L, 2);
-  return receive(L, SKIP);
-}
-
-/* conn:unpack(format) -> values… | nil, code [, partial] */
-static int l_unpack(lua_State *L) {
-  size_t size, least;
-  const char *format = luaL_checklstring(L, 2, &size);
   api_check_count(L, 2, NULL);
-  const char *fault = pack_check(format, &least);
-  if (!fault && strlen(format) != size) fault = "it has a zero byte";
-  if (fault) return luaL_argerror(L, 2, fault);
-  check_fits(L, least);
-  lua_settop(L, 2);
-  return receive(L, UNPACK);
+  api_check_size(L, 2);
+  return api_receive_bytes(L, &kind_exactly);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, LINE);
+  return api_receive_bytes(L, &kind_line);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
   api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
-  return receive(L, UP_TO);
+  return api_receive_bytes(L, &kind_up_to);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, MESSAGE);
+  return api_receive(L, &kind_message);
 }
 
 const luaL_Reg api_recv_methods[] = {
@@ -351,8 +318,5 @@ const luaL_Reg api_recv_methods[] = {
     {"recv_line", l_recv_line},
     {"recv_until", l_recv_until},
     {"recv_message", l_recv_message},
-    {"unpack", l_unpack},
-    {"peek", l_peek},
-    {"skip", l_skip},
     {NULL, NULL},
 };

@@ -39,5 +39,7 @@ bool inbox_keep_fresh(struct inbox *inbox);
 bool inbox_empty(const struct inbox *inbox);
 /* When the time of a call that begins now is up; 0: never. */
 uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms);
+/* Nothing would be lost with it. */
+bool inbox_is_unused(const struct inbox *inbox);
 
 #endif

@@ -439,7 +439,7 @@ describe("Time", function()
     assert.equal("1001.00 1002.00 late 1003.00 ", peer:read())
     peer:shutdown()
     script:advance(5)
-    assert.equal("eof", peer:reason())
+    assert.equal("closed", peer:reason())
   end)
 
   it("passes for a handler between its timeouts in their order", function()
