@@ -19,6 +19,7 @@ static const struct module {
   const struct api_type *types[2]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
+    {"moonport.address", {api_address_functions}, {NULL}, NULL},
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},

@@ -21,7 +21,7 @@ extern const struct api_type api_attempt_type, api_frame_type, api_listener_type
     api_timer_type, api_tls_type, api_udp_type, api_json_box_type;
 
 /* Functions of modules, and methods of moonport.conn. */
-extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_functions[],
+extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_functions[], api_address_functions[],
     api_listener_functions[], api_option_functions[], api_server_functions[],
     api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[],
     api_json_functions[], api_control_functions[], api_tls_functions[], api_starttls_methods[],
