@@ -1,30 +1,14 @@
 -- redis_hits.lua — counts visits in a Redis, so that the numbers outlive this service and can be
 -- shared by several. Each line names a page; the answer is how often it was named so far.
--- Shows: a service that asks another and serves on meanwhile; a pool of connections.
+-- Shows: a service that asks another and serves on meanwhile; a client that all connections share.
 -- Try it:  moonport scripts/redis_hits.lua        with a Redis at 127.0.0.1:6379, or
 --          REDIS=redis.example:6379 moonport scripts/redis_hits.lua     and in another terminal
 --          printf '/moon\n/moon\n/sun\n' | nc -N 127.0.0.1 7700
 
 local log = require "moonport.log"
-local pool = require "moonport.pool"
+local redis = require "moonport.redis"
 
-local redis = pool.new(os.getenv("REDIS") or "127.0.0.1:6379", { size = 4, timeout = 2 })
-
--- A request in the protocol of Redis: the number of words, and each with its length.
-local function request(...)
-  local words = { "*" .. select("#", ...) }
-  for _, word in ipairs { ... } do words[#words + 1] = "$" .. #word .. "\r\n" .. word end
-  return table.concat(words, "\r\n") .. "\r\n"
-end
-
-local function count_hit(conn, page)
-  conn:send(request("INCR", "hits:" .. page))
-  local answer, code = conn:recv_line()
-  if not answer then return nil, code end
-  local hits = answer:match("^:(%d+)$")
-  if hits then return hits end
-  return false, answer -- Redis refused, and the connection is as good as before
-end
+local client = redis.new(os.getenv("REDIS") or "127.0.0.1:6379", { timeout = 2 })
 
 return {
   listen = 7700,
@@ -32,9 +16,9 @@ return {
   limits = { message = 200 },
 
   on_message = function(conn, page)
-    local hits, code, detail = redis:with(count_hit, page)
+    local hits, code, detail = client:call("INCR", "hits:" .. page)
     if not hits then
-      log.warn("cannot count %s: %s %s", page, code, detail or "")
+      log.warn("cannot count %s: %s", page, code == "error" and detail or code)
       conn:send("sorry, nobody counts now\n")
     else
       conn:send(hits .. "\n")

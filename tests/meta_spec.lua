@@ -68,8 +68,15 @@ local census = [[
   local alarm = require("moonport.timer").after(1000, function() end)
   tell_methods("moonport.Timer", alarm)
   alarm:cancel()
+  local codec = require "moonport.codec"
+  for _, name in ipairs { "base64", "base64url", "hex", "url" } do
+    tell("moonport.codec.Text", codec[name])
+  end
+  tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
+  tell_methods("moonport.Gate", require("moonport.task").gate())
+  tell_methods("moonport.Queue", require("moonport.task").queue())
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
   local datagrams = require("moonport.socket").udp()
   assert(datagrams:bind("127.0.0.1:0"))
@@ -77,6 +84,12 @@ local census = [[
   tell_methods("moonport.Udp", datagrams.udp)
   datagrams:close()
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
+  tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
+  local agrees = setmetatable({}, { __index = function(_, name)
+    return function() return name == "recv" and "*" or name == "recv_until" and "0" end
+  end })
+  tell_methods("moonport.RedisSubscription", require("moonport.redis.subscription").new(
+    { timeout = 1, max_answer = 100 }, function() return agrees end, "SUBSCRIBE", "x"))
   return {
     on_data = function(conn)
       -- The first upvalue of __index is the table of what is built in.
@@ -93,6 +106,8 @@ local census = [[
 -- What the server is made of, and no script needs to name.
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
+  ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
+  ["moonport.websocket.core"] = true,
   ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.

@@ -8,12 +8,10 @@
 
 local join = require("moonport.address").format
 local calls = require "moonport.calls"
-local socket = require "moonport.socket"
+local dial = require "moonport.socket.dial"
 local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
-
-local FOREVER_SECONDS = 1e9
 
 ---@class moonport.Pool
 ---@field private address string
@@ -27,8 +25,8 @@ local FOREVER_SECONDS = 1e9
 ---@field private sweeper moonport.Timer? while any is idle
 ---@field private taken table<moonport.Conn, true>
 ---@field private closed boolean
----@field private tls table? options of tls://
----@field private context any of tls://, once a connection was asked for: with the last session
+---@field package tls table? options of tls://
+---@field package context any of tls://, once a connection was asked for: with the last session
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "moonport.pool"
@@ -39,13 +37,13 @@ Pool.__name = "moonport.pool"
 ---@field pool moonport.Pool
 ---@field held boolean whether one of the pool's places is its own
 ---@field conn moonport.Conn? on that place, once there is one
----@field gate moonport.Task? sleeps until the turn comes; the caller joins it
+---@field gate moonport.Gate? opens when the turn comes
 local Claim = {}
 Claim.__index = Claim
 
 local function grant(claim, conn)
   claim.held, claim.conn = true, conn
-  claim.gate:cancel()
+  claim.gate:open()
 end
 
 -- A place has become free: the first that waits may connect.
@@ -104,10 +102,9 @@ local function leave_queue(claim)
   for index, each in ipairs(waiting) do
     if each == claim then
       table.remove(waiting, index)
-      break
+      return
     end
   end
-  claim.gate:cancel()
 end
 
 function Claim:__close()
@@ -128,9 +125,9 @@ function Claim:wait()
     return nil, "limit", ("%d %s for a connection to %s already"):format(pool.waiting_max,
       is_one and "caller waits" or "callers wait", pool.address)
   end
-  self.gate = task.spawn(timer.sleep, FOREVER_SECONDS)
+  self.gate = task.gate()
   pool.waiting[#pool.waiting + 1] = self
-  self.gate:join(pool.timeout)
+  self.gate:wait(pool.timeout)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
   return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
@@ -141,18 +138,6 @@ end
 local function time_left(pool, began)
   if pool.timeout == 0 then return 0 end
   return math.max(pool.timeout - (timer.now() - began), 0.001)
-end
-
-local function connect(pool, timeout)
-  if not socket_tls.is_meant(pool.address) then
-    return socket.connect(pool.address, { timeout = timeout })
-  end
-  if not pool.context then
-    local context, code, detail = socket_tls.context(pool.tls, true)
-    if not context then return nil, code, detail end
-    pool.context = pool.context or context
-  end
-  return socket_tls.connect(pool.address, timeout, pool.context)
 end
 
 function Pool:get()
@@ -168,7 +153,7 @@ function Pool:get()
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = connect(self, time_left(self, began))
+    local conn, code, detail = dial(self, time_left(self, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
@@ -215,7 +200,7 @@ function Pool:close()
   self.count, self.idle = self.count - #self.idle, {}
   local waiting = self.waiting
   self.waiting = {}
-  for _, claim in ipairs(waiting) do claim.gate:cancel() end
+  for _, claim in ipairs(waiting) do claim.gate:open() end
 end
 Pool.__close = Pool.close
 

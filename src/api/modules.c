@@ -4,6 +4,7 @@
 #include "api/modules.h"
 
 #include "api/conn.h"
+#include "api/http.h"
 #include "api/runtime.h"
 #include "api/values.h"
 #include "vm/watchdog.h"
@@ -16,24 +17,29 @@ static int open_log(lua_State *L);
 static const struct module {
   const char *name;
   const luaL_Reg *functions[7];    /* NULL ends them */
-  const struct api_type *types[2]; /* of what those make; NULL ends them */
+  const struct api_type *types[3]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
     {"moonport.address", {api_address_functions}, {NULL}, NULL},
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
+    {"moonport.codec.core", {api_codec_functions}, {NULL}, api_complete_codec},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
-    {"moonport.server", {api_server_functions}, {NULL}, NULL},
+    {"moonport.server", {api_server_functions, api_websocket_server_functions}, {NULL}, NULL},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
       api_tls_functions, api_starttls_functions, api_lending_functions},
      {&api_attempt_type, &api_listener_type},
      NULL},
-    {"moonport.task", {api_task_functions}, {&api_task_type}, NULL},
+    {"moonport.task.core",
+     {api_task_functions, api_gate_functions},
+     {&api_task_type, &api_gate_type, &api_waiter_type},
+     NULL},
     {"moonport.test.core", {NULL}, {NULL}, api_open_testing},
     {"moonport.timer", {api_timer_functions}, {&api_timer_type}, NULL},
+    {"moonport.websocket.core", {api_websocket_functions}, {NULL}, NULL},
 };
 enum {
   MODULE_COUNT = sizeof modules / sizeof *modules,
@@ -86,7 +92,9 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);
+  set_functions(L, name, ':', api_websocket_methods);
   api_set_conn_fields(L);
   lua_pop(L, 1);
   api_set_conn_metatable(L);
@@ -98,6 +106,8 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  api_open_http(L);
+  make_type(L, &api_events_type);
   make_type(L, &api_udp_type);
   make_type(L, &api_tls_type);
   return 0;

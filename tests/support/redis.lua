@@ -17,11 +17,21 @@ local function free_port()
 end
 
 --- Starts one that keeps nothing, and waits until it answers; it ends with the test.
---- Returns its port and its process. `port`: to have it on the port of one that has ended.
-function redis.start(rig, port)
-  port = port or free_port()
-  local child = rig:spawn({ "redis-server", "--bind", "127.0.0.1", "--port", tostring(port),
-    "--save", "", "--appendonly", "no", "--dir", rig:directory().path })
+--- Returns its port and its process. `port`: to have it on the port of one that has ended. Options:
+--- `tls`, its certificate and the key of that, and the port speaks TLS; `unix`, a further socket.
+function redis.start(rig, port, options)
+  port, options = port or free_port(), options or {}
+  local command = { "redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+    "--dir", rig:directory().path }
+  local function add(...) table.move({ ... }, 1, select("#", ...), #command + 1, command) end
+  if options.tls then
+    add("--port", "0", "--tls-port", tostring(port), "--tls-auth-clients", "no")
+    add("--tls-cert-file", options.tls[1], "--tls-key-file", options.tls[2])
+  else
+    add("--port", tostring(port))
+  end
+  if options.unix then add("--unixsocket", options.unix) end
+  local child = rig:spawn(command)
   loop.wait_until(function() return "redis-server to be ready; it said:\n" .. child:stdout() end,
     function()
       assert(not child:has_ended(), child:stdout())

@@ -25,10 +25,11 @@
   X(BIO_s_mem) X(BIO_set_data) X(BIO_set_flags) X(BIO_set_init) X(BIO_write) X(ERR_clear_error) \
   X(ERR_peek_error) X(ERR_peek_last_error) X(ERR_reason_error_string) \
   X(EVP_CIPHER_get_iv_length) X(EVP_DecryptInit_ex) X(EVP_DigestFinal_ex) X(EVP_DigestInit_ex) \
-  X(EVP_DigestUpdate) X(EVP_EncryptInit_ex) X(EVP_MAC_init) X(EVP_MD_CTX_free) \
-  X(EVP_MD_CTX_new) X(EVP_PKEY_Q_keygen) X(EVP_PKEY_free) X(EVP_aes_256_cbc) X(EVP_sha256) \
+  X(EVP_Digest) X(EVP_DigestUpdate) X(EVP_EncryptInit_ex) X(EVP_MAC_init) X(EVP_MD_CTX_free) \
+  X(EVP_MD_CTX_new) X(EVP_PKEY_Q_keygen) X(EVP_PKEY_free) X(EVP_aes_256_cbc) X(EVP_sha1) \
+  X(EVP_sha256) X(EVP_sha512) \
   X(GENERAL_NAMES_free) X(GENERAL_NAMES_new) X(GENERAL_NAME_free) X(GENERAL_NAME_get0_value) \
-  X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) \
+  X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(HMAC) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) \
   X(OPENSSL_sk_num) X(OPENSSL_sk_pop_free) X(OPENSSL_sk_push) X(OPENSSL_sk_shift) \
   X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OpenSSL_version) X(OSSL_PARAM_construct_end) \
   X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) X(PEM_read_bio_X509) \

@@ -1,0 +1,23 @@
+/* base/percent.h — bytes as hexadecimal digits, and as in addresses of the web (RFC 3986, section 2.1), and
+ * back. Allocates nothing. */
+#ifndef MOONPORT_BASE_PERCENT_H
+#define MOONPORT_BASE_PERCENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The value of a hexadecimal digit, or -1. */
+int hex_value(char digit);
+/* Writes 2 * size digits, in lower case. */
+void hex_encode(const char *bytes, size_t size, char *out);
+/* How many bytes, of which at most size / 2 are written; -1 - the place of what is wrong, or missing. */
+ssize_t hex_decode(const char *text, size_t size, char *out);
+
+/* Writes at most 3 * size bytes, and says how many: all but letters, digits and "-._~" is escaped. */
+size_t percent_encode(const char *bytes, size_t size, char *out);
+/* How many bytes, of which at most `size` are written, also in place; -1 - the place of a "%" that is
+ * followed by no two digits. `is_query`: "+" is a blank. */
+ssize_t percent_decode(const char *text, size_t size, bool is_query, char *out);
+
+#endif
