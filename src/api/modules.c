@@ -24,6 +24,7 @@ static const struct module {
     {"moonport.codec.core", {api_codec_functions}, {NULL}, api_complete_codec},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
+    {"moonport.http.core", {api_http_functions}, {NULL}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
     {"moonport.server", {api_server_functions, api_websocket_server_functions}, {NULL}, NULL},
