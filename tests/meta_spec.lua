@@ -75,6 +75,8 @@ local census = [[
   tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
+  tell_methods("moonport.Gate", require("moonport.task").gate())
+  tell_methods("moonport.Queue", require("moonport.task").queue())
   tell_methods("moonport.Socket", require("moonport.socket").tcp())
   local datagrams = require("moonport.socket").udp()
   assert(datagrams:bind("127.0.0.1:0"))

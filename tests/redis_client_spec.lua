@@ -362,9 +362,10 @@ describe("moonport.redis", function()
     package.path = "lua/?.lua;" .. before
     finally(function() package.path = before end)
     local read = dofile("tests/fuzz/redis_fuzz.lua")
-    local parts = { "+OK\r\n", "-ERR no\r\n", ":42\r\n", ":-1\r\n", "$3\r\nabc\r\n", "$0\r\n\r\n", "$-1\r\n",
-      "*-1\r\n", "*0\r\n", "*1\r\n", "*2\r\n", "*3\r\n", "*9\r\n", "$", "*", ":", "\r", "\n", "\r\n", "-", "7",
-      "1999", "2000", "99999999999", "\0", "$4\r\nx\r\ny\r\n", ("*1\r\n"):rep(33), ("x"):rep(900) }
+    local parts = { "+OK\r\n", "-ERR no\r\n", ":42\r\n", ":-1\r\n", "$3\r\nabc\r\n", "$0\r\n\r\n",
+      "$-1\r\n", "*-1\r\n", "*0\r\n", "*1\r\n", "*2\r\n", "*3\r\n", "*9\r\n", "$", "*", ":", "\r", "\n", "\r\n", "-",
+      "7", "1999", "2000", "99999999999", "\0", "$4\r\nx\r\ny\r\n", ("*1\r\n"):rep(33),
+      ("x"):rep(900) }
     local seed = 14
     local function random(max) -- the same everywhere
       seed = (seed * 6364136223846793005 + 1442695040888963407) & -1

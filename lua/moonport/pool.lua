@@ -12,8 +12,6 @@ local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
-local FOREVER_SECONDS = 1e9
-
 ---@class moonport.Pool
 ---@field private address string
 ---@field private size integer
@@ -38,13 +36,13 @@ Pool.__name = "moonport.pool"
 ---@field pool moonport.Pool
 ---@field held boolean whether one of the pool's places is its own
 ---@field conn moonport.Conn? on that place, once there is one
----@field gate moonport.Task? sleeps until the turn comes; the caller joins it
+---@field gate moonport.Gate? opens when the turn comes
 local Claim = {}
 Claim.__index = Claim
 
 local function grant(claim, conn)
   claim.held, claim.conn = true, conn
-  claim.gate:cancel()
+  claim.gate:open()
 end
 
 -- A place has become free: the first that waits may connect.
@@ -103,10 +101,9 @@ local function leave_queue(claim)
   for index, each in ipairs(waiting) do
     if each == claim then
       table.remove(waiting, index)
-      break
+      return
     end
   end
-  claim.gate:cancel()
 end
 
 function Claim:__close()
@@ -127,9 +124,9 @@ function Claim:wait()
     return nil, "limit", ("%d %s for a connection to %s already"):format(pool.waiting_max,
       is_one and "caller waits" or "callers wait", pool.address)
   end
-  self.gate = task.spawn(timer.sleep, FOREVER_SECONDS)
+  self.gate = task.gate()
   pool.waiting[#pool.waiting + 1] = self
-  self.gate:join(pool.timeout)
+  self.gate:wait(pool.timeout)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
   return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
@@ -202,7 +199,7 @@ function Pool:close()
   self.count, self.idle = self.count - #self.idle, {}
   local waiting = self.waiting
   self.waiting = {}
-  for _, claim in ipairs(waiting) do claim.gate:cancel() end
+  for _, claim in ipairs(waiting) do claim.gate:open() end
 end
 Pool.__close = Pool.close
 

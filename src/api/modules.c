@@ -16,7 +16,7 @@ static int open_log(lua_State *L);
 static const struct module {
   const char *name;
   const luaL_Reg *functions[7];    /* NULL ends them */
-  const struct api_type *types[2]; /* of what those make; NULL ends them */
+  const struct api_type *types[3]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
@@ -32,7 +32,10 @@ static const struct module {
       api_tls_functions, api_starttls_functions, api_lending_functions},
      {&api_attempt_type, &api_listener_type},
      NULL},
-    {"moonport.task", {api_task_functions}, {&api_task_type}, NULL},
+    {"moonport.task.core",
+     {api_task_functions, api_gate_functions},
+     {&api_task_type, &api_gate_type, &api_waiter_type},
+     NULL},
     {"moonport.test.core", {NULL}, {NULL}, api_open_testing},
     {"moonport.timer", {api_timer_functions}, {&api_timer_type}, NULL},
 };

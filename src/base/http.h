@@ -65,8 +65,8 @@ struct http_limits {
 enum http_result { HTTP_HEAD, HTTP_MORE, HTTP_REFUSED };
 
 /* Reads the head at the start of `bytes`. *scanned is how far earlier calls have looked for its
- * end: 0 for a new one, kept by the caller while it only appends, 0 again with HTTP_HEAD: so a head that
- * comes in single bytes costs no more than one that comes at once. A byte that may stand nowhere is
+ * end: 0 for a new one, kept by the caller while it only appends, 0 again with HTTP_HEAD: so a head
+ * that comes in single bytes costs no more than one that comes at once. A byte that may stand nowhere is
  * refused at once, a line that is wrong when it is whole, what lines say against each other at the
  * head's end, and a head that is too long as soon as it is. `*head` is filled with HTTP_HEAD; with
  * HTTP_REFUSED only its status and fault count. */

@@ -99,7 +99,7 @@ static enum state on_quoted(struct http_body *body, char byte) {
 
 /* --- Trailers ------------------------------------------------------------------------------ */
 
-/* What says how a message is framed or where it goes (RFC 9110, 6.5.1): a bit of `candidates` each. */
+/* What frames a message or says where it goes (RFC 9110, 6.5.1): a bit of `candidates` each. */
 static const struct {
   const char *name;
   uint16_t size;

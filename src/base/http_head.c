@@ -11,32 +11,10 @@
 #include "base/http.h"
 
 #include "base/http_bytes.h"
+#include "base/http_state.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum {
-  CONTENT_LENGTH_DIGITS_MAX = 18, /* less than 2^63, whatever they are */
-  PORT_MAX = 65535,
-};
-
-struct reading {
-  const char *bytes;
-  const char *end; /* of what may be looked at: no more than a head may have */
-  const char *at;  /* a line begins here */
-  struct http_head *head;
-  bool response;
-  struct http_span host;      /* of the field Host */
-  struct http_span authority; /* of a target in absolute form; empty in others */
-  uint64_t length;
-  unsigned hosts; /* how many fields there are of them */
-  unsigned lengths;
-  unsigned codings;
-  unsigned upgrades;
-  bool option_close; /* what Connection says */
-  bool option_keep_alive;
-  bool option_upgrade;
-};
 
 /* What came of a line. */
 enum step {
@@ -46,24 +24,23 @@ enum step {
   STEP_REFUSED,
 };
 
-static enum step refuse(struct reading *reading, unsigned status, const char *fault) {
+static enum step refuse(struct http_reading *reading, unsigned status, const char *fault) {
   reading->head->status = status;
   reading->head->fault = fault;
   return STEP_REFUSED;
-}
-
-static struct http_span span_of(const struct reading *reading, const char *from, const char *to) {
-  return (struct http_span){(uint32_t)(from - reading->bytes), (uint32_t)(to - from)};
 }
 
 /* --- Bytes, eight at a time ---------------------------------------------------------------- */
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* The first byte is the lowest, on any machine; compilers know this for a load. */
+/* The first byte is the lowest, on any machine. */
 static inline uint64_t load(const char *bytes) {
-  uint64_t word = 0;
-  for (unsigned i = 0; i < 8; i++) word |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
+  uint64_t word;
+  memcpy(&word, bytes, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);
+#endif
   return word;
 }
 
@@ -113,7 +90,7 @@ static const char *target_end(const char *at, const char *end) {
 /* --- Line ends ----------------------------------------------------------------------------- */
 
 /* `at` is behind the text of a line: there must be CRLF. */
-static enum step end_line(struct reading *reading, const char *at) {
+static enum step end_line(struct http_reading *reading, const char *at) {
   if (at == reading->end) return STEP_MORE;
   if (*at == '\n') return refuse(reading, 400, "a line ends with LF alone, without CR");
   if (*at != '\r') return refuse(reading, 400, "there is a control character in the head");
@@ -124,174 +101,15 @@ static enum step end_line(struct reading *reading, const char *at) {
 }
 
 /* The line is wrong at `at`, which is said once it is whole. */
-static enum step refuse_line(struct reading *reading, const char *at, unsigned status,
+static enum step refuse_line(struct http_reading *reading, const char *at, unsigned status,
                              const char *fault) {
   enum step step = end_line(reading, text_end(at, reading->end));
   return step == STEP_ON ? refuse(reading, status, fault) : step;
 }
 
-/* --- Fields that matter -------------------------------------------------------------------- */
-
-/* These look at the value of one field, and return NULL or what is wrong with it; head->status is
- * 400 unless they set it. */
-typedef const char *field_reader(struct reading *reading, const char *value, size_t size);
-
-static const char *port_fault(const char *at, const char *end) {
-  unsigned port = 0;
-  if (at == end || end - at > 5) return "Host has no valid port behind its colon";
-  for (; at < end; at++) {
-    if (*at < '0' || *at > '9') return "Host has no valid port behind its colon";
-    port = port * 10 + (unsigned)(*at - '0');
-  }
-  return port > PORT_MAX ? "Host has no valid port behind its colon" : NULL;
-}
-
-/* Of "name", "name:port", "[IPv6]" and "[IPv6]:port". */
-static const char *authority_fault(const char *value, size_t size) {
-  const char *at = value;
-  const char *end = value + size;
-  if (size > 0 && *at == '[') {
-    at++;
-    while (at < end && (http_byte_is(*at, HTTP_BYTE_HEX) || *at == ':' || *at == '.')) at++;
-    if (at - value < 3 || at == end || *at != ']') return "Host has no valid IPv6 address";
-    at++;
-  } else {
-    while (at < end && http_byte_is(*at, HTTP_BYTE_HOST)) at++;
-    if (at == value) return "Host is empty, or does not begin with a name";
-  }
-  if (at == end) return NULL;
-  if (*at != ':') return "Host has a character that no host has";
-  return port_fault(at + 1, end);
-}
-
-static const char *read_host(struct reading *reading, const char *value, size_t size) {
-  if (reading->response) return NULL;
-  reading->hosts++;
-  reading->host = span_of(reading, value, value + size);
-  return authority_fault(value, size);
-}
-
-static const char *read_length(struct reading *reading, const char *value, size_t size) {
-  uint64_t length = 0;
-  reading->lengths++;
-  if (size == 0) return "Content-Length is empty";
-  if (size > CONTENT_LENGTH_DIGITS_MAX) return "Content-Length has too many digits";
-  if (size > 1 && value[0] == '0') return "Content-Length begins with 0, which some read as octal";
-  for (size_t i = 0; i < size; i++) {
-    if (value[i] < '0' || value[i] > '9') return "Content-Length is no number in plain digits";
-    length = length * 10 + (unsigned)(value[i] - '0');
-  }
-  reading->length = length;
-  return NULL;
-}
-
-/* The next member of a list of tokens; false behind the last one, and `*at` is NULL where the list
- * is none. Empty members are passed over, as RFC 9110 has it in 5.6.1.2. */
-static bool next_token(const char **at, const char *end, const char **token, size_t *size) {
-  const char *here = *at;
-  while (here < end && (*here == ',' || http_is_blank(*here))) here++;
-  *token = here;
-  while (here < end && http_byte_is(*here, HTTP_BYTE_TOKEN)) here++;
-  *size = (size_t)(here - *token);
-  while (here < end && http_is_blank(*here)) here++;
-  *at = here == end || (*here == ',' && *size > 0) ? here : NULL;
-  return *size > 0 && *at != NULL;
-}
-
-/* Only "chunked" is known, and only it may be last. What it is not is no less than 501, so that the
- * peer learns the difference between what is wrong and what is not done here. */
-static const char *read_coding(struct reading *reading, const char *value, size_t size) {
-  const char *at = value;
-  const char *end = value + size;
-  const char *token;
-  size_t token_size;
-  unsigned known = 0;
-  unsigned members = 0;
-  bool last = false;
-  reading->codings++;
-  if (size == 7 && http_same(value, "chunked", 7)) return NULL;
-  while (next_token(&at, end, &token, &token_size)) {
-    last = token_size == 7 && http_same(token, "chunked", 7);
-    known += last;
-    members++;
-  }
-  if (at == NULL || members == 0) return "Transfer-Encoding is not a list of codings";
-  if (known > 1 || (known == 1 && !last)) return "chunked must be once, and last";
-  if (known == members) return "Transfer-Encoding must be chunked, and nothing else";
-  reading->head->status = 501;
-  return "Transfer-Encoding has a coding other than chunked";
-}
-
-static const char *read_connection(struct reading *reading, const char *value, size_t size) {
-  const char *at = value;
-  const char *token;
-  size_t token_size;
-  while (next_token(&at, value + size, &token, &token_size)) {
-    if (token_size == 5 && http_same(token, "close", 5)) reading->option_close = true;
-    if (token_size == 7 && http_same(token, "upgrade", 7)) reading->option_upgrade = true;
-    if (token_size == 10 && http_same(token, "keep-alive", 10)) reading->option_keep_alive = true;
-    if ((token_size == 4 && http_same(token, "host", 4)) ||
-        (token_size == 14 && http_same(token, "content-length", 14)) ||
-        (token_size == 17 && http_same(token, "transfer-encoding", 17))) {
-      return "Connection names a field that nobody on the way may take out";
-    }
-  }
-  return at == NULL ? "Connection is not a list of tokens" : NULL;
-}
-
-static const char *read_expect(struct reading *reading, const char *value, size_t size) {
-  if (reading->response) return NULL;
-  reading->head->expects_continue = true;
-  if (size == 12 && http_same(value, "100-continue", 12)) return NULL;
-  reading->head->status = 417;
-  return "Expect is something other than 100-continue";
-}
-
-/* What it lists is for who upgrades to look at; RFC 9110 has versions in it ("h2c", "websocket",
- * "TLS/1.0"). */
-static const char *read_upgrade(struct reading *reading, const char *value, size_t size) {
-  reading->upgrades++;
-  for (size_t i = 0; i < size; i++) {
-    bool listed = value[i] == ',' || value[i] == '/' || http_is_blank(value[i]);
-    if (!listed && !http_byte_is(value[i], HTTP_BYTE_TOKEN))
-      return "Upgrade is not a list of tokens";
-  }
-  return NULL;
-}
-
-/* No two have the same length, so one comparison tells. */
-static const struct {
-  const char *name;
-  field_reader *read;
-} known_fields[] = {
-    [4] = {"host", read_host},
-    [6] = {"expect", read_expect},
-    [7] = {"upgrade", read_upgrade},
-    [10] = {"connection", read_connection},
-    [14] = {"content-length", read_length},
-    [17] = {"transfer-encoding", read_coding},
-};
-enum { KNOWN_NAME_BYTES_MAX = sizeof known_fields / sizeof known_fields[0] - 1 };
-
-/* NULL where nobody cares, or nothing is wrong. Who makes variables of names, as CGI does, takes
- * "Content_Length" for Content-Length. */
-static const char *read_known(struct reading *reading, const char *name, size_t name_size,
-                              const char *value, size_t size) {
-  if (name_size > KNOWN_NAME_BYTES_MAX || known_fields[name_size].name == NULL) return NULL;
-  const char *known = known_fields[name_size].name;
-  bool underscore = false;
-  for (size_t i = 0; i < name_size; i++) {
-    if (http_lower(name[i]) == known[i]) continue;
-    if (name[i] != '_' || known[i] != '-') return NULL;
-    underscore = true;
-  }
-  if (underscore) return "a name has \"_\" where Content-Length or Transfer-Encoding have \"-\"";
-  return known_fields[name_size].read(reading, value, size);
-}
-
 /* --- Lines --------------------------------------------------------------------------------- */
 
-static const char *name_fault(const struct reading *reading, const char *at) {
+static const char *name_fault(const struct http_reading *reading, const char *at) {
   if (at == reading->at && *at == ':') return "a field has no name";
   if (at == reading->at && http_is_blank(*at)) {
     return "a line begins with a blank: fields are not folded any more";
@@ -301,7 +119,7 @@ static const char *name_fault(const struct reading *reading, const char *at) {
   return "there is a character in a field's name that no name has";
 }
 
-static enum step read_field(struct reading *reading) {
+static enum step read_field(struct http_reading *reading) {
   const char *name = reading->at;
   const char *end = reading->end;
   const char *at = name;
@@ -322,13 +140,13 @@ static enum step read_field(struct reading *reading) {
   reading->head->field_count++;
   reading->head->status = 400;
   const char *fault =
-      read_known(reading, name, (size_t)(name_end - name), value, (size_t)(at - value));
+      http_known_fault(reading, name, (size_t)(name_end - name), value, (size_t)(at - value));
   if (fault != NULL) return refuse(reading, reading->head->status, fault);
   return STEP_ON;
 }
 
 /* "/path?query", "http://host/path", or "*". Sets the authority. */
-static const char *read_target(struct reading *reading, const char *at, const char *end) {
+static const char *read_target(struct http_reading *reading, const char *at, const char *end) {
   size_t size = (size_t)(end - at);
   if (*at == '/') return NULL;
   if (size == 1 && *at == '*') {
@@ -343,12 +161,12 @@ static const char *read_target(struct reading *reading, const char *at, const ch
   const char *from = at + scheme;
   at = from;
   while (at < end && *at != '/' && *at != '?') at++;
-  reading->authority = span_of(reading, from, at);
-  return authority_fault(from, (size_t)(at - from));
+  reading->authority = http_span_of(reading, from, at);
+  return http_authority_fault(from, (size_t)(at - from));
 }
 
 /* `at` is where the version of a line stands; NULL, or what is wrong with it. Sets head->status. */
-static const char *read_version(struct reading *reading, const char *at, const char *end) {
+static const char *read_version(struct http_reading *reading, const char *at, const char *end) {
   reading->head->status = 400;
   if (end - at != 8 || memcmp(at, "HTTP/", 5) != 0 || at[5] < '0' || at[5] > '9' || at[6] != '.' ||
       at[7] < '0' || at[7] > '9') {
@@ -362,7 +180,7 @@ static const char *read_version(struct reading *reading, const char *at, const c
   return NULL;
 }
 
-static enum step read_request_line(struct reading *reading) {
+static enum step read_request_line(struct http_reading *reading) {
   struct http_head *head = reading->head;
   const char *end = reading->end;
   const char *method = reading->at;
@@ -372,7 +190,7 @@ static enum step read_request_line(struct reading *reading) {
   if (*at != ' ' || at == method) {
     return refuse_line(reading, at, 400, "the first line does not begin with a method and a blank");
   }
-  head->method = span_of(reading, method, at);
+  head->method = http_span_of(reading, method, at);
   const char *target = ++at;
   at = target_end(at, end);
   if (at == end) return STEP_MORE;
@@ -380,7 +198,7 @@ static enum step read_request_line(struct reading *reading) {
     return refuse_line(reading, at, 400,
                        "the target is missing, or has a character that no target has");
   }
-  head->target = span_of(reading, target, at);
+  head->target = http_span_of(reading, target, at);
   const char *target_is_over = at++;
   const char *line_end = text_end(at, end);
   enum step step = end_line(reading, line_end);
@@ -397,7 +215,7 @@ static enum step read_request_line(struct reading *reading) {
   return fault != NULL ? refuse(reading, 400, fault) : STEP_ON;
 }
 
-static enum step read_status_line(struct reading *reading) {
+static enum step read_status_line(struct http_reading *reading) {
   struct http_head *head = reading->head;
   const char *line = reading->at;
   const char *at = text_end(line, reading->end);
@@ -410,14 +228,14 @@ static enum step read_status_line(struct reading *reading) {
       line[10] > '9' || line[11] < '0' || line[11] > '9' || (size > 12 && line[12] != ' ')) {
     return refuse(reading, 400, "there is no status of three digits behind the version");
   }
-  head->reason = span_of(reading, size > 12 ? line + 13 : at, at);
+  head->reason = http_span_of(reading, size > 12 ? line + 13 : at, at);
   return STEP_ON;
 }
 
 /* --- The head ------------------------------------------------------------------------------ */
 
 /* How long the body is by its fields, when they agree. */
-static const char *read_framing(struct reading *reading) {
+static const char *read_framing(struct http_reading *reading) {
   struct http_head *head = reading->head;
   if (reading->lengths > 1) return "there are several fields Content-Length";
   if (reading->codings > 1) return "there are several fields Transfer-Encoding";
@@ -432,7 +250,7 @@ static const char *read_framing(struct reading *reading) {
   return NULL;
 }
 
-static bool authority_differs(const struct reading *reading) {
+static bool authority_differs(const struct http_reading *reading) {
   struct http_span host = reading->host;
   struct http_span authority = reading->authority;
   if (reading->hosts == 0 || authority.size == 0) return false;
@@ -445,7 +263,7 @@ static bool authority_differs(const struct reading *reading) {
   return false;
 }
 
-static const char *end_request(struct reading *reading) {
+static const char *end_request(struct http_reading *reading) {
   struct http_head *head = reading->head;
   if (reading->hosts > 1) return "there are several fields Host";
   if (reading->hosts == 0 && head->minor > 0) return "HTTP/1.1 needs a field Host";
@@ -457,7 +275,7 @@ static const char *end_request(struct reading *reading) {
   return read_framing(reading);
 }
 
-static const char *end_response(struct reading *reading, bool to_head) {
+static const char *end_response(struct http_reading *reading, bool to_head) {
   struct http_head *head = reading->head;
   const char *line = reading->bytes;
   unsigned status = (unsigned)((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
@@ -475,7 +293,7 @@ static const char *end_response(struct reading *reading, bool to_head) {
   return NULL;
 }
 
-static const char *end_head(struct reading *reading, bool to_head) {
+static const char *end_head(struct http_reading *reading, bool to_head) {
   struct http_head *head = reading->head;
   head->status = 400;
   if (head->field_count > HTTP_FIELDS_MAX) {
@@ -493,7 +311,7 @@ static const char *end_head(struct reading *reading, bool to_head) {
 
 /* The first line, which an empty one may come before: clients of the nineties sent one behind a
  * body (RFC 9112, 2.2). */
-static enum step read_first_line(struct reading *reading) {
+static enum step read_first_line(struct http_reading *reading) {
   if (reading->response) return read_status_line(reading);
   const char *at = reading->at;
   if (at < reading->end && *at == '\r') {
@@ -503,7 +321,7 @@ static enum step read_first_line(struct reading *reading) {
   return read_request_line(reading);
 }
 
-static enum step read_fields(struct reading *reading) {
+static enum step read_fields(struct http_reading *reading) {
   enum step step;
   do {
     step = read_field(reading);
@@ -511,14 +329,14 @@ static enum step read_fields(struct reading *reading) {
   return step;
 }
 
-static enum step read_whole(struct reading *reading) {
+static enum step read_whole(struct http_reading *reading) {
   memset(reading->head, 0, sizeof *reading->head);
   enum step step = read_first_line(reading);
   if (step != STEP_ON) return step;
   const char *fields = reading->at;
   step = read_fields(reading);
   if (step == STEP_END) {
-    reading->head->fields = span_of(reading, fields, reading->at - 2);
+    reading->head->fields = http_span_of(reading, fields, reading->at - 2);
     reading->head->size = (size_t)(reading->at - reading->bytes);
   }
   return step;
@@ -526,7 +344,7 @@ static enum step read_whole(struct reading *reading) {
 
 /* Looks at what came behind bytes[0 .. scanned), and at the line that it ends, if it does. What
  * fields say is forgotten: at the end of the head they are read again, all of them. */
-static enum step read_further(struct reading reading, size_t scanned) {
+static enum step read_further(struct http_reading reading, size_t scanned) {
   memset(reading.head, 0, sizeof *reading.head);
   const char *at = reading.bytes + scanned;
   if (at[-1] == '\r') at--;
@@ -541,7 +359,7 @@ static enum step read_further(struct reading reading, size_t scanned) {
 }
 
 /* It fills what a head may have, and has not ended. */
-static enum step refuse_size(struct reading *reading) {
+static enum step refuse_size(struct http_reading *reading) {
   const char *bytes = reading->bytes;
   size_t size = (size_t)(reading->end - bytes);
   bool has_first_line = size > 2 && memchr(bytes + 2, '\n', size - 2) != NULL;
@@ -549,7 +367,7 @@ static enum step refuse_size(struct reading *reading) {
   return refuse(reading, 414, "the target is too long");
 }
 
-static enum http_result read_head(struct reading *reading, size_t bytes_max, size_t *scanned,
+static enum http_result read_head(struct http_reading *reading, size_t bytes_max, size_t *scanned,
                                   bool to_head) {
   assert(bytes_max <= UINT32_MAX);
   size_t size = (size_t)(reading->end - reading->bytes);
@@ -576,14 +394,14 @@ static enum http_result read_head(struct reading *reading, size_t bytes_max, siz
 
 enum http_result http_read_request(const struct http_limits *limits, size_t *scanned,
                                    const char *bytes, size_t size, struct http_head *head) {
-  struct reading reading = {.bytes = bytes, .end = bytes + size, .at = bytes, .head = head};
+  struct http_reading reading = {.bytes = bytes, .end = bytes + size, .at = bytes, .head = head};
   return read_head(&reading, limits->head_bytes_max, scanned, false);
 }
 
 enum http_result http_read_response(const struct http_limits *limits, size_t *scanned,
                                     const char *bytes, size_t size, bool to_head,
                                     struct http_head *head) {
-  struct reading reading = {
+  struct http_reading reading = {
       .bytes = bytes, .end = bytes + size, .at = bytes, .head = head, .response = true};
   return read_head(&reading, limits->head_bytes_max, scanned, to_head);
 }

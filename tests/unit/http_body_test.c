@@ -1,4 +1,4 @@
-/* http_body_test.c — bodies: by length, in chunks, until the end; cut anywhere, refused when wrong. */
+/* http_body_test.c — bodies by length, in chunks, until the end; cut anywhere, refused if wrong. */
 #include "check.h"
 
 #include "base/http.h"

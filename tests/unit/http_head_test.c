@@ -1,4 +1,4 @@
-/* http_head_test.c — heads of requests and responses: what is read, what is refused, cut anywhere. */
+/* http_head_test.c — heads of requests and responses: read, refused, cut anywhere. */
 #include "check.h"
 
 #include "base/http.h"
