@@ -356,14 +356,15 @@ describe("moonport.redis", function()
     assert.same({ "true", "20000\tx", "3000\t7" }, result)
   end)
 
-  -- The target of the fuzzer, with inputs of which many are nearly right. REDIS_ROUNDS: more of them.
+  -- The target of the fuzzer, with inputs of which many are nearly right. REDIS_ROUNDS: how many.
   it("reads any bytes without a fault of its own", function()
     local before = package.path
     package.path = "lua/?.lua;" .. before
     finally(function() package.path = before end)
     local read = dofile("tests/fuzz/redis_fuzz.lua")
     local parts = { "+OK\r\n", "-ERR no\r\n", ":42\r\n", ":-1\r\n", "$3\r\nabc\r\n", "$0\r\n\r\n",
-      "$-1\r\n", "*-1\r\n", "*0\r\n", "*1\r\n", "*2\r\n", "*3\r\n", "*9\r\n", "$", "*", ":", "\r", "\n", "\r\n", "-",
+      "$-1\r\n", "*-1\r\n", "*0\r\n", "*1\r\n", "*2\r\n", "*3\r\n", "*9\r\n", "$", "*", ":", "\r",
+      "\n", "\r\n", "-",
       "7", "1999", "2000", "99999999999", "\0", "$4\r\nx\r\ny\r\n", ("*1\r\n"):rep(33),
       ("x"):rep(900) }
     local seed = 14

@@ -88,7 +88,10 @@ struct api_disk *api_push_disk(lua_State *L, enum disk_deed deed, const char *pa
   disk->runtime = runtime_of(L);
   luaL_setmetatable(L, type_name);
   disk->deed = calloc(1, sizeof *disk->deed);
-  if (!disk->deed) luaL_error(L, "not enough memory");
+  if (!disk->deed) {
+    luaL_error(L, "not enough memory");
+    return NULL; /* never */
+  }
   *disk->deed = (struct api_disk_deed){.job = {.deed = deed, .fd = -1, .at = -1}, .disk = disk};
   if (path && !(disk->deed->job.path = strdup(path))) luaL_error(L, "not enough memory");
   return disk;

@@ -123,8 +123,11 @@ static int begin_deed(lua_State *L, enum disk_deed deed, const char *call, size_
 static void give_bytes(lua_State *L, struct disk_job *job, int index) {
   const char *bytes = luaL_checklstring(L, index, &job->size);
   job->bytes = malloc(job->size + 1);
-  if (!job->bytes) luaL_error(L, "not enough memory");
-  memcpy(job->bytes, bytes, job->size);
+  if (job->bytes) {
+    memcpy(job->bytes, bytes, job->size);
+  } else {
+    luaL_error(L, "not enough memory");
+  }
 }
 
 static size_t bytes_max(lua_State *L, int index, lua_Integer normal, lua_Integer most) {

@@ -27,11 +27,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_function
     api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[],
     api_json_functions[], api_control_functions[], api_tls_functions[], api_starttls_methods[],
     api_starttls_functions[], api_calls_functions[], api_lending_functions[], api_codec_functions[],
-<<<<<<< HEAD
-    api_file_functions[], api_send_file_methods[];
-=======
-    api_gate_functions[];
->>>>>>> merge
+    api_file_functions[], api_send_file_methods[], api_gate_functions[];
 /* log.debug() and the like. Upvalues: the level, string.format. */
 int api_log(lua_State *L);
 int api_print(lua_State *L);          /* print() of a service: api/log.c */
