@@ -14,6 +14,9 @@
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
 ---@field tls moonport.ConnTls? what both sides agreed on; nil without TLS, and once it is closed.
 ---It is made when it is asked for: keep it in a local
+---@field close_code integer? of a WebSocket that has ended: what the close frame said that came first;
+---1005: it said nothing, 1006: there was none
+---@field close_text string? what it said besides
 ---@field [string] any
 local conn = {}
 
@@ -60,17 +63,32 @@ function conn:recv_line(max) end
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
----Waits for a whole message.
+---Waits for a whole message; with frame = "http", in main, for a request. Of a WebSocket: returns it
+---and its kind, "text" or "binary"; and nil, "eof" and the close frame's text, when the peer closes.
 ---@param frame? moonport.Format that of the service
 ---@return string? message
----@return string? code or the prefix, where the frame has an offset; the code: "eof", "timeout",
----"closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
+---@return string? code or the prefix, where the frame has an offset, or the kind; the code: "eof",
+---"timeout", "closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
 ---@return string? partial what had come of it; or what is wrong
+---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
 
----Sends a message with what the frame adds to it. Raises when the frame cannot carry it.
+---Answers the request at hand, once. With body = function(write) … end it returns when that has.
+---@param answer moonport.Answer|string|integer
+---@return true? answered
+---@return "closed"? code
+function conn:respond(answer) end
+
+---Answers the request at hand with server-sent events.
+---@param headers? moonport.AnswerHeaders
+---@return moonport.Events? events
+---@return "closed"? code
+function conn:events(headers) end
+
+---Sends a message with what the frame adds to it. Raises when the frame cannot carry it. Of a WebSocket:
+---conn:send_message(message [, kind]), where text that is no UTF-8 raises.
 ---@param message string
----@param frame? moonport.Format that of the service
+---@param frame? moonport.Format|"text"|"binary" that of the service; of a WebSocket "text"
 ---@param prefix? string the bytes before the length, where the frame has an offset
 ---@return true? queued
 ---@return "closed"? code
@@ -139,9 +157,19 @@ function conn:resume() end
 
 ---Sends what is queued, then FIN, and drains what the peer still sends, for timeouts.linger at
 ---most: nothing that was sent is lost.
+---@param code? integer of a WebSocket: 1000 (a normal end), 3000 to 4999 (your own), or another one of
+---RFC 6455
+---@param text? string of a WebSocket: at most 123 bytes of UTF-8
 ---@return true? closing
----@return "closed"? code it was closing already
-function conn:close() end
+---@return "closed"? why it was closing already
+function conn:close(code, text) end
+
+---Asks the peer of a WebSocket whether it is there. One that says nothing for half of timeouts.idle is
+---asked without this.
+---@param payload? string at most 125 bytes
+---@return true? queued
+---@return "closed"? code
+function conn:ping(payload) end
 
 ---Sends what is queued, then FIN; reading goes on.
 ---@return true? shut_down

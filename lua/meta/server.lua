@@ -16,6 +16,12 @@ function server.connections() end
 ---@return integer receivers how many connections it was queued for
 function server.broadcast(data, except) end
 
+---Sends a message to all WebSockets that are open; it is framed and kept once.
+---@param message string
+---@param kind? "text"|"binary" text
+---@return integer receivers how many connections it was queued for
+function server.broadcast_message(message, kind) end
+
 ---@return moonport.ServerStats
 function server.stats() end
 

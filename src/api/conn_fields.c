@@ -4,6 +4,7 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/values.h"
+#include "api/websocket.h"
 #include "base/address.h"
 
 #include <lauxlib.h>
@@ -101,10 +102,16 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, const struct api_conn *self);
 } fields[] = {
-    {"id", push_id},           {"peer", push_peer},
-    {"peer_ip", push_peer_ip}, {"peer_port", push_peer_port},
-    {"sock", push_sock},       {"listener", push_listener},
-    {"state", push_state},     {"tls", api_push_tls},
+    {"id", push_id},
+    {"peer", push_peer},
+    {"peer_ip", push_peer_ip},
+    {"peer_port", push_peer_port},
+    {"sock", push_sock},
+    {"listener", push_listener},
+    {"state", push_state},
+    {"tls", api_push_tls},
+    {"close_code", api_push_close_code},
+    {"close_text", api_push_close_text},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 

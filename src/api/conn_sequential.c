@@ -6,6 +6,7 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "api/websocket.h"
 
 static void sequential_on_open(struct conn *conn) {
   struct api_conn *self = api_conn_of(conn_group_of(conn)->owner, conn);
@@ -82,5 +83,7 @@ const struct conn_events api_sequential_events = {
     .on_eof = sequential_on_eof,
     .on_drain = sequential_on_drain,
     .on_timeout = sequential_on_timeout,
+    .on_quiet = api_websocket_quiet,
+    .on_closing = api_websocket_closing,
     .on_close = sequential_on_close,
 };
