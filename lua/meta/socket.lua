@@ -85,6 +85,15 @@ function Socket:send(data) end
 ---@return string? detail
 function Socket:starttls(options) end
 
+---As conn:send_file().
+---@param path string
+---@param from? integer
+---@param size? integer
+---@return integer? bytes
+---@return string? code
+---@return string? detail
+function Socket:send_file(path, from, size) end
+
 ---As conn:drain().
 ---@return true? drained
 ---@return string? code
