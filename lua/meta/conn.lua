@@ -63,14 +63,27 @@ function conn:recv_line(max) end
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
----Waits for a whole message. Of a WebSocket: returns it and its kind, "text" or "binary"; and nil, "eof"
----and the close frame's text, when the peer closes.
+---Waits for a whole message; with frame = "http", in main, for a request. Of a WebSocket: returns it
+---and its kind, "text" or "binary"; and nil, "eof" and the close frame's text, when the peer closes.
 ---@param frame? moonport.Format that of the service
 ---@return string? message
 ---@return string? code or the prefix, where the frame has an offset, or the kind; the code: "eof",
 ---"timeout", "closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
 ---@return string? partial what had come of it; or what is wrong
+---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
+
+---Answers the request at hand, once. With body = function(write) … end it returns when that has.
+---@param answer moonport.Answer|string|integer
+---@return true? answered
+---@return "closed"? code
+function conn:respond(answer) end
+
+---Answers the request at hand with server-sent events.
+---@param headers? moonport.AnswerHeaders
+---@return moonport.Events? events
+---@return "closed"? code
+function conn:events(headers) end
 
 ---Sends a message with what the frame adds to it. Raises when the frame cannot carry it. Of a WebSocket:
 ---conn:send_message(message [, kind]), where text that is no UTF-8 raises.

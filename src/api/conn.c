@@ -5,6 +5,7 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
+#include "api/http.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
 #include "api/websocket.h"
@@ -35,6 +36,7 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   self->conn = conn;
   self->id = conn_id(conn);
   const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
+  self->has_requests = api_requests_of(self) != NULL;
   if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
     self->pending = PENDING_RELOAD;
   }
@@ -167,6 +169,7 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
 void api_conn_forget(struct api_conn *self) {
   inbox_free(self->inbox);
   self->inbox = NULL;
+  api_http_forget(self);
   if (self->past) free(self->past->tls_fault);
   free(self->past);
   self->past = NULL;

@@ -8,7 +8,30 @@
 
 #include <lua.h>
 
+struct http_incoming;
+struct inbox;
 struct runtime;
+
+/* Where a connection is with the request at hand. */
+enum http_phase {
+  HTTP_IDLE,      /* there is none */
+  HTTP_DUE,       /* it was given to a handler, and nothing was answered yet */
+  HTTP_STREAMING, /* its answer has begun */
+  HTTP_EVENTS,    /* that is events, which end with the connection: nothing is read any more */
+  HTTP_UPGRADED,  /* there will be none any more: the connection is a WebSocket */
+  HTTP_ANSWERED,  /* its handler may still run, or a part of its body is still to be skipped */
+};
+
+/* What a connection owes its peer, and what of the request is still to come. */
+struct http_turn {
+  struct http_incoming *incoming; /* NULL: all of it is there */
+  uint32_t serial;                /* of the answer that is under way, or was last */
+  uint8_t phase;                  /* enum http_phase */
+  bool is_old : 1;                /* of HTTP/1.0 */
+  bool to_head : 1;               /* the answer has no body */
+  bool keeps_alive : 1;           /* another one may follow */
+  bool awaits_continue : 1;       /* its body is not sent before 100 (Continue) */
+};
 
 /* What is still to be told to a connection whose handler waits, in the order of telling. */
 enum pending {
@@ -28,7 +51,8 @@ struct api_conn {
   struct cohort *cohort; /* whose handlers it has; NULL: it is sequential, or on_close has run */
   struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
-  struct conn_past *past;      /* from the close until on_close has run */
+  struct http_turn http;
+  struct conn_past *past; /* from the close until on_close has run */
   uint64_t id;
   int reference;         /* registry; keeps the object until on_close has run */
   uint8_t pending;       /* enum pending */
@@ -39,6 +63,7 @@ struct api_conn {
   bool was_reset : 1;    /* of one that is closed */
   bool is_websocket : 1; /* it is one, or was until it closed */
   bool is_late : 1;      /* timeouts.first has passed */
+  bool has_requests : 1; /* what it is sent are answers, not bytes */
   bool keep : 1;         /* what on_timeout or on_error returned */
 };
 
@@ -52,8 +77,24 @@ struct receiver {
    * handlers had it all. */
   bool (*deliver_last)(struct api_conn *self);
   bool joins_kept; /* `received` puts that in front by itself */
+  /* Of what has requests; NULL in others. Each may close the connection. */
+  const struct request_hooks *requests;
 };
-extern const struct receiver api_receive_data, api_receive_messages, api_receive_main;
+
+struct request_hooks {
+  /* Handlers have come to an end that leaves the request at hand unanswered, or its answer unfinished.
+   * `closes`: the connection is to end with it. */
+  void (*failed)(struct api_conn *self, bool closes);
+  void (*timed_out)(struct api_conn *self); /* timeouts.request */
+  /* Nothing is under way and nothing has come: it may be closed without a loss. */
+  bool (*is_idle)(const struct api_conn *self);
+  /* recv_message(): pushes what it returns and says how many that is, or 0 for "not enough yet". Raises. */
+  int (*take)(lua_State *L, struct api_conn *self);
+};
+/* NULL: it has none, or its bytes are something else by now. */
+const struct request_hooks *api_requests_of(const struct api_conn *self);
+extern const struct receiver api_receive_data, api_receive_messages, api_receive_main,
+    api_receive_http, api_receive_http_main;
 
 /* What on_close may still ask of its connection. */
 struct conn_past {
@@ -90,6 +131,9 @@ void api_let_go_conn(struct runtime *runtime, int held);
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
+/* The peer's request was answered with an error, for that; so many lines a minute, and no more. */
+void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned status,
+                     const char *fault);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */
@@ -102,6 +146,10 @@ void api_conn_forget(struct api_conn *self);
 void api_run_handler(struct api_conn *self, enum handler handler, const char *word);
 void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunction body,
                        void *argument);
+/* From inside of `receiver`, in the handler's coroutine, when nothing is left to be done for `self`: another
+ * one that received something, whose handler can be called in the same entry. NULL: there is none. */
+struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
+                                   enum handler handler, const char **bytes, size_t *size);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
@@ -114,6 +162,22 @@ void api_conn_update(struct api_conn *self);
 void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
+
+/* Queues the string at `index` as a piece of a message that was begun: 0 or UV_E*. Raises. */
+int api_send_piece(lua_State *L, const struct api_conn *self, int index);
+
+/* A function of the recv family. `take`: what it takes from `size` arrived bytes. Pushes the results and
+ * returns how many, or 0 for "not enough yet". Raises. */
+struct recv_kind {
+  const char *name;
+  int (*take)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
+  bool is_whole; /* what has arrived of an incomplete piece is nobody's */
+};
+/* Calls `take` until it gives something; the connection is at 1. */
+int api_receive(lua_State *L, const struct recv_kind *kind);
+
+/* Waits until the output queue is below the low-water mark; the connection is at 1. */
+int api_drain(lua_State *L, struct api_conn *self);
 
 /* conn.tls: a table, or nil where it does not speak TLS. Raises. */
 void api_push_tls(lua_State *L, const struct api_conn *self);

@@ -94,6 +94,13 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
     end_for_first(conn);
     return;
   }
+  const struct request_hooks *requests = self ? api_requests_of(self) : NULL;
+  if (kind == CONN_TIMEOUT_REQUEST) {
+    if (requests) requests->timed_out(self);
+    return;
+  }
+  /* Its handler may have gone, and its answer goes on. */
+  if (requests && kind == CONN_TIMEOUT_IDLE && self->http.phase == HTTP_EVENTS) return;
   /* A handler that waits for these very bytes is told by what it called. */
   if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
     api_conn_update(self);

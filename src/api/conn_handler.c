@@ -79,6 +79,16 @@ void api_end_for_timeout(struct conn *conn, enum conn_timeout kind) {
   }
 }
 
+/* A handler did not do what it had to. */
+static void end_failed(struct api_conn *self, bool closes) {
+  const struct request_hooks *hooks = api_requests_of(self);
+  if (hooks) {
+    hooks->failed(self, closes);
+  } else if (closes) {
+    conn_close(self->conn, REASON_ERROR);
+  }
+}
+
 /* What follows from a handler that came to its end. */
 static void handler_finish(struct api_conn *self) {
   if (self->handler == HANDLER_ON_CLOSE) {
@@ -95,10 +105,10 @@ static void handler_finish(struct api_conn *self) {
       if (!self->keep) api_end_for_timeout(conn, (enum conn_timeout)self->timeout);
       break;
     case HANDLER_ON_ERROR:
-      if (!self->keep || service_has(service_of(self), HANDLER_MAIN))
-        conn_close(conn, REASON_ERROR);
+      end_failed(self, !self->keep || service_has(service_of(self), HANDLER_MAIN));
       break;
     case HANDLER_MAIN:
+      end_failed(self, false);
       conn_close(conn, self->is_late              ? REASON_IDLE
                        : conn_peer_finished(conn) ? REASON_EOF
                                                   : REASON_CLOSED);
@@ -135,7 +145,7 @@ static void handler_on_fail(void *owner, const struct vm_failure *failure) {
     };
     run_handler(&call);
   } else if (self->conn) {
-    conn_close(self->conn, REASON_ERROR);
+    end_failed(self, true);
   }
 }
 
@@ -242,6 +252,26 @@ static bool deliver_one(struct api_conn *self) {
   if (!take_pending(self, PENDING_CLOSE)) return false;
   handler_tell_closed(self);
   return true;
+}
+
+const struct request_hooks *api_requests_of(const struct api_conn *self) {
+  if (self->websocket || !self->cohort) return NULL;
+  return self->cohort->version->receiver->requests;
+}
+
+struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
+                                   enum handler handler, const char **bytes, size_t *size) {
+  struct runtime *runtime = self->runtime;
+  /* Something else is to be done for this one first. */
+  if (!self->conn || self->pending || self->inbox || runtime->anchor_count > 0) return NULL;
+  if (!vm_may_go_on(runtime->vm)) return NULL;
+  const struct conn *conn = conn_next_received(conn_group_of(self->conn), receiver, bytes, size);
+  if (!conn) return NULL;
+  self = conn_owner(conn);
+  self->handler = (uint8_t)handler;
+  self->keep = false;
+  vm_hand_over(runtime->vm, self, self->id);
+  return self;
 }
 
 void api_conn_deliver(struct api_conn *self) {

@@ -29,8 +29,7 @@ static int push_done(lua_State *L) {
   return 1;
 }
 
-/* Queues the string at `index` as a piece of the message that was begun; 0 or UV_E*. Raises. */
-static int send_piece(lua_State *L, const struct api_conn *self, int index) {
+int api_send_piece(lua_State *L, const struct api_conn *self, int index) {
   size_t size;
   const char *bytes = lua_tolstring(L, index, &size);
   if (size < BORROW_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
@@ -45,7 +44,7 @@ static int send_list(lua_State *L, const struct api_conn *self) {
   int rc = conn_send_begin(self->conn);
   for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
     lua_rawgeti(L, 2, i);
-    rc = send_piece(L, self, 3);
+    rc = api_send_piece(L, self, 3);
     lua_settop(L, 2);
   }
   return rc;
@@ -53,7 +52,7 @@ static int send_list(lua_State *L, const struct api_conn *self) {
 
 static int send_string(lua_State *L, const struct api_conn *self) {
   int rc = conn_send_begin(self->conn);
-  return rc < 0 ? rc : send_piece(L, self, 2);
+  return rc < 0 ? rc : api_send_piece(L, self, 2);
 }
 
 /* What was sent, in bytes: a string, or the strings of a list. */
@@ -93,9 +92,19 @@ static void check_one_value(lua_State *L) {
   lua_settop(L, 2);
 }
 
+/* Bytes between two answers would be taken for one. */
+static int refuse_bytes(lua_State *L, const char *name) {
+  return luaL_error(
+      L,
+      "%s() sends bytes, and this connection has answers: return one from on_request, "
+      "or call conn:respond{ status = 200, body = … }",
+      name);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  if (self->has_requests) return refuse_bytes(L, "send");
   int type = lua_type(L, 2);
   if (lua_gettop(L) > 2) check_one_value(L);
   if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TTABLE) {
@@ -112,6 +121,7 @@ static int l_conn_send(lua_State *L) {
 /* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
 static int l_conn_send_message(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  if (self->has_requests) return refuse_bytes(L, "send_message");
   if (self->is_websocket) return api_websocket_send_message(L, self);
   api_check_count(L, 4, NULL);
   size_t size, prefix_size;
@@ -142,20 +152,24 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : push_done(L);
 }
 
-/* conn:drain() -> true | nil, "closed" | nil, "timeout" */
-static int l_conn_drain(lua_State *L) {
-  struct api_conn *self = api_check_conn(L, 1);
-  api_check_count(L, 1, NULL);
+int api_drain(lua_State *L, struct api_conn *self) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
-  tell_call(L, self, "drain");
   self->inbox->drainer.timed_out = false;
   bool full = conn_await_drain(self->conn);
   if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
   api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
   if (!full) api_wait_wake_later(&self->inbox->drainer);
   return vm_wait(L, 0, drained);
+}
+
+/* conn:drain() -> true | nil, "closed" | nil, "timeout" */
+static int l_conn_drain(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  api_check_count(L, 1, NULL);
+  if (self->conn && !conn_is_closing(self->conn)) tell_call(L, self, "drain");
+  return api_drain(L, self);
 }
 
 /* conn:pause(), conn:resume() -> true | nil, "closed" */

@@ -19,10 +19,6 @@
 
 enum { RECV_BYTES_DEFAULT = 65536 };
 
-/* A function of the recv family: what it takes from `size` arrived bytes. Pushes the results and
- * returns how many, or 0 for "not enough yet". Raises. */
-typedef int (*taker)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
-
 static size_t limit_of(lua_State *L, int index) {
   size_t message_max = version_of(L)->service.message_bytes_max;
   lua_Integer max = luaL_optinteger(L, index, (lua_Integer)message_max);
@@ -108,7 +104,10 @@ static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size
 
 /* recv_message([frame]) */
 static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  struct api_conn *self = lua_touserdata(L, 1);
   (void)size; /* the splitter looks for itself */
+  const struct request_hooks *hooks = api_requests_of(self);
+  if (hooks) return hooks->take(L, self);
   struct frame_format format;
   struct frame_slice slice;
   api_check_frame(L, 2, &format);
@@ -124,9 +123,11 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   return count;
 }
 
-static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
-static const char *const taker_names[] = {"recv", "recv_exactly", "recv_line", "recv_until",
-                                          "recv_message"};
+static const struct recv_kind kind_some = {.name = "recv", .take = take_some};
+static const struct recv_kind kind_exactly = {.name = "recv_exactly", .take = take_exactly};
+static const struct recv_kind kind_line = {.name = "recv_line", .take = take_line};
+static const struct recv_kind kind_up_to = {.name = "recv_until", .take = take_up_to};
+static const struct recv_kind kind_message = {.name = "recv_message", .take = take_message};
 
 /* Of one that connected, an end that the peer did not say may be somebody else's. */
 static const char *eof_code(const struct conn *conn) {
@@ -151,15 +152,13 @@ static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, con
   return count + take(L, inbox, bytes, size, size);
 }
 
-enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind);
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
-
-static int go_on(lua_State *L, int status, lua_KContext kind) {
+static int go_on(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->inbox) return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
-  return attempt(L, self, kind);
+  return attempt(L, self, (const struct recv_kind *)context);
 }
 
 /* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
@@ -208,39 +207,40 @@ static int attempt_websocket(lua_State *L, struct api_conn *self) {
   if (code) return push_websocket_end(L, self, code);
   api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
-  return vm_wait(L, MESSAGE, go_on);
+  return vm_wait(L, (lua_KContext)&kind_message, go_on);
 }
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
   struct inbox *inbox = self->inbox;
   if (self->websocket) return attempt_websocket(L, self);
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
-  int count = takers[kind](L, inbox, bytes, size);
+  int count = kind->take(L, inbox, bytes, size);
   if (count > 0) {
     bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
     /* Any bytes are no whole message where on_data got the ones before. */
-    if (got && (kind != SOME || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
+    if (got && (kind != &kind_some || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
     if (got && api_is_told(self->runtime, EVENT_RECV)) {
-      api_tell_recv(L, self->conn, taker_names[kind], -count);
+      api_tell_recv(L, self->conn, kind->name, -count);
     }
     return count;
   }
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
+  if (code && (kind->is_whole || api_requests_of(self))) return push_failure(L, code);
   if (code) return recv_give_up(L, inbox, code, bytes, size);
   api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
-  return vm_wait(L, kind, go_on);
+  return vm_wait(L, (lua_KContext)kind, go_on);
 }
 
-static int receive(lua_State *L, lua_KContext kind) {
+int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
-  if (self->websocket && kind != MESSAGE) {
-    return api_refuse_bytes(L, taker_names[kind], "conn:recv_message()");
+  if (self->websocket && kind != &kind_message) {
+    return api_refuse_bytes(L, kind->name, "conn:recv_message()");
   }
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
@@ -250,10 +250,21 @@ static int receive(lua_State *L, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
+/* Bytes of requests are not for a script to cut. */
+static int receive_bytes(lua_State *L, const struct recv_kind *kind) {
+  if (api_requests_of(api_check_conn(L, 1))) {
+    return luaL_error(L,
+                      "%s() takes bytes, and this connection has requests: their bodies are "
+                      "request.body, or with stream = true request:read()",
+                      kind->name);
+  }
+  return api_receive(L, kind);
+}
+
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, SOME);
+  return receive_bytes(L, &kind_some);
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
@@ -263,26 +274,26 @@ static int l_recv_exactly(lua_State *L) {
   lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
   luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
-  return receive(L, EXACTLY);
+  return receive_bytes(L, &kind_exactly);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, LINE);
+  return receive_bytes(L, &kind_line);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
   api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
-  return receive(L, UP_TO);
+  return receive_bytes(L, &kind_up_to);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, MESSAGE);
+  return api_receive(L, &kind_message);
 }
 
 const luaL_Reg api_recv_methods[] = {

@@ -126,7 +126,7 @@ const char *api_parse_frame(lua_State *L, int index, size_t message_bytes_max,
 void api_check_frame(lua_State *L, int index, struct frame_format *out) {
   const struct service *service = &version_of(L)->service;
   if (lua_isnoneornil(L, index)) {
-    if (!service->framed) {
+    if (service->protocol != PROTOCOL_FRAMES) {
       luaL_argerror(L, index, "the service has no frame: give one, such as \"line\"");
     }
     *out = service->frame;

@@ -82,3 +82,8 @@ void inbox_consume(struct inbox *inbox, size_t size) {
 bool inbox_empty(const struct inbox *inbox) {
   return inbox->size == 0 && inbox->fresh_size == 0;
 }
+
+bool inbox_is_unused(const struct inbox *inbox) {
+  return inbox_empty(inbox) && !inbox->reader.ticket.task && !inbox->drainer.ticket.task &&
+         inbox->timeout_ms == 0;
+}

@@ -34,5 +34,7 @@ void inbox_consume(struct inbox *inbox, size_t size);
 /* Copies what is left of the fresh bytes, which are about to go. False when memory is out. */
 bool inbox_keep_fresh(struct inbox *inbox);
 bool inbox_empty(const struct inbox *inbox);
+/* Nothing would be lost with it. */
+bool inbox_is_unused(const struct inbox *inbox);
 
 #endif

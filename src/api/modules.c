@@ -4,6 +4,7 @@
 #include "api/modules.h"
 
 #include "api/conn.h"
+#include "api/http.h"
 #include "api/runtime.h"
 #include "api/values.h"
 #include "vm/watchdog.h"
@@ -90,6 +91,7 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);
   set_functions(L, name, ':', api_websocket_methods);
   api_set_conn_fields(L);
@@ -103,6 +105,8 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  api_open_http(L);
+  make_type(L, &api_events_type);
   make_type(L, &api_udp_type);
   make_type(L, &api_tls_type);
   return 0;

@@ -53,6 +53,11 @@ struct version *version_new(struct runtime *runtime) {
 }
 
 static const struct receiver *receiver_for(const struct service *service) {
+  bool has_main = service_has(service, HANDLER_MAIN);
+  if (service->protocol == PROTOCOL_HTTP || service->protocol == PROTOCOL_WEBSOCKET) {
+    return has_main && service->protocol == PROTOCOL_HTTP ? &api_receive_http_main
+                                                          : &api_receive_http;
+  }
   if (service_has(service, HANDLER_ON_MESSAGE)) return &api_receive_messages;
   return service_has(service, HANDLER_ON_DATA) ? &api_receive_data : &api_receive_main;
 }
@@ -136,18 +141,20 @@ static bool is_used(const struct version *version) {
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
   bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms ||
-                group->first_ms != service->first_ms ||
+                group->first_ms != service->first_ms || group->request_ms != service->request_ms ||
                 group->handshake_ms != service->handshake_ms;
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
   group->queue_low = group->queue_high / 2 + 1; /* not 0: no queue would ever be below it */
   group->idle_ms = service->idle_ms;
   group->first_ms = service->first_ms;
+  group->request_ms = service->request_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
   group->handshake_ms = service->handshake_ms;
-  group->greets_itself =
-      service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
+  group->greets_itself = service_has(service, HANDLER_ON_MESSAGE) ||
+                         service_has(service, HANDLER_MAIN) ||
+                         service_has(service, HANDLER_ON_REQUEST);
   if (sooner) conn_group_reschedule(group);
 }
 
@@ -156,6 +163,8 @@ static void mark_adopted(struct conn *conn, void *context) {
   struct api_conn *self = conn_owner(conn);
   if (!self) return;
   if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
+  self->has_requests = api_requests_of(self) != NULL;
+  if (self->http.incoming && !self->has_requests) conn_close(conn, REASON_RELOAD);
   if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
   api_conn_update(self);
 }

@@ -18,10 +18,11 @@ static const struct row fields[] = {
     {" onconnect onconnection onaccept onconnected onclient onjoin connect connection connected "
      "connectionmade ",
      "on_open"},
-    {" onreceive onreceived onread onrecv onbytes onincoming onrequest onchunk ondatareceived data "
+    {" onreceive onreceived onread onrecv onbytes onincoming onchunk ondatareceived data "
      "receive read recv datareceived handler handle handleclient callback ",
      "on_data"},
     {" online linereceived onlinereceived ", "on_message, with frame = \"line\""},
+    {" onhttp onrequests onget onpost request fetch app ", "on_request, with frame = \"http\""},
     {" onpacket ondgram onudp datagramreceived onmsg ", "on_datagram, or on_message with a frame"},
     {" onend onfinish onhalfclose oneofreceived eofreceived ", "on_eof"},
     {" ondisconnect ondisconnected onclosed onleave onhangup disconnect close closed "
@@ -49,14 +50,18 @@ static const struct row fields[] = {
     {" tls.sni tls.servernames tls.vhosts tls.servers ", "hosts"},
     {" limits.maxconnections limits.clients limits.maxclients limits.conns ", "connections"},
     {" limits.perip limits.connectionsperip limits.perhost ", "per_address"},
-    {" limits.maxmessage limits.line limits.maxline limits.frame limits.request ", "message"},
+    {" limits.maxmessage limits.line limits.maxline limits.frame limits.request limits.body "
+     "limits.maxbody ",
+     "message"},
+    {" limits.header limits.headers limits.maxheader limits.maxheaders limits.maxhead ", "head"},
     {" limits.cpu limits.time limits.timeout ", "cpu_ms"},
     {" limits.queue limits.highwatermark limits.sendqueue limits.buffer ", "write_queue"},
     {" timeouts.read timeouts.recv timeouts.receive timeouts.keepalive timeouts.timeout "
      "timeouts.inactivity ",
      "idle"},
+    {" timeouts.header timeouts.head timeouts.body timeouts.requests ", "request"},
     {" timeouts.send timeouts.drain ", "write"},
-    {" timeouts.header timeouts.request timeouts.login ", "first"},
+    {" timeouts.login ", "first"},
     {" timeouts.tls timeouts.ssl timeouts.tlshandshake ", "handshake"},
     {" timeouts.close timeouts.shutdown ", "linger"},
     {NULL, NULL},

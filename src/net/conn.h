@@ -19,8 +19,14 @@ struct net_tcp_info;
 struct tap_watcher;
 struct conn; /* opaque; frees itself right after events->on_close */
 
-enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE, CONN_TIMEOUT_FIRST };
-const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "first"; static text */
+enum conn_timeout {
+  CONN_TIMEOUT_IDLE,
+  CONN_TIMEOUT_WRITE,
+  CONN_TIMEOUT_FIRST,
+  CONN_TIMEOUT_REQUEST,
+};
+/* "idle", "write", "first", "request"; static text */
+const char *conn_timeout_name(enum conn_timeout kind);
 
 /* Gets what a connection receives: 1 to 65536 bytes. */
 typedef void (*conn_receiver)(struct conn *conn, const char *bytes, size_t size);
@@ -80,6 +86,7 @@ struct conn_group {
   uint64_t write_ms;
   uint64_t linger_ms;
   uint64_t first_ms;     /* of accepted ones, until conn_greeted() */
+  uint64_t request_ms;   /* from conn_request_begun() to conn_request_ended() */
   uint64_t handshake_ms; /* of a handshake as a whole */
   bool greets_itself; /* bytes alone are no greeting: the owner calls conn_greeted() in any case */
   bool keeps_unread;  /* what came before a reset is for its owner, however late it is read */
@@ -192,6 +199,9 @@ uint64_t conn_id(const struct conn *conn);
 unsigned conn_listener_index(const struct conn *conn);
 /* What timeouts.first waits for has come. */
 void conn_greeted(struct conn *conn);
+/* A part of something has come that has a time for all of it; said again, it is still the same. */
+void conn_request_begun(struct conn *conn);
+void conn_request_ended(struct conn *conn);
 /* Of one that has greeted: from now on on_quiet is told. */
 void conn_probe(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part

@@ -31,6 +31,7 @@ enum conn_flags {
   CONN_OUTGOING = 1 << 19,    /* connected by us */
   CONN_PROBED = 1 << 20,      /* on_quiet is told */
   CONN_SENT_WANTED = 1 << 18, /* with CONN_DRAIN_WANTED: somebody waits for the queue to be empty */
+  CONN_IN_REQUEST = 1 << 21,  /* the rest of something that has begun to come is waited for */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -77,6 +78,7 @@ struct conn {
   /* Since when timeouts.first, or the end of a handshake, is waited for. With CONN_PROBED: the active_ms of
    * the time for which on_quiet was told. */
   uint32_t first_ms;
+  uint32_t request_ms; /* when conn_request_begun() was called */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   struct transport lowest[];
 };

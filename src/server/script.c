@@ -4,6 +4,8 @@
 #include "api/conn.h"
 #include "api/deflate.h"
 #include "api/explain.h"
+#include "api/http_text.h"
+#include "api/inbox.h"
 #include "api/modules.h"
 #include "api/names.h"
 #include "api/socket.h"
@@ -237,6 +239,8 @@ void script_free(struct script *script) {
   script_forget_failure(script);
   log_held_free(script->held);
   runtime_deinit_output(runtime);
+  inbox_free(runtime->spare_inbox);
+  http_text_free(runtime->http_text);
   deflate_free(runtime->deflate);
   free(runtime->known_peers);
   free(script->directory);
