@@ -1,5 +1,5 @@
--- websocket.lua — a client of WebSocket made by hand: frames as they are, right or wrong — shares no code
--- with moonport.
+-- websocket.lua — a client of WebSocket made by hand: frames as they are, right or wrong — shares
+-- no code with moonport.
 
 local websocket = {}
 
@@ -70,8 +70,8 @@ function websocket.connect(server, options)
   client:send(websocket.request(options))
   local head = websocket.receive_head(client)
   assert(head:find("^HTTP/1%.1 101 "), head)
-  assert(options and options.key or head:find("\nSec-WebSocket-Accept: " .. ACCEPT .. "\r\n", 1, true),
-    head)
+  local accept = "\nSec-WebSocket-Accept: " .. ACCEPT .. "\r\n"
+  assert(options and options.key or head:find(accept, 1, true), head)
   return client, head
 end
 
@@ -88,7 +88,8 @@ end
 
 --- The same as a short text: "text hello", "binary …", "ping …", "pong …", "close 1000 bye".
 function websocket.told(client)
-  local names = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
+  local names = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping",
+    [10] = "pong" }
   local frame = websocket.receive(client)
   local payload = frame.payload
   if frame.opcode == websocket.CLOSE and #payload >= 2 then

@@ -1,10 +1,10 @@
--- websocket_cases.lua — what a server of WebSocket that echoes must do with frames, right and wrong: the
--- case groups 1 to 7 of the Autobahn test suite (https://github.com/crossbario/autobahn-testsuite), written
--- down anew — opens nothing.
+-- websocket_cases.lua — what a server of WebSocket that echoes must do with frames, right and
+-- wrong: the case groups 1 to 7 of the Autobahn test suite
+-- (https://github.com/crossbario/autobahn-testsuite), written down anew — opens nothing.
 --
 -- A row: its number there, what is sent (a list of bytes), and what the server says: a list as
--- websocket.told() gives it. `cut` sends the bytes in pieces of that size. Unless the last of what is said
--- is a close frame, the client closes with 1000, and the server answers that.
+-- websocket.told() gives it. `cut` sends the bytes in pieces of that size. Unless the last of what
+-- is said is a close frame, the client closes with 1000, and the server answers that.
 
 local websocket = require "tests.support.websocket"
 
@@ -102,7 +102,8 @@ row("5.20", five, { "pong pongme 1", "pong pongme 2", "text 12345" })
 local function in_octets(payload)
   local list = {}
   for at = 1, #payload do
-    list[at] = frame(at == 1 and TEXT or CONTINUATION, payload:sub(at, at), { fin = at == #payload })
+    local opcode = at == 1 and TEXT or CONTINUATION
+    list[at] = frame(opcode, payload:sub(at, at), { fin = at == #payload })
   end
   return list
 end
