@@ -96,6 +96,8 @@ local census = [[
       local _, built_in = debug.getupvalue(debug.getmetatable(conn).__index, 1)
       tell("moonport.Conn", built_in)
       tell("moonport.ConnStats", conn:stats())
+      tell("moonport.FileStatus", require("moonport.file").stat("/"))
+      tell_methods("moonport.File", require("moonport.file").open("/etc/passwd"))
       tell("moonport.TcpInfo", conn:stats().tcp)
       tell("moonport.ServerStats", require("moonport.server").stats())
       print("> end")
@@ -108,7 +110,7 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
   ["moonport.websocket.core"] = true,
-  ["moonport.calls"] = true, ["moonport.names"] = true }
+  ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

@@ -103,7 +103,17 @@ function conn:send_message(message, frame, prefix) end
 ---@return "closed"? code
 function conn:forward(other) end
 
----Limits each later wait in recv… and drain of this connection.
+---Sends a file, or `size` bytes of it from byte `from` (0: the first) on, as fast as the peer takes
+---them; no more than a piece of it is in memory. Waits until all is queued.
+---@param path string
+---@param from integer?
+---@param size integer? nil: what is left
+---@return integer? bytes that were sent
+---@return string? code "closed", "timeout", "truncated" (it became shorter meanwhile), "ENOENT", …
+---@return string? detail
+function conn:send_file(path, from, size) end
+
+---Limits each later wait in recv…, drain and send_file of this connection.
 ---@param seconds number? nil or 0: as long as it takes
 ---@return true? set
 ---@return "closed"? code
