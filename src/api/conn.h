@@ -40,6 +40,7 @@ enum pending {
   PENDING_DRAIN = 1 << 2,
   PENDING_CLOSE = 1 << 3,
   PENDING_RELOAD = 1 << 4, /* before all others */
+  PENDING_OPEN = 1 << 5,   /* of a WebSocket, which opens later */
 };
 
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
