@@ -96,6 +96,8 @@ local census = [[
       local _, built_in = debug.getupvalue(debug.getmetatable(conn).__index, 1)
       tell("moonport.Conn", built_in)
       tell("moonport.ConnStats", conn:stats())
+      tell("moonport.FileStatus", require("moonport.file").stat("/"))
+      tell_methods("moonport.File", require("moonport.file").open("/etc/passwd"))
       tell("moonport.TcpInfo", conn:stats().tcp)
       tell("moonport.ServerStats", require("moonport.server").stats())
       print("> end")
