@@ -110,7 +110,7 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
   ["moonport.websocket.core"] = true,
-  ["moonport.calls"] = true, ["moonport.names"] = true }
+  ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

@@ -29,6 +29,7 @@ local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
 local SIZE_MAX = 2 ^ 53
+local HEAD_MAX = 16 * 2 ^ 20 -- of a request: it is kept as a whole
 
 local TOO_LARGE = ", which is too large"
 
@@ -54,6 +55,13 @@ local function size(value)
   local bytes = number and tointeger(number)
   if bytes and bytes >= 1 then return bytes end
   return nil, [[bytes as a whole number, or a string like "64K", "1M", "2G"]]
+end
+
+---@type moonport.service.Rule
+local function head_size(value)
+  local bytes, accepted, remark = size(value)
+  if bytes and bytes > HEAD_MAX then return nil, [[at most "16M"]], TOO_LARGE end
+  return bytes, accepted, remark
 end
 
 ---@type moonport.service.Rule
@@ -101,7 +109,7 @@ local GROUPS = {
     memory = { size, "256M", "memory" },
     cpu_ms = { integer_from(0, 3600000), 1000, "cpu_ms" },
     message = { size, "1M", "message" },
-    head = { size, "16K", "head" },
+    head = { head_size, "16K", "head" },
     versions = { integer_from(1, 1000), 16, "versions" },
   },
   timeouts = {
@@ -214,7 +222,8 @@ local function check_websocket(report, service)
       "gets what comes; write on_message = function(conn, message, kind) … end")
   end
   if service.stream ~= nil and service.on_request == nil then
-    fault(report, "stream", service.stream, "stream without on_request: it is how that reads bodies")
+    fault(report, "stream", service.stream,
+      "stream without on_request: it is how that reads bodies; leave it out")
   end
 end
 
@@ -238,7 +247,8 @@ local function check_frame(report, service, result, frame_fault)
   local wrong = frame ~= nil and not PROTOCOLS[frame] and frame_fault(frame, result.message)
   if wrong then
     local what = type(frame) == "table" and "frame" or "frame is " .. shown(frame)
-    fault(report, "frame", frame, "%s: %s", what, gsub(wrong, "^write ", [[%0"http", "websocket", ]]))
+    fault(report, "frame", frame, "%s: %s", what,
+      gsub(wrong, "^write ", [[%0"http", "websocket", ]]))
   end
   result.frame = frame
   if service.on_message ~= nil and frame == nil then

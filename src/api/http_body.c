@@ -78,12 +78,13 @@ int api_message_read(lua_State *L) {
   lua_Integer max = luaL_optinteger(L, 2, READ_BYTES_DEFAULT);
   luaL_argcheck(L, max > 0, 2, "must be 1 or more bytes");
   api_check_count(L, 2, NULL);
-  if (message->body == HTTP_BODY_WHOLE) {
+  bool has_none = message->head.framing == HTTP_NO_BODY;
+  if (message->body == HTTP_BODY_WHOLE && !has_none) {
     return luaL_error(L,
                       "the body is there as a whole, in the field body; with stream = true in the "
                       "service it is read piece by piece");
   }
-  if (message->body == HTTP_BODY_READ) {
+  if (message->body == HTTP_BODY_READ || has_none) {
     lua_pushnil(L);
     return 1;
   }

@@ -140,10 +140,10 @@ static bool is_hex(char c) {
 }
 
 /* What is wrong with the path of a target, or NULL: it is shown decoded, and must be so in one way only. */
-static const char *path_fault(const char *target, size_t size) {
-  const char *query = memchr(target, '?', size);
-  const char *end = query ? query : target + size;
-  const char *at = target;
+static const char *path_fault(const char *bytes, const struct http_head *head) {
+  struct http_span path, query;
+  http_split_target(bytes, head, &path, &query);
+  const char *at = bytes + path.at, *end = at + path.size;
   while ((at = memchr(at, '%', (size_t)(end - at)))) {
     if (end - at < 3 || !is_hex(at[1]) || !is_hex(at[2]))
       return "the path has a % that encodes nothing";
@@ -165,7 +165,7 @@ static enum http_next_result look(struct api_conn *self, struct http_next *next)
     case HTTP_REFUSED: return HTTP_NEXT_REFUSED;
     case HTTP_HEAD: break;
   }
-  const char *fault = path_fault(next->bytes + next->head.target.at, next->head.target.size);
+  const char *fault = path_fault(next->bytes, &next->head);
   if (fault) return refuse(next, 400, fault);
   return look_at_body(self, next, size);
 }

@@ -235,43 +235,22 @@ static void push_decoded(lua_State *L, const char *bytes, size_t size, bool of_f
   luaL_pushresultsize(&buffer, length);
 }
 
-/* Where the path of a target begins: "http://host" may stand before it. */
-static struct http_span path_of(const struct http_message *message) {
-  struct http_span target = message->head.target;
-  const char *bytes = span_bytes(message, target);
-  const char *end = bytes + target.size, *at = bytes;
-  const char *scheme = memmem(bytes, target.size, "://", 3);
-  const char *query = memchr(bytes, '?', target.size);
-  if (*bytes != '/' && scheme && (!query || scheme < query)) {
-    at = scheme + 3;
-    while (at < end && *at != '/' && *at != '?') at++;
-  }
-  if (query && query >= at) end = query;
-  return (struct http_span){target.at + (uint32_t)(at - bytes), (uint32_t)(end - at)};
-}
-
 static void push_path(lua_State *L, const struct http_message *message) {
-  struct http_span path = path_of(message);
-  if (path.size == 0) {
-    lua_pushliteral(L, "/");
-  } else {
+  struct http_span path, query;
+  http_split_target(message->bytes, &message->head, &path, &query);
+  if (path.size > 0) {
     push_decoded(L, span_bytes(message, path), path.size, false);
+  } else if (*span_bytes(message, message->head.target) == '*') {
+    lua_pushliteral(L, "*");
+  } else {
+    lua_pushliteral(L, "/");
   }
-}
-
-/* What stands behind "?". NULL: there is none. */
-static const char *query_of(const struct http_message *message, size_t *size) {
-  const char *target = span_bytes(message, message->head.target);
-  const char *query = memchr(target, '?', message->head.target.size);
-  if (query) *size = (size_t)(target + message->head.target.size - ++query);
-  return query;
 }
 
 static void push_query(lua_State *L, const struct http_message *message) {
-  size_t size;
-  const char *query = query_of(message, &size);
-  if (query) {
-    lua_pushlstring(L, query, size);
+  struct http_span path, query;
+  if (http_split_target(message->bytes, &message->head, &path, &query)) {
+    push_span(L, message, query);
   } else {
     lua_pushnil(L);
   }
@@ -292,15 +271,15 @@ static void set_parameter(lua_State *L, const char *bytes, size_t size) {
 }
 
 static void push_parameters(lua_State *L, const struct http_message *message) {
-  size_t size = 0;
-  const char *query = query_of(message, &size);
+  struct http_span path, query;
   lua_newtable(L);
-  while (query && size > 0) {
-    const char *end = memchr(query, '&', size);
-    size_t part = end ? (size_t)(end - query) : size;
-    set_parameter(L, query, part);
-    query += part + (end != NULL);
-    size -= part + (end != NULL);
+  if (!http_split_target(message->bytes, &message->head, &path, &query)) return;
+  const char *at = span_bytes(message, query), *end = at + query.size;
+  while (at < end) {
+    const char *separator = memchr(at, '&', (size_t)(end - at));
+    const char *stop = separator ? separator : end;
+    set_parameter(L, at, (size_t)(stop - at));
+    at = separator ? stop + 1 : end;
   }
 }
 

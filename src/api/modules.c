@@ -25,6 +25,7 @@ static const struct module {
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
     {"moonport.file", {api_file_functions}, {&api_file_type}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
+    {"moonport.http.core", {api_http_functions}, {NULL}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
     {"moonport.server", {api_server_functions, api_websocket_server_functions}, {NULL}, NULL},

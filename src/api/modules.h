@@ -23,11 +23,11 @@ extern const struct api_type api_attempt_type, api_events_type, api_frame_type, 
 
 /* Functions of modules, and methods of moonport.conn. */
 extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[],
-    api_frame_functions[], api_listener_functions[], api_option_functions[], api_server_functions[],
-    api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[],
-    api_json_functions[], api_control_functions[], api_tls_functions[], api_starttls_methods[],
-    api_starttls_functions[], api_calls_functions[], api_lending_functions[], api_codec_functions[],
-    api_gate_functions[];
+    api_http_functions[], api_frame_functions[], api_listener_functions[], api_option_functions[],
+    api_server_functions[], api_socket_functions[], api_task_functions[], api_timer_functions[],
+    api_udp_functions[], api_json_functions[], api_control_functions[], api_tls_functions[],
+    api_starttls_methods[], api_starttls_functions[], api_calls_functions[],
+    api_lending_functions[], api_codec_functions[], api_gate_functions[];
 /* Of one that speaks WebSocket; server.broadcast_message(); moonport.websocket.core. */
 extern const luaL_Reg api_websocket_methods[], api_websocket_server_functions[],
     api_websocket_functions[];
