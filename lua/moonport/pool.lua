@@ -6,6 +6,7 @@
 -- peer has closed meanwhile, or its last user left in the middle of something, is not lent again.
 -- What each call takes and returns is told in lua/meta/pool.lua.
 
+local join = require("moonport.address").format
 local calls = require "moonport.calls"
 local dial = require "moonport.socket.dial"
 local socket_tls = require "moonport.socket.tls"
@@ -230,21 +231,36 @@ local function read_options(options)
   return read
 end
 
-function M.new(address, options)
+function M.new(address, port, options)
   if type(address) ~= "string" then calls.refuse("pool.new needs the address to connect to") end
+  local has_port = math.type(port) == "integer"
+  if not has_port then
+    if options ~= nil then
+      calls.refuse(("bad argument #3 to 'new' (it takes two arguments, and this %s would be " ..
+        "dropped)"):format(type(options)))
+    end
+    options = port
+  end
   if options ~= nil and type(options) ~= "table" then
-    calls.refuse("pool.new takes one address, \"HOST:PORT\", and a table of options, such as " ..
-      "{ size = 4 }")
+    calls.refuse("pool.new takes one address, \"HOST:PORT\", or a host and a port, and a table of " ..
+      "options, such as { size = 4 }")
+  end
+  local given_tls = options and options.tls
+  if has_port then
+    local joined, _, detail = join(address, port)
+    if not joined then calls.refuse(("pool.new: %s"):format(detail)) end
+    socket_tls.check(address, given_tls, "pool.new", true)
+    address = (given_tls and "tls://" or "") .. joined
   end
   local scheme = address:lower():match("^(%a[%w+.-]*)://")
   if scheme == "udp" then
     calls.refuse(("pool.new(%q): datagrams need no connection"):format(address))
   end
-  socket_tls.check(address, options and options.tls, "pool.new")
+  if not has_port then socket_tls.check(address, given_tls, "pool.new") end
   local read = read_options(options or {})
   return setmetatable({
     address = address,
-    tls = options and options.tls,
+    tls = socket_tls.options(given_tls),
     size = read.size,
     timeout = read.timeout,
     idle_seconds = read.idle,
