@@ -34,6 +34,7 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  list_init(&self->timers);
   self->conn = conn;
   self->id = conn_id(conn);
   const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;

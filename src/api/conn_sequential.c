@@ -7,6 +7,7 @@
 #include "api/inbox.h"
 #include "api/membership.h"
 #include "api/runtime.h"
+#include "api/timer.h"
 #include "api/websocket.h"
 
 static void sequential_on_open(struct conn *conn) {
@@ -64,6 +65,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
   self->was_reset = reason == REASON_RESET;
   self->conn = NULL;
   api_membership_end_all(self);
+  api_end_conn_timers(self);
   if (self->inbox) api_wait_wake(&self->inbox->reader);
   if (self->inbox) api_wait_wake(&self->inbox->drainer);
   api_conn_release(runtime, self);

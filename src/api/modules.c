@@ -97,8 +97,10 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_unpack_methods);
   set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);
+  set_functions(L, name, ':', api_conn_timer_methods);
   set_functions(L, name, ':', api_send_file_methods);
   set_functions(L, name, ':', api_websocket_methods);
   api_set_conn_fields(L);
@@ -112,6 +114,7 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  make_type(L, &api_timer_type); /* of conn:after(), without the module */
   api_open_http(L);
   make_type(L, &api_events_type);
   make_type(L, &api_udp_type);
