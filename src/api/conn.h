@@ -40,6 +40,7 @@ enum pending {
   PENDING_DRAIN = 1 << 2,
   PENDING_CLOSE = 1 << 3,
   PENDING_RELOAD = 1 << 4, /* before all others */
+  PENDING_OPEN = 1 << 5,   /* of a WebSocket, which opens later */
 };
 
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
@@ -52,6 +53,7 @@ struct api_conn {
   struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
+  struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
   struct conn_past *past; /* from the close until on_close has run */
   struct list timers;     /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
