@@ -126,6 +126,30 @@ function Socket:recv_line(max) end
 ---@return string? detail
 function Socket:recv_message(frame) end
 
+---As conn:unpack().
+---@param format string
+---@return any ...
+function Socket:unpack(format) end
+
+---As conn:peek().
+---@param size integer
+---@return string? bytes
+---@return string? code
+---@return string? partial
+function Socket:peek(size) end
+
+---As conn:skip().
+---@param size integer
+---@return true? skipped
+---@return string? code
+function Socket:skip(size) end
+
+---As conn:deadline().
+---@param seconds number?
+---@return true? set
+---@return string? code
+function Socket:deadline(seconds) end
+
 ---As conn:send_message(), and waits while the peer is slower.
 ---@param message string|number
 ---@param frame moonport.Format

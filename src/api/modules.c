@@ -27,9 +27,15 @@ static const struct module {
     {"moonport.file", {api_file_functions}, {&api_file_type}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
     {"moonport.http.core", {api_http_functions}, {NULL}, NULL},
-    {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
+    {"moonport.json",
+     {api_json_functions},
+     {&api_json_box_type, &api_json_writer_type},
+     api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
-    {"moonport.server", {api_server_functions, api_websocket_server_functions}, {NULL}, NULL},
+    {"moonport.server",
+     {api_server_functions, api_group_functions},
+     {&api_group_type},
+     api_complete_group},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
       api_tls_functions, api_starttls_functions, api_lending_functions},
@@ -94,8 +100,10 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_unpack_methods);
   set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);
+  set_functions(L, name, ':', api_conn_timer_methods);
   set_functions(L, name, ':', api_send_file_methods);
   set_functions(L, name, ':', api_websocket_methods);
   api_set_conn_fields(L);
@@ -109,6 +117,7 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  make_type(L, &api_timer_type); /* of conn:after(), without the module */
   api_open_http(L);
   make_type(L, &api_events_type);
   make_type(L, &api_udp_type);
