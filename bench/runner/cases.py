@@ -1,5 +1,6 @@
 """cases — what is measured, against which yardstick and target. Knows no /proc and no output."""
 import contextlib
+import dataclasses
 import subprocess
 import time
 from dataclasses import dataclass
@@ -65,6 +66,22 @@ line_sides = stream_sides("lines", "bench/scripts/lines.lua",
 broadcast_sides = stream_sides("broadcast", "bench/scripts/broadcast.lua")
 # Reading no file but the script, and no handler but on_data: what there is to start and to keep.
 own_sides = stream_sides("echo", "scripts/echo.lua")
+
+
+@contextlib.contextmanager
+def websocket_sides(programs, _machine):
+    """No C: whoever is the fastest of the others is what is compared with."""
+    others = peers.of(programs, "websocket")
+    if not others:
+        raise Skipped("no other server of WebSocket is installed")
+    yield [others[0], programs.moonport("bench/scripts/websocket.lua"), *others[1:]]
+
+
+@contextlib.contextmanager
+def kept_websocket_sides(programs, _machine):
+    """Beside what a connection without a protocol keeps."""
+    yield [programs.moonport("scripts/echo.lua", f"{OURS}, TCP"),
+           programs.moonport("bench/scripts/websocket.lua")]
 
 
 @contextlib.contextmanager
@@ -221,6 +238,20 @@ def column(how):
     return measure
 
 
+def measure_websocket_broadcast(case, bench):
+    """To WebSockets beside the same over plain TCP, both ours: the loads differ, and so no column."""
+    plain = bench.programs.moonport("bench/scripts/broadcast.lua", f"{OURS}, TCP")
+    framed = bench.programs.moonport("bench/scripts/websocket_broadcast.lua", f"{OURS}, WebSocket")
+    sides = []
+    for spec, load in ((plain, case.load), (framed, (*case.load, *FRAMED))):
+        one = dataclasses.replace(case, load=load)
+        sides.append(Side(spec.name, bench.column(one, [spec], _loaded(one, bench))
+                          .samples[spec.name]))
+    theirs, ours = sides
+    return [Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), case.target,
+                **seen(theirs, ours))]
+
+
 def measure_traced(case, bench):
     """moonport with and without somebody who watches: no column, since there is no peer."""
     unwatched = bench.programs.moonport("scripts/echo.lua", f"{OURS}, unwatched")
@@ -242,6 +273,7 @@ HANDSHAKE = "µs CPU/handshake"
 KEPT = "bytes/connection"
 FULL = ("--tls", "full")
 RESUME = ("--tls", "resume")
+FRAMED = ("--websocket",)
 
 CASES = [
     Case("echo", "64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(0.95),
@@ -258,6 +290,13 @@ CASES = [
     Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 5, 3,
          ratio_at_most(1.00), broadcast_sides, _connections("broadcast", 1000), counted=50_000,
          receivers=1000),
+    Case("websocket", "WebSocket, 64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.00),
+         websocket_sides, (*_connections("echo", 50), *FRAMED), counted=20_000),
+    Case("websocket-broadcast", "WebSocket, broadcast 1:1000", "µs CPU/receiver",
+         measure_websocket_broadcast, 5, 3, ratio_at_most(1.10),
+         load=_connections("broadcast", 1000)),
+    Case("websocket-idle", "WebSocket, memory, silent", KEPT, column(_kept), 1, 1,
+         figure_at_most(900, "bytes"), kept_websocket_sides, FRAMED),
     Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.05),
          udp_sides, _connections("udp", 50), counted=20_000),
     Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 5, 3,

@@ -73,6 +73,26 @@ function conn:recv_until(separator, max) end
 ---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
 
+---Waits for as many bytes as string.unpack(format) takes, at most limits.message, and returns what it
+---returns, but for the position; true where that is nothing. "!" and "X" are refused: a stream has no
+---alignment.
+---@param format string
+---@return any ... the values; or nil, code ("limit": it is longer, and still there), what had come
+function conn:unpack(format) end
+
+---Waits for so many bytes, and leaves them to be read.
+---@param size integer at most limits.message
+---@return string? bytes
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code
+---@return string? partial what had come of them, which also stays
+function conn:peek(size) end
+
+---Waits for so many bytes, as many as one likes, and drops them.
+---@param size integer
+---@return true? skipped
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code
+function conn:skip(size) end
+
 ---Answers the request at hand, once. With body = function(write) … end it returns when that has.
 ---@param answer moonport.Answer|string|integer
 ---@return true? answered
@@ -118,6 +138,27 @@ function conn:send_file(path, from, size) end
 ---@return true? set
 ---@return "closed"? code
 function conn:settimeout(seconds) end
+
+---When the time of all later waits in recv…, drain and starttls is up, together; settimeout bounds
+---each of them besides.
+---@param seconds number? from now on; nil or 0: never
+---@return true? set
+---@return "closed"? code
+function conn:deadline(seconds) end
+
+---Calls f(conn) once, unless the connection has closed by then.
+---@param seconds number
+---@param f fun(conn: moonport.Conn) may wait
+---@return moonport.Timer?
+---@return "closed"? code
+function conn:after(seconds, f) end
+
+---Calls f(conn) again and again until the connection has closed, but not while it still waits.
+---@param seconds number
+---@param f fun(conn: moonport.Conn) may wait
+---@return moonport.Timer?
+---@return "closed"? code
+function conn:every(seconds, f) end
 
 ---Sets an option of the socket. An unknown name raises.
 ---@param name moonport.OptionName|"join"|"leave"

@@ -59,6 +59,7 @@
 ---@field listen? moonport.Address|moonport.Address[] where to listen; 12345
 ---@field frame? moonport.Format|"http"|"websocket" how bytes become messages, or requests
 ---@field stream? boolean true: on_request comes with the head, and reads the body
+---@field deflate? boolean true: messages of WebSocket are deflated, where the client offers it
 ---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
 ---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
 ---@field on_message? moonport.MessageHandler in place of on_data, with frame

@@ -183,10 +183,10 @@ end
 
 -- What is of requests, where there are none.
 local function check_without_requests(report, service)
-  for _, name in ipairs { "on_request", "on_upgrade", "stream" } do
+  for _, name in ipairs { "on_request", "on_upgrade", "stream", "deflate" } do
     if service[name] ~= nil then
       fault(report, name, service[name], [[%s without frame = %q: add that, or leave %s out]], name,
-        name == "on_upgrade" and "websocket" or "http", name)
+        (name == "on_upgrade" or name == "deflate") and "websocket" or "http", name)
     end
   end
   for group, name in pairs { limits = "head", timeouts = "request" } do
@@ -206,6 +206,10 @@ local function check_http(report, service)
   if service.on_upgrade ~= nil then
     fault(report, "on_upgrade", service.on_upgrade,
       [[on_upgrade beside frame = "http": only frame = "websocket" has upgrades]])
+  end
+  if service.deflate ~= nil then
+    fault(report, "deflate", service.deflate,
+      [[deflate beside frame = "http": it is of messages of frame = "websocket"]])
   end
   if service.on_request ~= nil and service.main ~= nil then
     fault(report, "on_request", service.on_request, "on_request beside main: main reads with " ..
@@ -229,10 +233,12 @@ end
 
 local function check_protocol(report, service, result)
   result.protocol = PROTOCOLS[service.frame]
-  result.stream = service.stream == true
-  if service.stream ~= nil and type(service.stream) ~= "boolean" then
-    fault(report, "stream", service.stream, "stream is %s: write true or false",
-      shown(service.stream))
+  for _, name in ipairs { "stream", "deflate" } do
+    result[name] = service[name] == true
+    if service[name] ~= nil and type(service[name]) ~= "boolean" then
+      fault(report, name, service[name], "%s is %s: write true or false", name,
+        shown(service[name]))
+    end
   end
   if service.frame == "http" then
     check_http(report, service)
@@ -332,7 +338,7 @@ local function is_foreign(service, known, nearest)
 end
 
 local function known_fields()
-  local known = { "listen", "frame", "stream", "reload", "tls" }
+  local known = { "listen", "frame", "stream", "deflate", "reload", "tls" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end

@@ -1,8 +1,9 @@
 -- moonport.websocket — connects to a server of WebSocket, and gives a conn with messages — does not
 -- know what they say.
 --
--- The handshake is RFC 6455, section 4: a request that only a server of WebSocket answers as it must.
--- What is not exactly that answer ends it. What each call takes is told in lua/meta/websocket.lua.
+-- The handshake is RFC 6455, section 4: a request that only a server of WebSocket answers as it
+-- must. What is not exactly that answer ends it. What each call takes is told in
+-- lua/meta/websocket.lua.
 
 local calls = require "moonport.calls"
 local codec = require "moonport.codec"
@@ -34,8 +35,8 @@ local function target_of(url)
   local scheme, authority, path = string.match(url, "^(%a+)://([^/?#]+)([^#]*)$")
   local kind = scheme and SCHEMES[string.lower(scheme)]
   if not kind or string.find(url, "[^!-~]") or string.find(authority, "@", 1, true) then
-    refuse("%q is no address of WebSocket: write ws://host:port/path or wss://…, without a user, " ..
-      "\"#\" or blanks", url)
+    refuse("%q is no address of WebSocket: write ws://host:port/path or wss://…, without a " ..
+      "user, \"#\" or blanks", url)
   end
   local has_port = string.find(authority, ":%d+$")
   return {
@@ -104,7 +105,8 @@ local function request_of(target, options, key)
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
--- Whether messages are deflated; nil and what is wrong, where the server says what was not asked for.
+-- Whether messages are deflated; nil and what is wrong, where the server says what was not asked
+-- for.
 local function deflates(extensions, is_asked)
   if not extensions then return false end
   local name, parameters = string.match(string.lower(extensions), "^([%w-]+)%s*(.*)$")
@@ -167,7 +169,8 @@ function M.connect(url, options)
   request_of(target, options, "") -- raises what is wrong with the headers before it connects
   local timeout = options.timeout
   local ends = timeout and timeout > 0 and timer.now() + timeout
-  local conn, code, detail = socket.connect(target.address, { timeout = timeout, tls = options.tls })
+  local conn, code, detail = socket.connect(target.address,
+    { timeout = timeout, tls = options.tls })
   if not conn then return nil, code, detail end
   if ends then conn:settimeout(math.max(ends - timer.now(), 0.001)) end
   local ok

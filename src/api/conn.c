@@ -7,6 +7,7 @@
 
 #include "api/http.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
 #include "api/websocket.h"
 #include "net/conn_tls.h"
@@ -33,6 +34,7 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  list_init(&self->timers);
   self->conn = conn;
   self->id = conn_id(conn);
   const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
@@ -119,6 +121,7 @@ static int l_collected(lua_State *L) {
     api_wait_forget(&self->inbox->drainer);
   }
   if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
+  api_membership_end_all(self);
   self->conn = NULL;
   api_conn_forget(self);
   api_websocket_free(self);

@@ -40,6 +40,7 @@ enum pending {
   PENDING_DRAIN = 1 << 2,
   PENDING_CLOSE = 1 << 3,
   PENDING_RELOAD = 1 << 4, /* before all others */
+  PENDING_OPEN = 1 << 5,   /* of a WebSocket, which opens later */
 };
 
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
@@ -52,7 +53,9 @@ struct api_conn {
   struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
+  struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
   struct conn_past *past; /* from the close until on_close has run */
+  struct list timers;     /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
   int reference;         /* registry; keeps the object until on_close has run */
   uint8_t pending;       /* enum pending */
@@ -172,9 +175,15 @@ struct recv_kind {
   const char *name;
   int (*take)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
   bool is_whole; /* what has arrived of an incomplete piece is nobody's */
+  bool leaves;   /* what has arrived stays, and nobody has heard of it yet */
+  int below;     /* how far below its first result the bytes are */
 };
 /* Calls `take` until it gives something; the connection is at 1. */
 int api_receive(lua_State *L, const struct recv_kind *kind);
+/* The same where a script may cut bytes. Raises elsewhere. */
+int api_receive_bytes(lua_State *L, const struct recv_kind *kind);
+/* Raises unless the argument is a size that limits.message allows. */
+size_t api_check_size(lua_State *L, int index);
 
 /* Waits until the output queue is below the low-water mark; the connection is at 1. */
 int api_drain(lua_State *L, struct api_conn *self);

@@ -1,7 +1,9 @@
 /* api/conn_events.c — what happens to a connection that has handlers — does not receive its bytes. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
+#include "api/timer.h"
 #include "api/websocket.h"
 
 static struct runtime *runtime_for(const struct conn *conn) {
@@ -15,10 +17,18 @@ static const struct service *service_for(const struct conn *conn) {
   return &cohort->version->service;
 }
 
+/* The same of what is told of a WebSocket only, where they are, and `conn` is none yet. */
+static bool has_event(const struct conn *conn, enum handler handler) {
+  const struct api_conn *self = conn_owner(conn);
+  const struct service *service = service_for(conn);
+  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !(self && self->is_websocket);
+  return !is_early && service_has(service, handler);
+}
+
 static void conn_on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
-  bool opens = service_has(service_for(conn), HANDLER_ON_OPEN);
-  bool has_main = service_has(service_for(conn), HANDLER_MAIN);
+  bool opens = has_event(conn, HANDLER_ON_OPEN);
+  bool has_main = has_event(conn, HANDLER_MAIN);
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(runtime, conn);
   if (!self) return;
@@ -38,7 +48,7 @@ static void conn_on_secured(struct conn *conn) {
 static void conn_on_eof(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (!self && !service_has(service_for(conn), HANDLER_ON_EOF)) {
+  if (!self && !has_event(conn, HANDLER_ON_EOF)) {
     conn_close(conn, REASON_EOF);
     return;
   }
@@ -52,7 +62,7 @@ static void conn_on_eof(struct conn *conn) {
 static void conn_on_drain(struct conn *conn, bool crossed) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool wanted = crossed && service_has(service_for(conn), HANDLER_ON_DRAIN);
+  bool wanted = crossed && has_event(conn, HANDLER_ON_DRAIN);
   if (!self && wanted) self = api_conn_of(runtime, conn);
   if (!self) return;
   if (wanted) self->pending |= PENDING_DRAIN;
@@ -129,13 +139,15 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
 static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool tells = conn_has_opened(conn) && service_has(service_for(conn), HANDLER_ON_CLOSE);
+  bool tells = conn_has_opened(conn) && has_event(conn, HANDLER_ON_CLOSE);
   api_conn_log_end(runtime, conn, reason);
   if (!self && tells) self = api_conn_of(runtime, conn);
   if (self) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
     self->conn = NULL;
+    api_membership_end_all(self);
+    api_end_conn_timers(self);
     if (self->inbox) {
       api_wait_wake(&self->inbox->reader);
       api_wait_wake(&self->inbox->drainer);

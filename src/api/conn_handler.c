@@ -217,9 +217,16 @@ static bool take_pending(struct api_conn *self, enum pending kind) {
   return pending;
 }
 
+/* Where there are WebSockets, these handlers are told of nothing else. */
+static bool has_event(const struct api_conn *self, enum handler handler) {
+  const struct service *service = service_of(self);
+  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !self->is_websocket;
+  return !is_early && service_has(service, handler);
+}
+
 /* Tells `handler`, or without one does what the contract says instead. */
 static bool handler_tell(struct api_conn *self, enum handler handler) {
-  if (service_has(service_of(self), handler)) {
+  if (has_event(self, handler)) {
     api_run_handler(self, handler, NULL);
   } else if (handler == HANDLER_ON_EOF) {
     conn_close(self->conn, REASON_EOF);
@@ -229,7 +236,7 @@ static bool handler_tell(struct api_conn *self, enum handler handler) {
 
 static void handler_tell_closed(struct api_conn *self) {
   struct runtime *runtime = self->runtime;
-  if (!service_has(service_of(self), HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
+  if (!has_event(self, HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
     api_conn_release(runtime, self);
     return;
   }
@@ -241,6 +248,7 @@ static void handler_tell_closed(struct api_conn *self) {
 static bool deliver_one(struct api_conn *self) {
   if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
+    if (take_pending(self, PENDING_OPEN)) return handler_tell(self, HANDLER_ON_OPEN);
     if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
     const struct receiver *receiver = receiver_in_force(self);
     if (receiver->deliver_kept(self)) return true;

@@ -11,6 +11,7 @@
 #include "api/tell.h"
 #include "api/values.h"
 #include "api/websocket.h"
+#include "net/loop.h"
 #include "net/tcp_info.h"
 
 #include <lauxlib.h>
@@ -159,7 +160,11 @@ int api_drain(lua_State *L, struct api_conn *self) {
   self->inbox->drainer.timed_out = false;
   bool full = conn_await_drain(self->conn);
   if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
-  api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  uint64_t ends_ms = inbox_call_ends_ms(self->inbox, now_ms);
+  if (full && ends_ms && ends_ms <= now_ms) return api_push_timeout(L, NULL);
+  api_wait_begin(L, &self->inbox->drainer, ends_ms > now_ms ? ends_ms - now_ms : 0,
+                 "drain() of this connection");
   if (!full) api_wait_wake_later(&self->inbox->drainer);
   return vm_wait(L, 0, drained);
 }
@@ -269,6 +274,18 @@ static int l_conn_settimeout(lua_State *L) {
   return push_done(L);
 }
 
+/* conn:deadline(seconds or nil): when all later recv() and drain() end, together; nil or 0: never */
+static int l_conn_deadline(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  api_check_count(L, 2, NULL);
+  if (!self->conn) return api_push_closed(L);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  self->inbox->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
+  return push_done(L);
+}
+
 /* conn:setoption(name, value) -> true | nil, code, detail */
 static int l_conn_setoption(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
@@ -333,6 +350,7 @@ const luaL_Reg api_conn_methods[] = {
     {"stats", l_conn_stats},
     {"forward", l_conn_forward},
     {"settimeout", l_conn_settimeout},
+    {"deadline", l_conn_deadline},
     {"setoption", l_conn_setoption},
     {"getoption", l_conn_getoption},
     {NULL, NULL},

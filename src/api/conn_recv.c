@@ -144,12 +144,17 @@ static const char *end_code(const struct api_conn *self) {
   return self->inbox->reader.timed_out ? "timeout" : NULL;
 }
 
-/* nil, code, and what had arrived of an incomplete piece */
-static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
-                        size_t size) {
+/* nil, code, and what had arrived of an incomplete piece, which then counts as taken */
+static int recv_give_up(lua_State *L, const struct recv_kind *kind, struct inbox *inbox,
+                        const char *code) {
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = push_failure(L, code);
   if (size == 0) return count;
-  return count + take(L, inbox, bytes, size, size);
+  if (!kind->leaves) return count + take(L, inbox, bytes, size, size);
+  lua_pushlstring(L, bytes, size);
+  return count + 1;
 }
 
 static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind);
@@ -165,9 +170,10 @@ static int go_on(lua_State *L, int status, lua_KContext context) {
 static void begin_call(const struct api_conn *self) {
   struct inbox *inbox = self->inbox;
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  inbox->ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  inbox->ends_ms = inbox_call_ends_ms(inbox, now_ms);
   inbox->reader.timed_out = false;
   inbox->scanned = 0;
+  inbox->walk = (struct pack_walk){0};
 }
 
 /* 0: no limit. When the time is up, that is noted. */
@@ -210,6 +216,16 @@ static int attempt_websocket(lua_State *L, struct api_conn *self) {
   return vm_wait(L, (lua_KContext)&kind_message, go_on);
 }
 
+/* The bytes are at `index`. */
+static void tell_taken(lua_State *L, const struct api_conn *self, const struct recv_kind *kind,
+                       int index) {
+  if (kind->leaves) return;
+  /* Any bytes are no whole message where on_data got the ones before. */
+  if (kind != &kind_some || self->handler != HANDLER_ON_DATA) conn_greeted(self->conn);
+  bool is_told = api_is_told(self->runtime, EVENT_RECV) && lua_type(L, index) == LUA_TSTRING;
+  if (is_told) api_tell_recv(L, self->conn, kind->name, index);
+}
+
 static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
   struct inbox *inbox = self->inbox;
   if (self->websocket) return attempt_websocket(L, self);
@@ -218,18 +234,13 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = kind->take(L, inbox, bytes, size);
   if (count > 0) {
-    bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
-    /* Any bytes are no whole message where on_data got the ones before. */
-    if (got && (kind != &kind_some || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
-    if (got && api_is_told(self->runtime, EVENT_RECV)) {
-      api_tell_recv(L, self->conn, kind->name, -count);
-    }
+    if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, -count - kind->below);
     return count;
   }
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
   if (code && (kind->is_whole || api_requests_of(self))) return push_failure(L, code);
-  if (code) return recv_give_up(L, inbox, code, bytes, size);
+  if (code) return recv_give_up(L, kind, inbox, code);
   api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, (lua_KContext)kind, go_on);
@@ -251,7 +262,7 @@ int api_receive(lua_State *L, const struct recv_kind *kind) {
 }
 
 /* Bytes of requests are not for a script to cut. */
-static int receive_bytes(lua_State *L, const struct recv_kind *kind) {
+int api_receive_bytes(lua_State *L, const struct recv_kind *kind) {
   if (api_requests_of(api_check_conn(L, 1))) {
     return luaL_error(L,
                       "%s() takes bytes, and this connection has requests: their bodies are "
@@ -264,30 +275,35 @@ static int receive_bytes(lua_State *L, const struct recv_kind *kind) {
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive_bytes(L, &kind_some);
+  return api_receive_bytes(L, &kind_some);
+}
+
+size_t api_check_size(lua_State *L, int index) {
+  size_t max = version_of(L)->service.message_bytes_max;
+  lua_Integer size = luaL_checkinteger(L, index);
+  luaL_argcheck(L, size >= 0, index, "must be 0 or more bytes");
+  luaL_argcheck(L, (size_t)size <= max, index, "is more than limits.message");
+  return (size_t)size;
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
   api_check_count(L, 2, NULL);
-  size_t max = version_of(L)->service.message_bytes_max;
-  lua_Integer wanted = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
-  luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
-  return receive_bytes(L, &kind_exactly);
+  api_check_size(L, 2);
+  return api_receive_bytes(L, &kind_exactly);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive_bytes(L, &kind_line);
+  return api_receive_bytes(L, &kind_line);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
   api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
-  return receive_bytes(L, &kind_up_to);
+  return api_receive_bytes(L, &kind_up_to);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */

@@ -138,7 +138,7 @@ int api_http_stream(lua_State *L, struct api_conn *self, const struct http_answe
                     lua_KFunction k);
 int api_http_events(lua_State *L); /* conn:events([headers]) */
 
-/* --- websocket.c ------------------------------------------------------------------------------ */
+/* --- websocket_upgrade.c ------------------------------------------------------------------------ */
 
 /* In a handler's coroutine, with the connection at 1 and the request, which upgrades, at 2 and on top.
  * Either answers it (api_http_respond(), api_http_refuse() and api_http_answered()), or sends 101 and sets

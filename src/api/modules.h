@@ -27,10 +27,15 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[]
     api_server_functions[], api_socket_functions[], api_task_functions[], api_timer_functions[],
     api_udp_functions[], api_json_functions[], api_control_functions[], api_tls_functions[],
     api_starttls_methods[], api_starttls_functions[], api_calls_functions[],
-    api_lending_functions[], api_codec_functions[], api_gate_functions[];
-/* Of one that speaks WebSocket; server.broadcast_message(); moonport.websocket.core. */
-extern const luaL_Reg api_websocket_methods[], api_websocket_server_functions[],
-    api_websocket_functions[];
+    api_lending_functions[], api_codec_functions[], api_gate_functions[], api_conn_timer_methods[],
+    api_unpack_methods[];
+/* Of one that speaks WebSocket; moonport.websocket.core. */
+extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
+extern const luaL_Reg api_address_functions[];
+/* server.group(), and what completes its type. */
+extern const luaL_Reg api_group_functions[];
+extern const struct api_type api_group_type;
+int api_complete_group(lua_State *L);
 /* moonport.file, and conn:send_file(). */
 extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;

@@ -171,7 +171,8 @@ static void call(lua_State *L, struct api_conn *self, const struct http_next *ne
 static void handle_one(lua_State *L, struct api_conn *self, const struct http_next *next) {
   const struct service *service = &self->cohort->version->service;
   bool is_websocket = service->protocol == PROTOCOL_WEBSOCKET;
-  if (is_websocket && next->head.upgrades) {
+  if (is_websocket && next->head.upgrades &&
+      http_field_has(next->bytes, &next->head, "upgrade", "websocket")) {
     push_request(L, self, next);
     api_websocket_upgrade(L, self);
   } else if (service_has(service, HANDLER_ON_REQUEST)) {

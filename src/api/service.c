@@ -157,6 +157,7 @@ static void take_service(lua_State *L, int table, struct loading *loading) {
   service->handshake_ms = (uint64_t)integer_field(L, table, "handshake_ms");
   service->reload = (enum reload_policy)integer_field(L, table, "reload");
   service->protocol = (enum protocol)integer_field(L, table, "protocol");
+  service->deflates = lua_getfield(L, table, "deflate") == LUA_TBOOLEAN && lua_toboolean(L, -1);
   service->streams = lua_getfield(L, table, "stream") == LUA_TBOOLEAN && lua_toboolean(L, -1);
   if (!service->protocol && lua_getfield(L, table, "frame") != LUA_TNIL &&
       !api_parse_frame(L, -1, service->message_bytes_max, &service->frame)) {

@@ -41,6 +41,7 @@ enum protocol { PROTOCOL_BYTES, PROTOCOL_HTTP, PROTOCOL_WEBSOCKET, PROTOCOL_FRAM
 
 struct service {
   enum protocol protocol;
+  bool deflates;               /* messages of WebSocket, with who offers it */
   bool streams;                /* the bodies of requests are read by who handles them */
   struct frame_format frame;   /* how bytes become messages, with PROTOCOL_FRAMES */
   int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */

@@ -14,6 +14,7 @@ bool api_websocket_begin(struct api_conn *self, const struct websocket_terms *te
   websocket->window_bits = (uint8_t)terms->window_bits;
   self->websocket = websocket;
   self->is_websocket = true;
+  self->has_requests = false;
   conn_greeted(self->conn);
   conn_probe(self->conn);
   return true;
