@@ -8,9 +8,10 @@ local server = require "moonport.server"
 
 local ROOM_BYTES_MAX, NAME_BYTES_MAX = 40, 20
 
-local rooms = {} -- by name, while there is anybody in one
-
-local function tell(room, event) rooms[room]:broadcast_message(json.encode(event)) end
+-- Of that name in every version of this script, so nobody has to come again when it is changed.
+local function tell(conn, event)
+  server.group("room " .. conn.room):broadcast_message(json.encode(event))
+end
 
 -- A page of another site must not speak in the name of whoever looks at it.
 local function is_ours(request)
@@ -38,15 +39,11 @@ return {
   end,
 
   on_open = function(conn)
-    rooms[conn.room] = rooms[conn.room] or server.group()
-    rooms[conn.room]:add(conn)
-    tell(conn.room, { text = conn.name .. " came in" })
+    server.group("room " .. conn.room):add(conn)
+    tell(conn, { text = conn.name .. " came in" })
   end,
 
-  on_message = function(conn, message) tell(conn.room, { from = conn.name, text = message }) end,
+  on_message = function(conn, message) tell(conn, { from = conn.name, text = message }) end,
 
-  on_close = function(conn)
-    tell(conn.room, { text = conn.name .. " left" })
-    if #rooms[conn.room] == 0 then rooms[conn.room] = nil end
-  end,
+  on_close = function(conn) tell(conn, { text = conn.name .. " left" }) end,
 }

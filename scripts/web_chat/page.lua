@@ -15,7 +15,8 @@ return [[
 <form><input autofocus autocomplete="off" placeholder="Say something" maxlength="1000"></form>
 <script>
 const room = decodeURIComponent(location.hash.slice(1))
-const name = (prompt("Your name?") || "guest").slice(0, 20)
+const given = new URLSearchParams(location.search).get("name")
+const name = (given || prompt("Your name?") || "guest").slice(0, 20)
 const secure = location.protocol === "https:"
 const address = `${secure ? "wss" : "ws"}://${location.host}/?${new URLSearchParams({ room, name })}`
 const lines = document.getElementById("lines")
