@@ -8,11 +8,12 @@ local log = require "moonport.log"
 
 local UPSTREAM = os.getenv("UPSTREAM") or "http://127.0.0.1:8080"
 
--- What is between two neighbours, and not to be passed on (RFC 9110, 7.6.1); length and host are said
--- anew.
+-- What is between two neighbours, and not to be passed on (RFC 9110, 7.6.1); length and host are
+-- said anew.
 local HOP_BY_HOP = {
-  connection = true, ["keep-alive"] = true, ["proxy-connection"] = true, te = true, trailer = true,
-  ["transfer-encoding"] = true, upgrade = true, expect = true, host = true, ["content-length"] = true,
+  connection = true, ["keep-alive"] = true, ["proxy-connection"] = true, te = true,
+  trailer = true, ["transfer-encoding"] = true, upgrade = true, expect = true,
+  host = true, ["content-length"] = true,
 }
 
 local function passed_on(headers)

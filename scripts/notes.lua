@@ -1,7 +1,7 @@
--- notes.lua — notes behind a JSON API; they stay when this script is changed, and end with the server.
--- Shows: JSON in and out; a method and a path choose what to do; state that a new version takes over.
+-- notes.lua — notes behind a JSON API; they outlive a change of this script, and end with the server.
+-- Shows: JSON in and out; method and path choose what to do; state that a new version takes over.
 -- Try it:  moonport scripts/notes.lua       and in another terminal
---          curl -d '{"text":"buy milk"}' http://127.0.0.1:8081/notes      then change this file, and
+--          curl -d '{"text":"buy milk"}' http://127.0.0.1:8081/notes   then change this file, and
 --          curl http://127.0.0.1:8081/notes
 --          curl -X DELETE http://127.0.0.1:8081/notes/1
 

@@ -1,7 +1,6 @@
 -- webhook.lua — takes what a forge tells of a push, if it is signed, and tells a chat about it.
 -- Shows: a signature over the bytes of a body; another server that is asked before the answer.
--- Try it:  SECRET=moon CHAT=http://127.0.0.1:8081/notes moonport scripts/notes.lua scripts/webhook.lua
---          and in another terminal
+-- Try it:  SECRET=moon moonport scripts/webhook.lua scripts/notes.lua    and in another terminal
 --          body='{"pusher":{"name":"ada"},"repository":{"full_name":"moon/port"}}'
 --          sign=$(printf %s "$body" | openssl dgst -sha256 -hmac moon -r | cut -d' ' -f1)
 --          curl -i -H "X-Hub-Signature-256: sha256=$sign" -d "$body" http://127.0.0.1:8085/
@@ -14,12 +13,10 @@ local log = require "moonport.log"
 local SECRET = os.getenv("SECRET")
 local CHAT = os.getenv("CHAT") or "http://127.0.0.1:8081/notes"
 
-if not SECRET then log.warn("no SECRET is set: every request is refused") end
-
 local function is_signed(request)
   local signature = request.headers["x-hub-signature-256"] or ""
   local given = codec.hex.decode(signature:match("^sha256=(%x+)$") or "")
-  return SECRET and given and codec.equal(given, codec.hmac("sha256", SECRET, request.body))
+  return given and codec.equal(given, codec.hmac("sha256", SECRET, request.body))
 end
 
 local function sentence(push)
@@ -35,6 +32,7 @@ return {
 
   on_request = function(_, request)
     if request.method ~= "POST" then return { status = 405, headers = { allow = "POST" } } end
+    if not SECRET then return { status = 503, body = "SECRET is not set\n" } end
     if not is_signed(request) then return 401 end
     local push = json.decode(request.body)
     local text = type(push) == "table" and sentence(push)

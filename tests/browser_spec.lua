@@ -1,4 +1,4 @@
--- browser_spec.lua — the scripts with a page, in Chromium, where there is one — not what their servers do.
+-- browser_spec.lua — the scripts with a page, in Chromium, where there is one — not their servers.
 
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"

@@ -1,4 +1,4 @@
--- scripts_notes_spec.lua — scripts/notes.lua: a JSON API, asked by curl, whose notes outlive a change.
+-- scripts_notes_spec.lua — scripts/notes.lua: a JSON API, asked by curl, and changed under way.
 
 local cjson = require "cjson"
 local rig = require "tests.support.rig"

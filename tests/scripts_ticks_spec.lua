@@ -39,7 +39,8 @@ describe("scripts/ticks.lua", function()
   it("has a page, and nothing else", function()
     local server = moonport:serve({ "--listen", "127.0.0.1:0", "scripts/ticks.lua" })
     local url = "http://127.0.0.1:" .. server:port()
-    assert.matches("new EventSource%(\"/events\"%)", shell.run({ "curl", "-sS", url .. "/" }).stdout)
+    local page = shell.run({ "curl", "-sS", url .. "/" }).stdout
+    assert.matches("new EventSource%(\"/events\"%)", page)
     assert.equal("404", shell.run({ "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
       url .. "/favicon.ico" }).stdout)
   end)

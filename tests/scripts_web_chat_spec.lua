@@ -1,4 +1,4 @@
--- scripts_web_chat_spec.lua — scripts/web_chat.lua, with Python's WebSockets; browsers have browser_spec.
+-- scripts_web_chat_spec.lua — scripts/web_chat.lua, with WebSockets of Python; not in a browser.
 
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"

@@ -34,8 +34,14 @@ function show(text, from) {
 
 function connect() {
   socket = new WebSocket(address)
-  socket.onmessage = (event) => { const { text, from } = JSON.parse(event.data); show(text, from) }
-  socket.onclose = () => { show("the connection is gone; trying again"); setTimeout(connect, 2000) }
+  socket.onmessage = (event) => {
+    const { text, from } = JSON.parse(event.data)
+    show(text, from)
+  }
+  socket.onclose = () => {
+    show("the connection is gone; trying again")
+    setTimeout(connect, 2000)
+  }
 }
 
 document.querySelector("form").onsubmit = (event) => {
