@@ -1,6 +1,6 @@
 -- header_proxy.lua — a reverse proxy: passes requests on to another server, and its answers back.
 -- Shows: a handler that waits for another server while others are served; an answer that streams.
--- Try it:  moonport scripts/http.lua scripts/header_proxy.lua        and in another terminal
+-- Try it:  moonport scripts/header_proxy.lua scripts/http.lua        and in another terminal
 --          curl -i http://127.0.0.1:8083/hello/ada     or UPSTREAM=http://app:3000 moonport …
 
 local http = require "moonport.http"
@@ -40,11 +40,10 @@ return {
 
   on_request = function(conn, request)
     local headers = passed_on(request.headers)
-    table.insert(headers["x-forwarded-for"] or {}, conn.peer_ip)
-    headers["x-forwarded-for"] = headers["x-forwarded-for"] or conn.peer_ip
-    local path = request.target:match("^https?://[^/?]*(.*)$") or request.target
+    headers["x-forwarded-for"] = headers["x-forwarded-for"] or {}
+    table.insert(headers["x-forwarded-for"], conn.peer_ip)
     local response <close>, code, detail = http.request {
-      url = UPSTREAM .. path, method = request.method, headers = headers, stream = true,
+      url = UPSTREAM .. request.target:gsub("^https?://[^/?]*", ""), method = request.method, headers = headers, stream = true,
       body = request.body ~= "" and request.body or nil,
     }
     if not response then

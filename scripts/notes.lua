@@ -1,4 +1,4 @@
--- notes.lua — notes behind a JSON API; they outlive a change of this script, and end with the server.
+-- notes.lua — notes behind a JSON API, which outlive a change of this script but not the server.
 -- Shows: JSON in and out; method and path choose what to do; state that a new version takes over.
 -- Try it:  moonport scripts/notes.lua       and in another terminal
 --          curl -d '{"text":"buy milk"}' http://127.0.0.1:8081/notes   then change this file, and

@@ -18,7 +18,8 @@ const room = decodeURIComponent(location.hash.slice(1))
 const given = new URLSearchParams(location.search).get("name")
 const name = (given || prompt("Your name?") || "guest").slice(0, 20)
 const secure = location.protocol === "https:"
-const address = `${secure ? "wss" : "ws"}://${location.host}/?${new URLSearchParams({ room, name })}`
+const whoAndWhere = new URLSearchParams({ room, name })
+const address = `${secure ? "wss" : "ws"}://${location.host}/?${whoAndWhere}`
 const lines = document.getElementById("lines")
 const input = document.querySelector("input")
 let socket
