@@ -4,6 +4,7 @@
 
 local hostile = require "tests.support.hostile"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 local uv = require "luv"
 
 -- Answers with what it saw, and counts.
@@ -162,6 +163,7 @@ describe("a server of HTTP", function()
   -- From a program that is made for it: heads, then bodies, that are never finished.
   for _, mode in ipairs({ "-H", "-B" }) do
     it("serves others while slowhttptest " .. mode .. " holds hundreds of requests open", function()
+      if not shell.has("slowhttptest") then return pending("needs slowhttptest") end
       local server = serve("timeouts = { request = 1 },")
       local slow = moonport:spawn({ "slowhttptest", mode, "-c", "300", "-r", "300", "-i", "1",
         "-l", "2", "-u", ("http://127.0.0.1:%d/"):format(server:port()) })
