@@ -29,6 +29,7 @@ static const struct module {
     {"moonport.http.core", {api_http_functions}, {NULL}, NULL},
     {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
+    {"moonport.process.core", {api_process_functions}, {&api_process_type}, NULL},
     {"moonport.server", {api_server_functions, api_websocket_server_functions}, {NULL}, NULL},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
