@@ -74,6 +74,7 @@ local census = [[
   end
   tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
+  tell_methods("moonport.Group", require("moonport.server").group())
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
   tell_methods("moonport.Gate", require("moonport.task").gate())
   tell_methods("moonport.Queue", require("moonport.task").queue())

@@ -7,6 +7,7 @@
 
 #include "api/http.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
 #include "api/websocket.h"
 #include "net/conn_tls.h"
@@ -120,6 +121,7 @@ static int l_collected(lua_State *L) {
     api_wait_forget(&self->inbox->drainer);
   }
   if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
+  api_membership_end_all(self);
   self->conn = NULL;
   api_conn_forget(self);
   api_websocket_free(self);

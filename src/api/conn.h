@@ -53,6 +53,7 @@ struct api_conn {
   struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
+  struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
   struct conn_past *past; /* from the close until on_close has run */
   struct list timers;     /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;

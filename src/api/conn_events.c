@@ -1,6 +1,7 @@
 /* api/conn_events.c — what happens to a connection that has handlers — does not receive its bytes. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
 #include "api/timer.h"
 #include "api/websocket.h"
@@ -145,6 +146,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
     self->conn = NULL;
+    api_membership_end_all(self);
     api_end_conn_timers(self);
     if (self->inbox) {
       api_wait_wake(&self->inbox->reader);

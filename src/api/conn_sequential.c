@@ -5,6 +5,7 @@
  * and in the end with the peer. The peer's FIN does not close it. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
 #include "api/timer.h"
 #include "api/websocket.h"
@@ -63,6 +64,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
   self->past = api_conn_remember(conn, reason);
   self->was_reset = reason == REASON_RESET;
   self->conn = NULL;
+  api_membership_end_all(self);
   api_end_conn_timers(self);
   if (self->inbox) api_wait_wake(&self->inbox->reader);
   if (self->inbox) api_wait_wake(&self->inbox->drainer);

@@ -1,4 +1,4 @@
-/* api/websocket_functions.c — conn:ping(), server.broadcast_message(), and what moonport/websocket.lua stands
+/* api/websocket_functions.c — conn:ping(), and what moonport/websocket.lua stands
  * on — does not connect, and does not judge an answer. */
 #include "api/arguments.h"
 #include "api/errors.h"
@@ -24,47 +24,6 @@ static int l_conn_ping(lua_State *L) {
   if (!api_websocket_is_open(self)) return api_push_closed(L);
   if (api_websocket_send(self, WEBSOCKET_PING, payload, size) < 0) return api_push_closed(L);
   lua_pushboolean(L, true);
-  return 1;
-}
-
-/* --- To all -------------------------------------------------------------------------------- */
-
-struct broadcast {
-  lua_State *L;
-  struct blob *blob; /* the frame, as every client gets it */
-  size_t size;
-  lua_Integer receivers;
-};
-
-static void send_to(struct conn *conn, void *context) {
-  struct broadcast *broadcast = context;
-  const struct api_conn *self = conn_owner(conn);
-  if (!self || !api_websocket_is_open(self) || self->websocket->reader.is_client) return;
-  if (conn_send_begin(conn) < 0) return;
-  if (conn_send_shared(conn, broadcast->blob, broadcast->size) < 0) return;
-  broadcast->receivers++;
-  if (api_is_told(self->runtime, EVENT_SEND)) api_tell_send(broadcast->L, conn, broadcast->size);
-}
-
-/* server.broadcast_message(message [, kind]) -> number of WebSockets it was queued for */
-static int l_broadcast_message(lua_State *L) {
-  struct broadcast broadcast = {.L = L};
-  struct runtime *runtime = runtime_of(L);
-  char head[WEBSOCKET_HEAD_BYTES_MAX];
-  size_t size;
-  api_check_count(L, 2, NULL);
-  const char *bytes = luaL_checklstring(L, 1, &size);
-  const struct websocket_frame frame = {.opcode = api_check_kind(L, 2, 1), .size = size};
-  size_t head_size = websocket_write_head(&frame, head);
-  broadcast.size = head_size + size;
-  /* Nothing raises while it is held here. */
-  broadcast.blob = blob_new(broadcast.size);
-  if (!broadcast.blob) return luaL_error(L, "not enough memory");
-  memcpy(broadcast.blob->bytes, head, head_size);
-  memcpy(broadcast.blob->bytes + head_size, bytes, size);
-  runtime_conn_each(runtime, send_to, &broadcast);
-  blob_unref(broadcast.blob);
-  lua_pushinteger(L, broadcast.receivers);
   return 1;
 }
 
@@ -136,7 +95,5 @@ static int l_is_field(lua_State *L) {
 }
 
 const luaL_Reg api_websocket_methods[] = {{"ping", l_conn_ping}, {NULL, NULL}};
-const luaL_Reg api_websocket_server_functions[] = {{"broadcast_message", l_broadcast_message},
-                                                   {NULL, NULL}};
 const luaL_Reg api_websocket_functions[] = {
     {"begin", l_begin}, {"read_answer", l_read_answer}, {"is_field", l_is_field}, {NULL, NULL}};
