@@ -36,10 +36,11 @@ local Pool = {}
 function Pool:with(f, ...) end
 
 ---Takes a connection, which put() gives back. Waits while all are taken.
+---@param seconds? number how long, with the connect; nil: as the pool's timeout says
 ---@return moonport.Conn? conn
 ---@return string? code "timeout", "limit" (too many wait), "closed", or that of the connect
 ---@return string? detail
-function Pool:get() end
+function Pool:get(seconds) end
 
 ---Gives back a connection from get(). One that is not fit for another user (an answer is still to
 ---come, or a failure left it in the middle of something) is to be closed before.

@@ -44,7 +44,7 @@ function Client:call(command, ...) end
 
 ---Sends commands in one go: client:pipeline { { "INCR", "a" }, { "GET", "b" } }.
 ---@param list (string|number)[][]
----@return moonport.RedisAnswer[]? answers in that order; of one that Redis refused { err = message }
+---@return moonport.RedisAnswer[]? answers in order; of one that was refused { err = message }
 ---@return string? code as of call()
 ---@return string? detail
 function Client:pipeline(list) end

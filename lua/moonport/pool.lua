@@ -19,7 +19,7 @@ local timer = require "moonport.timer"
 ---@field private timeout number seconds; 0: no limit
 ---@field private idle_seconds number 0: no limit
 ---@field private waiting_max integer
----@field private count integer connections, and places promised to a caller that connects
+---@field package count integer connections, and places promised to a caller that connects
 ---@field private idle { conn: moonport.Conn, since: number }[] oldest first
 ---@field private waiting moonport.pool.Claim[] the next first; empty while any is idle
 ---@field private sweeper moonport.Timer? while any is idle
@@ -118,7 +118,7 @@ function Claim:__close()
 end
 
 -- Waits for a place. True, or nil, code, detail.
-function Claim:wait()
+function Claim:wait(seconds)
   local pool = self.pool
   if #pool.waiting >= pool.waiting_max then
     local is_one = pool.waiting_max == 1
@@ -127,7 +127,7 @@ function Claim:wait()
   end
   self.gate = task.gate()
   pool.waiting[#pool.waiting + 1] = self
-  self.gate:wait(pool.timeout)
+  self.gate:wait(seconds)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
   return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
@@ -135,13 +135,15 @@ function Claim:wait()
 end
 
 -- What is left of the time that a call began with; 0 is without a limit.
-local function time_left(pool, began)
-  if pool.timeout == 0 then return 0 end
-  return math.max(pool.timeout - (timer.now() - began), 0.001)
+local function time_left(seconds, began)
+  if seconds == 0 then return 0 end
+  return math.max(seconds - (timer.now() - began), 0.001)
 end
 
-function Pool:get()
+function Pool:get(seconds)
+  calls.check(seconds, 1, "get", "number", "nil")
   if self.closed then return nil, "closed" end
+  seconds = seconds or self.timeout
   local began = timer.now()
   local claim <close> = setmetatable({ pool = self, held = false }, Claim)
   claim.conn = take_idle(self)
@@ -149,11 +151,11 @@ function Pool:get()
     self.count = self.count + 1
     claim.held = true
   elseif not claim.conn then
-    local ok, code, detail = claim:wait()
+    local ok, code, detail = claim:wait(seconds)
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = dial(self, time_left(self, began))
+    local conn, code, detail = dial(self, time_left(seconds, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end

@@ -81,8 +81,12 @@ enum deflate_result deflate_inflate(struct deflate **held, const char *bytes, si
   if (self->has_in) inflateReset(&self->in);
   self->has_in = true;
   enum deflate_result result = inflate_all(&self->in, bytes, size, bytes_max, out, &capacity);
-  if (result == DEFLATE_DONE) {
+  bool has_ended =
+      size > 0 && self->in.total_in == 0; /* with a last block, and nothing behind it */
+  if (result == DEFLATE_DONE && !has_ended) {
     result = inflate_all(&self->in, tail, sizeof tail, bytes_max, out, &capacity);
+    /* Bit 7: a block has just come to its end. */
+    if (result == DEFLATE_DONE && !(self->in.data_type & 128)) result = DEFLATE_BROKEN;
   }
   if (result == DEFLATE_DONE && out->size > bytes_max) result = DEFLATE_TOO_LONG;
   return result == DEFLATE_DONE ? result : deflate_give_up(out, result);

@@ -18,8 +18,8 @@ struct api_type {
   const char *closer;      /* the method that also ends a to-be-closed variable; NULL: none */
 };
 extern const struct api_type api_attempt_type, api_events_type, api_frame_type, api_listener_type,
-    api_task_type, api_timer_type, api_tls_type, api_udp_type, api_json_box_type, api_gate_type,
-    api_waiter_type;
+    api_task_type, api_timer_type, api_tls_type, api_udp_type, api_json_box_type,
+    api_json_writer_type, api_gate_type, api_waiter_type;
 
 /* Functions of modules, and methods of moonport.conn. */
 extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[],

@@ -299,6 +299,13 @@ static int http_take(lua_State *L, struct api_conn *self) {
   return 0;
 }
 
+static void main_failed(struct api_conn *self, bool closes) {
+  static const char text[] = "main ended without an answer to the request at hand";
+  bool is_due = self->http.phase == HTTP_DUE || self->http.phase == HTTP_STREAMING;
+  if (is_due && !closes) runtime_log(self->runtime, LOG_ERROR, self->id, text, sizeof text - 1);
+  http_failed(self, closes);
+}
+
 static int no_take(lua_State *L, struct api_conn *self) {
   (void)self;
   return luaL_error(L, "recv_message() gives requests to main, and here on_request gets them");
@@ -316,7 +323,7 @@ static bool main_deliver_kept(struct api_conn *self) {
 static const struct request_hooks hooks = {
     .failed = http_failed, .timed_out = http_timed_out, .is_idle = http_is_idle, .take = no_take};
 static const struct request_hooks main_hooks = {
-    .failed = http_failed, .timed_out = http_timed_out, .is_idle = http_is_idle, .take = http_take};
+    .failed = main_failed, .timed_out = http_timed_out, .is_idle = http_is_idle, .take = http_take};
 
 const struct receiver api_receive_http = {.received = http_received,
                                           .deliver_kept = http_deliver_kept,

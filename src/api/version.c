@@ -193,6 +193,29 @@ static void close_cohort(struct version *version) {
   net_loop_flush(version->runtime->loop);
 }
 
+/* Who waits for another request would wait until the deadline. */
+static void close_if_idle(struct conn *conn, void *context) {
+  const struct cohort *cohort = conn_group_of(conn)->owner;
+  const struct api_conn *self = conn_owner(conn);
+  const struct request_hooks *hooks =
+      self ? api_requests_of(self) : cohort->version->receiver->requests;
+  if (!hooks || conn_is_closing(conn) || conn_unread_bytes(conn) > 0) return;
+  if (!self || hooks->is_idle(self)) conn_close(conn, *(const enum reason *)context);
+}
+
+static void close_idle(struct version *version, enum reason reason) {
+  if (!version->receiver->requests) return;
+  conn_group_each(&version->cohort->group, close_if_idle, &reason);
+  net_loop_flush(version->runtime->loop);
+}
+
+void versions_close_idle(struct runtime *runtime) {
+  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
+    struct version *version = LIST_ELEMENT(link, struct version, link);
+    if (version->cohort) close_idle(version, REASON_SHUTDOWN);
+  }
+}
+
 /* Closes the connections; handlers that still wait a while later will never end by themselves. */
 static void version_on_drain_deadline(void *owner) {
   struct version *version = owner;
@@ -208,7 +231,11 @@ static void let_drain(struct version *before, uint64_t drain_ms) {
   if (before->drain) return;
   before->drain =
       net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, version_on_drain_deadline, before);
-  if (!before->drain) close_cohort(before); /* no memory to wait with */
+  if (!before->drain) {
+    close_cohort(before); /* no memory to wait with */
+  } else {
+    close_idle(before, REASON_RELOAD);
+  }
 }
 
 void versions_drain(struct runtime *runtime, uint64_t drain_ms) {

@@ -292,6 +292,7 @@ size_t script_cut_off(struct script *script) {
 
 void script_set_draining(struct script *script) {
   script->runtime.draining = true;
+  versions_close_idle(&script->runtime);
 }
 
 void script_each_listener(const struct script *script,
