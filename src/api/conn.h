@@ -57,6 +57,7 @@ struct api_conn {
   struct conn_past *past;         /* from the close until on_close has run */
   struct list timers; /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
+  uint64_t forwarded;    /* of one that is closed: bytes that its last forward passed on */
   int reference;         /* registry; keeps the object until on_close has run */
   uint8_t pending;       /* enum pending */
   uint8_t handler;       /* enum handler: the one that runs or waits */
@@ -162,6 +163,8 @@ void api_give_back_inbox(struct api_conn *self);
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* A part of what it receives was forwarded, or cannot be: who waits for that goes on. */
+void api_conn_forwarded(struct conn *conn);
 /* Something began to wait or ended, or another version came: chooses who receives, and whether that
  * reads. */
 void api_conn_update(struct api_conn *self);

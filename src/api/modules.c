@@ -101,6 +101,7 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_forward_methods);
   set_functions(L, name, ':', api_unpack_methods);
   set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);

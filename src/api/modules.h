@@ -32,6 +32,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[]
 /* Of one that speaks WebSocket; moonport.websocket.core. */
 extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
 extern const luaL_Reg api_address_functions[];
+extern const luaL_Reg api_forward_methods[]; /* conn:forward() and conn:join() */
 /* server.group(), and what completes its type. */
 extern const luaL_Reg api_group_functions[];
 extern const struct api_type api_group_type;
