@@ -43,8 +43,8 @@ return {
     headers["x-forwarded-for"] = headers["x-forwarded-for"] or {}
     table.insert(headers["x-forwarded-for"], conn.peer_ip)
     local response <close>, code, detail = http.request {
-      url = UPSTREAM .. request.target:gsub("^https?://[^/?]*", ""), method = request.method, headers = headers, stream = true,
-      body = request.body ~= "" and request.body or nil,
+      url = UPSTREAM .. request.target:gsub("^https?://[^/?]*", ""), method = request.method,
+      headers = headers, stream = true, body = request.body ~= "" and request.body or nil,
     }
     if not response then
       log.warn("%s: %s", UPSTREAM, detail or code)

@@ -470,7 +470,7 @@ describe("moonport.http", function()
     local function first_fault(code)
       local result = moonport:run({ "run", "-e", "local http = require 'moonport.http'\n" .. code })
       assert.equal(1, result.code)
-      return result.log[1].message:match("%(command line%):2: (.*)") or result.log[1].message
+      return result.log[1].message:match("%(command line%):2: (.*)")
     end
     local cannot = " cannot be sent: a name is of letters, digits and \"-\", a value is a text " ..
       "without line ends"

@@ -9,6 +9,8 @@
 ---@field peer string? "127.0.0.1:50123", "[::1]:50123", "unix:"
 ---@field peer_ip string? nil on a Unix socket
 ---@field peer_port integer? nil on a Unix socket
+---@field peer_credentials moonport.Credentials? of a Unix socket: whose process is there; made when it
+---is asked for
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
@@ -118,10 +120,22 @@ function conn:send_message(message, frame, prefix) end
 ---Lua; so does the end of it: FIN as FIN, a reset as a reset. What was received and not read goes
 ---first. For both directions, both must be forwarded. Raises when a coroutine reads from this
 ---connection, or a third one is forwarded to `other`.
+---
+---With a size, so many bytes go there and nothing else: it waits until they did, and what comes next is
+---the script's again.
 ---@param other moonport.Conn
+---@param size? integer bytes
 ---@return true? forwarded
----@return "closed"? code
-function conn:forward(other) end
+---@return "closed"|"eof"|"reset"|"timeout"|"EPIPE"|nil code EPIPE: `other` takes no more
+---@return integer? passed of a part: how many bytes went
+function conn:forward(other, size) end
+
+---Forwards both ways, and waits until both connections have ended. timeouts.idle ends them;
+---settimeout() and deadline() do not count.
+---@param other moonport.Conn
+---@return integer? there bytes that went to `other`
+---@return integer|"closed" back bytes that came from it; or the code: one of them had ended before
+function conn:join(other) end
 
 ---Sends a file, or `size` bytes of it from byte `from` (0: the first) on, as fast as the peer takes
 ---them; no more than a piece of it is in memory. Waits until all is queued.
@@ -280,6 +294,11 @@ function conn:stats() end
 ---@field queue integer bytes that are not sent yet
 ---@field age number seconds
 ---@field tcp moonport.TcpInfo? of an open TCP connection
+
+---@class moonport.Credentials
+---@field pid integer 0: of a process that this one cannot see
+---@field uid integer
+---@field gid integer
 
 ---The kernel's TCP_INFO, tcp(7).
 ---@class moonport.TcpInfo

@@ -54,9 +54,10 @@ struct api_conn {
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
   struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
-  struct conn_past *past; /* from the close until on_close has run */
-  struct list timers;     /* of conn:after() and conn:every(), until it is closed; api/timer.h */
+  struct conn_past *past;         /* from the close until on_close has run */
+  struct list timers; /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
+  uint64_t forwarded;    /* of one that is closed: bytes that its last forward passed on */
   int reference;         /* registry; keeps the object until on_close has run */
   uint8_t pending;       /* enum pending */
   uint8_t handler;       /* enum handler: the one that runs or waits */
@@ -153,10 +154,17 @@ void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunctio
  * one that received something, whose handler can be called in the same entry. NULL: there is none. */
 struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
                                    enum handler handler, const char **bytes, size_t *size);
+/* What was received goes into the connection's inbox, which is the runtime's spare one unless something is
+ * left in its own. False when memory is out. The second keeps what is left, and gives the inbox back when
+ * nothing is; not while a handler that runs may use it. */
+bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size);
+void api_give_back_inbox(struct api_conn *self);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* A part of what it receives was forwarded, or cannot be: who waits for that goes on. */
+void api_conn_forwarded(struct conn *conn);
 /* Something began to wait or ended, or another version came: chooses who receives, and whether that
  * reads. */
 void api_conn_update(struct api_conn *self);

@@ -81,7 +81,7 @@ static bool has_greeted(const struct conn *conn) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
   if (conn_group_of(conn)->greets_itself || counters.bytes_in == 0) return false;
-  return counters.messages_out > 0 || !reads(conn_owner(conn));
+  return counters.messages_out > 0 || conn_is_forwarding(conn) || !reads(conn_owner(conn));
 }
 
 /* Nothing whole came in time. Who waits for the rest may say so to the peer, before it closes. */
@@ -145,6 +145,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
   if (self) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
+    self->forwarded = conn_forward_passed(conn);
     self->conn = NULL;
     api_membership_end_all(self);
     api_end_conn_timers(self);
@@ -165,6 +166,7 @@ const struct conn_events api_conn_events = {
     .on_open = conn_on_open,
     .on_secured = conn_on_secured,
     .on_data = api_receive_first,
+    .on_forwarded = api_conn_forwarded,
     .on_eof = conn_on_eof,
     .on_drain = conn_on_drain,
     .on_timeout = conn_on_timeout,

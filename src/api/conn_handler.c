@@ -109,6 +109,8 @@ static void handler_finish(struct api_conn *self) {
       break;
     case HANDLER_MAIN:
       end_failed(self, false);
+      /* What it left to the core goes on, and ends by itself. */
+      if (conn_is_forwarding(conn) || conn_is_forwarded_to(conn)) break;
       conn_close(conn, self->is_late              ? REASON_IDLE
                        : conn_peer_finished(conn) ? REASON_EOF
                                                   : REASON_CLOSED);
@@ -285,6 +287,16 @@ struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver
 void api_conn_deliver(struct api_conn *self) {
   while (!self->busy && deliver_one(self)) continue;
   api_conn_update(self);
+}
+
+void api_conn_forwarded(struct conn *conn) {
+  struct api_conn *self = conn_owner(conn);
+  if (!self) return;
+  struct runtime *runtime = self->runtime;
+  int held = api_hold_conn(self);
+  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  api_conn_update(self);
+  api_let_go_conn(runtime, held);
 }
 
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {

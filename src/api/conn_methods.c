@@ -230,39 +230,6 @@ static int l_conn_reset(lua_State *L) {
   return push_done(L);
 }
 
-/* What a handler received but did not read goes ahead of what will be forwarded. */
-static int send_leftover(struct api_conn *self, struct conn *to) {
-  const char *bytes;
-  size_t size;
-  if (!self->inbox || inbox_empty(self->inbox)) return 0;
-  if (!inbox_view(self->inbox, &bytes, &size)) return -1;
-  if (conn_send_begin(to) < 0 || conn_send_copied(to, bytes, size) < 0) return -1;
-  if (api_is_told(self->runtime, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
-  inbox_consume(self->inbox, size);
-  return 0;
-}
-
-/* conn:forward(other) -> true | nil, "closed" */
-static int l_conn_forward(lua_State *L) {
-  struct api_conn *self = api_check_conn(L, 1);
-  struct api_conn *other = api_check_conn(L, 2);
-  api_check_count(L, 2, NULL);
-  if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (self->websocket || other->websocket) {
-    return api_refuse_bytes(L, "forward", "other:send_message(conn:recv_message())");
-  }
-  if (self->inbox && api_wait_pending(&self->inbox->reader)) {
-    return luaL_error(L, "a coroutine reads from this connection");
-  }
-  tell_call(L, self, "forward");
-  if (send_leftover(self, other->conn) < 0) return api_push_closed(L);
-  int rc = conn_forward(self->conn, other->conn);
-  if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
-  if (rc < 0) return api_push_closed(L);
-  api_conn_update(self);
-  return push_done(L);
-}
-
 /* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
 static int l_conn_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
@@ -339,19 +306,11 @@ static int l_conn_stats(lua_State *L) {
 }
 
 const luaL_Reg api_conn_methods[] = {
-    {"send", l_conn_send},
-    {"send_message", l_conn_send_message},
-    {"drain", l_conn_drain},
-    {"pause", l_conn_pause},
-    {"resume", l_conn_resume},
-    {"close", l_conn_close},
-    {"shutdown", l_conn_shutdown},
-    {"reset", l_conn_reset},
-    {"stats", l_conn_stats},
-    {"forward", l_conn_forward},
-    {"settimeout", l_conn_settimeout},
-    {"deadline", l_conn_deadline},
-    {"setoption", l_conn_setoption},
-    {"getoption", l_conn_getoption},
-    {NULL, NULL},
+    {"send", l_conn_send},           {"send_message", l_conn_send_message},
+    {"drain", l_conn_drain},         {"pause", l_conn_pause},
+    {"resume", l_conn_resume},       {"close", l_conn_close},
+    {"shutdown", l_conn_shutdown},   {"reset", l_conn_reset},
+    {"stats", l_conn_stats},         {"settimeout", l_conn_settimeout},
+    {"deadline", l_conn_deadline},   {"setoption", l_conn_setoption},
+    {"getoption", l_conn_getoption}, {NULL, NULL},
 };

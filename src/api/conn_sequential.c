@@ -63,6 +63,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
   int held = api_hold_conn(self);
   self->past = api_conn_remember(conn, reason);
   self->was_reset = reason == REASON_RESET;
+  self->forwarded = conn_forward_passed(conn);
   self->conn = NULL;
   api_membership_end_all(self);
   api_end_conn_timers(self);
@@ -84,6 +85,7 @@ const struct conn_events api_sequential_events = {
     .on_open = sequential_on_open,
     .on_secured = sequential_on_secured,
     .on_data = sequential_received,
+    .on_forwarded = api_conn_forwarded,
     .on_eof = sequential_on_eof,
     .on_drain = sequential_on_drain,
     .on_timeout = sequential_on_timeout,

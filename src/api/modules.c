@@ -32,6 +32,7 @@ static const struct module {
      {&api_json_box_type, &api_json_writer_type},
      api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
+    {"moonport.process.core", {api_process_functions}, {&api_process_type}, NULL},
     {"moonport.server",
      {api_server_functions, api_group_functions},
      {&api_group_type},
@@ -100,6 +101,7 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_forward_methods);
   set_functions(L, name, ':', api_unpack_methods);
   set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);

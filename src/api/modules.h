@@ -32,6 +32,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[]
 /* Of one that speaks WebSocket; moonport.websocket.core. */
 extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
 extern const luaL_Reg api_address_functions[];
+extern const luaL_Reg api_forward_methods[]; /* conn:forward() and conn:join() */
 /* server.group(), and what completes its type. */
 extern const luaL_Reg api_group_functions[];
 extern const struct api_type api_group_type;
@@ -39,6 +40,9 @@ int api_complete_group(lua_State *L);
 /* moonport.file, and conn:send_file(). */
 extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;
+/* moonport.process.core. */
+extern const luaL_Reg api_process_functions[];
+extern const struct api_type api_process_type;
 /* log.debug() and the like. Upvalues: the level, string.format. */
 int api_log(lua_State *L);
 int api_print(lua_State *L);          /* print() of a service: api/log.c */

@@ -37,7 +37,9 @@ struct conn_events {
   void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
   /* It is ready once more, after conn_secure(); NULL: nobody asks for that. */
   void (*on_secured)(struct conn *conn);
-  conn_receiver on_data;             /* the receiver that each has at first */
+  conn_receiver on_data; /* the receiver that each has at first */
+  /* A part was forwarded, or cannot be: the connection is its owner's again. NULL: nobody forwards. */
+  void (*on_forwarded)(struct conn *conn);
   void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
   void (*on_drain)(struct conn *conn, bool crossed);
@@ -175,7 +177,15 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size);
 /* From now on what `from` receives is sent to `to`, which may be `from` itself: that is its receiver.
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
+/* The same for `size` bytes, and not for the end: then, or when `to` takes no more, or `from` has ended,
+ * on_forwarded or on_eof is told, and what comes goes to the receiver that each has at first. */
+int conn_forward_part(struct conn *from, struct conn *to, uint64_t size);
+void conn_forward_stop(struct conn *from); /* as if it had not begun; nothing is told */
 bool conn_is_forwarding(const struct conn *conn);
+bool conn_is_forwarded_to(const struct conn *conn);  /* another one's bytes come to it */
+uint64_t conn_forward_left(const struct conn *conn); /* of a part */
+uint64_t
+conn_forward_passed(const struct conn *conn); /* by the last forward; until on_close is told */
 
 enum conn_phase {
   CONN_PHASE_OPEN,

@@ -44,7 +44,11 @@ enum { HELD_LOOK_MS = 500 };
 struct forwarding {
   struct conn *to;   /* NULL: its own owner */
   struct conn *from; /* NULL: only what its owner sends */
+  uint64_t left;     /* bytes to go to `to`; FORWARD_ALL: all that come, and the end */
+  uint64_t passed;   /* bytes that went there since conn_forward() */
 };
+
+#define FORWARD_ALL UINT64_MAX
 
 struct conn {
   struct transport_over stack; /* its topmost end, and what is under that */
@@ -131,7 +135,8 @@ void conn_forward_changed(struct conn *to);
 bool conn_forward_eof(struct conn *from);
 /* Closes one without an owner when nothing can come through it any more. */
 void conn_forward_end_orphan(struct conn *conn);
-void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
+/* `conn` is gone: so is what it forwarded, but for how much that was. */
+void conn_forward_end(struct conn *conn);
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */
 void conn_keep_budget(struct conn *conn);
 /* Gives back what a crowd of slow peers took, once most of them have gone. False: nothing is left. */

@@ -19,6 +19,7 @@ services.scripts = {
     local frame = require "moonport.frame"
     local json = require "moonport.json"
     local pool = require "moonport.pool"
+    local process = require "moonport.process"
     local server = require "moonport.server"
     local socket = require "moonport.socket"
     local task = require "moonport.task"
@@ -67,6 +68,10 @@ services.scripts = {
       assert(#must(opened:read(100)) == 100)
       must(opened:write("xyz"))
       must(conn:send_file(copy, 100, 3))
+    end
+    function ops.programs(conn)
+      local result = must(process.run { "cat", input = "through a program", timeout = 20 })
+      must(conn:send(result.stdout))
     end
     function ops.tasks(conn)
       local list = {}
@@ -388,6 +393,7 @@ services.visits = {
   { "messages", ask("messages", "first\n\0\6secondfour", "first\n\0\6secondfour") },
   { "fields", ask("fields", "", "fields") },
   { "files", ask("files", "", "xyz") },
+  { "programs", ask("programs", "", "through a program") },
   { "tasks", ask("tasks", "", "sum 15") },
   { "handing", ask("handing", "", "handed") },
   { "unpacked", ask("unpacked", "\0\7\2abz\0restvw", "ab7tv") },
