@@ -7,6 +7,7 @@
 local control = require "tests.support.control"
 local uv = require "luv"
 local loop = require "tests.support.loop"
+local websocket = require "tests.support.websocket"
 
 local services = {}
 
@@ -273,9 +274,35 @@ for _, manner in ipairs({ "adopt", "pin", "drain", "close" }) do
   ]]):format(manner, manner == "adopt" and "on_reload = function() end," or "") })
 end
 
+table.insert(services.scripts, { "g_websocket.lua", [[
+  local server = require "moonport.server"
+  return {
+    listen = "127.0.0.1:0",
+    frame = "websocket",
+    deflate = true,
+    on_upgrade = function(_, request)
+      return { protocol = request.headers["sec-websocket-protocol"], headers = { x = "y" } }
+    end,
+    on_open = function(conn) conn:send_message("open") end,
+    on_message = function(conn, message, kind)
+      if message == "all" then return server.broadcast_message("to all") end
+      conn:send_message(message, kind)
+    end,
+    on_close = function(conn) conn.ended = conn.close_code end,
+  }
+]] })
+
 local large = {}
 for i = 1, 37500 do large[i] = ("%07x "):format(i) end
 large = table.concat(large)
+
+-- What no deflater makes shorter.
+local noise, state = {}, 1
+for i = 1, 9000 do
+  state = (state * 1103515245 + 12345) & 0x7fffffff
+  noise[i] = string.char(state >> 16 & 0xff)
+end
+noise = table.concat(noise)
 
 -- Sends all, and hears what comes until an end.
 local function exchange(server, index, bytes, answer, half_close)
@@ -365,6 +392,29 @@ local function ended_by(text)
   end
 end
 
+-- Everything that frames of WebSocket do, and the answer to the byte. Whose memory runs out is told
+-- so: with 500, or with the code 1011.
+local function spoken(server)
+  local frame = websocket.frame
+  local function said(opcode, payload, rsv)
+    return frame(opcode, payload, { masked = false, rsv = rsv })
+  end
+  local sent = websocket.request({ headers = "Sec-WebSocket-Protocol: x\r\n" ..
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n" }) ..
+    frame(1, "small") .. frame(1, "in ", { fin = false }) .. frame(9, "ping") ..
+    frame(0, "two") .. frame(2, "\x62\x60\x60\x00\x00", { rsv = 4 }) .. -- three zeros
+    frame(2, noise) .. frame(1, "all") .. websocket.close(4000, "bye")
+  local answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" ..
+    "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" ..
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; " ..
+    "client_no_context_takeover\r\nSec-WebSocket-Protocol: x\r\nx: y\r\n\r\n" ..
+    said(1, "open") .. said(1, "small") .. said(10, "ping") .. said(1, "in two") ..
+    said(2, "\0\0\0") .. said(2, noise) .. said(1, "to all") .. said(8, "\x0f\xa0")
+  local heard = exchange(server, #services.scripts, sent, answer)
+  if heard:find("^HTTP/1%.1 500 ") then heard = "" end
+  return (heard:gsub("\x88\x02\x03\xf3$", "")), answer
+end
+
 local versions = 0
 
 -- A change, and one that is connected meanwhile; `after` is what it says when it has been taken on.
@@ -426,6 +476,7 @@ services.visits = {
   { "reload and pin", reloaded("pin", 7, " after") },
   { "reload and drain", reloaded("drain", 8, "") },
   { "reload and close", reloaded("close", 9, "") },
+  { "websocket", spoken },
   { "fault and trace", treated },
   { "kick", ended_by("kick %s") },
   { "reset by command", ended_by("reset %s") },
