@@ -162,17 +162,17 @@ describe("moonport.file", function()
       local left = task.spawn(g.write, g, ("z"):rep(5000000))
       turn()
       left:cancel()
-      g = nil
-      turn()
-      for _ = 1, 2 do collectgarbage() end
-      while true do
-        local open = false
+      g, left = nil, nil
+      while file.stat(path "c").size < 5000000 do timer.sleep(0.01) end
+      local open = true
+      while open do
+        timer.sleep(0.01)
+        collectgarbage()
+        open = false
         for _, fd in ipairs(file.list("/proc/self/fd")) do
           local stat = file.stat("/proc/self/fd/" .. fd)
           if stat and stat.kind == "file" and stat.size == 5000000 then open = true end
         end
-        if not open then break end
-        timer.sleep(0.01)
       end
       show("nothing open")
     ]])

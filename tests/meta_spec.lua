@@ -98,6 +98,9 @@ local census = [[
       tell("moonport.Conn", built_in)
       tell("moonport.ConnStats", conn:stats())
       tell("moonport.FileStatus", require("moonport.file").stat("/"))
+      local started = require("moonport.process").spawn { "true", stderr = "pipe" }
+      tell_methods("moonport.Process", started)
+      tell("moonport.Process", { id = 1, stdin = 1, stdout = 1, stderr = 1 })
       tell_methods("moonport.File", require("moonport.file").open("/etc/passwd"))
       tell("moonport.TcpInfo", conn:stats().tcp)
       tell("moonport.ServerStats", require("moonport.server").stats())
@@ -110,7 +113,7 @@ local census = [[
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
-  ["moonport.websocket.core"] = true,
+  ["moonport.websocket.core"] = true, ["moonport.process.core"] = true,
   ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.

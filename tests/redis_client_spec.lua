@@ -440,7 +440,7 @@ describe("moonport.redis", function()
       local result = moonport:run({ "run", "-e",
         "local redis = require 'moonport.redis'\nlocal c = redis.new('127.0.0.1:1')\n" .. code })
       assert.equal(1, result.code)
-      return result.log[1].message:match("%(command line%):3: (.*)") or result.log[1].message
+      return result.log[1].message:match("%(command line%):3: (.*)")
     end
     for code, expected in pairs {
       ["c:call()"] = "client:call needs a command, such as \"GET\", \"key\"",

@@ -78,13 +78,6 @@ def websocket_sides(programs, _machine):
 
 
 @contextlib.contextmanager
-def kept_websocket_sides(programs, _machine):
-    """Beside what a connection without a protocol keeps."""
-    yield [programs.moonport("scripts/echo.lua", f"{OURS}, TCP"),
-           programs.moonport("bench/scripts/websocket.lua")]
-
-
-@contextlib.contextmanager
 def udp_sides(programs, _machine):
     yield [programs.baseline("udp"),
            programs.moonport("bench/scripts/udp_echo.lua", listen="udp://127.0.0.1:0"),
@@ -238,18 +231,21 @@ def column(how):
     return measure
 
 
-def measure_websocket_broadcast(case, bench):
-    """To WebSockets beside the same over plain TCP, both ours: the loads differ, and so no column."""
-    plain = bench.programs.moonport("bench/scripts/broadcast.lua", f"{OURS}, TCP")
-    framed = bench.programs.moonport("bench/scripts/websocket_broadcast.lua", f"{OURS}, WebSocket")
-    sides = []
-    for spec, load in ((plain, case.load), (framed, (*case.load, *FRAMED))):
-        one = dataclasses.replace(case, load=load)
-        sides.append(Side(spec.name, bench.column(one, [spec], _loaded(one, bench))
-                          .samples[spec.name]))
-    theirs, ours = sides
-    return [Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), case.target,
-                **seen(theirs, ours))]
+def beside_plain(plain, framed, how):
+    """A measure: WebSockets beside plain TCP, both ours. Their loads differ, and so it is no column."""
+    def measure(case, bench):
+        sides = []
+        for name, script, load in (("TCP", plain, case.load),
+                                   ("WebSocket", framed, (*case.load, *FRAMED))):
+            one = dataclasses.replace(case, load=load)
+            spec = bench.programs.moonport(script, f"{OURS}, {name}")
+            got = bench.column(one, [spec], how(one, bench))
+            sides.append(Side(spec.name, got.samples[spec.name]))
+        theirs, ours = sides
+        more = seen(theirs, ours) if ours.samples[0].served else {}
+        return [Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), case.target,
+                    **more)]
+    return measure
 
 
 def measure_traced(case, bench):
@@ -293,10 +289,12 @@ CASES = [
     Case("websocket", "WebSocket, 64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.00),
          websocket_sides, (*_connections("echo", 50), *FRAMED), counted=20_000),
     Case("websocket-broadcast", "WebSocket, broadcast 1:1000", "µs CPU/receiver",
-         measure_websocket_broadcast, 5, 3, ratio_at_most(1.10),
+         beside_plain("bench/scripts/broadcast.lua", "bench/scripts/websocket_broadcast.lua",
+                      _loaded), 5, 3, ratio_at_most(1.10),
          load=_connections("broadcast", 1000)),
-    Case("websocket-idle", "WebSocket, memory, silent", KEPT, column(_kept), 1, 1,
-         figure_at_most(900, "bytes"), kept_websocket_sides, FRAMED),
+    Case("websocket-idle", "WebSocket, memory, silent", KEPT,
+         beside_plain("scripts/echo.lua", "bench/scripts/websocket.lua", _kept), 1, 1,
+         figure_at_most(900, "bytes")),
     Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.05),
          udp_sides, _connections("udp", 50), counted=20_000),
     Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 5, 3,

@@ -83,7 +83,7 @@ def _ws(programs):
 
 
 def _websockets(programs):
-    return [*_python(programs, "websockets")[:1], programs.peer("websockets.py")]
+    return [*_python(programs, "websockets")[:1], programs.peer("messages.py")]
 
 
 def _go(programs):

@@ -23,7 +23,7 @@
 local request = {}
 
 ---With stream = true: waits for a piece of the body. What is not read holds the peer up; what is
----left of it at the end is dropped.
+---left of it at the end is dropped. `for piece in request.read, request do` reads to the end.
 ---@param max? integer bytes; 65536
 ---@return string? piece nil: that was all, or the next one is not nil
 ---@return "eof"|"timeout"|"closed"|"reset"|"malformed"|nil code

@@ -241,12 +241,13 @@ static enum hash check_hash(lua_State *L, int index) {
 static int l_hmac(lua_State *L) {
   unsigned char out[HASH_BYTES_MAX];
   char error[256];
-  size_t key_size, size;
+  size_t size;
+  struct hash_key key;
   enum hash hash = check_hash(L, 1);
-  const char *key = luaL_checklstring(L, 2, &key_size);
+  key.bytes = luaL_checklstring(L, 2, &key.size);
   const char *bytes = luaL_checklstring(L, 3, &size);
   api_check_count(L, 3, NULL);
-  size_t out_size = hash_with_key(hash, key, key_size, bytes, size, out, error, sizeof error);
+  size_t out_size = hash_with_key(hash, key, bytes, size, out, error, sizeof error);
   return push_digest(L, out, out_size, error);
 }
 

@@ -154,6 +154,11 @@ void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunctio
  * one that received something, whose handler can be called in the same entry. NULL: there is none. */
 struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
                                    enum handler handler, const char **bytes, size_t *size);
+/* What was received goes into the connection's inbox, which is the runtime's spare one unless something is
+ * left in its own. False when memory is out. The second keeps what is left, and gives the inbox back when
+ * nothing is; not while a handler that runs may use it. */
+bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size);
+void api_give_back_inbox(struct api_conn *self);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */

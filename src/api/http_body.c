@@ -72,10 +72,12 @@ static int take_body(lua_State *L, struct inbox *inbox, const char *bytes, size_
 
 static const struct recv_kind body_kind = {.name = "read", .take = take_body, .is_whole = true};
 
-/* message:read([max]) -> string | nil: that was all | nil, code [, detail] */
+/* message:read([max]) -> string | nil: that was all | nil, code [, detail]. In `for piece in message.read,
+ * message do` the second argument is the piece before. */
 int api_message_read(lua_State *L) {
   struct http_message *message = api_check_message(L, 1);
-  lua_Integer max = luaL_optinteger(L, 2, READ_BYTES_DEFAULT);
+  bool has_max = lua_type(L, 2) != LUA_TSTRING;
+  lua_Integer max = has_max ? luaL_optinteger(L, 2, READ_BYTES_DEFAULT) : READ_BYTES_DEFAULT;
   luaL_argcheck(L, max > 0, 2, "must be 1 or more bytes");
   api_check_count(L, 2, NULL);
   bool has_none = message->head.framing == HTTP_NO_BODY;

@@ -32,6 +32,7 @@ static const struct module {
      {&api_json_box_type, &api_json_writer_type},
      api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
+    {"moonport.process.core", {api_process_functions}, {&api_process_type}, NULL},
     {"moonport.server",
      {api_server_functions, api_group_functions},
      {&api_group_type},

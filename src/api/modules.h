@@ -40,6 +40,9 @@ int api_complete_group(lua_State *L);
 /* moonport.file, and conn:send_file(). */
 extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;
+/* moonport.process.core. */
+extern const luaL_Reg api_process_functions[];
+extern const struct api_type api_process_type;
 /* log.debug() and the like. Upvalues: the level, string.format. */
 int api_log(lua_State *L);
 int api_print(lua_State *L);          /* print() of a service: api/log.c */

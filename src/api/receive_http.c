@@ -23,34 +23,6 @@ enum { CONN = 1 };
 
 static void http_received(struct conn *conn, const char *bytes, size_t size);
 
-/* --- The inbox: mostly all is handled at once, and none is needed ------------------------------ */
-
-static bool take_inbox(struct api_conn *self, const char *bytes, size_t size) {
-  struct runtime *runtime = self->runtime;
-  if (!self->inbox) {
-    self->inbox = runtime->spare_inbox ? runtime->spare_inbox : inbox_new();
-    runtime->spare_inbox = NULL;
-  }
-  if (!self->inbox) return false;
-  self->inbox->fresh = bytes;
-  self->inbox->fresh_size = size;
-  return true;
-}
-
-/* Keeps what is left. Nobody else uses it while no handler waits. */
-static void give_back_inbox(struct api_conn *self) {
-  struct inbox *inbox = self->inbox;
-  if (!inbox) return;
-  if (!inbox_keep_fresh(inbox)) conn_close_starved(self->conn);
-  if (self->busy || !inbox_is_unused(inbox)) return;
-  if (self->runtime->spare_inbox) {
-    inbox_free(inbox);
-  } else {
-    self->runtime->spare_inbox = inbox;
-  }
-  self->inbox = NULL;
-}
-
 /* --- What is no request ------------------------------------------------------------------------ */
 
 static enum reason reason_of(unsigned status) {
@@ -199,13 +171,13 @@ static bool next_of_batch(struct batch *batch) {
   const char *bytes;
   size_t size;
   for (;;) {
-    give_back_inbox(batch->self);
+    api_give_back_inbox(batch->self);
     struct api_conn *self =
         api_next_received(batch->self, http_received, HANDLER_ON_REQUEST, &bytes, &size);
     if (!self) return false;
     batch->self = self;
     if (self->http.phase == HTTP_EVENTS) continue;
-    if (!take_inbox(self, bytes, size)) {
+    if (!api_take_inbox(self, bytes, size)) {
       conn_close_starved(self->conn);
     } else if (find_next(self, &batch->next)) {
       return true;
@@ -232,7 +204,7 @@ static void http_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   struct batch batch = {.self = self};
   if (self->http.phase == HTTP_EVENTS) return;
-  if (!take_inbox(self, bytes, size)) {
+  if (!api_take_inbox(self, bytes, size)) {
     conn_close_starved(conn);
     return;
   }
@@ -240,7 +212,7 @@ static void http_received(struct conn *conn, const char *bytes, size_t size) {
     api_enter_handler(self, HANDLER_ON_REQUEST, requests_handle, &batch);
   }
   self = batch.self; /* the last one */
-  give_back_inbox(self);
+  api_give_back_inbox(self);
   bool has_more = self->inbox && self->http.phase != HTTP_IDLE;
   if (self->pending || has_more) api_conn_deliver(self);
 }

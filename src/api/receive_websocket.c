@@ -1,7 +1,8 @@
 /* api/receive_websocket.c — messages of WebSocket for on_message — does not know how they come in frames.
  *
  * What one read brought is looked at without Lua until a message is whole; then the handler is entered, and
- * gets all that are whole, one call each. So control frames and the pieces of a long message cost no entry. */
+ * gets all that are whole, one call each; and so do the connections that were read beside this one. Control
+ * frames and the pieces of a long message cost no entry. */
 #include "api/inbox.h"
 #include "api/result.h"
 #include "api/runtime.h"
@@ -11,10 +12,11 @@
 
 #include <lauxlib.h>
 
-/* The first message, found before Lua was entered. */
-struct entry {
+/* A message that is found before its handler is entered, and then the next connection's; lives on the C
+ * stack until a handler waits. */
+struct batch {
   struct api_conn *self;
-  const struct websocket_message *message;
+  struct websocket_message message;
 };
 
 static int next_message(lua_State *L, int status, lua_KContext context);
@@ -60,45 +62,82 @@ static int next_message(lua_State *L, int status, lua_KContext context) {
   return handle_all(L);
 }
 
-/* Runs in the handler's coroutine. */
-static int websocket_handle(lua_State *L) {
-  const struct entry *entry = lua_touserdata(L, 1);
-  api_push_conn(L, entry->self);
-  lua_replace(L, 1);
-  call_handler(L, entry->self, entry->message);
-  return handle_all(L);
-}
+/* --- What comes ------------------------------------------------------------------------------ */
 
-/* Handles what is whole of that which has come. False: nothing is. */
-static bool handle_some(struct api_conn *self) {
-  struct websocket_message message;
+static void websocket_received(struct conn *conn, const char *bytes, size_t size);
+
+/* Whether a message is whole. False, too, when it closed the connection. */
+static bool find_message(struct api_conn *self, struct websocket_message *message) {
   const struct service *service = &self->cohort->version->service;
-  if (!service_has(service,
-                   HANDLER_ON_MESSAGE)) { /* another version came, which has no WebSocket */
+  if (service->protocol != PROTOCOL_WEBSOCKET) { /* another version came, which has none */
     conn_close(self->conn, REASON_RELOAD);
     return false;
   }
-  if (api_websocket_step(self, &message) != WEBSOCKET_STEP_MESSAGE) return false;
-  struct entry entry = {.self = self, .message = &message};
-  api_enter_handler(self, HANDLER_ON_MESSAGE, websocket_handle, &entry);
-  return true;
+  return service_has(service, HANDLER_ON_MESSAGE) &&
+         api_websocket_step(self, message) == WEBSOCKET_STEP_MESSAGE;
+}
+
+/* The next connection that received a message meanwhile. */
+static bool next_of_batch(struct batch *batch) {
+  const char *bytes;
+  size_t size;
+  for (;;) {
+    api_give_back_inbox(batch->self);
+    struct api_conn *self =
+        api_next_received(batch->self, websocket_received, HANDLER_ON_MESSAGE, &bytes, &size);
+    if (!self) return false;
+    batch->self = self;
+    if (!api_take_inbox(self, bytes, size)) {
+      conn_close_starved(self->conn);
+    } else if (find_message(self, &batch->message)) {
+      return true;
+    }
+  }
+}
+
+static void handle_one(lua_State *L, const struct batch *batch) {
+  api_push_conn(L, batch->self);
+  lua_replace(L, 1);
+  call_handler(L, batch->self, &batch->message);
+  handle_all(L);
+}
+
+/* Both run in the handler's coroutine, which is of the one whose handler waits, and ends with it. */
+static int websocket_handle(lua_State *L) {
+  struct batch *batch = lua_touserdata(L, 1);
+  do {
+    handle_one(L, batch);
+  } while (next_of_batch(batch));
+  return 0;
+}
+
+static int websocket_handle_kept(lua_State *L) {
+  const struct batch *batch = lua_touserdata(L, 1);
+  handle_one(L, batch);
+  return 0;
 }
 
 static void websocket_received(struct conn *conn, const char *bytes, size_t size) {
-  struct api_conn *self = conn_owner(conn);
-  if (!self->inbox && !(self->inbox = inbox_new())) {
+  struct batch batch;
+  struct api_conn *self = batch.self = conn_owner(conn);
+  if (!api_take_inbox(self, bytes, size)) {
     conn_close_starved(conn);
     return;
   }
-  self->inbox->fresh = bytes;
-  self->inbox->fresh_size = size;
-  (void)handle_some(self);
-  if (!inbox_keep_fresh(self->inbox)) conn_close_starved(conn);
-  api_conn_deliver(self);
+  if (find_message(self, &batch.message)) {
+    api_enter_handler(self, HANDLER_ON_MESSAGE, websocket_handle, &batch);
+  }
+  self = batch.self; /* the last one */
+  api_give_back_inbox(self);
+  if (self->pending || self->inbox) api_conn_deliver(self);
 }
 
 static bool websocket_deliver_kept(struct api_conn *self) {
-  return self->inbox && !inbox_empty(self->inbox) && handle_some(self);
+  struct batch batch;
+  batch.self = self;
+  if (!self->inbox || inbox_empty(self->inbox) || !find_message(self, &batch.message)) return false;
+  api_enter_handler(self, HANDLER_ON_MESSAGE, websocket_handle_kept, &batch);
+  return true;
 }
 
 const struct receiver api_receive_websocket = {

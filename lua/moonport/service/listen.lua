@@ -1,7 +1,6 @@
 -- moonport.service.listen — the rules for `listen`: addresses, and what their sockets are to be —
 -- opens nothing.
 
-local address = require "moonport.address"
 local type, tostring, pairs, ipairs = type, tostring, pairs, ipairs
 local tointeger, mathtype, tonumber = math.tointeger, math.type, tonumber
 local format, match, find, lower = string.format, string.match, string.find, string.lower
@@ -31,13 +30,22 @@ local function mode(value)
   return nil, [[the digits of chmod as text, such as "0660"]]
 end
 
+-- What looks like one; the system knows better, and is asked.
+local function is_group(text)
+  if find(text, "%z") then return false end
+  local first = tonumber(match(text, "^(%d+)%.%d+%.%d+%.%d+$") or
+    match(text, "^(%d+)%.%d+%.%d+%.%d+%%[^%%]+$"))
+  if first then return first >= 224 and first <= 239 end
+  return match(lower(text), "^ff[%x][%x]:[%x:.]+$") ~= nil
+    or match(lower(text), "^ff[%x][%x]:[%x:.]+%%[^%%]+$") ~= nil
+end
+
 local function groups(value)
   local list = type(value) == "table" and value or { value }
   local wanted = [[a multicast group such as "239.1.2.3" or "ff02::99%eth0", or a list of them]]
   for index, group in ipairs(list) do
-    local ip = type(group) == "string" and match(group, "^([^%%%z]+)%%?[^%z]*$")
-    if not ip or index > GROUPS_MAX then return nil, wanted end
-    if not address.in_network(ip, { "224.0.0.0/4", "ff00::/8" }) then return nil, wanted end
+    if type(group) ~= "string" or index > GROUPS_MAX then return nil, wanted end
+    if not is_group(group) then return nil, wanted end
   end
   for key in pairs(list) do
     if mathtype(key) ~= "integer" or key < 1 or key > #list then return nil, wanted end

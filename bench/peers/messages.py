@@ -1,7 +1,7 @@
-"""peers/websockets.py — what the bench asks of servers of WebSocket, on Python's websockets. Knows no
+"""peers/messages.py — what the bench asks of servers of WebSocket, on Python's websockets. Knows no
 moonport.
 
-websockets.py MODE, of websocket and websocket-broadcast.
+messages.py MODE, of websocket and websocket-broadcast.
 """
 import asyncio
 import sys
