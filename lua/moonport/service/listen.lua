@@ -32,7 +32,7 @@ end
 
 -- What looks like one; the system knows better, and is asked.
 local function is_group(text)
-  if find(text, "%z") then return false end
+  if find(text, "\0", 1, true) then return false end
   local first = tonumber(match(text, "^(%d+)%.%d+%.%d+%.%d+$") or
     match(text, "^(%d+)%.%d+%.%d+%.%d+%%[^%%]+$"))
   if first then return first >= 224 and first <= 239 end
