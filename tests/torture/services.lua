@@ -14,6 +14,7 @@ local services = {}
 -- In the order of the addresses.
 services.scripts = {
   { "a_main.lua", [[
+    local codec = require "moonport.codec"
     local control = require "moonport.control"
     local file = require "moonport.file"
     local frame = require "moonport.frame"
@@ -85,6 +86,37 @@ services.scripts = {
       assert(other:status())
       other:cancel()
       assert(conn:send("sum " .. sum))
+    end
+    function ops.handing(conn)
+      local queue, gate, sum = task.queue(1), task.gate(), 0
+      local putter = task.spawn(function()
+        for number = 1, 4 do assert(queue:put(number)) end
+        gate:wait(2)
+      end)
+      -- In a second: a task for which there is no memory does not begin.
+      for _ = 1, 4 do sum = sum + (queue:get(1) or error("not enough memory for the task")) end
+      gate:open()
+      local ended, code, why = putter:join(5)
+      if not ended then error(why or code) end
+      assert(conn:send("handed"))
+    end
+    function ops.unpacked(conn)
+      conn:deadline(10)
+      conn:after(60, print):cancel()
+      conn:every(60, print)
+      local number, text = conn:unpack(">I2 s1 z")
+      assert(number, text)
+      assert(conn:peek(5))
+      assert(conn:skip(3))
+      assert(conn:send(text .. number .. assert(conn:recv(2))))
+    end
+    function ops.codec(conn)
+      local text = codec.base64.encode(codec.random(30))
+      assert(#codec.base64.decode(text) == 30 and codec.url.decode("%20") == " ")
+      assert(#codec.sha256(text) == 32 and #codec.hmac("sha1", "key", text) == 20)
+      assert(codec.query.encode(codec.query.list("a=1&a=%20")) == "a=1&a=%20")
+      assert(codec.query.decode("a=1&b").b == "" and timer.time() > 1)
+      assert(conn:send("coded"))
     end
     function ops.timers(conn)
       local ticks = 0
@@ -413,6 +445,9 @@ services.visits = {
   { "files", ask("files", "", "xyz") },
   { "programs", ask("programs", "", "through a program") },
   { "tasks", ask("tasks", "", "sum 15") },
+  { "handing", ask("handing", "", "handed") },
+  { "unpacked", ask("unpacked", "\0\7\2abz\0restvw", "ab7tv") },
+  { "codec", ask("codec", "", "coded") },
   { "timers", ask("timers", "", "ticks") },
   { "connect", ask("connect", "", "through") },
   { "sockets", ask("sockets", "", "sockets") },
