@@ -81,6 +81,40 @@ describe("a handler of requests that waits", function()
     assert.same({ "in", "nil closed", "reset" }, server:wait_told("reset"))
   end)
 
+  -- Each read of such requests would otherwise queue a hundred times their size.
+  for _, style in ipairs { "on_request", "main" } do
+    it("takes no more requests than its peer takes answers: " .. style, function()
+      local server = start(([[
+        local count = 0
+        local function answer() count = count + 1 return count .. ("x"):rep(20000) end
+        local styles = {
+          on_request = answer,
+          main = function(conn)
+            for _ in conn.recv_message, conn do conn:respond(answer()) end
+          end,
+        }
+        require("moonport.timer").every(0.02, function() print("> " .. count) end)
+        return { frame = "http", limits = { write_queue = "256K" }, %s = styles.%s }
+      ]]):format(style, style))
+      local peer, asked = server:connect(), 1000
+      peer:offer(http.request("GET", "/"):rep(asked - 1) ..
+        http.request("GET", "/", { headers = { "Connection: close" } }))
+      if style == "main" then peer:finish() end
+      local first
+      repeat
+        first = server:told()[#server:told()]
+        server:wait_told(#server:told() + 3)
+      until first and first ~= "0" and first == server:told()[#server:told()]
+      assert.is_true(tonumber(first) < asked)
+      local number = 0
+      for body in peer:receive_all():gmatch("\r\n\r\n(%d+)x") do
+        number = number + 1
+        assert.equal(tostring(number), body)
+      end
+      assert.equal(asked, number)
+    end)
+  end
+
   it("may answer from a task of its own, and be waited for", function()
     local server = start([[
       local task, timer = require "moonport.task", require "moonport.timer"
