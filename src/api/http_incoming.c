@@ -156,8 +156,9 @@ static const char *path_fault(const char *bytes, const struct http_head *head) {
 static enum http_next_result look(struct api_conn *self, struct http_next *next) {
   struct inbox *inbox = self->inbox;
   size_t size;
+  if (!inbox) return HTTP_NEXT_MORE; /* of what is gathered, nothing more has come */
   if (self->http.incoming) return gather(self, next);
-  if (!inbox || inbox_empty(inbox)) return HTTP_NEXT_MORE;
+  if (inbox_empty(inbox)) return HTTP_NEXT_MORE;
   if (!inbox_view(inbox, &next->bytes, &size)) return refuse_starved(self, next);
   const struct http_limits limits = {.head_bytes_max = service_of(self)->head_bytes_max};
   switch (http_read_request(&limits, &inbox->scanned, next->bytes, size, &next->head)) {
@@ -191,6 +192,10 @@ bool api_http_skip(struct api_conn *self) {
   while (incoming) {
     const char *bytes, *data;
     size_t size, used = 0, data_size = 0;
+    if (!self->inbox) { /* nothing more has come */
+      conn_request_begun(self->conn);
+      return false;
+    }
     if (!inbox_view(self->inbox, &bytes, &size)) {
       conn_close_starved(self->conn);
       return false;
