@@ -367,6 +367,14 @@ function M.new(address, options)
   }, Client)
 end
 
+function M.connect(address, options)
+  local client = M.new(address, options)
+  local answer, code, detail = client:call("PING")
+  if answer then return client end
+  client:close()
+  return nil, code, detail
+end
+
 calls.by_colon(Client, "client")
 calls.by_dot(M, "redis")
 return M
