@@ -1,8 +1,9 @@
 /* net/conn_forward.c — bytes from one connection to another without going up. Knows no owner.
  *
- * What `from` receives is written to `to` straight from the read buffer; what the kernel does not
- * take is queued there, and above its high-water mark `from` is not read. The end goes along: FIN
- * becomes FIN, a broken connection breaks the other. */
+ * What `from` receives is written to `to` straight from the read buffer, or, where it is much, from a
+ * pipe, without a copy in our memory; what the kernel does not take is queued there, and above its
+ * high-water mark `from` is not read. The end goes along: FIN becomes FIN, a broken connection breaks
+ * the other. */
 #include "net/conn_state.h"
 
 #include "net/conn_tell.h"
@@ -44,6 +45,7 @@ int conn_forward(struct conn *from, struct conn *to) {
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
   conn_update_reading(to);
+  if (from->flags & CONN_READING) conn_start_reading(from);
   return 0;
 }
 
@@ -53,6 +55,7 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
     conn_close(from, REASON_CLOSED); /* the other end of it takes no more */
     return;
   }
+  if (!bytes && !conn_send_piped(to, &bytes, &size)) return;
   if (conn_send_borrowed(to, bytes, size) < 0) return;
   if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
   conn_flush(to);

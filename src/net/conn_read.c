@@ -3,6 +3,7 @@
 
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
+#include "net/transport/socket.h"
 
 void conn_schedule(struct conn *conn, uint64_t delay_ms) {
   struct net_loop *loop = conn->group->loop;
@@ -25,6 +26,16 @@ static void tell_hold(struct conn *conn) {
   if (conn_is_watched(conn)) conn_tell_reading(conn);
 }
 
+/* What is forwarded as it is need not come into our memory. */
+void conn_start_reading(struct conn *conn) {
+  const struct socket_kind *sockets = conn->group->loop->sockets;
+  bool may_be_piped = conn->receiver == conn_forward_bytes && conn->stack.under == conn->lowest &&
+                      sockets && sockets->pour;
+  size_t room = may_be_piped ? TRANSPORT_ROOM_PIPE : TRANSPORT_ROOM_ALL;
+  int rc = transport_under_read_start(&conn->stack.transport, room);
+  if (rc < 0) conn_failed(conn, rc);
+}
+
 void conn_update_reading(struct conn *conn) {
   if (conn->flags & CONN_CLOSED) return;
   bool wanted = conn_wants_reading(conn);
@@ -36,8 +47,7 @@ void conn_update_reading(struct conn *conn) {
     conn_schedule(conn, HELD_LOOK_MS);
     return;
   }
-  int rc = transport_under_read_start(&conn->stack.transport, TRANSPORT_ROOM_ALL);
-  if (rc < 0) conn_failed(conn, rc);
+  conn_start_reading(conn);
 }
 
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {
