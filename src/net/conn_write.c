@@ -55,7 +55,9 @@ int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size) {
 }
 
 int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
-  if (size < SHARE_BYTES_MIN) return conn_send_copied(conn, blob->bytes, size);
+  if (size < SHARE_BYTES_MIN && output_may_copy(conn->output)) {
+    return conn_send_copied(conn, blob->bytes, size);
+  }
   return queued(conn, output_share(conn->output, blob, size));
 }
 
