@@ -71,8 +71,11 @@ describe("misuse of what the library does in Lua", function()
     ['sock:settimeout("long")'] = "bad argument #1 to 'settimeout'",
     ['udp:recvfrom("all")'] = "bad argument #1 to 'recvfrom'",
     ["udp:sendto({}, '127.0.0.1:9')"] = "bad argument #1 to 'sendto'",
-    ['socket.connect("127.0.0.1:9", 5)'] = "socket.connect takes options in a table: write " ..
-      'socket.connect("127.0.0.1:9", { timeout = 5 })',
+    ['socket.connect("127.0.0.1:9", 2.5)'] = "socket.connect takes options in a table: write " ..
+      'socket.connect("127.0.0.1:9", { timeout = 2.5 })',
+    ['socket.connect("127.0.0.1", 9, { tiemout = 5 })'] = "unknown option 'tiemout'",
+    ['socket.connect("127.0.0.1", 9, 5)'] = "bad argument #3 to 'connect' (table expected",
+    ['pool.new("unix:/x", 9)'] = 'pool.new: host "unix:/x" has a scheme',
     ['socket.connect("unix:/x", 0.5)'] =
       'socket.connect takes options in a table: write socket.connect("unix:/x", { timeout = 0.5 })',
     ['socket.connect("127.0.0.1", "80")'] = "socket.connect takes one address: write " ..

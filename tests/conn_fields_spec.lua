@@ -66,6 +66,18 @@ describe("conn", function()
     assert.equal(("unix://%s unix:%s nil nil"):format(path, path), ask(server, peer))
   end)
 
+  it("tells whose process is at the other end of a Unix socket, and of no other", function()
+    local path = moonport:directory():join("credentials.sock")
+    local server = moonport:start(answering(
+      '("%d %d %d"):format(conn.peer_credentials.pid, conn.peer_credentials.uid, ' ..
+      'conn.peer_credentials.gid)'), { args = { "--listen", "unix://" .. path } })
+    local function shown(flag) return (io.popen("id " .. flag):read("l")) end
+    local pid = io.open("/proc/self/stat"):read("n")
+    assert.equal(("%d %s %s"):format(pid, shown("-u"), shown("-g")), ask(server, server:connect()))
+    local other = moonport:start(answering("conn.peer_credentials"))
+    assert.equal("nil", ask(other, other:connect()))
+  end)
+
   it("tells its state from open to closed", function()
     local server = moonport:start([[
       local order = {}
@@ -148,6 +160,7 @@ describe("conn", function()
   end)
 
   for _, name in ipairs({ "id", "peer", "peer_ip", "peer_port", "sock", "listener", "state", "send",
+    "peer_credentials", "join",
     "close", "stats" }) do
     it("refuses to have " .. name .. " replaced, with file and line", function()
       local server = moonport:start(([[

@@ -415,3 +415,220 @@ describe("conn:forward", function()
     assert.same({ "nil closed", "rest", "nil closed" }, { table.unpack(told, 7) })
   end)
 end)
+
+describe("a part that is forwarded", function()
+  local moonport = rig.new()
+
+  -- "SIZE\n" and so many bytes, again and again: the bytes go to the upstream, the sizes to the script.
+  local by_length = [[
+    local socket = require "moonport.socket"
+    return {
+      main = function(conn)
+        local upstream <close> = assert(socket.connect("127.0.0.1", %d))
+        while true do
+          local size = tonumber(conn:recv_line() or "")
+          if not size then break end
+          print("> " .. table.concat({ tostring(conn:forward(upstream, size)) }, " "))
+          conn:send(size .. " went\n")
+        end
+      end,
+    }
+  ]]
+  local keeping = [[
+    local crc32 = require("moonport.codec").crc32
+    local seen = {}
+    return {
+      on_data = function(_, data) seen[#seen + 1] = data end,
+      on_close = function() print("> " .. crc32(table.concat(seen))) seen = {} end,
+    }
+  ]]
+
+  it("leaves what comes behind it to the script, however the bytes are cut", function()
+    local upstream = moonport:start(keeping)
+    local proxy = moonport:start(by_length:format(upstream:port()))
+    local sent, bodies = "", ""
+    for _, size in ipairs({ 5, 0, 1, 9000, 3 }) do
+      local body = (("%d "):format(size)):rep(size):sub(1, size)
+      sent, bodies = sent .. size .. "\n" .. body, bodies .. body
+    end
+    for _, cut in ipairs({ #sent, 1000, 7 }) do
+      local peer = proxy:connect()
+      for at = 1, #sent, cut do peer:offer(sent:sub(at, at + cut - 1)) end
+      for _, size in ipairs({ 5, 0, 1, 9000, 3 }) do
+        assert.equal(size .. " went", peer:receive_line())
+      end
+      peer:finish()
+      assert.equal("", peer:receive_all())
+    end
+    local told = upstream:wait_told(3)
+    assert.same({ told[1], told[1], told[1] }, told)
+    assert.same({ told[1] }, program.lines(moonport,
+      ("print(require('moonport.codec').crc32(%q))"):format(bodies)))
+  end)
+
+  it("says how much of it went when the rest cannot", function()
+    assert.same({ "nil eof 3", "nil timeout 2", "nil EPIPE 0", "nil closed", "true 0", "x" },
+      program.lines(moonport, [[
+        local function told(...)
+          local list = table.pack(...)
+          for index = 1, list.n do list[index] = tostring(list[index]) end
+          print(table.concat(list, " "))
+        end
+        local near, far = pair()
+        local into, out = pair()
+        near:send("abc")
+        near:shutdown()
+        told(far:forward(into, 5))
+        near, far = pair()
+        far:settimeout(0.05)
+        near:send("de")
+        told(far:forward(into, 5))
+        near:send("again")
+        assert(far:recv() == "again" and out:recv_exactly(5) == "abcde")
+        into:shutdown()
+        told(far:forward(into, 5))
+        into:close()
+        require("moonport.timer").sleep(0.01)
+        far:close()
+        told(far:forward(near, 1))
+        near, far = pair()
+        into = pair()
+        print(tostring(far:forward(into, 0)) .. " " .. 0)
+        near:send("x")
+        print(far:recv())
+      ]]))
+  end)
+
+  it("ends with the connection that should get it, and the other one goes on", function()
+    local server = moonport:start([[
+      local task = require "moonport.task"
+      local conns = {}
+      return {
+        on_open = function(conn) conns[#conns + 1] = conn conn:send(".") end,
+        on_data = function(conn, data)
+          if #conns == 2 and data == "part" then
+            conn:send("now\n")
+            local ok, code, passed = conn:forward(conns[2], 100)
+            conn:send(("%s %s %d\n"):format(ok, code, passed))
+          else
+            conn:send("heard " .. data .. "\n")
+          end
+        end,
+      }
+    ]])
+    local one, two = server:connect(), server:connect()
+    one:receive(1)
+    two:receive(1)
+    one:send("part")
+    assert.equal("now", one:receive_line())
+    one:send("bytes")
+    assert.equal("bytes", two:receive(5))
+    two:reset()
+    assert.equal("nil EPIPE 5", one:receive_line())
+    one:send("more")
+    assert.equal("heard more", one:receive_line())
+  end)
+end)
+
+describe("conn:join", function()
+  local moonport = rig.new()
+
+  -- A main that forwarded and returned closed both connections, without a word.
+  it("carries both ways until both have ended, and says how much that was", function()
+    local upstream = moonport:start(upstream_script)
+    local proxy = moonport:start(([[
+      local socket = require "moonport.socket"
+      return {
+        main = function(conn)
+          local first = conn:recv_exactly(2)
+          local upstream <close> = assert(socket.connect("127.0.0.1", %d))
+          upstream:send(first)
+          print("> " .. table.concat({ conn:join(upstream) }, " "))
+          print("> " .. conn.state .. " " .. upstream.state)
+        end,
+      }
+    ]]):format(upstream:port()))
+    local peer = proxy:connect()
+    peer:send("one two")
+    assert.equal("one two", peer:receive(7))
+    peer:send(" three")
+    assert.equal(" three", peer:receive(6))
+    peer:finish()
+    assert.equal("[end]", peer:receive_all())
+    assert.same({ "11 18", "closed closed" }, proxy:wait_told(2))
+    local other = proxy:connect()
+    other:send("ab")
+    other:receive(2)
+    other:send("reset")
+    other:receive_end()
+    assert.same({ "5 2", "closed closed" }, table.move(proxy:wait_told(4), 3, 4, 1, {}))
+  end)
+
+  it("lets timeouts.idle end both, and returns", function()
+    local proxy = moonport:start([[
+      local socket = require "moonport.socket"
+      local listener = socket.tcp()
+      return {
+        timeouts = { idle = 0.2 },
+        main = function(conn)
+          assert(listener:bind("127.0.0.1", 0) and listener:listen())
+          local near = socket.connect(listener:getsockname())
+          print("> " .. table.concat({ conn:join(near) }, " "))
+          listener:close()
+        end,
+        on_close = function(_, reason) print("> " .. reason) end,
+      }
+    ]])
+    local peer = proxy:connect()
+    peer:send("x")
+    assert.equal("", peer:receive_all())
+    local told = proxy:wait_told(2)
+    table.sort(told)
+    assert.equal("1 0", told[1])
+  end)
+
+  it("says what cannot be joined", function()
+    local told = program.lines(moonport, [[
+      local near, far = pair()
+      print((select(2, pcall(near.join, near, near))))
+      print((select(2, pcall(near.join, near, 5))))
+      far:close()
+      print(select(2, far:join(near)))
+    ]])
+    assert.matches("is the connection itself", told[1], 1, true)
+    assert.matches("moonport.conn expected", told[2], 1, true)
+    assert.equal("closed", told[3])
+  end)
+end)
+
+describe("a main that forwards and returns", function()
+  local moonport = rig.new()
+
+  it("leaves both connections to the core", function()
+    local upstream = moonport:start(upstream_script)
+    local proxy = moonport:start(([[
+      local socket = require "moonport.socket"
+      return {
+        main = function(conn)
+          local upstream = assert(socket.connect("127.0.0.1", %d))
+          conn:forward(upstream)
+          upstream:forward(conn)
+        end,
+        on_close = function(_, reason) print("> " .. reason) end,
+      }
+    ]]):format(upstream:port()))
+    local peer = proxy:connect()
+    for _, text in ipairs({ "one", "two", "three" }) do
+      peer:send(text)
+      assert.equal(text, peer:receive(#text))
+    end
+    peer:finish()
+    assert.equal("[end]", peer:receive_all())
+    assert.same(1, #proxy:wait_told(1))
+    local other = proxy:connect()
+    other:send("bye")
+    assert.equal("bye", other:receive_all())
+    other:close()
+    proxy:wait_idle()
+  end)
+end)

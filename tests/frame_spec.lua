@@ -31,10 +31,28 @@ local kinds = {
     pack = function(m) return (">c1I4"):pack("Q", #m + 4) .. m end },
   { spec = '{ length = "u8", offset = 3 }', messages = texts, prefix = "abc",
     pack = function(m) return "abc" .. ("s1"):pack(m) end },
+  { spec = '{ line = "crlf" }', messages = texts, pack = function(m) return m .. "\r\n" end },
+  { spec = '{ line = "crlf" }', name = 'a line sent with CRLF that came with LF', messages = texts,
+    echo = "\r\n", pack = function(m) return m .. "\n" end },
+  -- As HTTP/2 has it: six bytes behind the length that it does not count.
+  { spec = '{ length = "u24be", adjust = 6 }', messages = { "123456", "123456 and more" },
+    pack = function(m) return (">I3"):pack(#m - 6) .. m end },
+  -- As MQTT has it: a type, then a varint.
+  { spec = '{ length = "varint", offset = 1 }', messages = texts, prefix = "0",
+    pack = function(m)
+      local size = #m < 128 and string.char(#m) or string.char(#m % 128 + 128, #m // 128)
+      return "0" .. size .. m
+    end },
+  -- As adb has it, and git, which counts the digits themselves.
+  { spec = '{ length = "hex4" }', messages = texts,
+    pack = function(m) return ("%04x"):format(#m) .. m end },
+  { spec = '{ length = "hex4", includes_header = true }', messages = texts,
+    pack = function(m) return ("%04x"):format(#m + 4) .. m end },
   { spec = '"netstring"', messages = texts, pack = function(m) return #m .. ":" .. m .. "," end },
   { spec = '{ fixed = 8 }', messages = eights, pack = function(m) return m end },
 }
-for length, format in pairs({ u16be = ">s2", u16le = "<s2", u32be = ">s4", u32le = "<s4" }) do
+for length, format in pairs({ u16be = ">s2", u16le = "<s2", u32be = ">s4", u32le = "<s4",
+  u24be = ">s3", u64be = ">s8", u64le = "<s8" }) do
   kinds[#kinds + 1] = { spec = ('{ length = "%s" }'):format(length), messages = texts,
     pack = function(m) return format:pack(m) end }
 end
@@ -263,6 +281,12 @@ local offences = {
   { '{ delimiter = "\\0" }', ("x"):rep(1001), "limit", "the delimiter did not come" },
   { '{ length = "u32be" }', "\255\255\255\255", "limit", "announced length is more" },
   { '{ length = "u32le" }', "\0\0\0\255", "limit", "announced length is more" },
+  { '{ length = "u64be" }', ("\255"):rep(8), "limit", "announced length is more" },
+  { '{ length = "u64le", adjust = 255 }', ("\255"):rep(8), "limit", "announced length is more" },
+  { '{ length = "varint" }', ("\255"):rep(9) .. "\1", "limit", "announced length is more" },
+  { '{ length = "varint" }', ("\255"):rep(10), "error", "a varint of more than 64 bits" },
+  { '{ length = "hex8" }', "ffffffff", "limit", "announced length is more" },
+  { '{ length = "hex4" }', "12x", "error", "other than hexadecimal digits" },
   { '{ length = "u16be" }', "\3\233", "limit", "announced length is more" },
   { '"netstring"', "1001:", "limit", "length is more than a message may have" },
   { '"netstring"', ("9"):rep(1000), "limit", "length is more than a message may have" },
@@ -387,16 +411,17 @@ describe("send_message", function()
       try("x")
       try("x", "lines")
       try("x", { length = "u24" })
+      try("short", { length = "u8", adjust = 6 })
       near:close()
       print(far:recv())
     ]])
     for index, pattern in ipairs({ "contains a line feed", "ends with a carriage return",
       "contains the delimiter", "delimiter would be found too early", "counts to 255",
       "the message", "needs a prefix", "the service has no frame", 'write "line"',
-      "length must be" }) do
+      "length must be", "is shorter than" }) do
       assert.matches(pattern, told[index])
     end
-    assert.matches("^nil%s+eof", told[11])
+    assert.matches("^nil%s+eof", told[12])
   end)
 
   it("says that the connection is closed", function()
@@ -427,6 +452,23 @@ describe("moonport.frame", function()
       ]]))
   end)
 
+  -- git's pkt-line: a length that counts its own digits cannot say 0, so "0000" ends a list.
+  it("tells a mark in place of a length, and sends one", function()
+    assert.same({ "want", "false|0000", "00080000", "end" }, program.lines(moonport, [[
+      local near, far = pair()
+      local line = require("moonport.frame").new({ length = "hex4", includes_header = true })
+      near:send("0008want00000004")
+      print((far:recv_message(line)))
+      local message, mark = far:recv_message(line)
+      print(tostring(message ~= "") .. "|" .. mark)
+      far:send_message("send", line)
+      far:send_message("", line, "0000")
+      local sent = near:recv_exactly(12)
+      print(sent:sub(1, 4) .. sent:sub(9))
+      print(select("#", far:recv_message(line)) == 1 and "end")
+    ]]))
+  end)
+
   it("says which message it cannot wrap, or not split", function()
     assert.same({ "false", "limit" }, program.lines(moonport, [[
       local frame = require "moonport.frame"
@@ -443,14 +485,16 @@ describe("moonport.frame", function()
         { length = "u8", offset = 29 }, { fixed = 0 }, 7, { length = {} },
         { length = "u8", offset = -1 }, { length = "u8", offset = 1.5 },
         { length = "u8", includes_header = 256 }, { delimiter = {} }, { delimiter = ("x"):rep(65) },
-        { fixed = "four" } }) do
+        { fixed = "four" }, { line = "cr" }, { line = true }, { length = "u8", adjust = -1 },
+        { length = "varint", includes_header = true }, { delimiter = "x", adjust = 1 } }) do
         print(select(2, pcall(frame.new, format)))
       end
     ]])
     for index, pattern in ipairs({ 'write "line"', 'write "line"', "1 to 64 bytes",
       "length must be", "0 to 28 bytes", "fixed must be", 'write "line"', "length must be",
       "0 to 28 bytes", "0 to 28 bytes", "includes_header must be", "1 to 64 bytes",
-      "1 to 64 bytes", "fixed must be" }) do
+      "1 to 64 bytes", "fixed must be", 'line must be "lf" or "crlf"', "line must be",
+      "adjust must be 0 to 255", "must not count a varint", "no field 'adjust'" }) do
       assert.matches(pattern, told[index])
     end
   end)

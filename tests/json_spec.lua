@@ -95,4 +95,59 @@ describe("moonport.json", function()
       print((json.decode(("["):rep(1 << 20))))
     ]]))
   end)
+
+  it("writes numbers that are the same when they are read again, floats as floats", function()
+    assert.same({ "[0.1,1e+300,1.0,-0.0,1e+15,9007199254740992.0," ..
+      "0.3333333333333333,4.94065645841247e-324," ..
+      "-9223372036854775808,9223372036854775807,-7,100000000000000.0]", "true" }, lines([[
+      local numbers = { 0.1, 1e300, 1.0, -0.0, 1e15, 2.0 ^ 53, 1 / 3, 5e-324, math.mininteger,
+        math.maxinteger, -7, 1e14 }
+      print(json.encode(numbers))
+      local same = true
+      for index, number in ipairs(json.decode(json.encode(numbers))) do
+        same = same and number == numbers[index]
+          and math.type(number) == math.type(numbers[index])
+      end
+      print(same)
+    ]]))
+  end)
+
+  it("puts the names of each object in order, however many and however deep", function()
+    assert.same({ "true", '{"":0,"a":{"b":1,"c":2},"aa":3,"z":[{"x":1,"y":2}]}' }, lines([[
+      local object, names = {}, {}
+      for index = 1, 2000 do
+        names[index] = ("%x"):format(index * 7919 % 65536)
+        object[ names[index] ] = index
+      end
+      table.sort(names)
+      local sorted, at = true, 1
+      for name in json.encode(object):gmatch('"(%x+)":') do
+        sorted = sorted and name == names[at]
+        at = at + 1
+      end
+      print(sorted and at == 2001)
+      print(json.encode({ z = { { y = 2, x = 1 } }, aa = 3, [""] = 0, a = { c = 2, b = 1 } }))
+    ]]))
+  end)
+
+  -- Whoever sends one of these must cost no more than the answer that it is none.
+  it("refuses what hostile peers send, and says where it is wrong", function()
+    local told = lines([[
+      for _, text in ipairs {
+        ("["):rep(10000) .. ("]"):rep(10000), ('{"a":'):rep(10000) .. "1" .. ("}"):rep(10000),
+        "[1,\nNaN]", "[Infinity]", "[-Infinity]", "[1,]", "{'a':1}", "[01]", "[.5]", "[1 2]",
+        '"\t"',
+        '"\xff"', '"\xc0\x80"', '"\xed\xa0\x80"', '"\\ud800"', '"\\x41"',
+        '{"a":{"b":1,"b":2}}', "1e999", "99999999999999999999", "//", "\xef\xbb\xbf1",
+        (" "):rep(100 << 20),
+      } do
+        local value, message = json.decode(text)
+        print(tostring(value) .. " " .. message)
+      end
+    ]])
+    assert.equal(22, #told)
+    for index = 1, 21 do assert.matches("^nil line %d+, column %d+: .", told[index]) end
+    assert.equal("nil the text is longer than 4 MiB", told[22])
+    assert.matches("^nil line 2, column %d: ", told[3])
+  end)
 end)

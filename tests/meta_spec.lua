@@ -74,6 +74,7 @@ local census = [[
   end
   tell("moonport.codec.Query", codec.query)
   tell_methods("moonport.Frame", require("moonport.frame").new("line"))
+  tell_methods("moonport.Group", require("moonport.server").group())
   tell_methods("moonport.Task", require("moonport.task").spawn(function() end))
   tell_methods("moonport.Gate", require("moonport.task").gate())
   tell_methods("moonport.Queue", require("moonport.task").queue())
@@ -96,6 +97,11 @@ local census = [[
       local _, built_in = debug.getupvalue(debug.getmetatable(conn).__index, 1)
       tell("moonport.Conn", built_in)
       tell("moonport.ConnStats", conn:stats())
+      tell("moonport.FileStatus", require("moonport.file").stat("/"))
+      local started = require("moonport.process").spawn { "true", stderr = "pipe" }
+      tell_methods("moonport.Process", started)
+      tell("moonport.Process", { id = 1, stdin = 1, stdout = 1, stderr = 1 })
+      tell_methods("moonport.File", require("moonport.file").open("/etc/passwd"))
       tell("moonport.TcpInfo", conn:stats().tcp)
       tell("moonport.ServerStats", require("moonport.server").stats())
       print("> end")
@@ -107,7 +113,8 @@ local census = [[
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
-  ["moonport.calls"] = true, ["moonport.names"] = true }
+  ["moonport.websocket.core"] = true, ["moonport.process.core"] = true,
+  ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

@@ -132,6 +132,41 @@ describe("scripts/kv.lua", function()
     end
   end)
 
+  -- Each byte of a word's length made it read all words before it again: a request of 1 MiB whose
+  -- last words came slowly took minutes of the processor.
+  it("reads nothing twice of a request that comes byte by byte", function()
+    local saved = package.path
+    package.path = "scripts/?.lua;" .. saved
+    finally(function() package.path = saved end)
+    local service, reader = dofile("scripts/kv.lua"), require "kv.request"
+    service.on_load(nil)
+    local read, looked_at = reader.read, 0
+    function reader.read(data, at, words)
+      looked_at = looked_at + #data - at + 1
+      return read(data, at, words)
+    end
+    finally(function() package.path, reader.read = saved, read end)
+    local words = {}
+    for index = 1, 126 do words[index] = "key" .. index end
+    for _, text in ipairs({ request("DEL", ("x"):rep(100000), table.unpack(words)),
+      request("SET", "k", ("v"):rep(50000)), "get " .. ("k"):rep(4000) .. "\r\n" }) do
+      local at, answers, conn = 2, {}, { words = {} }
+      local function take(size)
+        at = at + size
+        return at - 1 <= #text and text:sub(at - size, at - 1) or nil
+      end
+      function conn.send(_, answer) answers[#answers + 1] = answer return true end
+      function conn.recv() return take(1) end
+      function conn.recv_exactly(_, size) return take(size) end
+      function conn.recv_line() return (take(#text - at + 1):gsub("\r?\n$", "")) end
+      function conn.close() error("it closed") end
+      looked_at = 0
+      service.on_data(conn, text:sub(1, 1))
+      assert.equal(1, #answers)
+      assert.is_true(looked_at < 3 * #text, looked_at .. " bytes were looked at for " .. #text)
+    end
+  end)
+
   it("takes requests that are typed by hand", function()
     local server = start()
     assert_answers(server, "ping\r\n", "+PONG\r\n")

@@ -20,14 +20,6 @@ local kv = table.concat({
   redis("EXISTS", "a", "b", "c"), redis("PING", ("x"):rep(1001)),
 })
 
-local get = "GET /some/where?a=b HTTP/1.1\r\nHost: here\r\nUser-Agent: pieces\r\n\r\n"
-local http = table.concat({
-  get, get, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n", "\r\n\r\n",
-  "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 3000\r\n\r\n", ("body\r\n"):rep(500),
-  "GET / HTTP/1.0\nConnection: keep-alive\n\n", get,
-})
-
 local chat = table.concat({
   "/nick ada\n", "/who\r\n", "hello\n", "\n", "/nick ADA\n", ("long "):rep(200) .. "\n", "/nick\n",
   "h\27[2J\xc2\x9bi\xff \xc3\xa4\n", ("x"):rep(1000) .. "\n", "/nothing\n",
@@ -41,13 +33,6 @@ local cases = {
     kv .. redis("PING"):gsub("PING", "PINGS"), kv .. ("y"):rep(4200) .. "\n",
     kv .. "*2\r\n$4\r\nEC", kv .. "*00\r\n", kv .. "*2\r\n$3\r\nGET\r\r\n",
   } },
-  { script = "http", inputs = {
-    http .. "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" .. get,
-    http .. "GET / HTTP/3\r\n\r\n" .. get, http .. "GET / HTTP/1.1\r\nA b: c\r\n\r\n" .. get,
-    http .. ("z"):rep(9000) .. "\r\n" .. get, http .. "GET / HTTP/1.1\r\nHost",
-    http .. "GET / HTTP/1.1\r\n" .. ("A: b\r\n"):rep(1400) .. "Host: a\r\nHost: b\r\n\r\n" .. get,
-    http .. "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n123",
-  } },
   { script = "chat", inputs = {
     chat .. "/quit\nlost\n", chat .. ("x"):rep(1001) .. "\nlost\n",
   } },
@@ -55,7 +40,7 @@ local cases = {
 
 -- What differs from one time to the next and is not the point.
 local function timeless(text)
-  return (text:gsub("\r\nDate: [^\r]+", ""):gsub("guest%d+", "guest"))
+  return (text:gsub("guest%d+", "guest"))
 end
 
 describe("any cut of the input gives the same answers", function()

@@ -170,7 +170,7 @@ static struct burst *prepare(const struct load_plan *plan, struct load_result *r
   if (burst == NULL) return NULL;
   *burst = (struct burst){.plan = plan, .result = result, .talk = {.fd = -1}};
   burst->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  burst->wires = wires_new(plan->wire);
+  burst->wires = wires_new(plan->wire, 0);
   burst->fds = calloc(plan->connections, sizeof *burst->fds);
   if (burst->wires != NULL) burst->hello_size = wires_hello(burst->wires, burst->hello);
   pattern_init(&burst->pattern, 0);

@@ -409,7 +409,7 @@ struct load *load_new(const struct load_plan *plan) {
   load->unasked = plan->messages_max;
   load->deadline_ns = LOAD_UNLIMITED;
   load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  load->wires = wires_new(plan->wire);
+  load->wires = wires_new(plan->wire, plan->message_bytes);
   load->conns = calloc(plan->connections, sizeof *load->conns);
   load->to_open = calloc(plan->connections, sizeof *load->to_open);
   load->stamps = calloc((size_t)plan->connections * plan->depth, sizeof *load->stamps);

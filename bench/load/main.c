@@ -53,6 +53,7 @@ static const char usage[] =
     "  --tls KIND        over TLS; full: each connection makes a whole handshake; resume: each but "
     "the\n"
     "                    first goes on with the session of an earlier one\n"
+    "  --websocket       echo, broadcast, idle: each message is one of WebSocket\n"
     "\n"
     "ADDRESS is 127.0.0.1:7000, [::1]:7000 or the path of a Unix socket. Every byte is compared.\n"
     "Exit code 1: a byte was wrong or a connection was lost; 2: the command line is wrong.\n";
@@ -105,6 +106,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
                                         {"touch", no_argument, NULL, 'k'},
                                         {"warm-up", required_argument, NULL, 'w'},
                                         {"tls", required_argument, NULL, 'T'},
+                                        {"websocket", no_argument, NULL, 'W'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
   struct load_plan *plan = &out->plan;
@@ -133,6 +135,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
       case 'k': out->touch = true; break;
       case 'w': out->warm_up_ns = parse_seconds_ns(optarg); break;
       case 'T': plan->wire = parse_tls(optarg); break;
+      case 'W': plan->wire = WIRE_WEBSOCKET; break;
       case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
       default: fputs(usage, stderr); exit(EXIT_USAGE);
     }
@@ -168,6 +171,7 @@ static void parse_mode(struct options *options) {
   if (churn) plan->per_connection_max = plan->handshakes ? 0 : 1;
   if (options->datagrams && plan->wire != WIRE_PLAIN) refuse("--tls is not for datagrams", mode);
   if (options->burst && plan->wire != WIRE_TLS) refuse("needs --tls full", mode);
+  if (churn && plan->wire == WIRE_WEBSOCKET) refuse("--websocket is not for churn", mode);
   if (plan->broadcast && plan->depth != 1) refuse("--depth is for echo, lines and udp", mode);
   if (options->datagrams) refuse_larger(options, DATAGRAM_BYTES_MAX);
   if (plan->lines) refuse_larger(options, PATTERN_LINE_MAX);

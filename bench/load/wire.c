@@ -1,4 +1,5 @@
-/* load/wire.c — a connection's bytes, as they are or in TLS. Knows no plan and no pattern.
+/* load/wire.c — a connection's bytes, as they are, in TLS, or in frames of WebSocket. Knows no plan and no
+ * pattern.
  *
  * TLS 1.3 with X25519 and AES-128-GCM, asked for here, so that no server does more than another.
  * The certificate is not looked at: what counts is what a handshake costs the server. */
@@ -12,8 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "websocket.h"
+
 struct wires {
   enum wire_kind kind;
+  size_t message_bytes;
   SSL_CTX *context;     /* NULL without TLS */
   SSL_SESSION *session; /* the last one that a server gave */
 };
@@ -38,11 +42,13 @@ static SSL_CTX *context_new(struct wires *wires) {
   return NULL;
 }
 
-struct wires *wires_new(enum wire_kind kind) {
+struct wires *wires_new(enum wire_kind kind, size_t message_bytes) {
   struct wires *wires = calloc(1, sizeof *wires);
   if (wires == NULL) return NULL;
   wires->kind = kind;
-  if (kind == WIRE_PLAIN || (wires->context = context_new(wires)) != NULL) return wires;
+  wires->message_bytes = message_bytes;
+  if (kind == WIRE_PLAIN || kind == WIRE_WEBSOCKET || (wires->context = context_new(wires)) != NULL)
+    return wires;
   free(wires);
   return NULL;
 }
@@ -70,6 +76,10 @@ size_t wires_hello(const struct wires *wires, unsigned char out[WIRE_HELLO_MAX])
 bool wire_init(struct wire *wire, const struct wires *wires, int fd) {
   *wire = (struct wire){.fd = fd};
   if (wires->kind == WIRE_PLAIN) return true;
+  if (wires->kind == WIRE_WEBSOCKET) {
+    wire->websocket = websocket_new(wires->message_bytes);
+    return wire->websocket != NULL;
+  }
   wire->ssl = SSL_new(wires->context);
   wire->resuming = wires->session != NULL;
   if (wire->ssl != NULL && SSL_set_fd(wire->ssl, fd) == 1 &&
@@ -85,6 +95,7 @@ void wire_deinit(struct wire *wire) {
   /* Or its session is taken for a bad one, which others go on with. */
   if (wire->ssl != NULL) SSL_set_shutdown(wire->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(wire->ssl);
+  free(wire->websocket);
   close(wire->fd);
 }
 
@@ -122,6 +133,7 @@ static int take_session(struct wire *wire) {
 }
 
 int wire_shake(struct wire *wire) {
+  if (wire->websocket != NULL) return websocket_shake(wire->websocket, wire->fd);
   if (wire->ssl == NULL) return 0;
   before_call();
   int rc = SSL_do_handshake(wire->ssl);
@@ -138,6 +150,7 @@ int wire_shake(struct wire *wire) {
 
 ssize_t wire_recv(struct wire *wire, void *out, size_t size) {
   size_t got;
+  if (wire->websocket != NULL) return websocket_recv(wire->websocket, wire->fd, out, size);
   if (wire->ssl == NULL) return recv(wire->fd, out, size, 0);
   before_call();
   int rc = SSL_read_ex(wire->ssl, out, size, &got);
@@ -146,6 +159,7 @@ ssize_t wire_recv(struct wire *wire, void *out, size_t size) {
 
 ssize_t wire_send(struct wire *wire, const void *bytes, size_t size) {
   size_t sent;
+  if (wire->websocket != NULL) return websocket_send(wire->websocket, wire->fd, bytes, size);
   if (wire->ssl == NULL) return send(wire->fd, bytes, size, MSG_NOSIGNAL);
   before_call();
   int rc = SSL_write_ex(wire->ssl, bytes, size, &sent);
@@ -161,6 +175,7 @@ int wire_finish(struct wire *wire) {
 }
 
 bool wire_is_drained(const struct wire *wire, size_t got, size_t size) {
+  if (wire->websocket != NULL) return websocket_is_drained(wire->websocket);
   return wire->ssl == NULL && got < size;
 }
 

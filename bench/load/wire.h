@@ -1,4 +1,5 @@
-/* load/wire.h — a connection's bytes, as they are or in TLS. Knows no plan and no pattern. */
+/* load/wire.h — a connection's bytes, as they are, in TLS, or in frames of WebSocket. Knows no plan and no
+ * pattern. */
 #ifndef BENCH_LOAD_WIRE_H
 #define BENCH_LOAD_WIRE_H
 
@@ -10,18 +11,22 @@ enum wire_kind {
   WIRE_PLAIN,
   WIRE_TLS,         /* each handshake is a whole one */
   WIRE_TLS_RESUMED, /* each but the first ones goes on with the session of an earlier one */
+  WIRE_WEBSOCKET,   /* plain; each message in a frame of its own */
 };
 
 struct wires; /* what connections have in common: for TLS a context, and the last session */
 
+struct websocket;
+
 struct wire {
   int fd;
-  struct ssl_st *ssl; /* NULL: the bytes are as they are */
-  bool resuming;      /* it was begun with a session */
+  struct websocket *websocket; /* NULL: it does not speak that */
+  struct ssl_st *ssl;          /* NULL: the bytes are as they are */
+  bool resuming;               /* it was begun with a session */
 };
 
-/* NULL when memory is out. */
-struct wires *wires_new(enum wire_kind kind);
+/* NULL when memory is out. `message_bytes`: of a frame of WebSocket. */
+struct wires *wires_new(enum wire_kind kind, size_t message_bytes);
 void wires_free(struct wires *wires); /* NULL is fine */
 /* The first message of a connection in TLS. How many bytes, or 0 when memory is out. */
 enum { WIRE_HELLO_MAX = 4096 };

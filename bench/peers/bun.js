@@ -1,5 +1,6 @@
 // peers/bun.js — what the bench asks of servers, on Bun's own sockets. Knows no moonport.
-// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, and static, which Bun answers.
+// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, static, which Bun answers, websocket
+// and websocket-broadcast.
 const [mode, bodyBytes] = process.argv.slice(2);
 const conns = new Set();
 
@@ -71,6 +72,26 @@ function serveHttp() {
   say("tcp", Bun.serve({ hostname: "127.0.0.1", port: 0, ...answer }).port);
 }
 
+function serveWebSockets() {
+  const echo = { message: (conn, data) => conn.send(data) };
+  const all = {
+    open(conn) {
+      conn.subscribe("all");
+      conn.send("+");
+    },
+    message: (conn, data) => server.publish("all", data),
+  };
+  const websocket = mode === "websocket" ? echo : all;
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: (request, server) => server.upgrade(request) ? undefined : new Response("", { status: 400 }),
+    websocket: { ...websocket, perMessageDeflate: false, maxPayloadLength: 2 ** 30, idleTimeout: 0 },
+  });
+  say("tcp", server.port);
+}
+
 if (mode === "udp") await serveDatagrams();
+else if (mode.startsWith("websocket")) serveWebSockets();
 else if (mode === "http" || mode === "static") serveHttp();
 else serve();

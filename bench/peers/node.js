@@ -1,5 +1,6 @@
 // peers/node.js — what the bench asks of servers, on Node. Knows no moonport.
-// node.js MODE [BODY BYTES], of echo, lines, broadcast, udp and http.
+// node.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, and with npm's ws websocket and
+// websocket-broadcast.
 "use strict";
 
 const [mode, bodyBytes] = process.argv.slice(2);
@@ -59,6 +60,24 @@ function serveHttp() {
   server.listen({ port: 0, host: "127.0.0.1", backlog: 511 }, () => say("tcp", server.address()));
 }
 
+function serveWebSockets() {
+  const { WebSocketServer } = require(process.env.WS_MODULE || "ws");
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, backlog: 511,
+    perMessageDeflate: false, maxPayload: 2 ** 30 }, () => say("tcp", server.address()));
+  server.on("connection", (conn) => {
+    conn.on("error", () => {});
+    if (mode === "websocket") {
+      conn.on("message", (data, binary) => conn.send(data, { binary }));
+      return;
+    }
+    conn.send("+");
+    conn.on("message", (data, binary) => {
+      for (const each of server.clients) each.send(data, { binary });
+    });
+  });
+}
+
 if (mode === "udp") serveDatagrams();
 else if (mode === "http") serveHttp();
+else if (mode.startsWith("websocket")) serveWebSockets();
 else serve();

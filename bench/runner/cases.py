@@ -1,5 +1,6 @@
 """cases — what is measured, against which yardstick and target. Knows no /proc and no output."""
 import contextlib
+import dataclasses
 import subprocess
 import time
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ line_sides = stream_sides("lines", "bench/scripts/lines.lua",
 broadcast_sides = stream_sides("broadcast", "bench/scripts/broadcast.lua")
 # Reading no file but the script, and no handler but on_data: what there is to start and to keep.
 own_sides = stream_sides("echo", "scripts/echo.lua")
+
+
+@contextlib.contextmanager
+def websocket_sides(programs, _machine):
+    """No C: whoever is the fastest of the others is what is compared with."""
+    others = peers.of(programs, "websocket")
+    if not others:
+        raise Skipped("no other server of WebSocket is installed")
+    yield [others[0], programs.moonport("bench/scripts/websocket.lua"), *others[1:]]
 
 
 @contextlib.contextmanager
@@ -221,6 +231,23 @@ def column(how):
     return measure
 
 
+def beside_plain(plain, framed, how):
+    """A measure: WebSockets beside plain TCP, both ours. Their loads differ, and so it is no column."""
+    def measure(case, bench):
+        sides = []
+        for name, script, load in (("TCP", plain, case.load),
+                                   ("WebSocket", framed, (*case.load, *FRAMED))):
+            one = dataclasses.replace(case, load=load)
+            spec = bench.programs.moonport(script, f"{OURS}, {name}")
+            got = bench.column(one, [spec], how(one, bench))
+            sides.append(Side(spec.name, got.samples[spec.name]))
+        theirs, ours = sides
+        more = seen(theirs, ours) if ours.samples[0].served else {}
+        return [Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), case.target,
+                    **more)]
+    return measure
+
+
 def measure_traced(case, bench):
     """moonport with and without somebody who watches: no column, since there is no peer."""
     unwatched = bench.programs.moonport("scripts/echo.lua", f"{OURS}, unwatched")
@@ -242,6 +269,7 @@ HANDSHAKE = "µs CPU/handshake"
 KEPT = "bytes/connection"
 FULL = ("--tls", "full")
 RESUME = ("--tls", "resume")
+FRAMED = ("--websocket",)
 
 CASES = [
     Case("echo", "64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(0.95),
@@ -258,6 +286,15 @@ CASES = [
     Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 5, 3,
          ratio_at_most(1.00), broadcast_sides, _connections("broadcast", 1000), counted=50_000,
          receivers=1000),
+    Case("websocket", "WebSocket, 64 B × 50", MESSAGE, column(_loaded), 7, 3, ratio_at_most(1.00),
+         websocket_sides, (*_connections("echo", 50), *FRAMED), counted=20_000),
+    Case("websocket-broadcast", "WebSocket, broadcast 1:1000", "µs CPU/receiver",
+         beside_plain("bench/scripts/broadcast.lua", "bench/scripts/websocket_broadcast.lua",
+                      _loaded), 5, 3, ratio_at_most(1.10),
+         load=_connections("broadcast", 1000)),
+    Case("websocket-idle", "WebSocket, memory, silent", KEPT,
+         beside_plain("scripts/echo.lua", "bench/scripts/websocket.lua", _kept), 1, 1,
+         figure_at_most(900, "bytes")),
     Case("udp", "UDP × 50", "µs CPU/datagram", column(_opened), 5, 3, ratio_at_most(1.05),
          udp_sides, _connections("udp", 50), counted=20_000),
     Case("forward", "forward, 64 KiB × 8", "µs CPU/MiB", column(_loaded), 5, 3,

@@ -22,6 +22,7 @@ KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": s
                "MIMALLOC_PURGE_DELAY": "-1"}  # the C library's, and Bun's
 NGINX_MODULES = "/usr/lib/nginx/modules"
 STREAMS = ("echo", "lines", "broadcast", "udp")
+WEBSOCKETS = ("websocket", "websocket-broadcast")
 
 _missing = {}  # what was looked for and not found, and why
 
@@ -73,6 +74,18 @@ def _python(programs, loop):
     raise Skipped(f"no python3 has {loop}")
 
 
+def _ws(programs):
+    """npm's: npm install --prefix build/peers ws."""
+    path = os.path.join(programs.root, "build", "peers", "node_modules", "ws")
+    if not os.path.exists(path):
+        raise Skipped("npm's ws is not installed")
+    return ["env", f"WS_MODULE={path}", _find("node"), programs.peer("node.js")]
+
+
+def _websockets(programs):
+    return [*_python(programs, "websockets")[:1], programs.peer("messages.py")]
+
+
 def _go(programs):
     path = programs.tool("peer_go")
     built = subprocess.run([_find("go"), "build", "-o", path, programs.peer("peer.go")],
@@ -86,7 +99,9 @@ def _go(programs):
 PROGRAMS = (
     ("raw epoll, C", lambda programs: [programs.tool("peer_epoll")], ("echo", "broadcast", "udp")),
     ("luv, Lua 5.4", _luv, STREAMS),
-    ("Bun", _bun, (*STREAMS, "http")),
+    ("Bun", _bun, (*STREAMS, "http", *WEBSOCKETS)),
+    ("npm ws", _ws, WEBSOCKETS),
+    ("Python websockets", _websockets, WEBSOCKETS),
     ("Bun, static route", _bun, ("static",)),
     ("Node", lambda programs: [_find("node"), programs.peer("node.js")], (*STREAMS, "http")),
     ("uvloop", lambda programs: _python(programs, "uvloop"), STREAMS),

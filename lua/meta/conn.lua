@@ -9,11 +9,16 @@
 ---@field peer string? "127.0.0.1:50123", "[::1]:50123", "unix:"
 ---@field peer_ip string? nil on a Unix socket
 ---@field peer_port integer? nil on a Unix socket
+---@field peer_credentials moonport.Credentials? of a Unix socket: whose process is there; made when it
+---is asked for
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
 ---@field tls moonport.ConnTls? what both sides agreed on; nil without TLS, and once it is closed.
 ---It is made when it is asked for: keep it in a local
+---@field close_code integer? of a WebSocket that has ended: what the close frame said that came first;
+---1005: it said nothing, 1006: there was none
+---@field close_text string? what it said besides
 ---@field [string] any
 local conn = {}
 
@@ -60,17 +65,52 @@ function conn:recv_line(max) end
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
----Waits for a whole message.
+---Waits for a whole message; with frame = "http", in main, for a request. Of a WebSocket: returns it
+---and its kind, "text" or "binary"; and nil, "eof" and the close frame's text, when the peer closes.
 ---@param frame? moonport.Format that of the service
 ---@return string? message
----@return string? code or the prefix, where the frame has an offset; the code: "eof", "timeout",
----"closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
+---@return string? code or the prefix, where the frame has an offset, or the kind; the code: "eof",
+---"timeout", "closed", "reset", "limit" (longer than limits.message), "malformed" (no frame)
 ---@return string? partial what had come of it; or what is wrong
+---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
 
----Sends a message with what the frame adds to it. Raises when the frame cannot carry it.
+---Waits for as many bytes as string.unpack(format) takes, at most limits.message, and returns what it
+---returns, but for the position; true where that is nothing. "!" and "X" are refused: a stream has no
+---alignment.
+---@param format string
+---@return any ... the values; or nil, code ("limit": it is longer, and still there), what had come
+function conn:unpack(format) end
+
+---Waits for so many bytes, and leaves them to be read.
+---@param size integer at most limits.message
+---@return string? bytes
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code
+---@return string? partial what had come of them, which also stays
+function conn:peek(size) end
+
+---Waits for so many bytes, as many as one likes, and drops them.
+---@param size integer
+---@return true? skipped
+---@return "eof"|"truncated"|"timeout"|"closed"|"reset"|nil code
+function conn:skip(size) end
+
+---Answers the request at hand, once. With body = function(write) … end it returns when that has.
+---@param answer moonport.Answer|string|integer
+---@return true? answered
+---@return "closed"? code
+function conn:respond(answer) end
+
+---Answers the request at hand with server-sent events.
+---@param headers? moonport.AnswerHeaders
+---@return moonport.Events? events
+---@return "closed"? code
+function conn:events(headers) end
+
+---Sends a message with what the frame adds to it. Raises when the frame cannot carry it. Of a WebSocket:
+---conn:send_message(message [, kind]), where text that is no UTF-8 raises.
 ---@param message string
----@param frame? moonport.Format that of the service
+---@param frame? moonport.Format|"text"|"binary" that of the service; of a WebSocket "text"
 ---@param prefix? string the bytes before the length, where the frame has an offset
 ---@return true? queued
 ---@return "closed"? code
@@ -80,16 +120,59 @@ function conn:send_message(message, frame, prefix) end
 ---Lua; so does the end of it: FIN as FIN, a reset as a reset. What was received and not read goes
 ---first. For both directions, both must be forwarded. Raises when a coroutine reads from this
 ---connection, or a third one is forwarded to `other`.
+---
+---With a size, so many bytes go there and nothing else: it waits until they did, and what comes next is
+---the script's again.
 ---@param other moonport.Conn
+---@param size? integer bytes
 ---@return true? forwarded
----@return "closed"? code
-function conn:forward(other) end
+---@return "closed"|"eof"|"reset"|"timeout"|"EPIPE"|nil code EPIPE: `other` takes no more
+---@return integer? passed of a part: how many bytes went
+function conn:forward(other, size) end
 
----Limits each later wait in recv… and drain of this connection.
+---Forwards both ways, and waits until both connections have ended. timeouts.idle ends them;
+---settimeout() and deadline() do not count.
+---@param other moonport.Conn
+---@return integer? there bytes that went to `other`
+---@return integer|"closed" back bytes that came from it; or the code: one of them had ended before
+function conn:join(other) end
+
+---Sends a file, or `size` bytes of it from byte `from` (0: the first) on, as fast as the peer takes
+---them; no more than a piece of it is in memory. Waits until all is queued.
+---@param path string
+---@param from integer?
+---@param size integer? nil: what is left
+---@return integer? bytes that were sent
+---@return string? code "closed", "timeout", "truncated" (it became shorter meanwhile), "ENOENT", …
+---@return string? detail
+function conn:send_file(path, from, size) end
+
+---Limits each later wait in recv…, drain and send_file of this connection.
 ---@param seconds number? nil or 0: as long as it takes
 ---@return true? set
 ---@return "closed"? code
 function conn:settimeout(seconds) end
+
+---When the time of all later waits in recv…, drain and starttls is up, together; settimeout bounds
+---each of them besides.
+---@param seconds number? from now on; nil or 0: never
+---@return true? set
+---@return "closed"? code
+function conn:deadline(seconds) end
+
+---Calls f(conn) once, unless the connection has closed by then.
+---@param seconds number
+---@param f fun(conn: moonport.Conn) may wait
+---@return moonport.Timer?
+---@return "closed"? code
+function conn:after(seconds, f) end
+
+---Calls f(conn) again and again until the connection has closed, but not while it still waits.
+---@param seconds number
+---@param f fun(conn: moonport.Conn) may wait
+---@return moonport.Timer?
+---@return "closed"? code
+function conn:every(seconds, f) end
 
 ---Sets an option of the socket. An unknown name raises.
 ---@param name moonport.OptionName|"join"|"leave"
@@ -129,9 +212,19 @@ function conn:resume() end
 
 ---Sends what is queued, then FIN, and drains what the peer still sends, for timeouts.linger at
 ---most: nothing that was sent is lost.
+---@param code? integer of a WebSocket: 1000 (a normal end), 3000 to 4999 (your own), or another one of
+---RFC 6455
+---@param text? string of a WebSocket: at most 123 bytes of UTF-8
 ---@return true? closing
----@return "closed"? code it was closing already
-function conn:close() end
+---@return "closed"? why it was closing already
+function conn:close(code, text) end
+
+---Asks the peer of a WebSocket whether it is there. One that says nothing for half of timeouts.idle is
+---asked without this.
+---@param payload? string at most 125 bytes
+---@return true? queued
+---@return "closed"? code
+function conn:ping(payload) end
 
 ---Sends what is queued, then FIN; reading goes on.
 ---@return true? shut_down
@@ -201,6 +294,11 @@ function conn:stats() end
 ---@field queue integer bytes that are not sent yet
 ---@field age number seconds
 ---@field tcp moonport.TcpInfo? of an open TCP connection
+
+---@class moonport.Credentials
+---@field pid integer 0: of a process that this one cannot see
+---@field uid integer
+---@field gid integer
 
 ---The kernel's TCP_INFO, tcp(7).
 ---@class moonport.TcpInfo

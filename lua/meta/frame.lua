@@ -7,6 +7,7 @@
 ---@alias moonport.Format
 ---| "line"
 ---| "netstring"
+---| moonport.LineFormat
 ---| moonport.DelimiterFormat
 ---| moonport.LengthFormat
 ---| moonport.FixedFormat
@@ -16,9 +17,29 @@
 ---@field delimiter string 1 to 64 bytes behind each message
 
 ---@class moonport.LengthFormat
----@field length "u8"|"u16be"|"u16le"|"u32be"|"u32le" the length in binary, before each message
+---@field length moonport.Length what stands before each message
 ---@field offset? integer bytes that stand before the length, up to 28; 0
 ---@field includes_header? boolean|integer whether (or how many) bytes before the message it counts
+---@field adjust? integer bytes behind the length that it does not count, up to 255; 0. The message
+---begins with them
+
+---In binary; as varint (LEB128: Protocol Buffers, MQTT); in hexadecimal digits.
+---@alias moonport.Length
+---| "u8"
+---| "u16be"
+---| "u16le"
+---| "u24be"
+---| "u24le"
+---| "u32be"
+---| "u32le"
+---| "u64be"
+---| "u64le"
+---| "varint"
+---| "hex4"
+---| "hex8"
+
+---@class moonport.LineFormat
+---@field line "lf"|"crlf" what is sent behind each message; both are taken
 
 ---@class moonport.FixedFormat
 ---@field fixed integer bytes that each message has

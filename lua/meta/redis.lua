@@ -8,7 +8,7 @@ local redis = {}
 
 ---Makes a client. Nothing is connected before the first command, and again when the connection was
 ---lost; so this never waits, and works while a script loads. An unknown option raises.
----@param address string as socket.connect() takes it: "localhost:6379", "unix:///run/redis.sock", "tls://…"
+---@param address string as socket.connect() takes it: "localhost:6379", "unix:///run/redis.sock"
 ---@param options? moonport.RedisOptions
 ---@return moonport.Redis
 function redis.new(address, options) end
@@ -32,17 +32,19 @@ function redis.new(address, options) end
 local Client = {}
 
 ---Sends one command and waits for its answer: client:call("SET", "moon", "full"). A command that
----waits in Redis itself (BLPOP) holds up all others: give it a client of its own.
+---waits in Redis itself (BLPOP) holds up all others: give it a client of its own. The codes are
+---"error" (Redis refused, and the detail says why), "timeout", "closed" (the connection was lost,
+---and whether the command was carried out is unknown), "limit", "malformed", or those of a connect.
 ---@param command string|number
 ---@param ... string|number
 ---@return moonport.RedisAnswer? answer
----@return string? code "error": Redis refused, and the detail says why; "timeout"; "closed": the connection was lost, and whether the command was carried out is unknown; "limit", "malformed"; or that of the connect
+---@return string? code
 ---@return string? detail
 function Client:call(command, ...) end
 
 ---Sends commands in one go: client:pipeline { { "INCR", "a" }, { "GET", "b" } }.
 ---@param list (string|number)[][]
----@return moonport.RedisAnswer[]? answers in that order; of one that Redis refused { err = message }
+---@return moonport.RedisAnswer[]? answers in order; of one that was refused { err = message }
 ---@return string? code as of call()
 ---@return string? detail
 function Client:pipeline(list) end

@@ -44,6 +44,10 @@
 ---last line, or delimited message, whose end did not come before the peer's FIN: "eof".
 ---@alias moonport.MessageHandler fun(conn: moonport.Conn, message: string, prefix: string?)
 
+---Somebody asks for a WebSocket. false or a status refuses.
+---@alias moonport.UpgradeHandler
+---| fun(conn: moonport.Conn, request: moonport.Request): boolean|integer|nil
+
 ---One datagram came. sock:send(data, peer) answers; several of these may run at the same time.
 ---@alias moonport.DatagramHandler fun(sock: moonport.Udp, data: string, peer: string)
 
@@ -53,10 +57,14 @@
 ---at the same time.
 ---@class moonport.Service
 ---@field listen? moonport.Address|moonport.Address[] where to listen; 12345
----@field frame? moonport.Format how bytes become messages
+---@field frame? moonport.Format|"http"|"websocket" how bytes become messages, or requests
+---@field stream? boolean true: on_request comes with the head, and reads the body
+---@field deflate? boolean true: messages of WebSocket are deflated, where the client offers it
 ---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
 ---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
 ---@field on_message? moonport.MessageHandler in place of on_data, with frame
+---@field on_request? moonport.RequestHandler with frame = "http"; of "websocket": what is no upgrade
+---@field on_upgrade? moonport.UpgradeHandler with frame = "websocket"
 ---@field on_datagram? moonport.DatagramHandler with listen = "udp://…"
 ---@field on_eof? fun(conn: moonport.Conn) the peer sent FIN; without it: flush, then close
 ---@field on_drain? fun(conn: moonport.Conn) the queue fell below the low-water mark
@@ -94,6 +102,7 @@
 ---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"
 ---@field cpu_ms? integer processor time of a handler up to its next wait; 1000. 0: no limit
 ---@field message? moonport.Size what recv_exactly, recv_line and recv_until take at most; "1M"
+---@field head? moonport.Size the head of a request; "16K"
 
 ---Who has to show a certificate that `ca` signed.
 ---@alias moonport.TlsClient
@@ -117,6 +126,7 @@
 ---@class moonport.Timeouts
 ---@field idle? moonport.Seconds no byte came from the peer; 300
 ---@field first? moonport.Seconds the first message did not come; 300
+---@field request? moonport.Seconds a request that had begun did not come to its end; 60
 ---@field write? moonport.Seconds the peer acknowledged nothing of what was sent to it; 30
 ---@field handshake? moonport.Seconds TLS was not agreed on; 10. The script is not told
 ---@field linger? moonport.Seconds after close(): what the peer still sends is read this long; 5

@@ -8,18 +8,21 @@
 ---@class moonport.socket
 local socket = {}
 
----Connects in one call.
+---Connects in one call. With a port beside, the host may be what a peer sent: it is a name or a number, or
+---else nil, "EINVAL".
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock", and with TLS
----"tls://example.org:443"
+---"tls://example.org:443"; or a host, "localhost", "::1"
+---@param port? integer of a host
 ---@param options? moonport.ConnectOptions
 ---@return moonport.Conn? conn
 ---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", "handshake", …
 ---@return string? detail
-function socket.connect(address, options) end
+---@overload fun(address: string, options?: moonport.ConnectOptions): moonport.Conn?, string?, string?
+function socket.connect(address, port, options) end
 
 ---@class moonport.ConnectOptions
 ---@field timeout? number seconds
----@field tls? moonport.TlsOptions of an address with tls://
+---@field tls? moonport.TlsOptions|boolean of an address with tls://; of a host and a port also true
 
 ---Looks a name up.
 ---@param name string
@@ -82,6 +85,15 @@ function Socket:send(data) end
 ---@return string? detail
 function Socket:starttls(options) end
 
+---As conn:send_file().
+---@param path string
+---@param from? integer
+---@param size? integer
+---@return integer? bytes
+---@return string? code
+---@return string? detail
+function Socket:send_file(path, from, size) end
+
 ---As conn:drain().
 ---@return true? drained
 ---@return string? code
@@ -113,6 +125,30 @@ function Socket:recv_line(max) end
 ---@return string? code or the prefix, where the frame has an offset
 ---@return string? detail
 function Socket:recv_message(frame) end
+
+---As conn:unpack().
+---@param format string
+---@return any ...
+function Socket:unpack(format) end
+
+---As conn:peek().
+---@param size integer
+---@return string? bytes
+---@return string? code
+---@return string? partial
+function Socket:peek(size) end
+
+---As conn:skip().
+---@param size integer
+---@return true? skipped
+---@return string? code
+function Socket:skip(size) end
+
+---As conn:deadline().
+---@param seconds number?
+---@return true? set
+---@return string? code
+function Socket:deadline(seconds) end
 
 ---As conn:send_message(), and waits while the peer is slower.
 ---@param message string|number

@@ -147,10 +147,19 @@ function Peer:read(max) end
 ---@return string?
 function Peer:read_line() end
 
----The next message in the frame of the service; nil while there is no whole one.
+---The next message in the frame of the service; nil while there is no whole one. Of a WebSocket: the next
+---frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that the code.
 ---@return string? message
----@return string? prefix
+---@return string? prefix or the kind
+---@return integer? code
 function Peer:read_message() end
+
+---Asks for a WebSocket; then send_message(message [, kind [, how]]) sends frames, and read_message() reads
+---them.
+---@param options? { path: string?, headers: table<string, string>?, protocols: string[]? }
+---@return true? opened
+---@return integer? status what it was answered with instead; nil: there was no answer yet
+function Peer:websocket(options) end
 
 ---Everything that ever arrived, read or not.
 ---@return string

@@ -26,6 +26,10 @@ function timer.sleep(seconds) end
 ---@return number seconds
 function timer.now() end
 
+---The clock on the wall, which may be set: os.time() with fractions.
+---@return number seconds since 1970
+function timer.time() end
+
 ---A timer that was set. It can be a to-be-closed variable.
 ---@class moonport.Timer
 local set_timer = {}

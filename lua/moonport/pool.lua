@@ -6,6 +6,7 @@
 -- peer has closed meanwhile, or its last user left in the middle of something, is not lent again.
 -- What each call takes and returns is told in lua/meta/pool.lua.
 
+local join = require("moonport.address").format
 local calls = require "moonport.calls"
 local dial = require "moonport.socket.dial"
 local socket_tls = require "moonport.socket.tls"
@@ -18,7 +19,7 @@ local timer = require "moonport.timer"
 ---@field private timeout number seconds; 0: no limit
 ---@field private idle_seconds number 0: no limit
 ---@field private waiting_max integer
----@field private count integer connections, and places promised to a caller that connects
+---@field package count integer connections, and places promised to a caller that connects
 ---@field private idle { conn: moonport.Conn, since: number }[] oldest first
 ---@field private waiting moonport.pool.Claim[] the next first; empty while any is idle
 ---@field private sweeper moonport.Timer? while any is idle
@@ -117,7 +118,7 @@ function Claim:__close()
 end
 
 -- Waits for a place. True, or nil, code, detail.
-function Claim:wait()
+function Claim:wait(seconds)
   local pool = self.pool
   if #pool.waiting >= pool.waiting_max then
     local is_one = pool.waiting_max == 1
@@ -126,7 +127,7 @@ function Claim:wait()
   end
   self.gate = task.gate()
   pool.waiting[#pool.waiting + 1] = self
-  self.gate:wait(pool.timeout)
+  self.gate:wait(seconds)
   if self.held then return true end
   if pool.closed then return nil, "closed" end
   return nil, "timeout", pool.size == 1 and ("the connection to %s is taken"):format(pool.address)
@@ -134,13 +135,15 @@ function Claim:wait()
 end
 
 -- What is left of the time that a call began with; 0 is without a limit.
-local function time_left(pool, began)
-  if pool.timeout == 0 then return 0 end
-  return math.max(pool.timeout - (timer.now() - began), 0.001)
+local function time_left(seconds, began)
+  if seconds == 0 then return 0 end
+  return math.max(seconds - (timer.now() - began), 0.001)
 end
 
-function Pool:get()
+function Pool:get(seconds)
+  calls.check(seconds, 1, "get", "number", "nil")
   if self.closed then return nil, "closed" end
+  seconds = seconds or self.timeout
   local began = timer.now()
   local claim <close> = setmetatable({ pool = self, held = false }, Claim)
   claim.conn = take_idle(self)
@@ -148,11 +151,11 @@ function Pool:get()
     self.count = self.count + 1
     claim.held = true
   elseif not claim.conn then
-    local ok, code, detail = claim:wait()
+    local ok, code, detail = claim:wait(seconds)
     if not ok then return nil, code, detail end
   end
   if not claim.conn then
-    local conn, code, detail = dial(self, time_left(self, began))
+    local conn, code, detail = dial(self, time_left(seconds, began))
     if not conn then return nil, code, detail end
     claim.conn = conn
   end
@@ -228,21 +231,36 @@ local function read_options(options)
   return read
 end
 
-function M.new(address, options)
+function M.new(address, port, options)
   if type(address) ~= "string" then calls.refuse("pool.new needs the address to connect to") end
+  local has_port = math.type(port) == "integer"
+  if not has_port then
+    if options ~= nil then
+      calls.refuse(("bad argument #3 to 'new' (it takes two arguments, and this %s would be " ..
+        "dropped)"):format(type(options)))
+    end
+    options = port
+  end
   if options ~= nil and type(options) ~= "table" then
-    calls.refuse("pool.new takes one address, \"HOST:PORT\", and a table of options, such as " ..
-      "{ size = 4 }")
+    calls.refuse("pool.new takes one address, \"HOST:PORT\", or a host and a port, and a table of " ..
+      "options, such as { size = 4 }")
+  end
+  local given_tls = options and options.tls
+  if has_port then
+    local joined, _, detail = join(address, port)
+    if not joined then calls.refuse(("pool.new: %s"):format(detail)) end
+    socket_tls.check(address, given_tls, "pool.new", true)
+    address = (given_tls and "tls://" or "") .. joined
   end
   local scheme = address:lower():match("^(%a[%w+.-]*)://")
   if scheme == "udp" then
     calls.refuse(("pool.new(%q): datagrams need no connection"):format(address))
   end
-  socket_tls.check(address, options and options.tls, "pool.new")
+  if not has_port then socket_tls.check(address, given_tls, "pool.new") end
   local read = read_options(options or {})
   return setmetatable({
     address = address,
-    tls = options and options.tls,
+    tls = socket_tls.options(given_tls),
     size = read.size,
     timeout = read.timeout,
     idle_seconds = read.idle,

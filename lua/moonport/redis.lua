@@ -13,12 +13,10 @@ local resp = require "moonport.redis.resp"
 local socket_tls = require "moonport.socket.tls"
 local subscription = require "moonport.redis.subscription"
 local task = require "moonport.task"
-local timer = require "moonport.timer"
 
 -- What is sent and not answered. Redis stops to read where its answers are not read, and what it
 -- does not read is to wait here, where it can still be taken back.
 local WINDOW_BYTES = 256 * 1024
-local FOREVER_SECONDS = 1e9
 
 ---@class moonport.Redis
 ---@field package address string
@@ -46,7 +44,7 @@ Client.__name = "moonport.redis"
 ---@field pieces string[]? until they are sent
 ---@field size integer bytes
 ---@field count integer? of the answers that make a list; nil: one, as it is
----@field gate moonport.Task sleeps until there is a result
+---@field gate moonport.Gate open once there is a result
 ---@field answer any
 ---@field code string?
 ---@field detail string?
@@ -55,14 +53,11 @@ Client.__name = "moonport.redis"
 local Entry = {}
 Entry.__index = Entry
 
-function Entry:__close()
-  self.gone = true
-  self.gate:cancel()
-end
+function Entry:__close() self.gone = true end
 
 local function settle(entry, answer, code, detail)
   entry.answer, entry.code, entry.detail = answer, code, detail
-  entry.gate:cancel()
+  entry.gate:open()
 end
 
 -- Takes the first one out of the queue.
@@ -197,7 +192,7 @@ local function ask(client, pieces, size, count)
       client.address)
   end
   local entry <close> = setmetatable({ pieces = pieces, size = size, count = count,
-    gate = task.spawn(timer.sleep, FOREVER_SECONDS) }, Entry)
+    gate = task.gate() }, Entry)
   client.last = client.last + 1
   client.queue[client.last] = entry
   if not client.driver then
@@ -206,7 +201,7 @@ local function ask(client, pieces, size, count)
   end
   if client.conn then pump(client) end
   local answered = client.answered
-  entry.gate:join(client.timeout)
+  entry.gate:wait(client.timeout)
   if entry.answer ~= nil then return entry.answer end
   if not entry.code then return give_up(client, entry, answered) end
   return nil, entry.code, entry.detail

@@ -8,11 +8,11 @@ local fault, shown = report_of.fault, report_of.shown
 local check_names, set_of = report_of.check_names, report_of.set_of
 local _G, type, tostring, pairs, ipairs = _G, type, tostring, pairs, ipairs
 local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
-local format, match, find = string.format, string.match, string.find
+local format, match, find, gsub = string.format, string.match, string.find, string.gsub
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
-  "on_open", "on_data", "on_message", "on_datagram",
+  "on_open", "on_data", "on_message", "on_request", "on_upgrade", "on_datagram",
   "on_eof", "on_drain", "on_timeout", "on_error", "on_close", "main",
 }
 -- Told of the script's own life: none of them serves anybody.
@@ -20,12 +20,16 @@ local LIFE_HANDLERS = { "on_load", "on_unload", "on_reload" }
 -- main reads for itself: these would never be told.
 local NOT_BESIDE_MAIN = { "on_data", "on_message", "on_eof", "on_drain" }
 
+-- Frames that are protocols: requests and answers, or messages behind such a request.
+local PROTOCOLS = { http = 1, websocket = 2 }
+
 -- What `reload` may say, as enum reload_policy counts them.
 local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 
 local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
 local SIZE_MAX = 2 ^ 53
+local HEAD_MAX = 16 * 2 ^ 20 -- of a request: it is kept as a whole
 
 local TOO_LARGE = ", which is too large"
 
@@ -51,6 +55,13 @@ local function size(value)
   local bytes = number and tointeger(number)
   if bytes and bytes >= 1 then return bytes end
   return nil, [[bytes as a whole number, or a string like "64K", "1M", "2G"]]
+end
+
+---@type moonport.service.Rule
+local function head_size(value)
+  local bytes, accepted, remark = size(value)
+  if bytes and bytes > HEAD_MAX then return nil, [[at most "16M"]], TOO_LARGE end
+  return bytes, accepted, remark
 end
 
 ---@type moonport.service.Rule
@@ -98,11 +109,13 @@ local GROUPS = {
     memory = { size, "256M", "memory" },
     cpu_ms = { integer_from(0, 3600000), 1000, "cpu_ms" },
     message = { size, "1M", "message" },
+    head = { head_size, "16K", "head" },
     versions = { integer_from(1, 1000), 16, "versions" },
   },
   timeouts = {
     idle = { seconds, 300, "idle_ms" },
     first = { seconds, 300, "first_ms" },
+    request = { seconds, 60, "request_ms" },
     write = { seconds, 30, "write_ms" },
     linger = { seconds, 5, "linger_ms" },
     handshake = { seconds, 10, "handshake_ms" },
@@ -156,7 +169,7 @@ local function check_handlers(report, service, result)
     if check_handler(report, service, result, name) then count = count + 1 end
   end
   for _, name in ipairs(LIFE_HANDLERS) do check_handler(report, service, result, name) end
-  if count == 0 and #report.faults == 0 then -- else one of them may be a misspelt handler
+  if count == 0 and #report.faults == 0 and not PROTOCOLS[service.frame] then -- else one of them may be a misspelt handler
     fault(report, nil, nil, "the service has no handler: give it on_data, on_open or main")
   end
   if service.main == nil then return end
@@ -168,13 +181,80 @@ local function check_handlers(report, service, result)
   end
 end
 
+-- What is of requests, where there are none.
+local function check_without_requests(report, service)
+  for _, name in ipairs { "on_request", "on_upgrade", "stream", "deflate" } do
+    if service[name] ~= nil then
+      fault(report, name, service[name], [[%s without frame = %q: add that, or leave %s out]], name,
+        (name == "on_upgrade" or name == "deflate") and "websocket" or "http", name)
+    end
+  end
+  for group, name in pairs { limits = "head", timeouts = "request" } do
+    local given = type(service[group]) == "table" and service[group][name]
+    if given then
+      fault(report, name, given, [[%s.%s without frame = "http": it is of requests; leave it out]],
+        group, name)
+    end
+  end
+end
+
+local function check_http(report, service)
+  if service.on_message ~= nil then
+    fault(report, "on_message", service.on_message, [[on_message beside frame = "http": ]] ..
+      [[on_request(conn, request) takes its place; or write frame = "websocket"]])
+  end
+  if service.on_upgrade ~= nil then
+    fault(report, "on_upgrade", service.on_upgrade,
+      [[on_upgrade beside frame = "http": only frame = "websocket" has upgrades]])
+  end
+  if service.deflate ~= nil then
+    fault(report, "deflate", service.deflate,
+      [[deflate beside frame = "http": it is of messages of frame = "websocket"]])
+  end
+  if service.on_request ~= nil and service.main ~= nil then
+    fault(report, "on_request", service.on_request, "on_request beside main: main reads with " ..
+      "conn:recv_message(), so on_request would never run; keep one")
+  elseif service.on_request == nil and service.main == nil then
+    fault(report, "frame", service.frame, [[frame = "http" without on_request: nobody answers; ]] ..
+      "write on_request = function(conn, request) … end")
+  end
+end
+
+local function check_websocket(report, service)
+  if service.on_message == nil and service.main == nil then
+    fault(report, "frame", service.frame, [[frame = "websocket" without on_message: nobody ]] ..
+      "gets what comes; write on_message = function(conn, message, kind) … end")
+  end
+  if service.stream ~= nil and service.on_request == nil then
+    fault(report, "stream", service.stream,
+      "stream without on_request: it is how that reads bodies; leave it out")
+  end
+end
+
+local function check_protocol(report, service, result)
+  result.protocol = PROTOCOLS[service.frame]
+  for _, name in ipairs { "stream", "deflate" } do
+    result[name] = service[name] == true
+    if service[name] ~= nil and type(service[name]) ~= "boolean" then
+      fault(report, name, service[name], "%s is %s: write true or false", name,
+        shown(service[name]))
+    end
+  end
+  if service.frame == "http" then
+    check_http(report, service)
+  else
+    check_websocket(report, service)
+  end
+end
+
 -- on_message takes the place of on_data, and only a frame says what a message is.
 local function check_frame(report, service, result, frame_fault)
   local frame = service.frame
-  local wrong = frame ~= nil and frame_fault(frame, result.message)
+  local wrong = frame ~= nil and not PROTOCOLS[frame] and frame_fault(frame, result.message)
   if wrong then
     local what = type(frame) == "table" and "frame" or "frame is " .. shown(frame)
-    fault(report, "frame", frame, "%s: %s", what, wrong)
+    fault(report, "frame", frame, "%s: %s", what,
+      gsub(wrong, "^write ", [[%0"http", "websocket", ]]))
   end
   result.frame = frame
   if service.on_message ~= nil and frame == nil then
@@ -183,7 +263,13 @@ local function check_frame(report, service, result, frame_fault)
   end
   if frame ~= nil and service.on_data ~= nil then
     fault(report, "on_data", service.on_data,
-      "on_data beside frame: with a frame, on_message takes its place; keep one")
+      "on_data beside frame: with a frame, %s takes its place; keep one",
+      frame == "http" and "on_request" or "on_message")
+  end
+  if PROTOCOLS[frame] then
+    check_protocol(report, service, result)
+  else
+    check_without_requests(report, service)
   end
 end
 
@@ -252,7 +338,7 @@ local function is_foreign(service, known, nearest)
 end
 
 local function known_fields()
-  local known = { "listen", "frame", "reload", "tls" }
+  local known = { "listen", "frame", "stream", "deflate", "reload", "tls" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end

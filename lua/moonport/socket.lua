@@ -4,6 +4,7 @@
 -- connect() and accept() give is the same conn that handlers get. What each call takes and returns
 -- is told in lua/meta/socket.lua.
 
+local join = require("moonport.address").format
 local calls = require "moonport.calls"
 local core = require "moonport.socket.core"
 local tls = require "moonport.socket.tls"
@@ -50,21 +51,23 @@ local function fault_of(kind, address)
   return ("address %s: %s, %s"):format(shown, WHERE[kind], INSTEAD[scheme])
 end
 
--- "host:port" of what a caller gave: a whole address, or a host and a port. "" is the default host:
--- everywhere for bind(), this machine otherwise. Nil, code, detail where it is none of that kind.
+-- A whole address, or a host and a port: then the host is a name or a number and nothing else, for it may
+-- be what a peer sent. Nil, code, detail where it is none of that kind.
 local function address_of(kind, host, port)
-  if type(host) == "number" then return ":" .. host end
+  if port ~= nil and kind ~= "unix" then return join(host, port) end
   local fault = fault_of(kind, host)
   if fault then return nil, "EINVAL", fault end
-  if port == nil then
-    if kind == "unix" and not scheme_of(host) then return "unix:" .. host end
-    return host
-  end
-  if scheme_of(host) then return ("%s:%d"):format(host, port) end
-  if string.find(host, ":", 1, true) and not string.find(host, "^%[") then
-    host = "[" .. host .. "]"
-  end
-  return ("%s:%d"):format(host, port)
+  if port ~= nil then return nil, "EINVAL", "a Unix socket has a path and no port" end
+  if kind == "unix" and not scheme_of(host) then return "unix:" .. host end
+  return host
+end
+
+-- Where to bind: the author says it, and with "" or "*" means every address.
+local function bind_address_of(kind, host, port)
+  if type(host) == "number" then return ":" .. host end
+  if port and host == "" or host == "*" then host = "0.0.0.0" end
+  local rest = port and scheme_of(host) == kind and string.match(host, "^%a+://(.+)$")
+  return address_of(kind, rest or host, port)
 end
 
 local function connect_tls(address, timeout, options)
@@ -85,7 +88,7 @@ function Socket:bind(host, port)
   if self.closed or self.listener or self.conn then
     return refuse(self, "EINVAL", "the socket is bound or connected already")
   end
-  local address, code, detail = address_of(self.kind, host, port)
+  local address, code, detail = bind_address_of(self.kind, host, port)
   if address then address, code, detail = core.lookup(address, "0.0.0.0", false, self.timeout) end
   if not address then return nil, code, detail end
   local listener
@@ -212,7 +215,7 @@ function Datagrams:bind(host, port)
   check(port, 2, "bind", "integer", "nil")
   if self.udp then return nil, "EINVAL", "bind() comes before the first sendto()" end
   if self.closed then return nil, "closed" end
-  local address, code, detail = address_of("udp", host, port)
+  local address, code, detail = bind_address_of("udp", host, port)
   if address then address, code, detail = core.lookup(address, "0.0.0.0", false, self.timeout) end
   if not address then return nil, code, detail end
   local udp
@@ -298,8 +301,8 @@ end
 
 local CONNECT_OPTIONS = { timeout = true, tls = true }
 
--- What was meant by something else than a table of options behind the address: Python's
--- create_connection() has a timeout there, LuaSocket a port, and Node a callback.
+-- What was meant by something else than a port or a table of options behind the address: Python's
+-- create_connection() has a timeout there, and Node a callback.
 local function meant_by(address, other)
   local has_port = scheme_of(address) == "unix" or string.find(address, "^[^:]*:%d+$")
     or string.find(address, "[%]/].*:%d+$")
@@ -316,17 +319,18 @@ local function meant_by(address, other)
   end
 end
 
-local function check_connect(address, options)
+local function check_connect(address, options, has_port)
   local hint
   if type(address) == "string" then
-    if options ~= nil and type(options) ~= "table" then hint = meant_by(address, options) end
+    local is_other = options ~= nil and type(options) ~= "table" and not has_port
+    hint = is_other and meant_by(address, options)
   elseif math.type(address) == "integer" then -- Node's order
     hint = ("takes one address: write socket.connect(%q)"):format(
       (type(options) == "string" and options or "127.0.0.1") .. ":" .. address)
   end
   if hint then calls.refuse("socket.connect " .. hint) end
   check(address, 1, "connect", "string")
-  check(options, 2, "connect", "table", "nil")
+  check(options, has_port and 3 or 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
       calls.refuse(("unknown option '%s' of socket.connect (known: timeout, tls)"):format(
@@ -337,15 +341,37 @@ local function check_connect(address, options)
   if timeout and (type(timeout) ~= "number" or timeout < 0) then
     calls.refuse("bad option 'timeout' of socket.connect (seconds expected)")
   end
-  tls.check(address, options and options.tls, "socket.connect")
+  tls.check(address, options and options.tls, "socket.connect", has_port)
   return timeout
 end
 
-function M.connect(address, options)
-  local timeout = check_connect(address, options)
+-- Of a host and a port the address, of tls:// where the options say so.
+local function address_beside(host, port, options)
+  local address, code, detail = join(host, port)
+  if not address then return nil, code, detail end
+  return (options and options.tls and "tls://" or "") .. address
+end
+
+function M.connect(address, port, options)
+  local has_port, code, detail = math.type(port) == "integer", nil, nil
+  if not has_port then
+    if options ~= nil then
+      check(port, 2, "connect", "integer", "table")
+      calls.refuse(("bad argument #3 to 'connect' (it takes two arguments, and this %s would be " ..
+        "dropped)"):format(type(options)))
+    end
+    options = port
+  end
+  local timeout = check_connect(address, options, has_port)
+  if has_port then
+    address, code, detail = address_beside(address, port, options)
+    if not address then return nil, code, detail end
+  end
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end
-  if tls.is_meant(address) then return connect_tls(address, timeout, options and options.tls) end
+  if tls.is_meant(address) then
+    return connect_tls(address, timeout, tls.options(options and options.tls))
+  end
   return core.connect(address, timeout)
 end
 

@@ -75,6 +75,13 @@ void api_check_list(lua_State *L, int index, const char *function) {
   refuse_element(L, function, hole, "nil");
 }
 
+const char *api_check_text(lua_State *L, int index) {
+  size_t size;
+  const char *text = luaL_checklstring(L, index, &size);
+  luaL_argcheck(L, strlen(text) == size, index, "contains a NUL byte");
+  return text;
+}
+
 int api_refuse(lua_State *L) {
   struct place place;
   if (place_read_line(L, &place)) {

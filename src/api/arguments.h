@@ -23,4 +23,7 @@ void api_check_object(lua_State *L, int class, const char *object, const char *n
 /* Raises the message on top, in the innermost line of the author's: that of the library is not his. */
 int api_refuse(lua_State *L);
 
+/* A string that C reads as a whole: no NUL is in it. Raises. */
+const char *api_check_text(lua_State *L, int index);
+
 #endif

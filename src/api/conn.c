@@ -5,8 +5,11 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
+#include "api/http.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -31,9 +34,11 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  list_init(&self->timers);
   self->conn = conn;
   self->id = conn_id(conn);
   const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
+  self->has_requests = api_requests_of(self) != NULL;
   if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
     self->pending = PENDING_RELOAD;
   }
@@ -115,8 +120,11 @@ static int l_collected(lua_State *L) {
     api_wait_forget(&self->inbox->reader);
     api_wait_forget(&self->inbox->drainer);
   }
+  if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
+  api_membership_end_all(self);
   self->conn = NULL;
   api_conn_forget(self);
+  api_websocket_free(self);
   if (!conn) return 0;
   conn_abandon(conn);
   if (vm_is_freeing_descriptors(vm_of(L))) conn_skip_linger(conn);
@@ -150,6 +158,7 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
 }
 
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
+  if (self->reference != LUA_NOREF) api_websocket_free(self); /* else when it is collected */
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
@@ -163,6 +172,7 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
 void api_conn_forget(struct api_conn *self) {
   inbox_free(self->inbox);
   self->inbox = NULL;
+  api_http_forget(self);
   if (self->past) free(self->past->tls_fault);
   free(self->past);
   self->past = NULL;

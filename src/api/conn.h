@@ -8,7 +8,30 @@
 
 #include <lua.h>
 
+struct http_incoming;
+struct inbox;
 struct runtime;
+
+/* Where a connection is with the request at hand. */
+enum http_phase {
+  HTTP_IDLE,      /* there is none */
+  HTTP_DUE,       /* it was given to a handler, and nothing was answered yet */
+  HTTP_STREAMING, /* its answer has begun */
+  HTTP_EVENTS,    /* that is events, which end with the connection: nothing is read any more */
+  HTTP_UPGRADED,  /* there will be none any more: the connection is a WebSocket */
+  HTTP_ANSWERED,  /* its handler may still run, or a part of its body is still to be skipped */
+};
+
+/* What a connection owes its peer, and what of the request is still to come. */
+struct http_turn {
+  struct http_incoming *incoming; /* NULL: all of it is there */
+  uint32_t serial;                /* of the answer that is under way, or was last */
+  uint8_t phase;                  /* enum http_phase */
+  bool is_old : 1;                /* of HTTP/1.0 */
+  bool to_head : 1;               /* the answer has no body */
+  bool keeps_alive : 1;           /* another one may follow */
+  bool awaits_continue : 1;       /* its body is not sent before 100 (Continue) */
+};
 
 /* What is still to be told to a connection whose handler waits, in the order of telling. */
 enum pending {
@@ -17,6 +40,7 @@ enum pending {
   PENDING_DRAIN = 1 << 2,
   PENDING_CLOSE = 1 << 3,
   PENDING_RELOAD = 1 << 4, /* before all others */
+  PENDING_OPEN = 1 << 5,   /* of a WebSocket, which opens later */
 };
 
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
@@ -25,18 +49,26 @@ struct api_conn {
   const char *type;  /* by whose address it is known: api_check_conn() */
   struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
-  struct cohort *cohort;  /* whose handlers it has; NULL: it is sequential, or on_close has run */
-  struct inbox *inbox;    /* NULL until a handler reads by itself; api/inbox.h */
-  struct conn_past *past; /* from the close until on_close has run */
+  struct cohort *cohort; /* whose handlers it has; NULL: it is sequential, or on_close has run */
+  struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
+  struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
+  struct http_turn http;
+  struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
+  struct conn_past *past;         /* from the close until on_close has run */
+  struct list timers; /* of conn:after() and conn:every(), until it is closed; api/timer.h */
   uint64_t id;
-  int reference;      /* registry; keeps the object until on_close has run */
-  uint8_t pending;    /* enum pending */
-  uint8_t handler;    /* enum handler: the one that runs or waits */
-  uint8_t timeout;    /* enum conn_timeout: what on_timeout was called for */
-  bool busy : 1;      /* a handler waits */
-  bool was_reset : 1; /* of one that is closed */
-  bool is_late : 1;   /* timeouts.first has passed */
-  bool keep : 1;      /* what on_timeout or on_error returned */
+  uint64_t forwarded;    /* of one that is closed: bytes that its last forward passed on */
+  int reference;         /* registry; keeps the object until on_close has run */
+  uint8_t pending;       /* enum pending */
+  uint8_t handler;       /* enum handler: the one that runs or waits */
+  uint8_t timeout;       /* enum conn_timeout: what on_timeout was called for */
+  uint16_t close_code;   /* of a WebSocket: how it ended; 0: it is open, or nobody said */
+  bool busy : 1;         /* a handler waits */
+  bool was_reset : 1;    /* of one that is closed */
+  bool is_websocket : 1; /* it is one, or was until it closed */
+  bool is_late : 1;      /* timeouts.first has passed */
+  bool has_requests : 1; /* what it is sent are answers, not bytes */
+  bool keep : 1;         /* what on_timeout or on_error returned */
 };
 
 /* Who gets the bytes, by the kind of the service: chosen when that comes into force. */
@@ -49,8 +81,24 @@ struct receiver {
    * handlers had it all. */
   bool (*deliver_last)(struct api_conn *self);
   bool joins_kept; /* `received` puts that in front by itself */
+  /* Of what has requests; NULL in others. Each may close the connection. */
+  const struct request_hooks *requests;
 };
-extern const struct receiver api_receive_data, api_receive_messages, api_receive_main;
+
+struct request_hooks {
+  /* Handlers have come to an end that leaves the request at hand unanswered, or its answer unfinished.
+   * `closes`: the connection is to end with it. */
+  void (*failed)(struct api_conn *self, bool closes);
+  void (*timed_out)(struct api_conn *self); /* timeouts.request */
+  /* Nothing is under way and nothing has come: it may be closed without a loss. */
+  bool (*is_idle)(const struct api_conn *self);
+  /* recv_message(): pushes what it returns and says how many that is, or 0 for "not enough yet". Raises. */
+  int (*take)(lua_State *L, struct api_conn *self);
+};
+/* NULL: it has none, or its bytes are something else by now. */
+const struct request_hooks *api_requests_of(const struct api_conn *self);
+extern const struct receiver api_receive_data, api_receive_messages, api_receive_main,
+    api_receive_http, api_receive_http_main;
 
 /* What on_close may still ask of its connection. */
 struct conn_past {
@@ -87,6 +135,9 @@ void api_let_go_conn(struct runtime *runtime, int held);
 struct api_conn *api_check_conn(lua_State *L, int index);
 /* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
+/* The peer's request was answered with an error, for that; so many lines a minute, and no more. */
+void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned status,
+                     const char *fault);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */
@@ -99,10 +150,21 @@ void api_conn_forget(struct api_conn *self);
 void api_run_handler(struct api_conn *self, enum handler handler, const char *word);
 void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunction body,
                        void *argument);
+/* From inside of `receiver`, in the handler's coroutine, when nothing is left to be done for `self`: another
+ * one that received something, whose handler can be called in the same entry. NULL: there is none. */
+struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
+                                   enum handler handler, const char **bytes, size_t *size);
+/* What was received goes into the connection's inbox, which is the runtime's spare one unless something is
+ * left in its own. False when memory is out. The second keeps what is left, and gives the inbox back when
+ * nothing is; not while a handler that runs may use it. */
+bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size);
+void api_give_back_inbox(struct api_conn *self);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size);
+/* A part of what it receives was forwarded, or cannot be: who waits for that goes on. */
+void api_conn_forwarded(struct conn *conn);
 /* Something began to wait or ended, or another version came: chooses who receives, and whether that
  * reads. */
 void api_conn_update(struct api_conn *self);
@@ -111,6 +173,28 @@ void api_conn_update(struct api_conn *self);
 void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
+
+/* Queues the string at `index` as a piece of a message that was begun: 0 or UV_E*. Raises. */
+int api_send_piece(lua_State *L, const struct api_conn *self, int index);
+
+/* A function of the recv family. `take`: what it takes from `size` arrived bytes. Pushes the results and
+ * returns how many, or 0 for "not enough yet". Raises. */
+struct recv_kind {
+  const char *name;
+  int (*take)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
+  bool is_whole; /* what has arrived of an incomplete piece is nobody's */
+  bool leaves;   /* what has arrived stays, and nobody has heard of it yet */
+  int below;     /* how far below its first result the bytes are */
+};
+/* Calls `take` until it gives something; the connection is at 1. */
+int api_receive(lua_State *L, const struct recv_kind *kind);
+/* The same where a script may cut bytes. Raises elsewhere. */
+int api_receive_bytes(lua_State *L, const struct recv_kind *kind);
+/* Raises unless the argument is a size that limits.message allows. */
+size_t api_check_size(lua_State *L, int index);
+
+/* Waits until the output queue is below the low-water mark; the connection is at 1. */
+int api_drain(lua_State *L, struct api_conn *self);
 
 /* conn.tls: a table, or nil where it does not speak TLS. Raises. */
 void api_push_tls(lua_State *L, const struct api_conn *self);

@@ -1,7 +1,10 @@
 /* api/conn_events.c — what happens to a connection that has handlers — does not receive its bytes. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
+#include "api/timer.h"
+#include "api/websocket.h"
 
 static struct runtime *runtime_for(const struct conn *conn) {
   const struct cohort *cohort = conn_group_of(conn)->owner;
@@ -14,10 +17,18 @@ static const struct service *service_for(const struct conn *conn) {
   return &cohort->version->service;
 }
 
+/* The same of what is told of a WebSocket only, where they are, and `conn` is none yet. */
+static bool has_event(const struct conn *conn, enum handler handler) {
+  const struct api_conn *self = conn_owner(conn);
+  const struct service *service = service_for(conn);
+  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !(self && self->is_websocket);
+  return !is_early && service_has(service, handler);
+}
+
 static void conn_on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
-  bool opens = service_has(service_for(conn), HANDLER_ON_OPEN);
-  bool has_main = service_has(service_for(conn), HANDLER_MAIN);
+  bool opens = has_event(conn, HANDLER_ON_OPEN);
+  bool has_main = has_event(conn, HANDLER_MAIN);
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(runtime, conn);
   if (!self) return;
@@ -37,7 +48,7 @@ static void conn_on_secured(struct conn *conn) {
 static void conn_on_eof(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  if (!self && !service_has(service_for(conn), HANDLER_ON_EOF)) {
+  if (!self && !has_event(conn, HANDLER_ON_EOF)) {
     conn_close(conn, REASON_EOF);
     return;
   }
@@ -51,7 +62,7 @@ static void conn_on_eof(struct conn *conn) {
 static void conn_on_drain(struct conn *conn, bool crossed) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool wanted = crossed && service_has(service_for(conn), HANDLER_ON_DRAIN);
+  bool wanted = crossed && has_event(conn, HANDLER_ON_DRAIN);
   if (!self && wanted) self = api_conn_of(runtime, conn);
   if (!self) return;
   if (wanted) self->pending |= PENDING_DRAIN;
@@ -70,7 +81,7 @@ static bool has_greeted(const struct conn *conn) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
   if (conn_group_of(conn)->greets_itself || counters.bytes_in == 0) return false;
-  return counters.messages_out > 0 || !reads(conn_owner(conn));
+  return counters.messages_out > 0 || conn_is_forwarding(conn) || !reads(conn_owner(conn));
 }
 
 /* Nothing whole came in time. Who waits for the rest may say so to the peer, before it closes. */
@@ -93,6 +104,13 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
     end_for_first(conn);
     return;
   }
+  const struct request_hooks *requests = self ? api_requests_of(self) : NULL;
+  if (kind == CONN_TIMEOUT_REQUEST) {
+    if (requests) requests->timed_out(self);
+    return;
+  }
+  /* Its handler may have gone, and its answer goes on. */
+  if (requests && kind == CONN_TIMEOUT_IDLE && self->http.phase == HTTP_EVENTS) return;
   /* A handler that waits for these very bytes is told by what it called. */
   if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
     api_conn_update(self);
@@ -121,13 +139,16 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
 static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
-  bool tells = conn_has_opened(conn) && service_has(service_for(conn), HANDLER_ON_CLOSE);
+  bool tells = conn_has_opened(conn) && has_event(conn, HANDLER_ON_CLOSE);
   api_conn_log_end(runtime, conn, reason);
   if (!self && tells) self = api_conn_of(runtime, conn);
   if (self) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
+    self->forwarded = conn_forward_passed(conn);
     self->conn = NULL;
+    api_membership_end_all(self);
+    api_end_conn_timers(self);
     if (self->inbox) {
       api_wait_wake(&self->inbox->reader);
       api_wait_wake(&self->inbox->drainer);
@@ -145,8 +166,11 @@ const struct conn_events api_conn_events = {
     .on_open = conn_on_open,
     .on_secured = conn_on_secured,
     .on_data = api_receive_first,
+    .on_forwarded = api_conn_forwarded,
     .on_eof = conn_on_eof,
     .on_drain = conn_on_drain,
     .on_timeout = conn_on_timeout,
+    .on_quiet = api_websocket_quiet,
+    .on_closing = api_websocket_closing,
     .on_close = conn_on_close,
 };

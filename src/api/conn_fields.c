@@ -4,11 +4,13 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/values.h"
+#include "api/websocket.h"
 #include "base/address.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { TEXT_BYTES = 300 };
 
@@ -70,6 +72,23 @@ static void push_peer_port(lua_State *L, const struct api_conn *self) {
   }
 }
 
+/* Who connected to a Unix socket, or made the one that we connected to, as unix(7) has it: a table made anew;
+ * nil elsewhere, and once closed. */
+static void push_peer_credentials(lua_State *L, const struct api_conn *self) {
+  struct ucred peer;
+  socklen_t size = sizeof peer, ignored;
+  const int fd = self->conn ? conn_descriptor(self->conn) : -1;
+  bool is_unix = fd >= 0 && conn_peer(self->conn, &ignored)->sa_family == AF_UNIX;
+  if (!is_unix || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  api_set_integer(L, "pid", (uint64_t)peer.pid);
+  api_set_integer(L, "uid", peer.uid);
+  api_set_integer(L, "gid", peer.gid);
+}
+
 /* Our own end; nil once closed. */
 static void push_sock(lua_State *L, const struct api_conn *self) {
   struct sockaddr_storage address;
@@ -101,10 +120,17 @@ static const struct field {
   const char *name;
   void (*push)(lua_State *L, const struct api_conn *self);
 } fields[] = {
-    {"id", push_id},           {"peer", push_peer},
-    {"peer_ip", push_peer_ip}, {"peer_port", push_peer_port},
-    {"sock", push_sock},       {"listener", push_listener},
-    {"state", push_state},     {"tls", api_push_tls},
+    {"id", push_id},
+    {"peer", push_peer},
+    {"peer_ip", push_peer_ip},
+    {"peer_port", push_peer_port},
+    {"peer_credentials", push_peer_credentials},
+    {"sock", push_sock},
+    {"listener", push_listener},
+    {"state", push_state},
+    {"tls", api_push_tls},
+    {"close_code", api_push_close_code},
+    {"close_text", api_push_close_text},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 

@@ -9,6 +9,7 @@
 #include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -78,6 +79,16 @@ void api_end_for_timeout(struct conn *conn, enum conn_timeout kind) {
   }
 }
 
+/* A handler did not do what it had to. */
+static void end_failed(struct api_conn *self, bool closes) {
+  const struct request_hooks *hooks = api_requests_of(self);
+  if (hooks) {
+    hooks->failed(self, closes);
+  } else if (closes) {
+    conn_close(self->conn, REASON_ERROR);
+  }
+}
+
 /* What follows from a handler that came to its end. */
 static void handler_finish(struct api_conn *self) {
   if (self->handler == HANDLER_ON_CLOSE) {
@@ -94,10 +105,12 @@ static void handler_finish(struct api_conn *self) {
       if (!self->keep) api_end_for_timeout(conn, (enum conn_timeout)self->timeout);
       break;
     case HANDLER_ON_ERROR:
-      if (!self->keep || service_has(service_of(self), HANDLER_MAIN))
-        conn_close(conn, REASON_ERROR);
+      end_failed(self, !self->keep || service_has(service_of(self), HANDLER_MAIN));
       break;
     case HANDLER_MAIN:
+      end_failed(self, false);
+      /* What it left to the core goes on, and ends by itself. */
+      if (conn_is_forwarding(conn) || conn_is_forwarded_to(conn)) break;
       conn_close(conn, self->is_late              ? REASON_IDLE
                        : conn_peer_finished(conn) ? REASON_EOF
                                                   : REASON_CLOSED);
@@ -134,7 +147,7 @@ static void handler_on_fail(void *owner, const struct vm_failure *failure) {
     };
     run_handler(&call);
   } else if (self->conn) {
-    conn_close(self->conn, REASON_ERROR);
+    end_failed(self, true);
   }
 }
 
@@ -196,15 +209,26 @@ void api_run_handler(struct api_conn *self, enum handler handler, const char *wo
       .self = self, .handler = handler, .text = word, .size = word ? strlen(word) : 0});
 }
 
+static const struct receiver *receiver_in_force(const struct api_conn *self) {
+  return self->websocket ? self->websocket->receiver : self->cohort->version->receiver;
+}
+
 static bool take_pending(struct api_conn *self, enum pending kind) {
   bool pending = self->pending & kind;
   self->pending = (uint8_t)(self->pending & ~kind);
   return pending;
 }
 
+/* Where there are WebSockets, these handlers are told of nothing else. */
+static bool has_event(const struct api_conn *self, enum handler handler) {
+  const struct service *service = service_of(self);
+  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !self->is_websocket;
+  return !is_early && service_has(service, handler);
+}
+
 /* Tells `handler`, or without one does what the contract says instead. */
 static bool handler_tell(struct api_conn *self, enum handler handler) {
-  if (service_has(service_of(self), handler)) {
+  if (has_event(self, handler)) {
     api_run_handler(self, handler, NULL);
   } else if (handler == HANDLER_ON_EOF) {
     conn_close(self->conn, REASON_EOF);
@@ -214,7 +238,7 @@ static bool handler_tell(struct api_conn *self, enum handler handler) {
 
 static void handler_tell_closed(struct api_conn *self) {
   struct runtime *runtime = self->runtime;
-  if (!service_has(service_of(self), HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
+  if (!has_event(self, HANDLER_ON_CLOSE) || !runtime_has_time(runtime)) {
     api_conn_release(runtime, self);
     return;
   }
@@ -226,8 +250,9 @@ static void handler_tell_closed(struct api_conn *self) {
 static bool deliver_one(struct api_conn *self) {
   if (take_pending(self, PENDING_RELOAD)) return handler_tell(self, HANDLER_ON_RELOAD);
   if (self->conn && !conn_is_closing(self->conn)) {
+    if (take_pending(self, PENDING_OPEN)) return handler_tell(self, HANDLER_ON_OPEN);
     if (take_pending(self, PENDING_MAIN)) return handler_tell(self, HANDLER_MAIN);
-    const struct receiver *receiver = self->cohort->version->receiver;
+    const struct receiver *receiver = receiver_in_force(self);
     if (receiver->deliver_kept(self)) return true;
     if (self->pending & PENDING_EOF && receiver->deliver_last && receiver->deliver_last(self))
       return true;
@@ -239,9 +264,39 @@ static bool deliver_one(struct api_conn *self) {
   return true;
 }
 
+const struct request_hooks *api_requests_of(const struct api_conn *self) {
+  if (self->websocket || !self->cohort) return NULL;
+  return self->cohort->version->receiver->requests;
+}
+
+struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver,
+                                   enum handler handler, const char **bytes, size_t *size) {
+  struct runtime *runtime = self->runtime;
+  /* Something else is to be done for this one first. */
+  if (!self->conn || self->pending || self->inbox || runtime->anchor_count > 0) return NULL;
+  if (!vm_may_go_on(runtime->vm)) return NULL;
+  const struct conn *conn = conn_next_received(conn_group_of(self->conn), receiver, bytes, size);
+  if (!conn) return NULL;
+  self = conn_owner(conn);
+  self->handler = (uint8_t)handler;
+  self->keep = false;
+  vm_hand_over(runtime->vm, self, self->id);
+  return self;
+}
+
 void api_conn_deliver(struct api_conn *self) {
   while (!self->busy && deliver_one(self)) continue;
   api_conn_update(self);
+}
+
+void api_conn_forwarded(struct conn *conn) {
+  struct api_conn *self = conn_owner(conn);
+  if (!self) return;
+  struct runtime *runtime = self->runtime;
+  int held = api_hold_conn(self);
+  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  api_conn_update(self);
+  api_let_go_conn(runtime, held);
 }
 
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
@@ -273,7 +328,7 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size) {
 }
 
 static conn_receiver receiver_of(const struct api_conn *self, bool reads) {
-  const struct receiver *receiver = self->cohort->version->receiver;
+  const struct receiver *receiver = receiver_in_force(self);
   bool keeps = self->inbox && !inbox_empty(self->inbox) && !receiver->joins_kept;
   if (self->busy || reads || keeps) return receive_kept;
   return self->pending ? api_receive_first : receiver->received;

@@ -12,7 +12,7 @@
 
 enum {
   MINUTE_MS = 60 * 1000,
-  TLS_LINES_PER_MINUTE = 10, /* lines; what is beyond is counted */
+  LINES_PER_MINUTE = 10, /* of one kind; what is beyond is counted */
 };
 
 static void tell_starved(struct runtime *runtime, const struct conn *conn) {
@@ -53,24 +53,22 @@ static void tell_access(struct runtime *runtime, const struct conn *conn, enum r
 }
 
 /* Whether the log is to have one more line of those of which there may be any number. */
-static bool may_tell_tls(struct runtime *runtime) {
-  struct told_tls *told = &runtime->told_tls;
+static bool may_tell(const struct runtime *runtime, struct told_tls *told) {
   uint64_t now_ms = net_loop_now_ms(runtime->loop);
   if (told->since_ms == 0 || now_ms - told->since_ms >= MINUTE_MS) {
     told->since_ms = now_ms;
     told->lines = 0;
   }
-  if (told->lines++ < TLS_LINES_PER_MINUTE) return true;
+  if (told->lines++ < LINES_PER_MINUTE) return true;
   told->dropped++;
   return false;
 }
 
-static void tell_tls(struct runtime *runtime, const struct conn *conn, const char *what,
-                     const char *fault) {
+static void tell_fault(struct runtime *runtime, struct told_tls *told, const struct conn *conn,
+                       const char *what, const char *fault) {
   char peer[ADDRESS_TEXT_MAX], dropped[80] = "", text[3 * ADDRESS_TEXT_MAX];
-  struct told_tls *told = &runtime->told_tls;
   socklen_t size;
-  if (!may_tell_tls(runtime)) return;
+  if (!may_tell(runtime, told)) return;
   if (told->dropped > 0) {
     snprintf(dropped, sizeof dropped, " (%" PRIu64 " more were not told)", told->dropped);
   }
@@ -92,11 +90,19 @@ static void tell_tls_end(struct runtime *runtime, const struct conn *conn, enum 
   if (is_late || (reason == REASON_HANDSHAKE && tls.has_heard)) {
     runtime->failed_handshakes++;
     const char *fault = tls.fault ? tls.fault : "memory was out";
-    tell_tls(runtime, conn, "the TLS handshake failed",
-             is_late ? "not done within timeouts.handshake" : fault);
+    tell_fault(runtime, &runtime->told_tls, conn, "the TLS handshake failed",
+               is_late ? "not done within timeouts.handshake" : fault);
   } else if (reason == REASON_RESET && tls.fault) {
-    tell_tls(runtime, conn, "TLS failed", tls.fault);
+    tell_fault(runtime, &runtime->told_tls, conn, "TLS failed", tls.fault);
   }
+}
+
+void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned status,
+                     const char *fault) {
+  char what[40];
+  if (conn_listener_index(conn) == CONN_NO_LISTENER) return;
+  snprintf(what, sizeof what, "a request is refused with %u", status);
+  tell_fault(runtime, &runtime->told_requests, conn, what, fault);
 }
 
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason) {

@@ -10,6 +10,8 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/values.h"
+#include "api/websocket.h"
+#include "net/loop.h"
 #include "net/tcp_info.h"
 
 #include <lauxlib.h>
@@ -28,8 +30,7 @@ static int push_done(lua_State *L) {
   return 1;
 }
 
-/* Queues the string at `index` as a piece of the message that was begun; 0 or UV_E*. Raises. */
-static int send_piece(lua_State *L, const struct api_conn *self, int index) {
+int api_send_piece(lua_State *L, const struct api_conn *self, int index) {
   size_t size;
   const char *bytes = lua_tolstring(L, index, &size);
   if (size < BORROW_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
@@ -44,7 +45,7 @@ static int send_list(lua_State *L, const struct api_conn *self) {
   int rc = conn_send_begin(self->conn);
   for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
     lua_rawgeti(L, 2, i);
-    rc = send_piece(L, self, 3);
+    rc = api_send_piece(L, self, 3);
     lua_settop(L, 2);
   }
   return rc;
@@ -52,7 +53,7 @@ static int send_list(lua_State *L, const struct api_conn *self) {
 
 static int send_string(lua_State *L, const struct api_conn *self) {
   int rc = conn_send_begin(self->conn);
-  return rc < 0 ? rc : send_piece(L, self, 2);
+  return rc < 0 ? rc : api_send_piece(L, self, 2);
 }
 
 /* What was sent, in bytes: a string, or the strings of a list. */
@@ -92,15 +93,26 @@ static void check_one_value(lua_State *L) {
   lua_settop(L, 2);
 }
 
+/* Bytes between two answers would be taken for one. */
+static int refuse_bytes(lua_State *L, const char *name) {
+  return luaL_error(
+      L,
+      "%s() sends bytes, and this connection has answers: return one from on_request, "
+      "or call conn:respond{ status = 200, body = … }",
+      name);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  if (self->has_requests) return refuse_bytes(L, "send");
   int type = lua_type(L, 2);
   if (lua_gettop(L) > 2) check_one_value(L);
   if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TTABLE) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
   if (!self->conn) return api_push_closed(L);
+  if (self->websocket) return api_refuse_bytes(L, "send", "conn:send_message(message)");
   int rc = type == LUA_TTABLE ? send_list(L, self) : send_string(L, self);
   if (rc < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
@@ -110,6 +122,8 @@ static int l_conn_send(lua_State *L) {
 /* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
 static int l_conn_send_message(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
+  if (self->has_requests) return refuse_bytes(L, "send_message");
+  if (self->is_websocket) return api_websocket_send_message(L, self);
   api_check_count(L, 4, NULL);
   size_t size, prefix_size = 0;
   const char *message = luaL_checklstring(L, 2, &size);
@@ -139,20 +153,28 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : push_done(L);
 }
 
+int api_drain(lua_State *L, struct api_conn *self) {
+  if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
+  self->inbox->drainer.timed_out = false;
+  bool full = conn_await_drain(self->conn);
+  if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  uint64_t ends_ms = inbox_call_ends_ms(self->inbox, now_ms);
+  if (full && ends_ms && ends_ms <= now_ms) return api_push_timeout(L, NULL);
+  api_wait_begin(L, &self->inbox->drainer, ends_ms > now_ms ? ends_ms - now_ms : 0,
+                 "drain() of this connection");
+  if (!full) api_wait_wake_later(&self->inbox->drainer);
+  return vm_wait(L, 0, drained);
+}
+
 /* conn:drain() -> true | nil, "closed" | nil, "timeout" */
 static int l_conn_drain(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   api_check_count(L, 1, NULL);
-  if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
-  (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
-  tell_call(L, self, "drain");
-  self->inbox->drainer.timed_out = false;
-  bool full = conn_await_drain(self->conn);
-  if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
-  api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
-  if (!full) api_wait_wake_later(&self->inbox->drainer);
-  return vm_wait(L, 0, drained);
+  if (self->conn && !conn_is_closing(self->conn)) tell_call(L, self, "drain");
+  return api_drain(L, self);
 }
 
 /* conn:pause(), conn:resume() -> true | nil, "closed" */
@@ -181,9 +203,10 @@ static const char says_why[] =
 /* The three ways to end are idempotent: true, or nil, "closed" when it was over already. */
 static int l_conn_close(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
-  api_check_count(L, 1, says_why);
+  if (!self->is_websocket) api_check_count(L, 1, says_why);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, "close");
+  if (self->websocket) return api_websocket_close(L, self);
   conn_close(self->conn, REASON_CLOSED);
   return push_done(L);
 }
@@ -192,6 +215,7 @@ static int l_conn_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   api_check_count(L, 1, NULL);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
+  if (self->websocket) return api_refuse_bytes(L, "shutdown", "conn:close()");
   tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
   return push_done(L);
@@ -206,36 +230,6 @@ static int l_conn_reset(lua_State *L) {
   return push_done(L);
 }
 
-/* What a handler received but did not read goes ahead of what will be forwarded. */
-static int send_leftover(struct api_conn *self, struct conn *to) {
-  const char *bytes;
-  size_t size;
-  if (!self->inbox || inbox_empty(self->inbox)) return 0;
-  if (!inbox_view(self->inbox, &bytes, &size)) return -1;
-  if (conn_send_begin(to) < 0 || conn_send_copied(to, bytes, size) < 0) return -1;
-  if (api_is_told(self->runtime, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
-  inbox_consume(self->inbox, size);
-  return 0;
-}
-
-/* conn:forward(other) -> true | nil, "closed" */
-static int l_conn_forward(lua_State *L) {
-  struct api_conn *self = api_check_conn(L, 1);
-  struct api_conn *other = api_check_conn(L, 2);
-  api_check_count(L, 2, NULL);
-  if (!self->conn || !other->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (self->inbox && api_wait_pending(&self->inbox->reader)) {
-    return luaL_error(L, "a coroutine reads from this connection");
-  }
-  tell_call(L, self, "forward");
-  if (send_leftover(self, other->conn) < 0) return api_push_closed(L);
-  int rc = conn_forward(self->conn, other->conn);
-  if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
-  if (rc < 0) return api_push_closed(L);
-  api_conn_update(self);
-  return push_done(L);
-}
-
 /* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
 static int l_conn_settimeout(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
@@ -244,6 +238,18 @@ static int l_conn_settimeout(lua_State *L) {
   if (!self->conn) return api_push_closed(L);
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
   self->inbox->timeout_ms = timeout_ms;
+  return push_done(L);
+}
+
+/* conn:deadline(seconds or nil): when all later recv() and drain() end, together; nil or 0: never */
+static int l_conn_deadline(lua_State *L) {
+  struct api_conn *self = api_check_conn(L, 1);
+  uint64_t timeout_ms = api_check_timeout_ms(L, 2);
+  api_check_count(L, 2, NULL);
+  if (!self->conn) return api_push_closed(L);
+  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  self->inbox->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
   return push_done(L);
 }
 
@@ -300,18 +306,11 @@ static int l_conn_stats(lua_State *L) {
 }
 
 const luaL_Reg api_conn_methods[] = {
-    {"send", l_conn_send},
-    {"send_message", l_conn_send_message},
-    {"drain", l_conn_drain},
-    {"pause", l_conn_pause},
-    {"resume", l_conn_resume},
-    {"close", l_conn_close},
-    {"shutdown", l_conn_shutdown},
-    {"reset", l_conn_reset},
-    {"stats", l_conn_stats},
-    {"forward", l_conn_forward},
-    {"settimeout", l_conn_settimeout},
-    {"setoption", l_conn_setoption},
-    {"getoption", l_conn_getoption},
-    {NULL, NULL},
+    {"send", l_conn_send},           {"send_message", l_conn_send_message},
+    {"drain", l_conn_drain},         {"pause", l_conn_pause},
+    {"resume", l_conn_resume},       {"close", l_conn_close},
+    {"shutdown", l_conn_shutdown},   {"reset", l_conn_reset},
+    {"stats", l_conn_stats},         {"settimeout", l_conn_settimeout},
+    {"deadline", l_conn_deadline},   {"setoption", l_conn_setoption},
+    {"getoption", l_conn_getoption}, {NULL, NULL},
 };

@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -17,10 +18,6 @@
 #include <string.h>
 
 enum { RECV_BYTES_DEFAULT = 65536 };
-
-/* A function of the recv family: what it takes from `size` arrived bytes. Pushes the results and
- * returns how many, or 0 for "not enough yet". Raises. */
-typedef int (*taker)(lua_State *L, struct inbox *inbox, const char *bytes, size_t size);
 
 static size_t limit_of(lua_State *L, int index) {
   size_t message_max = version_of(L)->service.message_bytes_max;
@@ -107,7 +104,10 @@ static int take_up_to(lua_State *L, struct inbox *inbox, const char *bytes, size
 
 /* recv_message([frame]) */
 static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
+  struct api_conn *self = lua_touserdata(L, 1);
   (void)size; /* the splitter looks for itself */
+  const struct request_hooks *hooks = api_requests_of(self);
+  if (hooks) return hooks->take(L, self);
   struct frame_format given;
   struct frame_slice slice;
   const struct frame_format *format = api_check_frame(L, 2, &given);
@@ -123,9 +123,11 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   return count;
 }
 
-static const taker takers[] = {take_some, take_exactly, take_line, take_up_to, take_message};
-static const char *const taker_names[] = {"recv", "recv_exactly", "recv_line", "recv_until",
-                                          "recv_message"};
+static const struct recv_kind kind_some = {.name = "recv", .take = take_some};
+static const struct recv_kind kind_exactly = {.name = "recv_exactly", .take = take_exactly};
+static const struct recv_kind kind_line = {.name = "recv_line", .take = take_line};
+static const struct recv_kind kind_up_to = {.name = "recv_until", .take = take_up_to};
+static const struct recv_kind kind_message = {.name = "recv_message", .take = take_message};
 
 /* Of one that connected, an end that the peer did not say may be somebody else's. */
 static const char *eof_code(const struct conn *conn) {
@@ -142,32 +144,36 @@ static const char *end_code(const struct api_conn *self) {
   return self->inbox->reader.timed_out ? "timeout" : NULL;
 }
 
-/* nil, code, and what had arrived of an incomplete piece */
-static int recv_give_up(lua_State *L, struct inbox *inbox, const char *code, const char *bytes,
-                        size_t size) {
+/* nil, code, and what had arrived of an incomplete piece, which then counts as taken */
+static int recv_give_up(lua_State *L, const struct recv_kind *kind, struct inbox *inbox,
+                        const char *code) {
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   int count = push_failure(L, code);
   if (size == 0) return count;
-  return count + take(L, inbox, bytes, size, size);
+  if (!kind->leaves) return count + take(L, inbox, bytes, size, size);
+  lua_pushlstring(L, bytes, size);
+  return count + 1;
 }
 
-enum { SOME, EXACTLY, LINE, UP_TO, MESSAGE };
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind);
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind);
-
-static int go_on(lua_State *L, int status, lua_KContext kind) {
+static int go_on(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->inbox) return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
-  return attempt(L, self, kind);
+  return attempt(L, self, (const struct recv_kind *)context);
 }
 
 /* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
 static void begin_call(const struct api_conn *self) {
   struct inbox *inbox = self->inbox;
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  inbox->ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  inbox->ends_ms = inbox_call_ends_ms(inbox, now_ms);
   inbox->reader.timed_out = false;
   inbox->scanned = 0;
+  inbox->walk = (struct pack_walk){0};
 }
 
 /* 0: no limit. When the time is up, that is noted. */
@@ -180,33 +186,73 @@ static uint64_t time_left_ms(const struct api_conn *self) {
   return 0;
 }
 
-static int attempt(lua_State *L, struct api_conn *self, lua_KContext kind) {
-  struct inbox *inbox = self->inbox;
-  const char *bytes;
-  size_t size;
-  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
-  int count = takers[kind](L, inbox, bytes, size);
-  if (count > 0) {
-    bool got = self->conn && lua_type(L, -count) == LUA_TSTRING; /* else nil and why */
-    /* Any bytes are no whole message where on_data got the ones before. */
-    if (got && (kind != SOME || self->handler != HANDLER_ON_DATA)) conn_greeted(self->conn);
-    if (got && api_is_told(self->runtime, EVENT_RECV)) {
-      api_tell_recv(L, self->conn, taker_names[kind], -count);
+/* What ended it, and why: what the peer said, or what was wrong with what it said. */
+static int push_websocket_end(lua_State *L, const struct api_conn *self, const char *code) {
+  const struct websocket *websocket = self->websocket;
+  if (websocket && websocket->fault) {
+    push_failure(L, websocket->hit_limit ? "limit" : "malformed");
+    lua_pushstring(L, websocket->fault);
+    return 3;
+  }
+  push_failure(L, websocket && websocket->peer_ended ? "eof" : code);
+  lua_pushstring(L, websocket ? websocket->close_text : NULL);
+  return 3;
+}
+
+static int attempt_websocket(lua_State *L, struct api_conn *self) {
+  struct websocket_message message;
+  if (api_websocket_step(self, &message) == WEBSOCKET_STEP_MESSAGE) {
+    int count = api_websocket_push(L, self, &message);
+    if (self->conn && api_is_told(self->runtime, EVENT_RECV)) {
+      api_tell_recv(L, self->conn, "recv_message", -count);
     }
     return count;
   }
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
-  if (code) return recv_give_up(L, inbox, code, bytes, size);
-  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
+  if (code) return push_websocket_end(L, self, code);
+  api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
-  return vm_wait(L, kind, go_on);
+  return vm_wait(L, (lua_KContext)&kind_message, go_on);
 }
 
-static int receive(lua_State *L, lua_KContext kind) {
+/* The bytes are at `index`. */
+static void tell_taken(lua_State *L, const struct api_conn *self, const struct recv_kind *kind,
+                       int index) {
+  if (kind->leaves) return;
+  /* Any bytes are no whole message where on_data got the ones before. */
+  if (kind != &kind_some || self->handler != HANDLER_ON_DATA) conn_greeted(self->conn);
+  bool is_told = api_is_told(self->runtime, EVENT_RECV) && lua_type(L, index) == LUA_TSTRING;
+  if (is_told) api_tell_recv(L, self->conn, kind->name, index);
+}
+
+static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
+  struct inbox *inbox = self->inbox;
+  if (self->websocket) return attempt_websocket(L, self);
+  const char *bytes;
+  size_t size;
+  if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  int count = kind->take(L, inbox, bytes, size);
+  if (count > 0) {
+    if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, -count - kind->below);
+    return count;
+  }
+  uint64_t left_ms = time_left_ms(self);
+  const char *code = end_code(self);
+  if (code && (kind->is_whole || api_requests_of(self))) return push_failure(L, code);
+  if (code) return recv_give_up(L, kind, inbox, code);
+  api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
+  api_conn_update(self);
+  return vm_wait(L, (lua_KContext)kind, go_on);
+}
+
+int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
   if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  if (self->websocket && kind != &kind_message) {
+    return api_refuse_bytes(L, kind->name, "conn:recv_message()");
+  }
   if (api_wait_pending(&self->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
@@ -215,39 +261,55 @@ static int receive(lua_State *L, lua_KContext kind) {
   return attempt(L, self, kind);
 }
 
+/* Bytes of requests are not for a script to cut. */
+int api_receive_bytes(lua_State *L, const struct recv_kind *kind) {
+  if (api_requests_of(api_check_conn(L, 1))) {
+    return luaL_error(L,
+                      "%s() takes bytes, and this connection has requests: their bodies are "
+                      "request.body, or with stream = true request:read()",
+                      kind->name);
+  }
+  return api_receive(L, kind);
+}
+
 /* conn:recv([max]) -> string of 1 to max (65536) bytes | nil, code */
 static int l_recv(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, SOME);
+  return api_receive_bytes(L, &kind_some);
+}
+
+size_t api_check_size(lua_State *L, int index) {
+  size_t max = version_of(L)->service.message_bytes_max;
+  lua_Integer size = luaL_checkinteger(L, index);
+  luaL_argcheck(L, size >= 0, index, "must be 0 or more bytes");
+  luaL_argcheck(L, (size_t)size <= max, index, "is more than limits.message");
+  return (size_t)size;
 }
 
 /* conn:recv_exactly(n) -> string of n bytes | nil, code [, partial] */
 static int l_recv_exactly(lua_State *L) {
   api_check_count(L, 2, NULL);
-  size_t max = version_of(L)->service.message_bytes_max;
-  lua_Integer wanted = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, wanted >= 0, 2, "must be 0 or more bytes");
-  luaL_argcheck(L, (size_t)wanted <= max, 2, "is more than limits.message");
-  return receive(L, EXACTLY);
+  api_check_size(L, 2);
+  return api_receive_bytes(L, &kind_exactly);
 }
 
 /* conn:recv_line([max]) -> line without its LF or CRLF | nil, code [, partial] */
 static int l_recv_line(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, LINE);
+  return api_receive_bytes(L, &kind_line);
 }
 
 /* conn:recv_until(separator [, max]) -> what is before it | nil, code [, partial] */
 static int l_recv_until(lua_State *L) {
   api_check_count(L, 3, NULL);
   luaL_argcheck(L, *luaL_checkstring(L, 2) || lua_rawlen(L, 2), 2, "must not be empty");
-  return receive(L, UP_TO);
+  return api_receive_bytes(L, &kind_up_to);
 }
 
 /* conn:recv_message([frame]) -> message [, prefix] | nil, code [, partial or detail] */
 static int l_recv_message(lua_State *L) {
   api_check_count(L, 2, NULL);
-  return receive(L, MESSAGE);
+  return api_receive(L, &kind_message);
 }
 
 const luaL_Reg api_recv_methods[] = {

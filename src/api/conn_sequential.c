@@ -5,7 +5,10 @@
  * and in the end with the peer. The peer's FIN does not close it. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/membership.h"
 #include "api/runtime.h"
+#include "api/timer.h"
+#include "api/websocket.h"
 
 static void sequential_on_open(struct conn *conn) {
   struct api_conn *self = api_conn_of(conn_group_of(conn)->owner, conn);
@@ -60,7 +63,10 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
   int held = api_hold_conn(self);
   self->past = api_conn_remember(conn, reason);
   self->was_reset = reason == REASON_RESET;
+  self->forwarded = conn_forward_passed(conn);
   self->conn = NULL;
+  api_membership_end_all(self);
+  api_end_conn_timers(self);
   if (self->inbox) api_wait_wake(&self->inbox->reader);
   if (self->inbox) api_wait_wake(&self->inbox->drainer);
   api_conn_release(runtime, self);
@@ -79,8 +85,11 @@ const struct conn_events api_sequential_events = {
     .on_open = sequential_on_open,
     .on_secured = sequential_on_secured,
     .on_data = sequential_received,
+    .on_forwarded = api_conn_forwarded,
     .on_eof = sequential_on_eof,
     .on_drain = sequential_on_drain,
     .on_timeout = sequential_on_timeout,
+    .on_quiet = api_websocket_quiet,
+    .on_closing = api_websocket_closing,
     .on_close = sequential_on_close,
 };

@@ -35,9 +35,13 @@ static int check_grant(lua_State *L, const char *path) {
 /* core.address([path]) -> "/run/moonport.sock" or "@name"; without a path that of the server that runs |
  * nil, message */
 static int l_address(lua_State *L) {
-  const char *text = luaL_optstring(L, 1, NULL);
+  size_t size = 0;
+  const char *text = luaL_optlstring(L, 1, NULL, &size);
   struct control_address address;
   char error[CONTROL_MESSAGE_BYTES];
+  if (text && strlen(text) != size) {
+    return control_refuse(L, "the address of a control socket contains a NUL byte");
+  }
   if (control_address_is_off(text)) {
     return control_refuse(
         L, "a server without a control socket cannot be asked: name one with --control");
@@ -73,7 +77,12 @@ static int l_connect(lua_State *L) {
   struct control_address address;
   char message[CONTROL_MESSAGE_BYTES];
   long pid;
-  if (control_address_read(luaL_checkstring(L, 1), &address, message, sizeof message) != 0) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  if (strlen(text) != size) {
+    return control_refuse(L, "the address of a control socket contains a NUL byte");
+  }
+  if (control_address_read(text, &address, message, sizeof message) != 0) {
     return control_refuse(L, message);
   }
   if (check_grant(L, address.text)) {

@@ -14,8 +14,9 @@ static const char type_name[] = "moonport.frame";
 
 const char api_frame_starved[] = "there is not enough memory to keep the message";
 
-static const char *const accepted =
-    "\"line\", \"netstring\", { delimiter = \"\\0\" }, { length = \"u16be\" } or { fixed = 64 }";
+static const char *const accepted = "\"line\", { line = \"crlf\" }, \"netstring\", { delimiter = "
+                                    "\"\\0\" }, { length = \"u16be\" } or "
+                                    "{ fixed = 64 }";
 
 /* A whole number from 0 to 255 in a field; -1 for anything else. Missing is `fallback`. */
 static int small_field(lua_State *L, int table, const char *name, int fallback) {
@@ -31,13 +32,19 @@ static const char *parse_length(lua_State *L, int table, struct frame_format *ou
   lua_getfield(L, table, "length");
   const char *name = lua_tostring(L, -1);
   if (!name || !frame_format_set_length(out, name)) {
-    return "length must be \"u8\", \"u16be\", \"u16le\", \"u32be\" or \"u32le\"";
+    return frame_length_names;
   }
   int prefix = small_field(L, table, "offset", 0);
   if (prefix < 0 || prefix > FRAME_PREFIX_BYTES_MAX) return "offset must be 0 to 28 bytes";
   out->prefix_size = (uint8_t)prefix;
+  int adjust = small_field(L, table, "adjust", 0);
+  if (adjust < 0) return "adjust must be 0 to 255 bytes";
+  out->adjust = (uint8_t)adjust;
   if (lua_getfield(L, table, "includes_header") == LUA_TBOOLEAN) {
-    out->header_counted = lua_toboolean(L, -1) ? (uint8_t)(prefix + out->length_size) : 0;
+    if (!lua_toboolean(L, -1)) return NULL;
+    /* Of a varint, the fault of the whole format. */
+    int length_size = out->coding == FRAME_LENGTH_VARINT ? 1 : out->length_size;
+    out->header_counted = (uint8_t)(prefix + length_size);
     return NULL;
   }
   int counted = small_field(L, table, "includes_header", 0);
@@ -58,6 +65,14 @@ static const char *parse_delimiter(lua_State *L, int table, struct frame_format 
   memcpy(out->delimiter, bytes, size);
   out->delimiter_size = size;
   return NULL;
+}
+
+static const char *parse_line(lua_State *L, int table, struct frame_format *out) {
+  lua_getfield(L, table, "line");
+  const char *end = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  out->kind = FRAME_BY_LINE;
+  out->crlf = strcmp(end, "crlf") == 0;
+  return out->crlf || strcmp(end, "lf") == 0 ? NULL : "line must be \"lf\" or \"crlf\"";
 }
 
 static const char *parse_fixed(lua_State *L, int table, struct frame_format *out) {
@@ -88,8 +103,9 @@ static const char *parse_table(lua_State *L, int table, struct frame_format *out
     const char *key;
     const char *fields;
     const char *(*parse)(lua_State *L, int table, struct frame_format *out);
-  } kinds[] = {{"length", " length offset includes_header ", parse_length},
+  } kinds[] = {{"length", " length offset includes_header adjust ", parse_length},
                {"delimiter", " delimiter ", parse_delimiter},
+               {"line", " line ", parse_line},
                {"fixed", " fixed ", parse_fixed}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int type = lua_getfield(L, table, kinds[i].key);
@@ -126,7 +142,7 @@ const char *api_parse_frame(lua_State *L, int index, size_t message_bytes_max,
 const struct frame_format *api_check_frame(lua_State *L, int index, struct frame_format *given) {
   const struct service *service = &version_of(L)->service;
   if (lua_isnoneornil(L, index)) {
-    if (!service->framed) {
+    if (service->protocol != PROTOCOL_FRAMES) {
       luaL_argerror(L, index, "the service has no frame: give one, such as \"line\"");
     }
     return &service->frame;
@@ -150,8 +166,8 @@ enum frame_result api_next_message(struct inbox *inbox, const struct frame_forma
 int api_push_message(lua_State *L, const struct frame_format *format, const char *bytes,
                      const struct frame_slice *slice) {
   lua_pushlstring(L, bytes + slice->offset, slice->size);
-  if (format->prefix_size == 0) return 1;
-  lua_pushlstring(L, bytes, format->prefix_size);
+  if (format->prefix_size == 0 && !slice->is_mark) return 1;
+  lua_pushlstring(L, bytes, slice->is_mark ? slice->consumed : format->prefix_size);
   return 2;
 }
 

@@ -82,3 +82,14 @@ void inbox_consume(struct inbox *inbox, size_t size) {
 bool inbox_empty(const struct inbox *inbox) {
   return inbox->size == 0 && inbox->fresh_size == 0;
 }
+
+uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms) {
+  uint64_t ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
+  bool is_sooner = inbox->deadline_ms && (!ends_ms || inbox->deadline_ms < ends_ms);
+  return is_sooner ? inbox->deadline_ms : ends_ms;
+}
+
+bool inbox_is_unused(const struct inbox *inbox) {
+  return inbox_empty(inbox) && !inbox->reader.ticket.task && !inbox->drainer.ticket.task &&
+         inbox->timeout_ms == 0 && inbox->deadline_ms == 0;
+}

@@ -3,6 +3,7 @@
 #define MOONPORT_API_INBOX_H
 
 #include "api/wait.h"
+#include "base/pack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,9 +20,11 @@ struct inbox {
   size_t scanned; /* bytes in which the reader already looked for its separator */
   struct api_wait reader;
   struct api_wait drainer;
-  unsigned drains;     /* calls of drain() that had nothing to wait for */
-  uint64_t timeout_ms; /* of each call; 0: no limit */
-  uint64_t ends_ms;    /* when the time of the call that reads is up; 0: never */
+  unsigned drains;       /* calls of drain() that had nothing to wait for */
+  struct pack_walk walk; /* of the reader's format */
+  uint64_t timeout_ms;   /* of each call; 0: no limit */
+  uint64_t deadline_ms;  /* of all calls; 0: none */
+  uint64_t ends_ms;      /* when the time of the call that reads is up; 0: never */
 };
 
 /* NULL when memory is out. */
@@ -34,5 +37,9 @@ void inbox_consume(struct inbox *inbox, size_t size);
 /* Copies what is left of the fresh bytes, which are about to go. False when memory is out. */
 bool inbox_keep_fresh(struct inbox *inbox);
 bool inbox_empty(const struct inbox *inbox);
+/* When the time of a call that begins now is up; 0: never. */
+uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms);
+/* Nothing would be lost with it. */
+bool inbox_is_unused(const struct inbox *inbox);
 
 #endif

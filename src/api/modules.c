@@ -4,6 +4,7 @@
 #include "api/modules.h"
 
 #include "api/conn.h"
+#include "api/http.h"
 #include "api/runtime.h"
 #include "api/values.h"
 #include "vm/watchdog.h"
@@ -19,13 +20,23 @@ static const struct module {
   const struct api_type *types[3]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
+    {"moonport.address", {api_address_functions}, {NULL}, NULL},
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
     {"moonport.codec.core", {api_codec_functions}, {NULL}, api_complete_codec},
     {"moonport.control.core", {api_control_functions}, {NULL}, NULL},
+    {"moonport.file", {api_file_functions}, {&api_file_type}, NULL},
     {"moonport.frame", {api_frame_functions}, {&api_frame_type}, NULL},
-    {"moonport.json", {api_json_functions}, {&api_json_box_type}, api_complete_json},
+    {"moonport.http.core", {api_http_functions}, {NULL}, NULL},
+    {"moonport.json",
+     {api_json_functions},
+     {&api_json_box_type, &api_json_writer_type},
+     api_complete_json},
     {"moonport.log", {NULL}, {NULL}, open_log},
-    {"moonport.server", {api_server_functions}, {NULL}, NULL},
+    {"moonport.process.core", {api_process_functions}, {&api_process_type}, NULL},
+    {"moonport.server",
+     {api_server_functions, api_group_functions},
+     {&api_group_type},
+     api_complete_group},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
       api_tls_functions, api_starttls_functions, api_lending_functions},
@@ -37,6 +48,7 @@ static const struct module {
      NULL},
     {"moonport.test.core", {NULL}, {NULL}, api_open_testing},
     {"moonport.timer", {api_timer_functions}, {&api_timer_type}, NULL},
+    {"moonport.websocket.core", {api_websocket_functions}, {NULL}, NULL},
 };
 enum {
   MODULE_COUNT = sizeof modules / sizeof *modules,
@@ -89,7 +101,13 @@ static void make_conn_type(lua_State *L) {
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);
+  set_functions(L, name, ':', api_forward_methods);
+  set_functions(L, name, ':', api_unpack_methods);
+  set_functions(L, name, ':', api_http_methods);
   set_functions(L, name, ':', api_starttls_methods);
+  set_functions(L, name, ':', api_conn_timer_methods);
+  set_functions(L, name, ':', api_send_file_methods);
+  set_functions(L, name, ':', api_websocket_methods);
   api_set_conn_fields(L);
   lua_pop(L, 1);
   api_set_conn_metatable(L);
@@ -101,8 +119,13 @@ int api_prepare(lua_State *L) {
   runtime_open(L, runtime);
   if (runtime->host) return 0; /* the types of its state are there */
   make_conn_type(L);
+  make_type(L, &api_timer_type); /* of conn:after(), without the module */
+  api_open_http(L);
+  make_type(L, &api_events_type);
   make_type(L, &api_udp_type);
   make_type(L, &api_tls_type);
+  make_type(L, &api_disk_type);
+  make_type(L, &api_sending_type);
   return 0;
 }
 

@@ -17,16 +17,32 @@ struct api_type {
   lua_CFunction finalizer; /* NULL: none */
   const char *closer;      /* the method that also ends a to-be-closed variable; NULL: none */
 };
-extern const struct api_type api_attempt_type, api_frame_type, api_listener_type, api_task_type,
-    api_timer_type, api_tls_type, api_udp_type, api_json_box_type, api_gate_type, api_waiter_type;
+extern const struct api_type api_attempt_type, api_events_type, api_frame_type, api_listener_type,
+    api_task_type, api_timer_type, api_tls_type, api_udp_type, api_json_box_type,
+    api_json_writer_type, api_gate_type, api_waiter_type;
 
 /* Functions of modules, and methods of moonport.conn. */
-extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_frame_functions[],
-    api_listener_functions[], api_option_functions[], api_server_functions[],
-    api_socket_functions[], api_task_functions[], api_timer_functions[], api_udp_functions[],
-    api_json_functions[], api_control_functions[], api_tls_functions[], api_starttls_methods[],
-    api_starttls_functions[], api_calls_functions[], api_lending_functions[], api_codec_functions[],
-    api_gate_functions[];
+extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[],
+    api_http_functions[], api_frame_functions[], api_listener_functions[], api_option_functions[],
+    api_server_functions[], api_socket_functions[], api_task_functions[], api_timer_functions[],
+    api_udp_functions[], api_json_functions[], api_control_functions[], api_tls_functions[],
+    api_starttls_methods[], api_starttls_functions[], api_calls_functions[],
+    api_lending_functions[], api_codec_functions[], api_gate_functions[], api_conn_timer_methods[],
+    api_unpack_methods[];
+/* Of one that speaks WebSocket; moonport.websocket.core. */
+extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
+extern const luaL_Reg api_address_functions[];
+extern const luaL_Reg api_forward_methods[]; /* conn:forward() and conn:join() */
+/* server.group(), and what completes its type. */
+extern const luaL_Reg api_group_functions[];
+extern const struct api_type api_group_type;
+int api_complete_group(lua_State *L);
+/* moonport.file, and conn:send_file(). */
+extern const luaL_Reg api_file_functions[], api_send_file_methods[];
+extern const struct api_type api_disk_type, api_file_type, api_sending_type;
+/* moonport.process.core. */
+extern const luaL_Reg api_process_functions[];
+extern const struct api_type api_process_type;
 /* log.debug() and the like. Upvalues: the level, string.format. */
 int api_log(lua_State *L);
 int api_print(lua_State *L);          /* print() of a service: api/log.c */

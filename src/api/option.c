@@ -159,7 +159,7 @@ int api_setoption(lua_State *L, int fd) {
   const char *name = luaL_checkstring(L, 2);
   if (is_membership(name)) {
     bool join = strcmp(name, "join") == 0;
-    const char *group = luaL_checkstring(L, 3);
+    const char *group = api_check_text(L, 3);
     if (fd < 0) return option_finish(L, 0); /* datagrams in memory go to their addresses */
     return option_finish(L, net_option_membership(fd, group, join));
   }

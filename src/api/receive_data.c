@@ -49,19 +49,10 @@ static void data_received(struct conn *conn, const char *bytes, size_t size);
 /* Whether others received something meanwhile that can be handled in the same entry into Lua: then the
  * chunk is that of the next one. */
 static bool data_next(struct chunk *chunk) {
-  struct api_conn *self = chunk->self;
-  struct runtime *runtime = self->runtime;
-  /* Something else is to be done for this one first. */
-  if (self->pending || self->inbox || runtime->anchor_count > 0) return false;
-  if (!vm_may_go_on(runtime->vm)) return false;
-  const struct conn_group *group = conn_group_of(self->conn);
-  const struct conn *conn = conn_next_received(group, data_received, &chunk->bytes, &chunk->size);
-  if (!conn) return false;
-  self = chunk->self = conn_owner(conn);
-  self->handler = HANDLER_ON_DATA;
-  self->keep = false;
-  vm_hand_over(runtime->vm, self, self->id);
-  return true;
+  struct api_conn *next =
+      api_next_received(chunk->self, data_received, HANDLER_ON_DATA, &chunk->bytes, &chunk->size);
+  if (next) chunk->self = next;
+  return next != NULL;
 }
 
 /* Both run in the handler's coroutine, which is of the one whose handler waits, and ends with it. */

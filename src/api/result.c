@@ -18,6 +18,7 @@ static const char *what_follows(enum handler handler) {
     case HANDLER_ON_ERROR:
       return "which only keeps the connection, as true does; conn:send(…) sends";
     case HANDLER_ON_DATAGRAM: return "which is dropped; sock:send(data, peer) sends";
+    case HANDLER_ON_REQUEST: return "which is dropped: conn:respond or conn:events had answered";
     case HANDLER_ON_CLOSE: return "which is dropped: the connection is gone";
     case HANDLER_ON_LOAD: return "which is dropped: what on_unload returns is for the next version";
     default: return "which is dropped; conn:send(…) sends";

@@ -24,6 +24,8 @@ enum {
 void runtime_open(lua_State *L, struct runtime *runtime) {
   lua_newtable(L);
   runtime->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushnil(L); /* names of groups: another runtime of this state may have had its address */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime->anchors);
 }
 
 struct runtime *runtime_of(lua_State *L) {

@@ -8,11 +8,12 @@
 #include "vm/task.h"
 #include "vm/vm.h"
 
+struct deflate;
 struct known_peers;
 struct net_loop;
 struct tap;
 
-/* What the log says of TLS that failed. */
+/* What the log says of peers that are at fault, of which there may be any number. */
 struct told_tls {
   uint64_t since_ms; /* when the minute began; 0: there was none */
   uint64_t dropped;  /* that were to be told, and were too many */
@@ -37,23 +38,29 @@ struct runtime {
   uint64_t told_output_ms;      /* when the log last said that they were too much; 0: never */
   struct conn_group sequential; /* connections it made itself, without handlers */
   struct told_tls told_tls;
-  uint64_t failed_handshakes;   /* of accepted connections, so far */
-  struct list sleeps;           /* coroutines in timer.sleep() */
-  struct list attempts;         /* connects and lookups under way */
-  const char *const *listeners; /* "tcp://127.0.0.1:12345", by conn_listener_index() */
-  struct list waits;            /* coroutines that wait for something with a place of its own */
-  struct list waits_due;        /* those to be woken in the next turn */
-  struct list tasks_due;        /* to be started or cancelled in the next turn */
-  struct net_defer *defer;      /* that turn */
-  bool cancelled;               /* something was, since the last turn */
-  size_t task_count;            /* spawned and not ended */
-  int collector_cycles;         /* to go through, see runtime_collect() */
-  uint64_t collecting_ns;       /* how long that took so far */
-  uint64_t rests_ns;            /* of net_loop_now_ns(): before that, runtime_rest() does nothing */
-  size_t kept_bytes;            /* in use when the collector last had gone through them */
-  bool has_let_go;              /* of connections, since then */
-  lua_CFunction furnish;        /* what a world has beyond what all have; NULL: nothing */
-  const char *const *listen;    /* in place of where the script says; NULL: as it says */
+  struct told_tls told_requests; /* the same of requests that were refused */
+  int64_t wall_s;                /* of a simulated loop: seconds since 1970 when its clock was 0 */
+  int64_t http_date_s;           /* of the next one */
+  char http_date[40];            /* the field Date of answers */
+  struct http_text *http_text;   /* where heads of answers are put together; NULL: none yet */
+  struct inbox *spare_inbox;     /* for bytes that are handled at once; NULL: none */
+  uint64_t failed_handshakes;    /* of accepted connections, so far */
+  struct list sleeps;            /* coroutines in timer.sleep() */
+  struct list attempts;          /* connects and lookups under way */
+  const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */
+  struct list waits;             /* coroutines that wait for something with a place of its own */
+  struct list waits_due;         /* those to be woken in the next turn */
+  struct list tasks_due;         /* to be started or cancelled in the next turn */
+  struct net_defer *defer;       /* that turn */
+  bool cancelled;                /* something was, since the last turn */
+  size_t task_count;             /* spawned and not ended */
+  int collector_cycles;          /* to go through, see runtime_collect() */
+  uint64_t collecting_ns;        /* how long that took so far */
+  uint64_t rests_ns;         /* of net_loop_now_ns(): before that, runtime_rest() does nothing */
+  size_t kept_bytes;         /* in use when the collector last had gone through them */
+  bool has_let_go;           /* of connections, since then */
+  lua_CFunction furnish;     /* what a world has beyond what all have; NULL: nothing */
+  const char *const *listen; /* in place of where the script says; NULL: as it says */
   size_t listen_count;
   const char *tls_cert; /* in place of the script's own; NULL: they count */
   const char *tls_key;
@@ -63,6 +70,7 @@ struct runtime {
   bool is_program; /* of moonport run: print writes to standard output */
   bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
+  struct deflate *deflate;         /* see api/deflate.h; NULL: nothing was deflated yet */
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */

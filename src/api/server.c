@@ -1,11 +1,10 @@
 /* api/server.c — moonport.server: this script's connections, all at once. */
 #include "api/arguments.h"
+#include "api/broadcast.h"
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
-#include "api/tell.h"
 #include "api/values.h"
-#include "base/blob.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -28,54 +27,53 @@ int api_connections(lua_State *L) {
   return 1;
 }
 
-struct broadcast {
-  lua_State *L;
-  struct blob *blob;
-  size_t size;
-  const struct conn *except;
-  lua_Integer receivers;
-};
-
-static void send_to(struct conn *conn, void *context) {
-  struct broadcast *broadcast = context;
-  if (conn == broadcast->except || !conn_has_opened(conn)) return;
-  if (conn_send_begin(conn) < 0) return;
-  if (conn_send_shared(conn, broadcast->blob, broadcast->size) < 0) return;
-  broadcast->receivers++;
-  lua_State *L = broadcast->L;
-  if (api_is_told(runtime_of(L), EVENT_SEND)) api_tell_send(L, conn, broadcast->size);
+static int refuse_audience(lua_State *L, int index, const char *why) {
+  return luaL_error(L, "bad argument #%d to '%s' (%s: write { to = list, except = conn })", index,
+                    index == 2 ? "broadcast" : "broadcast_message", why);
 }
 
-/* Replaces a list of strings at `index` by one string. Raises. */
-static void join_list(lua_State *L, int index) {
-  luaL_Buffer joined;
-  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
-  api_check_list(L, index, "broadcast");
-  luaL_buffinit(L, &joined);
-  for (lua_Integer i = 1; i <= length; i++) {
-    lua_rawgeti(L, index, i);
-    luaL_addvalue(&joined);
+/* Whom the argument means: nobody is left out, a connection is, or a table says it. Raises. */
+static void check_audience(lua_State *L, int index, struct audience *out) {
+  if (lua_isnoneornil(L, index)) return;
+  if (!lua_istable(L, index)) {
+    out->except = api_check_conn(L, index)->conn;
+    return;
   }
-  luaL_pushresult(&joined);
-  lua_replace(L, index);
+  /* A list here may mean those who get it as well as those who do not. */
+  if (lua_rawlen(L, index) > 0) refuse_audience(L, index, "a list does not say who is meant");
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(name, "to") == 0 && lua_istable(L, -1)) continue;
+    if (strcmp(name, "except") == 0) {
+      out->except = api_check_conn(L, -1)->conn;
+      continue;
+    }
+    refuse_audience(L, index, "these options it does not have");
+  }
+  if (lua_getfield(L, index, "to") == LUA_TTABLE) out->list = lua_gettop(L);
 }
 
-/* server.broadcast(data [, except]) -> number of connections it was queued for */
+/* server.broadcast(data [, except or { to =, except = }]) -> number of connections it was queued for */
 static int l_broadcast(lua_State *L) {
-  struct broadcast broadcast = {.L = L};
-  api_check_count(L, 2, "only one connection can be left out");
+  struct audience audience = {0};
+  api_check_count(L, 2, "several receivers are server.broadcast(data, { to = list })");
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) broadcast.except = api_check_conn(L, 2)->conn;
-  if (lua_istable(L, 1)) join_list(L, 1);
-  const char *data = luaL_checklstring(L, 1, &broadcast.size);
-  /* One copy, however many receive it; nothing raises while it is held here. */
-  broadcast.blob = blob_new(broadcast.size);
-  if (!broadcast.blob) return luaL_error(L, "not enough memory");
-  memcpy(broadcast.blob->bytes, data, broadcast.size);
-  runtime_conn_each(runtime_of(L), send_to, &broadcast);
-  blob_unref(broadcast.blob);
-  lua_pushinteger(L, broadcast.receivers);
-  return 1;
+  check_audience(L, 2, &audience);
+  return api_broadcast(L, &audience, 1);
+}
+
+/* server.broadcast_message(message [, kind] [, except or { to =, except = }]) -> the same number */
+static int l_broadcast_message(lua_State *L) {
+  struct audience audience = {0};
+  api_check_count(L, 3, NULL);
+  bool has_kind = lua_type(L, 2) == LUA_TSTRING || lua_isnoneornil(L, 2);
+  lua_settop(L, 3);
+  if (!has_kind) {
+    luaL_argcheck(L, lua_isnil(L, 3), 3, "the kind comes before who is meant");
+    lua_insert(L, 2);
+  }
+  check_audience(L, 3, &audience);
+  return api_broadcast_message(L, &audience, 1, 2);
 }
 
 /* server.stats() -> table */
@@ -96,5 +94,8 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg api_server_functions[] = {
-    {"connections", api_connections}, {"broadcast", l_broadcast}, {"stats", l_stats}, {NULL, NULL}};
+const luaL_Reg api_server_functions[] = {{"connections", api_connections},
+                                         {"broadcast", l_broadcast},
+                                         {"broadcast_message", l_broadcast_message},
+                                         {"stats", l_stats},
+                                         {NULL, NULL}};

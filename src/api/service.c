@@ -16,7 +16,8 @@
 
 static const char *const handler_names[HANDLER_COUNT] = {
     [HANDLER_ON_OPEN] = "on_open",       [HANDLER_ON_DATA] = "on_data",
-    [HANDLER_ON_MESSAGE] = "on_message", [HANDLER_ON_DATAGRAM] = "on_datagram",
+    [HANDLER_ON_MESSAGE] = "on_message", [HANDLER_ON_REQUEST] = "on_request",
+    [HANDLER_ON_UPGRADE] = "on_upgrade", [HANDLER_ON_DATAGRAM] = "on_datagram",
     [HANDLER_ON_EOF] = "on_eof",         [HANDLER_ON_DRAIN] = "on_drain",
     [HANDLER_ON_TIMEOUT] = "on_timeout", [HANDLER_ON_ERROR] = "on_error",
     [HANDLER_ON_CLOSE] = "on_close",     [HANDLER_MAIN] = "main",
@@ -144,17 +145,23 @@ static void take_service(lua_State *L, int table, struct loading *loading) {
   service->output_bytes_max = (size_t)integer_field(L, table, "output");
   service->write_queue_bytes_max = (size_t)integer_field(L, table, "write_queue");
   service->message_bytes_max = (size_t)integer_field(L, table, "message");
+  service->head_bytes_max = (size_t)integer_field(L, table, "head");
   service->memory_bytes_max = (size_t)integer_field(L, table, "memory");
   service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
   service->versions_max = (size_t)integer_field(L, table, "versions");
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->first_ms = (uint64_t)integer_field(L, table, "first_ms");
+  service->request_ms = (uint64_t)integer_field(L, table, "request_ms");
   service->write_ms = (uint64_t)integer_field(L, table, "write_ms");
   service->linger_ms = (uint64_t)integer_field(L, table, "linger_ms");
   service->handshake_ms = (uint64_t)integer_field(L, table, "handshake_ms");
   service->reload = (enum reload_policy)integer_field(L, table, "reload");
-  if (lua_getfield(L, table, "frame") != LUA_TNIL) {
-    service->framed = !api_parse_frame(L, -1, service->message_bytes_max, &service->frame);
+  service->protocol = (enum protocol)integer_field(L, table, "protocol");
+  service->deflates = lua_getfield(L, table, "deflate") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  service->streams = lua_getfield(L, table, "stream") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  if (!service->protocol && lua_getfield(L, table, "frame") != LUA_TNIL &&
+      !api_parse_frame(L, -1, service->message_bytes_max, &service->frame)) {
+    service->protocol = PROTOCOL_FRAMES;
   }
   take_listen(L, table, service);
   take_handlers(L, table, service);

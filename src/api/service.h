@@ -17,6 +17,8 @@ enum handler {
   HANDLER_ON_OPEN,
   HANDLER_ON_DATA,
   HANDLER_ON_MESSAGE,
+  HANDLER_ON_REQUEST,
+  HANDLER_ON_UPGRADE,
   HANDLER_ON_DATAGRAM,
   HANDLER_ON_EOF,
   HANDLER_ON_DRAIN,
@@ -34,9 +36,14 @@ enum handler {
  * words in lua/moonport/service.lua. */
 enum reload_policy { RELOAD_ADOPT, RELOAD_PIN, RELOAD_DRAIN, RELOAD_CLOSE };
 
+/* What the bytes of its connections are; the last two in the order of lua/moonport/service.lua. */
+enum protocol { PROTOCOL_BYTES, PROTOCOL_HTTP, PROTOCOL_WEBSOCKET, PROTOCOL_FRAMES };
+
 struct service {
-  bool framed;
-  struct frame_format frame;   /* how bytes become messages, if framed */
+  enum protocol protocol;
+  bool deflates;               /* messages of WebSocket, with who offers it */
+  bool streams;                /* the bodies of requests are read by who handles them */
+  struct frame_format frame;   /* how bytes become messages, with PROTOCOL_FRAMES */
   int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
   char **listen;               /* addresses as written, `listen_count` of them */
   size_t listen_count;
@@ -46,11 +53,13 @@ struct service {
   size_t output_bytes_max;
   size_t write_queue_bytes_max;
   size_t message_bytes_max;
+  size_t head_bytes_max; /* of a request */
   size_t memory_bytes_max;
   unsigned cpu_ms_max;
   size_t versions_max; /* alive at once, of the script; beyond that the oldest drain */
   uint64_t idle_ms;    /* the times: 0 is off */
   uint64_t first_ms;
+  uint64_t request_ms;
   uint64_t write_ms;
   uint64_t linger_ms;
   uint64_t handshake_ms;

@@ -4,6 +4,7 @@
  * starts: if the coroutine goes, the collector ends the rest. */
 #include "api/socket.h"
 
+#include "api/arguments.h"
 #include "api/conn.h"
 #include "api/errors.h"
 #include "api/modules.h"
@@ -211,7 +212,7 @@ static int resolve(lua_State *L, const char *name, unsigned port, uint64_t timeo
 
 /* core.resolve(name, seconds or nil) -> list of numeric addresses | nil, code, detail */
 static int l_resolve(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = api_check_text(L, 1);
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   int failed = api_permit_name(L, "resolve", name);
   return failed ? failed : resolve(L, name, 0, timeout_ms, resolved);

@@ -42,7 +42,8 @@ static int pass_and_drain(lua_State *L) {
 }
 
 static lua_CFunction method_of_conns(const char *name) {
-  static const luaL_Reg *const lists[] = {api_recv_methods, api_conn_methods, api_starttls_methods};
+  static const luaL_Reg *const lists[] = {api_recv_methods, api_unpack_methods, api_conn_methods,
+                                          api_starttls_methods, api_send_file_methods};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     for (const luaL_Reg *each = lists[i]; each->name; each++) {
       if (strcmp(each->name, name) == 0) return each->func;
@@ -62,6 +63,10 @@ static int l_lend_methods(lua_State *L) {
       {"recv_line", pass},
       {"recv_until", pass},
       {"recv_message", pass},
+      {"unpack", pass},
+      {"peek", pass},
+      {"skip", pass},
+      {"deadline", pass},
       {"send", pass_and_drain},
       {"send_message", pass_and_drain},
       {"drain", pass},
@@ -69,6 +74,7 @@ static int l_lend_methods(lua_State *L) {
       {"reset", pass},
       {"stats", pass},
       {"starttls", pass},
+      {"send_file", pass},
   };
   luaL_checktype(L, 1, LUA_TTABLE);
   for (size_t i = 0; i < sizeof lent / sizeof *lent; i++) {

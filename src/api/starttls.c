@@ -146,7 +146,8 @@ static int l_conn_starttls(lua_State *L) {
   bool is_server = !conn_is_outgoing(self->conn);
   if (api_misuses_tls(L, OPTIONS, is_server, "starttls"))
     return luaL_error(L, "%s", lua_tostring(L, -1));
-  prepare(L, self, self->inbox ? self->inbox->timeout_ms : 0);
+  prepare(L, self, 0);
+  self->inbox->ends_ms = inbox_call_ends_ms(self->inbox, net_loop_now_ms(self->runtime->loop));
   if (api_is_told(self->runtime, EVENT_CALL)) api_tell_call(L, self->conn, "starttls");
   struct tls_object *object = api_push_tls_object(L);
   object->is_server = is_server;

@@ -1,7 +1,9 @@
-/* api/timer.c — moonport.timer: after, every, sleep, now. */
+/* api/timer.c — moonport.timer: after, every, sleep, now, time; conn:after, conn:every. */
 #include "api/timer.h"
 
 #include "api/arguments.h"
+#include "api/conn.h"
+#include "api/errors.h"
 #include "api/modules.h"
 #include "api/result.h"
 #include "api/runtime.h"
@@ -12,6 +14,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const char type_name[] = "moonport.timer";
 
@@ -19,11 +22,13 @@ static const char type_name[] = "moonport.timer";
 enum { DELAY_MS_MIN = 1 };
 static const lua_Number seconds_max = 1e9;
 
-/* The payload of a userdata "moonport.timer"; its user value is the function. */
+/* The payload of a userdata "moonport.timer". User value 1: the function; 2: the connection that it
+ * ends with, and calls the function with, or nil. */
 struct timer_object {
   struct net_timer *timer; /* NULL once cancelled, or fired for the last time */
   struct runtime *runtime;
   struct belonging belonging; /* to its version, while it may fire or its function runs */
+  struct list link;           /* in its connection's list, as long as it may fire */
   struct vm_world *world;
   struct vm_task *task; /* the function, while it waits */
   int reference;        /* registry; keeps the object as long as it is in the list */
@@ -50,6 +55,7 @@ static uint64_t check_delay_ms(lua_State *L, int index) {
 static void timer_stop(struct timer_object *object) {
   if (object->timer) net_timer_close(object->timer);
   object->timer = NULL;
+  list_remove(&object->link);
 }
 
 static void timer_release_unless_needed(struct timer_object *object) {
@@ -76,7 +82,9 @@ static int call_function(lua_State *L) {
   lua_replace(L, 1);
   lua_getiuservalue(L, 1, 1);
   if (api_tells_handlers(object->runtime)) api_tell_handler(L, "timer", -1);
-  lua_callk(L, 0, LUA_MULTRET, 0, fired);
+  int arguments = lua_getiuservalue(L, 1, 2) != LUA_TNIL;
+  if (arguments == 0) lua_pop(L, 1);
+  lua_callk(L, arguments, LUA_MULTRET, 0, fired);
   return fired(L, LUA_OK, 0);
 }
 
@@ -128,28 +136,38 @@ static void timer_end(struct belonging *belonging) {
 
 static const struct belonging_kind kind = {.name = "timer", .end = timer_end};
 
-static int timer_start(lua_State *L, bool repeats) {
-  uint64_t delay_ms = check_delay_ms(L, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  api_check_count(L, 2, "write function() f(…) end, for it is called without arguments");
+/* The arguments begin at `first`; before it is the connection, if there is one. */
+static int timer_start(lua_State *L, struct api_conn *conn, bool repeats) {
+  int first = conn ? 2 : 1;
+  uint64_t delay_ms = check_delay_ms(L, first);
+  luaL_checktype(L, first + 1, LUA_TFUNCTION);
+  api_check_count(L, first + 1,
+                  conn ? "write function(conn) f(conn, …) end, for it is called with that alone"
+                       : "write function() f(…) end, for it is called without arguments");
+  if (conn && !conn->conn) return api_push_closed(L);
   struct runtime *runtime = runtime_of(L);
   struct version *version = version_of(L);
-  struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 2);
   *object = (struct timer_object){
       .runtime = runtime,
       .world = vm_world_in_force(runtime->vm),
       .reference = LUA_NOREF,
       .repeats = repeats,
   };
+  list_init(&object->link);
   luaL_setmetatable(L, type_name);
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, first + 1);
   lua_setiuservalue(L, -2, 1);
+  if (conn) lua_pushvalue(L, 1);
+  if (conn) lua_setiuservalue(L, -2, 2);
   lua_pushvalue(L, -1);
   object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   vm_world_ref(object->world);
   version_own(version, &object->belonging, &kind);
+  if (conn) object->belonging.conn_id = conn->id;
   object->timer =
       net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, timer_on_fire, object);
+  if (object->timer && conn) list_append(&conn->timers, &object->link);
   if (object->timer) return 1;
   timer_release_unless_needed(object);
   return luaL_error(L, "not enough memory");
@@ -157,12 +175,30 @@ static int timer_start(lua_State *L, bool repeats) {
 
 /* timer.after(seconds, f) -> timer: calls f() once */
 static int l_after(lua_State *L) {
-  return timer_start(L, false);
+  return timer_start(L, NULL, false);
 }
 
 /* timer.every(seconds, f) -> timer: calls f() again and again; not while it still waits */
 static int l_every(lua_State *L) {
-  return timer_start(L, true);
+  return timer_start(L, NULL, true);
+}
+
+/* conn:after(seconds, f) -> timer: calls f(conn) once, unless that has closed | nil, "closed" */
+static int l_conn_after(lua_State *L) {
+  return timer_start(L, api_check_conn(L, 1), false);
+}
+
+/* conn:every(seconds, f) -> timer: calls f(conn) again and again, until that has closed | nil, "closed" */
+static int l_conn_every(lua_State *L) {
+  return timer_start(L, api_check_conn(L, 1), true);
+}
+
+void api_end_conn_timers(struct api_conn *self) {
+  while (!list_empty(&self->timers)) {
+    struct timer_object *object = LIST_ELEMENT(self->timers.next, struct timer_object, link);
+    timer_stop(object);
+    timer_release_unless_needed(object);
+  }
 }
 
 /* timer:cancel() -> true when it would still have fired, else false */
@@ -230,8 +266,19 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
+/* timer.time() -> seconds since 1970, with fractions, on the clock on the wall, which may be set */
+static int l_time(lua_State *L) {
+  struct timespec now;
+  api_check_count(L, 0, NULL);
+  clock_gettime(CLOCK_REALTIME, &now);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {{"cancel", l_timer_cancel}, {NULL, NULL}};
 
 const struct api_type api_timer_type = {type_name, methods, NULL, "cancel"};
-const luaL_Reg api_timer_functions[] = {
-    {"after", l_after}, {"every", l_every}, {"sleep", l_sleep}, {"now", l_now}, {NULL, NULL}};
+const luaL_Reg api_timer_functions[] = {{"after", l_after}, {"every", l_every}, {"sleep", l_sleep},
+                                        {"now", l_now},     {"time", l_time},   {NULL, NULL}};
+const luaL_Reg api_conn_timer_methods[] = {
+    {"after", l_conn_after}, {"every", l_conn_every}, {NULL, NULL}};

@@ -40,6 +40,10 @@ static bool read_text(const struct reading *reading, const char *name, const cha
                       const char **out) {
   int type = lua_getfield(reading->L, reading->index, name);
   *out = type == LUA_TSTRING ? lua_tostring(reading->L, -1) : NULL;
+  if (type == LUA_TSTRING && strlen(*out) != lua_rawlen(reading->L, -1)) {
+    lua_pushfstring(reading->L, "%s: tls.%s contains a NUL byte", reading->call, name);
+    return false;
+  }
   return type == LUA_TNIL || type == LUA_TSTRING || wrong_type(reading, name, wanted);
 }
 

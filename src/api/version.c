@@ -53,6 +53,11 @@ struct version *version_new(struct runtime *runtime) {
 }
 
 static const struct receiver *receiver_for(const struct service *service) {
+  bool has_main = service_has(service, HANDLER_MAIN);
+  if (service->protocol == PROTOCOL_HTTP || service->protocol == PROTOCOL_WEBSOCKET) {
+    return has_main && service->protocol == PROTOCOL_HTTP ? &api_receive_http_main
+                                                          : &api_receive_http;
+  }
   if (service_has(service, HANDLER_ON_MESSAGE)) return &api_receive_messages;
   return service_has(service, HANDLER_ON_DATA) ? &api_receive_data : &api_receive_main;
 }
@@ -136,18 +141,20 @@ static bool is_used(const struct version *version) {
 
 static void apply_limits(struct conn_group *group, const struct service *service) {
   bool sooner = group->idle_ms != service->idle_ms || group->write_ms != service->write_ms ||
-                group->first_ms != service->first_ms ||
+                group->first_ms != service->first_ms || group->request_ms != service->request_ms ||
                 group->handshake_ms != service->handshake_ms;
   group->queue_bytes_max = service->write_queue_bytes_max;
   group->queue_high = service->write_queue_bytes_max / 4;
   group->queue_low = group->queue_high / 2 + 1; /* not 0: no queue would ever be below it */
   group->idle_ms = service->idle_ms;
   group->first_ms = service->first_ms;
+  group->request_ms = service->request_ms;
   group->write_ms = service->write_ms;
   group->linger_ms = service->linger_ms;
   group->handshake_ms = service->handshake_ms;
-  group->greets_itself =
-      service_has(service, HANDLER_ON_MESSAGE) || service_has(service, HANDLER_MAIN);
+  group->greets_itself = service_has(service, HANDLER_ON_MESSAGE) ||
+                         service_has(service, HANDLER_MAIN) ||
+                         service_has(service, HANDLER_ON_REQUEST);
   if (sooner) conn_group_reschedule(group);
 }
 
@@ -156,6 +163,8 @@ static void mark_adopted(struct conn *conn, void *context) {
   struct api_conn *self = conn_owner(conn);
   if (!self) return;
   if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
+  self->has_requests = api_requests_of(self) != NULL;
+  if (self->http.incoming && !self->has_requests) conn_close(conn, REASON_RELOAD);
   if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
   api_conn_update(self);
 }
@@ -184,6 +193,29 @@ static void close_cohort(struct version *version) {
   net_loop_flush(version->runtime->loop);
 }
 
+/* Who waits for another request would wait until the deadline. */
+static void close_if_idle(struct conn *conn, void *context) {
+  const struct cohort *cohort = conn_group_of(conn)->owner;
+  const struct api_conn *self = conn_owner(conn);
+  const struct request_hooks *hooks =
+      self ? api_requests_of(self) : cohort->version->receiver->requests;
+  if (!hooks || conn_is_closing(conn) || conn_unread_bytes(conn) > 0) return;
+  if (!self || hooks->is_idle(self)) conn_close(conn, *(const enum reason *)context);
+}
+
+static void close_idle(struct version *version, enum reason reason) {
+  if (!version->receiver->requests) return;
+  conn_group_each(&version->cohort->group, close_if_idle, &reason);
+  net_loop_flush(version->runtime->loop);
+}
+
+void versions_close_idle(struct runtime *runtime) {
+  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
+    struct version *version = LIST_ELEMENT(link, struct version, link);
+    if (version->cohort) close_idle(version, REASON_SHUTDOWN);
+  }
+}
+
 /* Closes the connections; handlers that still wait a while later will never end by themselves. */
 static void version_on_drain_deadline(void *owner) {
   struct version *version = owner;
@@ -199,7 +231,11 @@ static void let_drain(struct version *before, uint64_t drain_ms) {
   if (before->drain) return;
   before->drain =
       net_timer_open(before->runtime->loop, drain_ms, UNWIND_MS, version_on_drain_deadline, before);
-  if (!before->drain) close_cohort(before); /* no memory to wait with */
+  if (!before->drain) {
+    close_cohort(before); /* no memory to wait with */
+  } else {
+    close_idle(before, REASON_RELOAD);
+  }
 }
 
 void versions_drain(struct runtime *runtime, uint64_t drain_ms) {

@@ -78,6 +78,8 @@ bool version_load(struct version *version, const char *path);
 void version_put_in_force(struct version *version, uint64_t drain_ms);
 /* Every connection, of whichever version, has `drain_ms` to come to its end. */
 void versions_drain(struct runtime *runtime, uint64_t drain_ms);
+/* The server is about to end: closes those that have requests, and none under way. */
+void versions_close_idle(struct runtime *runtime);
 /* Ends what it began for itself and frees it. No connection may be left in its cohort. */
 void version_free(struct version *version);
 

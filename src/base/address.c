@@ -226,6 +226,48 @@ int address_parse(const char *text, const char *default_host, struct address *ou
   return out->kind == ADDRESS_UNIX ? parse_path(&parse, rest) : parse_host_port(&parse, rest);
 }
 
+/* Why `host` is none, as the rest of a sentence; or NULL. */
+static const char *host_fault(const char *host) {
+  struct in6_addr ip6;
+  char number[ADDRESS_HOST_MAX];
+  if (!*host) return "is empty: write a name or a number";
+  if (strcmp(host, "*") == 0) return "is no machine to connect to: write a name or a number";
+  if (strstr(host, "://") || strncasecmp(host, "unix:", 5) == 0) {
+    return "has a scheme: an address with a scheme is written as one text, with its port";
+  }
+  for (const char *c = host; *c; c++) {
+    if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("/@[]\"", *c)) {
+      return "has a byte that is in no name and in no number";
+    }
+  }
+  copy_number(host, number);
+  if (strchr(host, ':') && inet_pton(AF_INET6, number, &ip6) != 1) {
+    return "has a colon and is no IPv6 address: the port is a number beside it";
+  }
+  return strchr(host, '%') && !strchr(host, ':')
+             ? "names an interface: only IPv6 addresses have one"
+             : NULL;
+}
+
+int address_from_host(const char *host, size_t size, uint16_t port, struct address *out,
+                      char *error, size_t error_size) {
+  const char *fault = NULL;
+  *out = (struct address){.kind = ADDRESS_TCP, .port = port};
+  bool has_brackets = size > 2 && host[0] == '[' && host[size - 1] == ']';
+  if (memchr(host, '\0', size)) fault = "contains a NUL byte";
+  if (!fault && size >= ADDRESS_HOST_MAX) fault = "is longer than 255 bytes, where names end";
+  if (!fault) {
+    memcpy(out->host, host + has_brackets, size - 2 * has_brackets);
+    fault = host_fault(out->host);
+  }
+  if (!fault && has_brackets && !strchr(out->host, ':')) {
+    fault = "has brackets around what is not IPv6";
+  }
+  if (!fault) return 0;
+  snprintf(error, error_size, "host \"%.*s\" %s", QUOTE_SIZE_MAX, host, fault);
+  return -1;
+}
+
 void address_format(const struct address *address, char *out, size_t size) {
   const char *scheme = scheme_names[address->kind];
   if (address->kind == ADDRESS_UNIX) {

@@ -39,6 +39,11 @@ struct address {
 int address_parse(const char *text, const char *default_host, struct address *out, char *error,
                   size_t error_size);
 
+/* From a host alone, which may be anybody's: a name, or an address in numbers, of IPv6 with brackets or without.
+ * Whatever else its bytes are, a scheme, a path, a port, NUL, nothing at all, or "*": -1, and `error` says why. */
+int address_from_host(const char *host, size_t size, uint16_t port, struct address *out,
+                      char *error, size_t error_size);
+
 const char *address_scheme(enum address_kind kind); /* "tcp", "udp", "tls", "unix": static text */
 
 /* Writes "tcp://127.0.0.1:12345", "tcp://[::1]:7000" or "unix:///run/x.sock"; always terminated. */

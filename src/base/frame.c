@@ -3,13 +3,41 @@
 
 #include <string.h>
 
-static const char *frame_length_fault(const struct frame_format *format) {
-  if (format->length_size != 1 && format->length_size != 2 && format->length_size != 4) {
-    return "length must be \"u8\", \"u16be\", \"u16le\", \"u32be\" or \"u32le\"";
+/* "be" and "le" are for those of several bytes. */
+static const struct length {
+  const char *name;
+  enum frame_length coding;
+  uint8_t size;
+} lengths[] = {
+    {"u8", FRAME_LENGTH_BINARY, 1},    {"u16be", FRAME_LENGTH_BINARY, 2},
+    {"u24be", FRAME_LENGTH_BINARY, 3}, {"u32be", FRAME_LENGTH_BINARY, 4},
+    {"u64be", FRAME_LENGTH_BINARY, 8}, {"u16le", FRAME_LENGTH_BINARY, 2},
+    {"u24le", FRAME_LENGTH_BINARY, 3}, {"u32le", FRAME_LENGTH_BINARY, 4},
+    {"u64le", FRAME_LENGTH_BINARY, 8}, {"hex4", FRAME_LENGTH_HEX, 4},
+    {"hex8", FRAME_LENGTH_HEX, 8},     {"varint", FRAME_LENGTH_VARINT, 0},
+};
+enum { LENGTH_COUNT = sizeof lengths / sizeof *lengths };
+
+const char frame_length_names[] = "length must be \"u8\", \"u16be\", \"u24be\", \"u32be\", "
+                                  "\"u64be\" (or le), \"varint\", \"hex4\" or \"hex8\"";
+
+static bool frame_length_is_known(const struct frame_format *format) {
+  for (size_t i = 0; i < LENGTH_COUNT; i++) {
+    if (format->coding == lengths[i].coding && format->length_size == lengths[i].size) return true;
   }
+  return false;
+}
+
+static const char *frame_length_fault(const struct frame_format *format) {
+  if (!frame_length_is_known(format)) return frame_length_names;
   if (format->prefix_size > FRAME_PREFIX_BYTES_MAX) return "offset must be 0 to 28 bytes";
   if (format->header_counted > format->prefix_size + format->length_size) {
-    return "includes_header must not count more bytes than stand before the message";
+    return format->coding == FRAME_LENGTH_VARINT
+               ? "includes_header must not count a varint, whose own size depends on what it says"
+               : "includes_header must not count more bytes than stand before the message";
+  }
+  if (format->adjust > format->message_bytes_max) {
+    return "adjust must be no more than limits.message";
   }
   return NULL;
 }
@@ -37,18 +65,11 @@ const char *frame_format_fault(const struct frame_format *format) {
 }
 
 bool frame_format_set_length(struct frame_format *format, const char *name) {
-  static const struct {
-    const char *name;
-    uint8_t size;
-    bool little_endian;
-  } lengths[] = {
-      {"u8", 1, false},    {"u16be", 2, false}, {"u16le", 2, true},
-      {"u32be", 4, false}, {"u32le", 4, true},
-  };
-  for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+  for (size_t i = 0; i < LENGTH_COUNT; i++) {
     if (strcmp(name, lengths[i].name) != 0) continue;
+    format->coding = lengths[i].coding;
     format->length_size = lengths[i].size;
-    format->little_endian = lengths[i].little_endian;
+    format->little_endian = strstr(name, "le") != NULL;
     return true;
   }
   return false;

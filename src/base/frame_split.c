@@ -84,29 +84,98 @@ static enum frame_result next_delimited(const struct frame_format *format, size_
   return more(out, size + 1);
 }
 
-static uint32_t read_length(const struct frame_format *format, const char *field) {
-  uint32_t value = 0;
+/* What a length says, and how many bytes it has. */
+struct announcement {
+  uint64_t counted;
+  size_t size;
+};
+
+static enum frame_result read_binary(const struct frame_format *format, const char *field,
+                                     size_t size, struct announcement *out) {
+  if (size < format->length_size) return FRAME_MORE;
   for (unsigned i = 0; i < format->length_size; i++) {
     unsigned at = format->little_endian ? format->length_size - 1U - i : i;
-    value = value << 8 | (uint8_t)field[at];
+    out->counted = out->counted << 8 | (uint8_t)field[at];
   }
-  return value;
+  return FRAME_MESSAGE;
+}
+
+static int frame_hex_digit(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  const char lower = (char)(digit | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+static enum frame_result read_hex(const struct frame_format *format, const char *field, size_t size,
+                                  struct announcement *out) {
+  for (size_t i = 0; i < smaller(size, format->length_size); i++) {
+    int digit = frame_hex_digit(field[i]);
+    if (digit < 0) return FRAME_MALFORMED;
+    out->counted = out->counted << 4 | (unsigned)digit;
+  }
+  return size < format->length_size ? FRAME_MORE : FRAME_MESSAGE;
+}
+
+static enum frame_result read_varint(const char *field, size_t size, struct announcement *out) {
+  for (size_t i = 0; i < smaller(size, FRAME_VARINT_BYTES_MAX); i++) {
+    const uint8_t byte = (uint8_t)field[i];
+    if (i == FRAME_VARINT_BYTES_MAX - 1 && byte > 1) return FRAME_MALFORMED; /* of bit 63 and on */
+    out->counted |= (uint64_t)(byte & 0x7f) << 7 * i;
+    out->size = i + 1;
+    if (byte < 0x80) return FRAME_MESSAGE;
+  }
+  return FRAME_MORE;
+}
+
+static enum frame_result read_length(const struct frame_format *format, const char *field,
+                                     size_t size, struct frame_slice *slice,
+                                     struct announcement *out) {
+  *out = (struct announcement){.size = format->length_size};
+  switch (format->coding) {
+    case FRAME_LENGTH_BINARY: return read_binary(format, field, size, out);
+    case FRAME_LENGTH_HEX:
+      slice->fault = "the length has something other than hexadecimal digits";
+      return read_hex(format, field, size, out);
+    case FRAME_LENGTH_VARINT:
+      slice->fault = "the length is a varint of more than 64 bits";
+      return read_varint(field, size, out);
+  }
+  return FRAME_MALFORMED;
+}
+
+/* A length that is less than the header it counts. */
+static enum frame_result below_header(const struct frame_format *format, size_t header,
+                                      struct frame_slice *out) {
+  if (format->coding == FRAME_LENGTH_HEX && format->prefix_size == 0) {
+    out->is_mark = true;
+    return message(out, header, 0, header);
+  }
+  return malformed(out, "the length is less than the header that it counts");
 }
 
 static enum frame_result next_prefixed(const struct frame_format *format, const char *bytes,
                                        size_t size, struct frame_slice *out) {
-  size_t header = (size_t)format->prefix_size + format->length_size;
-  if (size < header) return more(out, header);
-  uint32_t counted = read_length(format, bytes + format->prefix_size);
-  if (counted < format->header_counted) {
-    return malformed(out, "the length is less than the header that it counts");
+  const size_t prefix = format->prefix_size;
+  const size_t least = format->coding == FRAME_LENGTH_BINARY ? format->length_size : 1;
+  struct announcement length;
+  if (size < prefix) return more(out, prefix + least);
+  enum frame_result result = read_length(format, bytes + prefix, size - prefix, out, &length);
+  if (result == FRAME_MORE) { /* each digit is judged, and any byte may be a varint's last */
+    return more(out, format->coding == FRAME_LENGTH_BINARY ? prefix + least : size + 1);
   }
-  size_t length = counted - format->header_counted;
-  if (length > format->message_bytes_max) {
-    return too_long(out, length, "the announced length is more than a message may have");
+  if (result != FRAME_MESSAGE) return result;
+  const size_t header = prefix + length.size;
+  if (length.counted < format->header_counted) return below_header(format, header, out);
+  const size_t max = format->message_bytes_max;
+  /* Before anything is added: it may be any number of 64 bits. */
+  uint64_t wanted = length.counted - format->header_counted;
+  if (wanted <= max) wanted += format->adjust;
+  if (wanted > max) {
+    return too_long(out, (size_t)wanted, "the announced length is more than a message may have");
   }
-  if (size - header < length) return more(out, header + length);
-  return message(out, header, length, header + length);
+  const size_t message_size = (size_t)wanted;
+  if (size - header < message_size) return more(out, header + message_size);
+  return message(out, header, message_size, header + message_size);
 }
 
 /* Reads the digits of "12:". Stops at the colon, which *at then is, or at the end of the bytes. */
@@ -157,6 +226,7 @@ static enum frame_result next_fixed(const struct frame_format *format, size_t si
 enum frame_result frame_next(const struct frame_format *format, size_t *scanned, const char *bytes,
                              size_t size, struct frame_slice *out) {
   assert(*scanned <= size);
+  out->is_mark = false;
   enum frame_result result = FRAME_MALFORMED;
   switch (format->kind) {
     case FRAME_BY_LINE: result = next_line(format, scanned, bytes, size, out); break;

@@ -59,7 +59,7 @@ struct http_head {
 };
 
 struct http_limits {
-  size_t head_bytes_max; /* up to UINT32_MAX */
+  size_t head_bytes_max; /* taken for UINT32_MAX where it is more */
 };
 
 enum http_result { HTTP_HEAD, HTTP_MORE, HTTP_REFUSED };

@@ -13,7 +13,6 @@
 #include "base/http_bytes.h"
 #include "base/http_state.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* What came of a line. */
@@ -369,7 +368,7 @@ static enum step refuse_size(struct http_reading *reading) {
 
 static enum http_result read_head(struct http_reading *reading, size_t bytes_max, size_t *scanned,
                                   bool to_head) {
-  assert(bytes_max <= UINT32_MAX);
+  if (bytes_max > UINT32_MAX) bytes_max = UINT32_MAX; /* spans count so far */
   size_t size = (size_t)(reading->end - reading->bytes);
   if (size > bytes_max) reading->end = reading->bytes + bytes_max;
   bool full = size >= bytes_max;

@@ -72,8 +72,8 @@ static bool next_token(const char **at, const char *end, const char **token, siz
   return *size > 0 && *at != NULL;
 }
 
-/* Only "chunked" is known, and only it may be last. What it is not is no less than 501, so that the
- * peer learns the difference between what is wrong and what is not done here. */
+/* Only "chunked" alone is read. A list that is rightly said, and has codings that are not done here,
+ * is 501 and not 400, as RFC 9112 has it in 6.1. */
 static const char *read_coding(struct http_reading *reading, const char *value, size_t size) {
   const char *at = value;
   const char *end = value + size;

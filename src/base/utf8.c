@@ -1,6 +1,8 @@
 /* base/utf8.c — one character of UTF-8 at a time, and whether it is safe to show. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *bytes, size_t size, uint32_t *out) {
   /* The least code point of each length: what is below was encoded longer than needed. */
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -33,4 +35,63 @@ bool utf8_is_shown(uint32_t code_point) {
     if (code_point >= hidden[i].first && code_point <= hidden[i].last) return false;
   }
   return true;
+}
+
+/* Table 3-7 of Unicode: what may follow the first byte of a character. False: it is none. */
+static bool begin_character(struct utf8_check *check, uint8_t lead) {
+  check->lower = 0x80;
+  check->upper = 0xbf;
+  if (lead >= 0xc2 && lead <= 0xdf) {
+    check->needed = 1;
+  } else if (lead >= 0xe0 && lead <= 0xef) {
+    check->needed = 2;
+    if (lead == 0xe0) check->lower = 0xa0; /* else overlong */
+    if (lead == 0xed) check->upper = 0x9f; /* else a surrogate */
+  } else if (lead >= 0xf0 && lead <= 0xf4) {
+    check->needed = 3;
+    if (lead == 0xf0) check->lower = 0x90;
+    if (lead == 0xf4) check->upper = 0x8f; /* else above U+10FFFF */
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/* How many bytes at the start are ASCII, roughly: whole words of it. */
+static size_t skip_ascii(const char *bytes, size_t size) {
+  const uint64_t high_bits = UINT64_C(0x8080808080808080);
+  uint64_t words[4];
+  size_t i = 0;
+  for (; size - i >= sizeof words; i += sizeof words) {
+    memcpy(words, bytes + i, sizeof words);
+    if ((words[0] | words[1] | words[2] | words[3]) & high_bits) break;
+  }
+  for (; size - i >= sizeof *words; i += sizeof *words) {
+    memcpy(words, bytes + i, sizeof *words);
+    if (words[0] & high_bits) break;
+  }
+  return i;
+}
+
+bool utf8_check(struct utf8_check *check, const char *bytes, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    uint8_t byte = (uint8_t)bytes[i];
+    if (check->needed > 0) {
+      if (byte < check->lower || byte > check->upper) return false;
+      check->lower = 0x80;
+      check->upper = 0xbf;
+      check->needed--;
+    } else if (byte >= 0x80) {
+      if (!begin_character(check, byte)) return false;
+    } else {
+      i += skip_ascii(bytes + i, size - i);
+      if (i == size || (uint8_t)bytes[i] >= 0x80) i--; /* the loop looks at it */
+    }
+  }
+  return true;
+}
+
+bool utf8_is_valid(const char *bytes, size_t size) {
+  struct utf8_check check = {0};
+  return utf8_check(&check, bytes, size) && utf8_check_ends(&check);
 }

@@ -14,4 +14,18 @@ size_t utf8_decode(const char *bytes, size_t size, uint32_t *out);
  * line and paragraph separators, and the marks that turn the direction of writing around. */
 bool utf8_is_shown(uint32_t code_point);
 
+/* Text that comes in pieces, of which each may end within a character. Begins with zeros. */
+struct utf8_check {
+  uint8_t needed;       /* bytes until the character at hand is whole */
+  uint8_t lower, upper; /* what the next of them may be, if any is needed */
+};
+/* Looks at the next piece; false as soon as no text can begin like this, and then it is over. */
+bool utf8_check(struct utf8_check *check, const char *bytes, size_t size);
+/* Whether the text may end here. */
+static inline bool utf8_check_ends(const struct utf8_check *check) {
+  return check->needed == 0;
+}
+/* The same of what is there as a whole. */
+bool utf8_is_valid(const char *bytes, size_t size);
+
 #endif

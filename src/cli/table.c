@@ -24,11 +24,12 @@ enum {
   CONSOLE = 1u << 14,
   TRIAL = 1u << 15,
   CERT = 1u << 16,
+  META = 1u << 17,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
   CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE | CONSOLE,
-  EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT,
+  EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT | META,
 };
 
 static const struct command commands[] = {
@@ -60,6 +61,8 @@ static const struct command commands[] = {
      "play a recording against a script and compare what it answers", .run = in_lua_run},
     {"cert", CERT, "NAME...", WORDS_OTHER, 1, SIZE_MAX,
      "make a certificate for hosts of these names, to try TLS with", .run = cert_command},
+    {"meta", META, "", WORDS_OTHER, 0, 0,
+     "print where the definitions of moonport's names are, for editors", .run = meta_command},
     {"help", HELP, "[COMMAND]", WORDS_COMMANDS, 0, 1, "show this help, or that of one command",
      .run = in_lua_run},
     {"completions", COMPLETIONS, "bash|zsh|fish", WORDS_OTHER, 1, 1,
@@ -141,6 +144,8 @@ static const struct option_row options[] = {
     {"count", "N", NULL, "end after N events", TRACE, .kind = OPTION_INT, .min = 1,
      .max = INT64_MAX},
     {"for", "SECONDS", NULL, "end after this time", TRACE, .kind = OPTION_SECONDS},
+    {"editor", NULL, NULL, "also say where an editor would not know moonport's names", CHECK,
+     .kind = OPTION_FLAG},
     {"log-level", "LEVEL", "MOONPORT_LOG_LEVEL", "log this level and everything more serious", LUA,
      .kind = OPTION_CHOICE, .fallback = "info", .choices = log_levels},
     {"log-format", "FORMAT", "MOONPORT_LOG_FORMAT",

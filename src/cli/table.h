@@ -22,6 +22,7 @@ int trial_command(const struct command_call *call);
 int run_command(const struct command_call *call);
 int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
+int meta_command(const struct command_call *call);
 int cert_command(const struct command_call *call);
 
 #endif

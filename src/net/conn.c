@@ -185,6 +185,7 @@ static void conn_on_closed(struct transport *self) {
   list_remove(&conn->group_link);
   group->count--;
   group->events->on_close(conn, (enum reason)conn->reason);
+  free(conn->forwarding);
   net_loop_flush(loop);
   conn_free(self);
   net_loop_descriptor_freed(loop);

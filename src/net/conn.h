@@ -19,8 +19,14 @@ struct net_tcp_info;
 struct tap_watcher;
 struct conn; /* opaque; frees itself right after events->on_close */
 
-enum conn_timeout { CONN_TIMEOUT_IDLE, CONN_TIMEOUT_WRITE, CONN_TIMEOUT_FIRST };
-const char *conn_timeout_name(enum conn_timeout kind); /* "idle", "write", "first"; static text */
+enum conn_timeout {
+  CONN_TIMEOUT_IDLE,
+  CONN_TIMEOUT_WRITE,
+  CONN_TIMEOUT_FIRST,
+  CONN_TIMEOUT_REQUEST,
+};
+/* "idle", "write", "first", "request"; static text */
+const char *conn_timeout_name(enum conn_timeout kind);
 
 /* Gets what a connection receives: 1 to 65536 bytes. */
 typedef void (*conn_receiver)(struct conn *conn, const char *bytes, size_t size);
@@ -31,12 +37,19 @@ struct conn_events {
   void (*on_open)(struct conn *conn); /* the transport is ready; not of one that ends before */
   /* It is ready once more, after conn_secure(); NULL: nobody asks for that. */
   void (*on_secured)(struct conn *conn);
-  conn_receiver on_data;             /* the receiver that each has at first */
+  conn_receiver on_data; /* the receiver that each has at first */
+  /* A part was forwarded, or cannot be: the connection is its owner's again. NULL: nobody forwards. */
+  void (*on_forwarded)(struct conn *conn);
   void (*on_eof)(struct conn *conn); /* the peer sent FIN: nothing more comes */
   /* The queue fell below the low-water mark. `crossed`: it had been above the high one. */
   void (*on_drain)(struct conn *conn, bool crossed);
   /* Told again after another such time, until the receiver closes the connection. */
   void (*on_timeout)(struct conn *conn, enum conn_timeout kind);
+  /* Of one that conn_probe() was called for: it said nothing for half of idle_ms. Once, until it does. */
+  void (*on_quiet)(struct conn *conn);
+  /* It is about to be closed in peace: what is sent now is the last, and nothing else may be done. From
+   * inside of conn_close(), so Lua may run. NULL: nothing is to be said. */
+  void (*on_closing)(struct conn *conn, enum reason reason);
   void (*on_close)(struct conn *conn, enum reason reason); /* always the last call, exactly once */
 };
 
@@ -75,6 +88,7 @@ struct conn_group {
   uint64_t write_ms;
   uint64_t linger_ms;
   uint64_t first_ms;     /* of accepted ones, until conn_greeted() */
+  uint64_t request_ms;   /* from conn_request_begun() to conn_request_ended() */
   uint64_t handshake_ms; /* of a handshake as a whole */
   bool greets_itself; /* bytes alone are no greeting: the owner calls conn_greeted() in any case */
   bool keeps_unread;  /* what came before a reset is for its owner, however late it is read */
@@ -163,7 +177,15 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size);
 /* From now on what `from` receives is sent to `to`, which may be `from` itself: that is its receiver.
  * 0, UV_EPIPE when either is closing, UV_EBUSY when another is forwarded to `to`, or UV_ENOMEM. */
 int conn_forward(struct conn *from, struct conn *to);
+/* The same for `size` bytes, and not for the end: then, or when `to` takes no more, or `from` has ended,
+ * on_forwarded or on_eof is told, and what comes goes to the receiver that each has at first. */
+int conn_forward_part(struct conn *from, struct conn *to, uint64_t size);
+void conn_forward_stop(struct conn *from); /* as if it had not begun; nothing is told */
 bool conn_is_forwarding(const struct conn *conn);
+bool conn_is_forwarded_to(const struct conn *conn);  /* another one's bytes come to it */
+uint64_t conn_forward_left(const struct conn *conn); /* of a part */
+uint64_t
+conn_forward_passed(const struct conn *conn); /* by the last forward; until on_close is told */
 
 enum conn_phase {
   CONN_PHASE_OPEN,
@@ -187,6 +209,11 @@ uint64_t conn_id(const struct conn *conn);
 unsigned conn_listener_index(const struct conn *conn);
 /* What timeouts.first waits for has come. */
 void conn_greeted(struct conn *conn);
+/* A part of something has come that has a time for all of it; said again, it is still the same. */
+void conn_request_begun(struct conn *conn);
+void conn_request_ended(struct conn *conn);
+/* Of one that has greeted: from now on on_quiet is told. */
+void conn_probe(struct conn *conn);
 /* Its owner is gone, and nobody else can use it: it has no holds any more, and goes on only as a part
  * of a forward. */
 void conn_abandon(struct conn *conn);

@@ -17,6 +17,9 @@ void conn_mark_dirty(struct conn *conn) {
 
 void conn_close(struct conn *conn, enum reason reason) {
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
+  const struct conn_events *events = conn->group->events;
+  if (events->on_closing && !(conn->flags & CONN_FIN_WANTED)) events->on_closing(conn, reason);
+  if (conn->flags & CONN_CLOSED) return; /* there was no memory for its last words */
   conn->reason = (uint8_t)reason;
   conn->flags |= CONN_CLOSING | CONN_FIN_WANTED;
   conn_mark_dirty(conn);

@@ -47,6 +47,18 @@ bool conn_is_forwarding(const struct conn *conn) {
   return conn_target(conn) != NULL;
 }
 
+bool conn_is_forwarded_to(const struct conn *conn) {
+  return conn_source(conn) != NULL;
+}
+
+uint64_t conn_forward_left(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->left : 0;
+}
+
+uint64_t conn_forward_passed(const struct conn *conn) {
+  return conn->forwarding ? conn->forwarding->passed : 0;
+}
+
 bool conn_forwards_both_ways(const struct conn *conn) {
   return conn_target(conn) && conn_source(conn);
 }

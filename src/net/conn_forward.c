@@ -27,13 +27,15 @@ void conn_forward_end_orphan(struct conn *conn) {
   if ((conn->flags & CONN_ORPHAN) && !is_part(conn)) conn_close(conn, REASON_CLOSED);
 }
 
-int conn_forward(struct conn *from, struct conn *to) {
+static int begin(struct conn *from, struct conn *to, uint64_t left) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
   if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
   if (conn_source(to) && conn_source(to) != from) return UV_EBUSY;
   struct conn *before = conn_target(from);
   if (before) before->forwarding->from = NULL;
   from->forwarding->to = to;
+  from->forwarding->left = left;
+  from->forwarding->passed = 0;
   from->receiver = conn_forward_bytes;
   to->forwarding->from = from;
   if (before && before != to) {
@@ -45,20 +47,71 @@ int conn_forward(struct conn *from, struct conn *to) {
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
   conn_update_reading(to);
-  if (from->flags & CONN_READING) conn_start_reading(from);
+  conn_update_room(from);
   return 0;
 }
 
-void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
+int conn_forward(struct conn *from, struct conn *to) {
+  return begin(from, to, FORWARD_ALL);
+}
+
+int conn_forward_part(struct conn *from, struct conn *to, uint64_t size) {
+  return begin(from, to, size);
+}
+
+void conn_forward_stop(struct conn *from) {
   struct conn *to = conn_target(from);
-  if (conn_send_begin(to) < 0) {
-    conn_close(from, REASON_CLOSED); /* the other end of it takes no more */
+  if (!to) return;
+  to->forwarding->from = NULL;
+  from->forwarding->to = NULL;
+  from->receiver = from->group->events->on_data;
+  conn_update_reading(to);
+  conn_update_reading(from);
+  conn_update_room(from);
+}
+
+static bool is_in_part(const struct conn *from) {
+  return conn_target(from) && from->forwarding->left != FORWARD_ALL;
+}
+
+/* Its owner has it again, and gets the bytes that are left. */
+static void hand_back(struct conn *from, const char *bytes, size_t size) {
+  conn_forward_stop(from);
+  if (from->group->events->on_forwarded) from->group->events->on_forwarded(from);
+  if (size > 0 && !(from->flags & (CONN_CLOSING | CONN_CLOSED))) from->receiver(from, bytes, size);
+}
+
+/* All of it is for `to`, and nobody watches. */
+static void forward_piped(struct conn *from, struct conn *to, size_t size) {
+  const char *bytes;
+  from->forwarding->passed += size;
+  if (!conn_send_piped(to, &bytes, &size)) return;
+  if (conn_send_borrowed(to, bytes, size) == 0) conn_flush(to);
+}
+
+void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
+  struct forwarding *forwarding = from->forwarding;
+  struct conn *to = forwarding->to;
+  const bool in_part = is_in_part(from);
+  const size_t part = size > forwarding->left ? (size_t)forwarding->left : size;
+  if (conn_send_begin(to) < 0) { /* the other end of it takes no more */
+    if (in_part) {
+      hand_back(from, bytes, size);
+    } else {
+      conn_close(from, REASON_CLOSED);
+    }
     return;
   }
-  if (!bytes && !conn_send_piped(to, &bytes, &size)) return;
-  if (conn_send_borrowed(to, bytes, size) < 0) return;
-  if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
+  if (!bytes) {
+    forward_piped(from, to, size);
+    return;
+  }
+  if (conn_send_borrowed(to, bytes, part) < 0) return;
+  forwarding->passed += part;
+  if (in_part) forwarding->left -= part;
+  if (conn_is_told(to, EVENT_SEND)) conn_tell_send(to, part, "forward", NULL);
   conn_flush(to);
+  if (in_part && forwarding->left == 0) hand_back(from, bytes + part, size - part);
 }
 
 uint64_t conn_forward_active_ms(const struct conn *conn) {
@@ -72,6 +125,10 @@ uint64_t conn_forward_active_ms(const struct conn *conn) {
 bool conn_forward_eof(struct conn *from) {
   struct conn *to = conn_target(from);
   if (!to) return false;
+  if (is_in_part(from)) { /* whose end it is, its owner says */
+    conn_forward_stop(from);
+    return false;
+  }
   conn_shutdown(to);
   if (conn_finished(from)) conn_close(from, REASON_EOF); /* its own FIN went out before */
   conn_forward_end_orphan(from);
@@ -92,17 +149,21 @@ static void end_other(struct conn *other, const struct conn *gone, bool ended) {
 void conn_forward_end(struct conn *conn) {
   struct conn *to = conn_target(conn);
   struct conn *from = conn_source(conn);
-  free(conn->forwarding);
-  conn->forwarding = NULL;
+  const bool was_part = is_in_part(conn);
+  conn->forwarding->to = conn->forwarding->from = NULL;
   if (to && to != conn) {
     to->forwarding->from = NULL;
-    end_other(to, conn, conn->flags & CONN_EOF_SEEN); /* then FIN went along */
+    if (!was_part) end_other(to, conn, conn->flags & CONN_EOF_SEEN); /* then FIN went along */
     conn_update_reading(to);
   }
-  if (from && from != conn) {
-    from->forwarding->to = NULL;
-    end_other(from, conn, from->flags & CONN_EOF_SEEN);
+  if (!from || from == conn) return;
+  if (is_in_part(from)) {
+    conn->forwarding->from = from;
+    hand_back(from, "", 0);
+    return;
   }
+  from->forwarding->to = NULL;
+  end_other(from, conn, from->flags & CONN_EOF_SEEN);
 }
 
 void conn_abandon(struct conn *conn) {

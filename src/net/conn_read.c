@@ -26,14 +26,22 @@ static void tell_hold(struct conn *conn) {
   if (conn_is_watched(conn)) conn_tell_reading(conn);
 }
 
-/* What is forwarded as it is need not come into our memory. */
-void conn_start_reading(struct conn *conn) {
+/* All that is forwarded as it is need not come into our memory. */
+static bool may_be_piped(const struct conn *conn) {
   const struct socket_kind *sockets = conn->group->loop->sockets;
-  bool may_be_piped = conn->receiver == conn_forward_bytes && conn->stack.under == conn->lowest &&
-                      sockets && sockets->pour;
-  size_t room = may_be_piped ? TRANSPORT_ROOM_PIPE : TRANSPORT_ROOM_ALL;
+  return conn->receiver == conn_forward_bytes && conn->forwarding->left == FORWARD_ALL &&
+         conn->stack.under == conn->lowest && sockets && sockets->pour;
+}
+
+static void start_reading(struct conn *conn) {
+  size_t room = may_be_piped(conn) ? TRANSPORT_ROOM_PIPE : TRANSPORT_ROOM_ALL;
   int rc = transport_under_read_start(&conn->stack.transport, room);
   if (rc < 0) conn_failed(conn, rc);
+}
+
+void conn_update_room(struct conn *conn) {
+  const uint32_t flags = CONN_READING | CONN_CLOSED;
+  if ((conn->flags & flags) == CONN_READING) start_reading(conn);
 }
 
 void conn_update_reading(struct conn *conn) {
@@ -47,7 +55,7 @@ void conn_update_reading(struct conn *conn) {
     conn_schedule(conn, HELD_LOOK_MS);
     return;
   }
-  conn_start_reading(conn);
+  start_reading(conn);
 }
 
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {

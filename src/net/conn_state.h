@@ -29,7 +29,9 @@ enum conn_flags {
   CONN_OPENED = 1 << 16,      /* on_open was told */
   CONN_STARVED = 1 << 17,     /* it ends because memory was out */
   CONN_OUTGOING = 1 << 19,    /* connected by us */
+  CONN_PROBED = 1 << 20,      /* on_quiet is told */
   CONN_SENT_WANTED = 1 << 18, /* with CONN_DRAIN_WANTED: somebody waits for the queue to be empty */
+  CONN_IN_REQUEST = 1 << 21,  /* the rest of something that has begun to come is waited for */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -42,7 +44,11 @@ enum { HELD_LOOK_MS = 500 };
 struct forwarding {
   struct conn *to;   /* NULL: its own owner */
   struct conn *from; /* NULL: only what its owner sends */
+  uint64_t left;     /* bytes to go to `to`; FORWARD_ALL: all that come, and the end */
+  uint64_t passed;   /* bytes that went there since conn_forward() */
 };
+
+#define FORWARD_ALL UINT64_MAX
 
 struct conn {
   struct transport_over stack; /* its topmost end, and what is under that */
@@ -73,7 +79,10 @@ struct conn {
   /* The low bits of a clock and of a count: only differences are taken. */
   uint32_t acked;    /* bytes that the peer had acknowledged when last looked at */
   uint32_t acked_ms; /* when that was last seen to grow */
-  uint32_t first_ms; /* since when timeouts.first, or the end of a handshake, is waited for */
+  /* Since when timeouts.first, or the end of a handshake, is waited for. With CONN_PROBED: the active_ms of
+   * the time for which on_quiet was told. */
+  uint32_t first_ms;
+  uint32_t request_ms; /* when conn_request_begun() was called */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   struct transport lowest[];
 };
@@ -113,7 +122,7 @@ void conn_check(const struct conn *conn);
  * conn_forward.c, conn_write.c, conn_budget.c, conn_read.c, conn_end.c, conn_tell.c, conn_facts.c. */
 bool conn_wants_reading(const struct conn *conn);
 void conn_update_reading(struct conn *conn);
-void conn_start_reading(struct conn *conn); /* also when it is read, and its receiver is another */
+void conn_update_room(struct conn *conn); /* its receiver is another, or gets another part */
 void conn_mark_dirty(struct conn *conn);
 /* What the loop's pipe has; the rest is in `bytes`. False: nothing is left, or `conn` broke. */
 bool conn_send_piped(struct conn *conn, const char **bytes, size_t *size);
@@ -129,7 +138,8 @@ void conn_forward_changed(struct conn *to);
 bool conn_forward_eof(struct conn *from);
 /* Closes one without an owner when nothing can come through it any more. */
 void conn_forward_end_orphan(struct conn *conn);
-void conn_forward_end(struct conn *conn); /* `conn` is gone: so is what it forwarded */
+/* `conn` is gone: so is what it forwarded, but for how much that was. */
+void conn_forward_end(struct conn *conn);
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */
 void conn_keep_budget(struct conn *conn);
 /* Gives back what a crowd of slow peers took, once most of them have gone. False: nothing is left. */

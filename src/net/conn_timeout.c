@@ -1,5 +1,5 @@
-/* net/conn_timeout.c — a connection's deadlines: handshake, idle, first, write, linger — not what follows
- * from them. */
+/* net/conn_timeout.c — a connection's deadlines: handshake, idle, first, request, write, linger — not what
+ * follows from them. */
 #include "net/conn_state.h"
 
 #include "net/conn_tell.h"
@@ -75,8 +75,10 @@ static uint64_t due_closing(struct conn *conn, uint64_t now_ms) {
 }
 
 const char *conn_timeout_name(enum conn_timeout kind) {
-  static const char *const names[] = {
-      [CONN_TIMEOUT_IDLE] = "idle", [CONN_TIMEOUT_WRITE] = "write", [CONN_TIMEOUT_FIRST] = "first"};
+  static const char *const names[] = {[CONN_TIMEOUT_IDLE] = "idle",
+                                      [CONN_TIMEOUT_WRITE] = "write",
+                                      [CONN_TIMEOUT_FIRST] = "first",
+                                      [CONN_TIMEOUT_REQUEST] = "request"};
   return names[kind];
 }
 
@@ -85,6 +87,7 @@ static void begin_anew(struct conn *conn, enum conn_timeout kind, uint64_t now_m
     case CONN_TIMEOUT_IDLE: conn->active_ms = now_ms; break;
     case CONN_TIMEOUT_WRITE: conn->acked_ms = (uint32_t)now_ms; break;
     case CONN_TIMEOUT_FIRST: conn->first_ms = (uint32_t)now_ms; break;
+    case CONN_TIMEOUT_REQUEST: conn->request_ms = (uint32_t)now_ms; break;
   }
 }
 
@@ -129,13 +132,37 @@ static uint64_t later(uint64_t a, uint64_t b) {
   return a > b ? a : b;
 }
 
+/* Until when it may say nothing, before or after it was asked whether it is there. */
+static uint64_t due_quiet(struct conn *conn, uint64_t since_ms, uint64_t now_ms) {
+  uint64_t idle_ms = conn->group->idle_ms;
+  if (idle_ms == 0 || (conn->flags & (CONN_CLOSING | CONN_CLOSED))) return 0;
+  if (conn->first_ms == (uint32_t)since_ms) return since_ms + idle_ms;
+  if (since_ms + idle_ms / 2 > now_ms) return since_ms + idle_ms / 2;
+  conn->first_ms = (uint32_t)since_ms;
+  conn->group->events->on_quiet(conn);
+  net_loop_flush(conn->group->loop);
+  return since_ms + idle_ms;
+}
+
 static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
   uint64_t since_ms = conn->active_ms;
   /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
    * the other. What the kernel took for a peer is no sign of it. */
   if (conn->flags & CONN_WRITING) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
   if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
+  if (conn->flags & CONN_PROBED) {
+    uint64_t quiet_until_ms = due_quiet(conn, since_ms, now_ms);
+    if (quiet_until_ms > now_ms) return quiet_until_ms;
+    if (conn->flags & CONN_CLOSED) return 0;
+  }
   return due_kind(conn, CONN_TIMEOUT_IDLE, since_ms, conn->group->idle_ms, now_ms);
+}
+
+void conn_probe(struct conn *conn) {
+  if (conn->flags & (CONN_PROBED | CONN_CLOSING | CONN_CLOSED)) return;
+  conn->flags |= CONN_PROBED;
+  conn->first_ms = (uint32_t)(conn->active_ms - 1); /* it was not told yet */
+  if (conn->group->idle_ms) conn_schedule(conn, conn->group->idle_ms / 2);
 }
 
 static uint64_t due_first(struct conn *conn, uint64_t now_ms) {
@@ -143,6 +170,23 @@ static uint64_t due_first(struct conn *conn, uint64_t now_ms) {
   if ((conn->flags & CONN_GREETED) || first_ms == 0) return 0;
   uint64_t since_ms = whole_ms(conn->first_ms, now_ms);
   return due_kind(conn, CONN_TIMEOUT_FIRST, since_ms, first_ms, now_ms);
+}
+
+static uint64_t due_request(struct conn *conn, uint64_t now_ms) {
+  if (!(conn->flags & CONN_IN_REQUEST)) return 0;
+  uint64_t since_ms = whole_ms(conn->request_ms, now_ms);
+  return due_kind(conn, CONN_TIMEOUT_REQUEST, since_ms, conn->group->request_ms, now_ms);
+}
+
+void conn_request_begun(struct conn *conn) {
+  if (conn->flags & CONN_IN_REQUEST) return;
+  conn->flags |= CONN_IN_REQUEST;
+  conn->request_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
+  if (conn->group->request_ms) conn_schedule(conn, conn->group->request_ms);
+}
+
+void conn_request_ended(struct conn *conn) {
+  conn->flags &= ~(uint32_t)CONN_IN_REQUEST;
 }
 
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
@@ -153,6 +197,7 @@ uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   if (conn->flags & CONN_CLOSED) return 0;
   next = sooner(next, due_write(conn, now_ms));
   next = sooner(next, due_first(conn, now_ms));
+  next = sooner(next, due_request(conn, now_ms));
   next = sooner(next, due_idle(conn, now_ms));
   if (conn->flags & CONN_CLOSED) return 0;
   /* on_timeout() may have begun to close it, with deadlines of its own. */

@@ -2,7 +2,10 @@
 #include "server/script_state.h"
 
 #include "api/conn.h"
+#include "api/deflate.h"
 #include "api/explain.h"
+#include "api/http_text.h"
+#include "api/inbox.h"
 #include "api/modules.h"
 #include "api/names.h"
 #include "api/socket.h"
@@ -236,6 +239,9 @@ void script_free(struct script *script) {
   script_forget_failure(script);
   log_held_free(script->held);
   runtime_deinit_output(runtime);
+  inbox_free(runtime->spare_inbox);
+  http_text_free(runtime->http_text);
+  deflate_free(runtime->deflate);
   free(runtime->known_peers);
   free(script->directory);
   free(script->path);
@@ -286,6 +292,7 @@ size_t script_cut_off(struct script *script) {
 
 void script_set_draining(struct script *script) {
   script->runtime.draining = true;
+  versions_close_idle(&script->runtime);
 }
 
 void script_each_listener(const struct script *script,

@@ -150,6 +150,10 @@ static int l_output(lua_State *L) {
   return call_with_path(L, STANDARD_OUTPUT, "io.output", true);
 }
 
+bool vm_may_run(lua_State *L) {
+  return has(L, GRANT_RUN);
+}
+
 static int l_popen(lua_State *L) {
   if (!has(L, GRANT_RUN)) return fail_for(L, "io.popen", "run");
   return open_file(L, STANDARD_POPEN);

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/control_address.h"
+#include "base/ip.h"
 
 enum { INPUT_BYTES_MAX = 700, ERROR_BYTES = 160 };
 
@@ -75,6 +76,32 @@ static void check_control(const char *text) {
   MUST((address.sockaddr.sun_path[0] == '\0') == (*text == '@' || *text == '\0'));
 }
 
+/* A host alone: what is taken is one for every other reader, and is no path. */
+static void check_host(const char *text, char *error) {
+  struct address address, again;
+  char printed[ADDRESS_TEXT_MAX];
+  if (address_from_host(text, strlen(text), 80, &address, error, ERROR_BYTES) < 0) {
+    check_refusal(error, "host \"");
+    return;
+  }
+  MUST(address.kind == ADDRESS_TCP && address.path[0] == '\0' && address.host[0] != '\0');
+  address_format(&address, printed, sizeof printed);
+  MUST(address_parse(printed, NULL, &again, error, ERROR_BYTES) == 0);
+  check_same(&address, &again);
+}
+
+static void check_network(const char *text) {
+  struct ip_network network;
+  char printed[IP_TEXT_MAX];
+  if (!ip_network_parse(text, strlen(text), &network)) return;
+  MUST(network.bits <= network.ip.size * 8);
+  MUST(ip_is_in(&network.ip, &network));
+  ip_format(&network.ip, printed);
+  struct ip again;
+  MUST(ip_parse(printed, strlen(printed), &again));
+  MUST(again.size == network.ip.size && memcmp(again.bytes, network.ip.bytes, again.size) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > INPUT_BYTES_MAX) return -1;
   char *text = take_line(&data, &size);
@@ -89,6 +116,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_printed(&address);
     check_numeric(&address);
   }
+  check_host(text, error);
+  check_network(text);
   check_control(text);
   free(error);
   free(host);

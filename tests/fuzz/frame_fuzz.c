@@ -4,10 +4,11 @@
  * no message and no wait is longer than the limit, and a message that is sent again comes back.
  *
  * An input is four bytes and a stream:
- *   0  kind, modulo 9: line, delimiter, u8, u16be, u16le, u32be, u32le, netstring, fixed
+ *   0  kind, modulo 17: line, delimiter, u8, u16be, u16le, u32be, u32le, netstring, fixed, line sent with
+ *      CRLF, u24be, u24le, u64be, u64le, hex4, hex8, varint
  *   1  its option: the delimiter's size, less 1 (it stands before the stream); bits 0 to 4 the size of
- *      the prefix and 5 to 6 what the length counts (0 the message, 1 itself too, 2 everything); the
- *      fixed size, less 1
+ *      the prefix and 5 to 6 what the length counts (0 the message, 1 itself too, 2 everything, 3 all
+ *      but the first bytes of the message); the fixed size, less 1
  *   2  bits 0 to 6 the longest message, less 1; in steps of 64 with bit 7
  *   3  how the stream is cut: 0 before each byte, or the seed of what decides */
 #include "fuzz.h"
@@ -27,26 +28,41 @@ struct input {
 
 /* --- The input ----------------------------------------------------------------------------- */
 
+/* More than the message of a small limit: those take less. */
+enum { ADJUST_BYTES = 6 };
+
 static void read_length_option(struct frame_format *format, unsigned option) {
   unsigned prefix_size = option & 31;
   if (prefix_size > FRAME_PREFIX_BYTES_MAX) prefix_size = FRAME_PREFIX_BYTES_MAX;
   format->prefix_size = (uint8_t)prefix_size;
   unsigned counted = option >> 5 & 3;
+  if (counted == 3) {
+    format->adjust = ADJUST_BYTES;
+    if (format->message_bytes_max < ADJUST_BYTES) format->adjust = 1;
+  }
+  if (format->coding == FRAME_LENGTH_VARINT) return; /* which counts nothing of its header */
   if (counted == 1) format->header_counted = format->length_size;
   if (counted == 2) format->header_counted = (uint8_t)(prefix_size + format->length_size);
 }
 
 static bool read_input(const uint8_t *data, size_t size, struct input *input) {
-  static const char *const lengths[] = {"u8", "u16be", "u16le", "u32be", "u32le"};
+  /* By their kind; those that it has had from the beginning keep their numbers, for the corpus. */
+  static const char *const lengths[] = {
+      [2] = "u8",     [3] = "u16be",  [4] = "u16le",  [5] = "u32be",
+      [6] = "u32le",  [10] = "u24be", [11] = "u24le", [12] = "u64be",
+      [13] = "u64le", [14] = "hex4",  [15] = "hex8",  [16] = "varint"};
   if (size < 4) return false;
   if (size > 4 + STREAM_BYTES_MAX) size = 4 + STREAM_BYTES_MAX;
   *input = (struct input){.cuts = data[3], .stream = (const char *)data + 4, .size = size - 4};
   struct frame_format *format = &input->format;
-  unsigned kind = data[0] % 9;
+  unsigned kind = data[0] % 17;
   unsigned option = data[1];
   format->message_bytes_max = (data[2] & 127) + 1U;
   if (data[2] & 128) format->message_bytes_max *= 64;
-  if (kind == 0) format->kind = FRAME_BY_LINE;
+  if (kind == 0 || kind == 9) {
+    format->kind = FRAME_BY_LINE;
+    format->crlf = kind == 9;
+  }
   if (kind == 1) {
     format->kind = FRAME_BY_DELIMITER;
     format->delimiter_size = 1 + option % FRAME_DELIMITER_BYTES_MAX;
@@ -55,9 +71,9 @@ static bool read_input(const uint8_t *data, size_t size, struct input *input) {
     input->stream += format->delimiter_size;
     input->size -= format->delimiter_size;
   }
-  if (kind >= 2 && kind <= 6) {
+  if (lengths[kind]) {
     format->kind = FRAME_BY_LENGTH;
-    MUST(frame_format_set_length(format, lengths[kind - 2]));
+    MUST(frame_format_set_length(format, lengths[kind]));
     read_length_option(format, option);
   }
   if (kind == 7) format->kind = FRAME_BY_NETSTRING;
@@ -102,6 +118,11 @@ static void check_sending(const struct input *input) {
   free(frame);
 }
 
+/* What may arrive in several forms: a length in capitals, or a varint longer than it has to be. */
+static bool has_forms(const struct frame_format *format) {
+  return format->kind == FRAME_BY_LENGTH && format->coding != FRAME_LENGTH_BINARY;
+}
+
 /* A message that arrived makes the same frame again, but for a line: that may have had a CRLF, or
  * one CR more before it, and then it cannot be sent. */
 static void check_sending_again(const struct frame_format *format, const char *bytes,
@@ -109,7 +130,14 @@ static void check_sending_again(const struct frame_format *format, const char *b
   const char *message = bytes + slice->offset;
   size_t frame_size;
   char *frame = frame_of(format, bytes, message, slice->size, &frame_size);
-  if (format->kind == FRAME_BY_LINE) {
+  if (slice->is_mark) {
+    MUST(slice->size == 0 && slice->consumed == format->length_size);
+    struct frame_wrapping wrapping;
+    MUST(!frame_wrap(format, bytes, slice->consumed, "", 0, &wrapping));
+    MUST(wrapping.header_size == slice->consumed);
+  } else if (has_forms(format)) {
+    MUST(frame != NULL && frame_size <= slice->consumed);
+  } else if (format->kind == FRAME_BY_LINE) {
     bool ends_in_cr = slice->size > 0 && message[slice->size - 1] == '\r';
     MUST((frame == NULL) == ends_in_cr);
   } else {

@@ -1,7 +1,9 @@
-"""Reads hostile.txt, whose path is given, and writes what h11 makes of each row: a word and its name.
+"""Reads rows from the file whose path is given, and writes what h11 makes of each: a word, its name.
 
-reads      the request, and behind it begins the next one
-elsewhere  the request, and finds its end elsewhere
+With a second argument, "responses", they are answers.
+
+reads      the message, and behind it begins the next one
+elsewhere  the message, and finds its end elsewhere
 waits      for more
 refuses    it
 """
@@ -9,7 +11,8 @@ import sys
 
 import h11
 
-NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+RESPONSES = sys.argv[2:] == ["responses"]
+NEXT = b"HTTP/1.1 200 Next\r\n\r\n" if RESPONSES else b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 ESCAPES = {"r": 13, "n": 10, "t": 9, "\\": 92}
 
 
@@ -29,9 +32,18 @@ def unescape(text):
     return bytes(out)
 
 
-def judge(request):
+def asker(method):
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    connection.send(h11.EndOfMessage())
+    return connection
+
+
+def judge(status, message):
     connection = h11.Connection(h11.SERVER)
-    connection.receive_data(request + NEXT)
+    if RESPONSES:
+        connection = asker("HEAD" if status == "head" else "GET")
+    connection.receive_data(message + NEXT)
     try:
         while True:
             event = connection.next_event()
@@ -46,5 +58,5 @@ def judge(request):
 for line in open(sys.argv[1], encoding="utf-8"):
     line = line.rstrip("\n")
     if line and not line.startswith("#"):
-        _, name, _, request = line.split(" | ", 3)
-        print(judge(unescape(request)), name)
+        status, name, _, message = line.split(" | ", 3)
+        print(judge(status, unescape(message)), name)

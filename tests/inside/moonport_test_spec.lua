@@ -419,6 +419,29 @@ describe("Time", function()
     assert.has_error(function() script:advance(-1) end, "advance() takes seconds, 0 or more")
   end)
 
+  it("is that of a connection's timers, its deadline and the clock on the wall", function()
+    local script = test.load_text([[
+      local timer = require "moonport.timer"
+      return { main = function(conn)
+        conn:every(1, function() conn:send(("%.2f "):format(timer.time())) end)
+        conn:deadline(2.5)
+        repeat local line, code = conn:recv_line() until not line
+        conn:send("late ")
+        conn:deadline(nil)
+        conn:recv()
+      end }
+    ]], { time = 1000 })
+    local peer = script:connect()
+    for _ = 1, 4 do
+      script:advance(0.75)
+      peer:send("x\n")
+    end
+    assert.equal("1001.00 1002.00 late 1003.00 ", peer:read())
+    peer:shutdown()
+    script:advance(5)
+    assert.equal("closed", peer:reason())
+  end)
+
   it("passes for a handler between its timeouts in their order", function()
     local script = test.load_text([[
       return {

@@ -1,11 +1,9 @@
--- hostile.lua — the rows of tests/http/hostile.txt — does not know who reads them.
+-- hostile.lua — the rows of tests/http/hostile*.txt — does not know who reads them.
 
 local hostile = {}
 
-hostile.PATH = "tests/http/hostile.txt"
-
---- What stands behind each row.
-hostile.NEXT = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+hostile.REQUESTS = "tests/http/hostile.txt"
+hostile.RESPONSES = "tests/http/hostile_responses.txt"
 
 local ESCAPES = { r = "\r", n = "\n", t = "\t", ["\\"] = "\\" }
 
@@ -17,13 +15,14 @@ local function unescape(text)
   end))
 end
 
---- A list of { status = "400" or "ok", name =, why =, bytes = }; `why` is "-" where h11 agrees.
-function hostile.rows()
+--- A list of { status =, is_tame =, name =, why =, bytes = }; `why` is "-" where h11 agrees.
+function hostile.rows(path)
   local rows = {}
-  for line in io.lines(hostile.PATH) do
+  for line in io.lines(path) do
     local status, name, why, bytes = line:match("^(%w+) | (.-) | (.-) | (.*)$")
     if status then
-      rows[#rows + 1] = { status = status, name = name, why = why, bytes = unescape(bytes) }
+      rows[#rows + 1] = { status = status, is_tame = status == "ok" or status == "head",
+        name = name, why = why, bytes = unescape(bytes) }
     elseif line ~= "" and not line:match("^#") then
       error("this is no row: " .. line)
     end

@@ -14,9 +14,11 @@ local services = {}
 services.scripts = {
   { "a_main.lua", [[
     local control = require "moonport.control"
+    local file = require "moonport.file"
     local frame = require "moonport.frame"
     local json = require "moonport.json"
     local pool = require "moonport.pool"
+    local process = require "moonport.process"
     local server = require "moonport.server"
     local socket = require "moonport.socket"
     local task = require "moonport.task"
@@ -50,6 +52,25 @@ services.scripts = {
       conn:pause()
       conn:resume()
       assert(conn:send("fields"))
+    end
+    local function must(value, code, detail)
+      return value or error(detail or code) -- the detail says that memory is out
+    end
+    function ops.files(conn)
+      local own = debug.getinfo(1, "S").source:sub(2)
+      local copy, text = own .. ".copy", must(file.read(own))
+      must(file.write(copy, text))
+      must(file.append(copy, "end"))
+      assert(must(file.stat(copy)).size == #text + 3)
+      assert(#must(file.list("/proc/self")) > 10)
+      local opened <close> = must(file.open(copy, "r+"))
+      assert(#must(opened:read(100)) == 100)
+      must(opened:write("xyz"))
+      must(conn:send_file(copy, 100, 3))
+    end
+    function ops.programs(conn)
+      local result = must(process.run { "cat", input = "through a program", timeout = 20 })
+      must(conn:send(result.stdout))
     end
     function ops.tasks(conn)
       local list = {}
@@ -339,6 +360,8 @@ services.visits = {
   { "pieces", ask("pieces", "12345678until;", "12345678until;") },
   { "messages", ask("messages", "first\n\0\6secondfour", "first\n\0\6secondfour") },
   { "fields", ask("fields", "", "fields") },
+  { "files", ask("files", "", "xyz") },
+  { "programs", ask("programs", "", "through a program") },
   { "tasks", ask("tasks", "", "sum 15") },
   { "timers", ask("timers", "", "ticks") },
   { "connect", ask("connect", "", "through") },

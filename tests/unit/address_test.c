@@ -180,7 +180,36 @@ static void shows_odd_names(void) {
   CHECK_TEXT(text, "unix:////x");
 }
 
+/* What is wrong with the host, or "" and what it prints as. */
+static const char *host_of(const char *host, size_t size) {
+  static char out[ERROR_SIZE];
+  struct address address;
+  if (address_from_host(host, size, 80, &address, out, sizeof out) == 0) {
+    address_format(&address, out, sizeof out);
+  }
+  return out;
+}
+
+static void takes_a_host_for_nothing_else(void) {
+#define HOST(text) host_of((text), sizeof(text) - 1)
+  CHECK_TEXT(HOST("example.org"), "tcp://example.org:80");
+  CHECK_TEXT(HOST("::1"), "tcp://[::1]:80");
+  CHECK_TEXT(HOST("[::1]"), "tcp://[::1]:80");
+  CHECK_TEXT(HOST("fe80::1%eth0"), "tcp://[fe80::1%eth0]:80");
+  CHECK_CONTAINS(HOST(""), "is empty");
+  CHECK_CONTAINS(HOST("*"), "no machine");
+  CHECK_CONTAINS(HOST("tcp://x"), "has a scheme");
+  CHECK_CONTAINS(HOST("UNIX:x"), "has a scheme");
+  CHECK_CONTAINS(HOST("unix:///run/x.sock\0.example.org"), "contains a NUL byte");
+  CHECK_CONTAINS(HOST("x:80"), "has a colon");
+  CHECK_CONTAINS(HOST("[x]"), "is in no name");
+  CHECK_CONTAINS(HOST("a/b"), "is in no name");
+  CHECK_CONTAINS(HOST("127.0.0.1%lo"), "names an interface");
+#undef HOST
+}
+
 static const struct check_case cases[] = {
+    {"a host is a name or a number, and nothing else", takes_a_host_for_nothing_else},
     {"every form of an address is read", reads_every_form},
     {"an address without a host gets the default one", fills_in_the_default_host},
     {"a wrong address is told what to write instead", says_what_to_write_instead},

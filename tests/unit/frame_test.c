@@ -53,6 +53,33 @@ static struct frame_format as_postgres(size_t max) {
   return format;
 }
 
+/* HTTP/2: type, flags and stream stand behind the length, which does not count them. */
+static struct frame_format as_http2(size_t max) {
+  struct frame_format format = by_length("u24be", max);
+  format.adjust = 6;
+  return format;
+}
+
+/* git's pkt-line: digits that count themselves, and "0000" is a mark. */
+static struct frame_format as_git(size_t max) {
+  struct frame_format format = by_length("hex4", max);
+  format.header_counted = 4;
+  return format;
+}
+
+/* MQTT: a type, then a varint. */
+static struct frame_format as_mqtt(size_t max) {
+  struct frame_format format = by_length("varint", max);
+  format.prefix_size = 1;
+  return format;
+}
+
+static struct frame_format by_crlf(size_t max) {
+  struct frame_format format = by_line(max);
+  format.crlf = true;
+  return format;
+}
+
 static struct frame_format by_netstring(size_t max) {
   return (struct frame_format){.kind = FRAME_BY_NETSTRING, .message_bytes_max = max};
 }
@@ -229,6 +256,7 @@ static void splits_lines(void) {
       {by_line(3), STREAM("1234"), "too long"},
       {by_line(3), STREAM("123\r4"), "too long"},
       {by_line(1), STREAM("\n\r\nx\nxy\n"), "[][][x]too long"},
+      {by_crlf(80), STREAM("one\r\ntwo\nthr"), "[one][two]more"},
   };
   check_samples(samples, COUNT(samples));
 }
@@ -264,6 +292,45 @@ static void splits_by_length(void) {
       {with_header_counted("u8", 80), STREAM("\4one\1\2x\2"), "[one][][x]more"},
       {with_header_counted("u32le", 3), STREAM("\7\0\0\0one\4\0\0\0\x08\0\0\0"), "[one][]too long"},
       {as_postgres(80), STREAM("Q\0\0\0\7oneS\0\0\0\4Q\0\0\0\5"), "[one][]more"},
+      {by_length("u24be", 80), STREAM("\0\0\3one\0\0\0\0\0\1x\0\0"), "[one][][x]more"},
+      {by_length("u24le", 80), STREAM("\3\0\0one\0\0\0\1\0\0x\0\1\0"), "[one][][x]too long"},
+      {by_length("u64be", 80), STREAM("\0\0\0\0\0\0\0\3one\0\0\0\0\0\0\0"), "[one]more"},
+      {by_length("u64le", 80), STREAM("\3\0\0\0\0\0\0\0one\0\0\0\0\0\0\0\1"), "[one]too long"},
+      {as_http2(80),
+       STREAM("\0\0\1\4\1\0\0\0\0x\0\0\0"
+              "123456\0\0\0z"),
+       "[\\x04\\x01\\x00\\x00\\x00\\x00x][123456]more"},
+      {as_http2(6),
+       STREAM("\0\0\0"
+              "123456"
+              "\0\0\1"),
+       "[123456]too long"},
+  };
+  check_samples(samples, COUNT(samples));
+}
+
+static void splits_by_digits(void) {
+  const struct sample samples[] = {
+      {by_length("hex4", 80), STREAM("0003one0000000Ahost:adb-z00"), "[one][][host:adb-z]more"},
+      {by_length("hex8", 80), STREAM("00000003one0000000ax"), "[one]more"},
+      {by_length("hex4", 80), STREAM("0003one0X"), "[one]malformed"},
+      {by_length("hex4", 80), STREAM("003 "), "malformed"},
+      {by_length("hex4", 80), STREAM("ffff"), "too long"},
+      {as_git(80), STREAM("0007one000000040001"), "[one][][][]end"},
+  };
+  check_samples(samples, COUNT(samples));
+}
+
+static void splits_by_varints(void) {
+  const struct sample samples[] = {
+      {by_length("varint", 200), STREAM("\3one\0\1x\x80"), "[one][][x]more"},
+      {by_length("varint", 80), STREAM("\x83\x80\0one"), "[one]end"}, /* longer than it has to be */
+      {by_length("varint", 80), STREAM("\x81\1"), "too long"},
+      {by_length("varint", 80), STREAM("\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), "too long"},
+      {by_length("varint", 80), STREAM("\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"), "malformed"},
+      {by_length("varint", 80), STREAM("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"), "malformed"},
+      {by_length("varint", 80), STREAM("\x80\x80\x80\x80\x80\x80\x80\x80\x80"), "more"},
+      {as_mqtt(80), STREAM("\x30\3one\xc0\0\x30"), "[one][]more"},
   };
   check_samples(samples, COUNT(samples));
 }
@@ -316,6 +383,12 @@ static void judges_hostile_lengths_at_once(void) {
   CHECK_NUMBER(slice.announced, 1048577);
   CHECK(first(by_length("u32le", mib), STREAM("\0\0\x10\0"), &slice) == FRAME_MORE);
   CHECK_NUMBER(slice.needed, 1048580);
+  CHECK(first(by_length("u64be", mib), STREAM("\xff\xff\xff\xff\xff\xff\xff\xff"), &slice) ==
+        FRAME_TOO_LONG);
+  struct frame_format adjusted = by_length("u64be", FRAME_MESSAGE_BYTES_MAX);
+  adjusted.adjust = 255;
+  CHECK(first(adjusted, STREAM("\xff\xff\xff\xff\xff\xff\xff\xff"), &slice) == FRAME_TOO_LONG);
+  CHECK(first(adjusted, STREAM("\x3f\xff\xff\xff\xff\xff\xff\xff"), &slice) == FRAME_TOO_LONG);
   CHECK(first(by_netstring(mib), STREAM("1048577"), &slice) == FRAME_TOO_LONG);
   CHECK(first(by_netstring(mib), STREAM("1048576:"), &slice) == FRAME_MORE);
   CHECK_NUMBER(slice.needed, 1048576 + 9);
@@ -332,6 +405,10 @@ static void refuses_a_length_below_its_header(void) {
   CHECK_CONTAINS(slice.fault, "less than the header");
   CHECK(first(with_header_counted("u16be", 80), STREAM("\0\2"), &slice) == FRAME_MESSAGE);
   CHECK(first(as_postgres(80), STREAM("Q\0\0\0\3"), &slice) == FRAME_MALFORMED);
+  CHECK(first(as_git(80), STREAM("0001"), &slice) == FRAME_MESSAGE);
+  CHECK(slice.is_mark && slice.consumed == 4);
+  CHECK(first(as_git(80), STREAM("0004"), &slice) == FRAME_MESSAGE);
+  CHECK(!slice.is_mark);
 }
 
 static void says_what_is_malformed(void) {
@@ -397,6 +474,14 @@ static void wraps_messages(void) {
   CHECK_WRAPPED(with_header_counted("u16be", 80), "", "", "[\\x00\\x02][][]");
   CHECK_WRAPPED(as_postgres(80), "Q", "one", "[Q\\x00\\x00\\x00\\x07][one][]");
   CHECK_WRAPPED(by_netstring(80), "", "hello", "[5:][hello][,]");
+  CHECK_WRAPPED(by_crlf(80), "", "one", "[][one][\\x0d\\x0a]");
+  CHECK_WRAPPED(by_length("u24be", 80), "", "one", "[\\x00\\x00\\x03][one][]");
+  CHECK_WRAPPED(by_length("u64le", 80), "", "one", "[\\x03\\x00\\x00\\x00\\x00\\x00\\x00\\x00]");
+  CHECK_WRAPPED(by_length("hex4", 80), "", "a message of 26 bytes long", "[001a][a ");
+  CHECK_WRAPPED(as_git(80), "", "one", "[0007][one][]");
+  CHECK_WRAPPED(as_git(80), "0000", "", "[0000][][]");
+  CHECK_WRAPPED(as_http2(80), "", "123456x", "[\\x00\\x00\\x01][123456x][]");
+  CHECK_WRAPPED(as_mqtt(80), "\x30", "one", "[0\\x03][one][]");
   CHECK_WRAPPED(by_size(3), "", "one", "[][one][]");
 }
 
@@ -410,6 +495,10 @@ static void refuses_what_would_not_come_back(void) {
   CHECK_WRAPPED(by_size(3), "", "four", "fixed size");
   CHECK_WRAPPED(with_prefix(80), "", "one", "needs a prefix");
   CHECK_WRAPPED(by_line(80), "x", "one", "only a frame by length carries");
+  CHECK_WRAPPED(by_crlf(80), "", "one\r", "ends with a carriage return");
+  CHECK_WRAPPED(as_http2(80), "", "12345", "is shorter than");
+  CHECK_WRAPPED(as_git(80), "0004", "", "no offset");
+  CHECK_WRAPPED(as_git(80), "0000", "x", "no offset");
 }
 
 /* Sizes only: nothing of the message is read when its length alone decides. */
@@ -426,6 +515,11 @@ static void refuses_what_a_length_cannot_say(void) {
   CHECK_CONTAINS(fault_of_size(with_header_counted("u8", 1), 255), "counts to 255");
   CHECK_TEXT(fault_of_size(by_length("u16le", 1), 65535), "none");
   CHECK_CONTAINS(fault_of_size(by_length("u16be", 1), 65536), "counts to 65535");
+  CHECK_TEXT(fault_of_size(by_length("u24be", 1), 16777215), "none");
+  CHECK_CONTAINS(fault_of_size(by_length("u24le", 1), 16777216), "counts to 16777215");
+  CHECK_CONTAINS(fault_of_size(by_length("hex4", 1), 65536), "counts to 65535");
+  CHECK_TEXT(fault_of_size(by_length("varint", 1), SIZE_MAX), "none");
+  CHECK_TEXT(fault_of_size(by_length("u64be", 1), SIZE_MAX), "none");
   CHECK_TEXT(fault_of_size(by_length("u32be", 1), 4294967295), "none");
 #if SIZE_MAX > UINT32_MAX
   CHECK_CONTAINS(fault_of_size(by_length("u32le", 1), 4294967296), "counts to 4294967295");
@@ -463,7 +557,7 @@ static void check_round_trip(struct frame_format format, uint64_t *random) {
 static void gives_back_what_was_sent(void) {
   struct frame_format longest_prefix = by_length("u32le", 40);
   longest_prefix.prefix_size = FRAME_PREFIX_BYTES_MAX;
-  longest_prefix.header_counted = FRAME_HEADER_BYTES_MAX;
+  longest_prefix.header_counted = FRAME_PREFIX_BYTES_MAX + 4;
   const struct frame_format formats[] = {
       by_line(40),
       by_delimiter("\n", 40),
@@ -480,6 +574,14 @@ static void gives_back_what_was_sent(void) {
       as_postgres(40),
       with_header_counted("u8", 40),
       longest_prefix,
+      by_crlf(40),
+      by_length("u24le", 40),
+      by_length("u64be", 40),
+      by_length("hex8", 40),
+      by_length("varint", 40),
+      as_http2(40),
+      as_git(40),
+      as_mqtt(40),
       by_netstring(40),
       by_size(7),
   };
@@ -506,15 +608,20 @@ static void names_what_is_wrong_with_a_format(void) {
   CHECK_CONTAINS(frame_format_fault(&format), "includes_header");
   format.prefix_size = FRAME_PREFIX_BYTES_MAX + 1;
   CHECK_CONTAINS(frame_format_fault(&format), "0 to 28");
-  format.length_size = 3;
-  CHECK_CONTAINS(frame_format_fault(&format), "u32le");
+  format.length_size = 5;
+  CHECK_CONTAINS(frame_format_fault(&format), "u32be");
+  format = by_length("varint", 80);
+  format.header_counted = 1;
+  CHECK_CONTAINS(frame_format_fault(&format), "must not count a varint");
+  format = as_http2(5);
+  CHECK_CONTAINS(frame_format_fault(&format), "adjust must be no more than");
   format = by_size(80);
   format.message_bytes_max = 79;
   CHECK_CONTAINS(frame_format_fault(&format), "no more than limits.message");
 }
 
 static void knows_the_names_of_lengths(void) {
-  static const char *const unknown[] = {"", "u16", "u8be", "u64be", "U8", "u16be ", "i32le"};
+  static const char *const unknown[] = {"", "u16", "u8be", "hex2", "U8", "u16be ", "i32le"};
   struct frame_format format = {.length_size = 7};
   for (size_t i = 0; i < COUNT(unknown); i++) {
     CHECK(!frame_format_set_length(&format, unknown[i]));
@@ -526,6 +633,8 @@ static const struct check_case cases[] = {
     {"lines come out whole, however they were cut", splits_lines},
     {"delimited messages come out whole, however they were cut", splits_at_delimiters},
     {"messages with a length come out whole, however they were cut", splits_by_length},
+    {"messages with a length in digits come out whole, however they were cut", splits_by_digits},
+    {"messages with a varint come out whole, however they were cut", splits_by_varints},
     {"netstrings come out whole, or not at all, however they were cut", splits_netstrings},
     {"messages of one size come out whole, however they were cut", splits_fixed_sizes},
     {"a hostile length is refused when it is read, not when it is filled",
@@ -539,6 +648,6 @@ static const struct check_case cases[] = {
     {"a message longer than its length field can say is refused", refuses_what_a_length_cannot_say},
     {"what was sent comes back, in every format", gives_back_what_was_sent},
     {"an impossible format is refused with what to write", names_what_is_wrong_with_a_format},
-    {"only the five lengths have names", knows_the_names_of_lengths},
+    {"only the lengths there are have names", knows_the_names_of_lengths},
 };
 CHECK_MAIN(cases)

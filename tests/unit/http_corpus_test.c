@@ -1,20 +1,39 @@
-/* http_corpus_test.c — each row of tests/http/hostile.txt through the reader: at once, and bytewise. */
+/* http_corpus_test.c — each row of tests/http/hostile*.txt, read at once and bytewise. */
 #include "check.h"
 
 #include "base/http.h"
 
 #include <stdlib.h>
 
-enum { LINE_BYTES_MAX = 20000, ROWS_MIN = 400 };
+enum { LINE_BYTES_MAX = 20000 };
 
-static const char next[] = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+/* A file of rows, and what stands behind each of them. */
+struct corpus {
+  const char *path;
+  const char *next;
+  bool responses;
+  unsigned rows_min;
+};
 
-/* A row, and the request behind it. */
+static const struct corpus requests = {
+    .path = CHECK_SOURCE_DIR "/tests/http/hostile.txt",
+    .next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n",
+    .rows_min = 400,
+};
+static const struct corpus responses = {
+    .path = CHECK_SOURCE_DIR "/tests/http/hostile_responses.txt",
+    .next = "HTTP/1.1 200 Next\r\n\r\n",
+    .responses = true,
+    .rows_min = 60,
+};
+
+/* A row, and what stands behind it. */
 struct row {
   char name[128];
-  unsigned status; /* 0: read */
-  char bytes[LINE_BYTES_MAX + sizeof next];
+  char verdict[8]; /* "ok", "head", "no", or a status */
+  char bytes[LINE_BYTES_MAX + 64];
   size_t size; /* of the row alone */
+  size_t all;  /* with what stands behind */
 };
 
 static size_t unescape(const char *text, char *out) {
@@ -46,7 +65,7 @@ static char *column(char *line, int separators) {
   return line;
 }
 
-static bool read_row(FILE *file, struct row *row) {
+static bool read_row(FILE *file, const struct corpus *corpus, struct row *row) {
   static char line[LINE_BYTES_MAX];
   while (fgets(line, sizeof line, file) != NULL) {
     line[strcspn(line, "\n")] = '\0';
@@ -55,10 +74,11 @@ static bool read_row(FILE *file, struct row *row) {
     char *bytes = column(line, 3);
     CHECK(name != NULL && bytes != NULL);
     if (name == NULL || bytes == NULL) continue;
-    row->status = (unsigned)strtoul(line, NULL, 10);
+    (void)snprintf(row->verdict, sizeof row->verdict, "%.*s", (int)strcspn(line, " "), line);
     (void)snprintf(row->name, sizeof row->name, "%.*s", (int)(strstr(name, " | ") - name), name);
     row->size = unescape(bytes, row->bytes);
-    memcpy(row->bytes + row->size, next, sizeof next - 1);
+    row->all = row->size + strlen(corpus->next);
+    memcpy(row->bytes + row->size, corpus->next, row->all - row->size);
     return true;
   }
   return false;
@@ -66,71 +86,109 @@ static bool read_row(FILE *file, struct row *row) {
 
 /* --- A reader ------------------------------------------------------------------------------ */
 
-/* What it makes of the row: 0 and where the request ends, or the status of a refusal. */
+/* What it makes of the row: where it ends, or why it is refused. */
 struct verdict {
-  unsigned status;
+  char text[8];
   size_t end;
   const char *fault;
 };
 
+static struct verdict verdict_of(const char *text, size_t end, const char *fault) {
+  struct verdict verdict = {.end = end, .fault = fault};
+  (void)snprintf(verdict.text, sizeof verdict.text, "%s", text);
+  return verdict;
+}
+
+static struct verdict refusal(bool response, unsigned status, const char *fault) {
+  char text[12];
+  (void)snprintf(text, sizeof text, "%u", status);
+  return verdict_of(response ? "no" : text, 0, fault);
+}
+
 /* Reads a body that begins at `at`, of which `piece` bytes come at a time. */
-static struct verdict read_body(const struct http_head *head, const char *bytes, size_t size,
+static struct verdict read_body(const struct row *row, bool response, const struct http_head *head,
                                 size_t at, size_t piece) {
   struct http_body body;
   http_body_begin(&body, head);
   for (;;) {
-    size_t offered = size - at < piece ? size - at : piece;
+    size_t offered = row->all - at < piece ? row->all - at : piece;
     size_t used;
     const char *data;
     size_t data_size;
     enum http_body_result result =
-        http_body_read(&body, bytes + at, offered, &used, &data, &data_size);
+        http_body_read(&body, row->bytes + at, offered, &used, &data, &data_size);
     at += used;
-    if (result == HTTP_BODY_END) return (struct verdict){0, at, NULL};
-    if (result == HTTP_BODY_BROKEN) return (struct verdict){400, 0, body.fault};
-    if (result == HTTP_BODY_MORE && offered == 0) return (struct verdict){1, at, "waits"};
+    if (result == HTTP_BODY_END) return verdict_of("ok", at, NULL);
+    if (result == HTTP_BODY_BROKEN) return refusal(response, 400, body.fault);
+    if (result == HTTP_BODY_MORE && offered == 0) return verdict_of("waits", at, NULL);
   }
 }
 
-static struct verdict read_request(const char *bytes, size_t size, size_t piece) {
+static enum http_result read_head(const struct row *row, bool response, size_t from, size_t piece,
+                                  struct http_head *head) {
   struct http_limits limits = {.head_bytes_max = HTTP_HEAD_BYTES_DEFAULT};
-  struct http_head head;
+  bool to_head = strcmp(row->verdict, "head") == 0;
+  const char *bytes = row->bytes + from;
+  size_t size = row->all - from;
   size_t scanned = 0;
   size_t arrived = 0;
   enum http_result result = HTTP_MORE;
   while (result == HTTP_MORE && arrived < size) {
     arrived = size - arrived < piece ? size : arrived + piece;
-    result = http_read_request(&limits, &scanned, bytes, arrived, &head);
+    result = response ? http_read_response(&limits, &scanned, bytes, arrived, to_head, head)
+                      : http_read_request(&limits, &scanned, bytes, arrived, head);
   }
-  if (result == HTTP_MORE) return (struct verdict){1, 0, "waits"};
-  if (result == HTTP_REFUSED) return (struct verdict){head.status, 0, head.fault};
-  return read_body(&head, bytes, size, head.size, piece);
+  return result;
 }
 
-static void rows_are_judged(void) {
+/* An answer may have interim ones before it. */
+static struct verdict read_message(const struct row *row, bool response, size_t piece) {
+  size_t at = 0;
+  struct http_head head;
+  do {
+    enum http_result result = read_head(row, response, at, piece, &head);
+    if (result == HTTP_MORE) return verdict_of("waits", at, NULL);
+    if (result == HTTP_REFUSED) return refusal(response, head.status, head.fault);
+    at += head.size;
+  } while (response && head.status < 200);
+  return read_body(row, response, &head, at, piece);
+}
+
+static void check_row(const struct corpus *corpus, const struct row *row) {
+  bool is_tame = strcmp(row->verdict, "ok") == 0 || strcmp(row->verdict, "head") == 0;
+  const char *expected = is_tame ? "ok" : row->verdict;
+  struct verdict verdict = read_message(row, corpus->responses, row->all);
+  bool right = strcmp(verdict.text, expected) == 0 && (!is_tame || verdict.end == row->size);
+  CHECK(right);
+  if (!right) (void)fprintf(stderr, "%s: %s %s\n", row->name, verdict.text, verdict.fault);
+  struct verdict bytewise = read_message(row, corpus->responses, 1);
+  CHECK_TEXT(bytewise.text, verdict.text);
+  CHECK_NUMBER(bytewise.end, verdict.end);
+  CHECK_TEXT(bytewise.fault, verdict.fault);
+}
+
+static void check_corpus(const struct corpus *corpus) {
   static struct row row;
-  FILE *file = fopen(CHECK_SOURCE_DIR "/tests/http/hostile.txt", "re");
+  FILE *file = fopen(corpus->path, "re");
   CHECK(file != NULL);
   if (file == NULL) return;
   unsigned count = 0;
-  while (read_row(file, &row)) {
-    size_t size = row.size + sizeof next - 1;
-    struct verdict verdict = read_request(row.bytes, size, size);
-    bool right = verdict.status == row.status && (row.status != 0 || verdict.end == row.size);
-    CHECK(right);
-    if (!right) (void)fprintf(stderr, "%s: %u %s\n", row.name, verdict.status, verdict.fault);
-    struct verdict bytewise = read_request(row.bytes, size, 1);
-    CHECK_NUMBER(bytewise.status, verdict.status);
-    CHECK_NUMBER(bytewise.end, verdict.end);
-    CHECK_TEXT(bytewise.fault, verdict.fault);
-    count++;
-  }
+  for (; read_row(file, corpus, &row); count++) check_row(corpus, &row);
   (void)fclose(file);
-  CHECK(count > ROWS_MIN);
+  CHECK(count > corpus->rows_min);
+}
+
+static void requests_are_judged(void) {
+  check_corpus(&requests);
+}
+
+static void responses_are_judged(void) {
+  check_corpus(&responses);
 }
 
 static const struct check_case cases[] = {
-    {"no hostile request is read, and every tame one is, to its end", rows_are_judged},
+    {"no hostile request is read, and every tame one is, to its end", requests_are_judged},
+    {"no hostile response is read, and every tame one is, to its end", responses_are_judged},
 };
 
 CHECK_MAIN(cases)

@@ -23,18 +23,23 @@ end
 ---@param address string
 ---@param options any
 ---@param call string
-function M.check(address, options, call)
-  if options == nil then return end
+---@param has_port boolean? the address is a host, with the port beside: the options make it one of TLS
+function M.check(address, options, call, has_port)
+  if options == nil or has_port and type(options) == "boolean" then return end
   if type(options) ~= "table" then
     calls.refuse(("option 'tls' of %s must be a table"):format(call))
   end
-  if not M.is_meant(address) then
+  if not has_port and not M.is_meant(address) then
     calls.refuse(("option 'tls' of %s: write the address as tls://, or it stays plain")
       :format(call))
   end
   local fault = core.tls_misuse(options, call)
   if fault then calls.refuse(fault) end
 end
+
+---@param options any as M.check() takes it
+---@return table? options
+function M.options(options) return type(options) == "table" and options or nil end
 
 ---What connections begin with. Waits until it is known whom the system trusts.
 ---@param options table?

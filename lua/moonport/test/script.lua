@@ -128,7 +128,7 @@ local function load(path, text, given)
     errors = {}, answering = {}, behaving = {} }, Script)
   -- The script holds what its globals hold; this would keep both for ever.
   local weak = setmetatable({ self = self }, { __mode = "v" })
-  local function now() return math.floor(settings.time + (weak.self and weak.self:now() or 0)) end
+  local function now() return settings.time + (weak.self and weak.self:now() or 0.0) end
   self.hosted = host.new(path, function(globals) complete(globals, now, settings) end,
     settings.listen)
   load_version(self, text)

@@ -2,6 +2,7 @@
  * that connect, listeners that the script connects to, senders of datagrams, names. */
 #include "server/testing/state.h"
 
+#include "api/arguments.h"
 #include "base/address.h"
 #include "base/reach.h"
 #include "net/loop.h"
@@ -141,7 +142,7 @@ static int read_to(lua_State *L, const struct hosted *hosted, struct sockaddr_st
     }
     lua_replace(L, 2);
   }
-  return read_address(L, hosted, luaL_checkstring(L, 2), out);
+  return read_address(L, hosted, api_check_text(L, 2), out);
 }
 
 static int push_new_peer(lua_State *L, struct hosted *hosted, struct memory_pipe *pipe) {
@@ -156,7 +157,7 @@ static int push_new_peer(lua_State *L, struct hosted *hosted, struct memory_pipe
 int testing_connect(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
   struct sockaddr_storage to, from;
-  const char *from_text = luaL_optstring(L, 3, NULL);
+  const char *from_text = lua_isnoneornil(L, 3) ? NULL : api_check_text(L, 3);
   lua_settop(L, 5);
   if (hosted->is_stopping) return push_new_peer(L, hosted, memory_new(hosted->loop));
   int failed = read_to(L, hosted, &to);
@@ -205,7 +206,7 @@ int testing_listen(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
   struct sockaddr_storage address;
   lua_settop(L, 5);
-  int failed = read_address(L, hosted, luaL_checkstring(L, 2), &address);
+  int failed = read_address(L, hosted, api_check_text(L, 2), &address);
   if (failed) return failed;
   struct place *place = calloc(1, sizeof *place);
   if (!place) return luaL_error(L, "not enough memory");
@@ -258,7 +259,7 @@ static void sender_on_datagram(void *owner, const char *bytes, size_t size,
 /* hosted:sender([address]) -> sender | nil, fault */
 int testing_sender(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
-  const char *text = luaL_optstring(L, 2, "127.0.0.1:0");
+  const char *text = lua_isnoneornil(L, 2) ? "127.0.0.1:0" : api_check_text(L, 2);
   struct sockaddr_storage address;
   int failed = read_address(L, hosted, text, &address);
   if (failed) return failed;
@@ -285,7 +286,7 @@ static int l_send(lua_State *L) {
   const struct sender *sender = check_sender(L);
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
-  const char *to = luaL_optstring(L, 3, NULL);
+  const char *to = lua_isnoneornil(L, 3) ? NULL : api_check_text(L, 3);
   struct sockaddr_storage address = sender->usual;
   int failed = to ? read_address(L, sender->hosted, to, &address) : 0;
   if (failed) return failed;
@@ -338,9 +339,9 @@ int testing_begin_network(struct hosted *hosted) {
 /* hosted:name(name, address…): what it stands for; "*": every name that is not known */
 int testing_name(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = api_check_text(L, 2);
   for (int i = 3; i <= lua_gettop(L); i++) {
-    int rc = add_host(hosted, name, luaL_checkstring(L, i));
+    int rc = add_host(hosted, name, api_check_text(L, i));
     luaL_argcheck(L, rc != UV_EINVAL, i, "is no address in numbers");
     if (rc < 0) return luaL_error(L, "not enough memory");
   }

@@ -303,7 +303,7 @@ static const struct frame_format *frame_of(const struct peer *peer) {
     const struct cohort *cohort = conn_group_of(conn)->owner;
     version = cohort->version;
   }
-  return version->service.framed ? &version->service.frame : NULL;
+  return version->service.protocol == PROTOCOL_FRAMES ? &version->service.frame : NULL;
 }
 
 /* peer:wrap(message [, prefix]) -> bytes | nil, fault | nil, when there is no frame */

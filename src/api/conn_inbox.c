@@ -1,0 +1,30 @@
+/* api/conn_inbox.c — an inbox for what has just been received, of a connection that mostly handles all of it
+ * at once: then it needs none between two reads. Does not know what the bytes are. */
+#include "api/conn.h"
+#include "api/inbox.h"
+#include "api/runtime.h"
+
+bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size) {
+  struct runtime *runtime = self->runtime;
+  if (!self->inbox) {
+    self->inbox = runtime->spare_inbox ? runtime->spare_inbox : inbox_new();
+    runtime->spare_inbox = NULL;
+  }
+  if (!self->inbox) return false;
+  self->inbox->fresh = bytes;
+  self->inbox->fresh_size = size;
+  return true;
+}
+
+void api_give_back_inbox(struct api_conn *self) {
+  struct inbox *inbox = self->inbox;
+  if (!inbox) return;
+  if (!inbox_keep_fresh(inbox)) conn_close_starved(self->conn);
+  if (self->busy || !inbox_is_unused(inbox)) return;
+  if (self->runtime->spare_inbox) {
+    inbox_free(inbox);
+  } else {
+    self->runtime->spare_inbox = inbox;
+  }
+  self->inbox = NULL;
+}
