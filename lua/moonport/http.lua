@@ -71,6 +71,7 @@ end
 ---@class moonport.http.Lease
 ---@field pool moonport.Pool
 ---@field conn moonport.Conn
+---@field has_body boolean? the request has one
 ---@field is_kept boolean? it is somebody else's from here on
 local Lease = {}
 Lease.__index = Lease
@@ -79,7 +80,8 @@ function Lease:finish()
   if self.is_kept then return end
   self.is_kept = true
   -- Where the server answered before it had all, the rest is still to be sent.
-  local is_clean = core.is_reusable(self.conn) and self.conn:stats().queue == 0
+  local is_clean = core.is_reusable(self.conn) and
+    (not self.has_body or self.conn:stats().queue == 0)
   if not is_clean then self.conn:reset() end
   self.pool:put(self.conn)
 end
@@ -196,11 +198,10 @@ local function ask(conn, wish)
   return message, code, detail
 end
 
--- Nothing came, on a connection that the server may have ended before it was asked.
-local function is_stale(conn, wish, code, bytes_before)
-  return (code == "eof" or code == "reset" or code == "closed" or code == "truncated") and
-    IDEMPOTENT[wish.method] and type(wish.body) ~= "function" and
-    conn:stats().bytes_in == bytes_before
+-- No answer came, on a connection that the server may have ended before it was asked.
+local function is_stale(wish, code)
+  return (ENDED[code] or code == "closed") and IDEMPOTENT[wish.method] and
+    type(wish.body) ~= "function"
 end
 
 local function explain(wish, code, detail)
@@ -219,16 +220,16 @@ local function try(wish)
   local conn, code, detail = from:get(left(wish.ends))
   if not conn then return nil, code, detail end
   local lease <close> = setmetatable({ pool = from, conn = conn }, Lease)
-  local bytes_before = used[conn] and conn:stats().bytes_in
+  local is_old = used[conn]
   used[conn] = true
   local message
   message, code, detail = ask(conn, wish)
   if message then
-    local kept = setmetatable({ pool = from, conn = conn }, Lease)
+    local kept = setmetatable({ pool = from, conn = conn, has_body = wish.body ~= nil }, Lease)
     lease.is_kept = true
     return message, kept
   end
-  if bytes_before and is_stale(conn, wish, code, bytes_before) then return true end
+  if is_old and is_stale(wish, code) then return true end
   return explain(wish, code, detail)
 end
 

@@ -8,6 +8,7 @@
 -- lua/meta/redis.lua.
 
 local calls = require "moonport.calls"
+local core = require "moonport.socket.core"
 local dial = require "moonport.socket.dial"
 local resp = require "moonport.redis.resp"
 local socket_tls = require "moonport.socket.tls"
@@ -169,13 +170,6 @@ local function drive(client)
   end
 end
 
--- What Redis has ended shows in the kernel's state long before anybody reads.
-local function is_usable(conn)
-  if conn.state ~= "open" then return false end
-  local tcp = conn:stats().tcp
-  return tcp == nil or tcp.state == "established"
-end
-
 -- Time is up. If Redis has said nothing all the while, the connection is as good as lost.
 local function give_up(client, entry, answered)
   if not entry.pieces and client.conn and client.answered == answered then
@@ -196,7 +190,7 @@ local function ask(client, pieces, size, count)
   client.last = client.last + 1
   client.queue[client.last] = entry
   if not client.driver then
-    if client.conn and not is_usable(client.conn) then lose(client, "closed") end
+    if client.conn and not core.is_quiet(client.conn) then lose(client, "closed") end
     client.driver = task.spawn(drive, client)
   end
   if client.conn then pump(client) end

@@ -11,7 +11,7 @@
 
 static time_t wall_s(const struct runtime *runtime) {
   if (!net_loop_is_simulated(runtime->loop)) return time(NULL);
-  return (time_t)(runtime->wall_s + (int64_t)(net_loop_now_ms(runtime->loop) / 1000));
+  return (time_t)((runtime->wall_ms + (int64_t)net_loop_now_ms(runtime->loop)) / 1000);
 }
 
 /* By hand: strftime() goes by the locale, for which a script may have asked. */

@@ -4,9 +4,11 @@
  * The object owns a copy of its head, in one piece, and looks up there what is asked for: most handlers
  * want two fields of twenty. What it makes of them is kept in a table, together with the script's own
  * fields, once there is something to keep. */
+#include "api/codec.h"
 #include "api/http.h"
 
 #include "api/runtime.h"
+#include "base/percent.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
@@ -204,42 +206,13 @@ static int l_headers_pairs(lua_State *L) {
   return 1;
 }
 
-/* --- Text that is percent-encoded ------------------------------------------------------------- */
-
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/* Pushes the text; what is no valid encoding stays as it is. `of_form`: "+" is a blank. */
-static void push_decoded(lua_State *L, const char *bytes, size_t size, bool of_form) {
-  luaL_Buffer buffer;
-  if (!memchr(bytes, '%', size) && !(of_form && memchr(bytes, '+', size))) {
-    lua_pushlstring(L, bytes, size);
-    return;
-  }
-  char *out = luaL_buffinitsize(L, &buffer, size);
-  size_t length = 0;
-  for (size_t i = 0; i < size; i++) {
-    int high = bytes[i] == '%' && i + 2 < size ? hex_digit(bytes[i + 1]) : -1;
-    int low = high >= 0 ? hex_digit(bytes[i + 2]) : -1;
-    if (low >= 0) {
-      out[length++] = (char)(high * 16 + low);
-      i += 2;
-    } else {
-      out[length++] = of_form && bytes[i] == '+' ? ' ' : bytes[i];
-    }
-  }
-  luaL_pushresultsize(&buffer, length);
-}
+/* --- The target -------------------------------------------------------------------------------- */
 
 static void push_path(lua_State *L, const struct http_message *message) {
   struct http_span path, query;
   http_split_target(message->bytes, &message->head, &path, &query);
   if (path.size > 0) {
-    push_decoded(L, span_bytes(message, path), path.size, false);
+    api_push_decoded(L, span_bytes(message, path), path.size, PERCENT_LENIENT);
   } else if (*span_bytes(message, message->head.target) == '*') {
     lua_pushliteral(L, "*");
   } else {
@@ -256,31 +229,10 @@ static void push_query(lua_State *L, const struct http_message *message) {
   }
 }
 
-/* Sets t[name] = value of "name=value", of the table on top. */
-static void set_parameter(lua_State *L, const char *bytes, size_t size) {
-  const char *equals = memchr(bytes, '=', size);
-  size_t name_size = equals ? (size_t)(equals - bytes) : size;
-  if (size == 0) return;
-  push_decoded(L, bytes, name_size, true);
-  if (equals) {
-    push_decoded(L, equals + 1, size - name_size - 1, true);
-  } else {
-    lua_pushliteral(L, "");
-  }
-  lua_rawset(L, -3);
-}
-
 static void push_parameters(lua_State *L, const struct http_message *message) {
-  struct http_span path, query;
-  lua_newtable(L);
-  if (!http_split_target(message->bytes, &message->head, &path, &query)) return;
-  const char *at = span_bytes(message, query), *end = at + query.size;
-  while (at < end) {
-    const char *separator = memchr(at, '&', (size_t)(end - at));
-    const char *stop = separator ? separator : end;
-    set_parameter(L, at, (size_t)(stop - at));
-    at = separator ? stop + 1 : end;
-  }
+  struct http_span path, query = {0};
+  http_split_target(message->bytes, &message->head, &path, &query);
+  api_push_query(L, span_bytes(message, query), query.size);
 }
 
 /* --- Fields ---------------------------------------------------------------------------------- */

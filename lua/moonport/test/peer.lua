@@ -3,6 +3,7 @@
 
 local calls = require "moonport.calls"
 local cut = require "moonport.test.cut"
+local http = require "moonport.test.http"
 local websocket = require "moonport.test.websocket"
 
 ---@class moonport.test.Peer
@@ -56,6 +57,17 @@ function Peer:send_message(message, prefix, how)
   local bytes, fault = self.core:wrap(message, prefix)
   if bytes then return self:send(bytes, how) end
   calls.refuse(fault or "the service has no frame: send bytes")
+end
+
+function Peer:request(request, how)
+  calls.check(request, 1, "request", "string", "table")
+  local bytes, method = http.write(type(request) == "string" and { target = request } or request)
+  self.asked = self.asked or {}
+  table.insert(self.asked, method)
+  local sent, code = self:send(bytes, how)
+  local response = self:read_response()
+  if response or sent then return response end
+  return nil, code
 end
 
 function Peer:shutdown()
@@ -126,6 +138,16 @@ function Peer:read_message()
   if not message then return nil end
   keep_unread(self, unread:sub(used + 1))
   return message, prefix
+end
+
+function Peer:read_response()
+  local method = self.asked and self.asked[1] or "GET"
+  local unread = unread_of(self)
+  local response, used = http.read(unread, method, self:got_fin())
+  if not response then return nil end
+  if response.status >= 200 then table.remove(self.asked or {}, 1) end
+  keep_unread(self, unread:sub(used + 1))
+  return response
 end
 
 -- Asks for a WebSocket; true, or nil and the status it was answered with.
