@@ -214,7 +214,7 @@ describe("reset", function()
     ]], { args = {}, listeners = 2 })
     local first, second = server:address(1), server:address(2)
     local direct, behind = server:connect(), server:connect({ address = second })
-    loop.wait_until("both, and what the proxy adds",
+    loop.eventually("both, and what the proxy adds",
       function() return server:sockets() == server.sockets_at_start + 4 end)
     server:signal("sigstop")
     for _, peer in ipairs({ direct, behind }) do

@@ -305,7 +305,8 @@ describe("The docs name", function()
   it("every function of the modules", function()
     local path = moonport:directory():write("script.lua", [[
       for _, name in ipairs({ "log", "timer", "server", "socket", "task", "frame", "json",
-        "control", "codec", "address" }) do
+        "control", "codec", "address", "http",
+        "redis", "file", "process" }) do
         for key in pairs(require("moonport." .. name)) do print(name .. "." .. key) end
       end
       return { on_data = print }

@@ -6,6 +6,7 @@ local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 local uv = require "luv"
+local websocket = require "tests.support.websocket"
 
 local function read_file(path)
   local file = io.open(path, "rb")
@@ -115,6 +116,26 @@ describe("What moonport trace --record writes, and moonport replay plays:", func
       assert.equal("", result.stderr)
       assert.equal(0, result.code, result.stdout)
     end
+  end)
+
+  it("a WebSocket hears the same, however its frames come", function()
+    local path = script([[
+      return {
+        frame = "websocket",
+        on_message = function(conn, message, kind) conn:send_message(message:upper(), kind) end,
+      }
+    ]])
+    local recording = record(path, 1, function(started)
+      local client = websocket.connect(started)
+      client:send(websocket.frame(websocket.TEXT, "text") .. websocket.frame(websocket.PING, "p"))
+      assert.equal("text TEXT", websocket.told(client))
+      assert.equal("pong p", websocket.told(client))
+      client:send(websocket.close(1000))
+      assert.equal("close 1000", websocket.told(client))
+      client:close()
+    end)
+    assert_same(recording, path)
+    assert.equal(0, replay("--cut", "every", recording, path).code)
   end)
 
   it("a repair is held against what was recorded of the mistake", function()

@@ -231,6 +231,17 @@ describe("moonport.redis", function()
     ]], port))
   end)
 
+  it("connects at once where that is asked for", function()
+    local port = redis.start(moonport)
+    assert.same({ "PONG", "nil\tECONNREFUSED", "nil\terror" }, lines([[
+      print(assert(redis.connect("127.0.0.1:" .. arg[1])):call("PING"))
+      local client, code = redis.connect("127.0.0.1:1")
+      print(client, code)
+      client, code = redis.connect("127.0.0.1:" .. arg[1], { password = "none is set" })
+      print(client, code)
+    ]], port))
+  end)
+
   it("speaks TLS, and looks whom with", function()
     local directory = moonport:directory()
     local certificate, key = tls.certificate(directory, "localhost")
@@ -440,7 +451,7 @@ describe("moonport.redis", function()
       local result = moonport:run({ "run", "-e",
         "local redis = require 'moonport.redis'\nlocal c = redis.new('127.0.0.1:1')\n" .. code })
       assert.equal(1, result.code)
-      return result.log[1].message:match("%(command line%):3: (.*)") or result.log[1].message
+      return result.log[1].message:match("%(command line%):3: (.*)")
     end
     for code, expected in pairs {
       ["c:call()"] = "client:call needs a command, such as \"GET\", \"key\"",

@@ -212,7 +212,7 @@ describe("moonport.process", function()
       local result = moonport:run({ "run", "-e",
         "local process = require 'moonport.process'\n" .. code })
       assert.equal(1, result.code)
-      return result.log[1].message:match("%(command line%):2: (.*)") or result.log[1].message
+      return result.log[1].message:match("%(command line%):2: (.*)")
     end
     for code, expected in pairs {
       ["process.run({})"] =
@@ -229,7 +229,9 @@ describe("moonport.process", function()
       ["process.run({ 'ls', timeout = 0 })"] =
         "option 'timeout' of process.run must be seconds, more than 0",
       ["process.spawn({ 'true' }):kill('SIGFOO')"] =
-        "bad argument #1 to 'kill' (number expected, got string)",
+        "bad argument #1 to 'kill' (a signal expected, such as \"SIGTERM\")",
+      ["process.spawn({ 'true' }):wait('1')"] =
+        "bad argument #1 to 'wait' (number expected, got string)",
     } do
       assert.equal(expected, first_fault(code))
     end

@@ -372,8 +372,50 @@ describe("a WebSocket", function()
     ends(client, "close 1012")
     client = websocket.connect(run.server)
     run:reload("return { on_data = function(conn, data) conn:send(data) end }")
-    client:send(text("x"))
     ends(client, "close 1012")
+  end)
+
+  it("keeps what comes while a handler waits, in its order, for the version then", function()
+    local waiting = [[
+      local timer = require "moonport.timer"
+      return {
+        frame = "websocket",
+        on_upgrade = function() timer.sleep(0.02) end,
+        on_open = function(conn)
+          print("> open")
+          timer.sleep(0.02)
+          conn:send_message("hello from NAME")
+        end,
+        on_message = function(conn, message)
+          if message == "wait" then
+            conn:send_message("NAME waits")
+            timer.sleep(0.2)
+          end
+          conn:send_message("NAME " .. message)
+        end,
+        on_close = function(conn, reason) print("> " .. reason .. " " .. conn.close_code) end,
+      }
+    ]]
+    local run = reloading.start(moonport, (waiting:gsub("NAME", "old")))
+    local client = websocket.connect(run.server)
+    client:send(text("wait") .. text("one") .. websocket.frame(websocket.PING) ..
+      text("two") .. websocket.close(1000))
+    for _, said in ipairs { "hello from old", "old waits", "old wait", "old one" } do
+      assert.equal("text " .. said, websocket.told(client))
+    end
+    assert.equal("pong", websocket.told(client))
+    assert.equal("text old two", websocket.told(client))
+    ends(client, "close 1000")
+    client = websocket.connect(run.server)
+    client:send(text("wait") .. text("one"))
+    assert.equal("text hello from old", websocket.told(client))
+    assert.equal("text old waits", websocket.told(client))
+    run:reload((waiting:gsub("NAME", "new")))
+    assert.equal("text old wait", websocket.told(client))
+    assert.equal("text new one", websocket.told(client))
+    client:reset()
+    run.server:wait_told(4)
+    assert.same({ "open", "eof 1000", "open", "reset 1006" }, run.server:told())
   end)
 
   it("is told when the server ends", function()

@@ -132,6 +132,29 @@ function Peer:send(bytes, how) end
 ---@return "closed"? code
 function Peer:send_message(message, prefix, how) end
 
+---@class moonport.test.Request
+---@field method? string "GET"
+---@field target? string "/"
+---@field headers? table<string, string|number|(string|number)[]> with a Host, unless they have one
+---@field body? string
+
+---@class moonport.test.Response
+---@field status integer
+---@field reason string
+---@field headers table<string, string> by names in lower case
+---@field body string
+
+---Sends a request, or with a string one for that target, and reads the response.
+---@param request string|moonport.test.Request
+---@param how? moonport.test.Cut
+---@return moonport.test.Response? response nil while it is not whole: read_response() reads it later
+---@return "closed"? code the script ended the connection before all was sent, and without an answer
+function Peer:request(request, how) end
+
+---The response to the first request that was not answered; nil while it is not whole.
+---@return moonport.test.Response?
+function Peer:read_response() end
+
 ---Sends FIN: nothing more comes from this peer, but it still reads.
 function Peer:shutdown() end
 
@@ -147,10 +170,19 @@ function Peer:read(max) end
 ---@return string?
 function Peer:read_line() end
 
----The next message in the frame of the service; nil while there is no whole one.
+---The next message in the frame of the service; nil while there is no whole one. Of a WebSocket: the next
+---frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that the code.
 ---@return string? message
----@return string? prefix
+---@return string? prefix or the kind
+---@return integer? code
 function Peer:read_message() end
+
+---Asks for a WebSocket; then send_message(message [, kind [, how]]) sends frames, and read_message() reads
+---them.
+---@param options? { path: string?, headers: table<string, string>?, protocols: string[]? }
+---@return true? opened
+---@return integer? status what it was answered with instead; nil: there was no answer yet
+function Peer:websocket(options) end
 
 ---Everything that ever arrived, read or not.
 ---@return string

@@ -8,6 +8,7 @@
 
 local join = require("moonport.address").format
 local calls = require "moonport.calls"
+local core = require "moonport.socket.core"
 local dial = require "moonport.socket.dial"
 local socket_tls = require "moonport.socket.tls"
 local task = require "moonport.task"
@@ -52,13 +53,6 @@ local function release_place(pool)
   if claim then grant(claim) else pool.count = pool.count - 1 end
 end
 
--- What the peer has ended shows in the kernel's state long before anybody reads.
-local function is_usable(conn)
-  if conn.state ~= "open" then return false end
-  local tcp = conn:stats().tcp
-  return tcp == nil or tcp.state == "established"
-end
-
 -- Closes what was idle for too long. Runs only while something is idle.
 local function sweep(pool)
   local now = timer.now()
@@ -75,7 +69,7 @@ end
 
 -- A connection comes back from its user.
 local function give_back(pool, conn)
-  if pool.closed or not is_usable(conn) then
+  if pool.closed or not core.is_quiet(conn) then
     conn:close()
     return release_place(pool)
   end
@@ -91,7 +85,7 @@ end
 local function take_idle(pool)
   while #pool.idle > 0 do
     local conn = table.remove(pool.idle).conn
-    if is_usable(conn) then return conn end
+    if core.is_quiet(conn) then return conn end
     conn:close()
     pool.count = pool.count - 1
   end

@@ -16,7 +16,10 @@ local Process = {}
 Process.__index = Process
 Process.__name = "moonport.process"
 
-function Process:wait(seconds) return self.core:wait(seconds) end
+function Process:wait(seconds)
+  calls.check(seconds, 1, "wait", "number", "nil")
+  return self.core:wait(seconds)
+end
 
 function Process:kill(signal) return self.core:kill(signal) end
 

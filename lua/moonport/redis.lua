@@ -8,6 +8,7 @@
 -- lua/meta/redis.lua.
 
 local calls = require "moonport.calls"
+local core = require "moonport.socket.core"
 local dial = require "moonport.socket.dial"
 local resp = require "moonport.redis.resp"
 local socket_tls = require "moonport.socket.tls"
@@ -33,6 +34,7 @@ local WINDOW_BYTES = 256 * 1024
 ---@field package unsent integer the next one to be sent
 ---@field package last integer
 ---@field package window integer bytes of what is sent and not answered
+---@field package is_sending boolean?
 ---@field package answered integer commands, so far
 ---@field package closed boolean
 local Client = {}
@@ -69,14 +71,19 @@ local function take(client)
   return entry
 end
 
--- Sends what there is room for.
+local lose
+
+-- Sends what there is room for. Where memory runs out meanwhile, Redis has a part of a command.
 local function pump(client)
+  if client.is_sending then return lose(client, "closed") end
   while client.unsent <= client.last and client.window < WINDOW_BYTES do
     local entry = client.queue[client.unsent]
     client.unsent = client.unsent + 1
     entry.is_void = entry.gone
     if not entry.gone then
+      client.is_sending = true
       client.conn:send(entry.pieces)
+      client.is_sending = false
       client.window = client.window + entry.size
     end
     entry.pieces = nil
@@ -84,9 +91,9 @@ local function pump(client)
 end
 
 -- The connection is of no use any more. What was sent on it fails: the first with the reason.
-local function lose(client, code, detail)
+function lose(client, code, detail)
   if client.conn then client.conn:reset() end
-  client.conn, client.window = nil, 0
+  client.conn, client.window, client.is_sending = nil, 0, false
   local ended = code == "eof" or code == "reset" or code == "truncated" or code == "closed"
   local lost = ("the connection to %s was lost (%s)"):format(client.address, code)
   if ended then code, detail = "closed", lost end
@@ -169,13 +176,6 @@ local function drive(client)
   end
 end
 
--- What Redis has ended shows in the kernel's state long before anybody reads.
-local function is_usable(conn)
-  if conn.state ~= "open" then return false end
-  local tcp = conn:stats().tcp
-  return tcp == nil or tcp.state == "established"
-end
-
 -- Time is up. If Redis has said nothing all the while, the connection is as good as lost.
 local function give_up(client, entry, answered)
   if not entry.pieces and client.conn and client.answered == answered then
@@ -196,7 +196,7 @@ local function ask(client, pieces, size, count)
   client.last = client.last + 1
   client.queue[client.last] = entry
   if not client.driver then
-    if client.conn and not is_usable(client.conn) then lose(client, "closed") end
+    if client.conn and not core.is_quiet(client.conn) then lose(client, "closed") end
     client.driver = task.spawn(drive, client)
   end
   if client.conn then pump(client) end
@@ -365,6 +365,14 @@ function M.new(address, options)
     answered = 0,
     closed = false,
   }, Client)
+end
+
+function M.connect(address, options)
+  local client = M.new(address, options)
+  local answer, code, detail = client:call("PING")
+  if answer then return client end
+  client:close()
+  return nil, code, detail
 end
 
 calls.by_colon(Client, "client")

@@ -15,18 +15,16 @@ local MAX_DEFAULT = 1000
 local function new_line() return { first = 1, last = 0 } end
 
 local function append(line, value)
+  line[line.last + 1] = value
   line.last = line.last + 1
-  line[line.last] = value
-  return line.last
 end
 
--- The first one, or nil. Those that left are skipped, each once.
-local function take(line)
+-- The first one, which stays, or nil. Those that left are skipped, each once.
+local function first_of(line)
   while line.first <= line.last do
     local value = line[line.first]
-    line[line.first] = nil
-    line.first = line.first + 1
     if value ~= nil then return value end
+    line.first = line.first + 1
   end
 end
 
@@ -43,18 +41,31 @@ local Queue = {}
 Queue.__index = Queue
 Queue.__name = "moonport.queue"
 
--- A caller that waits: in `line`, at `place`. `value` is what it has to put, or was given to get.
+local NONE = {} -- in place of a value
+
+-- A caller that waits: in `line`, at `place`. `value` is what it has to put, until it has, or what
+-- it was given to get. Each field is there from the beginning: to set one then takes no memory, so
+-- that nobody is half served when there is none.
 local Turn = {}
 
+local function new_turn(queue, line, value)
+  return setmetatable({ queue = queue, line = line, value = value, place = 0, gate = core.gate() },
+    Turn)
+end
+
 local function wait(turn, seconds)
-  turn.gate = core.gate()
-  turn.place = append(turn.line, turn)
+  append(turn.line, turn)
+  turn.place = turn.line.last
   turn.gate:wait(seconds)
 end
 
-local function give(turn, value)
-  turn.value = value
-  turn.gate:open()
+-- Gives it to the first of those who wait to get something, if there is one.
+local function hand(getters, value)
+  local getter = first_of(getters)
+  if not getter then return false end
+  getter.gate:open()
+  getter.value, getters[getters.first] = value, nil
+  return true
 end
 
 -- Of one that is cancelled, or whose time is up. What it was given and did not get is for the next
@@ -62,13 +73,10 @@ end
 function Turn.__close(turn)
   local queue, line, value = turn.queue, turn.line, turn.value
   if line[turn.place] == turn then line[turn.place] = nil end
-  if line ~= queue.getters or value == nil then return end
-  local getter = take(queue.getters)
-  if getter then return give(getter, value) end
+  if line ~= queue.getters or value == NONE or hand(line, value) then return end
   local values = queue.values
-  values.first = values.first - 1
-  values[values.first] = value
-  queue.count = queue.count + 1
+  values[values.first - 1] = value
+  values.first, queue.count = values.first - 1, queue.count + 1
 end
 
 local function check_seconds(seconds, index, name)
@@ -87,15 +95,10 @@ end
 -- True where nobody has to wait.
 local function put_now(queue, value)
   if queue.closed then return nil, "closed" end
-  local getter = take(queue.getters)
-  if getter then
-    give(getter, value)
-  elseif queue.count < queue.max then
-    append(queue.values, value)
-    queue.count = queue.count + 1
-  else
-    return nil, "full"
-  end
+  if hand(queue.getters, value) then return true end
+  if queue.count >= queue.max then return nil, "full" end
+  append(queue.values, value)
+  queue.count = queue.count + 1
   return true
 end
 
@@ -105,9 +108,9 @@ function Queue:put(value, seconds)
   local ok, code = put_now(self, value)
   if ok then return true end
   if code == "closed" then return nil, code end
-  local turn <close> = setmetatable({ queue = self, line = self.putters, value = value }, Turn)
+  local turn <close> = new_turn(self, self.putters, value)
   wait(turn, seconds)
-  if turn.value == nil then return true end
+  if turn.value == NONE then return true end
   return nil, self.closed and "closed" or "timeout"
 end
 
@@ -116,20 +119,30 @@ function Queue:try_put(value)
   return put_now(self, value)
 end
 
+-- Takes the first value; who waits to put one does so then.
+local function take(queue, value)
+  local values, putters = queue.values, queue.putters
+  local putter = first_of(putters)
+  if putter then
+    putter.gate:open()
+    append(values, putter.value)
+    putter.value, putters[putters.first] = NONE, nil
+  else
+    queue.count = queue.count - 1
+  end
+  values[values.first] = nil
+  return value
+end
+
 function Queue:get(seconds)
   check_seconds(seconds, 1, "get")
-  local value = take(self.values)
-  if value ~= nil then
-    local putter = take(self.putters)
-    if putter then append(self.values, putter.value) else self.count = self.count - 1 end
-    if putter then give(putter, nil) end
-    return value
-  end
+  local value = first_of(self.values)
+  if value ~= nil then return take(self, value) end
   if self.closed then return nil, "closed" end
-  local turn <close> = setmetatable({ queue = self, line = self.getters }, Turn)
+  local turn <close> = new_turn(self, self.getters, NONE)
   wait(turn, seconds)
-  value, turn.value = turn.value, nil
-  if value ~= nil then return value end
+  value, turn.value = turn.value, NONE
+  if value ~= NONE then return value end
   return nil, self.closed and "closed" or "timeout"
 end
 
@@ -140,7 +153,10 @@ end
 function Queue:close()
   self.closed = true
   for _, line in ipairs { self.getters, self.putters } do
-    for turn in function() return take(line) end do turn.gate:open() end
+    for turn in first_of, line do
+      turn.gate:open()
+      line[line.first] = nil
+    end
   end
 end
 Queue.__close = Queue.close

@@ -102,15 +102,14 @@ static int l_hex_decode(lua_State *L) {
 
 /* --- Addresses of the web -------------------------------------------------------------------- */
 
-/* Pushes the decoded text; or nothing, and returns the byte that is wrong, from 1 on. */
-static size_t push_decoded(lua_State *L, const char *text, size_t size, bool is_query) {
+size_t api_push_decoded(lua_State *L, const char *text, size_t size, unsigned how) {
   luaL_Buffer out;
-  if (!memchr(text, '%', size) && !(is_query && memchr(text, '+', size))) {
+  if (!memchr(text, '%', size) && !(how & PERCENT_PLUS && memchr(text, '+', size))) {
     lua_pushlstring(L, text, size);
     return 0;
   }
   char *place = luaL_buffinitsize(L, &out, size);
-  ssize_t decoded = percent_decode(text, size, is_query, place);
+  ssize_t decoded = percent_decode(text, size, how, place);
   luaL_pushresultsize(&out, decoded < 0 ? 0 : (size_t)decoded);
   if (decoded >= 0) return 0;
   lua_pop(L, 1);
@@ -134,18 +133,18 @@ static int l_url_encode(lua_State *L) {
 static int l_url_decode(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  size_t fault = push_decoded(L, text, size, false);
+  size_t fault = api_push_decoded(L, text, size, 0);
   return fault ? push_fault(L, fault) : 1;
 }
 
 /* Pushes name and value of one parameter; the byte that is wrong, or 0. */
-static size_t push_parameter(lua_State *L, const char *text, size_t size) {
+static size_t push_parameter(lua_State *L, const char *text, size_t size, unsigned how) {
   const char *equals = memchr(text, '=', size);
   size_t name_size = equals ? (size_t)(equals - text) : size;
   size_t value_at = equals ? name_size + 1 : size;
-  size_t fault = push_decoded(L, text, name_size, true);
+  size_t fault = api_push_decoded(L, text, name_size, how | PERCENT_PLUS);
   if (fault) return fault;
-  fault = push_decoded(L, text + value_at, size - value_at, true);
+  fault = api_push_decoded(L, text + value_at, size - value_at, how | PERCENT_PLUS);
   return fault ? value_at + fault : 0;
 }
 
@@ -166,7 +165,8 @@ static void append_pair(lua_State *L, lua_Integer number) {
 }
 
 /* Pushes a table of all parameters; or nil and what is wrong. */
-static int push_parameters(lua_State *L, const char *text, size_t size, parameter_setter set) {
+static int push_parameters(lua_State *L, const char *text, size_t size, unsigned how,
+                           parameter_setter set) {
   lua_Integer number = 0;
   luaL_checkstack(L, 8, NULL);
   lua_newtable(L);
@@ -174,29 +174,29 @@ static int push_parameters(lua_State *L, const char *text, size_t size, paramete
     const char *end = memchr(text + at, '&', size - at);
     piece = end ? (size_t)(end - text) - at : size - at;
     if (piece == 0) continue;
-    size_t fault = push_parameter(L, text + at, piece);
+    size_t fault = push_parameter(L, text + at, piece, how);
     if (fault) return push_fault(L, at + fault);
     set(L, ++number);
   }
   return 1;
 }
 
-int api_push_query(lua_State *L, const char *text, size_t size) {
-  return push_parameters(L, text, size, set_last);
+void api_push_query(lua_State *L, const char *text, size_t size) {
+  push_parameters(L, text, size, PERCENT_LENIENT, set_last);
 }
 
 /* codec.query.decode(text) -> { name = value } | nil, fault; the last one of a name wins */
 static int l_query_decode(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  return api_push_query(L, text, size);
+  return push_parameters(L, text, size, 0, set_last);
 }
 
 /* codec.query.list(text) -> { { name, value }, … } | nil, fault */
 static int l_query_list(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  return push_parameters(L, text, size, append_pair);
+  return push_parameters(L, text, size, 0, append_pair);
 }
 
 /* --- Digests --------------------------------------------------------------------------------- */
@@ -241,12 +241,13 @@ static enum hash check_hash(lua_State *L, int index) {
 static int l_hmac(lua_State *L) {
   unsigned char out[HASH_BYTES_MAX];
   char error[256];
-  size_t key_size, size;
+  size_t size;
+  struct hash_key key;
   enum hash hash = check_hash(L, 1);
-  const char *key = luaL_checklstring(L, 2, &key_size);
+  key.bytes = luaL_checklstring(L, 2, &key.size);
   const char *bytes = luaL_checklstring(L, 3, &size);
   api_check_count(L, 3, NULL);
-  size_t out_size = hash_with_key(hash, key, key_size, bytes, size, out, error, sizeof error);
+  size_t out_size = hash_with_key(hash, key, bytes, size, out, error, sizeof error);
   return push_digest(L, out, out_size, error);
 }
 

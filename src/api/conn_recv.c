@@ -108,17 +108,17 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   (void)size; /* the splitter looks for itself */
   const struct request_hooks *hooks = api_requests_of(self);
   if (hooks) return hooks->take(L, self);
-  struct frame_format format;
+  struct frame_format given;
   struct frame_slice slice;
-  api_check_frame(L, 2, &format);
-  enum frame_result result = api_next_message(inbox, &format, &bytes, &slice);
+  const struct frame_format *format = api_check_frame(L, 2, &given);
+  enum frame_result result = api_next_message(inbox, format, &bytes, &slice);
   if (result == FRAME_MORE) return 0;
   if (result != FRAME_MESSAGE) {
     push_failure(L, result == FRAME_TOO_LONG ? "limit" : "malformed");
     lua_pushstring(L, slice.fault);
     return 3;
   }
-  int count = api_push_message(L, &format, bytes, &slice);
+  int count = api_push_message(L, format, bytes, &slice);
   inbox_consume(inbox, slice.consumed);
   return count;
 }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <stdbool.h>
@@ -58,7 +59,9 @@ static bool reserve(struct writer *writer, size_t more) {
 
 static bool put(struct writer *writer, const char *text, size_t size) {
   if (size > JSON_BYTES_MAX - writer->size) return fail(writer, "the text is longer than 4 MiB");
+  if (size == 0) return true;
   if (!reserve(writer, size)) return false;
+  assert(writer->text);
   memcpy(writer->text + writer->size, text, size);
   writer->size += size;
   return true;

@@ -48,8 +48,10 @@ void api_membership_end(lua_State *L, struct membership *membership) {
 }
 
 void api_membership_end_all(struct api_conn *self) {
-  lua_State *L = vm_state(self->runtime->vm);
-  while (self->memberships) api_membership_end(L, self->memberships);
+  /* Of a test's script, what is collected last has no runtime any more, and no memberships. */
+  while (self->memberships) {
+    api_membership_end(vm_state(self->runtime->vm), self->memberships);
+  }
 }
 
 void api_membership_end_group(lua_State *L, struct group *group) {

@@ -253,10 +253,10 @@ static int l_spawn(lua_State *L) {
   return push_streams(L, run, runtime, &streams) ? 1 + STREAMS : lua_error(L);
 }
 
-/* core.environ() -> list of "NAME=value", as the process has it */
+/* core.environ() -> list of "NAME=value", as the process has it; empty for who may not start any */
 static int l_environ(lua_State *L) {
   lua_newtable(L);
-  for (size_t i = 0; environ && environ[i]; i++) {
+  for (size_t i = 0; vm_may_run(L) && environ && environ[i]; i++) {
     lua_pushstring(L, environ[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
@@ -280,15 +280,18 @@ enum { SIGNAL_COUNT = sizeof signal_names / sizeof *signal_names };
 
 /* By name or number. Raises. */
 static int check_signal(lua_State *L, int index) {
-  const char *name = luaL_optstring(L, index, "SIGTERM");
+  const char *name = lua_isnoneornil(L, index) ? "SIGTERM" : lua_tostring(L, index);
   for (size_t i = 0; i < SIGNAL_COUNT; i++) {
     const char *known = signal_names[i].name;
+    if (!name) break;
     if (strcmp(name, known) == 0 || strcmp(name, known + strlen("SIG")) == 0)
       return signal_names[i].number;
   }
-  lua_Integer number = luaL_checkinteger(L, index);
-  luaL_argcheck(L, number > 0 && number < NSIG, index, "is no signal, such as \"SIGTERM\"");
-  return (int)number;
+  lua_Integer number = lua_tointeger(L, index);
+  if (number > 0 && number < NSIG) return (int)number;
+  lua_pushfstring(L, "bad argument #%d to 'kill' (a signal expected, such as \"SIGTERM\")",
+                  index - 1);
+  return api_refuse(L);
 }
 
 static void push_signal(lua_State *L, int number) {

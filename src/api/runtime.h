@@ -39,7 +39,7 @@ struct runtime {
   struct conn_group sequential; /* connections it made itself, without handlers */
   struct told_tls told_tls;
   struct told_tls told_requests; /* the same of requests that were refused */
-  int64_t wall_s;                /* of a simulated loop: seconds since 1970 when its clock was 0 */
+  int64_t wall_ms;               /* of a simulated loop: since 1970 when its clock was 0 */
   int64_t http_date_s;           /* of the next one */
   char http_date[40];            /* the field Date of answers */
   struct http_text *http_text;   /* where heads of answers are put together; NULL: none yet */

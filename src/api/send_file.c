@@ -12,6 +12,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "api/websocket.h"
 #include "base/blob.h"
 
 #include <fcntl.h>
@@ -153,6 +154,7 @@ static void check_range(lua_State *L, int index) {
 static int l_conn_send_file(lua_State *L) {
   struct api_conn *self = api_check_conn(L, CONN);
   int failed;
+  if (self->websocket) return api_refuse_bytes(L, "send_file", "conn:send_message(message)");
   api_check_count(L, 4, NULL);
   lua_settop(L, SIZE);
   check_range(L, FROM);

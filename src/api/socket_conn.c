@@ -1,14 +1,20 @@
-/* api/socket_conn.c — the methods of socket.tcp() that are those of its connection. Knows no address.
+/* api/socket_conn.c — the methods of socket.tcp() that are those of its connection, and whether one can be
+ * lent. Knows no address.
  *
  * A call becomes the connection's own, in the same frame of the stack: so what is wrong with it is told by
  * the name, and of the line, that its author wrote. */
 #include "api/arguments.h"
 #include "api/conn.h"
+#include "api/inbox.h"
 #include "api/modules.h"
+#include "net/conn_tls.h"
+#include "net/tcp_info.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Upvalues: the class of sockets, the method's name, the method of connections, and conn:drain() where
  * that follows. */
@@ -88,4 +94,29 @@ static int l_lend_methods(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg api_lending_functions[] = {{"lend_methods", l_lend_methods}, {NULL, NULL}};
+/* Whether nothing has come on the socket, no byte and no end. Records of TLS may be there that are none of
+ * the peer's bytes. */
+static bool is_silent(const struct conn *conn) {
+  struct conn_tls tls;
+  struct net_tcp_info info;
+  char byte;
+  int fd = conn_descriptor(conn);
+  if (fd < 0) return true; /* in memory */
+  ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) return errno == EAGAIN || errno == EINTR;
+  if (got == 0 || !conn_tls(conn, &tls)) return false;
+  return conn_tcp_info(conn, &info) < 0 || strcmp(info.state, "established") == 0;
+}
+
+/* is_quiet(conn): whether it is open, and nothing of what has come was left. What the peer has ended shows
+ * here long before anybody reads. */
+static int l_is_quiet(lua_State *L) {
+  const struct api_conn *self = api_check_conn(L, 1);
+  bool is_open = self->conn && conn_phase(self->conn) == CONN_PHASE_OPEN;
+  bool is_read = !self->inbox || inbox_empty(self->inbox);
+  lua_pushboolean(L, is_open && is_read && is_silent(self->conn));
+  return 1;
+}
+
+const luaL_Reg api_lending_functions[] = {
+    {"lend_methods", l_lend_methods}, {"is_quiet", l_is_quiet}, {NULL, NULL}};

@@ -37,7 +37,7 @@ static int queue_masked(struct conn *conn, const uint8_t *key, const char *bytes
 }
 
 /* How many bytes it is as a whole, or UV_E*. `lends`: the payload stays until the flush. */
-static ssize_t queue_frame(struct api_conn *self, struct websocket_frame *frame, const char *bytes,
+static ssize_t queue_frame(struct api_conn *self, struct websocket_frame frame, const char *bytes,
                            bool lends) {
   char head[WEBSOCKET_HEAD_BYTES_MAX];
   uint8_t key[WEBSOCKET_KEY_BYTES];
@@ -45,14 +45,14 @@ static ssize_t queue_frame(struct api_conn *self, struct websocket_frame *frame,
   if (!conn || self->websocket->is_over) return UV_EPIPE;
   if (self->websocket->reader.is_client) {
     if (getrandom(key, sizeof key, 0) != sizeof key) return UV_EIO;
-    frame->key = key;
+    frame.key = key;
   }
-  size_t size = (size_t)frame->size;
-  size_t head_size = websocket_write_head(frame, head);
+  size_t size = (size_t)frame.size;
+  size_t head_size = websocket_write_head(&frame, head);
   int rc = conn_send_begin(conn);
   if (rc == 0) rc = conn_send_copied(conn, head, head_size);
   if (rc < 0) return rc;
-  if (frame->key) {
+  if (frame.key) {
     rc = queue_masked(conn, key, bytes, size);
   } else {
     rc = lends ? conn_send_borrowed(conn, bytes, size) : conn_send_copied(conn, bytes, size);
@@ -63,7 +63,7 @@ static ssize_t queue_frame(struct api_conn *self, struct websocket_frame *frame,
 int api_websocket_send(struct api_conn *self, enum websocket_opcode opcode, const char *payload,
                        size_t size) {
   struct websocket_frame frame = {.opcode = opcode, .size = size};
-  ssize_t sent = queue_frame(self, &frame, payload, false);
+  ssize_t sent = queue_frame(self, frame, payload, false);
   if (sent < 0) return (int)sent;
   if (api_is_told(self->runtime, EVENT_SEND)) {
     conn_tell_send(self->conn, (size_t)sent, "core", NULL);
@@ -96,7 +96,7 @@ static ssize_t queue_deflated(struct api_conn *self, struct websocket_frame *fra
   if (piece.size < size) {
     frame->is_deflated = true;
     frame->size = piece.size;
-    sent = queue_frame(self, frame, piece.bytes, false);
+    sent = queue_frame(self, *frame, piece.bytes, false);
   }
   free(piece.bytes);
   return sent;
@@ -112,7 +112,7 @@ int api_websocket_send_message(lua_State *L, struct api_conn *self) {
   ssize_t sent = queue_deflated(self, &frame, bytes);
   if (sent == 0) {
     if (lends) runtime_anchor(L, self->runtime, 2);
-    sent = queue_frame(self, &frame, bytes, lends);
+    sent = queue_frame(self, frame, bytes, lends);
   }
   if (sent < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) api_tell_send(L, self->conn, (size_t)sent);

@@ -38,8 +38,10 @@ function loop.wait_until(what, condition, poll_ms)
   end
   for _, timer in ipairs(timers) do timer:close() end
   uv.run("nowait")
-  if not result then
-    error(("gave up after %g s: %s"):format(loop.deadline_seconds, describe_wait(what)), 2)
+  if expired then
+    -- It may be true by now, and nothing told so: such a wait would take as long each time.
+    local how = result and "true, but no event told so (see loop.eventually)," or "gave up"
+    error(("%s after %g s: %s"):format(how, loop.deadline_seconds, describe_wait(what)), 2)
   end
   return result
 end

@@ -7,12 +7,14 @@
 local control = require "tests.support.control"
 local uv = require "luv"
 local loop = require "tests.support.loop"
+local websocket = require "tests.support.websocket"
 
 local services = {}
 
 -- In the order of the addresses.
 services.scripts = {
   { "a_main.lua", [[
+    local codec = require "moonport.codec"
     local control = require "moonport.control"
     local file = require "moonport.file"
     local frame = require "moonport.frame"
@@ -84,6 +86,37 @@ services.scripts = {
       assert(other:status())
       other:cancel()
       assert(conn:send("sum " .. sum))
+    end
+    function ops.handing(conn)
+      local queue, gate, sum = task.queue(1), task.gate(), 0
+      local putter = task.spawn(function()
+        for number = 1, 4 do assert(queue:put(number)) end
+        gate:wait(2)
+      end)
+      -- In a second: a task for which there is no memory does not begin.
+      for _ = 1, 4 do sum = sum + (queue:get(1) or error("not enough memory for the task")) end
+      gate:open()
+      local ended, code, why = putter:join(5)
+      if not ended then error(why or code) end
+      assert(conn:send("handed"))
+    end
+    function ops.unpacked(conn)
+      conn:deadline(10)
+      conn:after(60, print):cancel()
+      conn:every(60, print)
+      local number, text = conn:unpack(">I2 s1 z")
+      assert(number, text)
+      assert(conn:peek(5))
+      assert(conn:skip(3))
+      assert(conn:send(text .. number .. assert(conn:recv(2))))
+    end
+    function ops.codec(conn)
+      local text = codec.base64.encode(codec.random(30))
+      assert(#codec.base64.decode(text) == 30 and codec.url.decode("%20") == " ")
+      assert(#codec.sha256(text) == 32 and #codec.hmac("sha1", "key", text) == 20)
+      assert(codec.query.encode(codec.query.list("a=1&a=%20")) == "a=1&a=%20")
+      assert(codec.query.decode("a=1&b").b == "" and timer.time() > 1)
+      assert(conn:send("coded"))
     end
     function ops.timers(conn)
       local ticks = 0
@@ -241,9 +274,69 @@ for _, manner in ipairs({ "adopt", "pin", "drain", "close" }) do
   ]]):format(manner, manner == "adopt" and "on_reload = function() end," or "") })
 end
 
+table.insert(services.scripts, { "g_websocket.lua", [[
+  local server = require "moonport.server"
+  return {
+    listen = "127.0.0.1:0",
+    frame = "websocket",
+    deflate = true,
+    on_upgrade = function(_, request)
+      return { protocol = request.headers["sec-websocket-protocol"], headers = { x = "y" } }
+    end,
+    on_open = function(conn) conn:send_message("open") end,
+    on_message = function(conn, message, kind)
+      if message == "all" then return server.broadcast_message("to all") end
+      conn:send_message(message, kind)
+    end,
+    on_close = function(conn) conn.ended = conn.close_code end,
+  }
+]] })
+table.insert(services.scripts, { "h_requests.lua", [[
+  return {
+    listen = "127.0.0.1:0",
+    frame = "http",
+    on_request = function(conn, request)
+      if request.path == "/write" then
+        return { body = function(write) write("written") write(request.body) end }
+      elseif request.path == "/events" then
+        conn:events():send(request.parameters.word)
+        return conn:close()
+      elseif request.path == "/list" then
+        return { headers = { a = { 1, 2 } }, body = { "li", "st", ("x"):rep(5000) } }
+      end
+      local names = {}
+      for name in pairs(request.headers) do names[#names + 1] = name end
+      return { status = 201, body = table.concat(names, " ") .. request.body .. request.headers.a }
+    end,
+  }
+]] })
+table.insert(services.scripts, { "i_pieces.lua", [[
+  return {
+    listen = "127.0.0.1:0",
+    frame = "http",
+    stream = true,
+    main = function(conn)
+      for request in conn.recv_message, conn do
+        local pieces = {}
+        for piece in request.read, request do pieces[#pieces + 1] = piece end
+        conn:respond{ body = pieces }
+      end
+    end,
+  }
+]] })
+
 local large = {}
 for i = 1, 37500 do large[i] = ("%07x "):format(i) end
 large = table.concat(large)
+local length = ("Content-Length: %d\r\n\r\n"):format(#large)
+
+-- What no deflater makes shorter.
+local noise, state = {}, 1
+for i = 1, 9000 do
+  state = (state * 1103515245 + 12345) & 0x7fffffff
+  noise[i] = string.char(state >> 16 & 0xff)
+end
+noise = table.concat(noise)
 
 -- Sends all, and hears what comes until an end.
 local function exchange(server, index, bytes, answer, half_close)
@@ -259,6 +352,16 @@ local function ask(op, bytes, answer)
   return function(server)
     return exchange(server, 1, op .. " " .. server:address(2):gsub("^tcp://", "") .. "\n" .. bytes,
       answer)
+  end
+end
+
+-- What is heard of requests, without the time; an answer that says that there was no memory is an
+-- end.
+local function request(index, bytes, answer)
+  return function(server)
+    local heard = exchange(server, index, bytes, answer, true)
+    heard = heard:gsub("Date: [^\r]*\r\n", ""):gsub("HTTP/1.1 50[03] .*$", "")
+    return heard, answer
   end
 end
 
@@ -333,6 +436,29 @@ local function ended_by(text)
   end
 end
 
+-- Everything that frames of WebSocket do, and the answer to the byte. Whose memory runs out is told
+-- so: with 500, or with the code 1011.
+local function spoken(server)
+  local frame = websocket.frame
+  local function said(opcode, payload, rsv)
+    return frame(opcode, payload, { masked = false, rsv = rsv })
+  end
+  local sent = websocket.request({ headers = "Sec-WebSocket-Protocol: x\r\n" ..
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n" }) ..
+    frame(1, "small") .. frame(1, "in ", { fin = false }) .. frame(9, "ping") ..
+    frame(0, "two") .. frame(2, "\x62\x60\x60\x00\x00", { rsv = 4 }) .. -- three zeros
+    frame(2, noise) .. frame(1, "all") .. websocket.close(4000, "bye")
+  local answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" ..
+    "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" ..
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; " ..
+    "client_no_context_takeover\r\nSec-WebSocket-Protocol: x\r\nx: y\r\n\r\n" ..
+    said(1, "open") .. said(1, "small") .. said(10, "ping") .. said(1, "in two") ..
+    said(2, "\0\0\0") .. said(2, noise) .. said(1, "to all") .. said(8, "\x0f\xa0")
+  local heard = exchange(server, #services.scripts, sent, answer)
+  if heard:find("^HTTP/1%.1 500 ") then heard = "" end
+  return (heard:gsub("\x88\x02\x03\xf3$", "")), answer
+end
+
 local versions = 0
 
 -- A change, and one that is connected meanwhile; `after` is what it says when it has been taken on.
@@ -363,6 +489,9 @@ services.visits = {
   { "files", ask("files", "", "xyz") },
   { "programs", ask("programs", "", "through a program") },
   { "tasks", ask("tasks", "", "sum 15") },
+  { "handing", ask("handing", "", "handed") },
+  { "unpacked", ask("unpacked", "\0\7\2abz\0restvw", "ab7tv") },
+  { "codec", ask("codec", "", "coded") },
   { "timers", ask("timers", "", "ticks") },
   { "connect", ask("connect", "", "through") },
   { "sockets", ask("sockets", "", "sockets") },
@@ -383,6 +512,19 @@ services.visits = {
     return exchange(server, 3, framed, framed, true)
   end },
   { "broadcast", function(server) return exchange(server, 3, "\0\3all", "to all") end },
+  { "requests", request(11, "POST / HTTP/1.1\r\nHost: x\r\nA: b\r\nContent-Length: 4\r\n\r\nbody" ..
+    "POST /write HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" ..
+    "GET /list HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HTTP/1.1 201 Created\r\nContent-Length: 26\r\n\r\nhost a content-lengthbodyb" ..
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nwritten\r\n3\r\nabc\r\n0\r\n\r\n" ..
+    "HTTP/1.1 200 OK\r\na: 1\r\na: 2\r\nContent-Length: 5004\r\n\r\nlist" .. ("x"):rep(5000)) },
+  { "events", function(server)
+    local asked = "GET /events?word=moon HTTP/1.1\r\nHost: x\r\n\r\n"
+    local heard = exchange(server, 11, asked, "", true)
+    return heard:match("data: moon") or "", "data: moon"
+  end },
+  { "bodies in pieces", request(12, "POST / HTTP/1.1\r\nHost: x\r\n" .. length .. large,
+    "HTTP/1.1 200 OK\r\n" .. length .. large) },
   { "udp", datagram },
   { "reset", ask("reset", "", "") },
   { "paused", ask("paused", "after", "after") },
@@ -391,6 +533,7 @@ services.visits = {
   { "reload and pin", reloaded("pin", 7, " after") },
   { "reload and drain", reloaded("drain", 8, "") },
   { "reload and close", reloaded("close", 9, "") },
+  { "websocket", spoken },
   { "fault and trace", treated },
   { "kick", ended_by("kick %s") },
   { "reset by command", ended_by("reset %s") },

@@ -3,6 +3,8 @@
 
 local calls = require "moonport.calls"
 local cut = require "moonport.test.cut"
+local http = require "moonport.test.http"
+local websocket = require "moonport.test.websocket"
 
 ---@class moonport.test.Peer
 ---@field package script moonport.test.Script
@@ -51,9 +53,21 @@ end
 function Peer:send_message(message, prefix, how)
   calls.check(message, 1, "send_message", "string")
   calls.check(prefix, 2, "send_message", "string", "nil")
+  if self.is_websocket then return self:send(websocket.frame(message, prefix or "text"), how) end
   local bytes, fault = self.core:wrap(message, prefix)
   if bytes then return self:send(bytes, how) end
   calls.refuse(fault or "the service has no frame: send bytes")
+end
+
+function Peer:request(request, how)
+  calls.check(request, 1, "request", "string", "table")
+  local bytes, method = http.write(type(request) == "string" and { target = request } or request)
+  self.asked = self.asked or {}
+  table.insert(self.asked, method)
+  local sent, code = self:send(bytes, how)
+  local response = self:read_response()
+  if response or sent then return response end
+  return nil, code
 end
 
 function Peer:shutdown()
@@ -111,6 +125,11 @@ end
 
 function Peer:read_message()
   local unread = unread_of(self)
+  if self.is_websocket then
+    local used, message, kind, code = websocket.next(unread)
+    if used then keep_unread(self, unread:sub(used + 1)) end
+    return message, kind, code
+  end
   local used, message, prefix = self.core:next_message(unread)
   if not used then
     calls.refuse(message and "what came is no such frame: " .. message or
@@ -119,6 +138,31 @@ function Peer:read_message()
   if not message then return nil end
   keep_unread(self, unread:sub(used + 1))
   return message, prefix
+end
+
+function Peer:read_response()
+  local method = self.asked and self.asked[1] or "GET"
+  local unread = unread_of(self)
+  local response, used = http.read(unread, method, self:got_fin())
+  if not response then return nil end
+  if response.status >= 200 then table.remove(self.asked or {}, 1) end
+  keep_unread(self, unread:sub(used + 1))
+  return response
+end
+
+-- Asks for a WebSocket; true, or nil and the status it was answered with.
+function Peer:websocket(options)
+  calls.check(options, 1, "websocket", "table", "nil")
+  if self.is_websocket then calls.refuse("this peer speaks WebSocket already") end
+  self:send(websocket.request(options or {}))
+  local unread = unread_of(self)
+  local head, rest = unread:match("^(.-\r\n)\r\n(.*)$")
+  if not head then return nil end
+  local status = tonumber(head:match("^HTTP/1%.1 (%d+)"))
+  self.is_websocket = status == 101
+  if not self.is_websocket then return nil, status end
+  keep_unread(self, rest)
+  return true
 end
 
 function Peer:received()

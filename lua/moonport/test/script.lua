@@ -130,7 +130,7 @@ local function load(path, text, given)
   local weak = setmetatable({ self = self }, { __mode = "v" })
   local function now() return settings.time + (weak.self and weak.self:now() or 0.0) end
   self.hosted = host.new(path, function(globals) complete(globals, now, settings) end,
-    settings.listen)
+    settings.time, settings.listen)
   load_version(self, text)
   return self
 end

@@ -28,12 +28,11 @@ size_t hash_of(enum hash hash, const void *bytes, size_t size, unsigned char out
   return finish(ok, out_size, error, error_size);
 }
 
-size_t hash_with_key(enum hash hash, const void *key, size_t key_size, const void *bytes,
-                     size_t size, unsigned char out[HASH_BYTES_MAX], char *error,
-                     size_t error_size) {
+size_t hash_with_key(enum hash hash, struct hash_key key, const void *bytes, size_t size,
+                     unsigned char out[HASH_BYTES_MAX], char *error, size_t error_size) {
   unsigned out_size = 0;
   if (!tls_lazy_open(error, error_size)) return 0;
-  bool ok = key_size <= INT_MAX &&
-            HMAC(kind_of(hash), key, (int)key_size, bytes, size, out, &out_size) != NULL;
+  bool ok = key.size <= INT_MAX &&
+            HMAC(kind_of(hash), key.bytes, (int)key.size, bytes, size, out, &out_size) != NULL;
   return finish(ok, out_size, error, error_size);
 }

@@ -15,8 +15,11 @@ extern const char *const hash_names[HASH_COUNT];
 size_t hash_of(enum hash hash, const void *bytes, size_t size, unsigned char out[HASH_BYTES_MAX],
                char *error, size_t error_size);
 /* HMAC, RFC 2104, in the same way. */
-size_t hash_with_key(enum hash hash, const void *key, size_t key_size, const void *bytes,
-                     size_t size, unsigned char out[HASH_BYTES_MAX], char *error,
-                     size_t error_size);
+struct hash_key {
+  const void *bytes;
+  size_t size;
+};
+size_t hash_with_key(enum hash hash, struct hash_key key, const void *bytes, size_t size,
+                     unsigned char out[HASH_BYTES_MAX], char *error, size_t error_size);
 
 #endif

@@ -132,6 +132,7 @@ static void tls_tell_failed(struct tls *tls) {
 
 /* Puts bytes behind those at *at, of which there are `before`. */
 static int append(char **at, size_t before, const char *bytes, size_t size) {
+  assert(bytes);
   char *grown = realloc(*at, before + size);
   if (!grown) return UV_ENOMEM;
   memcpy(grown + before, bytes, size);

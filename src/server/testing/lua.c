@@ -1,7 +1,7 @@
 /* server/testing/lua.c — moonport.test.host: a script under test as moonport/test/ has it in Lua. */
 #include "server/testing/state.h"
 
-#include "api/version.h"
+#include "api/runtime.h"
 #include "net/loop.h"
 #include "vm/task.h"
 #include "vm/world.h"
@@ -41,19 +41,21 @@ static void copy_list(lua_State *L, int index, struct hosted *hosted) {
   hosted->options.listen_count = count;
 }
 
-/* host.new(path, prepare [, listen]) -> hosted: a script that is not loaded yet; prepare(globals)
- * comes before each load */
+/* host.new(path, prepare, time [, listen]) -> hosted: a script that is not loaded yet; prepare(globals)
+ * comes before each load; `time` is in seconds since 1970 */
 static int l_new(lua_State *L) {
   struct testing *testing = lua_touserdata(L, lua_upvalueindex(1));
   const char *path = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 3);
+  lua_Number time_s = luaL_checknumber(L, 3);
+  lua_settop(L, 4);
   struct hosted *hosted = testing_host(testing, path);
   if (!hosted) return luaL_error(L, "not enough memory or descriptors for another script");
   testing_handle_push(L, &hosted->handle, testing_hosted_type);
   lua_pushvalue(L, 2);
   hosted->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (!lua_isnil(L, 3)) copy_list(L, 3, hosted);
+  if (!lua_isnil(L, 4)) copy_list(L, 4, hosted);
+  script_runtime(hosted->script)->wall_ms = (int64_t)(time_s * 1000) - TESTING_START_MS;
   return 1;
 }
 
