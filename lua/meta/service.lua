@@ -12,6 +12,19 @@
 ---"unix:///run/chat.sock". Without a host it is that of --host, 127.0.0.1 unless another is given.
 ---@alias moonport.Address integer|string
 
+---Addresses, and what their sockets are to be beside that: { "unix:x.sock", mode = "0660" }.
+---@class moonport.ListenList
+---@field [integer] moonport.Address|moonport.ListenList one within this has options of its own
+---@field backlog? integer connections that may wait to be accepted; as --backlog says
+---@field mode? string of a Unix socket's file, as chmod has it: "0660"; as the umask says
+---@field join? string|string[] groups that a socket of udp:// hears beside: "239.1.2.3%eth0"
+---@field rcvbuf? moonport.Size the kernel's buffer; connections have it, too
+---@field sndbuf? moonport.Size
+---@field ttl? integer
+---@field multicast_ttl? integer of udp://, as the following
+---@field multicast_loop? boolean
+---@field broadcast? boolean
+
 ---Bytes: a whole number, or text with K, M or G (of 1024) such as "64K".
 ---@alias moonport.Size integer|string
 
@@ -56,7 +69,7 @@
 ---Each handler may wait (conn:recv, conn:drain, timer.sleep). No two handlers of one connection run
 ---at the same time.
 ---@class moonport.Service
----@field listen? moonport.Address|moonport.Address[] where to listen; 12345
+---@field listen? moonport.Address|moonport.ListenList where to listen; 12345
 ---@field frame? moonport.Format|"http"|"websocket" how bytes become messages, or requests
 ---@field stream? boolean true: on_request comes with the head, and reads the body
 ---@field deflate? boolean true: messages of WebSocket are deflated, where the client offers it
@@ -96,6 +109,8 @@
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
 ---@field versions? integer versions of the script in use at once; 16. Then the oldest drains
+---@field datagrams? integer handlers of on_datagram of one socket that may wait at a time; 1024. More
+---datagrams stay in the kernel, which drops what finds no room
 ---@field per_address? integer connections of one IP address (IPv6: /64); 0, the default: no limit
 ---@field output? moonport.Size unsent bytes of all connections; "64M". More reset the longest queue
 ---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it

@@ -239,13 +239,15 @@ function Datagrams:connect(host, port) end
 ---@return string? detail
 function Datagrams:sendto(data, host, port) end
 
----To the peer of connect().
+---To the peer of connect(); with a peer, the same as sendto().
 ---@param data string
+---@param host? string
+---@param port? integer
 ---@return true? sent
 ---@return string? code "ENOTCONN" where there is no socket yet; "ECONNREFUSED": nobody took the
 ---datagram before, and this one was not sent
 ---@return string? detail
-function Datagrams:send(data) end
+function Datagrams:send(data, host, port) end
 
 ---Waits for one datagram.
 ---@param max? integer bytes; 65536
@@ -301,6 +303,21 @@ local Udp = {}
 ---@return string? code "EMSGSIZE", "EAGAIN", "closed", …
 ---@return string? detail
 function Udp:send(data, peer) end
+
+---The same as send().
+---@param data string
+---@param peer? string
+---@return true? sent
+---@return string? code
+---@return string? detail
+function Udp:sendto(data, peer) end
+
+---Where the datagram that this handler has was sent to: which of the machine's addresses, or which group.
+---Elsewhere the same as getsockname().
+---@return string? address "192.0.2.1:53"
+---@return string? code
+---@return string? detail
+function Udp:destination() end
 
 ---Only of a program's socket: of a service's, datagrams go to on_datagram, and this raises.
 ---@param max? integer bytes; 65536

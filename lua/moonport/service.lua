@@ -4,10 +4,11 @@
 
 local report_of = require "moonport.service.report"
 local check_tls = require "moonport.service.tls"
+local read_listen = require("moonport.service.listen").read
 local fault, shown = report_of.fault, report_of.shown
 local check_names, set_of = report_of.check_names, report_of.set_of
 local _G, type, tostring, pairs, ipairs = _G, type, tostring, pairs, ipairs
-local floor, tointeger, mathtype = math.floor, math.tointeger, math.type
+local floor, tointeger = math.floor, math.tointeger
 local format, match, find, gsub = string.format, string.match, string.find, string.gsub
 local concat, sort = table.concat, table.sort
 
@@ -76,29 +77,6 @@ local function seconds(value)
   return nil, "seconds as a number, 0 for never"
 end
 
----@type moonport.service.Rule
-local function listen(value)
-  local accepted = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run/x.sock", ]] ..
-    "or a list of them"
-  local list, result = type(value) == "table" and value or { value }, {}
-  for index, address in ipairs(list) do
-    local port = mathtype(address) == "integer" and address
-    if port and (port < 0 or port > 65535) then
-      return nil, "a port from 0 to 65535", ", which is no port"
-    end
-    if type(address) ~= "string" and not port then return nil, accepted end
-    if type(address) == "string" and find(address, "\0", 1, true) then
-      return nil, accepted, ", which contains a NUL byte"
-    end
-    result[index] = tostring(address)
-  end
-  for key in pairs(list) do
-    if mathtype(key) ~= "integer" or key < 1 or key > #result then return nil, accepted end
-  end
-  if #result == 0 then return nil, accepted end
-  return result
-end
-
 -- Of each group of options: the rule, the default, and the name of the checked value.
 local GROUPS = {
   limits = {
@@ -111,6 +89,7 @@ local GROUPS = {
     message = { size, "1M", "message" },
     head = { head_size, "16K", "head" },
     versions = { integer_from(1, 1000), 16, "versions" },
+    datagrams = { integer_from(1, 1000000), 1024, "datagrams" },
   },
   timeouts = {
     idle = { seconds, 300, "idle_ms" },
@@ -372,8 +351,8 @@ function M.read(service, path, nearest, frame_fault, operator)
   local result = { handlers = {} }
   local given = service.listen
   if given == nil then given = 12345 end
-  local accepted, remark
-  result.listen, accepted, remark = listen(given)
+  local wrong, accepted, remark = read_listen(given, result, size)
+  if wrong then fault(report, "listen", given, "%s", wrong) end
   if accepted then
     fault(report, "listen", given, "listen is %s%s: write %s", shown(given), remark or "", accepted)
   end

@@ -251,7 +251,8 @@ function Datagrams:sendto(data, host, port)
   return udp:send(data, address)
 end
 
-function Datagrams:send(data)
+function Datagrams:send(data, host, port)
+  if host ~= nil then return self:sendto(data, host, port) end
   if not self.udp then return refuse(self, "ENOTCONN") end
   return self.udp:send(data)
 end

@@ -87,14 +87,6 @@ void api_push_response(lua_State *L, struct api_conn *self, const struct http_ne
 
 /* --- Headers --------------------------------------------------------------------------------- */
 
-static bool is_named(const struct http_message *message, struct http_span name, const char *lower) {
-  const char *bytes = span_bytes(message, name);
-  for (uint32_t i = 0; i < name.size; i++) {
-    if (tolower((unsigned char)bytes[i]) != lower[i]) return false;
-  }
-  return lower[name.size] == 0;
-}
-
 /* Puts the further fields of that name behind the value on top. */
 static void join_more(lua_State *L, const struct http_message *message, size_t at,
                       const char *name) {
@@ -167,14 +159,12 @@ static int l_headers_newindex(lua_State *L) {
   return luaL_error(L, "these headers are what came: put yours into a table of your own");
 }
 
-/* Whether a field of that name stands before `end`, where one of it begins. */
+/* Whether a field of that name stands before the one that ends at `end`. */
 static bool came_before(const struct http_message *message, size_t end, const char *lower) {
-  struct http_span name, value;
+  struct http_span value;
   size_t at = 0;
-  while (http_next_field(message->bytes, &message->head, &at, &name, &value) && at < end) {
-    if (is_named(message, name, lower)) return true;
-  }
-  return false;
+  return http_find_field(message->bytes, &message->head, &at, lower, strlen(lower), &value) &&
+         at < end;
 }
 
 /* What pairs() calls. Upvalue 1: where the next field is looked for; 2: the request or response. Each name

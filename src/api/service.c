@@ -7,9 +7,12 @@
 #include "api/tls_context.h"
 #include "base/other_names.h"
 #include "base/text.h"
+#include "net/option.h"
+#include "net/socket_wishes.h"
 #include "vm/loader.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +54,12 @@ void service_deinit(struct runtime *runtime, struct service *service) {
   for (int i = 0; i < HANDLER_COUNT; i++) {
     luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, service->handlers[i]);
   }
-  for (size_t i = 0; i < service->listen_count; i++) free(service->listen[i]);
+  for (size_t i = 0; i < service->listen_count; i++) {
+    free(service->listen[i]);
+    socket_wishes_deinit(&service->wishes[i]);
+  }
   free(service->listen);
+  free(service->wishes);
   tls_context_release(service->tls);
   service_init(service);
 }
@@ -107,22 +114,66 @@ static lua_Integer integer_field(lua_State *L, int table, const char *name) {
   return value;
 }
 
+/* The words of the list on top. NULL: it is none, or memory is out. */
+static char *take_groups(lua_State *L) {
+  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  const int list = lua_gettop(L);
+  luaL_Buffer words;
+  if (count == 0) return NULL;
+  luaL_buffinit(L, &words);
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) luaL_addchar(&words, ' ');
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    luaL_addvalue(&words);
+  }
+  luaL_pushresult(&words);
+  char *groups = strdup(lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return groups;
+}
+
+/* Of the table on top. */
+static void take_wishes(lua_State *L, struct socket_wishes *wishes) {
+  const int table = lua_gettop(L);
+  wishes->backlog = (int)integer_field(L, table, "backlog");
+  wishes->mode = lua_getfield(L, table, "mode") == LUA_TNIL ? -1 : (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  for (const struct net_option *option = net_options; option->name; option++) {
+    if (lua_getfield(L, table, option->name) != LUA_TNIL &&
+        wishes->option_count < SOCKET_WISHES_MAX) {
+      lua_Integer value = lua_tointeger(L, -1);
+      wishes->options[wishes->option_count++] =
+          (struct socket_wish){option, value > INT_MAX ? INT_MAX : (int)value};
+    }
+    lua_pop(L, 1);
+  }
+  bool has_groups = lua_getfield(L, table, "join") != LUA_TNIL;
+  wishes->groups = take_groups(L);
+  lua_pop(L, 1);
+  if (has_groups && !wishes->groups) luaL_error(L, "not enough memory");
+}
+
 static void take_listen(lua_State *L, int table, struct service *service) {
   lua_getfield(L, table, "listen");
-  size_t count = lua_rawlen(L, -1);
+  lua_getfield(L, table, "listen_options");
+  size_t count = lua_rawlen(L, -2);
   service->listen = calloc(count, sizeof *service->listen);
-  if (!service->listen) {
+  service->wishes = calloc(count, sizeof *service->wishes);
+  if (!service->listen || !service->wishes) {
     luaL_error(L, "not enough memory");
     return; /* never: it raised */
   }
   for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "listen has no text");
+    if (lua_rawgeti(L, -2, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "listen has no text");
     service->listen[i] = strdup(lua_tostring(L, -1));
     if (!service->listen[i]) luaL_error(L, "not enough memory");
     service->listen_count++;
     lua_pop(L, 1);
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    take_wishes(L, &service->wishes[i]);
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
 static void take_handlers(lua_State *L, int table, struct service *service) {
@@ -148,6 +199,7 @@ static void take_service(lua_State *L, int table, struct loading *loading) {
   service->head_bytes_max = (size_t)integer_field(L, table, "head");
   service->memory_bytes_max = (size_t)integer_field(L, table, "memory");
   service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
+  service->datagrams_max = (size_t)integer_field(L, table, "datagrams");
   service->versions_max = (size_t)integer_field(L, table, "versions");
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->first_ms = (uint64_t)integer_field(L, table, "first_ms");
@@ -201,7 +253,7 @@ static void push_operator(lua_State *L, const struct runtime *runtime) {
 /* They are not for the script to change, nor needed again: what lives is marked at each collection. */
 static void forget_rules(lua_State *L) {
   static const char *const modules[] = {"moonport.service", "moonport.service.report",
-                                        "moonport.service.tls"};
+                                        "moonport.service.tls", "moonport.service.listen"};
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
     lua_pushnil(L);

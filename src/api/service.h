@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct runtime;
+struct socket_wishes;
 struct tls_context;
 struct vm_world;
 
@@ -41,12 +42,14 @@ enum protocol { PROTOCOL_BYTES, PROTOCOL_HTTP, PROTOCOL_WEBSOCKET, PROTOCOL_FRAM
 
 struct service {
   enum protocol protocol;
-  bool deflates;               /* messages of WebSocket, with who offers it */
-  bool streams;                /* the bodies of requests are read by who handles them */
-  struct frame_format frame;   /* how bytes become messages, with PROTOCOL_FRAMES */
-  int handlers[HANDLER_COUNT]; /* registry references; LUA_NOREF where the script has none */
-  char **listen;               /* addresses as written, `listen_count` of them */
+  bool deflates;                /* messages of WebSocket, with who offers it */
+  bool streams;                 /* the bodies of requests are read by who handles them */
+  struct frame_format frame;    /* how bytes become messages, with PROTOCOL_FRAMES */
+  int handlers[HANDLER_COUNT];  /* registry references; LUA_NOREF where the script has none */
+  char **listen;                /* addresses as written, `listen_count` of them */
+  struct socket_wishes *wishes; /* what their sockets are to be; the same number */
   size_t listen_count;
+  size_t datagrams_max;      /* handlers of on_datagram that may wait at a time, of one socket */
   enum reload_policy reload; /* of the connections that are there when this version comes */
   size_t connections_max;
   size_t per_address_max; /* 0: no bound */

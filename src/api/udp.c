@@ -16,6 +16,7 @@
 #include "base/reach.h"
 #include "net/udp.h"
 
+#include <arpa/inet.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <uv.h>
@@ -228,6 +229,26 @@ static int l_udp_getsockname(lua_State *L) {
   return api_push_address(L, rc, &address, size);
 }
 
+/* udp:destination() -> where the datagram of this handler was sent to, "192.0.2.1:53", or a group; elsewhere
+ * what getsockname() says */
+static int l_udp_destination(lua_State *L) {
+  const struct udp_object *object = udp_check(L);
+  api_check_count(L, 1, NULL);
+  struct sockaddr_storage address;
+  socklen_t size = 0;
+  if (!object->udp) return api_push_closed(L);
+  int rc = udp_address(object->udp, &address, &size);
+  const struct in6_addr *to = object->find_destination ? object->find_destination(object) : NULL;
+  if (rc == 0 && to) {
+    const int port = address_port((const struct sockaddr *)&address);
+    struct sockaddr_in6 *told = (struct sockaddr_in6 *)&address;
+    *told = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = *to};
+    told->sin6_port = htons((uint16_t)port);
+    size = sizeof *told;
+  }
+  return api_push_address(L, rc, &address, size);
+}
+
 static int l_udp_setoption(lua_State *L) {
   const struct udp_object *object = udp_check(L);
   return object->udp ? api_setoption(L, udp_descriptor(object->udp)) : api_push_closed(L);
@@ -257,10 +278,16 @@ static int l_udp_gc(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"send", l_udp_send},           {"recvfrom", l_udp_recvfrom},
-    {"connect", l_udp_connect},     {"getsockname", l_udp_getsockname},
-    {"setoption", l_udp_setoption}, {"getoption", l_udp_getoption},
-    {"close", l_udp_close},         {NULL, NULL},
+    {"send", l_udp_send},
+    {"sendto", l_udp_send},
+    {"destination", l_udp_destination},
+    {"recvfrom", l_udp_recvfrom},
+    {"connect", l_udp_connect},
+    {"getsockname", l_udp_getsockname},
+    {"setoption", l_udp_setoption},
+    {"getoption", l_udp_getoption},
+    {"close", l_udp_close},
+    {NULL, NULL},
 };
 
 const struct api_type api_udp_type = {type_name, methods, l_udp_gc, "close"};

@@ -3,6 +3,8 @@
 #define MOONPORT_API_UDP_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct runtime;
@@ -14,6 +16,9 @@ struct udp_object; /* the payload of a userdata "moonport.udp" */
  * until api_close_udp(). */
 int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
                   struct udp_object **out);
+/* Adds the handlers that wait, and the datagrams that the kernel dropped. */
+void api_udp_count(const struct udp_object *object, size_t *waiting, uint64_t *lost);
+int api_udp_descriptor(const struct udp_object *object); /* or UV_ENOTSUP */
 /* Another descriptor of the same socket, or UV_E*. */
 int api_udp_duplicate(const struct udp_object *object);
 void api_udp_share_port(const struct udp_object *object, bool on); /* as listener_share_port() */

@@ -10,18 +10,19 @@
 #include "api/tell.h"
 #include "api/udp_state.h"
 #include "base/address.h"
+#include "net/loop.h"
 #include "net/udp.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
-/* Handlers of one socket that may wait at a time; beyond it datagrams stay in the kernel. */
-enum { WAITING_MAX = 1024 };
+enum { TELL_AGAIN_MS = 10000 }; /* a state that comes and goes is not logged each time */
 
 /* The owner of a handler's task. One that waits keeps which of our addresses its datagram asked, for its
  * peer may ask another one meanwhile. */
@@ -29,7 +30,9 @@ struct asking {
   struct udp_object *object;
   struct sockaddr_storage peer;
   struct in6_addr own;
+  struct in6_addr to; /* where the datagram was sent to */
   bool keeps_own;
+  bool keeps_to;
 };
 
 struct datagram {
@@ -78,7 +81,7 @@ static struct asking *take_asking(struct udp_object *object) {
   object->spare = NULL;
   if (!asking) return NULL;
   asking->object = object;
-  asking->keeps_own = false;
+  asking->keeps_own = asking->keeps_to = false;
   return asking;
 }
 
@@ -91,11 +94,34 @@ static void give_back(struct asking *asking) {
   }
 }
 
+/* How many more handlers may wait: those of one socket. */
+static size_t udp_room(void *owner) {
+  const struct udp_object *object = owner;
+  const struct version *version = object->runtime->current;
+  const size_t max = version ? version->service.datagrams_max : 1;
+  return object->waiting < max ? max - object->waiting : 0;
+}
+
+/* Datagrams stay in the kernel, which drops what its buffer has no room for. */
+static void udp_on_full(struct udp_object *object) {
+  struct runtime *runtime = object->runtime;
+  const uint64_t now_ms = net_loop_now_ms(runtime->loop);
+  if (object->udp) udp_receive(object->udp, false);
+  if (object->told_full_ms && now_ms - object->told_full_ms < TELL_AGAIN_MS) return;
+  object->told_full_ms = now_ms;
+  runtime_logf(
+      runtime, LOG_WARN,
+      "limits.datagrams = %zu reached: so many on_datagram wait, and further datagrams stay in "
+      "the kernel, which has dropped %" PRIu32 " so far",
+      object->waiting, object->udp ? udp_lost(object->udp) : 0);
+}
+
 static void udp_on_end(void *self, bool failed) {
   (void)failed;
   struct udp_object *object = ((struct asking *)self)->object;
   give_back(self);
-  if (object->waiting-- == WAITING_MAX && object->udp) udp_receive(object->udp, true);
+  object->waiting--;
+  if (object->udp && udp_room(object) > 0) udp_receive(object->udp, true);
   udp_release_unless_needed(object);
 }
 
@@ -106,6 +132,9 @@ static void udp_on_cancel(void *self) {
 static void keep_own(struct asking *asking, const struct sockaddr *peer) {
   const struct udp *udp = asking->object->udp;
   const struct in6_addr *own = udp ? udp_own(udp) : NULL;
+  const struct in6_addr *to = udp ? udp_destination(udp) : NULL;
+  asking->keeps_to = to != NULL;
+  if (to) asking->to = *to;
   if (!own) return;
   asking->own = *own;
   memcpy(&asking->peer, peer, address_size(peer));
@@ -122,11 +151,17 @@ static const struct in6_addr *udp_find_own(const struct udp_object *object,
   return is_same ? &asking->own : NULL;
 }
 
+static const struct in6_addr *udp_find_destination(const struct udp_object *object) {
+  const struct asking *asking =
+      object->waiting > 0 ? vm_running_as(object->runtime->vm, udp_on_end) : NULL;
+  if (asking && asking->object == object && asking->keeps_to) return &asking->to;
+  return udp_destination(object->udp);
+}
+
 static void udp_on_served(void *owner, const char *bytes, size_t size,
                           const struct sockaddr *peer) {
   struct udp_object *object = owner;
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
-  if (object->waiting >= WAITING_MAX) return; /* the rest of a batch: lost, as datagrams may be */
   struct asking *asking = take_asking(object);
   if (!asking) return;
   const struct vm_owner task_owner = {
@@ -143,10 +178,16 @@ static void udp_on_served(void *owner, const char *bytes, size_t size,
     return;
   }
   keep_own(asking, peer);
-  if (++object->waiting == WAITING_MAX && object->udp) udp_receive(object->udp, false);
+  object->waiting++;
+  if (udp_room(object) == 0) udp_on_full(object);
 }
 
-static const struct udp_events served_events = {.on_datagram = udp_on_served};
+static bool udp_has_room(void *owner) {
+  return udp_room(owner) > 0;
+}
+
+static const struct udp_events served_events = {
+    .is_wanted = udp_has_room, .room = udp_room, .on_datagram = udp_on_served};
 
 struct making {
   struct runtime *runtime;
@@ -157,6 +198,7 @@ static int make_served(lua_State *L) {
   struct making *making = lua_touserdata(L, 1);
   making->object = api_udp_push(L, making->runtime);
   making->object->find_own = udp_find_own;
+  making->object->find_destination = udp_find_destination;
   making->object->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
@@ -186,6 +228,15 @@ int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out,
                     socklen_t *size) {
   return udp_address(object->udp, out, size);
+}
+
+void api_udp_count(const struct udp_object *object, size_t *waiting, uint64_t *lost) {
+  *waiting += object->waiting;
+  *lost += udp_lost(object->udp);
+}
+
+int api_udp_descriptor(const struct udp_object *object) {
+  return udp_descriptor(object->udp);
 }
 
 int api_udp_duplicate(const struct udp_object *object) {

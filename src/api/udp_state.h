@@ -18,12 +18,15 @@ struct udp_object {
   struct runtime *runtime;
   struct belonging belonging; /* to its version, while it is open; a service's belongs to none */
   int reference;              /* registry; of a service's socket */
-  int waiting;                /* handlers that wait */
+  size_t waiting;             /* handlers that wait */
+  uint64_t told_full_ms;      /* when the log last said so; 0: never */
   bool given_up;        /* a service's, by the service: the reference goes with the last of those */
   struct asking *spare; /* for its next handler; NULL: none */
   /* Where the answer to `peer` of the handler that runs leaves from; NULL: as net/udp.h says. NULL itself
    * of a program's. */
   const struct in6_addr *(*find_own)(const struct udp_object *object, const struct sockaddr *peer);
+  /* Where the datagram of the handler that runs was sent to; NULL: to the socket's one address. The same. */
+  const struct in6_addr *(*find_destination)(const struct udp_object *object);
   struct api_wait receiver;
   const char *fresh; /* a datagram on its way to the receiver; NULL: it gets `error` instead */
   size_t fresh_size;

@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <uv.h>
@@ -55,12 +57,22 @@ int net_option_get(int fd, const struct net_option *option, int *value) {
 int net_option_membership(int fd, const char *group, bool join) {
   struct ip_mreqn ip4 = {0};
   struct ipv6_mreq ip6 = {0};
+  char number[INET6_ADDRSTRLEN];
+  const int none = 0;
+  const char *interface = strchr(group, '%');
   int rc;
-  if (inet_pton(AF_INET, group, &ip4.imr_multiaddr) == 1) {
+  snprintf(number, sizeof number, "%.*s", (int)strcspn(group, "%"), group);
+  const unsigned index = interface ? if_nametoindex(interface + 1) : 0;
+  if (interface && index == 0) return UV_ENXIO;
+  if (inet_pton(AF_INET, number, &ip4.imr_multiaddr) == 1) {
     int option = join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP;
+    ip4.imr_ifindex = (int)index;
     rc = setsockopt(fd, IPPROTO_IP, option, &ip4, sizeof ip4);
-  } else if (inet_pton(AF_INET6, group, &ip6.ipv6mr_multiaddr) == 1) {
+    /* Else it hears the groups of every other socket of this machine as well. */
+    if (rc == 0 && join) (void)setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &none, sizeof none);
+  } else if (inet_pton(AF_INET6, number, &ip6.ipv6mr_multiaddr) == 1) {
     int option = join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP;
+    ip6.ipv6mr_interface = index;
     rc = setsockopt(fd, IPPROTO_IPV6, option, &ip6, sizeof ip6);
   } else {
     return UV_EINVAL;

@@ -47,6 +47,7 @@ struct udp {
   bool receives;
   bool is_connected;
   bool is_closed;
+  const struct in6_addr *to;  /* of the datagram that is told: its destination; or NULL */
   const struct in6_addr *own; /* of the datagram that is told: where it came to; or NULL */
   const struct sockaddr_storage
       *answering; /* of a batch: whose answer may leave with others; or NULL */
@@ -93,8 +94,9 @@ static void deliver(struct udp *udp, const struct udp_letter *letter) {
     udp->own = letter->own;
   }
   if (tap_wants(&udp->loop->tap, EVENT_DATAGRAM)) tell_datagram(udp, letter);
+  udp->to = letter->to;
   udp->events->on_datagram(udp->owner, letter->bytes, letter->size, peer);
-  udp->own = NULL;
+  udp->own = udp->to = NULL;
 }
 
 /* --- Of the kernel --------------------------------------------------------------------------- */
@@ -138,10 +140,18 @@ static bool has_share(struct udp *udp) {
   return !(udp->flags & TURN_BULK) || turn_may_read(&udp->loop->turn, udp->flags);
 }
 
+/* As many as the owner has room for, so that none is lost that was read. */
+static int batch_of(const struct udp *udp) {
+  const size_t room = udp->events->room ? udp->events->room(udp->owner) : UDP_BATCH_MAX;
+  return room < UDP_BATCH_MAX ? (int)room : UDP_BATCH_MAX;
+}
+
 static void read_all(struct udp *udp) {
-  const int max = udp->batch ? UDP_BATCH_MAX : 1;
-  int count = max;
-  while (count == max && udp_is_wanted(udp) && has_share(udp)) count = read_some(udp, max);
+  int max = 0, count = 0;
+  while (count == max && udp_is_wanted(udp) && has_share(udp)) {
+    max = udp->batch ? batch_of(udp) : 1;
+    count = read_some(udp, max);
+  }
   if (count >= 0 && count == max) return;
   udp->flags &= ~(uint32_t)TURN_BULK; /* there is nothing more now */
   udp->read_bytes = 0;
@@ -153,7 +163,7 @@ static void read_all(struct udp *udp) {
 void udp_receive_waiting(struct udp *udp) {
   int left = udp->mailbox ? 0 : WAITING_MAX;
   while (left > 0 && udp_is_wanted(udp)) {
-    int count = read_some(udp, UDP_BATCH_MAX);
+    int count = read_some(udp, batch_of(udp));
     if (count < 0) return;
     left -= count;
   }
@@ -215,7 +225,7 @@ static void udp_on_turn(void *owner) {
   net_defer_ask(udp->defer);
   if (size >= 0) {
     letter.size = (size_t)size;
-    letter.own = IN6_IS_ADDR_UNSPECIFIED(&own) ? NULL : &own;
+    letter.to = letter.own = IN6_IS_ADDR_UNSPECIFIED(&own) ? NULL : &own;
     deliver(udp, &letter);
   } else if (udp->events->on_error) {
     udp->events->on_error(udp->owner, (int)size);
@@ -302,6 +312,14 @@ static bool joins_answers(struct udp *udp, const char *bytes, size_t size,
 
 const struct in6_addr *udp_own(const struct udp *udp) {
   return udp->own;
+}
+
+const struct in6_addr *udp_destination(const struct udp *udp) {
+  return udp->to;
+}
+
+uint32_t udp_lost(const struct udp *udp) {
+  return udp->mailbox ? 0 : udp_socket_lost(udp->fd);
 }
 
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer,

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct net_loop;
@@ -15,6 +16,8 @@ struct udp_events {
   /* Whether to receive now; false stops receiving, and the datagram stays in the kernel.
    * NULL: always. */
   bool (*is_wanted)(void *owner);
+  /* How many may come at once; NULL: any number. Not asked in memory, where each comes by itself. */
+  size_t (*room)(void *owner);
   void (*on_datagram)(void *owner, const char *bytes, size_t size, const struct sockaddr *peer);
   /* An earlier datagram did not arrive: UV_ECONNREFUSED on a connected socket whose peer's machine
    * says that nobody listens there. NULL: nobody wants to know. */
@@ -41,6 +44,10 @@ void udp_receive_waiting(struct udp *udp);
 /* Which of several addresses the datagram that is told was sent to; NULL: there is but one, or it was a
  * group. Until on_datagram returns. */
 const struct in6_addr *udp_own(const struct udp *udp);
+/* The same, a group too: as the datagram's own head has it. */
+const struct in6_addr *udp_destination(const struct udp *udp);
+/* Datagrams that the kernel dropped so far, for want of room in the socket's buffer. */
+uint32_t udp_lost(const struct udp *udp);
 /* Leaves from `own`, IPv4 as "::ffff:127.0.0.1"; with NULL, of a socket with several addresses, from the
  * one that `peer` asked lately.
  * 0, UV_EAGAIN when the kernel's buffer is full, UV_EMSGSIZE, or another UV_E*, which may also be

@@ -19,6 +19,7 @@ struct slot {
   struct sockaddr_storage peer;
   alignas(struct cmsghdr) char told[TOLD_BYTES];
   struct in6_addr own;
+  struct in6_addr to;
 };
 
 struct udp_batch {
@@ -65,22 +66,30 @@ int udp_batch_read(struct udp_batch *batch, int fd, int max) {
   return count < 0 ? uv_translate_sys_error(errno) : count;
 }
 
+static void map_ip4(struct in6_addr *out, const struct in_addr *ip4) {
+  memset(out, 0, sizeof *out);
+  out->s6_addr[10] = out->s6_addr[11] = 0xff;
+  memcpy(out->s6_addr + 12, ip4, sizeof *ip4);
+}
+
 /* An answer cannot come from a group: then the kernel chooses. */
-static const struct in6_addr *read_own(const struct msghdr *header, struct in6_addr *out) {
+static void read_own(const struct msghdr *header, struct slot *slot, struct udp_letter *out) {
   const struct cmsghdr *told = CMSG_FIRSTHDR(header);
-  if (!told) return NULL;
+  out->to = out->own = NULL;
+  if (!told) return;
   if (told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_PKTINFO) {
     const struct in_pktinfo *info = (const struct in_pktinfo *)(const void *)CMSG_DATA(told);
-    memset(out, 0, sizeof *out);
-    out->s6_addr[10] = out->s6_addr[11] = 0xff;
-    memcpy(out->s6_addr + 12, &info->ipi_spec_dst, sizeof info->ipi_spec_dst);
-    return out;
+    map_ip4(&slot->own, &info->ipi_spec_dst);
+    map_ip4(&slot->to, &info->ipi_addr);
+    out->own = &slot->own;
+    out->to = &slot->to;
   }
-  if (told->cmsg_level != IPPROTO_IPV6 || told->cmsg_type != IPV6_PKTINFO) return NULL;
-  *out = ((const struct in6_pktinfo *)(const void *)CMSG_DATA(told))->ipi6_addr;
-  bool is_group =
-      IN6_IS_ADDR_MULTICAST(out) || (IN6_IS_ADDR_V4MAPPED(out) && (out->s6_addr[12] >= 0xe0));
-  return is_group ? NULL : out;
+  if (told->cmsg_level != IPPROTO_IPV6 || told->cmsg_type != IPV6_PKTINFO) return;
+  slot->to = ((const struct in6_pktinfo *)(const void *)CMSG_DATA(told))->ipi6_addr;
+  bool is_group = IN6_IS_ADDR_MULTICAST(&slot->to) ||
+                  (IN6_IS_ADDR_V4MAPPED(&slot->to) && (slot->to.s6_addr[12] >= 0xe0));
+  out->to = &slot->to;
+  if (!is_group) out->own = &slot->to;
 }
 
 void udp_batch_letter(struct udp_batch *batch, int index, struct udp_letter *out) {
@@ -88,6 +97,6 @@ void udp_batch_letter(struct udp_batch *batch, int index, struct udp_letter *out
   out->bytes = batch->bytes[index];
   out->size = batch->headers[index].msg_len;
   out->peer = &slot->peer;
-  out->own = read_own(&batch->headers[index].msg_hdr, &slot->own);
+  read_own(&batch->headers[index].msg_hdr, slot, out);
   address_unmap(&slot->peer);
 }

@@ -14,6 +14,7 @@ struct udp_letter {
   const char *bytes; /* until the next udp_batch_read() */
   size_t size;
   struct sockaddr_storage *peer; /* IPv4 in an IPv6 address is IPv4 here */
+  const struct in6_addr *to;     /* which address it says itself; NULL: the kernel did not say */
   const struct in6_addr *own;    /* to which address it was sent; NULL: the kernel did not say */
 };
 

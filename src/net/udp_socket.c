@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,6 +91,12 @@ bool udp_socket_tells_own(int fd, const struct sockaddr *address) {
   if (reach_of(address) != REACH_ANY) return false;
   return address->sa_family == AF_INET ? set(fd, IPPROTO_IP, IP_PKTINFO, 1) == 0
                                        : set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0;
+}
+
+uint32_t udp_socket_lost(int fd) {
+  uint32_t figures[SK_MEMINFO_VARS] = {0};
+  socklen_t size = sizeof figures;
+  return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, &size) < 0 ? 0 : figures[SK_MEMINFO_DROPS];
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */

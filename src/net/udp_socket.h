@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct udp_options;
@@ -25,6 +26,8 @@ void udp_control_put_own(struct msghdr *message, int family, const struct in6_ad
 int udp_socket_open(const struct udp_options *options);
 /* Whether it is bound to all addresses; then it tells with each datagram to which one it was sent. */
 bool udp_socket_tells_own(int fd, const struct sockaddr *address);
+/* Datagrams for which its buffer had no room so far. */
+uint32_t udp_socket_lost(int fd);
 /* Sends one now. From `own` unless that is NULL; `peer` is NULL on a connected socket. 0 or UV_E*. */
 int udp_socket_send(int fd, const char *bytes, size_t size, const struct sockaddr *peer,
                     const struct in6_addr *own);

@@ -9,9 +9,12 @@
 #include "net/connect.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/option.h"
+#include "net/socket_wishes.h"
 #include "server/activation.h"
 #include "server/script.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +150,49 @@ bool listen_entry_is_open(const struct listen_entry *entry) {
   return entry->listener || entry->udp;
 }
 
+/* UV_ENOTSUP: there is none, in memory. */
+static int descriptor_of(const struct listen_entry *entry) {
+  return entry->udp ? api_udp_descriptor(entry->udp) : listener_descriptor(entry->listener);
+}
+
+int listen_entry_fulfil(struct listen_entry *entry, const struct socket_wishes *wishes,
+                        const char **fault) {
+  const int fd = descriptor_of(entry);
+  if (fd < 0) return 0;
+  char *groups = wishes->groups ? strdup(wishes->groups) : NULL;
+  if (wishes->groups && !groups) return UV_ENOMEM;
+  int rc = socket_wishes_fulfil(wishes, fd, entry->groups, fault);
+  free(entry->groups);
+  entry->groups = groups;
+  return rc;
+}
+
+/* Of a socket that goes on, for another version: what cannot be is told, for it is too late to fail. */
+static void fulfil_later(struct listen_entry *entry) {
+  const char *option = "backlog", *name = entry->set->names[entry->index];
+  const struct socket_wishes *wishes = entry->wishes;
+  int rc = listen_entry_fulfil(entry, wishes, &option);
+  const int fd = descriptor_of(entry);
+  if (rc == 0 && entry->listener && fd >= 0) { /* again: that changes the backlog alone */
+    const int backlog = wishes->backlog ? wishes->backlog : entry->set->options->backlog;
+    if (listen(fd, backlog) < 0) rc = uv_translate_sys_error(errno);
+  }
+  if (rc == 0) return;
+  runtime_logf(entry->set->runtime, LOG_WARN, "option '%s' of %s cannot be set (%s)", option, name,
+               uv_strerror(rc));
+}
+
+static void tell_lacking(const struct listen_entry *entry) {
+  int given = 0;
+  const struct socket_wish *wish =
+      socket_wishes_lacking(entry->wishes, descriptor_of(entry), &given);
+  if (!wish) return;
+  const char *bound = wish->option->name[0] == 'r' ? "rmem" : "wmem";
+  runtime_logf(entry->set->runtime, LOG_WARN,
+               "%s of %s is %d bytes in place of %d: the system's bound is net.core.%s_max",
+               wish->option->name, entry->set->names[entry->index], given, wish->value, bound);
+}
+
 struct listen_entry *listen_set_place(struct listen_set *set, const char *name) {
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
@@ -168,6 +214,9 @@ void listen_entry_close(struct listen_entry *entry) {
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
+  free(entry->groups);
+  entry->groups = NULL;
+  entry->wishes = NULL;
   entry->listener = NULL;
   entry->udp = NULL;
   entry->handed = NULL;
@@ -240,6 +289,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
     if (!entry->wanted) listen_give_up(entry);
+    if (entry->wishes && !entry->fresh) fulfil_later(entry);
     entry->untold = entry->fresh;
     entry->fresh = false;
   }
@@ -253,6 +303,8 @@ void listen_set_tell(struct listen_set *set) {
     if (!entry->untold) continue;
     entry->untold = false;
     log_listening(entry, "listening");
+    if (entry->wishes) tell_lacking(entry);
+    entry->wishes = NULL; /* they go with their version */
     listen_tell(entry, EVENT_LISTEN);
   }
 }
@@ -274,12 +326,19 @@ void listen_set_drain(struct listen_set *set) {
 void listen_set_deinit(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     free(set->entries[i]->given);
+    free(set->entries[i]->groups);
     free(set->entries[i]);
     free(set->names[i]);
   }
   free(set->entries);
   free(set->names);
   peer_counts_deinit(&set->peers);
+}
+
+void listen_set_count_datagrams(const struct listen_set *set, size_t *waiting, uint64_t *lost) {
+  for (size_t i = 0; i < set->count; i++) {
+    if (set->entries[i]->udp) api_udp_count(set->entries[i]->udp, waiting, lost);
+  }
 }
 
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),

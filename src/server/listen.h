@@ -68,6 +68,8 @@ void listen_set_drain(struct listen_set *set);
 /* Closes every socket; the names stay. */
 void listen_set_close(struct listen_set *set);
 void listen_set_deinit(struct listen_set *set);
+/* Of its datagram sockets: handlers that wait, and datagrams that the kernel dropped. */
+void listen_set_count_datagrams(const struct listen_set *set, size_t *waiting, uint64_t *lost);
 /* Calls `visit` with the name of each open socket. */
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context);

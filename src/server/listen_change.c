@@ -129,6 +129,7 @@ static void undo(const struct listen_set *set) {
     struct listen_entry *entry = set->entries[i];
     if (entry->fresh) listen_entry_close(entry);
     entry->wanted = listen_entry_is_open(entry);
+    entry->wishes = NULL;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/holder.h"
 #include "net/listener.h"
+#include "net/socket_wishes.h"
 #include "net/udp.h"
 #include "server/activation.h"
 #include "server/names.h"
@@ -128,6 +129,11 @@ static int listen_fail(struct listen_set *set, const char *name, int rc,
   bool is_unix = target->as_given.kind == ADDRESS_UNIX;
   const struct script_options *options = set->options;
   if (file_error_is_passing(-rc)) set->runtime->shortage = -rc;
+  if (target->option) {
+    listen_fault(set, target->given, "cannot listen on %s: option '%s' cannot be set (%s)", name,
+                 target->option, uv_strerror(rc));
+    return rc;
+  }
   const char *its = NULL;
   const char *other =
       rc == UV_EADDRINUSE ? options->who_listens(options->context, set->runtime, name, &its) : NULL;
@@ -193,7 +199,9 @@ static int open_datagrams(struct listen_entry *entry, struct target *target) {
 static int listen_and_ask(struct listen_entry *entry, struct target *target) {
   if (entry->udp) return api_udp_address(entry->udp, &target->address, &target->size);
   listener_pause(entry->listener, true);
-  int rc = listener_listen(entry->listener, entry->set->options->backlog);
+  bool is_asked = target->wishes && target->wishes->backlog > 0;
+  int rc = listener_listen(entry->listener,
+                           is_asked ? target->wishes->backlog : entry->set->options->backlog);
   return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
 }
 
@@ -227,7 +235,12 @@ static int open_target(const struct opening *opening, struct target *target, con
   if (rc == UV_EADDRINUSE) {
     rc = listen_open_in_place(opening->changes, opening->count, entry, target, name);
   }
-  if (rc == 0) rc = listen_and_ask(entry, target);
+  entry->wishes = target->wishes;
+  if (rc == 0 && target->wishes) rc = listen_entry_fulfil(entry, target->wishes, &target->option);
+  if (rc == 0) {
+    target->option = NULL;
+    rc = listen_and_ask(entry, target);
+  }
   int named = name_entry(entry, target);
   if (rc == 0) rc = named;
   if (rc < 0) listen_entry_close(entry);
@@ -246,6 +259,7 @@ static int open_each(const struct opening *opening, struct target *targets, int 
     struct listen_entry *entry = listen_find_open(set, target);
     if (entry) {
       entry->wanted = entry->counted = true;
+      entry->wishes = target->wishes;
       opened++;
       continue;
     }
@@ -346,23 +360,34 @@ static void fail_name(struct listen_set *set, const char *text, const char *host
 
 /* How many; or UV_E*. */
 static int find_targets(struct listen_set *set, const char *text, const struct address *address,
-                        struct target *targets) {
+                        const struct socket_wishes *wishes, struct target *targets) {
   struct sockaddr_storage found[SOCKETS_PER_ADDRESS_MAX];
   socklen_t sizes[SOCKETS_PER_ADDRESS_MAX];
   int count = listen_find_addresses(set, address, found, sizes);
   for (int i = 0; i < count; i++) {
-    targets[i] =
-        (struct target){.given = text, .as_given = *address, .address = found[i], .size = sizes[i]};
+    targets[i] = (struct target){.given = text,
+                                 .wishes = wishes,
+                                 .as_given = *address,
+                                 .address = found[i],
+                                 .size = sizes[i]};
   }
   return count;
 }
 
-static int open_address(const struct opening *opening, const char *text) {
+/* What the script says of the address; the operator, who may say another one, says nothing. */
+static const struct socket_wishes *wishes_of(const struct listen_change *change, size_t index) {
+  const struct service *service = change->service;
+  bool is_its = change->addresses == (const char *const *)service->listen;
+  return is_its ? &service->wishes[index] : NULL;
+}
+
+static int open_address(const struct opening *opening, size_t index) {
+  const char *text = opening->change->addresses[index];
   struct listen_set *set = opening->change->set;
   struct address address;
   struct target targets[SOCKETS_PER_ADDRESS_MAX];
   if (listen_read_address(set, opening->change->service, text, &address) < 0) return -1;
-  int count = find_targets(set, text, &address, targets);
+  int count = find_targets(set, text, &address, wishes_of(opening->change, index), targets);
   if (count >= 0) return open_each(opening, targets, count);
   fail_name(set, text, address.host, count);
   return -1;
@@ -382,7 +407,7 @@ void listen_mark_wanted(const struct listen_change *change) {
   for (size_t i = 0; i < change->count; i++) {
     const char *text = change->addresses[i];
     if (address_parse(text, set->options->host, &address, error, sizeof error) < 0) continue;
-    int count = find_targets(set, text, &address, targets);
+    int count = find_targets(set, text, &address, NULL, targets);
     for (int k = 0; k < count; k++) {
       struct listen_entry *entry = listen_find_open(set, &targets[k]);
       if (entry) entry->wanted = entry->counted = true;
@@ -396,7 +421,7 @@ int listen_open_wanted(const struct listen_change *changes, size_t count,
   int rc = 0;
   count_nothing(change->set);
   for (size_t i = 0; i < change->count; i++) {
-    if (open_address(&opening, change->addresses[i]) < 0) rc = -1;
+    if (open_address(&opening, i) < 0) rc = -1;
   }
   return rc;
 }

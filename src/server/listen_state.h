@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct listener_events;
+struct socket_wishes;
 
 /* A place for a socket; it is empty while nothing is open. */
 struct listen_entry {
@@ -16,6 +17,9 @@ struct listen_entry {
   struct udp_object *udp;       /* NULL once closed, and of any other */
   struct handed_socket *handed; /* NULL: a socket of our own */
   char *given;                  /* the address as the script wrote it */
+  /* Of the version that is being put in force, until that is; or NULL. */
+  const struct socket_wishes *wishes;
+  char *groups; /* that it has joined beside; NULL: none */
   unsigned index;
   uint16_t port;
   enum address_kind kind;
@@ -28,6 +32,8 @@ struct listen_entry {
 /* An address to listen on, on the way to its socket. */
 struct target {
   const char *given;
+  const struct socket_wishes *wishes; /* NULL: none */
+  const char *option;                 /* the one that could not be set; NULL: none was tried */
   struct address as_given;
   struct sockaddr_storage address;
   socklen_t size;
@@ -37,6 +43,9 @@ struct target {
 extern const struct listener_events listen_events; /* their owner is a struct listen_entry */
 /* Whether one socket would have both names: "tcp://[::1]:7" and "tls://[::1]:7". */
 bool listen_names_one(const char *a, const char *b);
+/* Makes `wishes` true of what is open there. 0; or UV_E*, and *fault is the option. */
+int listen_entry_fulfil(struct listen_entry *entry, const struct socket_wishes *wishes,
+                        const char **fault);
 bool listen_entry_is_open(const struct listen_entry *entry);
 void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by

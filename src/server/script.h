@@ -167,6 +167,9 @@ struct script_status {
   uint64_t output_closed; /* connections that ended for limits.output or --output-max, so far */
   uint64_t refused;       /* connections reset for limits.per_address, so far */
   uint64_t failed_handshakes; /* of accepted connections, over TLS, so far */
+  size_t datagrams_waiting;   /* handlers of on_datagram that wait */
+  uint64_t
+      datagrams_lost; /* dropped by the kernel, for want of room, of the sockets that are open */
   const char *reload_error;   /* why the last change was not taken on; NULL: it was */
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };

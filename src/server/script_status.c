@@ -93,6 +93,7 @@ void script_status(const struct script *script, struct script_status *out) {
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };
   count_running(runtime, out);
+  listen_set_count_datagrams(&script->listeners, &out->datagrams_waiting, &out->datagrams_lost);
 }
 
 static size_t count_read(const struct version *version) {

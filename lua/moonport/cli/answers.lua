@@ -99,6 +99,8 @@ function prints.status(answer)
     if runs then printf("%s: %s", path, runs) end
     local failed = number(script, "failed_handshakes")
     if failed > 0 then printf("%s: %s failed so far", path, counted(failed, "TLS handshake")) end
+    local lost = number(script, "datagrams_lost")
+    if lost > 0 then printf("%s: %s dropped by the kernel", path, counted(lost, "datagram")) end
     print_certificates(script)
   end
   for _, script in ipairs(answer.lines) do print_fault(script) end

@@ -81,20 +81,21 @@ static void status_tell_script(struct control_client *client, struct script *scr
   script_status(script, &status);
   control_put(
       client,
-      json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                "s:I, s:I, s:I, s:o, s:o}",
-                "script", control_text(status.path), "state", status.state, "version",
-                (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
-                listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
-                (json_int_t)status.outgoing, "accepted", (json_int_t)status.accepted, "bytes_in",
-                (json_int_t)status.bytes_in, "bytes_out", (json_int_t)status.bytes_out,
-                "memory_bytes", (json_int_t)status.memory_bytes, "timers",
-                (json_int_t)status.timers, "tasks", (json_int_t)status.tasks, "waiting",
-                (json_int_t)status.waiting, "ending", (json_int_t)status.ending, "output_bytes",
-                (json_int_t)status.output_bytes, "output_closed", (json_int_t)status.output_closed,
-                "refused", (json_int_t)status.refused, "failed_handshakes",
-                (json_int_t)status.failed_handshakes, "reload_error", reload_error_of(&status),
-                "certificates", certificates_of(script)));
+      json_pack(
+          "{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+          "s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+          "script", control_text(status.path), "state", status.state, "version",
+          (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
+          listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
+          (json_int_t)status.outgoing, "accepted", (json_int_t)status.accepted, "bytes_in",
+          (json_int_t)status.bytes_in, "bytes_out", (json_int_t)status.bytes_out, "memory_bytes",
+          (json_int_t)status.memory_bytes, "timers", (json_int_t)status.timers, "tasks",
+          (json_int_t)status.tasks, "waiting", (json_int_t)status.waiting, "ending",
+          (json_int_t)status.ending, "output_bytes", (json_int_t)status.output_bytes,
+          "output_closed", (json_int_t)status.output_closed, "refused", (json_int_t)status.refused,
+          "failed_handshakes", (json_int_t)status.failed_handshakes, "datagrams_waiting",
+          (json_int_t)status.datagrams_waiting, "datagrams_lost", (json_int_t)status.datagrams_lost,
+          "reload_error", reload_error_of(&status), "certificates", certificates_of(script)));
 }
 
 /* null: everything. */
