@@ -93,6 +93,7 @@ static int begin_handshake(lua_State *L, struct api_conn *self) {
   }
   int rc = conn_secure(self->conn, object->context, name);
   if (rc == UV_EALREADY) return misused(L, "this connection speaks TLS already");
+  if (rc == UV_EPIPE) return api_push_closed(L); /* its FIN is out */
   if (rc < 0) return api_push_error(L, rc, NULL);
   return await(L, self, STEP_SHAKEN);
 }
