@@ -232,7 +232,9 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  int top = lua_gettop(L);
   int count = kind->take(L, inbox, bytes, size);
+  if (count == 0) lua_settop(L, top); /* or each piece that is not enough would leave something */
   if (count > 0) {
     if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, -count - kind->below);
     return count;
