@@ -102,6 +102,17 @@ static int refuse_bytes(lua_State *L, const char *name) {
       name);
 }
 
+void api_check_carries_bytes(lua_State *L, const struct api_conn *self, const char *name,
+                             const char *instead) {
+  if (self->websocket) api_refuse_bytes(L, name, instead);
+  if (!self->has_requests) return;
+  luaL_error(
+      L,
+      "%s: this connection has requests and answers, among which bytes would be taken for one: "
+      "write return { status = 200, body = function(write) … end }",
+      name);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
