@@ -18,7 +18,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { RANDOM_BYTES_MAX = 1024 * 1024 };
+enum {
+  RANDOM_BYTES_MAX = 1024 * 1024,
+  ENTROPY_BYTES_MAX = 256, /* of one getentropy(3) */
+};
 
 /* The one argument. Raises. */
 static const char *check_only(lua_State *L, size_t *size) {
@@ -271,10 +274,10 @@ static int l_random(lua_State *L) {
   api_check_count(L, 1, NULL);
   luaL_argcheck(L, count >= 0 && count <= RANDOM_BYTES_MAX, 1, "must be 0 to 1048576 bytes");
   char *place = luaL_buffinitsize(L, &out, (size_t)count);
-  for (size_t at = 0; at < (size_t)count;) {
-    ssize_t got = getrandom(place + at, (size_t)count - at, 0);
-    if (got < 0 && errno != EINTR) return luaL_error(L, "random: %s", strerror(errno));
-    if (got > 0) at += (size_t)got;
+  for (size_t at = 0, piece; at < (size_t)count; at += piece) {
+    size_t left = (size_t)count - at;
+    piece = left < ENTROPY_BYTES_MAX ? left : ENTROPY_BYTES_MAX;
+    if (getentropy(place + at, piece) != 0) return luaL_error(L, "random: %s", strerror(errno));
   }
   luaL_pushresultsize(&out, (size_t)count);
   return 1;
