@@ -319,6 +319,20 @@ describe("an answer that is written as it is made", function()
     assert.same({ "begun", "nil closed true", "reset" }, server:wait_told("reset"))
   end)
 
+  -- libuv takes a reset behind bytes for an end: this client does not.
+  local reading = [[
+import socket, sys
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+peer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+try:
+    while True:
+        data = peer.recv(65536)
+        if not data: break
+        sys.stdout.write(data.decode())
+except ConnectionResetError:
+    sys.stdout.write("reset")
+]]
+
   -- Half an answer must not pass for one.
   local failures = {
     ["raises"] = [[return { body = function(write) write "half" error "no" end }]],
@@ -345,10 +359,8 @@ describe("an answer that is written as it is made", function()
       server:allow_log("test.lua:")
       server:allow_log("on_request ended before the body")
       server:allow_log("the body is shorter than its content%-length")
-      local peer = server:connect()
-      peer:send(http.request("GET", "/") .. http.request("GET", "/"))
-      local ending, text = peer:receive_end()
-      assert.equal("ECONNRESET", ending)
+      local text = shell.run({ "python3", "-c", reading, tostring(server:port()) }).stdout
+      assert.matches("reset$", text)
       assert.is_nil(text:find("\r\n0\r\n\r\n", 1, true))
       assert.is_true(select(2, text:gsub("HTTP/1.1 200", "")) <= 1)
       if name:find("task") then server:wait_told("closed") end
