@@ -1,5 +1,6 @@
 -- forward_spec.lua — conn:forward: bytes between two connections, their ends, and what it costs.
 
+local events = require "tests.support.events"
 local loop = require "tests.support.loop"
 local nginx = require "tests.support.nginx"
 local program = require "tests.support.program"
@@ -42,7 +43,7 @@ describe("a proxy of two forwards", function()
   -- scripts/proxy.lua in front of `port`.
   local function proxy_to(port)
     return moonport:serve({ "--listen", "127.0.0.1:0", "scripts/proxy.lua" },
-      { env = { UPSTREAM = "127.0.0.1:" .. port } })
+      { control = true, env = { UPSTREAM = "127.0.0.1:" .. port } })
   end
 
   local function both(script)
@@ -249,6 +250,26 @@ while data := peer.recv(65536):
     local peer = proxy:connect()
     assert.equal("", peer:receive_all())
     proxy:expect_log("ECONNREFUSED")
+  end)
+
+  -- Much goes through a pipe in the kernel, where nobody sees it.
+  it("shows what it carries to whoever begins to watch in its midst", function()
+    local proxy = both()
+    local peer = proxy:connect()
+    local sent = pattern("watched ")
+    peer:offer(sent)
+    assert.is_true(peer:receive(mebibyte) == sent:sub(1, mebibyte))
+    local watch = events.watch(proxy, "event=send")
+    assert.is_true(peer:receive(#sent - mebibyte) == sent:sub(mebibyte + 1))
+    peer:offer(sent:sub(1, mebibyte))
+    assert.is_true(peer:receive(mebibyte) == sent:sub(1, mebibyte))
+    peer:finish()
+    assert.equal("[end]", peer:receive_all())
+    local size = 0
+    repeat size = size + watch:next().size until size >= 2 * mebibyte -- there and back
+    watch:close()
+    peer:close()
+    proxy:wait_idle()
   end)
 
   it("keeps a hundred clients apart", function()

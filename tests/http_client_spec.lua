@@ -469,6 +469,34 @@ describe("moonport.http", function()
     assert.is_nil(url.resolve(base, "javascript:alert(1)"))
   end)
 
+  it("gets a file of a service of moonport, and sends one there", function()
+    local directory = moonport:directory()
+    local large = ("0123456789"):rep(100000)
+    local path = directory:write("large", large)
+    local server = moonport:start(([[
+      local file = require "moonport.file"
+      return { frame = "http", stream = true, on_request = function(_, request)
+        local size = 0
+        for piece in request.read, request do size = size + #piece end
+        if size > 0 then return size .. " bytes" end
+        return { headers = { ["content-length"] = file.stat(%q).size }, body = function(write)
+          local opened <close> = assert(file.open(%q))
+          for piece in function() return (opened:read()) end do write(piece) end
+        end }
+      end }
+    ]]):format(path, path))
+    assert.same({ "1000000 true", "200\tOK\t1000000 bytes" }, lines([[
+      local file = require "moonport.file"
+      local root = "http://127.0.0.1:" .. arg[1]
+      local body = http.get(root).body
+      print(#body .. " " .. tostring(body == file.read(arg[2])))
+      show(http.request { url = root, method = "PUT", body = function(write)
+        local opened <close> = assert(file.open(arg[2]))
+        for piece in function() return (opened:read()) end do write(piece) end
+      end })
+    ]], server:port(), path))
+  end)
+
   it("raises in the author's line where a call cannot mean what it says", function()
     local function first_fault(code)
       local result = moonport:run({ "run", "-e", "local http = require 'moonport.http'\n" .. code })

@@ -96,6 +96,10 @@ local census = [[
       -- The first upvalue of __index is the table of what is built in.
       local _, built_in = debug.getupvalue(debug.getmetatable(conn).__index, 1)
       tell("moonport.Conn", built_in)
+      local types = debug.getregistry()
+      local _, of_request = debug.getupvalue(types["moonport.request"].__index, 1)
+      tell("moonport.Request", of_request)
+      tell("moonport.Events", types["moonport.events"].__index)
       tell("moonport.ConnStats", conn:stats())
       tell("moonport.FileStatus", require("moonport.file").stat("/"))
       local started = require("moonport.process").spawn { "true", stderr = "pipe" }

@@ -231,6 +231,17 @@ describe("moonport.redis", function()
     ]], port))
   end)
 
+  it("connects at once where that is asked for", function()
+    local port = redis.start(moonport)
+    assert.same({ "PONG", "nil\tECONNREFUSED", "nil\terror" }, lines([[
+      print(assert(redis.connect("127.0.0.1:" .. arg[1])):call("PING"))
+      local client, code = redis.connect("127.0.0.1:1")
+      print(client, code)
+      client, code = redis.connect("127.0.0.1:" .. arg[1], { password = "none is set" })
+      print(client, code)
+    ]], port))
+  end)
+
   it("speaks TLS, and looks whom with", function()
     local directory = moonport:directory()
     local certificate, key = tls.certificate(directory, "localhost")

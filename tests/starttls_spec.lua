@@ -51,6 +51,16 @@ describe("conn:starttls()", function()
     ]])
   end)
 
+  -- The handshake began, could not be answered, and failed with words about the peer.
+  it("does not begin where nothing can be sent any more", function()
+    assert.same({ "nil\tclosed", "nil\tclosed" }, lines [[
+      far:shutdown()
+      print(far:starttls(shown))
+      near:shutdown()
+      print(near:starttls(wanted))
+    ]])
+  end)
+
   it("is not fooled by what was sent without protection, as a server", function()
     assert.same({ "STARTTLS", "nil\tplaintext", "closing" }, lines [[
       near:send("STARTTLS\nMAIL FROM: evil\n")

@@ -317,26 +317,6 @@ describe("a WebSocket", function()
     assert.equal("", plain:receive_all())
   end)
 
-  it("is pinged when it says nothing, and kept while it answers", function()
-    local server = moonport:start([[
-      return {
-        frame = "websocket",
-        timeouts = { idle = 0.8 },
-        on_message = function() end,
-        on_close = function(conn, reason) print("> " .. reason .. " " .. conn.close_code) end,
-      }
-    ]])
-    local client = websocket.connect(server)
-    for _ = 1, 3 do
-      assert.equal("ping", websocket.told(client))
-      client:send(websocket.frame(websocket.PONG))
-    end
-    assert.same({}, server:told())
-    assert.equal("ping", websocket.told(client))
-    ends(client, "close 1001")
-    assert.same({ "idle 1001" }, server:wait_told(1))
-  end)
-
   it("deflates what both sides agreed to, and inflates within the limit", function()
     local server = moonport:start((echo:gsub("return {", "return { deflate = true,")))
     local headers = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
@@ -372,7 +352,6 @@ describe("a WebSocket", function()
     ends(client, "close 1012")
     client = websocket.connect(run.server)
     run:reload("return { on_data = function(conn, data) conn:send(data) end }")
-    client:send(text("x"))
     ends(client, "close 1012")
   end)
 

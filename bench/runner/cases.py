@@ -14,6 +14,7 @@ from .stats import Target, figure_at_most, no_target, ratio_at_least, ratio_at_m
 
 WARM_UP_S = 0.5  # what compiles while it runs has compiled the handler by then
 IDLE_CONNECTIONS = 10_000
+REST_S = 2  # a server at rest gives free memory back, some tenths of a second after its last work
 TLS_CONNECTIONS = 2_000  # as many: each costs what fifty do without TLS
 BURST_HELLOS = 1_000
 NGINX_BUFFER_BYTES = 4096  # where memory is measured, the smallest
@@ -191,6 +192,7 @@ def _kept(case, bench):
         with clients.held_connections(bench.programs.tool("load"), process.address, case.held,
                                      *case.load):
             _wait_accepted(process, count)
+            time.sleep(REST_S)
             return Sample((private_bytes(process.pid) - before) / case.held)
     return drive
 

@@ -128,7 +128,8 @@ class Report:
         for column in self._columns:
             theirs, ours = column.costs(column.yardstick), column.costs(OURS)
             table.append([column.case.what + self._mark(column.case.name), column.case.unit,
-                          f"{column.yardstick} {_middle(theirs)}", _middle(ours),
+                          f"{column.yardstick} {_middle(theirs)}",
+                          _figure(ours, column.case.target),
                           ratios(ours, theirs).text(), column.case.target.text(),
                           column.case.target.verdict(ours, theirs), _ahead(column)])
         return _markdown_table(table)
@@ -138,7 +139,7 @@ class Report:
         for name, row in self._rows:
             table.append([row.name + self._mark(name), row.unit,
                           f"{row.yardstick} {_middle(row.theirs)}" if row.theirs else "–",
-                          _figure(row), _compared(row), row.target.text(),
+                          _figure(row.ours, row.target), _compared(row), row.target.text(),
                           row.target.verdict(row.ours, row.theirs)])
         return _markdown_table(table)
 
@@ -266,9 +267,10 @@ def _middle(values):
     return _number(spread(values).median)
 
 
-def _figure(row):
-    worst = f" (worst {_number(spread(row.ours).high)})" if row.target.of == "worst" else ""
-    return _middle(row.ours) + worst
+def _figure(ours, target):
+    """What the target judges is in it."""
+    worst = f" (worst {_number(spread(ours).high)})" if target.of == "worst" else ""
+    return _middle(ours) + worst
 
 
 def _compared(row):

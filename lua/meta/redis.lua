@@ -13,6 +13,14 @@ local redis = {}
 ---@return moonport.Redis
 function redis.new(address, options) end
 
+---The same, and waits until Redis has answered: for a program that is to end if it does not.
+---@param address string
+---@param options? moonport.RedisOptions
+---@return moonport.Redis? client
+---@return string? code
+---@return string? detail
+function redis.connect(address, options) end
+
 ---@class moonport.RedisOptions
 ---@field password? string told on each connection, by AUTH
 ---@field username? string of that password, where there are several; "default"

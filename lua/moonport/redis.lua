@@ -34,6 +34,7 @@ local WINDOW_BYTES = 256 * 1024
 ---@field package unsent integer the next one to be sent
 ---@field package last integer
 ---@field package window integer bytes of what is sent and not answered
+---@field package is_sending boolean?
 ---@field package answered integer commands, so far
 ---@field package closed boolean
 local Client = {}
@@ -70,14 +71,19 @@ local function take(client)
   return entry
 end
 
--- Sends what there is room for.
+local lose
+
+-- Sends what there is room for. Where memory runs out meanwhile, Redis has a part of a command.
 local function pump(client)
+  if client.is_sending then return lose(client, "closed") end
   while client.unsent <= client.last and client.window < WINDOW_BYTES do
     local entry = client.queue[client.unsent]
     client.unsent = client.unsent + 1
     entry.is_void = entry.gone
     if not entry.gone then
+      client.is_sending = true
       client.conn:send(entry.pieces)
+      client.is_sending = false
       client.window = client.window + entry.size
     end
     entry.pieces = nil
@@ -85,9 +91,9 @@ local function pump(client)
 end
 
 -- The connection is of no use any more. What was sent on it fails: the first with the reason.
-local function lose(client, code, detail)
+function lose(client, code, detail)
   if client.conn then client.conn:reset() end
-  client.conn, client.window = nil, 0
+  client.conn, client.window, client.is_sending = nil, 0, false
   local ended = code == "eof" or code == "reset" or code == "truncated" or code == "closed"
   local lost = ("the connection to %s was lost (%s)"):format(client.address, code)
   if ended then code, detail = "closed", lost end
@@ -359,6 +365,14 @@ function M.new(address, options)
     answered = 0,
     closed = false,
   }, Client)
+end
+
+function M.connect(address, options)
+  local client = M.new(address, options)
+  local answer, code, detail = client:call("PING")
+  if answer then return client end
+  client:close()
+  return nil, code, detail
 end
 
 calls.by_colon(Client, "client")

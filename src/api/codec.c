@@ -18,7 +18,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { RANDOM_BYTES_MAX = 1024 * 1024 };
+enum {
+  RANDOM_BYTES_MAX = 1024 * 1024,
+  ENTROPY_BYTES_MAX = 256, /* of one getentropy(3) */
+};
 
 /* The one argument. Raises. */
 static const char *check_only(lua_State *L, size_t *size) {
@@ -102,15 +105,14 @@ static int l_hex_decode(lua_State *L) {
 
 /* --- Addresses of the web -------------------------------------------------------------------- */
 
-/* Pushes the decoded text; or nothing, and returns the byte that is wrong, from 1 on. */
-static size_t push_decoded(lua_State *L, const char *text, size_t size, bool is_query) {
+size_t api_push_decoded(lua_State *L, const char *text, size_t size, unsigned how) {
   luaL_Buffer out;
-  if (!memchr(text, '%', size) && !(is_query && memchr(text, '+', size))) {
+  if (!memchr(text, '%', size) && !(how & PERCENT_PLUS && memchr(text, '+', size))) {
     lua_pushlstring(L, text, size);
     return 0;
   }
   char *place = luaL_buffinitsize(L, &out, size);
-  ssize_t decoded = percent_decode(text, size, is_query, place);
+  ssize_t decoded = percent_decode(text, size, how, place);
   luaL_pushresultsize(&out, decoded < 0 ? 0 : (size_t)decoded);
   if (decoded >= 0) return 0;
   lua_pop(L, 1);
@@ -134,18 +136,18 @@ static int l_url_encode(lua_State *L) {
 static int l_url_decode(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  size_t fault = push_decoded(L, text, size, false);
+  size_t fault = api_push_decoded(L, text, size, 0);
   return fault ? push_fault(L, fault) : 1;
 }
 
 /* Pushes name and value of one parameter; the byte that is wrong, or 0. */
-static size_t push_parameter(lua_State *L, const char *text, size_t size) {
+static size_t push_parameter(lua_State *L, const char *text, size_t size, unsigned how) {
   const char *equals = memchr(text, '=', size);
   size_t name_size = equals ? (size_t)(equals - text) : size;
   size_t value_at = equals ? name_size + 1 : size;
-  size_t fault = push_decoded(L, text, name_size, true);
+  size_t fault = api_push_decoded(L, text, name_size, how | PERCENT_PLUS);
   if (fault) return fault;
-  fault = push_decoded(L, text + value_at, size - value_at, true);
+  fault = api_push_decoded(L, text + value_at, size - value_at, how | PERCENT_PLUS);
   return fault ? value_at + fault : 0;
 }
 
@@ -166,7 +168,8 @@ static void append_pair(lua_State *L, lua_Integer number) {
 }
 
 /* Pushes a table of all parameters; or nil and what is wrong. */
-static int push_parameters(lua_State *L, const char *text, size_t size, parameter_setter set) {
+static int push_parameters(lua_State *L, const char *text, size_t size, unsigned how,
+                           parameter_setter set) {
   lua_Integer number = 0;
   luaL_checkstack(L, 8, NULL);
   lua_newtable(L);
@@ -174,29 +177,29 @@ static int push_parameters(lua_State *L, const char *text, size_t size, paramete
     const char *end = memchr(text + at, '&', size - at);
     piece = end ? (size_t)(end - text) - at : size - at;
     if (piece == 0) continue;
-    size_t fault = push_parameter(L, text + at, piece);
+    size_t fault = push_parameter(L, text + at, piece, how);
     if (fault) return push_fault(L, at + fault);
     set(L, ++number);
   }
   return 1;
 }
 
-int api_push_query(lua_State *L, const char *text, size_t size) {
-  return push_parameters(L, text, size, set_last);
+void api_push_query(lua_State *L, const char *text, size_t size) {
+  push_parameters(L, text, size, PERCENT_LENIENT, set_last);
 }
 
 /* codec.query.decode(text) -> { name = value } | nil, fault; the last one of a name wins */
 static int l_query_decode(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  return api_push_query(L, text, size);
+  return push_parameters(L, text, size, 0, set_last);
 }
 
 /* codec.query.list(text) -> { { name, value }, … } | nil, fault */
 static int l_query_list(lua_State *L) {
   size_t size;
   const char *text = check_only(L, &size);
-  return push_parameters(L, text, size, append_pair);
+  return push_parameters(L, text, size, 0, append_pair);
 }
 
 /* --- Digests --------------------------------------------------------------------------------- */
@@ -271,10 +274,10 @@ static int l_random(lua_State *L) {
   api_check_count(L, 1, NULL);
   luaL_argcheck(L, count >= 0 && count <= RANDOM_BYTES_MAX, 1, "must be 0 to 1048576 bytes");
   char *place = luaL_buffinitsize(L, &out, (size_t)count);
-  for (size_t at = 0; at < (size_t)count;) {
-    ssize_t got = getrandom(place + at, (size_t)count - at, 0);
-    if (got < 0 && errno != EINTR) return luaL_error(L, "random: %s", strerror(errno));
-    if (got > 0) at += (size_t)got;
+  for (size_t at = 0, piece; at < (size_t)count; at += piece) {
+    size_t left = (size_t)count - at;
+    piece = left < ENTROPY_BYTES_MAX ? left : ENTROPY_BYTES_MAX;
+    if (getentropy(place + at, piece) != 0) return luaL_error(L, "random: %s", strerror(errno));
   }
   luaL_pushresultsize(&out, (size_t)count);
   return 1;

@@ -97,6 +97,10 @@ struct request_hooks {
 };
 /* NULL: it has none, or its bytes are something else by now. */
 const struct request_hooks *api_requests_of(const struct api_conn *self);
+/* Raises where what goes out is answers or messages of WebSocket, and no bytes of the script's own. `instead`
+ * is for the latter. */
+void api_check_carries_bytes(lua_State *L, const struct api_conn *self, const char *name,
+                             const char *instead);
 extern const struct receiver api_receive_data, api_receive_messages, api_receive_main,
     api_receive_http, api_receive_http_main;
 

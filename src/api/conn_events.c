@@ -154,7 +154,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
       api_wait_wake(&self->inbox->drainer);
     }
     /* Last: once it is told, the object may be collected. */
-    self->pending = (uint8_t)(PENDING_CLOSE | (self->pending & PENDING_RELOAD));
+    self->pending = (uint8_t)(PENDING_CLOSE | (self->pending & (PENDING_RELOAD | PENDING_OPEN)));
     api_conn_deliver(self);
   }
   versions_changed(runtime);

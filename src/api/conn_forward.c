@@ -33,9 +33,9 @@ static int64_t send_leftover(struct api_conn *self, struct conn *to, uint64_t ma
 static bool check_both(lua_State *L, const struct api_conn *self, const struct api_conn *other,
                        const char *name) {
   if (!self->conn || !other->conn || conn_is_closing(self->conn)) return false;
-  if (self->websocket || other->websocket) {
-    api_refuse_bytes(L, name, "other:send_message(conn:recv_message())");
-  }
+  const char *instead = "other:send_message(conn:recv_message())";
+  api_check_carries_bytes(L, self, name, instead);
+  api_check_carries_bytes(L, other, name, instead);
   if (self->inbox && api_wait_pending(&self->inbox->reader)) {
     luaL_error(L, "a coroutine reads from this connection");
   }

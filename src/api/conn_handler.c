@@ -222,7 +222,8 @@ static bool take_pending(struct api_conn *self, enum pending kind) {
 /* Where there are WebSockets, these handlers are told of nothing else. */
 static bool has_event(const struct api_conn *self, enum handler handler) {
   const struct service *service = service_of(self);
-  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !self->is_websocket;
+  bool is_open = self->is_websocket && !(self->pending & PENDING_OPEN);
+  bool is_early = service->protocol == PROTOCOL_WEBSOCKET && !is_open;
   return !is_early && service_has(service, handler);
 }
 

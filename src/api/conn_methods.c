@@ -102,6 +102,17 @@ static int refuse_bytes(lua_State *L, const char *name) {
       name);
 }
 
+void api_check_carries_bytes(lua_State *L, const struct api_conn *self, const char *name,
+                             const char *instead) {
+  if (self->websocket) api_refuse_bytes(L, name, instead);
+  if (!self->has_requests) return;
+  luaL_error(
+      L,
+      "%s: this connection has requests and answers, among which bytes would be taken for one: "
+      "write return { status = 200, body = function(write) … end }",
+      name);
+}
+
 /* conn:send(data) -> true | nil, "closed" */
 static int l_conn_send(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
@@ -125,13 +136,13 @@ static int l_conn_send_message(lua_State *L) {
   if (self->has_requests) return refuse_bytes(L, "send_message");
   if (self->is_websocket) return api_websocket_send_message(L, self);
   api_check_count(L, 4, NULL);
-  size_t size, prefix_size;
+  size_t size, prefix_size = 0;
   const char *message = luaL_checklstring(L, 2, &size);
-  const char *prefix = luaL_optlstring(L, 4, "", &prefix_size);
-  struct frame_format format;
+  const char *prefix = lua_isnoneornil(L, 4) ? "" : luaL_checklstring(L, 4, &prefix_size);
+  struct frame_format given;
   struct frame_wrapping wrapping;
-  api_check_frame(L, 3, &format);
-  const char *fault = frame_wrap(&format, prefix, prefix_size, message, size, &wrapping);
+  const struct frame_format *format = api_check_frame(L, 3, &given);
+  const char *fault = frame_wrap(format, prefix, prefix_size, message, size, &wrapping);
   if (fault) return luaL_error(L, "the message %s", fault);
   if (!self->conn || conn_send_begin(self->conn) < 0 ||
       conn_send_copied(self->conn, wrapping.header, wrapping.header_size) < 0 ||

@@ -108,17 +108,17 @@ static int take_message(lua_State *L, struct inbox *inbox, const char *bytes, si
   (void)size; /* the splitter looks for itself */
   const struct request_hooks *hooks = api_requests_of(self);
   if (hooks) return hooks->take(L, self);
-  struct frame_format format;
+  struct frame_format given;
   struct frame_slice slice;
-  api_check_frame(L, 2, &format);
-  enum frame_result result = api_next_message(inbox, &format, &bytes, &slice);
+  const struct frame_format *format = api_check_frame(L, 2, &given);
+  enum frame_result result = api_next_message(inbox, format, &bytes, &slice);
   if (result == FRAME_MORE) return 0;
   if (result != FRAME_MESSAGE) {
     push_failure(L, result == FRAME_TOO_LONG ? "limit" : "malformed");
     lua_pushstring(L, slice.fault);
     return 3;
   }
-  int count = api_push_message(L, &format, bytes, &slice);
+  int count = api_push_message(L, format, bytes, &slice);
   inbox_consume(inbox, slice.consumed);
   return count;
 }
@@ -232,7 +232,9 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  int top = lua_gettop(L);
   int count = kind->take(L, inbox, bytes, size);
+  if (count == 0) lua_settop(L, top); /* or each piece that is not enough would leave something */
   if (count > 0) {
     if (self->conn && !lua_isnil(L, -count)) tell_taken(L, self, kind, -count - kind->below);
     return count;

@@ -139,17 +139,17 @@ const char *api_parse_frame(lua_State *L, int index, size_t message_bytes_max,
   return fault ? fault : frame_format_fault(out);
 }
 
-void api_check_frame(lua_State *L, int index, struct frame_format *out) {
+const struct frame_format *api_check_frame(lua_State *L, int index, struct frame_format *given) {
   const struct service *service = &version_of(L)->service;
   if (lua_isnoneornil(L, index)) {
     if (service->protocol != PROTOCOL_FRAMES) {
       luaL_argerror(L, index, "the service has no frame: give one, such as \"line\"");
     }
-    *out = service->frame;
-    return;
+    return &service->frame;
   }
-  const char *fault = api_parse_frame(L, index, service->message_bytes_max, out);
+  const char *fault = api_parse_frame(L, index, service->message_bytes_max, given);
   if (fault) luaL_argerror(L, index, fault);
+  return given;
 }
 
 enum frame_result api_next_message(struct inbox *inbox, const struct frame_format *format,

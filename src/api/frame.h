@@ -13,8 +13,9 @@ struct inbox;
  * `index`. NULL, or what is wrong and what to write (on the Lua stack). Raises when memory is out. */
 const char *api_parse_frame(lua_State *L, int index, size_t message_bytes_max,
                             struct frame_format *out);
-/* The format at `index`, or without one the service's. Raises where there is neither. */
-void api_check_frame(lua_State *L, int index, struct frame_format *out);
+/* The format at `index`, which is read into `given`, or without one the service's. Raises where there is
+ * neither. */
+const struct frame_format *api_check_frame(lua_State *L, int index, struct frame_format *given);
 
 /* Cuts the next message off what has arrived. */
 enum frame_result api_next_message(struct inbox *inbox, const struct frame_format *format,

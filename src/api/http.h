@@ -111,6 +111,7 @@ struct http_answer {
   uint64_t size;    /* of the body, unless that is a function */
   uint64_t length;  /* what a field of the script's own says that it is */
   bool is_returned; /* by on_request */
+  bool is_endless;  /* events */
   bool is_text;     /* the core says of which kind the body is */
   bool has_length;
   bool has_date;

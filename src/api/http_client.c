@@ -140,7 +140,8 @@ static int l_parse(lua_State *L) {
     return push_refusal(L, &(struct http_head){.fault = "its body is malformed"});
   }
   if (used == SIZE_MAX) return 0;
-  lua_pushinteger(L, (lua_Integer)(head.size + used));
+  used += head.size;
+  lua_pushinteger(L, (lua_Integer)used);
   return 5;
 }
 

@@ -21,7 +21,7 @@ static void write_date(time_t now_s, char out[HTTP_DATE_BYTES + 1]) {
   struct tm tm;
   gmtime_r(&now_s, &tm);
   snprintf(out, HTTP_DATE_BYTES + 1, "Date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT\r\n",
-           days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
+           &days[(size_t)tm.tm_wday * 3], (unsigned)tm.tm_mday % 100, &months[(size_t)tm.tm_mon * 3],
            (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
            (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }

@@ -4,9 +4,11 @@
  * The object owns a copy of its head, in one piece, and looks up there what is asked for: most handlers
  * want two fields of twenty. What it makes of them is kept in a table, together with the script's own
  * fields, once there is something to keep. */
+#include "api/codec.h"
 #include "api/http.h"
 
 #include "api/runtime.h"
+#include "base/percent.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
@@ -85,14 +87,6 @@ void api_push_response(lua_State *L, struct api_conn *self, const struct http_ne
 
 /* --- Headers --------------------------------------------------------------------------------- */
 
-static bool is_named(const struct http_message *message, struct http_span name, const char *lower) {
-  const char *bytes = span_bytes(message, name);
-  for (uint32_t i = 0; i < name.size; i++) {
-    if (tolower((unsigned char)bytes[i]) != lower[i]) return false;
-  }
-  return lower[name.size] == 0;
-}
-
 /* Puts the further fields of that name behind the value on top. */
 static void join_more(lua_State *L, const struct http_message *message, size_t at,
                       const char *name) {
@@ -165,14 +159,12 @@ static int l_headers_newindex(lua_State *L) {
   return luaL_error(L, "these headers are what came: put yours into a table of your own");
 }
 
-/* Whether a field of that name stands before `end`, where one of it begins. */
+/* Whether a field of that name stands before the one that ends at `end`. */
 static bool came_before(const struct http_message *message, size_t end, const char *lower) {
-  struct http_span name, value;
+  struct http_span value;
   size_t at = 0;
-  while (http_next_field(message->bytes, &message->head, &at, &name, &value) && at < end) {
-    if (is_named(message, name, lower)) return true;
-  }
-  return false;
+  return http_find_field(message->bytes, &message->head, &at, lower, strlen(lower), &value) &&
+         at < end;
 }
 
 /* What pairs() calls. Upvalue 1: where the next field is looked for; 2: the request or response. Each name
@@ -204,42 +196,13 @@ static int l_headers_pairs(lua_State *L) {
   return 1;
 }
 
-/* --- Text that is percent-encoded ------------------------------------------------------------- */
-
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/* Pushes the text; what is no valid encoding stays as it is. `of_form`: "+" is a blank. */
-static void push_decoded(lua_State *L, const char *bytes, size_t size, bool of_form) {
-  luaL_Buffer buffer;
-  if (!memchr(bytes, '%', size) && !(of_form && memchr(bytes, '+', size))) {
-    lua_pushlstring(L, bytes, size);
-    return;
-  }
-  char *out = luaL_buffinitsize(L, &buffer, size);
-  size_t length = 0;
-  for (size_t i = 0; i < size; i++) {
-    int high = bytes[i] == '%' && i + 2 < size ? hex_digit(bytes[i + 1]) : -1;
-    int low = high >= 0 ? hex_digit(bytes[i + 2]) : -1;
-    if (low >= 0) {
-      out[length++] = (char)(high * 16 + low);
-      i += 2;
-    } else {
-      out[length++] = of_form && bytes[i] == '+' ? ' ' : bytes[i];
-    }
-  }
-  luaL_pushresultsize(&buffer, length);
-}
+/* --- The target -------------------------------------------------------------------------------- */
 
 static void push_path(lua_State *L, const struct http_message *message) {
   struct http_span path, query;
   http_split_target(message->bytes, &message->head, &path, &query);
   if (path.size > 0) {
-    push_decoded(L, span_bytes(message, path), path.size, false);
+    api_push_decoded(L, span_bytes(message, path), path.size, PERCENT_LENIENT);
   } else if (*span_bytes(message, message->head.target) == '*') {
     lua_pushliteral(L, "*");
   } else {
@@ -256,31 +219,10 @@ static void push_query(lua_State *L, const struct http_message *message) {
   }
 }
 
-/* Sets t[name] = value of "name=value", of the table on top. */
-static void set_parameter(lua_State *L, const char *bytes, size_t size) {
-  const char *equals = memchr(bytes, '=', size);
-  size_t name_size = equals ? (size_t)(equals - bytes) : size;
-  if (size == 0) return;
-  push_decoded(L, bytes, name_size, true);
-  if (equals) {
-    push_decoded(L, equals + 1, size - name_size - 1, true);
-  } else {
-    lua_pushliteral(L, "");
-  }
-  lua_rawset(L, -3);
-}
-
 static void push_parameters(lua_State *L, const struct http_message *message) {
-  struct http_span path, query;
-  lua_newtable(L);
-  if (!http_split_target(message->bytes, &message->head, &path, &query)) return;
-  const char *at = span_bytes(message, query), *end = at + query.size;
-  while (at < end) {
-    const char *separator = memchr(at, '&', (size_t)(end - at));
-    const char *stop = separator ? separator : end;
-    set_parameter(L, at, (size_t)(stop - at));
-    at = separator ? stop + 1 : end;
-  }
+  struct http_span path, query = {0};
+  http_split_target(message->bytes, &message->head, &path, &query);
+  api_push_query(L, span_bytes(message, query), query.size);
 }
 
 /* --- Fields ---------------------------------------------------------------------------------- */

@@ -39,15 +39,19 @@ static bool has_no_body(unsigned status) {
   return status == 204 || status == 304;
 }
 
-/* What is said of an answer that was returned has no line but that of its handler. */
-static const char *where_of(lua_State *L, const struct http_answer *answer) {
+/* What is said of an answer that was returned has no line but that of its handler. NULL: it has its own. */
+static const char *handler_of(lua_State *L, const struct http_answer *answer) {
   lua_Debug function;
   const struct service *service = &version_of(L)->service;
-  if (!answer->is_returned || !service_has(service, HANDLER_ON_REQUEST)) return "";
+  if (!answer->is_returned || !service_has(service, HANDLER_ON_REQUEST)) return NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_REQUEST]);
   lua_getinfo(L, ">S", &function);
-  return lua_pushfstring(L, "on_request (%s:%d) returned no answer: ", function.short_src,
-                         function.linedefined);
+  return lua_pushfstring(L, "on_request (%s:%d)", function.short_src, function.linedefined);
+}
+
+static const char *where_of(lua_State *L, const struct http_answer *answer) {
+  const char *handler = handler_of(L, answer);
+  return handler ? lua_pushfstring(L, "%s returned no answer: ", handler) : "";
 }
 
 static bool conn_drains(const struct api_conn *self) {
@@ -68,7 +72,9 @@ static void read_status(lua_State *L, struct http_answer *answer, int index) {
 
 static void read_body_list(lua_State *L, struct http_answer *answer) {
   lua_Integer length = (lua_Integer)lua_rawlen(L, BODY);
-  api_check_list(L, BODY, "respond");
+  const char *handler = handler_of(L, answer);
+  api_check_list(L, BODY, handler ? lua_pushfstring(L, "body of %s", handler) : "respond");
+  lua_settop(L, BODY);
   for (lua_Integer i = 1; i <= length; i++) {
     size_t size;
     lua_rawgeti(L, BODY, i);
@@ -291,6 +297,9 @@ static void add_framing(lua_State *L, const struct api_conn *self, struct http_a
   static const char chunked[] = "Transfer-Encoding: chunked\r\n";
   bool streams = answer->body_type == LUA_TFUNCTION;
   bool is_bare = has_no_body(answer->status) || self->http.to_head;
+  if (answer->has_length && answer->is_endless) {
+    luaL_error(L, "events have no end that is known, and no content-length: leave it out");
+  }
   if (answer->has_length && !streams && answer->length != answer->size &&
       !(is_bare && answer->size == 0)) {
     luaL_error(L, "%scontent-length does not agree with the body; leave it out, the core knows it",

@@ -98,6 +98,27 @@ static int l_write(lua_State *L) {
   return api_drain(L, stream->conn);
 }
 
+/* What is wrong with a body as a whole has no line but that of its function. */
+static int body_fault(lua_State *L, const char *what) {
+  lua_Debug function;
+  lua_pushvalue(L, FUNCTION);
+  lua_getinfo(L, ">S", &function);
+  return luaL_error(L, "body (%s:%d) %s", function.short_src, function.linedefined, what);
+}
+
+/* What the function returned was meant to be the body. What write() returned is nobody's. */
+static void check_result(lua_State *L, const struct http_stream *stream) {
+  int type = lua_type(L, STREAM + 2);
+  if (type == LUA_TSTRING || type == LUA_TTABLE) {
+    body_fault(L, lua_pushfstring(L, "returned a %s, which would be dropped: write(data) sends",
+                                  lua_typename(L, type)));
+  }
+  if (stream->has_length && stream->left > 0) {
+    body_fault(L, lua_pushfstring(L, "is shorter than its content-length, by %I bytes",
+                                  (lua_Integer)stream->left));
+  }
+}
+
 /* The script's function has returned. */
 static int streamed(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -106,9 +127,7 @@ static int streamed(lua_State *L, int status, lua_KContext context) {
   struct http_stream *stream = lua_touserdata(L, STREAM);
   struct api_conn *self = stream->conn;
   if (is_under_way(stream, HTTP_STREAMING)) {
-    if (stream->has_length && stream->left > 0) {
-      return luaL_error(L, "the body is shorter than its content-length");
-    }
+    check_result(L, stream);
     send_end(stream);
     api_http_answered(self);
   }
@@ -123,7 +142,7 @@ int api_http_stream(lua_State *L, struct api_conn *self, const struct http_answe
   lua_pushvalue(L, FUNCTION);
   lua_pushvalue(L, STREAM);
   lua_pushcclosure(L, l_write, 1);
-  lua_callk(L, 1, 0, 0, streamed);
+  lua_callk(L, 1, 1, 0, streamed);
   return streamed(L, LUA_OK, 0);
 }
 
@@ -155,7 +174,7 @@ static void push_answer(lua_State *L) {
 /* conn:events([headers]) -> events | nil, "closed" */
 int api_http_events(lua_State *L) {
   struct api_conn *self = api_check_conn(L, CONN);
-  struct http_answer answer = {0};
+  struct http_answer answer = {.is_endless = true};
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   api_check_count(L, 2, NULL);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);

@@ -31,9 +31,9 @@ static enum reason reason_of(unsigned status) {
 
 static void refuse(struct api_conn *self, const struct http_head *head) {
   api_http_forget(self);
+  if (conn_is_closing(self->conn)) return; /* memory was out, which is told */
   self->http.to_head = false;
   api_log_refused(self->runtime, self->conn, head->status, head->fault);
-  if (conn_is_closing(self->conn)) return;
   api_http_refuse(self, head->status, head->fault, "", true);
   conn_close(self->conn, reason_of(head->status));
 }

@@ -159,6 +159,7 @@ static int l_conn_send_file(lua_State *L) {
   lua_settop(L, SIZE);
   check_range(L, FROM);
   check_range(L, SIZE);
+  api_check_carries_bytes(L, self, "send_file", "conn:send_message(message)");
   const char *path = api_disk_path(L, PATH, "conn:send_file", false, &failed);
   if (failed) return failed;
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);

@@ -93,6 +93,7 @@ static int begin_handshake(lua_State *L, struct api_conn *self) {
   }
   int rc = conn_secure(self->conn, object->context, name);
   if (rc == UV_EALREADY) return misused(L, "this connection speaks TLS already");
+  if (rc == UV_EPIPE) return api_push_closed(L); /* its FIN is out */
   if (rc < 0) return api_push_error(L, rc, NULL);
   return await(L, self, STEP_SHAKEN);
 }
@@ -143,6 +144,9 @@ static int l_conn_starttls(lua_State *L) {
   if (!lua_isnil(L, OPTIONS)) luaL_checktype(L, OPTIONS, LUA_TTABLE);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (conn_tls(self->conn, &tls)) return misused(L, "this connection speaks TLS already");
+  if (self->has_requests) {
+    return misused(L, "HTTP does not begin plain and upgrade: write listen = \"tls://:8443\"");
+  }
   bool is_server = !conn_is_outgoing(self->conn);
   if (api_misuses_tls(L, OPTIONS, is_server, "starttls"))
     return luaL_error(L, "%s", lua_tostring(L, -1));

@@ -164,7 +164,9 @@ static void mark_adopted(struct conn *conn, void *context) {
   if (!self) return;
   if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
   self->has_requests = api_requests_of(self) != NULL;
-  if (self->http.incoming && !self->has_requests) conn_close(conn, REASON_RELOAD);
+  bool is_lost = self->websocket ? version->service.protocol != PROTOCOL_WEBSOCKET
+                                 : self->http.incoming && !self->has_requests;
+  if (is_lost) conn_close(conn, REASON_RELOAD); /* it speaks what this version does not */
   if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
   api_conn_update(self);
 }

@@ -2,6 +2,7 @@
  * back. */
 #include "base/percent.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 int hex_value(char digit) {
@@ -50,20 +51,19 @@ size_t percent_encode(const char *bytes, size_t size, char *out) {
   return (size_t)(end - out);
 }
 
-ssize_t percent_decode(const char *text, size_t size, bool is_query, char *out) {
+ssize_t percent_decode(const char *text, size_t size, unsigned how, char *out) {
   char *end = out;
   for (size_t i = 0; i < size; i++) {
-    char byte = text[i];
-    if (byte == '%') {
-      int high = size - i > 2 ? hex_value(text[i + 1]) : -1;
-      int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-      if (low < 0) return -1 - (ssize_t)i;
-      byte = (char)(high << 4 | low);
+    int high = text[i] == '%' && size - i > 2 ? hex_value(text[i + 1]) : -1;
+    int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+    if (low >= 0) {
+      *end++ = (char)(high << 4 | low);
       i += 2;
-    } else if (is_query && byte == '+') {
-      byte = ' ';
+    } else if (text[i] == '%' && !(how & PERCENT_LENIENT)) {
+      return -1 - (ssize_t)i;
+    } else {
+      *end++ = how & PERCENT_PLUS && text[i] == '+' ? ' ' : text[i];
     }
-    *end++ = byte;
   }
   return end - out;
 }

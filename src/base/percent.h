@@ -3,7 +3,6 @@
 #ifndef MOONPORT_BASE_PERCENT_H
 #define MOONPORT_BASE_PERCENT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -16,8 +15,12 @@ ssize_t hex_decode(const char *text, size_t size, char *out);
 
 /* Writes at most 3 * size bytes, and says how many: all but letters, digits and "-._~" is escaped. */
 size_t percent_encode(const char *bytes, size_t size, char *out);
+enum {
+  PERCENT_PLUS = 1 << 0,    /* of a form: "+" is a blank */
+  PERCENT_LENIENT = 1 << 1, /* a "%" without two digits stays as it is */
+};
 /* How many bytes, of which at most `size` are written, also in place; -1 - the place of a "%" that is
- * followed by no two digits. `is_query`: "+" is a blank. */
-ssize_t percent_decode(const char *text, size_t size, bool is_query, char *out);
+ * followed by no two digits. */
+ssize_t percent_decode(const char *text, size_t size, unsigned how, char *out);
 
 #endif

@@ -232,7 +232,8 @@ size_t conn_unread_bytes(const struct conn *conn); /* that arrived, and nobody h
 
 /* For who watches: fills in whose connection it is, and emits. To be called when it is wanted. */
 void conn_tell(struct conn *conn, struct event *event);
-/* The same for the `size` bytes that were queued last. `by` is "script", "forward" or "console". */
+/* The same for the `size` bytes that were queued last. `by` is "script", "core", "forward" or
+ * "console". */
 void conn_tell_send(struct conn *conn, size_t size, const char *by,
                     const struct event_place *place);
 /* For a watcher that has just come: that the connection is there. */

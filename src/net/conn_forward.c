@@ -1,8 +1,9 @@
 /* net/conn_forward.c — bytes from one connection to another without going up. Knows no owner.
  *
- * What `from` receives is written to `to` straight from the read buffer; what the kernel does not
- * take is queued there, and above its high-water mark `from` is not read. The end goes along: FIN
- * becomes FIN, a broken connection breaks the other. */
+ * What `from` receives is written to `to` straight from the read buffer, or, where it is much, from a
+ * pipe, without a copy in our memory; what the kernel does not take is queued there, and above its
+ * high-water mark `from` is not read. The end goes along: FIN becomes FIN, a broken connection breaks
+ * the other. */
 #include "net/conn_state.h"
 
 #include "net/conn_tell.h"
@@ -46,6 +47,7 @@ static int begin(struct conn *from, struct conn *to, uint64_t left) {
   if (from->flags & CONN_EOF_SEEN) conn_forward_eof(from);
   conn_update_reading(from);
   conn_update_reading(to);
+  conn_update_room(from);
   return 0;
 }
 
@@ -65,6 +67,7 @@ void conn_forward_stop(struct conn *from) {
   from->receiver = from->group->events->on_data;
   conn_update_reading(to);
   conn_update_reading(from);
+  conn_update_room(from);
 }
 
 static bool is_in_part(const struct conn *from) {
@@ -78,6 +81,14 @@ static void hand_back(struct conn *from, const char *bytes, size_t size) {
   if (size > 0 && !(from->flags & (CONN_CLOSING | CONN_CLOSED))) from->receiver(from, bytes, size);
 }
 
+/* All of it is for `to`, and nobody watches. */
+static void forward_piped(struct conn *from, struct conn *to, size_t size) {
+  const char *bytes;
+  from->forwarding->passed += size;
+  if (!conn_send_piped(to, &bytes, &size)) return;
+  if (conn_send_borrowed(to, bytes, size) == 0) conn_flush(to);
+}
+
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
   struct forwarding *forwarding = from->forwarding;
   struct conn *to = forwarding->to;
@@ -89,6 +100,10 @@ void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
     } else {
       conn_close(from, REASON_CLOSED);
     }
+    return;
+  }
+  if (!bytes) {
+    forward_piped(from, to, size);
     return;
   }
   if (conn_send_borrowed(to, bytes, part) < 0) return;

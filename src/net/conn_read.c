@@ -3,6 +3,7 @@
 
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
+#include "net/transport/socket.h"
 
 void conn_schedule(struct conn *conn, uint64_t delay_ms) {
   struct net_loop *loop = conn->group->loop;
@@ -25,6 +26,24 @@ static void tell_hold(struct conn *conn) {
   if (conn_is_watched(conn)) conn_tell_reading(conn);
 }
 
+/* All that is forwarded as it is need not come into our memory. */
+static bool may_be_piped(const struct conn *conn) {
+  const struct socket_kind *sockets = conn->group->loop->sockets;
+  return conn->receiver == conn_forward_bytes && conn->forwarding->left == FORWARD_ALL &&
+         conn->stack.under == conn->lowest && sockets && sockets->pour;
+}
+
+static void start_reading(struct conn *conn) {
+  size_t room = may_be_piped(conn) ? TRANSPORT_ROOM_PIPE : TRANSPORT_ROOM_ALL;
+  int rc = transport_under_read_start(&conn->stack.transport, room);
+  if (rc < 0) conn_failed(conn, rc);
+}
+
+void conn_update_room(struct conn *conn) {
+  const uint32_t flags = CONN_READING | CONN_CLOSED;
+  if ((conn->flags & flags) == CONN_READING) start_reading(conn);
+}
+
 void conn_update_reading(struct conn *conn) {
   if (conn->flags & CONN_CLOSED) return;
   bool wanted = conn_wants_reading(conn);
@@ -36,8 +55,7 @@ void conn_update_reading(struct conn *conn) {
     conn_schedule(conn, HELD_LOOK_MS);
     return;
   }
-  int rc = transport_under_read_start(&conn->stack.transport, TRANSPORT_ROOM_ALL);
-  if (rc < 0) conn_failed(conn, rc);
+  start_reading(conn);
 }
 
 void conn_hold(struct conn *conn, enum conn_hold hold, bool on) {

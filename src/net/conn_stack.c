@@ -40,7 +40,7 @@ static struct transport_over *place_of_layer(struct conn *conn) {
 }
 
 int conn_put_layer(struct conn *conn, struct transport_layer *layer) {
-  if (conn->flags & CONN_CLOSED) return UV_EPIPE;
+  if (conn->flags & (CONN_FIN_WANTED | CONN_CLOSED)) return UV_EPIPE;
   if (conn->output) return UV_EBUSY;
   bool is_ready = !(conn->flags & CONN_OPENING);
   conn->flags |= CONN_OPENING;

@@ -122,7 +122,10 @@ void conn_check(const struct conn *conn);
  * conn_forward.c, conn_write.c, conn_budget.c, conn_read.c, conn_end.c, conn_tell.c, conn_facts.c. */
 bool conn_wants_reading(const struct conn *conn);
 void conn_update_reading(struct conn *conn);
+void conn_update_room(struct conn *conn); /* its receiver is another, or gets another part */
 void conn_mark_dirty(struct conn *conn);
+/* What the loop's pipe has; the rest is in `bytes`. False: nothing is left, or `conn` broke. */
+bool conn_send_piped(struct conn *conn, const char **bytes, size_t *size);
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
 uint64_t conn_forward_active_ms(const struct conn *conn); /* of those at its other ends; or 0 */
 /* What it receives goes to another, and what another receives comes to it. */

@@ -9,6 +9,7 @@
 #include "base/blob.h"
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
+#include "net/transport/socket.h"
 
 enum {
   SHARE_BYTES_MIN = 256, /* below it the note of who shares costs as much as a copy */
@@ -54,15 +55,36 @@ int conn_send_borrowed(struct conn *conn, const char *bytes, size_t size) {
 }
 
 int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
-  if (size < SHARE_BYTES_MIN) return conn_send_copied(conn, blob->bytes, size);
+  if (size < SHARE_BYTES_MIN && output_may_copy(conn->output)) {
+    return conn_send_copied(conn, blob->bytes, size);
+  }
   return queued(conn, output_share(conn->output, blob, size));
+}
+
+static void sent(struct conn *conn, size_t size) {
+  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
+  conn->bytes_out += size;
+  conn->group->bytes_out += size;
 }
 
 static void consumed(struct conn *conn, size_t size) {
   output_consume(conn->output, size);
-  if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
-  conn->bytes_out += size;
-  conn->group->bytes_out += size;
+  sent(conn, size);
+}
+
+bool conn_send_piped(struct conn *conn, const char **bytes, size_t *size) {
+  struct net_loop *loop = conn->group->loop;
+  bool may_follow = output_size(conn->output) == 0 && conn->stack.under == conn->lowest &&
+                    !(conn->flags & (CONN_WRITING | CONN_OPENING));
+  ssize_t taken = loop->sockets->pour(loop, may_follow ? conn->lowest : NULL);
+  if (taken < 0) {
+    conn_failed(conn, (int)taken);
+    return false;
+  }
+  if (taken > 0) sent(conn, (size_t)taken);
+  *size -= (size_t)taken;
+  *bytes = loop->read_buffer;
+  return *size > 0;
 }
 
 /* Compares the queue with the water marks. Events come only from the loop, so a drain that a

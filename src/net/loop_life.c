@@ -128,6 +128,7 @@ void net_loop_free(struct net_loop *loop) {
   run_to_end(loop);
 #ifdef MOONPORT_DIRECT
   if (loop->ready) ready_set_close(loop);
+  piped_close(&loop->piped);
 #endif
   int rc = uv_loop_close(&loop->uv);
   assert(rc == 0); /* UV_EBUSY: somebody forgot to close a handle */

@@ -9,6 +9,7 @@
 #include "net/clock.h"
 #include "net/loop.h"
 #include "net/output.h"
+#include "net/piped.h"
 #include "net/ready.h"
 #include "net/stage.h"
 #include "net/turn.h"
@@ -47,6 +48,7 @@ struct net_loop {
   uint64_t conn_id_last;      /* ids are never used twice in a process */
   struct turn turn;           /* who may read how much before the others */
   struct stage stage;         /* what is read and not told yet */
+  struct piped piped;         /* what is forwarded; for net/transport/direct.c */
   struct blob_account output; /* what all connections have queued that are counted */
   size_t output_max;          /* bytes of it, beyond which the longest queue ends; 0: no bound */
   size_t output_peak;         /* since memory was last given back to the system */

@@ -18,7 +18,8 @@ enum {
   ARENA_BYTES_MAX = 1 << 16, /* later arenas grow up to this, so that a long queue is few ranges */
   RANGES_KEPT_MAX = 64,      /* a longer array is not kept in the pool */
   BUF_BYTES_MAX = 1 << 30,   /* what one uv_buf_t is given */
-  POOL_MAX = 64,             /* emptied outputs kept: about 5 KiB each */
+  WITH_ARENA_MAX = 64,       /* emptied outputs kept: about 5 KiB each */
+  BARE_MAX = 1024,           /* the same, of which each is 0.4 KiB */
 };
 
 /* Who keeps the bytes of a range alive: `holder`, or with NULL the script that lent them. */
@@ -53,39 +54,56 @@ static void output_free(struct output *output) {
   free(output);
 }
 
+static struct output *take_first(struct output_list *list) {
+  struct output *output = list->first;
+  if (!output) return NULL;
+  list->first = output->pool_next;
+  list->count--;
+  return output;
+}
+
+/* False when it has as many as it keeps. */
+static bool put_first(struct output_list *list, struct output *output, size_t max) {
+  if (list->count >= max) return false;
+  output->pool_next = list->first;
+  list->first = output;
+  list->count++;
+  return true;
+}
+
+static void free_all(struct output_list *list) {
+  struct output *output;
+  while ((output = take_first(list))) output_free(output);
+}
+
 void output_pool_deinit(struct output_pool *pool) {
-  while (pool->free_list) {
-    struct output *output = pool->free_list;
-    pool->free_list = output->pool_next;
-    output_free(output);
-  }
-  pool->free_count = 0;
+  free_all(&pool->with_arena);
+  free_all(&pool->bare);
 }
 
 struct output *output_take(struct output_pool *pool) {
-  struct output *output = pool->free_list;
-  if (!output) {
-    output = calloc(1, sizeof *output);
-    if (output) output->pool = pool;
-    return output;
-  }
-  pool->free_list = output->pool_next;
-  pool->free_count--;
+  struct output *output = take_first(&pool->with_arena);
+  if (!output) output = take_first(&pool->bare);
+  if (output) return output;
+  output = calloc(1, sizeof *output);
+  if (output) output->pool = pool;
   return output;
+}
+
+static void drop_arena(struct output *output) {
+  blob_unref(output->arena);
+  output->arena = NULL;
 }
 
 void output_give_back(struct output_pool *pool, struct output *output) {
   if (output->count > 0) output_consume(output, output->size);
-  bool worth_keeping = output->capacity <= RANGES_KEPT_MAX &&
-                       (!output->arena || output->arena->capacity == ARENA_BYTES);
-  if (pool->free_count >= POOL_MAX || !worth_keeping) {
-    output_free(output);
-    return;
+  if (output->arena && output->arena->capacity == ARENA_BYTES) {
+    if (output->arena->account) blob_uncharge(output->arena);
+    if (put_first(&pool->with_arena, output, WITH_ARENA_MAX)) return;
   }
-  if (output->arena && output->arena->account) blob_uncharge(output->arena);
-  output->pool_next = pool->free_list;
-  pool->free_list = output;
-  pool->free_count++;
+  drop_arena(output);
+  bool is_long = output->capacity > RANGES_KEPT_MAX;
+  if (is_long || !put_first(&pool->bare, output, BARE_MAX)) output_free(output);
 }
 
 /* Makes room for one more range; NULL when memory is out. */
@@ -161,6 +179,10 @@ bool output_share(struct output *output, struct blob *blob, size_t size) {
   if (!range) return false;
   range_commit(output, range, blob->bytes, size, blob_ref(blob));
   return true;
+}
+
+bool output_may_copy(const struct output *output) {
+  return output->arena != NULL;
 }
 
 static void count(struct output *output, struct blob_account *account) {

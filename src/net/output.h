@@ -16,10 +16,16 @@ struct uv_buf_t;
  * idle connection has none. */
 struct output;
 
-/* Keeps a few emptied outputs for the next connection that writes. */
+/* Some that are empty. */
+struct output_list {
+  struct output *first;
+  size_t count;
+};
+
+/* Keeps emptied outputs for the next connections that write. */
 struct output_pool {
-  struct output *free_list;
-  size_t free_count;
+  struct output_list with_arena; /* a few, of which each has memory for what is copied */
+  struct output_list bare;       /* for a broadcast, which is one copy for all */
   size_t
       loose_bytes; /* taken for copies since somebody set it to 0, and counted in no account yet */
 };
@@ -38,6 +44,8 @@ void output_give_back(struct output_pool *pool, struct output *output);
 bool output_copy(struct output *output, const char *bytes, size_t size);
 bool output_borrow(struct output *output, const char *bytes, size_t size);
 bool output_share(struct output *output, struct blob *blob, size_t size);
+/* Whether it is as cheap to copy some bytes as to share them: memory for them is there. */
+bool output_may_copy(const struct output *output);
 
 /* What is queued will wait: copies what is still borrowed, and counts the memory behind all of it in
  * `account`, a blob that several outputs share once. False when memory is out; the queue is then

@@ -52,27 +52,25 @@ static void tell_end(struct told *told, unsigned opcode, bool is_deflated) {
 
 /* --- Slowly -------------------------------------------------------------------------------- */
 
-/* What is known of the text of a message: the first byte that makes it none, or its size. */
-UNTRACED static size_t text_fault_at(const uint8_t *bytes, size_t size) {
-  for (size_t i = 0; i < size;) {
-    size_t length = expect_utf8(bytes + i, size - i);
-    if (length == 0) {
-      /* Broken, or only not complete? Whether any bytes behind it would do. */
-      for (size_t known = 1; known <= size - i && known <= 4; known++) {
-        bool can_be = false;
-        for (unsigned second = 0x80; second <= 0xbf && !can_be; second++) {
-          uint8_t tried[4] = {bytes[i], (uint8_t)second, 0x80, 0x80};
-          if (known > 1 && second != bytes[i + 1]) continue;
-          for (size_t k = 2; k < known; k++) tried[k] = bytes[i + k];
-          can_be = expect_utf8(tried, 4) > 1;
-        }
-        if (!can_be) return i + known - 1;
-      }
-      return size;
-    }
-    i += length;
+/* Whether any bytes behind the first `known` ones would make a character of them. */
+UNTRACED static bool may_begin(const uint8_t *bytes, size_t known) {
+  for (unsigned second = 0x80; second <= 0xbf; second++) {
+    uint8_t tried[4] = {bytes[0], (uint8_t)second, 0x80, 0x80};
+    if (known > 1 && second != bytes[1]) continue;
+    for (size_t i = 2; i < known; i++) tried[i] = bytes[i];
+    if (expect_utf8(tried, sizeof tried) > 1) return true;
   }
-  return size;
+  return false;
+}
+
+/* Whether it is text, or, when it does not end here, what text may begin with. */
+UNTRACED static bool is_text(const uint8_t *bytes, size_t size, bool is_end) {
+  size_t i = 0;
+  for (size_t length = 1; i < size && length > 0; i += length) {
+    length = expect_utf8(bytes + i, size - i);
+    if (length == 0) return !is_end && size - i < 4 && may_begin(bytes + i, size - i);
+  }
+  return true;
 }
 
 struct slow {
@@ -88,66 +86,92 @@ struct slow {
 UNTRACED static bool slow_append(struct slow *slow, const uint8_t *bytes, size_t size,
                                  const uint8_t *mask, bool is_end) {
   for (size_t i = 0; i < size; i++) slow->message[slow->size + i] = bytes[i] ^ mask[i % 4];
-  bool is_text = slow->kind == 1 && !slow->is_deflated;
   slow->size += size;
-  if (is_text) {
-    size_t fault = text_fault_at(slow->message, slow->size);
-    bool is_whole = true;
-    for (size_t i = 0; is_end && i < slow->size;) {
-      size_t length = expect_utf8(slow->message + i, slow->size - i);
-      is_whole = length > 0;
-      i += is_whole ? length : slow->size;
-    }
-    if (fault < slow->size || !is_whole) return false;
+  if (slow->kind == 1 && !slow->is_deflated && !is_text(slow->message, slow->size, is_end)) {
+    return false;
   }
   tell(slow->told, slow->message + slow->size - size, size);
   if (is_end) tell_end(slow->told, slow->kind, slow->is_deflated);
   return true;
 }
 
-UNTRACED static unsigned slow_read(struct slow *slow) {
+struct slow_head {
+  bool is_last, is_deflated;
+  unsigned opcode;
+  uint64_t length;
+  size_t size; /* 0: there is not enough of it */
+  const uint8_t *mask;
+};
+
+/* Whether its first two bytes may be. */
+UNTRACED static bool slow_may_be(const struct slow *slow, const uint8_t *at) {
   const struct input *input = slow->input;
-  const uint8_t *at = input->stream;
-  size_t left = input->size;
+  unsigned opcode = at[0] & 15;
+  bool is_control = opcode > 7, is_masked = at[1] >> 7;
+  if (at[0] & 0x30 || (opcode > 2 && opcode < 8) || opcode > 10) return false;
+  if (at[0] & 0x40 && (!input->deflates || opcode == 0 || is_control)) return false;
+  if (is_masked == input->is_client) return false;
+  if (is_control) return at[0] & 0x80 && (at[1] & 127) <= 125;
+  return (opcode == 0) == (slow->kind != 0);
+}
+
+/* False when the length is none. */
+UNTRACED static bool slow_read_head(const uint8_t *at, size_t left, struct slow_head *head) {
   static const uint8_t no_mask[4];
+  unsigned short_length = at[1] & 127;
+  size_t extra = short_length == 126 ? 2 : short_length == 127 ? 8 : 0;
+  bool is_masked = at[1] >> 7;
+  *head = (struct slow_head){
+      .is_last = at[0] >> 7, .is_deflated = at[0] >> 6 & 1, .opcode = at[0] & 15};
+  if (left < 2 + extra) return true;
+  head->length = extra == 0 ? short_length : 0;
+  for (size_t i = 0; i < extra; i++) head->length = head->length * 256 + at[2 + i];
+  if (head->length >= UINT64_C(1) << 63) return false;
+  if ((extra == 2 && head->length < 126) || (extra == 8 && head->length < 65536)) return false;
+  if (left < 2 + extra + (is_masked ? 4 : 0)) return true;
+  head->size = 2 + extra + (is_masked ? 4 : 0);
+  head->mask = is_masked ? at + 2 + extra : no_mask;
+  return true;
+}
+
+/* What is there of a payload; how much that is in *used. Returns a code, or 0. */
+UNTRACED static unsigned slow_read_payload(struct slow *slow, const struct slow_head *head,
+                                           const uint8_t *at, size_t left, size_t *used) {
+  *used = left < head->length ? left : (size_t)head->length;
+  if (head->opcode > 7) {
+    uint8_t payload[125];
+    if (left < head->length) return 0;
+    for (size_t i = 0; i < *used; i++) payload[i] = at[i] ^ head->mask[i % 4];
+    tell(slow->told, payload, *used);
+    tell_end(slow->told, head->opcode, false);
+    return 0;
+  }
+  if (head->opcode != 0) {
+    slow->kind = head->opcode;
+    slow->size = 0;
+    slow->is_deflated = head->is_deflated;
+  }
+  if (head->length > slow->input->message_bytes_max - slow->size) return 1009;
+  bool is_end = head->is_last && *used == head->length;
+  if (!slow_append(slow, at, *used, head->mask, is_end)) return 1007;
+  if (is_end) slow->kind = 0;
+  return 0;
+}
+
+UNTRACED static unsigned slow_read(struct slow *slow) {
+  const uint8_t *at = slow->input->stream;
+  size_t left = slow->input->size;
   while (left >= 2) {
-    bool fin = at[0] >> 7, rsv1 = at[0] >> 6 & 1, masked = at[1] >> 7;
-    unsigned opcode = at[0] & 15, short_length = at[1] & 127;
-    bool is_control = opcode > 7;
-    if (at[0] & 0x30 || (opcode > 2 && opcode < 8) || opcode > 10) return 1002;
-    if (rsv1 && (!input->deflates || opcode == 0 || is_control)) return 1002;
-    if (masked == input->is_client) return 1002;
-    if (is_control && (!fin || short_length > 125)) return 1002;
-    if (opcode == 0 && slow->kind == 0) return 1002;
-    if ((opcode == 1 || opcode == 2) && slow->kind != 0) return 1002;
-    size_t extra = short_length == 126 ? 2 : short_length == 127 ? 8 : 0;
-    if (left < 2 + extra) return 0;
-    uint64_t length = extra == 0 ? short_length : 0;
-    for (size_t i = 0; i < extra; i++) length = length * 256 + at[2 + i];
-    if (length >= UINT64_C(1) << 63 || (extra == 2 && length < 126) ||
-        (extra == 8 && length < 65536)) {
-      return 1002;
-    }
-    size_t head = 2 + extra + (masked ? 4 : 0);
-    if (left < head) return 0;
-    const uint8_t *mask = masked ? at + 2 + extra : no_mask;
-    at += head, left -= head;
-    if (is_control) {
-      if (left < length) return 0;
-      uint8_t payload[125];
-      for (size_t i = 0; i < length; i++) payload[i] = at[i] ^ mask[i % 4];
-      tell(slow->told, payload, (size_t)length);
-      tell_end(slow->told, opcode, false);
-      at += length, left -= (size_t)length;
-      continue;
-    }
-    if (opcode != 0) slow->kind = opcode, slow->size = 0, slow->is_deflated = rsv1;
-    if (length > input->message_bytes_max - slow->size) return 1009;
-    size_t here = left < length ? left : (size_t)length;
-    if (!slow_append(slow, at, here, mask, fin && here == length)) return 1007;
-    if (here < length) return 0;
-    if (fin) slow->kind = 0;
-    at += here, left -= here;
+    struct slow_head head;
+    size_t used;
+    if (!slow_may_be(slow, at) || !slow_read_head(at, left, &head)) return 1002;
+    if (head.size == 0) return 0;
+    at += head.size;
+    left -= head.size;
+    unsigned code = slow_read_payload(slow, &head, at, left, &used);
+    if (code != 0 || used < head.length) return code;
+    at += used;
+    left -= used;
   }
   return 0;
 }
@@ -261,7 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct told expected;
   static struct slow slow;
   static struct receiver whole, cut;
-  struct input input;
+  static struct input input;
   if (!read_input(data, size, &input)) return -1;
   expected.size = 0, expected.code = 0;
   slow.input = &input, slow.told = &expected, slow.kind = 0, slow.size = 0;

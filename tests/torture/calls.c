@@ -6,11 +6,13 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 static bool is_socket(int fd) {
   struct stat status;
@@ -74,6 +76,11 @@ WRAP_STREAM(writev, (int fd, const struct iovec *parts, int count), (fd, parts, 
 })
 WRAP_STREAM(recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), {})
 WRAP_STREAM(sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), {})
+
+WRAP(ssize_t, splice,
+     (int from, loff_t *at, int to, loff_t *to_at, size_t size, unsigned int flags),
+     (from, at, to, to_at, size, flags))
+WRAP(int, pipe2, (int ends[2], int flags), (ends, flags))
 
 WRAP(int, accept4, (int fd, struct sockaddr *at, socklen_t *size, int flags), (fd, at, size, flags))
 WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol))

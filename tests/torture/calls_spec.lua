@@ -34,6 +34,8 @@ local faults = {
   { "send", "EINTR", "whole" }, { "send", "EAGAIN", "whole" }, { "send", "EPIPE" },
   { "send", "ENOBUFS" }, { "send", "ECONNRESET" }, { "send", "ENOMEM" },
   { "sendmsg", "EINTR", "whole" }, { "sendmsg", "EAGAIN" }, { "sendmsg", "ENOBUFS" },
+  { "splice", "EINTR", "whole" }, { "splice", "EAGAIN", "whole" }, { "splice", "ECONNRESET" },
+  { "pipe2", "EMFILE", "whole" },
   { "accept4", "EINTR", "whole" }, { "accept4", "EAGAIN", "whole" },
   { "accept4", "ECONNABORTED", "whole" }, { "accept4", "EMFILE", "whole" },
   { "accept4", "ENOBUFS", "whole" }, { "accept4", "ENOMEM", "whole" },

@@ -311,10 +311,44 @@ table.insert(services.scripts, { "g_websocket.lua", [[
     on_close = function(conn) conn.ended = conn.close_code end,
   }
 ]] })
+table.insert(services.scripts, { "h_requests.lua", [[
+  return {
+    listen = "127.0.0.1:0",
+    frame = "http",
+    on_request = function(conn, request)
+      if request.path == "/write" then
+        return { body = function(write) write("written") write(request.body) end }
+      elseif request.path == "/events" then
+        conn:events():send(request.parameters.word)
+        return conn:close()
+      elseif request.path == "/list" then
+        return { headers = { a = { 1, 2 } }, body = { "li", "st", ("x"):rep(5000) } }
+      end
+      local names = {}
+      for name in pairs(request.headers) do names[#names + 1] = name end
+      return { status = 201, body = table.concat(names, " ") .. request.body .. request.headers.a }
+    end,
+  }
+]] })
+table.insert(services.scripts, { "i_pieces.lua", [[
+  return {
+    listen = "127.0.0.1:0",
+    frame = "http",
+    stream = true,
+    main = function(conn)
+      for request in conn.recv_message, conn do
+        local pieces = {}
+        for piece in request.read, request do pieces[#pieces + 1] = piece end
+        conn:respond{ body = pieces }
+      end
+    end,
+  }
+]] })
 
 local large = {}
 for i = 1, 37500 do large[i] = ("%07x "):format(i) end
 large = table.concat(large)
+local length = ("Content-Length: %d\r\n\r\n"):format(#large)
 
 -- What no deflater makes shorter.
 local noise, state = {}, 1
@@ -338,6 +372,16 @@ local function ask(op, bytes, answer)
   return function(server)
     return exchange(server, 1, op .. " " .. server:address(2):gsub("^tcp://", "") .. "\n" .. bytes,
       answer)
+  end
+end
+
+-- What is heard of requests, without the time; an answer that says that there was no memory is an
+-- end.
+local function request(index, bytes, answer)
+  return function(server)
+    local heard = exchange(server, index, bytes, answer, true)
+    heard = heard:gsub("Date: [^\r]*\r\n", ""):gsub("HTTP/1.1 50[03] .*$", "")
+    return heard, answer
   end
 end
 
@@ -430,7 +474,7 @@ local function spoken(server)
     "client_no_context_takeover\r\nSec-WebSocket-Protocol: x\r\nx: y\r\n\r\n" ..
     said(1, "open") .. said(1, "small") .. said(10, "ping") .. said(1, "in two") ..
     said(2, "\0\0\0") .. said(2, noise) .. said(1, "to all") .. said(8, "\x0f\xa0")
-  local heard = exchange(server, #services.scripts, sent, answer)
+  local heard = exchange(server, 10, sent, answer)
   if heard:find("^HTTP/1%.1 500 ") then heard = "" end
   return (heard:gsub("\x88\x02\x03\xf3$", "")), answer
 end
@@ -493,6 +537,19 @@ services.visits = {
     return exchange(server, 3, framed, framed, true)
   end },
   { "broadcast", function(server) return exchange(server, 3, "\0\3all", "to all") end },
+  { "requests", request(11, "POST / HTTP/1.1\r\nHost: x\r\nA: b\r\nContent-Length: 4\r\n\r\nbody" ..
+    "POST /write HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" ..
+    "GET /list HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HTTP/1.1 201 Created\r\nContent-Length: 26\r\n\r\nhost a content-lengthbodyb" ..
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nwritten\r\n3\r\nabc\r\n0\r\n\r\n" ..
+    "HTTP/1.1 200 OK\r\na: 1\r\na: 2\r\nContent-Length: 5004\r\n\r\nlist" .. ("x"):rep(5000)) },
+  { "events", function(server)
+    local asked = "GET /events?word=moon HTTP/1.1\r\nHost: x\r\n\r\n"
+    local heard = exchange(server, 11, asked, "", true)
+    return heard:match("data: moon") or "", "data: moon"
+  end },
+  { "bodies in pieces", request(12, "POST / HTTP/1.1\r\nHost: x\r\n" .. length .. large,
+    "HTTP/1.1 200 OK\r\n" .. length .. large) },
   { "udp", datagram },
   { "reset", ask("reset", "", "") },
   { "paused", ask("paused", "after", "after") },

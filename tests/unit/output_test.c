@@ -170,7 +170,7 @@ static void goes_on_while_it_is_consumed(void) {
   }
   CHECK_NUMBER(output_size(output), in - out);
   output_give_back(&pool, output); /* too long an array to be kept */
-  CHECK_NUMBER(pool.free_count, 0);
+  CHECK(!pool.with_arena.first && !pool.bare.first);
   output_pool_deinit(&pool);
 }
 
@@ -187,13 +187,34 @@ static void keeps_a_bounded_number_of_small_ones(void) {
   CHECK(pool.loose_bytes >= 100000);
   free(large);
   for (int i = 0; i < 100; i++) output_give_back(&pool, outputs[i]);
-  CHECK_NUMBER(pool.free_count, 64);
+  CHECK_NUMBER(pool.with_arena.count, 64);
+  CHECK_NUMBER(pool.bare.count, 36);
   struct output *again = output_take(&pool);
   CHECK_NUMBER(output_size(again), 0);
-  CHECK_NUMBER(pool.free_count, 63);
+  CHECK(output_may_copy(again));
+  CHECK_NUMBER(pool.with_arena.count, 63);
   output_give_back(&pool, again);
   output_pool_deinit(&pool);
-  CHECK_NUMBER(pool.free_count, 0);
+  CHECK(!pool.with_arena.first && !pool.bare.first);
+}
+
+/* A broadcast to a crowd: what is made for it is kept, and has no memory for copies. */
+static void keeps_a_thousand_bare_ones(void) {
+  struct output_pool pool;
+  output_pool_init(&pool);
+  struct output *outputs[1200];
+  struct blob *blob = blob_new(4);
+  memcpy(blob->bytes, "blob", 4);
+  for (int i = 0; i < 1200; i++) {
+    outputs[i] = output_take(&pool);
+    CHECK(!output_may_copy(outputs[i]) && output_share(outputs[i], blob, 4));
+  }
+  for (int i = 0; i < 1200; i++) output_give_back(&pool, outputs[i]);
+  CHECK_NUMBER(blob->references, 1);
+  CHECK_NUMBER(pool.with_arena.count, 0);
+  CHECK_NUMBER(pool.bare.count, 1024);
+  blob_unref(blob);
+  output_pool_deinit(&pool);
 }
 
 static const struct check_case cases[] = {
@@ -205,6 +226,7 @@ static const struct check_case cases[] = {
     {"buffers and bytes offered at once have bounds", bounds_what_is_offered_at_once},
     {"a queue that never empties keeps its order", goes_on_while_it_is_consumed},
     {"the pool keeps a few, and no large ones", keeps_a_bounded_number_of_small_ones},
+    {"of those that only share it keeps a thousand", keeps_a_thousand_bare_ones},
 };
 
 CHECK_MAIN(cases)

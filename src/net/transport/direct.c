@@ -5,7 +5,8 @@
  * the share of a turn is used up, is remembered: DIRECT_READABLE. A read that comes back short has
  * emptied the socket, but for three ends that look so: FIN or RST behind the bytes, a byte that is
  * urgent, and on a Unix socket a descriptor that was sent along. Where one is possible, it is read
- * until there is nothing.
+ * until there is nothing. One that fills the buffer says nothing: whoever has so much is told as long
+ * as there is more (DIRECT_LEVEL), which costs less than to ask the socket.
  *
  * How it fails: as plain.c does. */
 #include "net/ready.h"
@@ -34,12 +35,14 @@ enum {
   DIRECT_CLOSED = 1 << 6,
   DIRECT_KEPT = 1 << 7, /* the loop runs on for it */
   DIRECT_UNIX = 1 << 8,
-  DIRECT_BACK = 1 << 9, /* something is put back */
+  DIRECT_BACK = 1 << 9,   /* something is put back */
+  DIRECT_LEVEL = 1 << 10, /* told as long as there is something to read, and not once */
 };
 
 enum {
   LAST_EVENTS = EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR,
-  READS_MAX = 2, /* in a turn: bytes, and what is behind them */
+  READS_MAX = 2,       /* in a turn: bytes, and what is behind them */
+  LITTLE_BYTES = 4096, /* who reads so little is told once */
 };
 
 #define READ_EVENTS ((uint32_t)EPOLLET | EPOLLIN | EPOLLRDHUP | EPOLLPRI)
@@ -88,7 +91,16 @@ static int direct_descriptor(const struct transport *self) {
 /* Has the kernel tell what is ready already once more. */
 static int look_again(struct direct *direct) {
   uint32_t events = READ_EVENTS | (direct->left ? EPOLLOUT : 0);
+  direct->flags &= ~(uint32_t)DIRECT_LEVEL;
   return ready_watch_again(direct->loop, &direct->ready, direct->fd, events);
+}
+
+/* Nothing else may be told all the time: room to write, or an end. */
+static void look_always(struct direct *direct) {
+  if (direct->left || (direct->flags & (DIRECT_UNSURE | DIRECT_LEVEL))) return;
+  uint32_t events = READ_EVENTS & ~(uint32_t)EPOLLET;
+  if (ready_watch_again(direct->loop, &direct->ready, direct->fd, events) < 0) return;
+  direct->flags |= DIRECT_LEVEL;
 }
 
 /* libuv's rule: the loop runs on for whoever reads, writes, connects or closes. */
@@ -171,12 +183,14 @@ static void direct_read_stop(struct transport *self) {
 
 /* Counts what has been read; an error is not there to be read again. */
 static void note_read(struct direct *direct, ssize_t size, size_t room) {
+  bool is_bulk = size > 0 && turn_is_full((size_t)size, room);
+  if (is_bulk) look_always(direct);
+  if (size < LITTLE_BYTES && (direct->flags & DIRECT_LEVEL)) (void)look_again(direct);
   uint32_t flags = direct->flags & ~(uint32_t)TURN_BULK;
-  bool is_last = size <= 0 || ((size_t)size < room && !(flags & DIRECT_UNSURE));
+  bool is_short = size <= 0 || ((size_t)size < room && !(flags & DIRECT_UNSURE));
+  bool is_last = is_short || (flags & DIRECT_LEVEL);
   direct->flags = is_last ? flags & ~(uint32_t)DIRECT_READABLE : flags;
-  if (size > 0 && turn_is_full((size_t)size, room)) {
-    turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
-  }
+  if (is_bulk) turn_count(&direct->loop->turn, &direct->flags, (size_t)size);
 }
 
 /* Where the list has what is put back of that one; NULL is there when nothing is. */
@@ -274,6 +288,25 @@ static void tell_end(struct direct *direct, int error) {
   }
 }
 
+static ssize_t direct_pour(struct net_loop *loop, const struct transport *to) {
+  ssize_t taken = to ? piped_give(&loop->piped, direct_of(to)->fd) : 0;
+  piped_read(&loop->piped, loop->read_buffer);
+  return taken;
+}
+
+/* Much goes into the pipe. False: it has to be read. Who watches sees bytes. */
+static bool pour_in(struct direct *direct) {
+  struct net_loop *loop = direct->loop;
+  if (direct->room < TRANSPORT_ROOM_PIPE || !(direct->flags & TURN_BULK)) return false;
+  if (loop->tap.kinds) return false;
+  size_t size = piped_take(&loop->piped, direct->fd, READ_BUFFER_BYTES);
+  if (size == 0) return false;
+  note_read(direct, (ssize_t)size, size);
+  direct->above->ops->received(direct->above, NULL, size);
+  piped_read(&loop->piped, loop->read_buffer); /* it was to be read off */
+  return true;
+}
+
 static void read_once(struct direct *direct) {
   struct net_loop *loop = direct->loop;
   struct transport *above = direct->above;
@@ -288,6 +321,7 @@ static void read_once(struct direct *direct) {
     tell_soon(direct, buffer, take_back(direct, buffer, room));
     return;
   }
+  if (pour_in(direct)) return;
   ssize_t size;
   do {
     size = recv(direct->fd, buffer, room, MSG_DONTWAIT);
@@ -380,6 +414,7 @@ static void take_events(struct direct *direct) {
   direct->ready.events = 0;
   if (events & (LAST_EVENTS | EPOLLIN)) direct->flags |= DIRECT_READABLE;
   if (events & LAST_EVENTS) direct->flags |= DIRECT_UNSURE;
+  if ((events & LAST_EVENTS) && (direct->flags & DIRECT_LEVEL)) (void)look_again(direct);
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) direct->flags |= DIRECT_WRITABLE;
 }
 
@@ -406,7 +441,11 @@ static void direct_on_turn(struct ready *ready) {
   for (int i = 0; i < READS_MAX && is_to_be_read(direct) && may_read(direct); i++) {
     read_once(direct);
   }
-  if (is_to_be_read(direct)) ready_ask(direct->loop, ready);
+  if (is_to_be_read(direct)) {
+    ready_ask(direct->loop, ready);
+  } else if ((direct->flags & DIRECT_LEVEL) && (direct->flags & DIRECT_READABLE)) {
+    (void)look_again(direct); /* nobody reads it */
+  }
 }
 
 /* --- Closing --------------------------------------------------------------------------------- */
@@ -467,5 +506,5 @@ static void direct_init(struct transport *self, struct transport *above, struct 
   ready_init(&direct->ready, direct_on_turn);
 }
 
-const struct socket_kind direct_sockets = {direct_size, direct_init, direct_connect, direct_adopt,
-                                           direct_tell_staged};
+const struct socket_kind direct_sockets = {direct_size,  direct_init,        direct_connect,
+                                           direct_adopt, direct_tell_staged, direct_pour};

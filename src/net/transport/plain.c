@@ -279,4 +279,5 @@ static void plain_init(struct transport *self, struct transport *above, struct n
   plain_set_above(self, above);
 }
 
-const struct socket_kind plain_sockets = {plain_size, plain_init, plain_connect, plain_adopt, NULL};
+const struct socket_kind plain_sockets = {plain_size,  plain_init, plain_connect,
+                                          plain_adopt, NULL,       NULL};

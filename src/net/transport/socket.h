@@ -18,6 +18,9 @@ struct socket_kind {
   int (*connect)(struct transport *self, const struct sockaddr *address);
   int (*adopt)(struct transport *self, int fd);
   void (*tell_staged)(struct net_loop *loop); /* what is in its stage; NULL: nothing ever is */
+  /* Moves what `received` told of without bytes to a socket. How much of it that took, or UV_E*; the
+   * rest, with NULL all of it, is in the read buffer then. NULL: there is no pipe. */
+  ssize_t (*pour)(struct net_loop *loop, const struct transport *to);
 };
 
 extern const struct socket_kind plain_sockets;  /* plain.c: libuv's streams, on any system */

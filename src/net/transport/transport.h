@@ -51,7 +51,12 @@ struct transport_layer {
   struct transport *above;
 };
 
-enum { TRANSPORT_ROOM_ALL = 65536 }; /* as much as is read at once */
+enum {
+  TRANSPORT_ROOM_ALL = 65536, /* as much as is read at once */
+  /* The same; and of one that has much, the lowest one may tell `received` of no bytes, but their
+   * size: they are in a pipe of the loop, whose sockets can `pour` it out (socket.h). */
+  TRANSPORT_ROOM_PIPE,
+};
 
 /* Where an int is returned, it is 0 or UV_E*.
  *

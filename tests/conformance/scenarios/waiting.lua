@@ -55,6 +55,50 @@ return {
       { "send", "a", "-abc" }, { "send", "a", "rest" }, { "fin", "a" } },
   },
   {
+    name = "main unpacks, looks ahead and skips",
+    script = tells .. [[
+      return {
+        limits = { message = 20 },
+        main = function(conn)
+          tell(conn:unpack(">I2 s1 z"))
+          tell(conn:peek(3))
+          tell(conn:skip(5))
+          tell(conn:recv(2))
+          tell(conn:unpack("s1"))
+          tell(conn:peek(1), conn:skip(22))
+          tell(conn:peek(5))
+          tell(conn:skip(5))
+        end,
+        on_close = function(conn, reason) tell("close", reason) end,
+      }
+    ]],
+    steps = { { "open", "a" }, { "send", "a", "\1" }, { "send", "a", "\2\3ab" },
+      { "send", "a", "cdef\0pe" }, { "send", "a", "ek+tail" }, { "send", "a", "\30" },
+      { "send", "a", ("x"):rep(21) }, { "send", "a", "last" }, { "fin", "a" } },
+  },
+  {
+    name = "handlers hand each other values, in turn, beside a connection's own timers",
+    script = tells .. [[
+      local task = require "moonport.task"
+      local queue, gate = task.queue(1), task.gate()
+      return {
+        frame = "line",
+        on_open = function(conn)
+          conn:after(0.01, function(each) each:send("timer ") gate:open() end)
+          conn:after(100, function() tell("never") end)
+        end,
+        on_message = function(conn, line)
+          if line ~= "get" then return tell("put", queue:put(line)) end
+          tell("passed", gate:wait())
+          conn:send(queue:get() .. " " .. queue:get() .. " " .. queue:get())
+        end,
+        on_close = function(conn, reason) tell("close", reason) end,
+      }
+    ]],
+    steps = { { "open", "a" }, { "send", "a", "get\n" }, { "wait", 0.2 }, { "open", "b" },
+      { "send", "b", "one\n" }, { "send", "b", "two\nthree\n" }, { "fin", "b" }, { "fin", "a" } },
+  },
+  {
     name = "more comes than is asked for",
     script = tells .. [[
       return {
