@@ -87,7 +87,6 @@ local refused = {
   { [[socket.tcp():accept(5)]], "#1 to 'accept'" },
   { [[socket.tcp():close("bye")]], "#1 to 'close'" },
   -- datagrams
-  { [[udp:send("a", address)]], "#2 to 'send'" },
   { [[udp:sendto("a", "127.0.0.1", 53, 1)]], "#4 to 'sendto' (it takes three arguments" },
   { [[udp:recvfrom(1, 5)]], "#2 to 'recvfrom'" },
   { [[udp:recv(1, 5)]], "#2 to 'recv'" },
@@ -113,7 +112,7 @@ local refused = {
   { [[server.connections("open")]], "#1 to 'connections'" },
   { [[server.stats("memory")]], "#1 to 'stats'" },
   { [[pool.new(address, {}, 5)]], "#3 to 'new'" },
-  { [[lent:get(5)]], "#1 to 'get'" },
+  { [[lent:get(5, 6)]], "#2 to 'get'" },
   { [[lent:put(near, 5)]], "#2 to 'put'" },
   { [[lent:close(5)]], "#1 to 'close'" },
   { [[frame.new("line", 80)]], "#2 to 'new'" },

@@ -419,7 +419,8 @@ end)
 describe("a part that is forwarded", function()
   local moonport = rig.new()
 
-  -- "SIZE\n" and so many bytes, again and again: the bytes go to the upstream, the sizes to the script.
+  -- "SIZE\n" and so many bytes, again and again: the bytes go to the upstream, the sizes to the
+  -- script.
   local by_length = [[
     local socket = require "moonport.socket"
     return {

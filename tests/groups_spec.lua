@@ -1,4 +1,5 @@
--- groups_spec.lua — server.group(), and server.broadcast() to some: who gets what, and who is in a group
+-- groups_spec.lua — server.group(), and server.broadcast() to some: who gets what, and who is in a
+-- group
 -- when — not how broadcasts wait for slow peers.
 
 local program = require "tests.support.program"
@@ -162,7 +163,8 @@ describe("a group", function()
       print(#group .. " " .. tostring(group:broadcast("x") == 1 and far:recv(1) == "x"))
       near:reset()
       require("moonport.timer").sleep(0.01)
-      print(#group .. " " .. table.concat({ tostring((group:add(near))), (select(2, group:add(near))) }, " "))
+      local added, code = group:add(near)
+      print(#group .. " " .. tostring(added) .. " " .. code)
       local gone = server.group()
       gone:add(far)
       gone, group = nil, nil
@@ -186,8 +188,8 @@ describe("a group", function()
       try(group.broadcast_message, group, "x")
       try(group.add, group, near, near)
     ]])
-    for index, reason in ipairs({ "moonport.conn expected", "string expected", "moonport.conn expected",
-      "the service has no frame", "one connection is added with each call" }) do
+    for index, reason in ipairs({ "moonport.conn expected", "string expected",
+      "moonport.conn expected", "the service has no frame", "one connection is added with each call" }) do
       assert.matches(reason, told[index], 1, true)
     end
   end)
@@ -208,7 +210,8 @@ describe("server.broadcast", function()
           if line == "list" then
             print("> " .. server.broadcast("to two\n", { to = { first, second } }))
           elseif line == "but" then
-            print("> " .. server.broadcast_message("to one", { to = { first, second }, except = first }))
+            local whom = { to = { first, second }, except = first }
+            print("> " .. server.broadcast_message("to one", whom))
           elseif line == "others" then
             print("> " .. server.broadcast_message("to others", conn))
           else
@@ -228,7 +231,8 @@ describe("server.broadcast", function()
     assert.equal("to others", peers[2]:receive_line())
     local told = server:wait_told(6)
     assert.same({ "2", "1", "2" }, table.move(told, 1, 3, 1, {}))
-    assert.matches("a list does not say who is meant: write { to = list, except = conn }", told[4], 1, true)
+    assert.matches("a list does not say who is meant: write { to = list, except = conn }",
+      told[4], 1, true)
     assert.matches("these options it does not have", told[5], 1, true)
     assert.matches("moonport.conn expected, got number", told[6], 1, true)
   end)
@@ -240,7 +244,10 @@ describe("server.broadcast", function()
       return {
         limits = { write_queue = "16M", output = "256M" },
         on_open = function(conn) room:add(conn) conn:send(".") end,
-        on_data = function(conn) room:broadcast(("x"):rep(4 * 2 ^ 20), conn) conn:send("done\n") end,
+        on_data = function(conn)
+          room:broadcast(("x"):rep(4 * 2 ^ 20), conn)
+          conn:send("done\n")
+        end,
       }
     ]])
     local peers = {}

@@ -2,7 +2,8 @@
 
 -- address.lua — the module moonport.address, for editors — is never run.
 
----Addresses as values. Nothing here asks or opens anything; what cannot be is nil, "EINVAL", detail.
+---Addresses as values. Nothing here asks or opens anything; what cannot be is nil, "EINVAL",
+---detail.
 ---@class moonport.address
 local address = {}
 
@@ -19,8 +20,10 @@ local address = {}
 ---@return string? detail
 function address.parse(text) end
 
----Puts one together: of a host and a port, or of what parse() gave. A host is a name or a number, with
----brackets or without, and nothing else: what has a scheme, a path, a port or a NUL in it is refused.
+---Puts one together: of a host and a port, or of what parse() gave. A host is a name or a number,
+---with
+---brackets or without, and nothing else: what has a scheme, a path, a port or a NUL in it is
+---refused.
 ---@param host string|moonport.AddressParts
 ---@param port? integer 0 to 65535
 ---@return string? text "example.org:80", "[::1]:80"; with a scheme "tcp://[::1]:80"
@@ -40,7 +43,8 @@ function address.pack(ip) end
 ---@return string? detail
 function address.unpack(bytes) end
 
----Whether an address is in a network, or in one of several. IPv4 inside of IPv6 is IPv4. Raises when
+---Whether an address is in a network, or in one of several. IPv4 inside of IPv6 is IPv4. Raises
+---when
 ---what stands for a network is none.
 ---@param ip string as conn.peer_ip has it
 ---@param network string|string[] "10.0.0.0/8", "fd00::/8", "127.0.0.1"

@@ -18,7 +18,8 @@ function pool.new(address, port, options) end
 ---@field size? integer connections at most; 8
 ---@field timeout? number seconds for each get(), with its connect, and each read; 5. 0: none
 ---@field idle? number seconds after which an unused connection is closed; 60. 0: never
----@field tls? moonport.TlsOptions|boolean of an address with tls://, or (also true) of a host and a port;
+---@field tls? moonport.TlsOptions|boolean of an address with tls://, or (also true) of a host and
+---a port;
 --- a session is resumed within the pool
 ---@field waiting? integer callers that may wait for a turn; 1000. More of them get nil, "limit"
 

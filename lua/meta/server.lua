@@ -10,14 +10,16 @@ local server = {}
 ---@return moonport.Conn[]
 function server.connections() end
 
----Sends to all of them, or to some; the bytes are kept once, however many receive them. Raises where one of
+---Sends to all of them, or to some; the bytes are kept once, however many receive them. Raises
+---where one of
 ---them speaks HTTP or WebSocket.
 ---@param data string|number|(string|number)[]
 ---@param whom? moonport.Conn|moonport.Audience the one that is left out; or a table that says it
 ---@return integer receivers how many connections it was queued for
 function server.broadcast(data, whom) end
 
----Sends a message, with the frame of the service, or to WebSockets with theirs: framed and kept once.
+---Sends a message, with the frame of the service, or to WebSockets with theirs: framed and kept
+---once.
 ---@param message string
 ---@param kind? "text"|"binary" of WebSocket; text. It may be left out where `whom` is there
 ---@param whom? moonport.Conn|moonport.Audience

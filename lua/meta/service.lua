@@ -76,7 +76,8 @@
 ---@field on_open? fun(conn: moonport.Conn) accepted; nothing is read yet
 ---@field on_data? fun(conn: moonport.Conn, data: string) 1 to 65536 bytes, cut anywhere
 ---@field on_message? moonport.MessageHandler in place of on_data, with frame
----@field on_request? moonport.RequestHandler with frame = "http"; of "websocket": what is no upgrade
+---@field on_request? moonport.RequestHandler with frame = "http"; of "websocket": what is no
+---upgrade
 ---@field on_upgrade? moonport.UpgradeHandler with frame = "websocket"
 ---@field on_datagram? moonport.DatagramHandler with listen = "udp://…"
 ---@field on_eof? fun(conn: moonport.Conn) the peer sent FIN; without it: flush, then close
@@ -109,7 +110,8 @@
 ---@class moonport.Limits
 ---@field connections? integer open connections; 10000. More of them wait in the kernel's backlog
 ---@field versions? integer versions of the script in use at once; 16. Then the oldest drains
----@field datagrams? integer handlers of on_datagram of one socket that may wait at a time; 1024. More
+---@field datagrams? integer handlers of on_datagram of one socket that may wait at a time; 1024.
+---More
 ---datagrams stay in the kernel, which drops what finds no room
 ---@field per_address? integer connections of one IP address (IPv6: /64); 0, the default: no limit
 ---@field output? moonport.Size unsent bytes of all connections; "64M". More reset the longest queue

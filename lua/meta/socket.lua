@@ -8,7 +8,8 @@
 ---@class moonport.socket
 local socket = {}
 
----Connects in one call. With a port beside, the host may be what a peer sent: it is a name or a number, or
+---Connects in one call. With a port beside, the host may be what a peer sent: it is a name or a
+---number, or
 ---else nil, "EINVAL".
 ---@param address string "localhost:6379", "tcp://[::1]:7000", "unix:///run/x.sock", and with TLS
 ---"tls://example.org:443"; or a host, "localhost", "::1"
@@ -17,7 +18,8 @@ local socket = {}
 ---@return moonport.Conn? conn
 ---@return string? code "ECONNREFUSED", "EAI_NONAME", "timeout", "handshake", …
 ---@return string? detail
----@overload fun(address: string, options?: moonport.ConnectOptions): moonport.Conn?, string?, string?
+---@overload fun(address: string, options?: moonport.ConnectOptions): moonport.Conn?, string?,
+---string?
 function socket.connect(address, port, options) end
 
 ---@class moonport.ConnectOptions
@@ -312,7 +314,8 @@ function Udp:send(data, peer) end
 ---@return string? detail
 function Udp:sendto(data, peer) end
 
----Where the datagram that this handler has was sent to: which of the machine's addresses, or which group.
+---Where the datagram that this handler has was sent to: which of the machine's addresses, or which
+---group.
 ---Elsewhere the same as getsockname().
 ---@return string? address "192.0.2.1:53"
 ---@return string? code

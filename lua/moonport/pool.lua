@@ -236,8 +236,8 @@ function M.new(address, port, options)
     options = port
   end
   if options ~= nil and type(options) ~= "table" then
-    calls.refuse("pool.new takes one address, \"HOST:PORT\", or a host and a port, and a table of " ..
-      "options, such as { size = 4 }")
+    calls.refuse("pool.new takes one address, \"HOST:PORT\", or a host and a port, and a table " ..
+      "of options, such as { size = 4 }")
   end
   local given_tls = options and options.tls
   if has_port then

@@ -51,7 +51,8 @@ local function fault_of(kind, address)
   return ("address %s: %s, %s"):format(shown, WHERE[kind], INSTEAD[scheme])
 end
 
--- A whole address, or a host and a port: then the host is a name or a number and nothing else, for it may
+-- A whole address, or a host and a port: then the host is a name or a number and nothing else, for
+-- it may
 -- be what a peer sent. Nil, code, detail where it is none of that kind.
 local function address_of(kind, host, port)
   if port ~= nil and kind ~= "unix" then return join(host, port) end
@@ -354,7 +355,7 @@ local function address_beside(host, port, options)
 end
 
 function M.connect(address, port, options)
-  local has_port, code, detail = math.type(port) == "integer", nil, nil
+  local has_port = math.type(port) == "integer"
   if not has_port then
     if options ~= nil then
       check(port, 2, "connect", "integer", "table")
@@ -365,8 +366,9 @@ function M.connect(address, port, options)
   end
   local timeout = check_connect(address, options, has_port)
   if has_port then
-    address, code, detail = address_beside(address, port, options)
-    if not address then return nil, code, detail end
+    local joined, code, detail = address_beside(address, port, options)
+    if not joined then return nil, code, detail end
+    address = joined
   end
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end

@@ -42,10 +42,15 @@ static bool check_both(lua_State *L, const struct api_conn *self, const struct a
   return true;
 }
 
-/* 0, or UV_EPIPE. Raises. */
-static int begin_all(lua_State *L, struct api_conn *self, struct api_conn *other) {
-  int rc = conn_forward(self->conn, other->conn);
+/* What conn_forward() said: 0, or UV_EPIPE. Raises for what else it says. */
+static int check_begun(lua_State *L, int rc) {
   if (rc == UV_EBUSY) luaL_error(L, "another connection is already forwarded to that one");
+  if (rc == UV_ENOMEM) luaL_error(L, "not enough memory");
+  return rc;
+}
+
+static int begin_all(lua_State *L, struct api_conn *self, struct api_conn *other) {
+  int rc = check_begun(L, conn_forward(self->conn, other->conn));
   if (rc == 0) api_conn_update(self);
   return rc;
 }
@@ -111,8 +116,7 @@ static int forward_part(lua_State *L, struct api_conn *self, struct api_conn *ot
   }
   if (conn_peer_finished(self->conn)) return push_failed(L, "eof", (uint64_t)sent);
   int rc = conn_forward_part(self->conn, other->conn, (uint64_t)(size - sent));
-  if (rc == UV_EBUSY) return luaL_error(L, "another connection is already forwarded to that one");
-  if (rc < 0) return push_failed(L, "EPIPE", (uint64_t)sent);
+  if (check_begun(L, rc) < 0) return push_failed(L, "EPIPE", (uint64_t)sent);
   self->inbox->ends_ms = inbox_call_ends_ms(self->inbox, net_loop_now_ms(self->runtime->loop));
   return await_part(L, (lua_KContext)sent);
 }

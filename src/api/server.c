@@ -56,7 +56,7 @@ static void check_audience(lua_State *L, int index, struct audience *out) {
 /* server.broadcast(data [, except or { to =, except = }]) -> number of connections it was queued for */
 static int l_broadcast(lua_State *L) {
   struct audience audience = {0};
-  api_check_count(L, 2, "several receivers are server.broadcast(data, { to = list })");
+  api_check_count(L, 2, "only one connection can be left out");
   lua_settop(L, 2);
   check_audience(L, 2, &audience);
   return api_broadcast(L, &audience, 1);

@@ -1,6 +1,7 @@
 /* base/frame_wrap.c — what stands before and after a message on its way out. Sends nothing. */
 #include "base/frame.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static const char *wrap_delimited(const struct frame_format *format, const char 
 static uint64_t length_max(const struct frame_format *format) {
   if (format->coding == FRAME_LENGTH_VARINT) return UINT64_MAX;
   const unsigned bits = (format->coding == FRAME_LENGTH_HEX ? 4U : 8U) * format->length_size;
+  assert(bits > 0); /* of a format that passed */
   return UINT64_MAX >> (64 - bits);
 }
 

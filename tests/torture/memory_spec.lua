@@ -36,6 +36,10 @@ local loads = {
       conn:send(data) end }]] },
   { "frames", 60, [[return { %s frame = "line", on_message = function(conn, line)
       for i = 1, 20 do conn:send_message(line:rep(i)) end end }]] },
+  { "groups", 60, [[local server = require "moonport.server"
+    return { %s on_data = function(conn, data)
+      for i = 1, 20 do server.group(data .. i):add(conn) end
+      server.group(data .. 1):broadcast(data) end }]] },
   { "reloads", 20, [[local big = {} for i = 1, 200 do big[i] = "entry " .. i end
     return { %s reload = "adopt", on_reload = function(conn) conn:send("again") end,
       on_data = function(conn, data) conn.kept = data:rep(50) conn:send(data) end }]], true },

@@ -14,6 +14,7 @@ local services = {}
 -- In the order of the addresses.
 services.scripts = {
   { "a_main.lua", [[
+    local address = require "moonport.address"
     local codec = require "moonport.codec"
     local control = require "moonport.control"
     local file = require "moonport.file"
@@ -181,6 +182,25 @@ services.scripts = {
       assert(up:forward(conn))
       assert(conn:forward(up))
       while conn.state ~= "closed" and up.state ~= "closed" do timer.sleep(0.005) end
+    end
+    function ops.join(conn)
+      local up <close> = assert(socket.connect("127.0.0.1", tonumber(upstream:match("%d+$"))))
+      must(conn:forward(up, 5))
+      must(conn:send(must(up:recv_exactly(5))))
+      must(conn:join(up))
+    end
+    function ops.groups(conn)
+      local group, named = server.group(), server.group("all " .. conn.id)
+      must(group:add(conn))
+      must(named:add(conn))
+      assert(#group == 1 and group:has(conn) and #group:connections() == 1)
+      for member in group:each() do assert(member == conn) end
+      group:broadcast("to ")
+      named:broadcast({ "the ", "group" })
+      assert(group:remove(conn))
+      server.broadcast("!", { to = { conn } })
+      local parts = must(address.parse("tcp://[::1]:80"))
+      assert(address.format(parts) == "tcp://[::1]:80" and address.in_network("::1", "::/8"))
     end
     function ops.hold(conn)
       assert(conn:send(conn.id .. "\n"))
@@ -505,6 +525,11 @@ services.visits = {
     return exchange(server, 1, "forward " .. server:address(2):gsub("^tcp://", "") .. "\n" .. large,
       large, true)
   end },
+  { "join", function(server)
+    return exchange(server, 1, "join " .. server:address(2):gsub("^tcp://", "") .. "\n" .. large,
+      large, true)
+  end },
+  { "groups", ask("groups", "", "to the group!") },
   { "echo", function(server) return exchange(server, 2, large, large, true) end },
   { "frames", function(server)
     local message = ("x"):rep(3000)

@@ -23,7 +23,8 @@ end
 ---@param address string
 ---@param options any
 ---@param call string
----@param has_port boolean? the address is a host, with the port beside: the options make it one of TLS
+---@param has_port boolean? the address is a host, with the port beside: the options make it one of
+---TLS
 function M.check(address, options, call, has_port)
   if options == nil or has_port and type(options) == "boolean" then return end
   if type(options) ~= "table" then
