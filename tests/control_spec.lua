@@ -96,7 +96,7 @@ describe("status", function()
     assert.same({ 2, 1, 1, 0 }, { open.timers, open.tasks, open.waiting, open.ending })
     peer:close()
     local ended
-    loop.wait_until("on_close to wait", function()
+    loop.eventually("on_close to wait", function()
       ended = control.ask_once(server, "status")[1]
       return ended.ending == 1 and ended.tasks == 2 and ended.waiting == 3
     end)

@@ -507,7 +507,13 @@ describe("moonport.http", function()
       "without line ends"
     for code, expected in pairs {
       ["http.get()"] = "bad argument #1 to 'get' (string expected, got no value)",
-      ["http.request({})"] = "http.request needs an url",
+      ["http.request({})"] = "http.request needs a url",
+      ["http.request({ uri = 'http://a' })"] = "unknown option 'uri' of http.request " ..
+        "(known: body, headers, max_body, max_head, method, redirects, stream, timeout, tls, url)",
+      ["http.get({ url = 'http://a' })"] =
+        "http.get takes the url first: http.get(url, { … }), or http.request{ url = … }",
+      ["http.get('http://a', { headers = { 'X: y' } })"] =
+        'http.request: headers[1] is no name: headers are written { ["x-name"] = "value" }',
       ["http.get('http://a', { timeot = 1 })"] = "unknown option 'timeot' of http.request " ..
         "(known: body, headers, max_body, max_head, method, redirects, stream, timeout, tls, url)",
       ["http.get('http://a', { timeout = -1 })"] =

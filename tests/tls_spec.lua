@@ -290,7 +290,7 @@ conn.recv(1)
     watch:close()
     local child = moonport:spawn({ "openssl", "s_client", "-quiet", "-connect",
       "127.0.0.1:" .. server:port() })
-    loop.wait_until("openssl to connect", function()
+    loop.eventually("openssl to connect", function()
       local conns = control.ask_once(server, "conns")
       return #conns == 1 and conns[1].tls == "TLSv1.3"
     end)

@@ -80,6 +80,42 @@ while len(got) < 8: got += peer.recv(100)
 sys.stdout.write(got.decode())]]))
     end)
 
+    -- One that has much is told of as long as there is more; who does not read it is not woken.
+    it("rests while one that has much is held, and then reads all of it", function()
+      local server = start([[
+        local timer = require "moonport.timer"
+        local size, held = 0, nil
+        return { timeouts = { idle = 0 },
+          on_data = function(conn, data)
+            if data == "rest" then
+              timer.sleep(0.7)
+              return conn:send("rested")
+            end
+            if data == "go" then return held:resume() end
+            size = size + #data
+            if not held and size > 1000000 then
+              held = conn
+              conn:pause()
+              conn:send("held")
+            end
+          end,
+          on_eof = function(conn) conn:send(size .. "\n") conn:close() end,
+        }
+      ]])
+      local peer = server:connect()
+      local size = 8 * 1024 * 1024
+      peer:offer(("x"):rep(size))
+      peer.handle:shutdown(function() end) -- behind what is still to be sent
+      assert.equal("held", peer:receive(4))
+      local cpu = server:cpu_seconds()
+      local other = server:connect()
+      other:send("rest")
+      assert.equal("rested", other:receive(6))
+      assert.is_true(server:cpu_seconds() - cpu < 0.3, "it spins")
+      other:send("go")
+      assert.equal(size .. "\n", peer:receive_all())
+    end)
+
     it("reads on behind a descriptor that came along", function()
       local path = moonport:directory():join("sock")
       local server = start(('return { listen = "unix://%s", on_data = function(conn, data) '

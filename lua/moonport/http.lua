@@ -302,7 +302,6 @@ local M = {}
 
 function M.request(options)
   calls.check(options, 1, "request", "table")
-  if not options.url then calls.refuse("http.request needs an url") end
   local wish = wishes.read(options)
   local fault
   wish.target, fault = url.parse(options.url)
@@ -319,6 +318,9 @@ function M.request(options)
 end
 
 function M.get(address, options)
+  if type(address) == "table" then
+    calls.refuse("http.get takes the url first: http.get(url, { … }), or http.request{ url = … }")
+  end
   calls.check(address, 1, "get", "string")
   calls.check(options, 2, "get", "table", "nil")
   local wish = { url = address }

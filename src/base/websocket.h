@@ -99,8 +99,8 @@ bool websocket_take(struct websocket_reader *reader, struct websocket_event *eve
 /* The two bytes and the text of a close frame's payload, unmasked. The same about its answer. */
 bool websocket_read_close(const char *payload, size_t size, struct websocket_event *event);
 
-/* The window, in bits, of the first offer of permessage-deflate in a field Sec-WebSocket-Extensions that can be
- * taken: 9 to 15; 0: there is none. `names_window`: the answer has to say so. */
+/* The window, in bits, of the first offer of permessage-deflate that can be taken, in a field
+ * Sec-WebSocket-Extensions: 9 to 15; 0: there is none. `names_window`: the answer has to say so. */
 unsigned websocket_choose_deflate(const char *text, size_t size, bool *names_window);
 
 /* --- Writing ------------------------------------------------------------------------------- */

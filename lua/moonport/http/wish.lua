@@ -34,7 +34,13 @@ end
 
 local function add_fields(wish, headers)
   local names = {}
-  for name in pairs(headers) do names[#names + 1] = tostring(name) end
+  for name in pairs(headers) do
+    if type(name) ~= "string" then
+      calls.refuse(("http.request: headers[%s] is no name: headers are written { [\"x-name\"] = " ..
+        "\"value\" }"):format(tostring(name)))
+    end
+    names[#names + 1] = name
+  end
   table.sort(names)
   for _, name in ipairs(names) do
     local value = headers[name]
@@ -66,6 +72,7 @@ end
 ---@return table wish
 function M.read(options)
   check_options(options)
+  if not options.url then calls.refuse("http.request needs a url") end
   local wish = { fields = {}, names = {} }
   for name, default in pairs(DEFAULTS) do
     wish[name] = options[name] == nil and default or options[name]

@@ -174,6 +174,10 @@ static int refuse_passphrase(char *out, int size, int writes, void *asked) {
 
 static EVP_PKEY *read_key(const struct tls_reading *reading, const struct pem *pem) {
   bool asked = false;
+  if (!holds(pem, "PRIVATE KEY-----")) { /* OpenSSL looks at length, with each of its decoders */
+    refuse_contents(reading, pem, "private key");
+    return NULL;
+  }
   EVP_PKEY *key = PEM_read_bio_PrivateKey(pem->bio, NULL, refuse_passphrase, &asked);
   if (key) return key;
   if (asked) {
@@ -181,10 +185,8 @@ static EVP_PKEY *read_key(const struct tls_reading *reading, const struct pem *p
                "%s: the key is encrypted, and nobody is here to type its passphrase; write it "
                "without: openssl pkey -in %s -out PLAIN.pem",
                pem->path, pem->path);
-  } else if (holds(pem, "PRIVATE KEY-----")) {
-    refuse_broken(reading, pem, "the private key");
   } else {
-    refuse_contents(reading, pem, "private key");
+    refuse_broken(reading, pem, "the private key");
   }
   ERR_clear_error();
   return NULL;
