@@ -189,7 +189,8 @@ describe("a group", function()
       try(group.add, group, near, near)
     ]])
     for index, reason in ipairs({ "moonport.conn expected", "string expected",
-      "moonport.conn expected", "the service has no frame", "one connection is added with each call" }) do
+      "moonport.conn expected", "the service has no frame",
+      "one connection is added with each call" }) do
       assert.matches(reason, told[index], 1, true)
     end
   end)

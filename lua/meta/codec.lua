@@ -2,8 +2,8 @@
 
 -- codec.lua — the module moonport.codec, for editors — is never run.
 
----Bytes as text and back, digests, checksums, random bytes. Decoders take exactly what encoders give;
----for anything else they return nil, and what is wrong at which byte.
+---Bytes as text and back, digests, checksums, random bytes. Decoders take exactly what encoders
+---give; for anything else they return nil, and what is wrong at which byte.
 ---@class moonport.codec
 ---@field base64 moonport.codec.Text RFC 4648, section 4: with padding
 ---@field base64url moonport.codec.Text section 5: no padding; decode() takes it with padding, too

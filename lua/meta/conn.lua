@@ -9,15 +9,15 @@
 ---@field peer string? "127.0.0.1:50123", "[::1]:50123", "unix:"
 ---@field peer_ip string? nil on a Unix socket
 ---@field peer_port integer? nil on a Unix socket
----@field peer_credentials moonport.Credentials? of a Unix socket: whose process is there; made when it
----is asked for
+---@field peer_credentials moonport.Credentials? of a Unix socket: whose process is there; made when
+---it is asked for
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
 ---@field tls moonport.ConnTls? what both sides agreed on; nil without TLS, and once it is closed.
 ---It is made when it is asked for: keep it in a local
----@field close_code integer? of a WebSocket that has ended: what the close frame said that came first;
----1005: it said nothing, 1006: there was none
+---@field close_code integer? of a WebSocket that has ended: what the close frame said that came
+---first; 1005: it said nothing, 1006: there was none
 ---@field close_text string? what it said besides
 ---@field [string] any
 local conn = {}
@@ -65,8 +65,9 @@ function conn:recv_line(max) end
 ---@return string? partial what had come of it
 function conn:recv_until(separator, max) end
 
----Waits for a whole message; with frame = "http", in main, for a request. Of a WebSocket: returns it
----and its kind, "text" or "binary"; and nil, "eof" and the close frame's text, when the peer closes.
+---Waits for a whole message; with frame = "http", in main, for a request. Of a WebSocket: returns
+---it and its kind, "text" or "binary"; and nil, "eof" and the close frame's text, when the peer
+---closes.
 ---@param frame? moonport.Format that of the service
 ---@return string? message
 ---@return string? code or the prefix, where the frame has an offset, or the kind; the code: "eof",
@@ -75,9 +76,9 @@ function conn:recv_until(separator, max) end
 ---@overload fun(self: moonport.Conn): moonport.Request?, string?, string?
 function conn:recv_message(frame) end
 
----Waits for as many bytes as string.unpack(format) takes, at most limits.message, and returns what it
----returns, but for the position; true where that is nothing. "!" and "X" are refused: a stream has no
----alignment.
+---Waits for as many bytes as string.unpack(format) takes, at most limits.message, and returns what
+---it returns, but for the position; true where that is nothing. "!" and "X" are refused: a stream
+---has no alignment.
 ---@param format string
 ---@return any ... the values; or nil, code ("limit": it is longer, and still there), what had come
 function conn:unpack(format) end
@@ -107,8 +108,8 @@ function conn:respond(answer) end
 ---@return "closed"? code
 function conn:events(headers) end
 
----Sends a message with what the frame adds to it. Raises when the frame cannot carry it. Of a WebSocket:
----conn:send_message(message [, kind]), where text that is no UTF-8 raises.
+---Sends a message with what the frame adds to it. Raises when the frame cannot carry it. Of a
+---WebSocket: conn:send_message(message [, kind]), where text that is no UTF-8 raises.
 ---@param message string
 ---@param frame? moonport.Format|"text"|"binary" that of the service; of a WebSocket "text"
 ---@param prefix? string the bytes before the length, where the frame has an offset
@@ -121,8 +122,8 @@ function conn:send_message(message, frame, prefix) end
 ---first. For both directions, both must be forwarded. Raises when a coroutine reads from this
 ---connection, or a third one is forwarded to `other`.
 ---
----With a size, so many bytes go there and nothing else: it waits until they did, and what comes next is
----the script's again.
+---With a size, so many bytes go there and nothing else: it waits until they did, and what comes
+---next is the script's again.
 ---@param other moonport.Conn
 ---@param size? integer bytes
 ---@return true? forwarded
@@ -212,15 +213,15 @@ function conn:resume() end
 
 ---Sends what is queued, then FIN, and drains what the peer still sends, for timeouts.linger at
 ---most: nothing that was sent is lost.
----@param code? integer of a WebSocket: 1000 (a normal end), 3000 to 4999 (your own), or another one of
----RFC 6455
+---@param code? integer of a WebSocket: 1000 (a normal end), 3000 to 4999 (your own), or another one
+---of RFC 6455
 ---@param text? string of a WebSocket: at most 123 bytes of UTF-8
 ---@return true? closing
 ---@return "closed"? why it was closing already
 function conn:close(code, text) end
 
----Asks the peer of a WebSocket whether it is there. One that says nothing for half of timeouts.idle is
----asked without this.
+---Asks the peer of a WebSocket whether it is there. One that says nothing for half of timeouts.idle
+---is asked without this.
 ---@param payload? string at most 125 bytes
 ---@return true? queued
 ---@return "closed"? code

@@ -30,8 +30,8 @@ local Gate = {}
 ---@return "timeout"? code
 function Gate:wait(seconds) end
 
----Lets pass all who wait, in their order, and all who come. Who waits goes on in the next turn of the
----loop, also when it is closed again at once.
+---Lets pass all who wait, in their order, and all who come. Who waits goes on in the next turn of
+---the loop, also when it is closed again at once.
 ---@return integer count how many waited
 function Gate:open() end
 

@@ -147,7 +147,8 @@ function Peer:send_message(message, prefix, how) end
 ---Sends a request, or with a string one for that target, and reads the response.
 ---@param request string|moonport.test.Request
 ---@param how? moonport.test.Cut
----@return moonport.test.Response? response nil while it is not whole: read_response() reads it later
+---@return moonport.test.Response? response nil while it is not whole: read_response() reads it
+---later
 ---@return "closed"? code the script ended the connection before all was sent, and without an answer
 function Peer:request(request, how) end
 
@@ -170,15 +171,15 @@ function Peer:read(max) end
 ---@return string?
 function Peer:read_line() end
 
----The next message in the frame of the service; nil while there is no whole one. Of a WebSocket: the next
----frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that the code.
+---The next message in the frame of the service; nil while there is no whole one. Of a WebSocket:
+---the next frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that the code.
 ---@return string? message
 ---@return string? prefix or the kind
 ---@return integer? code
 function Peer:read_message() end
 
----Asks for a WebSocket; then send_message(message [, kind [, how]]) sends frames, and read_message() reads
----them.
+---Asks for a WebSocket; then send_message(message [, kind [, how]]) sends frames, and
+---read_message() reads them.
 ---@param options? { path: string?, headers: table<string, string>?, protocols: string[]? }
 ---@return true? opened
 ---@return integer? status what it was answered with instead; nil: there was no answer yet

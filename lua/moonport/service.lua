@@ -148,7 +148,8 @@ local function check_handlers(report, service, result)
     if check_handler(report, service, result, name) then count = count + 1 end
   end
   for _, name in ipairs(LIFE_HANDLERS) do check_handler(report, service, result, name) end
-  if count == 0 and #report.faults == 0 and not PROTOCOLS[service.frame] then -- else one of them may be a misspelt handler
+  -- With faults, one of them may be a misspelt handler.
+  if count == 0 and #report.faults == 0 and not PROTOCOLS[service.frame] then
     fault(report, nil, nil, "the service has no handler: give it on_data, on_open or main")
   end
   if service.main == nil then return end

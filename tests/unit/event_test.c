@@ -191,7 +191,8 @@ static void codes_base64(void) {
   checks_base64("foo", 3, "Zm9v");
   checks_base64("foob", 4, "Zm9vYg==");
   checks_base64("\xff\xfe\0", 3, "//4A");
-  static const char *const wrong[] = {"Zg=", "Zg", "Zg==Zg==", "Z===", "Zm9*", "Zm9v\n", "====", "Zh=="};
+  static const char *const wrong[] = {
+      "Zg=", "Zg", "Zg==Zg==", "Z===", "Zm9*", "Zm9v\n", "====", "Zh=="};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     char out[16];
     CHECK(base64_decode(wrong[i], strlen(wrong[i]), out) < 0);

@@ -114,8 +114,8 @@ end
 
 local M = {}
 
--- Adds what the list says; a list in it has options of its own. Returns a fault, or what is accepted
--- and what else is to be said.
+-- Adds what the list says; a list in it has options of its own. Returns a fault, or what is
+-- accepted and what else is to be said.
 local function add(list, result, size, is_inner)
   local options, fault = read_options(list, size)
   if not options then return fault end
