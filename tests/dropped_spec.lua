@@ -112,7 +112,7 @@ local refused = {
   { [[server.connections("open")]], "#1 to 'connections'" },
   { [[server.stats("memory")]], "#1 to 'stats'" },
   { [[pool.new(address, {}, 5)]], "#3 to 'new'" },
-  { [[lent:get(5)]], "#1 to 'get'" },
+  { [[lent:get(5, 6)]], "#2 to 'get'" },
   { [[lent:put(near, 5)]], "#2 to 'put'" },
   { [[lent:close(5)]], "#1 to 'close'" },
   { [[frame.new("line", 80)]], "#2 to 'new'" },

@@ -81,6 +81,40 @@ describe("a handler of requests that waits", function()
     assert.same({ "in", "nil closed", "reset" }, server:wait_told("reset"))
   end)
 
+  -- Each read of such requests would otherwise queue a hundred times their size.
+  for _, style in ipairs { "on_request", "main" } do
+    it("takes no more requests than its peer takes answers: " .. style, function()
+      local server = start(([[
+        local count = 0
+        local function answer() count = count + 1 return count .. ("x"):rep(20000) end
+        local styles = {
+          on_request = answer,
+          main = function(conn)
+            for _ in conn.recv_message, conn do conn:respond(answer()) end
+          end,
+        }
+        require("moonport.timer").every(0.02, function() print("> " .. count) end)
+        return { frame = "http", limits = { write_queue = "256K" }, %s = styles.%s }
+      ]]):format(style, style))
+      local peer, asked = server:connect(), 1000
+      peer:offer(http.request("GET", "/"):rep(asked - 1) ..
+        http.request("GET", "/", { headers = { "Connection: close" } }))
+      if style == "main" then peer:finish() end
+      local first
+      repeat
+        first = server:told()[#server:told()]
+        server:wait_told(#server:told() + 3)
+      until first and first ~= "0" and first == server:told()[#server:told()]
+      assert.is_true(tonumber(first) < asked)
+      local number = 0
+      for body in peer:receive_all():gmatch("\r\n\r\n(%d+)x") do
+        number = number + 1
+        assert.equal(tostring(number), body)
+      end
+      assert.equal(asked, number)
+    end)
+  end
+
   it("may answer from a task of its own, and be waited for", function()
     local server = start([[
       local task, timer = require "moonport.task", require "moonport.timer"
@@ -285,6 +319,20 @@ describe("an answer that is written as it is made", function()
     assert.same({ "begun", "nil closed true", "reset" }, server:wait_told("reset"))
   end)
 
+  -- libuv takes a reset behind bytes for an end: this client does not.
+  local reading = [[
+import socket, sys
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+peer.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+try:
+    while True:
+        data = peer.recv(65536)
+        if not data: break
+        sys.stdout.write(data.decode())
+except ConnectionResetError:
+    sys.stdout.write("reset")
+]]
+
   -- Half an answer must not pass for one.
   local failures = {
     ["raises"] = [[return { body = function(write) write "half" error "no" end }]],
@@ -311,10 +359,8 @@ describe("an answer that is written as it is made", function()
       server:allow_log("test.lua:")
       server:allow_log("on_request ended before the body")
       server:allow_log("the body is shorter than its content%-length")
-      local peer = server:connect()
-      peer:send(http.request("GET", "/") .. http.request("GET", "/"))
-      local ending, text = peer:receive_end()
-      assert.equal("ECONNRESET", ending)
+      local text = shell.run({ "python3", "-c", reading, tostring(server:port()) }).stdout
+      assert.matches("reset$", text)
       assert.is_nil(text:find("\r\n0\r\n\r\n", 1, true))
       assert.is_true(select(2, text:gsub("HTTP/1.1 200", "")) <= 1)
       if name:find("task") then server:wait_told("closed") end

@@ -67,6 +67,8 @@ const char *api_http_date(struct runtime *runtime);
  * said to the peer; whoever calls it does so. */
 void api_http_refuse(struct api_conn *self, unsigned status, const char *fault, const char *fields,
                      bool closes);
+/* The peer asks, and does not take the answers: no further request is to be handled before it has. */
+bool api_http_is_full(const struct api_conn *self);
 /* The answer has been queued as a whole: ends the connection, if no other may follow. */
 void api_http_answered(struct api_conn *self);
 

@@ -21,9 +21,9 @@ static void write_date(time_t now_s, char out[HTTP_DATE_BYTES + 1]) {
   struct tm tm;
   gmtime_r(&now_s, &tm);
   snprintf(out, HTTP_DATE_BYTES + 1, "Date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT\r\n",
-           &days[(size_t)tm.tm_wday * 3], (unsigned)tm.tm_mday % 100, &months[(size_t)tm.tm_mon * 3],
-           (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-           (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+           &days[(size_t)tm.tm_wday * 3], (unsigned)tm.tm_mday % 100,
+           &months[(size_t)tm.tm_mon * 3], (unsigned)(tm.tm_year + 1900) % 10000,
+           (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
 const char *api_http_date(struct runtime *runtime) {
@@ -31,6 +31,15 @@ const char *api_http_date(struct runtime *runtime) {
   if (now_s != runtime->http_date_s) write_date(now_s, runtime->http_date);
   runtime->http_date_s = now_s;
   return runtime->http_date;
+}
+
+bool api_http_is_full(const struct api_conn *self) {
+  struct conn *conn = self->conn;
+  if (!conn || conn_is_closing(conn)) return false;
+  const size_t high = conn_group_of(conn)->queue_high;
+  if (conn_queue_bytes(conn) <= high) return false;
+  conn_flush(conn);
+  return conn_queue_bytes(conn) > high;
 }
 
 void api_http_answered(struct api_conn *self) {

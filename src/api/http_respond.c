@@ -430,8 +430,9 @@ int api_http_no_answer(lua_State *L, const char *what) {
 static int responded(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  const struct api_conn *self = lua_touserdata(L, CONN);
+  struct api_conn *self = lua_touserdata(L, CONN);
   if (!self->conn || self->http.phase != HTTP_ANSWERED) return api_push_closed(L);
+  if (self->handler == HANDLER_MAIN && api_http_is_full(self)) return api_drain(L, self);
   lua_pushboolean(L, true);
   return 1;
 }

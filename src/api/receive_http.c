@@ -163,6 +163,9 @@ static void handle_all(lua_State *L, struct api_conn *self, struct http_next *ne
   do {
     handle_one(L, self, next);
     lua_settop(L, CONN);
+    if (!api_http_is_full(self)) continue;
+    (void)api_drain(L, self); /* when it waits, the rest is looked at after that */
+    lua_settop(L, CONN);
   } while (find_next(self, next));
 }
 
