@@ -151,9 +151,10 @@ describe("limits.per_address", function()
     local path = moonport.directories[1]:join("reloaded.lua")
     local function save(most)
       local before = #started.log
-      local file = assert(io.open(path, "w"))
+      local file = assert(io.open(path .. ".new", "w"))
       file:write((text:format(most)))
       file:close()
+      assert(os.rename(path .. ".new", path)) -- at once: half of it must not be loaded
       loop.wait_until("a reload", function()
         for index = before + 1, #started.log do
           if started.log[index].message:find("reloaded", 1, true) then return true end

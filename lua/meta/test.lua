@@ -172,7 +172,8 @@ function Peer:read(max) end
 function Peer:read_line() end
 
 ---The next message in the frame of the service; nil while there is no whole one. Of a WebSocket:
----the next frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that the code.
+---the next frame's payload and its kind, "text", "binary", "ping", "pong" or "close", and of that
+---the code.
 ---@return string? message
 ---@return string? prefix or the kind
 ---@return integer? code

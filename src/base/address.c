@@ -257,7 +257,7 @@ int address_from_host(const char *host, size_t size, uint16_t port, struct addre
   if (memchr(host, '\0', size)) fault = "contains a NUL byte";
   if (!fault && size >= ADDRESS_HOST_MAX) fault = "is longer than 255 bytes, where names end";
   if (!fault) {
-    memcpy(out->host, host + has_brackets, size - 2 * has_brackets);
+    memcpy(out->host, host + has_brackets, size - (has_brackets ? 2 : 0));
     fault = host_fault(out->host);
   }
   if (!fault && has_brackets && !strchr(out->host, ':')) {

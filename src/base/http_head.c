@@ -91,7 +91,7 @@ static const char *target_end(const char *at, const char *end) {
 /* `at` is behind the text of a line: there must be CRLF. */
 static enum step end_line(struct http_reading *reading, const char *at) {
   if (at == reading->end) return STEP_MORE;
-  if (*at == '\n') return refuse(reading, 400, "a line ends with LF alone, not with CRLF as nc -C sends it");
+  if (*at == '\n') return refuse(reading, 400, "a line ends with LF alone: nc -C sends CRLF");
   if (*at != '\r') return refuse(reading, 400, "there is a control character in the head");
   if (at + 1 == reading->end) return STEP_MORE;
   if (at[1] != '\n') return refuse(reading, 400, "there is a CR without LF in the head");

@@ -4,7 +4,7 @@
 local host = require "moonport.test.host"
 
 local function script(text, prepare)
-  local hosted = host.new("(text)", prepare or function() end)
+  local hosted = host.new("(text)", prepare or function() end, 0)
   return hosted, hosted:load("return { on_data = print, on_load = function() " .. text .. " end }")
 end
 
@@ -51,7 +51,7 @@ describe("A script under test", function()
   end)
 
   it("ends when it loops, by its own budget and not the test's", function()
-    local hosted = host.new("(text)", function() end)
+    local hosted = host.new("(text)", function() end, 0)
     assert.equal("failed", (hosted:load("while true do end")))
     assert.matches("used more than limits.cpu_ms = 1000", messages(hosted)[1])
   end)

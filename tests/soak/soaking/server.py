@@ -18,6 +18,7 @@ EXPECTED = re.compile(
     r"|[\w-]+\.lua:\d+: (.* near |'.*' expected|unfinished |unknown field 'on_dta')"
     r"|returned? (nothing|nil)|must return|upstream|^E[A-Z]+: "
     r"|lets a script end this process|ends with a carriage return|longer than a message may be"
+    r"|a request is refused with [45]\d\d"
     r"|the loop (is|was) held up for .*(faults\.lua:|in a finalizer|of task|of on_)"
     r"|\d+ (log )?lines? (were|was)? ?dropped")
 
