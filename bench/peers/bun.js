@@ -1,6 +1,6 @@
 // peers/bun.js — what the bench asks of servers, on Bun's own sockets. Knows no moonport.
-// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, static, which Bun answers, websocket
-// and websocket-broadcast.
+// bun.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, json, static, which Bun answers,
+// websocket and websocket-broadcast.
 const [mode, bodyBytes] = process.argv.slice(2);
 const conns = new Set();
 
@@ -72,6 +72,14 @@ function serveHttp() {
   say("tcp", Bun.serve({ hostname: "127.0.0.1", port: 0, ...answer }).port);
 }
 
+const things = () => Array.from({ length: 12 }, (_, at) => ({ id: at + 1,
+  name: "thing number " + (at + 1), price: at + 1.5, tags: ["a", "b"], available: at % 2 === 1 }));
+
+function serveJson() {
+  const fetch = () => Response.json(things());
+  say("tcp", Bun.serve({ hostname: "127.0.0.1", port: 0, fetch }).port);
+}
+
 function serveWebSockets() {
   const echo = { message: (conn, data) => conn.send(data) };
   const all = {
@@ -93,5 +101,6 @@ function serveWebSockets() {
 
 if (mode === "udp") await serveDatagrams();
 else if (mode.startsWith("websocket")) serveWebSockets();
+else if (mode === "json") serveJson();
 else if (mode === "http" || mode === "static") serveHttp();
 else serve();

@@ -1,6 +1,6 @@
 // peers/node.js — what the bench asks of servers, on Node. Knows no moonport.
-// node.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, and with npm's ws websocket and
-// websocket-broadcast.
+// node.js MODE [BODY BYTES], of echo, lines, broadcast, udp, http, json, and with npm's ws
+// websocket and websocket-broadcast.
 "use strict";
 
 const [mode, bodyBytes] = process.argv.slice(2);
@@ -60,6 +60,20 @@ function serveHttp() {
   server.listen({ port: 0, host: "127.0.0.1", backlog: 511 }, () => say("tcp", server.address()));
 }
 
+const things = () => Array.from({ length: 12 }, (_, at) => ({ id: at + 1,
+  name: "thing number " + (at + 1), price: at + 1.5, tags: ["a", "b"], available: at % 2 === 1 }));
+
+function serveJson() {
+  const server = require("http").createServer((_, response) => {
+    const body = JSON.stringify(things());
+    response.writeHead(200, { "Content-Type": "application/json",
+      "Content-Length": Buffer.byteLength(body) });
+    response.end(body);
+  });
+  server.keepAliveTimeout = 0;
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 511 }, () => say("tcp", server.address()));
+}
+
 function serveWebSockets() {
   const { WebSocketServer } = require(process.env.WS_MODULE || "ws");
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, backlog: 511,
@@ -79,5 +93,6 @@ function serveWebSockets() {
 
 if (mode === "udp") serveDatagrams();
 else if (mode === "http") serveHttp();
+else if (mode === "json") serveJson();
 else if (mode.startsWith("websocket")) serveWebSockets();
 else serve();

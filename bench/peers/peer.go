@@ -1,9 +1,10 @@
 // peers/peer.go — what the bench asks of servers, in Go: a goroutine each. Knows no moonport.
-// peer MODE [BODY BYTES], of echo, lines, broadcast, udp and http.
+// peer MODE [BODY BYTES], of echo, lines, broadcast, udp, http and json.
 package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net"
@@ -128,6 +129,37 @@ func serveHTTP(size string) {
 	})))
 }
 
+type thing struct {
+	ID        int      `json:"id"`
+	Name      string   `json:"name"`
+	Price     float64  `json:"price"`
+	Tags      []string `json:"tags"`
+	Available bool     `json:"available"`
+}
+
+func things() []thing {
+	list := make([]thing, 12)
+	for at := range list {
+		id := at + 1
+		list[at] = thing{id, "thing number " + strconv.Itoa(id), float64(id) + 0.5,
+			[]string{"a", "b"}, id%2 == 0}
+	}
+	return list
+}
+
+func serveJSON() {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	say("tcp", listener.Addr())
+	log.Fatal(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		body, _ := json.Marshal(things())
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(body)
+	})))
+}
+
 func main() {
 	debug.SetGCPercent(400)
 	switch os.Args[1] {
@@ -135,6 +167,8 @@ func main() {
 		serveDatagrams()
 	case "http":
 		serveHTTP(os.Args[2])
+	case "json":
+		serveJSON()
 	case "lines":
 		serve(lines)
 	case "broadcast":

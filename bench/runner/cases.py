@@ -122,6 +122,15 @@ def http_sides(programs, machine):
 
 
 @contextlib.contextmanager
+def json_sides(programs, _machine):
+    """No C either."""
+    others = peers.of(programs, "json")
+    if not others:
+        raise Skipped("no other server of HTTP that knows JSON is installed")
+    yield [others[0], programs.moonport("bench/scripts/json.lua"), *others[1:]]
+
+
+@contextlib.contextmanager
 def key_value_sides(programs, _machine):
     yield [peers.redis_server(), programs.moonport("scripts/kv.lua")]
 
@@ -304,6 +313,8 @@ CASES = [
          scale=FORWARDED_PER_MIB, counted=3_000),
     Case("http", "HTTP, wrk -c50", "µs CPU/request", column(_requested), 5, 2,
          ratio_at_most(1.00), http_sides, per_round=1, per_round_quick=1),
+    Case("json", "JSON of 1 KiB, wrk -c50", "µs CPU/request", column(_requested), 5, 2,
+         ratio_at_most(1.00), json_sides, per_round=1, per_round_quick=1),
     Case("kv", "key-value, -P 1", "µs CPU/request", column(_key_value), 5, 2,
          ratio_at_most(1.00), key_value_sides, per_round=80_000, per_round_quick=30_000),
     Case("kv16", "key-value, -P 16", "µs CPU/request", column(_key_value), 5, 2,

@@ -99,14 +99,15 @@ def _go(programs):
 PROGRAMS = (
     ("raw epoll, C", lambda programs: [programs.tool("peer_epoll")], ("echo", "broadcast", "udp")),
     ("luv, Lua 5.4", _luv, STREAMS),
-    ("Bun", _bun, (*STREAMS, "http", *WEBSOCKETS)),
+    ("Bun", _bun, (*STREAMS, "http", "json", *WEBSOCKETS)),
     ("npm ws", _ws, WEBSOCKETS),
     ("Python websockets", _websockets, WEBSOCKETS),
     ("Bun, static route", _bun, ("static",)),
-    ("Node", lambda programs: [_find("node"), programs.peer("node.js")], (*STREAMS, "http")),
+    ("Node", lambda programs: [_find("node"), programs.peer("node.js")],
+     (*STREAMS, "http", "json")),
     ("uvloop", lambda programs: _python(programs, "uvloop"), STREAMS),
     ("asyncio", lambda programs: _python(programs, "asyncio"), STREAMS),
-    ("Go", _go, (*STREAMS, "http")),
+    ("Go", _go, (*STREAMS, "http", "json")),
 )
 
 
