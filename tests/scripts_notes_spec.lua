@@ -58,7 +58,8 @@ describe("scripts/notes.lua", function()
     local server = moonport:serve({ "--listen", "127.0.0.1:0", path })
     ask(server, "/notes", "-d", '{"text":"stay"}')
     local changed = text:gsub("there is no such thing", "nothing here")
-    assert(os.rename(directory:write("changed", changed), path)) -- at once: half of it must not be loaded
+    -- At once: half of it must not be loaded.
+    assert(os.rename(directory:write("changed", changed), path))
     server:wait_for("version 2")
     assert.same({ 200, { { id = 1, text = "stay" } } }, { ask(server, "/notes") })
     assert.same({ 404, { error = "nothing here" } }, { ask(server, "/notes/2") })
