@@ -432,8 +432,8 @@ describe("moonport.http", function()
     ]], port, certificate))
   end)
 
-  -- A body without a length ends with the connection. It was taken for whole where anybody on the way
-  -- had sent a FIN, which TLS does not protect.
+  -- A body without a length ends with the connection. It was taken for whole where anybody on the
+  -- way had sent a FIN, which TLS does not protect.
   it("takes no body over TLS for whole whose end the server did not say", function()
     local port, certificate = tls.python_server(moonport, [[
 asked = b""
