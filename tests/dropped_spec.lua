@@ -233,7 +233,8 @@ end)
 local handlers = {
   on_open = { told = "which is dropped; conn:send(…) sends" },
   on_data = { told = "which is dropped; conn:send(…) sends" },
-  on_message = { fields = 'frame = "line",', told = "which is dropped; conn:send(…) sends" },
+  on_message = { fields = 'frame = "line",',
+    told = "which is dropped; conn:send_message(…) sends" },
   on_eof = { told = "which is dropped; conn:send(…) sends", ends = "conn:close()" },
   on_timeout = { fields = "timeouts = { idle = 0.1 },", ends = "conn:close()", stays = true,
     told = "which only keeps the connection, as true does; conn:send(…) sends" },

@@ -119,7 +119,7 @@ describe("the handshake of a WebSocket", function()
     ]])
     local words = {
       ["/protocol"] = "which the client did not offer", ["/field"] = "with 'status'",
-      ["/200"] = "on_upgrade returned 200", ["/header"] = "part of the handshake",
+      ["/200"] = "test%.lua:%d+%) returned 200", ["/header"] = "part of the handshake",
       ["/break"] = "cannot be sent",
     }
     for path, word in pairs(words) do

@@ -22,6 +22,12 @@ enum { BORROW_BYTES_MIN = 4096 };
 enum { CONN = 1, ANSWER, HEADERS, BODY };
 
 void api_http_check_due(lua_State *L, const struct api_conn *self, const char *call) {
+  if (self->is_websocket) {
+    luaL_error(L,
+               "%s answers requests, and this connection is a WebSocket by now: write "
+               "conn:send_message(message)",
+               call);
+  }
   if (!api_requests_of(self)) {
     luaL_error(L,
                "%s answers requests, and this connection has none: the service needs "

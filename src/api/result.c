@@ -21,6 +21,7 @@ static const char *what_follows(enum handler handler) {
     case HANDLER_ON_REQUEST: return "which is dropped: conn:respond or conn:events had answered";
     case HANDLER_ON_CLOSE: return "which is dropped: the connection is gone";
     case HANDLER_ON_LOAD: return "which is dropped: what on_unload returns is for the next version";
+    case HANDLER_ON_MESSAGE: return "which is dropped; conn:send_message(…) sends";
     default: return "which is dropped; conn:send(…) sends";
   }
 }

@@ -64,6 +64,18 @@ static bool judge_request(lua_State *L, struct api_conn *self, const struct http
 
 /* --- The answer ------------------------------------------------------------------------------ */
 
+/* Raises: what on_upgrade returned has no line but that of the handler. `what` may be on top. */
+static int upgrade_fault(lua_State *L, const char *what) {
+  lua_Debug function;
+  const struct service *service = &version_of(L)->service;
+  if (!service_has(service, HANDLER_ON_UPGRADE))
+    return luaL_error(L, "on_upgrade returned %s", what);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_UPGRADE]);
+  lua_getinfo(L, ">S", &function);
+  return luaL_error(L, "on_upgrade (%s:%d) returned %s", function.short_src, function.linedefined,
+                    what);
+}
+
 static void add(lua_State *L, struct http_text *text, const char *name, const char *value) {
   http_text_add(L, text, name, strlen(name));
   http_text_add(L, text, ": ", 2);
@@ -103,10 +115,11 @@ static void add_protocol(lua_State *L, struct http_text *text, const struct http
   const char *protocol = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   api_push_header(L, request, "sec-websocket-protocol");
   if (!protocol || !list_has(lua_tostring(L, -1), protocol)) {
-    luaL_error(L,
-               "on_upgrade returned protocol = %s, which the client did not offer: choose one of "
-               "those in request.headers[\"sec-websocket-protocol\"], or leave it out",
-               luaL_tolstring(L, RESULT + 1, NULL));
+    upgrade_fault(
+        L, lua_pushfstring(L,
+                           "protocol = %s, which the client did not offer: choose one of "
+                           "those in request.headers[\"sec-websocket-protocol\"], or leave it out",
+                           luaL_tolstring(L, RESULT + 1, NULL)));
     return; /* never: it raised */
   }
   add(L, text, "Sec-WebSocket-Protocol", protocol);
@@ -118,8 +131,8 @@ static void add_header(lua_State *L, struct http_text *text) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &name_size) : "";
   const char *value = lua_tolstring(L, -1, &size);
   if (!value || !*name || !http_is_token(name, name_size) || !http_is_value(value, size)) {
-    luaL_error(L, "on_upgrade returned a header that cannot be sent: headers are written "
-                  "{ [\"set-cookie\"] = \"…\" }, without line breaks");
+    upgrade_fault(L, lua_pushfstring(L, "a header that cannot be sent: headers are written "
+                                        "{ [\"set-cookie\"] = \"…\" }, without line breaks"));
     return; /* never: it raised */
   }
   static const char *const ours[] = {"connection", "upgrade", "content-length",
@@ -127,7 +140,7 @@ static void add_header(lua_State *L, struct http_text *text) {
   bool is_ours = strncasecmp(name, "sec-websocket-", 14) == 0;
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) is_ours |= strcasecmp(name, ours[i]) == 0;
   if (is_ours) {
-    luaL_error(L, "on_upgrade returned the header '%s', which is part of the handshake", name);
+    upgrade_fault(L, lua_pushfstring(L, "the header '%s', which is part of the handshake", name));
   }
   add(L, text, name, value);
 }
@@ -136,10 +149,10 @@ static void add_headers(lua_State *L, struct http_text *text) {
   int type = lua_getfield(L, RESULT, "headers");
   if (type == LUA_TNIL) return;
   if (type != LUA_TTABLE) {
-    luaL_error(L,
-               "on_upgrade returned headers = %s: write a table, such as "
-               "{ [\"set-cookie\"] = \"…\" }",
-               luaL_tolstring(L, -1, NULL));
+    upgrade_fault(L, lua_pushfstring(L,
+                                     "headers = %s: write a table, such as "
+                                     "{ [\"set-cookie\"] = \"…\" }",
+                                     luaL_tolstring(L, -1, NULL)));
   }
   for (lua_pushnil(L); lua_next(L, RESULT + 1); lua_pop(L, 1)) {
     if (lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1);
@@ -152,10 +165,10 @@ static void check_result(lua_State *L) {
   for (lua_pushnil(L); lua_next(L, RESULT); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     if (strcmp(name, "headers") != 0 && strcmp(name, "protocol") != 0) {
-      luaL_error(L,
-                 "on_upgrade returned a table with '%s': there are headers and protocol, and a "
-                 "refusal is a status, such as return 403",
-                 luaL_tolstring(L, -2, NULL));
+      upgrade_fault(L, lua_pushfstring(L,
+                                       "a table with '%s': there are headers and protocol, and a "
+                                       "refusal is a status, such as return 403",
+                                       luaL_tolstring(L, -2, NULL)));
     }
   }
 }
@@ -237,10 +250,11 @@ static int upgraded(lua_State *L, int status, lua_KContext context) {
       break;
     default: break;
   }
-  return luaL_error(L,
-                    "on_upgrade returned %s: write nothing or { headers = …, protocol = … } to "
-                    "accept it, false or a status from 400 to 599 to refuse it",
-                    luaL_tolstring(L, RESULT, NULL));
+  return upgrade_fault(L,
+                       lua_pushfstring(L,
+                                       "%s: write nothing or { headers = …, protocol = … } to "
+                                       "accept it, false or a status from 400 to 599 to refuse it",
+                                       luaL_tolstring(L, RESULT, NULL)));
 }
 
 int api_websocket_upgrade(lua_State *L, struct api_conn *self) {

@@ -202,7 +202,7 @@ static void takes_a_host_for_nothing_else(void) {
   CHECK_CONTAINS(HOST("UNIX:x"), "has a scheme");
   CHECK_CONTAINS(HOST("unix:///run/x.sock\0.example.org"), "contains a NUL byte");
   CHECK_CONTAINS(HOST("x:80"), "has a colon");
-  CHECK_CONTAINS(HOST("[x]"), "is in no name");
+  CHECK_CONTAINS(HOST("[x]"), "has brackets around");
   CHECK_CONTAINS(HOST("a/b"), "is in no name");
   CHECK_CONTAINS(HOST("127.0.0.1%lo"), "names an interface");
 #undef HOST
