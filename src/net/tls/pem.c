@@ -121,7 +121,8 @@ static bool read_file(const struct tls_reading *reading, const char *path, struc
   }
   if (keep_file(reading, pem)) return true;
   pem_close(pem);
-  return tls_refuse(reading, "%s: memory is out", path);
+  tls_refuse(reading, "%s: memory is out", path);
+  return false;
 }
 
 static bool pem_open(const struct tls_reading *reading, const char *path, struct pem *pem) {
