@@ -432,6 +432,44 @@ describe("moonport.http", function()
     ]], port, certificate))
   end)
 
+  -- A body without a length ends with the connection. It was taken for whole where anybody on the
+  -- way had sent a FIN, which TLS does not protect.
+  it("takes no body over TLS for whole whose end the server did not say", function()
+    local port, certificate = tls.python_server(moonport, [[
+asked = b""
+while b"\r\n\r\n" not in asked: asked += conn.recv(4096)
+conn.sendall(b"HTTP/1.1 200 OK\r\n\r\nhello")
+try:
+  if b" /said" in asked: conn.unwrap()
+except OSError: pass # we were answered by a reset, or not at all
+socket.socket(fileno=conn.detach()).close()]])
+    assert.same({ "hello", "nil\tclosed\ttrue", "hello\tnil\tclosed\ttrue" }, lines([[
+      local root, options = "https://localhost:" .. arg[1], { tls = { ca = arg[2] } }
+      print(http.get(root .. "/said", options).body)
+      local response, code, detail = http.get(root .. "/cut", options)
+      print(response, code, detail:find("(truncated)", 1, true) ~= nil)
+      options.stream = true
+      response = http.get(root .. "/cut", options)
+      local piece = response:read()
+      local more
+      more, code, detail = response:read()
+      print(piece, more, code, detail:find("(truncated)", 1, true) ~= nil)
+    ]], port, certificate))
+  end)
+
+  it("keeps connections over TLS also where its options are made anew", function()
+    local port, certificate = tls.python_server(moonport, [[
+for count in range(2):
+  while b"\r\n\r\n" not in conn.recv(4096): pass
+  conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % count)]])
+    assert.same({ "0", "1" }, lines([[
+      for _ = 1, 2 do
+        print(http.get("https://localhost:" .. arg[1], {
+          tls = { ca = arg[2], alpn = { "http/1.1" } } }).body)
+      end
+    ]], port, certificate))
+  end)
+
   it("reads URLs as RFC 3986 has them, and resolves what is relative", function()
     local url = dofile("lua/moonport/http/url.lua")
     for text, expected in pairs {

@@ -127,6 +127,7 @@ describe("conn:starttls()", function()
       "starttls: tls.name is missing, and a connection does not keep the host that it was " ..
         'connected to: write conn:starttls({ name = "mail.example" })',
       "unknown option 'tls.nam' of starttls (did you mean name)",
+      "bad argument #1 to 'starttls' (table expected, got string)",
       "starttls: a server needs a certificate: give the service tls = { cert = …, key = … }",
       "starttls: this connection speaks TLS already",
     }, lines [[
@@ -141,6 +142,7 @@ describe("conn:starttls()", function()
       turn()
       fault(near)
       fault(near, { nam = "x" })
+      fault(near, "mail.example")
       fault(far)
       task.spawn(function() far:starttls(shown) end)
       near:starttls(wanted)

@@ -105,6 +105,23 @@ with ThreadPoolExecutor(16) as pool: print(whole > 200, all(pool.map(cut, range(
     end)
   end
 
+  -- Checks of HAProxy leave so, every two seconds; each was told of as a fault of TLS.
+  it("tells of no fault where a peer resets the connection at the end of the handshake", function()
+    local server, ca = serve()
+    server:allow_log("the TLS handshake failed: connection reset by peer") -- it came sooner
+    server:allow_log("the TLS handshake failed: broken pipe")
+    raw(server, ca, [[
+import struct, time
+for count in range(200):
+  peer = Raw(PORT, context(CA))
+  peer.shake()
+  time.sleep(count / 2e6)
+  peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+  peer.close()
+]])
+    assert_serves(server, ca)
+  end)
+
   it("limits the handshake as a whole, however often a byte comes", function()
     local server, ca = serve("timeouts = { handshake = 0.4 },")
     local lines = raw(server, ca, [[

@@ -34,10 +34,18 @@ local function prune()
   end
 end
 
+-- Of an option of TLS: alpn is a list, mostly a new one for each request.
+local function text_of(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local words = {}
+  for index, each in ipairs(value) do words[index] = tostring(each) end
+  return table.concat(words, ",")
+end
+
 -- Connections with other certificates are others.
 local function key_of(address, tls)
   local words = { address }
-  for name, value in pairs(tls or {}) do words[#words + 1] = name .. "=" .. tostring(value) end
+  for name, value in pairs(tls or {}) do words[#words + 1] = name .. "=" .. text_of(value) end
   table.sort(words, function(a, b) return a < b end)
   return table.concat(words, "\n")
 end
@@ -102,7 +110,9 @@ function Response:read(max)
   local data, code, detail = self.message:read(max)
   if data then return data end
   if code then self.lease:break_off() else self.lease:finish() end
-  if ENDED[code] then code = "closed" end
+  if ENDED[code] then
+    code, detail = "closed", ("%s: the server ended the connection (%s)"):format(self.url, code)
+  end
   self.lease, self.code = nil, code
   return nil, code, detail
 end

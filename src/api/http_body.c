@@ -6,6 +6,7 @@
 #include "api/arguments.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "net/conn_tls.h"
 
 #include <lauxlib.h>
 
@@ -33,10 +34,12 @@ static int ended(lua_State *L, struct api_conn *self, struct http_message *messa
   return 1;
 }
 
-/* A body that goes until the peer's FIN ends with that. */
+/* A body that goes until the peer's end ends with that: over TLS only if the peer has said it, for a FIN
+ * anybody can send, and what is cut off looks whole. */
 static bool ends_so(const struct api_conn *self) {
+  struct conn_tls tls;
   return self->http.incoming->body.framing == HTTP_BY_CLOSE && self->conn &&
-         conn_peer_finished(self->conn);
+         conn_peer_finished(self->conn) && !(conn_tls(self->conn, &tls) && tls.is_truncated);
 }
 
 /* 2: how much at most, 3: the message */

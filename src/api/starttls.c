@@ -135,13 +135,20 @@ static bool use_service(lua_State *L, struct tls_object *object) {
   return true;
 }
 
+/* Named also where it is called by pcall(), for which Lua would write '?'. Raises. */
+static void check_table(lua_State *L) {
+  if (lua_isnil(L, OPTIONS) || lua_istable(L, OPTIONS)) return;
+  luaL_error(L, "bad argument #1 to 'starttls' (table expected, got %s)",
+             luaL_typename(L, OPTIONS));
+}
+
 /* conn:starttls([options]) -> true | nil, code, detail */
 static int l_conn_starttls(lua_State *L) {
   struct api_conn *self = api_check_conn(L, CONN);
   struct conn_tls tls;
   api_check_count(L, 2, NULL);
   lua_settop(L, OPTIONS);
-  if (!lua_isnil(L, OPTIONS)) luaL_checktype(L, OPTIONS, LUA_TTABLE);
+  check_table(L);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   if (conn_tls(self->conn, &tls)) return misused(L, "this connection speaks TLS already");
   if (self->has_requests) {

@@ -66,7 +66,7 @@ static void check_context(const char *path) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const struct tls_reader nobody;
   char error[ERROR_BYTES] = "";
-  const struct tls_reading reading = {&nobody, error, sizeof error};
+  const struct tls_reading reading = {&nobody, error, sizeof error, NULL};
   if (size > INPUT_BYTES_MAX) return -1;
   const char *path = put_file(data, size);
   STACK_OF(X509) *certificates = tls_read_certificates(&reading, path);

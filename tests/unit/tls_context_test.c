@@ -380,6 +380,33 @@ static void test_tells_of_files(void) {
   CHECK_NUMBER(following.missing, 1);
 }
 
+static void test_reads_a_file_once(void) {
+  prepare();
+  struct following following = {0};
+  char error[ERROR_BYTES];
+  struct issued issued = tls_issue("both.test", 0, 10, NULL);
+  const char *both = tls_write_certificate("both.pem", issued.certificate);
+  tls_write_key("both.pem", issued.key);
+  const struct tls_identity identities[] = {
+      {.cert = both, .key = both, .ca = ca, .client = TLS_CLIENT_REQUIRE},
+      {.host = "a.test", .cert = cert_of("a.test"), .key = key_of("a.test"), .ca = ca},
+      {.host = "both.test", .cert = both, .key = both, .ca = ca},
+  };
+  const struct tls_settings settings = {.identities = identities,
+                                        .identity_count = 3,
+                                        .version_min = TLS1_2_VERSION,
+                                        .reader = {&following, note_file}};
+  struct tls_context *server = tls_context_new_server(&settings, NULL, error, sizeof error);
+  struct tls_context *client = trusting(both, NULL, NULL);
+  CHECK_NUMBER(following.read, 4);
+  struct pair pair = pair_new(server, client, "both.test", NULL);
+  CHECK_TEXT(shown_by(pair.client), "both.test");
+  pair_free(&pair);
+  tls_context_release(server);
+  tls_context_release(client);
+  issued_deinit(&issued);
+}
+
 /* --- What clients will have against one -------------------------------------------------------- */
 
 static char judged[2048];
@@ -487,6 +514,7 @@ static const struct check_case cases[] = {
     {"a certificate that is cut anywhere is refused", test_refuses_a_half_file},
     {"an encrypted key is refused, and nobody is asked", test_asks_for_no_passphrase},
     {"who follows the files is told of each", test_tells_of_files},
+    {"a file that is named twice is read once", test_reads_a_file_once},
     {"what clients will have against a certificate is told", test_judges},
     {"whom this system trusts is told", test_judges_trust},
     {"secrets are written where SSLKEYLOGFILE says", test_writes_secrets},

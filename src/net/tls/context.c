@@ -344,13 +344,16 @@ static struct tls_context *context_new(const struct tls_settings *settings,
   }
   context->uses = 1;
   context->key_log = -1;
+  struct pem_file *files = NULL; /* one that is named twice is the same both times */
   bool fits = make_alpn(settings, context, reading);
   for (size_t i = 0; fits && i < settings->identity_count; i++) {
     struct host *host = &context->hosts[context->host_count++];
     struct making making = {settings, &settings->identities[i], *reading, host};
+    making.reading.files = &files;
     fits = make_host(&making, method, context);
     if (!host->name) context->others = host;
   }
+  tls_forget_files(files);
   if (fits) {
     make_key_log(context);
     return context;
@@ -379,7 +382,7 @@ static void serve(struct tls_context *context, const struct tls_settings *settin
 struct tls_context *tls_context_new_server(const struct tls_settings *settings,
                                            const struct tls_context *before, char *error,
                                            size_t error_size) {
-  const struct tls_reading reading = {&settings->reader, error, error_size};
+  const struct tls_reading reading = {&settings->reader, error, error_size, NULL};
   if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_server_method());
   if (!context) return NULL;
@@ -412,7 +415,7 @@ static bool connect_by(struct tls_context *context, const struct tls_settings *s
 
 struct tls_context *tls_context_new_client(const struct tls_settings *settings, char *error,
                                            size_t error_size) {
-  const struct tls_reading reading = {&settings->reader, error, error_size};
+  const struct tls_reading reading = {&settings->reader, error, error_size, NULL};
   if (!tls_lazy_open(error, error_size)) return NULL;
   struct tls_context *context = context_new(settings, &reading, TLS_client_method());
   if (!context || connect_by(context, settings)) return context;

@@ -136,7 +136,7 @@ int issued_write_key(const struct issued *issued, FILE *file) {
 bool issued_read(const char *cert, const char *key, struct issued *out, char *error,
                  size_t error_size) {
   static const struct tls_reader nobody;
-  const struct tls_reading reading = {&nobody, error, error_size};
+  const struct tls_reading reading = {&nobody, error, error_size, NULL};
   STACK_OF(X509) *certificates = tls_read_certificates(&reading, cert);
   EVP_PKEY *pkey = certificates ? tls_read_key(&reading, key) : NULL;
   *out = (struct issued){pkey ? sk_X509_shift(certificates) : NULL, pkey};

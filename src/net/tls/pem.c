@@ -19,11 +19,19 @@
 /* Several times what all roots of a system take. */
 enum { PEM_BYTES_MAX = 4 * 1024 * 1024 };
 
+struct pem_file {
+  struct pem_file *next;
+  char *bytes;
+  size_t size;
+  char path[];
+};
+
 struct pem {
   const char *path;
   char *bytes;
   size_t size;
-  BIO *bio; /* reads the bytes */
+  bool is_kept; /* the bytes are those of a struct pem_file */
+  BIO *bio;     /* reads the bytes */
 };
 
 bool tls_refuse(const struct tls_reading *reading, const char *format, ...) {
@@ -59,17 +67,50 @@ static void refuse_file(const struct tls_reading *reading, const char *path, int
   }
 }
 
-/* Also a key's bytes: none of them stay in memory that is free. */
-static void pem_close(struct pem *pem) {
-  BIO_free(pem->bio);
-  if (pem->bytes) OPENSSL_cleanse(pem->bytes, pem->size);
-  free(pem->bytes);
+/* Also a key's: none of them stay in memory that is free. */
+static void forget_bytes(char *bytes, size_t size) {
+  if (bytes) OPENSSL_cleanse(bytes, size);
+  free(bytes);
 }
 
-static bool pem_open(const struct tls_reading *reading, const char *path, struct pem *pem) {
+void tls_forget_files(struct pem_file *files) {
+  while (files) {
+    struct pem_file *file = files;
+    files = file->next;
+    forget_bytes(file->bytes, file->size);
+    free(file);
+  }
+}
+
+/* For who reads it again. */
+static bool keep_file(const struct tls_reading *reading, struct pem *pem) {
+  size_t size = strlen(pem->path) + 1;
+  if (!reading->files) return true;
+  struct pem_file *file = malloc(sizeof *file + size);
+  if (!file) return false;
+  *file = (struct pem_file){*reading->files, pem->bytes, pem->size};
+  memcpy(file->path, pem->path, size);
+  *reading->files = file;
+  return pem->is_kept = true;
+}
+
+static bool find_file(const struct tls_reading *reading, struct pem *pem) {
+  const struct pem_file *file = reading->files ? *reading->files : NULL;
+  while (file && strcmp(file->path, pem->path) != 0) file = file->next;
+  if (!file) return false;
+  pem->bytes = file->bytes;
+  pem->size = file->size;
+  return pem->is_kept = true;
+}
+
+static void pem_close(struct pem *pem) {
+  BIO_free(pem->bio);
+  if (!pem->is_kept) forget_bytes(pem->bytes, pem->size);
+}
+
+static bool read_file(const struct tls_reading *reading, const char *path, struct pem *pem) {
   const struct tls_reader *reader = reading->reader;
   int rc = 0;
-  *pem = (struct pem){.path = path};
   pem->bytes = file_read(path, PEM_BYTES_MAX, &pem->size, &rc);
   if (reader->on_file) {
     reader->on_file(reader->owner, path, pem->bytes, pem->size, pem->bytes ? 0 : -rc);
@@ -78,6 +119,15 @@ static bool pem_open(const struct tls_reading *reading, const char *path, struct
     refuse_file(reading, path, -rc);
     return false;
   }
+  if (keep_file(reading, pem)) return true;
+  pem_close(pem);
+  tls_refuse(reading, "%s: memory is out", path);
+  return false;
+}
+
+static bool pem_open(const struct tls_reading *reading, const char *path, struct pem *pem) {
+  *pem = (struct pem){.path = path};
+  if (!find_file(reading, pem) && !read_file(reading, path, pem)) return false;
   ERR_clear_error();
   pem->bio = BIO_new_mem_buf(pem->bytes, (int)pem->size);
   if (pem->bio) return true;

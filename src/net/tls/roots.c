@@ -76,7 +76,7 @@ void tls_roots_free(X509_STORE *roots) {
 }
 
 X509_STORE *tls_roots_load(char *error, size_t error_size) {
-  const struct tls_reading reading = {&nobody, error, error_size};
+  const struct tls_reading reading = {&nobody, error, error_size, NULL};
   if (!tls_lazy_open(error, error_size)) return NULL;
   X509_STORE *store = X509_STORE_new();
   if (store && add_system(&reading, store)) return store;

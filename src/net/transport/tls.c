@@ -267,7 +267,11 @@ static bool shake(struct tls *tls) {
   bool is_done = SSL_do_handshake(tls->ssl) == 1;
   if (!is_done && SSL_get_error(tls->ssl, -1) != SSL_ERROR_WANT_READ) (void)tls_break_off(tls);
   int rc = send_output(tls); /* with an alert, if it failed */
-  if (rc < 0) tls_break(tls, rc, uv_strerror(rc));
+  if (rc < 0 && is_done) {
+    tls_break(tls, rc, NULL); /* as that of one that is open: so do checks of HAProxy leave */
+  } else if (rc < 0) {
+    tls_break(tls, rc == UV_ENOMEM ? rc : UV_EPROTO, uv_strerror(rc));
+  }
   return is_done && !has(tls, TLS_BROKEN);
 }
 
