@@ -237,7 +237,9 @@ describe("conn:deadline", function()
       print(nil, again, elapsed(wait) < 10)
       far:deadline(nil)
       near:send("in time\n")
-      print(far:recv_line())
+      local line
+      repeat line = far:recv_line() until line ~= "x" -- the last drip may have been on its way
+      print(line)
     ]]))
   end)
 

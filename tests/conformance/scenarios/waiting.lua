@@ -84,18 +84,19 @@ return {
       return {
         frame = "line",
         on_open = function(conn)
-          conn:after(0.01, function(each) each:send("timer ") gate:open() end)
           conn:after(100, function() tell("never") end)
         end,
         on_message = function(conn, line)
           if line ~= "get" then return tell("put", queue:put(line)) end
+          -- Late enough that what this step shows is seen before.
+          conn:after(1, function(each) each:send("timer ") gate:open() end)
           tell("passed", gate:wait())
           conn:send(queue:get() .. " " .. queue:get() .. " " .. queue:get())
         end,
         on_close = function(conn, reason) tell("close", reason) end,
       }
     ]],
-    steps = { { "open", "a" }, { "send", "a", "get\n" }, { "wait", 0.2 }, { "open", "b" },
+    steps = { { "open", "a" }, { "send", "a", "get\n" }, { "wait", 1.3 }, { "open", "b" },
       { "send", "b", "one\n" }, { "send", "b", "two\nthree\n" }, { "fin", "b" }, { "fin", "a" } },
   },
   {
