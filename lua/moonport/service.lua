@@ -4,7 +4,8 @@
 
 local report_of = require "moonport.service.report"
 local check_tls = require "moonport.service.tls"
-local read_listen = require("moonport.service.listen").read
+local listen = require "moonport.service.listen"
+local read_listen, integer_from = listen.read, listen.whole_from
 local fault, shown = report_of.fault, report_of.shown
 local check_names, set_of = report_of.check_names, report_of.set_of
 local _G, type, pairs, ipairs = _G, type, pairs, ipairs
@@ -36,14 +37,6 @@ local TOO_LARGE = ", which is too large"
 
 -- A rule gives the value as C wants it, or nil, what is accepted, and what else is to be said.
 ---@alias moonport.service.Rule fun(value: any): any, string?, string?
-
-local function integer_from(min, max)
-  return function(value)
-    local number = type(value) == "number" and tointeger(value)
-    if number and number >= min and number <= max then return number end
-    return nil, format("a whole number from %d to %d", min, max)
-  end
-end
 
 ---@type moonport.service.Rule
 local function size(value)

@@ -10,6 +10,7 @@ local ACCEPTED = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run
   [[list of them, with options such as { "udp://:514", rcvbuf = "8M" }]]
 local GROUPS_MAX = 64
 
+-- The rule for a whole number, which other fields have, too.
 local function whole_from(min, max)
   return function(value)
     local number = type(value) == "number" and tointeger(value)
@@ -112,7 +113,7 @@ local function misplaced(text, options)
   end
 end
 
-local M = {}
+local M = { whole_from = whole_from }
 
 -- Adds what the list says; a list in it has options of its own. Returns a fault, or what is
 -- accepted and what else is to be said.
