@@ -24,6 +24,7 @@ local told = {
   "out of memory", -- of what libuv and the library say
   "the server is ending: nothing can be begun any more", -- what waited when its memory ran out
   "^not reloaded: version %d+ stays in force",
+  "^changed scripts are loaded without a trial %(", -- it was the process of the trial that had none
 }
 
 -- Whoever hears less than the answer is told of in the log, from record `from` on.
