@@ -69,13 +69,19 @@ broadcast_sides = stream_sides("broadcast", "bench/scripts/broadcast.lua")
 own_sides = stream_sides("echo", "scripts/echo.lua")
 
 
-@contextlib.contextmanager
-def websocket_sides(programs, _machine):
-    """No C: whoever is the fastest of the others is what is compared with."""
-    others = peers.of(programs, "websocket")
-    if not others:
-        raise Skipped("no other server of WebSocket is installed")
-    yield [others[0], programs.moonport("bench/scripts/websocket.lua"), *others[1:]]
+def others_sides(mode, script, what):
+    """No C: the first of the others that is installed is what is compared with."""
+    @contextlib.contextmanager
+    def sides(programs, _machine):
+        others = peers.of(programs, mode)
+        if not others:
+            raise Skipped(f"no other server of {what} is installed")
+        yield [others[0], programs.moonport(script), *others[1:]]
+    return sides
+
+
+websocket_sides = others_sides("websocket", "bench/scripts/websocket.lua", "WebSocket")
+json_sides = others_sides("json", "bench/scripts/json.lua", "HTTP that knows JSON")
 
 
 @contextlib.contextmanager
@@ -119,15 +125,6 @@ def http_sides(programs, machine):
     with ours.started(machine) as process:
         size = clients.http_body_size(process.address)
     yield [peers.nginx(size), ours, *peers.http(programs, size)]
-
-
-@contextlib.contextmanager
-def json_sides(programs, _machine):
-    """No C either."""
-    others = peers.of(programs, "json")
-    if not others:
-        raise Skipped("no other server of HTTP that knows JSON is installed")
-    yield [others[0], programs.moonport("bench/scripts/json.lua"), *others[1:]]
 
 
 @contextlib.contextmanager

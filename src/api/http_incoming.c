@@ -7,6 +7,7 @@
 
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "base/percent.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,17 +136,13 @@ static enum http_next_result look_at_body(struct api_conn *self, struct http_nex
   return HTTP_NEXT_READY;
 }
 
-static bool is_hex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /* What is wrong with the path of a target, or NULL: it is shown decoded, and must be so in one way only. */
 static const char *path_fault(const char *bytes, const struct http_head *head) {
   struct http_span path, query;
   http_split_target(bytes, head, &path, &query);
   const char *at = bytes + path.at, *end = at + path.size;
   while ((at = memchr(at, '%', (size_t)(end - at)))) {
-    if (end - at < 3 || !is_hex(at[1]) || !is_hex(at[2]))
+    if (end - at < 3 || hex_value(at[1]) < 0 || hex_value(at[2]) < 0)
       return "the path has a % that encodes nothing";
     if (at[1] == '0' && at[2] == '0') return "the path has a NUL in it";
     at += 3;

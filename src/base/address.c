@@ -94,6 +94,10 @@ static int check_interface(const struct parse *parse, const char *host) {
                 host + strlen(number));
 }
 
+static bool is_in_no_host(char c) {
+  return (unsigned char)c <= ' ' || c == 0x7f || strchr("/@[]\"", c);
+}
+
 static int set_host(const struct parse *parse, const char *host, size_t size) {
   if (size == 1 && host[0] == '*') {
     host = "0.0.0.0";
@@ -103,8 +107,7 @@ static int set_host(const struct parse *parse, const char *host, size_t size) {
     return refuse(parse, "has a host of %zu bytes: names end at %d", size, ADDRESS_HOST_MAX - 1);
   }
   for (size_t i = 0; i < size; i++) {
-    unsigned char byte = (unsigned char)host[i];
-    if (byte <= ' ' || byte == 0x7f || strchr("/@[]\"", byte)) {
+    if (is_in_no_host(host[i])) {
       return refuse(parse, "has a host that no name or number looks like: write HOST:PORT");
     }
   }
@@ -236,9 +239,7 @@ static const char *host_fault(const char *host) {
     return "has a scheme: an address with a scheme is written as one text, with its port";
   }
   for (const char *c = host; *c; c++) {
-    if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("/@[]\"", *c)) {
-      return "has a byte that is in no name and in no number";
-    }
+    if (is_in_no_host(*c)) return "has a byte that is in no name and in no number";
   }
   copy_number(host, number);
   if (strchr(host, ':') && inet_pton(AF_INET6, number, &ip6) != 1) {

@@ -3,6 +3,7 @@
 #include "base/disk.h"
 
 #include "base/blob.h"
+#include "base/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,8 +27,7 @@ static int open_regular(struct disk_job *job, int flags) {
   if (job->fd < 0) return -errno;
   job->owns_fd = true;
   if (fstat(job->fd, &job->status) < 0) return -errno;
-  if (S_ISDIR(job->status.st_mode)) return -EISDIR;
-  return S_ISREG(job->status.st_mode) ? 0 : -ENXIO;
+  return file_kind_refusal(&job->status);
 }
 
 /* Room for more of what is read: nothing is taken for granted of a size that stat() tells, as files of
@@ -92,12 +92,12 @@ static int open_beside(struct disk_job *job, const char *target, char out[PATH_M
 
 /* Where `path` leads: a link stays one. What is no file stays, too. */
 static int find_target(struct disk_job *job, char target[PATH_MAX]) {
-  bool exists = stat(job->path, &job->status) == 0;
-  if (!exists && errno != ENOENT) return -errno;
-  if (!exists) job->status.st_mode = 0;
-  if (exists && S_ISDIR(job->status.st_mode)) return -EISDIR;
-  if (exists && !S_ISREG(job->status.st_mode)) return -ENXIO;
-  if (exists) return realpath(job->path, target) ? 0 : -errno;
+  if (stat(job->path, &job->status) == 0) {
+    int rc = file_kind_refusal(&job->status);
+    return rc < 0 ? rc : realpath(job->path, target) ? 0 : -errno;
+  }
+  if (errno != ENOENT) return -errno;
+  job->status.st_mode = 0;
   struct stat link;
   if (lstat(job->path, &link) == 0) return -ELOOP; /* to nothing */
   return snprintf(target, PATH_MAX, "%s", job->path) < PATH_MAX ? 0 : -ENAMETOOLONG;

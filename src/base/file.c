@@ -9,10 +9,20 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-static int file_refusal(const struct stat *status, long long size_max) {
+int file_kind_refusal(const struct stat *status) {
   if (S_ISDIR(status->st_mode)) return -EISDIR;
-  if (!S_ISREG(status->st_mode)) return -ENXIO;
+  return S_ISREG(status->st_mode) ? 0 : -ENXIO;
+}
+
+static int file_refusal(const struct stat *status, long long size_max) {
+  int rc = file_kind_refusal(status);
+  if (rc < 0) return rc;
   return status->st_size > size_max ? -EFBIG : 0;
+}
+
+bool file_is_directory(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 int file_open_regular(const char *path, long long size_max, struct stat *status) {

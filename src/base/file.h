@@ -13,6 +13,10 @@
  * -EFBIG for what is larger, or why it cannot be opened. Never waits for a writer. */
 int file_open_regular(const char *path, long long size_max, struct stat *status);
 
+/* What is none: -EISDIR or -ENXIO as above; 0 of a regular one. */
+int file_kind_refusal(const struct stat *status);
+bool file_is_directory(const char *path);
+
 /* The whole of such a file, for the caller to free. NULL, with a negative errno in *rc as above. */
 char *file_read(const char *path, long long size_max, size_t *size, int *rc);
 

@@ -5,6 +5,8 @@
  * why it does not matter how a stream was cut. */
 #include "base/frame.h"
 
+#include "base/percent.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -100,16 +102,10 @@ static enum frame_result read_binary(const struct frame_format *format, const ch
   return FRAME_MESSAGE;
 }
 
-static int frame_hex_digit(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  const char lower = (char)(digit | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static enum frame_result read_hex(const struct frame_format *format, const char *field, size_t size,
                                   struct announcement *out) {
   for (size_t i = 0; i < smaller(size, format->length_size); i++) {
-    int digit = frame_hex_digit(field[i]);
+    int digit = hex_value(field[i]);
     if (digit < 0) return FRAME_MALFORMED;
     out->counted = out->counted << 4 | (unsigned)digit;
   }

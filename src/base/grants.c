@@ -2,9 +2,9 @@
 #include "base/grants.h"
 
 #include "base/file.h"
+#include "base/ip.h"
 #include "base/text.h"
 
-#include <arpa/inet.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,8 +176,8 @@ static bool is_of_numbers(const char *pattern) {
 }
 
 static bool grants_is_number(const char *host) {
-  struct in6_addr ip; /* large enough for either */
-  return inet_pton(AF_INET, host, &ip) == 1 || inet_pton(AF_INET6, host, &ip) == 1;
+  struct ip ip;
+  return ip_parse(host, strlen(host), &ip);
 }
 
 static bool grants_matches(const struct rule *rule, const char *host, const char *port) {

@@ -10,6 +10,7 @@
 #include "base/http.h"
 
 #include "base/http_bytes.h"
+#include "base/percent.h"
 
 enum { CHUNK_DIGITS_MAX = 16 };
 
@@ -47,10 +48,6 @@ static enum state broken(struct http_body *body, const char *fault) {
 
 /* --- Chunks -------------------------------------------------------------------------------- */
 
-static unsigned digit_of(char byte) {
-  return byte <= '9' ? (unsigned)(byte - '0') : (unsigned)(http_lower(byte) - 'a') + 10;
-}
-
 static enum state on_line_end(struct http_body *body) {
   body->line_bytes = 0;
   return body->left > 0 ? DATA : TRAILER;
@@ -61,7 +58,7 @@ static enum state on_size(struct http_body *body, char byte) {
     if (body->line_bytes > CHUNK_DIGITS_MAX || body->left > (uint64_t)INT64_MAX >> 4) {
       return broken(body, "a chunk's size has too many digits");
     }
-    body->left = body->left << 4 | digit_of(byte);
+    body->left = body->left << 4 | (unsigned)hex_value(byte);
     return SIZE_MORE;
   }
   if (body->state == SIZE) return broken(body, "a chunk does not begin with a size in plain hex");

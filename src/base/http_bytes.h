@@ -28,10 +28,10 @@ static inline char http_lower(char byte) {
   return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
 }
 
-/* Whether `bytes` are `lower`, in any case. */
-static inline bool http_same(const char *bytes, const char *lower, size_t size) {
+/* Whether these are the same, in any case. */
+static inline bool http_same(const char *bytes, const char *others, size_t size) {
   for (size_t i = 0; i < size; i++) {
-    if (http_lower(bytes[i]) != lower[i]) return false;
+    if (http_lower(bytes[i]) != http_lower(others[i])) return false;
   }
   return true;
 }

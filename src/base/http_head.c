@@ -253,13 +253,8 @@ static bool authority_differs(const struct http_reading *reading) {
   struct http_span host = reading->host;
   struct http_span authority = reading->authority;
   if (reading->hosts == 0 || authority.size == 0) return false;
-  if (host.size != authority.size) return true;
-  for (size_t i = 0; i < host.size; i++) {
-    if (http_lower(reading->bytes[host.at + i]) != http_lower(reading->bytes[authority.at + i])) {
-      return true;
-    }
-  }
-  return false;
+  return host.size != authority.size ||
+         !http_same(reading->bytes + host.at, reading->bytes + authority.at, host.size);
 }
 
 static const char *end_request(struct http_reading *reading) {

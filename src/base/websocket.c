@@ -202,7 +202,6 @@ bool websocket_take(struct websocket_reader *reader, struct websocket_event *eve
 }
 
 bool websocket_read_close(const char *payload, size_t size, struct websocket_event *event) {
-  struct utf8_check text = {0};
   const uint8_t *bytes = (const uint8_t *)payload;
   event->code = WEBSOCKET_NO_CODE;
   if (size == 0) return true;
@@ -211,7 +210,7 @@ bool websocket_read_close(const char *payload, size_t size, struct websocket_eve
     websocket_refuse(event, WEBSOCKET_PROTOCOL_ERROR, "a close frame has no valid code");
     return false;
   }
-  if (!utf8_check(&text, payload + 2, size - 2) || !utf8_check_ends(&text)) {
+  if (!utf8_is_valid(payload + 2, size - 2)) {
     websocket_refuse(event, WEBSOCKET_BAD_TEXT, "a close frame's text is no valid UTF-8");
     return false;
   }

@@ -63,7 +63,6 @@ static bool read_parameter(struct offers *offers, unsigned *seen, unsigned *serv
   while (which < PARAMETER_COUNT && !token_is(&name, parameter_names[which])) which++;
   if (which == PARAMETER_COUNT || *seen & 1u << which) return false;
   *seen |= 1u << which;
-  skip_blanks(offers);
   if (!take_byte(offers, '=')) return which != SERVER_BITS;
   if (which != SERVER_BITS && which != CLIENT_BITS) return false;
   skip_blanks(offers);

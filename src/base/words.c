@@ -1,6 +1,8 @@
 /* base/words.c — one line of a command as its words, and a word as it stands in a line. */
 #include "base/words.h"
 
+#include "base/percent.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +20,6 @@ struct cutter {
 
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
-}
-
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = (char)(c | 0x20); /* to lower case */
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Behind a backslash. NULL, or what is wrong. */

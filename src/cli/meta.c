@@ -2,19 +2,14 @@
  * was installed, or in its source, where it was built. */
 #include "cli/meta.h"
 
+#include "base/file.h"
 #include "cli/table.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static bool is_directory(const char *path) {
-  struct stat info;
-  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
 
 /* Cuts the last name of an absolute path off; false when it is the root's. */
 static bool go_up(char *path) {
@@ -31,7 +26,7 @@ int meta_command(const struct command_call *call) {
   if (realpath("/proc/self/exe", program) && go_up(program)) {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
       snprintf(place, sizeof place, "%s/%s", program, places[i]);
-      if (!is_directory(place) || !realpath(place, folder)) continue;
+      if (!file_is_directory(place) || !realpath(place, folder)) continue;
       puts(folder);
       return EXIT_DONE;
     }
@@ -45,7 +40,7 @@ int meta_command(const struct command_call *call) {
 bool meta_is_known_at(const char *path) {
   char folder[PATH_MAX], file[PATH_MAX + sizeof "/.luarc.json"];
   if (!realpath(path, folder)) return false;
-  if (!is_directory(folder)) go_up(folder);
+  if (!file_is_directory(folder)) go_up(folder);
   do {
     snprintf(file, sizeof file, "%s/.luarc.json", folder);
     if (access(file, R_OK) == 0) return true;

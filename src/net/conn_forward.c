@@ -158,7 +158,6 @@ void conn_forward_end(struct conn *conn) {
   }
   if (!from || from == conn) return;
   if (is_in_part(from)) {
-    conn->forwarding->from = from;
     hand_back(from, "", 0);
     return;
   }

@@ -73,7 +73,7 @@ int socket_wishes_fulfil(const struct socket_wishes *wishes, int fd, const char 
   }
   if (rc < 0) return rc;
   *fault = "join";
-  if (before || wishes->groups) rc = change_groups(fd, before, wishes->groups);
+  rc = change_groups(fd, before, wishes->groups);
   if (rc < 0) return rc;
   *fault = "mode";
   return wishes->mode >= 0 ? set_mode(fd, wishes->mode) : 0;

@@ -168,14 +168,17 @@ int listen_entry_fulfil(struct listen_entry *entry, const struct socket_wishes *
 }
 
 /* Of a socket that goes on, for another version: what cannot be is told, for it is too late to fail. */
+int listen_entry_backlog(const struct listen_entry *entry) {
+  const struct socket_wishes *wishes = entry->wishes;
+  return wishes && wishes->backlog ? wishes->backlog : entry->set->options->backlog;
+}
+
 static void fulfil_later(struct listen_entry *entry) {
   const char *option = "backlog", *name = entry->set->names[entry->index];
-  const struct socket_wishes *wishes = entry->wishes;
-  int rc = listen_entry_fulfil(entry, wishes, &option);
+  int rc = listen_entry_fulfil(entry, entry->wishes, &option);
   const int fd = descriptor_of(entry);
   if (rc == 0 && entry->listener && fd >= 0) { /* again: that changes the backlog alone */
-    const int backlog = wishes->backlog ? wishes->backlog : entry->set->options->backlog;
-    if (listen(fd, backlog) < 0) rc = uv_translate_sys_error(errno);
+    if (listen(fd, listen_entry_backlog(entry)) < 0) rc = uv_translate_sys_error(errno);
   }
   if (rc == 0) return;
   runtime_logf(entry->set->runtime, LOG_WARN, "option '%s' of %s cannot be set (%s)", option, name,

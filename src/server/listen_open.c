@@ -199,9 +199,7 @@ static int open_datagrams(struct listen_entry *entry, struct target *target) {
 static int listen_and_ask(struct listen_entry *entry, struct target *target) {
   if (entry->udp) return api_udp_address(entry->udp, &target->address, &target->size);
   listener_pause(entry->listener, true);
-  bool is_asked = target->wishes && target->wishes->backlog > 0;
-  int rc = listener_listen(entry->listener,
-                           is_asked ? target->wishes->backlog : entry->set->options->backlog);
+  int rc = listener_listen(entry->listener, listen_entry_backlog(entry));
   return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
 }
 

@@ -46,6 +46,8 @@ bool listen_names_one(const char *a, const char *b);
 /* Makes `wishes` true of what is open there. 0; or UV_E*, and *fault is the option. */
 int listen_entry_fulfil(struct listen_entry *entry, const struct socket_wishes *wishes,
                         const char **fault);
+/* What the script wants, or the operator. */
+int listen_entry_backlog(const struct listen_entry *entry);
 bool listen_entry_is_open(const struct listen_entry *entry);
 void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by

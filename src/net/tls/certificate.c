@@ -1,6 +1,8 @@
 /* net/tls/certificate.c — what a certificate says, as text and numbers. Judges nothing. */
 #include "net/tls/certificate.h"
 
+#include "base/percent.h"
+
 #include <arpa/inet.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -12,14 +14,9 @@
 
 enum { NAMES_MAX = 1000 }; /* a certificate with more is somebody's joke */
 
-static const char digits[] = "0123456789abcdef";
-
 static void write_hex(const unsigned char *bytes, size_t size, char *out) {
-  for (size_t i = 0; i < size; i++) {
-    *out++ = digits[bytes[i] >> 4];
-    *out++ = digits[bytes[i] & 15];
-  }
-  *out = 0;
+  hex_encode((const char *)bytes, size, out);
+  out[2 * size] = 0;
 }
 
 /* RFC 4514, with other than ASCII as it is. */

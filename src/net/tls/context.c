@@ -7,11 +7,11 @@
  * (CVE-2025-23419). Those are set by hand, and each host's sessions are its own. */
 #include "net/tls/context.h"
 
+#include "base/ip.h"
 #include "net/tls/lazy.h"
 #include "net/tls/pem.h"
 #include "net/tls/tickets.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -447,10 +447,10 @@ void tls_context_release(struct tls_context *context) {
 }
 
 static bool expect_name(SSL *ssl, const char *name) {
-  unsigned char ip[sizeof(struct in6_addr)];
+  struct ip ip;
   X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-  bool is_ip = inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1;
-  if (is_ip) return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1; /* RFC 6066: no SNI then */
+  if (ip_parse(name, strlen(name), &ip))
+    return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1; /* RFC 6066: no SNI then */
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 &&
          SSL_set_tlsext_host_name(ssl, name) == 1;

@@ -3,9 +3,9 @@
  * RFC 5280, with no more in them than what clients ask for. */
 #include "net/tls/issue.h"
 
+#include "base/ip.h"
 #include "net/tls/pem.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -28,13 +28,11 @@ static bool add_extension(X509 *x509, X509 *issuer, int nid, const char *value) 
 }
 
 static GENERAL_NAME *name_new(const char *text) {
-  unsigned char ip[sizeof(struct in6_addr)];
-  int ip_size = inet_pton(AF_INET, text, ip) == 1    ? (int)sizeof(struct in_addr)
-                : inet_pton(AF_INET6, text, ip) == 1 ? (int)sizeof(struct in6_addr)
-                                                     : 0;
+  struct ip ip;
+  int ip_size = ip_parse(text, strlen(text), &ip) ? (int)ip.size : 0;
   GENERAL_NAME *name = GENERAL_NAME_new();
   ASN1_STRING *value = ip_size ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
-  const void *bytes = ip_size ? (const void *)ip : text;
+  const void *bytes = ip_size ? (const void *)ip.bytes : text;
   if (name && value && ASN1_STRING_set(value, bytes, ip_size ? ip_size : -1) == 1) {
     GENERAL_NAME_set0_value(name, ip_size ? GEN_IPADD : GEN_DNS, value);
     return name;

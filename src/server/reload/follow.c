@@ -2,6 +2,7 @@
 #include "server/server_state.h"
 
 #include "api/version.h"
+#include "base/file.h"
 #include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct listing {
   struct scan *scan;
@@ -107,9 +107,8 @@ void server_follow_open(struct server *server) {
     return;
   }
   for (size_t i = 0; i < options->path_count; i++) {
-    struct stat status;
-    bool is_directory = stat(options->paths[i], &status) == 0 && S_ISDIR(status.st_mode);
-    if (is_directory) server->directories[server->directory_count++] = options->paths[i];
+    if (!file_is_directory(options->paths[i])) continue;
+    server->directories[server->directory_count++] = options->paths[i];
   }
   server_sources_changed(server);
 }

@@ -1,6 +1,7 @@
 /* server/reload/mount_advice.c — what the mount that a script is on means for seeing its changes. */
 #include "server/reload/mount_advice.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "server/reload/mounts.h"
 
@@ -42,11 +43,6 @@ static bool is_remote(const char *type) {
   return strcmp(type, "fuse") == 0 || strncmp(type, "fuse.", 5) == 0;
 }
 
-static bool is_directory(const char *path) {
-  struct stat status;
-  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 /* The kernel marks the root of a bind mount so when its file was deleted, or renamed over. */
 static bool is_replaced(const struct mount *mount) {
   static const char mark[] = "//deleted";
@@ -78,7 +74,7 @@ struct below {
 static void advise_on_mount_below(void *context, const struct mount *mount) {
   const struct below *below = context;
   const char *dot = strrchr(mount->point, '.');
-  if (!dot || strcmp(dot, ".lua") != 0 || is_directory(mount->point)) return;
+  if (!dot || strcmp(dot, ".lua") != 0 || file_is_directory(mount->point)) return;
   char path[2 * PATH_MAX];
   snprintf(path, sizeof path, "%s%s", below->advice->path, mount->point + below->size);
   const struct advice advice = {path, below->advice->say, below->advice->context};
@@ -90,7 +86,7 @@ static bool is_config_map(const char *path) {
   char data[PATH_MAX];
   struct stat status;
   size_t size = strlen(path);
-  if (!is_directory(path)) {
+  if (!file_is_directory(path)) {
     const char *slash = strrchr(path, '/');
     if (!slash) return lstat("..data", &status) == 0 && S_ISLNK(status.st_mode);
     size = (size_t)(slash - path);
@@ -115,7 +111,7 @@ void mount_advice(const struct mounts *mounts, const char *path,
         path);
   }
   if (!mount) return;
-  if (is_directory(found)) {
+  if (file_is_directory(found)) {
     struct below below = {&advice, strlen(found)};
     mounts_each_below(mounts, found, advise_on_mount_below, &below);
   } else if (strcmp(mount->point, found) == 0) {
