@@ -437,10 +437,10 @@ describe("a part that is forwarded", function()
   ]]
   local keeping = [[
     local crc32 = require("moonport.codec").crc32
-    local seen = {}
     return {
-      on_data = function(_, data) seen[#seen + 1] = data end,
-      on_close = function() print("> " .. crc32(table.concat(seen))) seen = {} end,
+      on_open = function(conn) conn.seen = {} end, -- the next one may begin before this has closed
+      on_data = function(conn, data) conn.seen[#conn.seen + 1] = data end,
+      on_close = function(conn) print("> " .. crc32(table.concat(conn.seen))) end,
     }
   ]]
 
