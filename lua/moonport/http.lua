@@ -16,7 +16,9 @@ local CONNECTIONS_MAX, ORIGINS_MAX = 32, 200 -- of one origin; that are kept tho
 local SKIPPED_BYTES_MAX = 65536 -- of the body of a redirect: more costs the connection
 
 -- What is meant for the origin that it was given for.
-local SECRET = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+local OF_ORIGIN = {
+  authorization = true, cookie = true, ["proxy-authorization"] = true, host = true,
+}
 local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true }
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
@@ -44,9 +46,10 @@ end
 
 -- Connections with other certificates are others.
 local function key_of(address, tls)
+  if not tls then return address end
   local words = { address }
-  for name, value in pairs(tls or {}) do words[#words + 1] = name .. "=" .. text_of(value) end
-  table.sort(words, function(a, b) return a < b end)
+  for name, value in pairs(tls) do words[#words + 1] = name .. "=" .. text_of(value) end
+  table.sort(words)
   return table.concat(words, "\n")
 end
 
@@ -265,22 +268,14 @@ local function follow(wish, message, target)
     wish.method, wish.body = "GET", nil
     drop_fields(wish, CONTENT)
   end
-  if target.origin ~= wish.target.origin then
-    drop_fields(wish, SECRET)
-    drop_fields(wish, { host = true })
-  end
+  if target.origin ~= wish.target.origin then drop_fields(wish, OF_ORIGIN) end
   wish.target, wish.redirects = target, wish.redirects - 1
 end
 
 -- Reads off the body of a redirect, so that the connection can go on.
 local function read_off(message, lease, wish)
   local _ <close> = lease
-  local size = 0
-  repeat
-    lease.conn:settimeout(left(wish.ends))
-    local data, code = message:read()
-    size = size + #(data or "")
-  until not data or size > SKIPPED_BYTES_MAX or code
+  read_all(message, lease.conn, SKIPPED_BYTES_MAX, wish.ends) -- or so much of it that it is left
   lease:finish()
 end
 

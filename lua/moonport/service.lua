@@ -4,13 +4,14 @@
 
 local report_of = require "moonport.service.report"
 local check_tls = require "moonport.service.tls"
-local listen = require "moonport.service.listen"
-local read_listen, integer_from = listen.read, listen.whole_from
+local read_listen = require("moonport.service.listen").read
+local common = require "moonport.service.rules"
+local integer_from, size, TOO_LARGE = common.whole_from, common.size, common.TOO_LARGE
 local fault, shown = report_of.fault, report_of.shown
 local check_names, set_of = report_of.check_names, report_of.set_of
 local _G, type, pairs, ipairs = _G, type, pairs, ipairs
 local floor, tointeger = math.floor, math.tointeger
-local format, match, find, gsub = string.format, string.match, string.find, string.gsub
+local format, find, gsub = string.format, string.find, string.gsub
 local concat, sort = table.concat, table.sort
 
 local HANDLERS = {
@@ -28,28 +29,8 @@ local PROTOCOLS = { http = 1, websocket = 2 }
 -- What `reload` may say, as enum reload_policy counts them.
 local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 
-local SIZE_UNITS = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 }
 local SECONDS_MAX = 100 * 365 * 86400
-local SIZE_MAX = 2 ^ 53
 local HEAD_MAX = 16 * 2 ^ 20 -- of a request: it is kept as a whole
-
-local TOO_LARGE = ", which is too large"
-
--- A rule gives the value as C wants it, or nil, what is accepted, and what else is to be said.
----@alias moonport.service.Rule fun(value: any): any, string?, string?
-
----@type moonport.service.Rule
-local function size(value)
-  local number = type(value) == "number" and value
-  if type(value) == "string" then
-    local digits, unit = match(value, "^(%d+)([KMG]?)$")
-    number = digits and tonumber(digits) * SIZE_UNITS[unit]
-  end
-  if number and number > SIZE_MAX then return nil, [[at most "8388608G"]], TOO_LARGE end
-  local bytes = number and tointeger(number)
-  if bytes and bytes >= 1 then return bytes end
-  return nil, [[bytes as a whole number, or a string like "64K", "1M", "2G"]]
-end
 
 ---@type moonport.service.Rule
 local function head_size(value)
@@ -345,7 +326,7 @@ function M.read(service, path, nearest, frame_fault, operator)
   local result = { handlers = {} }
   local given = service.listen
   if given == nil then given = 12345 end
-  local wrong, accepted, remark = read_listen(given, result, size)
+  local wrong, accepted, remark = read_listen(given, result)
   if wrong then fault(report, "listen", given, "%s", wrong) end
   if accepted then
     fault(report, "listen", given, "listen is %s%s: write %s", shown(given), remark or "", accepted)

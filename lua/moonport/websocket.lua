@@ -143,9 +143,8 @@ local function judge(headers, key, known, is_deflate_asked)
   return fault, protocol, deflated
 end
 
-local function shake(conn, target, options, known)
-  local key = codec.base64.encode(codec.random(16))
-  conn:send(request_of(target, options, key))
+local function shake(conn, target, options, known, key, request)
+  conn:send(request)
   local head, code = conn:recv_until("\r\n\r\n", HEAD_BYTES_MAX)
   if not head then return nil, code, target.host .. ": there was no whole answer" end
   local status, reason, headers = core.read_answer(head .. "\r\n\r\n")
@@ -166,7 +165,8 @@ function M.connect(url, options)
   local target = target_of(url)
   options = check_options(options)
   local known = check_protocols(options.protocols or {})
-  request_of(target, options, "") -- raises what is wrong with the headers before it connects
+  local key = codec.base64.encode(codec.random(16))
+  local request = request_of(target, options, key) -- raises before it connects
   local timeout = options.timeout
   local ends = timeout and timeout > 0 and timer.now() + timeout
   local conn, code, detail = socket.connect(target.address,
@@ -174,7 +174,7 @@ function M.connect(url, options)
   if not conn then return nil, code, detail end
   if ends then conn:settimeout(math.max(ends - timer.now(), 0.001)) end
   local ok
-  ok, code, detail = shake(conn, target, options, known)
+  ok, code, detail = shake(conn, target, options, known, key, request)
   if ok then return conn end
   conn:reset()
   return nil, code, detail

@@ -5,6 +5,7 @@
 #include "base/address.h"
 
 #include "api/arguments.h"
+#include "api/errors.h"
 #include "api/modules.h"
 #include "base/ip.h"
 
@@ -15,10 +16,7 @@
 enum { ERROR_BYTES = 512 };
 
 static int address_refuse(lua_State *L, const char *detail) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "EINVAL");
-  lua_pushstring(L, detail);
-  return 3;
+  return api_push_failure(L, "EINVAL", detail);
 }
 
 static void set_text(lua_State *L, const char *name, const char *text) {

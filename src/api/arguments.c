@@ -75,6 +75,19 @@ void api_check_list(lua_State *L, int index, const char *function) {
   refuse_element(L, function, hole, "nil");
 }
 
+size_t api_list_size(lua_State *L, int index) {
+  lua_Integer length = (lua_Integer)lua_rawlen(L, index);
+  size_t total = 0;
+  for (lua_Integer i = 1; i <= length; i++) {
+    size_t size;
+    lua_rawgeti(L, index, i);
+    lua_tolstring(L, -1, &size); /* of the copy: a number is none in the list then */
+    total += size;
+    lua_pop(L, 1);
+  }
+  return total;
+}
+
 const char *api_check_text(lua_State *L, int index) {
   size_t size;
   const char *text = luaL_checklstring(L, index, &size);

@@ -12,6 +12,8 @@ void api_check_count(lua_State *L, int count, const char *instead);
 /* Raises unless the table at `index` is a list of strings or numbers, and nothing besides: only the
  * "n" of table.pack() may stand there. */
 void api_check_list(lua_State *L, int index, const char *function);
+/* How many bytes the strings of such a list have together. */
+size_t api_list_size(lua_State *L, int index);
 
 /* Pushes what is said of the argument at `index`, beyond the `count` that the call takes. */
 void api_push_dropped(lua_State *L, int count, int index, const char *instead);

@@ -131,6 +131,10 @@ static int l_collected(lua_State *L) {
   return 0;
 }
 
+void api_need_inbox(lua_State *L, struct api_conn *self) {
+  if (!self->inbox && !(self->inbox = inbox_new())) luaL_error(L, "not enough memory");
+}
+
 struct api_conn *api_check_conn(lua_State *L, int index) {
   /* What luaL_checkudata() does, without looking the type up for each call of a method. No script
    * writes into a userdata, and nobody else has that address in one. */

@@ -137,11 +137,17 @@ int api_hold_conn(const struct api_conn *self);
 void api_let_go_conn(struct runtime *runtime, int held);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
+/* It has an inbox from here on. Raises. */
+void api_need_inbox(lua_State *L, struct api_conn *self);
 /* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
+/* The connection is closed for `fault`, a sentence; `message_max`: the limit that was passed, 0: none was. */
+void api_log_closing(const struct api_conn *self, const char *fault, size_t message_max);
 /* The peer's request was answered with an error, for that; so many lines a minute, and no more. */
 void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned status,
                      const char *fault);
+/* `conn`, which was its own, has closed: what went with it ends, and who waits for it goes on. */
+void api_conn_detach(struct api_conn *self, const struct conn *conn);
 /* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */
@@ -163,6 +169,9 @@ struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver
  * nothing is; not while a handler that runs may use it. */
 bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size);
 void api_give_back_inbox(struct api_conn *self);
+/* As api_next_received(): *self becomes the next one, with what it received in its inbox, and that of the one
+ * before is given back. False: there is none. */
+bool api_next_fed(struct api_conn **self, conn_receiver receiver, enum handler handler);
 /* Tells what is pending, as far as no handler waits. */
 void api_conn_deliver(struct api_conn *self);
 /* Whoever waits in recv() gets the bytes; what is left of them is kept. False when memory is out. */
@@ -178,8 +187,13 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size);
 /* What follows from a timeout of which no handler wants to know. */
 void api_end_for_timeout(struct conn *conn, enum conn_timeout kind);
 
+/* A string this long is not copied but borrowed until the flush; a shorter one is copied sooner than
+ * it would be anchored. */
+enum { SEND_BORROWED_BYTES_MIN = 4096 };
 /* Queues the string at `index` as a piece of a message that was begun: 0 or UV_E*. Raises. */
 int api_send_piece(lua_State *L, const struct api_conn *self, int index);
+/* The same of each string of the list at `list`, on top, which was checked. */
+int api_send_pieces(lua_State *L, const struct api_conn *self, int list);
 
 /* A function of the recv family. `take`: what it takes from `size` arrived bytes. Pushes the results and
  * returns how many, or 0 for "not enough yet". Raises. */

@@ -136,6 +136,15 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
   api_conn_deliver(self);
 }
 
+void api_conn_detach(struct api_conn *self, const struct conn *conn) {
+  self->forwarded = conn_forward_passed(conn);
+  self->conn = NULL;
+  api_membership_end_all(self);
+  api_end_conn_timers(self);
+  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  if (self->inbox) api_wait_wake(&self->inbox->drainer); /* who was woken may have let it go */
+}
+
 static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
@@ -145,14 +154,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
   if (self) {
     self->cohort->closing++;
     if (self->busy || tells) self->past = api_conn_remember(conn, reason);
-    self->forwarded = conn_forward_passed(conn);
-    self->conn = NULL;
-    api_membership_end_all(self);
-    api_end_conn_timers(self);
-    if (self->inbox) {
-      api_wait_wake(&self->inbox->reader);
-      api_wait_wake(&self->inbox->drainer);
-    }
+    api_conn_detach(self, conn);
     /* Last: once it is told, the object may be collected. */
     self->pending = (uint8_t)(PENDING_CLOSE | (self->pending & (PENDING_RELOAD | PENDING_OPEN)));
     api_conn_deliver(self);

@@ -55,10 +55,6 @@ static int begin_all(lua_State *L, struct api_conn *self, struct api_conn *other
   return rc;
 }
 
-static void need_inbox(lua_State *L, struct api_conn *self) {
-  if (!self->inbox && !(self->inbox = inbox_new())) luaL_error(L, "not enough memory");
-}
-
 /* --- A part -------------------------------------------------------------------------------- */
 
 static int push_failed(lua_State *L, const char *code, uint64_t passed) {
@@ -88,15 +84,13 @@ static int part_woken(lua_State *L, int status, lua_KContext leftover) {
   if (conn_forward_left(self->conn) > 0) {
     return push_failed(L, conn_peer_finished(self->conn) ? "eof" : "EPIPE", passed);
   }
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static int await_part(lua_State *L, lua_KContext leftover) {
   struct api_conn *self = api_check_conn(L, 1);
   struct inbox *inbox = self->inbox;
-  const uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  const uint64_t left_ms = inbox->ends_ms > now_ms ? inbox->ends_ms - now_ms : inbox->ends_ms > 0;
+  const uint64_t left_ms = inbox_left_ms(inbox, net_loop_now_ms(self->runtime->loop));
   api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, leftover, part_woken);
@@ -107,12 +101,11 @@ static int forward_part(lua_State *L, struct api_conn *self, struct api_conn *ot
   const lua_Integer size = luaL_checkinteger(L, 3);
   luaL_argcheck(L, size >= 0, 3, "must be 0 or more bytes");
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
-  need_inbox(L, self);
+  api_need_inbox(L, self);
   const int64_t sent = send_leftover(self, other->conn, (uint64_t)size);
   if (sent < 0) return push_failed(L, "EPIPE", 0);
   if (sent == size) {
-    lua_pushboolean(L, true);
-    return 1;
+    return api_push_true(L);
   }
   if (conn_peer_finished(self->conn)) return push_failed(L, "eof", (uint64_t)sent);
   int rc = conn_forward_part(self->conn, other->conn, (uint64_t)(size - sent));
@@ -131,8 +124,7 @@ static int l_conn_forward(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) return forward_part(L, self, other);
   if (send_leftover(self, other->conn, UINT64_MAX) < 0) return api_push_closed(L);
   if (begin_all(L, self, other) < 0) return api_push_closed(L);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* --- Both ways ----------------------------------------------------------------------------- */
@@ -157,7 +149,7 @@ static int await_end(lua_State *L, int status, lua_KContext index) {
 }
 
 static int64_t join_one_way(lua_State *L, struct api_conn *from, struct api_conn *to) {
-  need_inbox(L, from);
+  api_need_inbox(L, from);
   from->inbox->reader.timed_out = false;
   return send_leftover(from, to->conn, UINT64_MAX);
 }

@@ -28,3 +28,16 @@ void api_give_back_inbox(struct api_conn *self) {
   }
   self->inbox = NULL;
 }
+
+bool api_next_fed(struct api_conn **self, conn_receiver receiver, enum handler handler) {
+  const char *bytes;
+  size_t size;
+  for (;;) {
+    api_give_back_inbox(*self);
+    struct api_conn *next = api_next_received(*self, receiver, handler, &bytes, &size);
+    if (!next) return false;
+    *self = next;
+    if (api_take_inbox(next, bytes, size)) return true;
+    conn_close_starved(next->conn);
+  }
+}

@@ -97,6 +97,16 @@ static void tell_tls_end(struct runtime *runtime, const struct conn *conn, enum 
   }
 }
 
+void api_log_closing(const struct api_conn *self, const char *fault, size_t message_max) {
+  char text[300];
+  int size = snprintf(text, sizeof text, "closing the connection: %s", fault);
+  if (message_max > 0) {
+    size += snprintf(text + size, sizeof text - (size_t)size, " (limits.message is %zu byte%s)",
+                     message_max, text_plural(message_max));
+  }
+  runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
+}
+
 void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned status,
                      const char *fault) {
   char what[40];

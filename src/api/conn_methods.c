@@ -17,38 +17,35 @@
 #include <lauxlib.h>
 #include <uv.h>
 
-/* A string this long is not copied but borrowed until the flush; a shorter one is copied sooner than
- * it would be anchored. */
 enum {
-  BORROW_BYTES_MIN = 4096,
   /* To a peer that keeps up drain() never waits: now and then it lets the others have a turn. */
   DRAINS_PER_TURN = 64,
 };
 
-static int push_done(lua_State *L) {
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 int api_send_piece(lua_State *L, const struct api_conn *self, int index) {
   size_t size;
   const char *bytes = lua_tolstring(L, index, &size);
-  if (size < BORROW_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
+  if (size < SEND_BORROWED_BYTES_MIN) return conn_send_copied(self->conn, bytes, size);
   runtime_anchor(L, self->runtime, index);
   return conn_send_borrowed(self->conn, bytes, size);
 }
 
-/* A list is one message: it is checked whole before its first string is queued. */
-static int send_list(lua_State *L, const struct api_conn *self) {
-  lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
-  api_check_list(L, 2, "send");
-  int rc = conn_send_begin(self->conn);
+int api_send_pieces(lua_State *L, const struct api_conn *self, int list) {
+  lua_Integer length = (lua_Integer)lua_rawlen(L, list);
+  int rc = 0;
   for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
-    lua_rawgeti(L, 2, i);
-    rc = api_send_piece(L, self, 3);
-    lua_settop(L, 2);
+    lua_rawgeti(L, list, i);
+    rc = api_send_piece(L, self, list + 1);
+    lua_settop(L, list);
   }
   return rc;
+}
+
+/* A list is one message: it is checked whole before its first string is queued. */
+static int send_list(lua_State *L, const struct api_conn *self) {
+  api_check_list(L, 2, "send");
+  int rc = conn_send_begin(self->conn);
+  return rc < 0 ? rc : api_send_pieces(L, self, 2);
 }
 
 static int send_string(lua_State *L, const struct api_conn *self) {
@@ -58,17 +55,7 @@ static int send_string(lua_State *L, const struct api_conn *self) {
 
 /* What was sent, in bytes: a string, or the strings of a list. */
 static size_t message_size(lua_State *L) {
-  size_t size = 0;
-  if (!lua_istable(L, 2)) return (size_t)lua_rawlen(L, 2);
-  lua_Integer length = (lua_Integer)lua_rawlen(L, 2);
-  for (lua_Integer i = 1; i <= length; i++) {
-    size_t piece;
-    lua_rawgeti(L, 2, i);
-    lua_tolstring(L, -1, &piece);
-    size += piece;
-    lua_pop(L, 1);
-  }
-  return size;
+  return lua_istable(L, 2) ? api_list_size(L, 2) : (size_t)lua_rawlen(L, 2);
 }
 
 /* Not inlined: it would push what is for everybody out of l_conn_send(). */
@@ -127,7 +114,7 @@ static int l_conn_send(lua_State *L) {
   int rc = type == LUA_TTABLE ? send_list(L, self) : send_string(L, self);
   if (rc < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
-  return push_done(L);
+  return api_push_true(L);
 }
 
 /* conn:send_message(message [, frame [, prefix]]) -> true | nil, "closed" */
@@ -153,7 +140,7 @@ static int l_conn_send_message(lua_State *L) {
   if (api_is_told(self->runtime, EVENT_SEND)) {
     api_tell_send(L, self->conn, wrapping.header_size + size + wrapping.trailer_size);
   }
-  return push_done(L);
+  return api_push_true(L);
 }
 
 static int drained(lua_State *L, int status, lua_KContext context) {
@@ -161,12 +148,12 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
-  return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : push_done(L);
+  return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : api_push_true(L);
 }
 
 int api_drain(lua_State *L, struct api_conn *self) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
   self->inbox->drainer.timed_out = false;
   bool full = conn_await_drain(self->conn);
@@ -195,7 +182,7 @@ static int set_paused(lua_State *L, bool on) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, on ? "pause" : "resume");
   conn_hold(self->conn, CONN_HOLD_SCRIPT, on);
-  return push_done(L);
+  return api_push_true(L);
 }
 
 static int l_conn_pause(lua_State *L) {
@@ -219,7 +206,7 @@ static int l_conn_close(lua_State *L) {
   tell_call(L, self, "close");
   if (self->websocket) return api_websocket_close(L, self);
   conn_close(self->conn, REASON_CLOSED);
-  return push_done(L);
+  return api_push_true(L);
 }
 
 static int l_conn_shutdown(lua_State *L) {
@@ -229,7 +216,7 @@ static int l_conn_shutdown(lua_State *L) {
   if (self->websocket) return api_refuse_bytes(L, "shutdown", "conn:close()");
   tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
-  return push_done(L);
+  return api_push_true(L);
 }
 
 static int l_conn_reset(lua_State *L) {
@@ -238,7 +225,7 @@ static int l_conn_reset(lua_State *L) {
   if (!self->conn) return api_push_closed(L);
   tell_call(L, self, "reset");
   conn_reset(self->conn, REASON_CLOSED);
-  return push_done(L);
+  return api_push_true(L);
 }
 
 /* conn:settimeout(seconds or nil): how long recv() and drain() wait; nil or 0: as long as it takes */
@@ -247,9 +234,9 @@ static int l_conn_settimeout(lua_State *L) {
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   api_check_count(L, 2, "it limits each call as a whole");
   if (!self->conn) return api_push_closed(L);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   self->inbox->timeout_ms = timeout_ms;
-  return push_done(L);
+  return api_push_true(L);
 }
 
 /* conn:deadline(seconds or nil): when all later recv() and drain() end, together; nil or 0: never */
@@ -258,10 +245,10 @@ static int l_conn_deadline(lua_State *L) {
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   api_check_count(L, 2, NULL);
   if (!self->conn) return api_push_closed(L);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
   self->inbox->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
-  return push_done(L);
+  return api_push_true(L);
 }
 
 /* conn:setoption(name, value) -> true | nil, code, detail */

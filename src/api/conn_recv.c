@@ -251,7 +251,7 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
 int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   if (self->websocket && kind != &kind_message) {
     return api_refuse_bytes(L, kind->name, "conn:recv_message()");
   }

@@ -5,9 +5,7 @@
  * and in the end with the peer. The peer's FIN does not close it. */
 #include "api/conn.h"
 #include "api/inbox.h"
-#include "api/membership.h"
 #include "api/runtime.h"
-#include "api/timer.h"
 #include "api/websocket.h"
 
 static void sequential_on_open(struct conn *conn) {
@@ -63,12 +61,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
   int held = api_hold_conn(self);
   self->past = api_conn_remember(conn, reason);
   self->was_reset = reason == REASON_RESET;
-  self->forwarded = conn_forward_passed(conn);
-  self->conn = NULL;
-  api_membership_end_all(self);
-  api_end_conn_timers(self);
-  if (self->inbox) api_wait_wake(&self->inbox->reader);
-  if (self->inbox) api_wait_wake(&self->inbox->drainer);
+  api_conn_detach(self, conn);
   api_conn_release(runtime, self);
   api_let_go_conn(runtime, held);
 }

@@ -2,6 +2,7 @@
  * for them is in conn_recv.c. */
 #include "api/arguments.h"
 #include "api/conn.h"
+#include "api/errors.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -57,8 +58,7 @@ static int take_away(lua_State *L, struct inbox *inbox, const char *bytes, size_
   lua_pushinteger(L, left - (lua_Integer)now);
   lua_replace(L, 2);
   if (left > (lua_Integer)now) return 0;
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static const struct recv_kind kind_unpack = {.name = "unpack", .take = take_unpacked, .below = 1};

@@ -85,7 +85,6 @@ struct api_disk *api_push_disk(lua_State *L, enum disk_deed deed, const char *pa
   runtime_check_alive(L);
   struct api_disk *disk = lua_newuserdatauv(L, sizeof *disk, 0);
   memset(disk, 0, sizeof *disk);
-  disk->runtime = runtime_of(L);
   luaL_setmetatable(L, type_name);
   disk->deed = calloc(1, sizeof *disk->deed);
   if (!disk->deed) {
@@ -114,7 +113,7 @@ struct disk_job *api_disk_job(const struct api_disk *disk) {
 
 int api_disk_wait(lua_State *L, struct api_disk *disk, lua_KContext context, lua_KFunction k) {
   api_wait_begin(L, &disk->wait, 0, "a file");
-  int rc = net_work(disk->runtime->loop, deed_run, deed_on_done, disk->deed);
+  int rc = net_work(runtime_of(L)->loop, deed_run, deed_on_done, disk->deed);
   if (rc < 0) {
     api_wait_forget(&disk->wait);
     return luaL_error(L, "not enough memory");
@@ -132,15 +131,11 @@ const char *api_disk_path(lua_State *L, int index, const char *call, bool writes
   const char *path = luaL_checklstring(L, index, &size);
   *failed = 3;
   if (strlen(path) != size) {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "EINVAL");
-    lua_pushliteral(L, "the path contains a NUL byte");
+    (void)api_push_failure(L, "EINVAL", "the path contains a NUL byte");
   } else if (vm_may_open(L, call, path, writes)) {
     *failed = 0;
   } else {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "EACCES");
-    lua_rotate(L, -3, -1); /* the sentence comes last */
+    (void)api_push_denied(L);
   }
   return path;
 }

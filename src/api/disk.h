@@ -10,8 +10,7 @@
 
 /* The payload of a userdata. */
 struct api_disk {
-  struct api_disk_deed *deed; /* goes on although the coroutine is gone; never NULL */
-  struct runtime *runtime;
+  struct api_disk_deed *deed; /* goes on although the coroutine is gone; NULL: memory was out */
   struct api_wait wait;
 };
 

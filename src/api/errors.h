@@ -15,4 +15,13 @@ int api_push_timeout(lua_State *L, const char *subject);
 /* nil, "closed". Returns 2. */
 int api_push_closed(lua_State *L);
 
+/* nil, code, detail; nil for NULL. Returns 3. */
+int api_push_failure(lua_State *L, const char *code, const char *detail);
+
+/* nil, "EACCES", and the sentence on top. Returns 3. */
+int api_push_denied(lua_State *L);
+
+/* true, of what was done. Returns 1. */
+int api_push_true(lua_State *L);
+
 #endif

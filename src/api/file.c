@@ -29,11 +29,6 @@ struct file_object {
   struct api_descriptor *descriptor; /* NULL: closed */
 };
 
-static int push_true(lua_State *L) {
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 static int push_bytes(lua_State *L, const struct disk_job *job) {
   lua_pushlstring(L, job->bytes ? job->bytes : "", job->size);
   return 1;
@@ -91,7 +86,7 @@ static int push_result(lua_State *L, struct disk_job *job) {
     case DISK_STAT: return push_status(L, &job->status);
     case DISK_LIST: return push_names(L, job);
     case DISK_OPEN: return push_opened(L, job);
-    default: return push_true(L);
+    default: return api_push_true(L);
   }
 }
 
@@ -108,11 +103,10 @@ static int wait_for(lua_State *L, struct api_disk *disk) {
   return api_disk_wait(L, disk, (lua_KContext)disk, file_done);
 }
 
-/* A deed on the path of the first argument. */
+/* A deed that reads the path of the first argument. */
 static int begin_deed(lua_State *L, enum disk_deed deed, const char *call, size_t max) {
   int failed;
-  bool writes = deed == DISK_WRITE || deed == DISK_APPEND;
-  const char *path = api_disk_path(L, 1, call, writes, &failed);
+  const char *path = api_disk_path(L, 1, call, false, &failed);
   if (failed) return failed;
   struct api_disk *disk = api_push_disk(L, deed, path);
   api_disk_job(disk)->max = max;
@@ -241,7 +235,7 @@ static int l_file_close(lua_State *L) {
   struct file_object *file = check_file(L);
   api_check_count(L, 1, NULL);
   file_close(file);
-  return push_true(L);
+  return api_push_true(L);
 }
 
 static int l_file_gc(lua_State *L) {

@@ -2,6 +2,7 @@
 #include "api/frame.h"
 
 #include "api/arguments.h"
+#include "api/errors.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -227,10 +228,7 @@ static int l_frame_split(lua_State *L) {
     lua_pushlstring(L, bytes, size);
     return 2;
   }
-  luaL_pushfail(L);
-  lua_pushstring(L, result == FRAME_TOO_LONG ? "limit" : "malformed");
-  lua_pushstring(L, slice.fault);
-  return 3;
+  return api_push_failure(L, result == FRAME_TOO_LONG ? "limit" : "malformed", slice.fault);
 }
 
 static const luaL_Reg methods[] = {{"wrap", l_frame_wrap}, {"split", l_frame_split}, {NULL, NULL}};

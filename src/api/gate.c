@@ -3,6 +3,7 @@
  * Who waits is let pass by open() itself, and goes on in the next turn of the loop, whatever becomes of
  * the gate until then: so open() and close() in a row let those pass who wait, and nobody else. */
 #include "api/arguments.h"
+#include "api/errors.h"
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/wait.h"
@@ -47,11 +48,7 @@ static int waited(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct waiter *waiter = lua_touserdata(L, -1);
   list_remove(&waiter->link);
-  lua_pushboolean(L, waiter->passed);
-  if (waiter->passed) return 1;
-  luaL_pushfail(L);
-  lua_pushliteral(L, "timeout");
-  return 2;
+  return waiter->passed ? api_push_true(L) : api_push_timeout(L, NULL);
 }
 
 /* gate:wait([seconds]) -> true | nil, "timeout" */
@@ -61,8 +58,7 @@ static int l_gate_wait(lua_State *L) {
   api_check_count(L, 2, NULL);
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
   if (gate->is_open) {
-    lua_pushboolean(L, true);
-    return 1;
+    return api_push_true(L);
   }
   struct waiter *waiter = new_waiter(L);
   api_wait_begin(L, &waiter->wait, timeout_ms, "wait() of a gate");

@@ -75,18 +75,13 @@ static struct membership *find(lua_State *L, const struct group *group,
   return membership;
 }
 
-static int push_true(lua_State *L) {
-  lua_pushboolean(L, true);
-  return 1;
-}
-
 /* group:add(conn) -> true | nil, "closed" */
 static int l_add(lua_State *L) {
   struct group *group = check(L);
   struct api_conn *self = api_check_conn(L, 2);
   api_check_count(L, 2, "one connection is added with each call");
   if (!self->conn) return api_push_closed(L);
-  if (find(L, group, self)) return push_true(L);
+  if (find(L, group, self)) return api_push_true(L);
   push_members(L, group);
   bool has_name = lua_getiuservalue(L, 1, 1) == LUA_TBOOLEAN;
   lua_pop(L, 1);
@@ -98,7 +93,7 @@ static int l_add(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);
   api_membership_begin(L, group, self);
-  return push_true(L);
+  return api_push_true(L);
 }
 
 /* group:remove(conn) -> whether it was a member */

@@ -6,6 +6,7 @@
 #include "api/http.h"
 
 #include "api/arguments.h"
+#include "api/errors.h"
 #include "api/inbox.h"
 #include "api/modules.h"
 #include "api/runtime.h"
@@ -16,10 +17,7 @@
 enum { CONN = 1, METHOD, HEAD_MAX };
 
 static int push_refusal(lua_State *L, const struct http_head *head) {
-  luaL_pushfail(L);
-  lua_pushstring(L, head->status == 431 ? "limit" : "malformed");
-  lua_pushstring(L, head->fault);
-  return 3;
+  return api_push_failure(L, head->status == 431 ? "limit" : "malformed", head->fault);
 }
 
 static bool is_interim(const struct http_head *head) {

@@ -7,6 +7,7 @@
 
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "base/grow.h"
 #include "base/percent.h"
 
 #include <stdlib.h>
@@ -30,14 +31,8 @@ static enum http_next_result refuse_starved(struct api_conn *self, struct http_n
 }
 
 static bool append(struct http_incoming *incoming, const char *bytes, size_t size) {
-  if (incoming->size + size > incoming->capacity) {
-    size_t capacity = incoming->capacity ? incoming->capacity : CAPACITY_FIRST;
-    while (capacity < incoming->size + size) capacity *= 2;
-    char *grown = realloc(incoming->bytes, capacity);
-    if (!grown) return false;
-    incoming->bytes = grown;
-    incoming->capacity = capacity;
-  }
+  size_t wanted = incoming->size + size;
+  if (!grow_bytes(&incoming->bytes, &incoming->capacity, wanted, CAPACITY_FIRST)) return false;
   memcpy(incoming->bytes + incoming->size, bytes, size);
   incoming->size += size;
   return true;

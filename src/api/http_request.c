@@ -8,6 +8,7 @@
 #include "api/http.h"
 
 #include "api/runtime.h"
+#include "api/values.h"
 #include "base/percent.h"
 
 #include <ctype.h>
@@ -362,26 +363,18 @@ static int l_tostring(lua_State *L) {
 
 /* --- Types ----------------------------------------------------------------------------------- */
 
-static void push_metatable(lua_State *L, const char *name) {
-  lua_newtable(L);
-  lua_pushstring(L, name);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "__name");
-  lua_setfield(L, -2, "__metatable");
-}
-
 static void make_headers_type(lua_State *L) {
   static const luaL_Reg functions[] = {{"__index", l_headers_index},
                                        {"__newindex", l_headers_newindex},
                                        {"__pairs", l_headers_pairs},
                                        {NULL, NULL}};
-  push_metatable(L, headers_type);
+  api_push_metatable(L, headers_type);
   luaL_setfuncs(L, functions, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &headers_key);
 }
 
 static void make_message_type(lua_State *L, const char *name, const void *key, bool of_request) {
-  push_metatable(L, name);
+  api_push_metatable(L, name);
   lua_newtable(L);
   for (int i = 0; i < FIELD_COUNT; i++) {
     if (!(of_request ? fields[i].of_request : fields[i].of_response)) continue;

@@ -9,15 +9,13 @@
 #include "api/errors.h"
 #include "api/http.h"
 #include "api/modules.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 
 #include <lauxlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* A longer one is borrowed from the script; a shorter one is copied behind its head. */
-enum { BORROW_BYTES_MIN = 4096 };
 
 enum { CONN = 1, ANSWER, HEADERS, BODY };
 
@@ -47,12 +45,9 @@ static bool has_no_body(unsigned status) {
 
 /* What is said of an answer that was returned has no line but that of its handler. NULL: it has its own. */
 static const char *handler_of(lua_State *L, const struct http_answer *answer) {
-  lua_Debug function;
   const struct service *service = &version_of(L)->service;
   if (!answer->is_returned || !service_has(service, HANDLER_ON_REQUEST)) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_REQUEST]);
-  lua_getinfo(L, ">S", &function);
-  return lua_pushfstring(L, "on_request (%s:%d)", function.short_src, function.linedefined);
+  return api_push_handler_place(L, HANDLER_ON_REQUEST);
 }
 
 static const char *where_of(lua_State *L, const struct http_answer *answer) {
@@ -77,17 +72,10 @@ static void read_status(lua_State *L, struct http_answer *answer, int index) {
 }
 
 static void read_body_list(lua_State *L, struct http_answer *answer) {
-  lua_Integer length = (lua_Integer)lua_rawlen(L, BODY);
   const char *handler = handler_of(L, answer);
   api_check_list(L, BODY, handler ? lua_pushfstring(L, "body of %s", handler) : "respond");
   lua_settop(L, BODY);
-  for (lua_Integer i = 1; i <= length; i++) {
-    size_t size;
-    lua_rawgeti(L, BODY, i);
-    lua_tolstring(L, -1, &size);
-    answer->size += size;
-    lua_pop(L, 1);
-  }
+  answer->size = api_list_size(L, BODY);
 }
 
 static void read_body(lua_State *L, struct http_answer *answer) {
@@ -357,27 +345,17 @@ static void write_head(lua_State *L, struct api_conn *self, struct http_answer *
 
 /* --- Sending --------------------------------------------------------------------------------- */
 
-static int send_list(lua_State *L, const struct api_conn *self) {
-  lua_Integer length = (lua_Integer)lua_rawlen(L, BODY);
-  int rc = 0;
-  for (lua_Integer i = 1; rc == 0 && i <= length; i++) {
-    lua_rawgeti(L, BODY, i);
-    rc = api_send_piece(L, self, BODY + 1);
-    lua_settop(L, BODY);
-  }
-  return rc;
-}
-
 static int send_body(lua_State *L, const struct api_conn *self, const struct http_answer *answer) {
   const struct http_text *text = answer->text;
   int rc = conn_send_copied(self->conn, text->bytes, text->size);
   if (rc < 0 || answer->size == 0 || answer->body_is_sent || self->http.to_head) return rc;
-  return answer->body_type == LUA_TTABLE ? send_list(L, self) : api_send_piece(L, self, BODY);
+  return answer->body_type == LUA_TTABLE ? api_send_pieces(L, self, BODY)
+                                         : api_send_piece(L, self, BODY);
 }
 
 /* A short body goes out with its head, as one piece. */
 static void join_body(lua_State *L, const struct api_conn *self, struct http_answer *answer) {
-  bool is_short = answer->size > 0 && answer->size < BORROW_BYTES_MIN;
+  bool is_short = answer->size > 0 && answer->size < SEND_BORROWED_BYTES_MIN;
   if (!is_short || answer->body_type == LUA_TTABLE || self->http.to_head) return;
   http_text_add(L, answer->text, lua_tostring(L, BODY), (size_t)answer->size);
   answer->body_is_sent = true;
@@ -433,8 +411,7 @@ static int responded(lua_State *L, int status, lua_KContext context) {
   struct api_conn *self = lua_touserdata(L, CONN);
   if (!self->conn || self->http.phase != HTTP_ANSWERED) return api_push_closed(L);
   if (self->handler == HANDLER_MAIN && api_http_is_full(self)) return api_drain(L, self);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* conn:respond(answer) -> true | nil, "closed" */

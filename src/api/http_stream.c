@@ -247,12 +247,13 @@ static void add_event(lua_State *L, struct http_text *text) {
   }
 }
 
-/* Sends what has been put together. */
-static int send_text(lua_State *L, struct http_stream *stream, const struct http_text *text) {
+/* Sends what has been put together, as one event. */
+static int send_event(lua_State *L, struct http_stream *stream, struct http_text *text) {
+  http_text_add(L, text, "\n", 1);
+  if (!is_under_way(stream, HTTP_EVENTS)) return api_push_closed(L);
   lua_pushlstring(L, text->bytes, text->size);
   if (send_piece(L, stream, lua_gettop(L)) < 0) return api_push_closed(L);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static struct http_stream *check_events(lua_State *L) {
@@ -272,9 +273,7 @@ static int l_events_send(lua_State *L) {
     const char *value = lua_tolstring(L, 2, &size);
     add_lines(L, text, "data", value, size);
   }
-  http_text_add(L, text, "\n", 1);
-  if (!is_under_way(stream, HTTP_EVENTS)) return api_push_closed(L);
-  return send_text(L, stream, text);
+  return send_event(L, stream, text);
 }
 
 /* events:comment([text]) -> true | nil, "closed": a line that says nothing, and keeps proxies awake */
@@ -285,9 +284,7 @@ static int l_events_comment(lua_State *L) {
   api_check_count(L, 2, NULL);
   struct http_text *text = http_text_of(L, stream->conn->runtime);
   add_lines(L, text, "", value, size);
-  http_text_add(L, text, "\n", 1);
-  if (!is_under_way(stream, HTTP_EVENTS)) return api_push_closed(L);
-  return send_text(L, stream, text);
+  return send_event(L, stream, text);
 }
 
 /* events:close() -> true | nil, "closed" */
@@ -297,8 +294,7 @@ static int l_events_close(lua_State *L) {
   if (!is_under_way(stream, HTTP_EVENTS)) return api_push_closed(L);
   send_end(stream);
   api_http_answered(stream->conn);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static const luaL_Reg methods[] = {{"send", l_events_send},

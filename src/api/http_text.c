@@ -2,6 +2,7 @@
 #include "api/http_text.h"
 
 #include "api/runtime.h"
+#include "base/grow.h"
 #include "base/text.h"
 
 #include <lauxlib.h>
@@ -25,15 +26,9 @@ struct http_text *http_text_of(lua_State *L, struct runtime *runtime) {
 }
 
 void http_text_grow(lua_State *L, struct http_text *text, size_t more) {
-  size_t capacity = text->capacity ? text->capacity : CAPACITY_FIRST;
-  while (capacity - text->size < more) capacity *= 2;
-  char *bytes = realloc(text->bytes, capacity);
-  if (!bytes) {
+  if (!grow_bytes(&text->bytes, &text->capacity, text->size + more, CAPACITY_FIRST)) {
     luaL_error(L, "not enough memory");
-    return; /* never: it raised */
   }
-  text->bytes = bytes;
-  text->capacity = capacity;
 }
 
 void http_text_add_number(lua_State *L, struct http_text *text, uint64_t number) {

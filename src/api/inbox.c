@@ -1,6 +1,8 @@
 /* api/inbox.c — bytes that arrived for a handler that reads by itself — knows neither Lua nor libuv. */
 #include "api/inbox.h"
 
+#include "base/grow.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +27,7 @@ static bool reserve(struct inbox *inbox, size_t more) {
   if (inbox->size > 0 && inbox->start > 0)
     memmove(inbox->bytes, inbox->bytes + inbox->start, inbox->size);
   inbox->start = 0;
-  if (inbox->size + more <= inbox->capacity) return true;
-  size_t capacity = inbox->capacity ? inbox->capacity : CAPACITY_FIRST;
-  while (capacity < inbox->size + more) capacity *= 2;
-  char *bytes = realloc(inbox->bytes, capacity);
-  if (!bytes) return false;
-  inbox->bytes = bytes;
-  inbox->capacity = capacity;
-  return true;
+  return grow_bytes(&inbox->bytes, &inbox->capacity, inbox->size + more, CAPACITY_FIRST);
 }
 
 bool inbox_keep_fresh(struct inbox *inbox) {
@@ -87,6 +82,10 @@ uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms) {
   uint64_t ends_ms = inbox->timeout_ms ? now_ms + inbox->timeout_ms : 0;
   bool is_sooner = inbox->deadline_ms && (!ends_ms || inbox->deadline_ms < ends_ms);
   return is_sooner ? inbox->deadline_ms : ends_ms;
+}
+
+uint64_t inbox_left_ms(const struct inbox *inbox, uint64_t now_ms) {
+  return inbox->ends_ms > now_ms ? inbox->ends_ms - now_ms : inbox->ends_ms > 0;
 }
 
 bool inbox_is_unused(const struct inbox *inbox) {

@@ -39,6 +39,8 @@ bool inbox_keep_fresh(struct inbox *inbox);
 bool inbox_empty(const struct inbox *inbox);
 /* When the time of a call that begins now is up; 0: never. */
 uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms);
+/* Until ends_ms, for who waits; 1 when that has passed, 0: there is no limit. */
+uint64_t inbox_left_ms(const struct inbox *inbox, uint64_t now_ms);
 /* Nothing would be lost with it. */
 bool inbox_is_unused(const struct inbox *inbox);
 

@@ -6,6 +6,7 @@
 #include "api/arguments.h"
 #include "api/json.h"
 #include "api/modules.h"
+#include "base/grow.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
@@ -18,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARRAY_TYPE = 3 }; /* where the metatable of arrays is on the stack of api_json_encode() */
+enum { TEXT_FIRST = 1024 }; /* bytes */
+enum { ARRAY_TYPE = 3 };    /* where the metatable of arrays is on the stack of api_json_encode() */
 
 static const char type_name[] = "moonport.json.writer";
 static const char no_memory[] = "not enough memory";
@@ -47,14 +49,9 @@ static bool fail(struct writer *writer, const char *fault) {
 }
 
 static bool reserve(struct writer *writer, size_t more) {
-  size_t capacity = writer->capacity ? writer->capacity : 1024;
   if (more <= writer->capacity - writer->size) return true;
-  while (capacity - writer->size < more) capacity *= 2;
-  char *text = realloc(writer->text, capacity);
-  if (!text) return fail(writer, no_memory);
-  writer->text = text;
-  writer->capacity = capacity;
-  return true;
+  return grow_bytes(&writer->text, &writer->capacity, writer->size + more, TEXT_FIRST) ||
+         fail(writer, no_memory);
 }
 
 static bool put(struct writer *writer, const char *text, size_t size) {

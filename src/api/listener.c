@@ -136,8 +136,7 @@ static int l_listener_listen(lua_State *L) {
   if (rc < 0) return api_push_error(L, rc, NULL);
   object->listens = true;
   tell_listen(object, EVENT_LISTEN);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static int accepted(lua_State *L, int status, lua_KContext context) {
@@ -163,10 +162,7 @@ static int l_listener_accept(lua_State *L) {
   uint64_t timeout_ms = api_check_timeout_ms(L, 2);
   if (!object->listener) return api_push_closed(L);
   if (!object->listens) {
-    luaL_pushfail(L);
-    lua_pushliteral(L, "EINVAL");
-    lua_pushliteral(L, "listen() comes before accept()");
-    return 3;
+    return api_push_failure(L, "EINVAL", "listen() comes before accept()");
   }
   api_wait_begin(L, &object->acceptor, timeout_ms, "accept() of this socket");
   listener_pause(object->listener, false);
@@ -178,8 +174,7 @@ static int l_listener_close(lua_State *L) {
   struct listener_object *object = listener_check(L);
   if (!object->listener) return api_push_closed(L);
   close_listener(object);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static int l_listener_gc(lua_State *L) {

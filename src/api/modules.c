@@ -67,21 +67,12 @@ static void set_functions(lua_State *L, const char *name, char separator,
   vm_watchdog_name(L, prefix, functions);
 }
 
-/* Pushes an empty metatable. */
-static void push_metatable(lua_State *L, const char *name) {
-  lua_newtable(L);
-  lua_pushstring(L, name);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "__name");
-  lua_setfield(L, -2, "__metatable"); /* it is not for a script to change */
-}
-
 /* Registered when it is complete: memory may run out on the way. */
 static void make_type(lua_State *L, const struct api_type *type) {
   bool is_there = luaL_getmetatable(L, type->name) != LUA_TNIL;
   lua_pop(L, 1);
   if (is_there) return;
-  push_metatable(L, type->name);
+  api_push_metatable(L, type->name);
   if (type->finalizer) {
     lua_pushcfunction(L, type->finalizer);
     lua_setfield(L, -2, "__gc");
@@ -97,7 +88,7 @@ static void make_type(lua_State *L, const struct api_type *type) {
 
 static void make_conn_type(lua_State *L) {
   static const char name[] = "moonport.conn";
-  push_metatable(L, name);
+  api_push_metatable(L, name);
   lua_newtable(L);
   set_functions(L, name, ':', api_conn_methods);
   set_functions(L, name, ':', api_recv_methods);

@@ -1,6 +1,7 @@
 /* api/permit.c — whom a script may talk to, where the operator granted only some. */
 #include "api/permit.h"
 
+#include "api/errors.h"
 #include "api/runtime.h"
 #include "base/address.h"
 #include "base/file.h"
@@ -22,10 +23,7 @@ struct known_peers {
 static int permit_refuse(lua_State *L, const char *call) {
   lua_pushfstring(L, "%s is not allowed here: start with --allow net=%s", call,
                   lua_tostring(L, -1));
-  luaL_pushfail(L);
-  lua_pushliteral(L, "EACCES");
-  lua_rotate(L, -3, -1); /* the sentence comes last */
-  return 3;
+  return api_push_denied(L);
 }
 
 static int permit_host(lua_State *L, const char *call, const char *host, int port) {

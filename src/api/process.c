@@ -207,20 +207,6 @@ static int push_limit(lua_State *L) {
   return 3;
 }
 
-static int push_simulated(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "ENOSYS");
-  lua_pushliteral(L, "a program cannot be started in simulated time");
-  return 3;
-}
-
-static int push_denied(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushliteral(L, "EACCES");
-  lua_pushliteral(L, "process.spawn is not allowed here: start with --allow run");
-  return 3;
-}
-
 /* core.spawn(arguments, environment, directory or nil, stdin, stdout, stderr) ->
  * process, stdin, stdout, stderr | nil, code, detail */
 static int l_spawn(lua_State *L) {
@@ -232,8 +218,13 @@ static int l_spawn(lua_State *L) {
   struct program_run *run;
   lua_settop(L, COUNT);
   for (int i = 0; i < STREAMS; i++) kinds[i] = check_stream(L, FIRST_STREAM + i);
-  if (!vm_may_run(L)) return push_denied(L);
-  if (net_loop_is_simulated(runtime->loop)) return push_simulated(L);
+  if (!vm_may_run(L)) {
+    return api_push_failure(L, "EACCES",
+                            "process.spawn is not allowed here: start with --allow run");
+  }
+  if (net_loop_is_simulated(runtime->loop)) {
+    return api_push_failure(L, "ENOSYS", "a program cannot be started in simulated time");
+  }
   if (version_count_owned(version, run_kind.name) >= PROGRAMS_MAX) return push_limit(L);
   struct net_process_options options = {
       .arguments = push_strings(L, ARGUMENTS),
@@ -255,9 +246,10 @@ static int l_spawn(lua_State *L) {
 
 /* core.environ() -> list of "NAME=value", as the process has it; empty for who may not start any */
 static int l_environ(lua_State *L) {
+  char **all = vm_may_run(L) ? environ : NULL;
   lua_newtable(L);
-  for (size_t i = 0; vm_may_run(L) && environ && environ[i]; i++) {
-    lua_pushstring(L, environ[i]);
+  for (size_t i = 0; all && all[i]; i++) {
+    lua_pushstring(L, all[i]);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -333,8 +325,7 @@ static int l_process_kill(lua_State *L) {
   if (!object->run) return api_push_closed(L);
   int rc = net_process_signal(object->run->process, signal);
   if (rc < 0) return api_push_error(L, rc, NULL);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* process:id() */

@@ -4,6 +4,7 @@
  * of the connections that were read beside it: as receive_messages.c and receive_data.c do. A handler that
  * waits holds up its own connection only, and goes on with the next request when it has answered. What is
  * no request is answered here, and is the last that is looked at. */
+#include "api/errors.h"
 #include "api/http.h"
 #include "api/inbox.h"
 #include "api/result.h"
@@ -29,12 +30,20 @@ static enum reason reason_of(unsigned status) {
   return status == 413 || status == 414 || status == 431 ? REASON_LIMIT : REASON_ERROR;
 }
 
-static void refuse(struct api_conn *self, const struct http_head *head) {
+/* The connection is to be closed behind it. */
+static void answer_refused(struct api_conn *self, unsigned status, const char *fault) {
   api_http_forget(self);
-  if (conn_is_closing(self->conn)) return; /* memory was out, which is told */
   self->http.to_head = false;
-  api_log_refused(self->runtime, self->conn, head->status, head->fault);
-  api_http_refuse(self, head->status, head->fault, "", true);
+  api_log_refused(self->runtime, self->conn, status, fault);
+  api_http_refuse(self, status, fault, "", true);
+}
+
+static void refuse(struct api_conn *self, const struct http_head *head) {
+  if (conn_is_closing(self->conn)) { /* memory was out, which is told */
+    api_http_forget(self);
+    return;
+  }
+  answer_refused(self, head->status, head->fault);
   conn_close(self->conn, reason_of(head->status));
 }
 
@@ -44,10 +53,7 @@ static void http_timed_out(struct api_conn *self) {
     if (!self->busy) conn_close(self->conn, REASON_IDLE);
     return;
   }
-  api_http_forget(self);
-  self->http.to_head = false;
-  api_log_refused(self->runtime, self->conn, 408, fault);
-  api_http_refuse(self, 408, fault, "", true);
+  answer_refused(self, 408, fault);
   if (self->inbox) api_wait_time_out(&self->inbox->reader);
   if (self->conn) conn_close(self->conn, REASON_IDLE);
 }
@@ -78,6 +84,13 @@ static void http_failed(struct api_conn *self, bool closes) {
   if (closes) conn_close(self->conn, REASON_ERROR);
 }
 
+/* Nobody wants what comes while events go the other way. */
+static void drop_received(struct inbox *inbox) {
+  if (!inbox) return;
+  inbox_consume(inbox, inbox->size);
+  inbox_consume(inbox, inbox->fresh_size);
+}
+
 /* Nobody should ask here any more. */
 static void end_if_draining(struct api_conn *self) {
   bool has_begun = self->http.incoming || (self->inbox && !inbox_empty(self->inbox));
@@ -88,6 +101,7 @@ static void end_if_draining(struct api_conn *self) {
 
 /* Whether there is another request to be handled: then it is in `next`. */
 static bool find_next(struct api_conn *self, struct http_next *next) {
+  if (self->http.phase == HTTP_EVENTS) drop_received(self->inbox);
   if (!finish(self)) return false;
   switch (api_http_next(self, next)) {
     case HTTP_NEXT_MORE: end_if_draining(self); return false;
@@ -171,21 +185,10 @@ static void handle_all(lua_State *L, struct api_conn *self, struct http_next *ne
 
 /* The next connection that received a request meanwhile. */
 static bool next_of_batch(struct batch *batch) {
-  const char *bytes;
-  size_t size;
-  for (;;) {
-    api_give_back_inbox(batch->self);
-    struct api_conn *self =
-        api_next_received(batch->self, http_received, HANDLER_ON_REQUEST, &bytes, &size);
-    if (!self) return false;
-    batch->self = self;
-    if (self->http.phase == HTTP_EVENTS) continue;
-    if (!api_take_inbox(self, bytes, size)) {
-      conn_close_starved(self->conn);
-    } else if (find_next(self, &batch->next)) {
-      return true;
-    }
+  while (api_next_fed(&batch->self, http_received, HANDLER_ON_REQUEST)) {
+    if (find_next(batch->self, &batch->next)) return true;
   }
+  return false;
 }
 
 /* Both run in the handler's coroutine, which is of the one whose handler waits, and ends with it. */
@@ -206,7 +209,6 @@ static int requests_handle_kept(lua_State *L) {
 static void http_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   struct batch batch = {.self = self};
-  if (self->http.phase == HTTP_EVENTS) return;
   if (!api_take_inbox(self, bytes, size)) {
     conn_close_starved(conn);
     return;
@@ -222,7 +224,6 @@ static void http_received(struct conn *conn, const char *bytes, size_t size) {
 
 static bool http_deliver_kept(struct api_conn *self) {
   struct batch batch = {.self = self};
-  if (self->http.phase == HTTP_EVENTS && self->inbox) inbox_consume(self->inbox, self->inbox->size);
   bool has_one = find_next(self, &batch.next);
   if (has_one) api_enter_handler(self, HANDLER_ON_REQUEST, requests_handle_kept, &batch);
   return has_one;
@@ -265,10 +266,8 @@ static int http_take(lua_State *L, struct api_conn *self) {
     case HTTP_NEXT_MORE: end_if_draining(self); return 0;
     case HTTP_NEXT_REFUSED:
       refuse(self, &next.head);
-      luaL_pushfail(L);
-      lua_pushstring(L, reason_of(next.head.status) == REASON_LIMIT ? "limit" : "malformed");
-      lua_pushstring(L, next.head.fault);
-      return 3;
+      return api_push_failure(
+          L, reason_of(next.head.status) == REASON_LIMIT ? "limit" : "malformed", next.head.fault);
     case HTTP_NEXT_READY: push_request(L, self, &next); return 1;
   }
   return 0;

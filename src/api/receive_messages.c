@@ -16,15 +16,9 @@
 
 static void messages_refuse(struct api_conn *self, enum frame_result result,
                             const struct frame_slice *slice) {
-  char text[300];
   bool is_longer = result == FRAME_TOO_LONG && slice->fault != api_frame_starved;
-  int size = snprintf(text, sizeof text, "closing the connection: %s", slice->fault);
-  if (is_longer) {
-    size_t max = self->cohort->version->service.frame.message_bytes_max;
-    size += snprintf(text + size, sizeof text - (size_t)size, " (limits.message is %zu byte%s)",
-                     max, text_plural(max));
-  }
-  runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
+  api_log_closing(self, slice->fault,
+                  is_longer ? self->cohort->version->service.frame.message_bytes_max : 0);
   conn_close(self->conn, result == FRAME_TOO_LONG ? REASON_LIMIT : REASON_ERROR);
 }
 

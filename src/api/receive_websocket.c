@@ -79,20 +79,10 @@ static bool find_message(struct api_conn *self, struct websocket_message *messag
 
 /* The next connection that received a message meanwhile. */
 static bool next_of_batch(struct batch *batch) {
-  const char *bytes;
-  size_t size;
-  for (;;) {
-    api_give_back_inbox(batch->self);
-    struct api_conn *self =
-        api_next_received(batch->self, websocket_received, HANDLER_ON_MESSAGE, &bytes, &size);
-    if (!self) return false;
-    batch->self = self;
-    if (!api_take_inbox(self, bytes, size)) {
-      conn_close_starved(self->conn);
-    } else if (find_message(self, &batch->message)) {
-      return true;
-    }
+  while (api_next_fed(&batch->self, websocket_received, HANDLER_ON_MESSAGE)) {
+    if (find_message(batch->self, &batch->message)) return true;
   }
+  return false;
 }
 
 static void handle_one(lua_State *L, const struct batch *batch) {

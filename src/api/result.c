@@ -69,3 +69,11 @@ void api_tell_timer_result(lua_State *L, int function, int index) {
   lua_pushvalue(L, function);
   tell(L, "the function of a timer", type, "which is dropped");
 }
+
+const char *api_push_handler_place(lua_State *L, enum handler handler) {
+  lua_Debug function;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, version_of(L)->service.handlers[handler]);
+  lua_getinfo(L, ">S", &function);
+  return lua_pushfstring(L, "%s (%s:%d)", service_handler_name(handler), function.short_src,
+                         function.linedefined);
+}

@@ -9,5 +9,7 @@
 void api_tell_result(lua_State *L, enum handler handler, int index);
 /* The same of a timer's function, which is at `function`. */
 void api_tell_timer_result(lua_State *L, int function, int index);
+/* Pushes "on_request (site.lua:3)", of a handler that the service has. Raises. */
+const char *api_push_handler_place(lua_State *L, enum handler handler);
 
 #endif

@@ -163,7 +163,7 @@ static int l_conn_send_file(lua_State *L) {
   const char *path = api_disk_path(L, PATH, "conn:send_file", false, &failed);
   if (failed) return failed;
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   struct sending *sending = lua_newuserdatauv(L, sizeof *sending, 0);
   *sending = (struct sending){0};
   luaL_setmetatable(L, type_name);

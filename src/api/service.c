@@ -253,7 +253,8 @@ static void push_operator(lua_State *L, const struct runtime *runtime) {
 /* They are not for the script to change, nor needed again: what lives is marked at each collection. */
 static void forget_rules(lua_State *L) {
   static const char *const modules[] = {"moonport.service", "moonport.service.report",
-                                        "moonport.service.tls", "moonport.service.listen"};
+                                        "moonport.service.tls", "moonport.service.listen",
+                                        "moonport.service.rules"};
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
     lua_pushnil(L);

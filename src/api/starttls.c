@@ -27,13 +27,6 @@ enum step { STEP_OPTIONS, STEP_SENT, STEP_SHAKEN };
 
 static int go_on(lua_State *L, int status, lua_KContext step);
 
-static int refuse(lua_State *L, const char *code, const char *detail) {
-  luaL_pushfail(L);
-  lua_pushstring(L, code);
-  lua_pushstring(L, detail); /* nil for NULL */
-  return 3;
-}
-
 static int misused(lua_State *L, const char *what) {
   return luaL_error(L, "starttls: %s", what);
 }
@@ -41,10 +34,7 @@ static int misused(lua_State *L, const char *what) {
 /* Waits until the connection tells of something. */
 static int await(lua_State *L, struct api_conn *self, enum step step) {
   struct inbox *inbox = self->inbox;
-  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  uint64_t left_ms = inbox->ends_ms == 0       ? 0
-                     : inbox->ends_ms > now_ms ? inbox->ends_ms - now_ms
-                                               : 1;
+  uint64_t left_ms = inbox_left_ms(inbox, net_loop_now_ms(self->runtime->loop));
   inbox->drainer.timed_out = false;
   api_wait_begin(L, &inbox->drainer, left_ms, "drain() or starttls() of this connection");
   api_conn_update(self);
@@ -53,23 +43,25 @@ static int await(lua_State *L, struct api_conn *self, enum step step) {
 
 static int meet_plaintext(lua_State *L, const struct api_conn *self) {
   if (self->conn) conn_close(self->conn, REASON_HANDSHAKE);
-  return refuse(L, "plaintext", "the peer sent something before the handshake, without protection");
+  return api_push_failure(L, "plaintext",
+                          "the peer sent something before the handshake, without protection");
 }
 
 /* It has ended: why. */
 static int ended(lua_State *L, const struct api_conn *self) {
   const struct conn_past *past = self->past;
   if (past && past->met_plaintext) return meet_plaintext(L, self);
-  if (past && past->reason == REASON_HANDSHAKE) return refuse(L, "handshake", past->tls_fault);
+  if (past && past->reason == REASON_HANDSHAKE)
+    return api_push_failure(L, "handshake", past->tls_fault);
   if (past && past->reason == REASON_HANDSHAKE_TIMEOUT) {
-    return refuse(L, "timeout", "the handshake was not done within timeouts.handshake");
+    return api_push_failure(L, "timeout", "the handshake was not done within timeouts.handshake");
   }
   return api_push_closed(L);
 }
 
 static int give_up(lua_State *L, struct api_conn *self) {
   conn_reset(self->conn, REASON_HANDSHAKE_TIMEOUT);
-  return refuse(L, "timeout", "the handshake was not done in time");
+  return api_push_failure(L, "timeout", "the handshake was not done in time");
 }
 
 static int make_context(lua_State *L) {
@@ -77,7 +69,7 @@ static int make_context(lua_State *L) {
   switch (api_make_tls_object(L, OPTIONS, object)) {
     case TLS_WAITS: return vm_wait(L, STEP_OPTIONS, go_on);
     case TLS_MADE: return go_on(L, LUA_OK, STEP_SENT);
-    default: return refuse(L, "EINVAL", lua_tostring(L, -1));
+    default: return api_push_failure(L, "EINVAL", lua_tostring(L, -1));
   }
 }
 
@@ -107,21 +99,15 @@ static int go_on(lua_State *L, int status, lua_KContext step) {
   if (self->inbox->drainer.timed_out) return give_up(L, self);
   if (step == STEP_SENT) return begin_handshake(L, self);
   if (!conn_tls(self->conn, &tls) || !tls.version) return await(L, self, STEP_SHAKEN);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* What both calls begin with: nobody else may read what is not for him. Raises. */
-static void prepare(lua_State *L, struct api_conn *self, uint64_t timeout_ms) {
-  if (!self->inbox && !(self->inbox = inbox_new())) {
-    luaL_error(L, "not enough memory");
-    return; /* never: it raised */
-  }
+static void prepare(lua_State *L, struct api_conn *self) {
+  api_need_inbox(L, self);
   if (api_wait_pending(&self->inbox->reader)) misused(L, "another coroutine reads from it");
   if (conn_is_forwarding(self->conn)) misused(L, "this connection is forwarded");
   (void)vm_wait_ticket(L); /* raises where no wait is possible */
-  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  self->inbox->ends_ms = timeout_ms ? now_ms + timeout_ms : 0;
   self->inbox->drainer.timed_out = false;
 }
 
@@ -157,7 +143,7 @@ static int l_conn_starttls(lua_State *L) {
   bool is_server = !conn_is_outgoing(self->conn);
   if (api_misuses_tls(L, OPTIONS, is_server, "starttls"))
     return luaL_error(L, "%s", lua_tostring(L, -1));
-  prepare(L, self, 0);
+  prepare(L, self);
   self->inbox->ends_ms = inbox_call_ends_ms(self->inbox, net_loop_now_ms(self->runtime->loop));
   if (api_is_told(self->runtime, EVENT_CALL)) api_tell_call(L, self->conn, "starttls");
   struct tls_object *object = api_push_tls_object(L);
@@ -173,7 +159,9 @@ static int l_secure(lua_State *L) {
   (void)api_check_tls_object(L, OBJECT);
   luaL_checkstring(L, NAME);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  prepare(L, self, timeout_ms);
+  prepare(L, self);
+  uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
+  self->inbox->ends_ms = timeout_ms ? now_ms + timeout_ms : 0;
   return go_on(L, LUA_OK, STEP_SENT);
 }
 

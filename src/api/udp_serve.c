@@ -141,21 +141,25 @@ static void keep_own(struct asking *asking, const struct sockaddr *peer) {
   asking->keeps_own = true;
 }
 
-static const struct in6_addr *udp_find_own(const struct udp_object *object,
-                                           const struct sockaddr *peer) {
+/* What the handler that runs has asked for; NULL: none of this socket's. */
+static const struct asking *asking_now(const struct udp_object *object) {
   if (object->waiting == 0) return NULL;
   const struct asking *asking = vm_running_as(object->runtime->vm, udp_on_end);
-  if (!asking || asking->object != object || !asking->keeps_own) return NULL;
+  return asking && asking->object == object ? asking : NULL;
+}
+
+static const struct in6_addr *udp_find_own(const struct udp_object *object,
+                                           const struct sockaddr *peer) {
+  const struct asking *asking = asking_now(object);
+  if (!asking || !asking->keeps_own) return NULL;
   const struct sockaddr *asked = (const struct sockaddr *)&asking->peer;
   bool is_same = address_same_host(asked, peer) && address_port(asked) == address_port(peer);
   return is_same ? &asking->own : NULL;
 }
 
 static const struct in6_addr *udp_find_destination(const struct udp_object *object) {
-  const struct asking *asking =
-      object->waiting > 0 ? vm_running_as(object->runtime->vm, udp_on_end) : NULL;
-  if (asking && asking->object == object && asking->keeps_to) return &asking->to;
-  return udp_destination(object->udp);
+  const struct asking *asking = asking_now(object);
+  return asking && asking->keeps_to ? &asking->to : udp_destination(object->udp);
 }
 
 static void udp_on_served(void *owner, const char *bytes, size_t size,

@@ -20,6 +20,14 @@ static int l_closer(lua_State *L) {
   return 0;
 }
 
+void api_push_metatable(lua_State *L, const char *name) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable");
+}
+
 void api_set_closer(lua_State *L, const char *method) {
   lua_getfield(L, -1, method);
   lua_pushcclosure(L, l_closer, 1);
@@ -55,8 +63,5 @@ int api_read_address(lua_State *L, int index, const char *default_host, struct a
   } else if (address_parse(text, default_host, out, error, sizeof error) == 0) {
     return 0;
   }
-  luaL_pushfail(L);
-  lua_pushliteral(L, "EINVAL");
-  lua_pushstring(L, error);
-  return 3;
+  return api_push_failure(L, "EINVAL", error);
 }

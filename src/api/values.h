@@ -11,6 +11,9 @@ struct address;
 /* t[name] = value, of the table on top. Raises. */
 void api_set_integer(lua_State *L, const char *name, uint64_t value);
 
+/* Pushes an empty metatable, which is not for a script to change. Raises. */
+void api_push_metatable(lua_State *L, const char *name);
+
 /* The method of the table of methods on top becomes the __close of the metatable below it. Raises. */
 void api_set_closer(lua_State *L, const char *method);
 

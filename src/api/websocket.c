@@ -8,6 +8,7 @@
 #include "api/deflate.h"
 #include "api/inbox.h"
 #include "api/runtime.h"
+#include "base/grow.h"
 #include "base/text.h"
 
 #include <lauxlib.h>
@@ -35,15 +36,8 @@ static void say_close(struct api_conn *self, unsigned code, const char *text, si
 
 /* `fault` is a sentence in ASCII. */
 static void websocket_refuse(struct api_conn *self, unsigned code, const char *fault) {
-  char text[300];
   bool is_limit = code == WEBSOCKET_TOO_BIG;
-  int size = snprintf(text, sizeof text, "closing the connection: %s", fault);
-  if (is_limit) {
-    size_t max = message_bytes_max(self);
-    size += snprintf(text + size, sizeof text - (size_t)size, " (limits.message is %zu byte%s)",
-                     max, text_plural(max));
-  }
-  runtime_log(self->runtime, LOG_WARN, self->id, text, (size_t)size);
+  api_log_closing(self, fault, is_limit ? message_bytes_max(self) : 0);
   self->websocket->fault = fault;
   self->websocket->hit_limit = is_limit;
   self->close_code = (uint16_t)code;
@@ -92,14 +86,7 @@ static void take_control(struct api_conn *self, const struct websocket_event *ev
 /* Where the next `size` bytes of the message at hand go; NULL when memory is out. */
 static char *place_for(struct websocket *websocket, size_t size) {
   size_t wanted = websocket->size + size;
-  if (!websocket->bytes || wanted > websocket->capacity) {
-    size_t capacity = websocket->capacity ? websocket->capacity : CAPACITY_FIRST;
-    while (capacity < wanted) capacity *= 2;
-    char *bytes = realloc(websocket->bytes, capacity);
-    if (!bytes) return NULL;
-    websocket->bytes = bytes;
-    websocket->capacity = capacity;
-  }
+  if (!grow_bytes(&websocket->bytes, &websocket->capacity, wanted, CAPACITY_FIRST)) return NULL;
   return websocket->bytes + websocket->size;
 }
 

@@ -23,8 +23,7 @@ static int l_conn_ping(lua_State *L) {
   if (!self->is_websocket) return luaL_error(L, "ping: this connection is no WebSocket");
   if (!api_websocket_is_open(self)) return api_push_closed(L);
   if (api_websocket_send(self, WEBSOCKET_PING, payload, size) < 0) return api_push_closed(L);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* --- For moonport/websocket.lua ------------------------------------------------------------ */

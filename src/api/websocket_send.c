@@ -18,7 +18,6 @@
 #include <uv.h>
 
 enum {
-  BORROW_BYTES_MIN = 4096,
   MASK_BYTES = 4096,       /* at once, on the stack */
   DEFLATE_BYTES_MIN = 128, /* below it there is little to gain */
 };
@@ -108,7 +107,7 @@ int api_websocket_send_message(lua_State *L, struct api_conn *self) {
   api_check_count(L, 3, NULL);
   struct websocket_frame frame = {.opcode = api_check_kind(L, 3, 2), .size = size};
   if (!api_websocket_is_open(self)) return api_push_closed(L);
-  bool lends = size >= BORROW_BYTES_MIN && !self->websocket->reader.is_client;
+  bool lends = size >= SEND_BORROWED_BYTES_MIN && !self->websocket->reader.is_client;
   ssize_t sent = queue_deflated(self, &frame, bytes);
   if (sent == 0) {
     if (lends) runtime_anchor(L, self->runtime, 2);
@@ -116,8 +115,7 @@ int api_websocket_send_message(lua_State *L, struct api_conn *self) {
   }
   if (sent < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) api_tell_send(L, self->conn, (size_t)sent);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 /* --- The end ------------------------------------------------------------------------------- */
@@ -142,8 +140,7 @@ int api_websocket_close(lua_State *L, struct api_conn *self) {
   if (!api_websocket_is_open(self)) return api_push_closed(L);
   queue_close(self, (unsigned)code, text, size);
   conn_close(self->conn, REASON_CLOSED);
-  lua_pushboolean(L, true);
-  return 1;
+  return api_push_true(L);
 }
 
 static unsigned code_for(enum reason reason) {

@@ -6,6 +6,7 @@
 #include "api/http.h"
 #include "api/http_text.h"
 #include "api/inbox.h"
+#include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/websocket.h"
@@ -66,14 +67,9 @@ static bool judge_request(lua_State *L, struct api_conn *self, const struct http
 
 /* Raises: what on_upgrade returned has no line but that of the handler. `what` may be on top. */
 static int upgrade_fault(lua_State *L, const char *what) {
-  lua_Debug function;
-  const struct service *service = &version_of(L)->service;
-  if (!service_has(service, HANDLER_ON_UPGRADE))
+  if (!service_has(&version_of(L)->service, HANDLER_ON_UPGRADE))
     return luaL_error(L, "on_upgrade returned %s", what);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_UPGRADE]);
-  lua_getinfo(L, ">S", &function);
-  return luaL_error(L, "on_upgrade (%s:%d) returned %s", function.short_src, function.linedefined,
-                    what);
+  return luaL_error(L, "%s returned %s", api_push_handler_place(L, HANDLER_ON_UPGRADE), what);
 }
 
 static void add(lua_State *L, struct http_text *text, const char *name, const char *value) {
@@ -210,7 +206,7 @@ static int accept_upgrade(lua_State *L, struct api_conn *self, const struct http
     add_headers(L, text);
   }
   http_text_add(L, text, "\r\n", 2);
-  if (!self->inbox && !(self->inbox = inbox_new())) return luaL_error(L, "not enough memory");
+  api_need_inbox(L, self);
   if (!api_websocket_begin(self, &terms)) return luaL_error(L, "not enough memory");
   self->http.phase = HTTP_UPGRADED;
   if (conn_send_begin(self->conn) < 0) return 0;

@@ -1,6 +1,8 @@
 -- moonport.service.listen — the rules for `listen`: addresses, and what their sockets are to be —
 -- opens nothing.
 
+local rules = require "moonport.service.rules"
+local whole_from = rules.whole_from
 local type, tostring, pairs, ipairs = type, tostring, pairs, ipairs
 local tointeger, mathtype, tonumber = math.tointeger, math.type, tonumber
 local format, match, find, lower = string.format, string.match, string.find, string.lower
@@ -9,15 +11,6 @@ local concat, sort = table.concat, table.sort
 local ACCEPTED = [[a port, an address such as "tcp://[::1]:7000" or "unix:///run/x.sock", or a ]] ..
   [[list of them, with options such as { "udp://:514", rcvbuf = "8M" }]]
 local GROUPS_MAX = 64
-
--- The rule for a whole number, which other fields have, too.
-local function whole_from(min, max)
-  return function(value)
-    local number = type(value) == "number" and tointeger(value)
-    if number and number >= min and number <= max then return number end
-    return nil, format("a whole number from %d to %d", min, max)
-  end
-end
 
 local function switch(value)
   if type(value) == "boolean" then return value and 1 or 0 end
@@ -55,7 +48,7 @@ local function groups(value)
   return list
 end
 
--- Of each option the rule, and for which addresses it is; of `size` the caller's rule.
+-- Of each option the rule, and for which addresses it is.
 local STREAMS, DATAGRAMS, PATHS, ALL = "tcp://, tls:// and unix:", "udp://", "unix:", nil
 local OPTIONS = {
   backlog = { whole_from(1, 65535), STREAMS },
@@ -65,8 +58,8 @@ local OPTIONS = {
   multicast_loop = { switch, DATAGRAMS },
   multicast_ttl = { whole_from(0, 255), DATAGRAMS },
   ttl = { whole_from(1, 255), "tcp://, tls:// and udp://" },
-  rcvbuf = { "size", ALL },
-  sndbuf = { "size", ALL },
+  rcvbuf = { rules.size, ALL },
+  sndbuf = { rules.size, ALL },
 }
 
 local function known_options()
@@ -82,7 +75,7 @@ local function scheme_of(text)
 end
 
 -- What the options beside some addresses are; or nil, and what is wrong.
-local function read_options(list, size)
+local function read_options(list)
   local options = {}
   for name, value in pairs(list) do
     local option = OPTIONS[name]
@@ -90,8 +83,7 @@ local function read_options(list, size)
     if not option and not is_place then
       return nil, format("listen has no option '%s' (known: %s)", tostring(name), known_options())
     elseif option then
-      local rule = option[1] == "size" and size or option[1]
-      local checked, accepted = rule(value)
+      local checked, accepted = option[1](value)
       if accepted then return nil, format("option '%s' of listen: write %s", name, accepted) end
       options[name] = checked
     end
@@ -113,12 +105,12 @@ local function misplaced(text, options)
   end
 end
 
-local M = { whole_from = whole_from }
+local M = {}
 
 -- Adds what the list says; a list in it has options of its own. Returns a fault, or what is
 -- accepted and what else is to be said.
-local function add(list, result, size, is_inner)
-  local options, fault = read_options(list, size)
+local function add(list, result, is_inner)
+  local options, fault = read_options(list)
   if not options then return fault end
   for _, each in ipairs(list) do
     local port = mathtype(each) == "integer" and each
@@ -126,7 +118,7 @@ local function add(list, result, size, is_inner)
     if port and (port < 0 or port > 65535) then
       return nil, "a port from 0 to 65535", ", which is no port"
     elseif type(each) == "table" and not is_inner then
-      further, accepted, remark = add(each, result, size, true)
+      further, accepted, remark = add(each, result, true)
     elseif type(each) ~= "string" and not port then
       accepted = ACCEPTED
     elseif type(each) == "string" and find(each, "\0", 1, true) then
@@ -145,13 +137,12 @@ end
 ---Reads `listen` into result.listen and result.listen_options, of the same indices.
 ---@param value any
 ---@param result table
----@param size fun(value: any): integer?, string? the rule for sizes in bytes
 ---@return string? fault of an option
 ---@return string? accepted in place of the whole
 ---@return string? remark
-function M.read(value, result, size)
+function M.read(value, result)
   result.listen, result.listen_options = {}, {}
-  return add(type(value) == "table" and value or { value }, result, size)
+  return add(type(value) == "table" and value or { value }, result)
 end
 
 return M

@@ -6,6 +6,7 @@
 #include "api/conn.h"
 #include "api/frame.h"
 #include "api/tls_object.h"
+#include "base/grow.h"
 #include "net/conn_tls.h"
 #include "net/tls/hand.h"
 #include "net/transport/memory.h"
@@ -46,14 +47,10 @@ static void say_fin(struct peer *peer) {
   peer->has_finished = memory_finish(peer->pipe);
 }
 
+enum { BYTES_FIRST = 1024 }; /* room for what a peer receives */
+
 static bool keep_bytes(struct peer *peer, const char *bytes, size_t size) {
-  if (peer->size + size > peer->capacity) {
-    size_t capacity = 2 * (peer->size + size);
-    char *grown = realloc(peer->bytes, capacity);
-    if (!grown) return false;
-    peer->bytes = grown;
-    peer->capacity = capacity;
-  }
+  if (!grow_bytes(&peer->bytes, &peer->capacity, peer->size + size, BYTES_FIRST)) return false;
   memcpy(peer->bytes + peer->size, bytes, size);
   peer->size += size;
   return true;
