@@ -6,6 +6,7 @@
 #include "cli/settings.h"
 #include "cli/table.h"
 #include "cli/version.h"
+#include "master/master.h"
 
 #include <stdio.h>
 
@@ -23,6 +24,18 @@ static const char *warning_of_lua(char *out, size_t size) {
            "Lua; moonport doctor names its other faults",
            release, CONCAT_FIXED_IN);
   return out;
+}
+
+/* In a process of its own, or with NULL in the only one. The exit code. */
+static int serve_as(void *context, const struct worker *worker) {
+  struct server_options *options = context;
+  options->worker = worker;
+  struct server *server = NULL;
+  int rc = server_open(options, &server);
+  if (rc < 0) return rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
+  int code = server_run(server);
+  server_free(server);
+  return code;
 }
 
 static int serve(const struct command_call *call, const struct control_address *control,
@@ -43,13 +56,10 @@ static int serve(const struct command_call *call, const struct control_address *
   options.control = control;
   char warning[WARNING_BYTES];
   options.warning = warning_of_lua(warning, sizeof warning);
-  struct server *server = NULL;
-  int rc = server_open(&options, &server);
-  int code = rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
-  if (rc == 0) {
-    code = server_run(server);
-    server_free(server);
-  }
+  const unsigned workers = (unsigned)options_number(call->options, "workers");
+  const struct master_options master = {
+      .log = log, .count = workers, .serve = serve_as, .context = &options};
+  int code = workers > 1 ? master_run(&master) : serve_as(&options, NULL);
   log_free(log);
   return code;
 }

@@ -1,6 +1,7 @@
 /* cli/table.c — all commands and all options. Knows what they are called, not what they do. */
 #include "cli/table.h"
 
+#include "base/worker.h"
 #include "cli/in_lua.h"
 
 #include <stdint.h>
@@ -107,6 +108,9 @@ static const struct option_row options[] = {
     {"output-max", "BYTES", "MOONPORT_OUTPUT_MAX",
      "unsent bytes that all connections together may queue; 0: only limits.output", SERVE,
      .kind = OPTION_SIZE, .fallback = "0"},
+    {"workers", "N", "MOONPORT_WORKERS",
+     "serve in so many processes, among which the scripts are spread", SERVE, .kind = OPTION_INT,
+     .fallback = "1", .min = 1, .max = WORKERS_MAX},
     {"keep-going", NULL, "MOONPORT_KEEP_GOING",
      "at the start, serve the scripts that work although others do not", SERVE,
      .kind = OPTION_FLAG},

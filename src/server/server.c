@@ -10,8 +10,10 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/worker.h"
 #include "net/defer.h"
 #include "net/loop.h"
+#include "net/mesh.h"
 #include "server/activation.h"
 #include "server/control/control.h"
 #include "server/held_up.h"
@@ -28,6 +30,7 @@
 #include <string.h>
 
 enum {
+  BEAT_MS = 1000,     /* a loop that turns tells it so often */
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
 };
 
@@ -54,6 +57,11 @@ static void server_on_hangup(uv_signal_t *handle, int number) {
   if (server->phase != SERVING) return;
   log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
   server_reload(server, NULL);
+}
+
+static void server_on_beat(uv_timer_t *timer) {
+  const struct server *server = timer->data;
+  worker_beat(server->options.worker);
 }
 
 static void server_on_log_retry(uv_timer_t *timer) {
@@ -83,9 +91,12 @@ static int open_handles(struct server *server) {
   uv_signal_init(uv, &server->on_hup);
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
+  uv_timer_init(uv, &server->beat);
+  uv_unref((uv_handle_t *)&server->beat);
   reload_round_init(server);
   server->on_hup.data = server;
-  server->deadline.data = server->quiet.data = server;
+  server->deadline.data = server->quiet.data = server->beat.data = server;
+  if (server->options.worker) uv_timer_start(&server->beat, server_on_beat, 0, BEAT_MS);
   server->handles_open = true;
   net_loop_before_wait(server->loop, server_on_log_check, server);
   rc = signals_open(&server->signals, uv, server->options.log);
@@ -105,6 +116,7 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->deadline, NULL);
   net_loop_before_wait(server->loop, NULL, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
+  uv_close((uv_handle_t *)&server->beat, NULL);
   uv_close((uv_handle_t *)&server->quiet, NULL);
 }
 
@@ -139,6 +151,7 @@ static int load_script(struct server *server, const char *path) {
 static int load_scripts(struct server *server, const struct script_paths *paths) {
   int rc = 0;
   for (size_t i = 0; i < paths->count; i++) {
+    if (!server_is_home(server, paths->files[i])) continue;
     if (load_script(server, paths->files[i]) < 0) rc = -1;
   }
   bool lacks_welcome = rc == 0 && server_lacks_welcome(server, server->options.keeps_going);
@@ -186,8 +199,9 @@ static int server_load(const struct server_options *options, struct server **out
   vm_fork_watch(server->watchdog);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
+  if (server->loop && options->worker) server->mesh = mesh_open(server->loop, options->worker);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
-      open_handles(server) < 0) {
+      (options->worker && !server->mesh) || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -267,7 +281,7 @@ static void open_at_home(struct server *server) {
   const struct server_options *options = &server->options;
   struct home_visit visit;
   home_enter(server->home, &visit);
-  if (options->control) {
+  if (options->control && (!options->worker || options->worker->number == 1)) {
     server->control = control_open(server, server->loop, options->log, options->control);
   }
   server_follow_open(server);
@@ -290,7 +304,9 @@ int server_open(const struct server_options *options, struct server **out) {
 }
 
 int server_run(struct server *server) {
+  const struct worker *worker = server->options.worker;
   if (server->phase == SERVING) notify_ready(&server->notify);
+  if (worker) worker_set_phase(worker, WORKER_SERVING);
   drain_check(server); /* a signal may have come before it listened */
   net_loop_run(server->loop);
   held_up_bound_closing(server);
@@ -318,6 +334,7 @@ void server_free(struct server *server) {
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
+    if (server->mesh) mesh_close(server->mesh);
     if (server->names) names_free(server->names);
     if (server->turn) net_defer_close(server->turn);
     net_loop_free(server->loop);

@@ -14,6 +14,7 @@ struct grants;
 struct log;
 struct script;
 struct server; /* opaque; everything hangs off it */
+struct worker;
 
 /* The process's exit code when code of a script could not be ended. */
 enum { SERVER_EXIT_STUCK = 3 };
@@ -42,6 +43,7 @@ struct server_options {
   const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
+  const struct worker *worker; /* one of several that serve together; NULL: it serves alone */
 };
 
 /* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or

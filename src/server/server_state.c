@@ -1,7 +1,11 @@
 /* server/server_state.c — what others ask of a server, and its list of scripts. */
 #include "server/server_state.h"
 
+#include "base/crc32.h"
+#include "base/worker.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 int server_append_script(struct server *server, struct script *script) {
   struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
@@ -40,4 +44,10 @@ const char *server_phase_name(const struct server *server) {
 
 bool server_is_serving(const struct server *server) {
   return server->phase == SERVING;
+}
+
+bool server_is_home(const struct server *server, const char *path) {
+  const struct worker *worker = server->options.worker;
+  if (!worker) return true;
+  return crc32_add(0, path, strlen(path)) % worker->count == worker->number - 1;
 }

@@ -14,6 +14,7 @@
 struct activation;
 struct control;
 struct home;
+struct mesh;
 struct names;
 struct net_defer;
 struct watch;
@@ -36,6 +37,7 @@ struct server {
   struct control *control;       /* NULL: none */
   struct activation *activation; /* NULL: the supervisor opened no socket */
   struct names *names;           /* of the hosts that scripts listen on */
+  struct mesh *mesh;             /* to the other workers; NULL: there are none */
   struct notify notify;
   struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
@@ -56,12 +58,17 @@ struct server {
   uv_signal_t on_hup;
   struct signals signals;
   uv_timer_t deadline;
+  uv_timer_t beat;      /* shows the master that the loop turns */
   uv_timer_t log_retry; /* a line could not be written: it is tried again before the loop sleeps */
   uv_async_t quiet;     /* no script runs any more, for a while */
 };
 
 /* server/server_state.c. Takes it over; -1 when memory is out, and then it did not. */
 int server_append_script(struct server *server, struct script *script);
+
+/* server/server_state.c. Whether the script of that path is served by this process, and not by another
+ * worker. */
+bool server_is_home(const struct server *server, const char *path);
 
 /* server/drain.c */
 void drain_on_signal(void *context,

@@ -88,6 +88,7 @@ static void round_collect(struct server *server) {
     if (round_add(server, script_path(script))) script_set_due(script, false);
   }
   for (size_t i = 0; i < round->found.count; i++) {
+    if (!server_is_home(server, round->found.files[i])) continue;
     if (!reload_script_at(server, round->found.files[i])) round_add(server, round->found.files[i]);
   }
   for (size_t i = 0; i < round->count; i++) {

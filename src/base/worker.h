@@ -1,0 +1,59 @@
+/* base/worker.h — one of several processes that serve together, and what each shows the others. Knows no
+ * loop and no script.
+ *
+ * The master makes one page of shared memory before it forks. Each worker writes its own slot, and reads
+ * those of the others; the master reads all of them. */
+#ifndef MOONPORT_BASE_WORKER_H
+#define MOONPORT_BASE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { WORKERS_MAX = 64 };
+
+enum worker_phase {
+  WORKER_ABSENT,   /* it has not begun, or has ended */
+  WORKER_STARTING, /* it loads its scripts */
+  WORKER_SERVING,
+  WORKER_LEAVING, /* it takes no new connections */
+};
+
+/* What one worker shows. Alone on its cache line, for it is written in each turn of a loop. */
+struct worker_slot {
+  _Alignas(64) _Atomic pid_t pid;
+  _Atomic(enum worker_phase) phase;
+  _Atomic uint64_t heard_ms;    /* CLOCK_MONOTONIC; when its loop last turned */
+  _Atomic uint32_t connections; /* that are open, and were accepted */
+  _Atomic uint32_t generation;  /* how often it was started; 1: the first time */
+};
+
+struct worker_page {
+  struct worker_slot slots[WORKERS_MAX]; /* of worker number i + 1 */
+};
+
+/* A worker as it knows itself; lives as long as its process. */
+struct worker {
+  unsigned number; /* from 1 */
+  unsigned count;  /* of all */
+  pid_t master;    /* the server's process, as others see it */
+  struct worker_page *page;
+  int master_fd;             /* SOCK_SEQPACKET, to the master */
+  int mesh_fds[WORKERS_MAX]; /* the same to worker number i + 1; -1: that is itself */
+};
+
+/* Shared memory for all of them; NULL: none is to be had. */
+struct worker_page *worker_page_new(void);
+void worker_page_free(struct worker_page *page);
+
+/* The slot of the worker itself, and that of number `number`. */
+struct worker_slot *worker_own_slot(const struct worker *worker);
+struct worker_slot *worker_slot_of(const struct worker *worker, unsigned number);
+/* Its loop turns. */
+void worker_beat(const struct worker *worker);
+void worker_set_phase(const struct worker *worker, enum worker_phase phase);
+/* CLOCK_MONOTONIC. */
+uint64_t worker_now_ms(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* master/master.h — the process above several workers: it starts them, and starts them again. Knows no
+ * script, has no loop and no threads, and reads nothing that a peer has sent. */
+#ifndef MOONPORT_MASTER_MASTER_H
+#define MOONPORT_MASTER_MASTER_H
+
+struct log;
+struct worker;
+
+struct master_options {
+  struct log *log;
+  unsigned count; /* of workers; 1 to WORKERS_MAX */
+  /* What a worker does, in its process; what it returns is the exit code. `worker` lives until then. */
+  int (*serve)(void *context, const struct worker *worker);
+  void *context;
+};
+
+/* Runs the workers until all have ended. Returns the exit code of the process: in the master, and in
+ * each worker, too. */
+int master_run(const struct master_options *options);
+
+#endif
