@@ -27,6 +27,7 @@ struct worker_slot {
   _Atomic uint64_t heard_ms;    /* CLOCK_MONOTONIC; when its loop last turned */
   _Atomic uint32_t connections; /* that are open, and were accepted */
   _Atomic uint32_t generation;  /* how often it was started; 1: the first time */
+  _Atomic uint32_t questions;   /* to the master, so far */
 };
 
 struct worker_page {
@@ -39,7 +40,8 @@ struct worker {
   unsigned count;  /* of all */
   pid_t master;    /* the server's process, as others see it */
   struct worker_page *page;
-  int master_fd;             /* SOCK_SEQPACKET, to the master */
+  int master_fd;             /* SOCK_SEQPACKET, to ask the master: net/keep.h */
+  int orders_fd;             /* the same, where the master tells without being asked */
   int mesh_fds[WORKERS_MAX]; /* the same to worker number i + 1; -1: that is itself */
 };
 

@@ -1,4 +1,4 @@
-/* net/bind.h — a stream socket from socket(2) to bind(2), for net/ only. */
+/* net/bind.h — a stream socket from socket(2) to bind(2), for net/ and master/. */
 #ifndef MOONPORT_NET_BIND_H
 #define MOONPORT_NET_BIND_H
 

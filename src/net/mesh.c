@@ -1,14 +1,15 @@
 /* net/mesh.c — messages between the workers of a server. */
 #include "net/mesh.h"
 
+#include "base/passing.h"
 #include "base/worker.h"
 #include "net/loop.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -63,28 +64,14 @@ static void tell_room(struct neighbour *neighbour) {
   }
 }
 
-/* The descriptor that came with it, or -1. */
-static int descriptor_of(struct msghdr *message) {
-  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    memcpy(&fd, CMSG_DATA(part), sizeof fd);
-    return fd;
-  }
-  return -1;
-}
-
 /* False: nothing is there. */
 static bool receive(struct neighbour *neighbour) {
   struct mesh *mesh = neighbour->mesh;
   unsigned char kind = 0;
   struct iovec parts[] = {{&kind, 1}, {mesh->buffer, sizeof mesh->buffer}};
-  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  struct msghdr message = {
-      .msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t size = recvmsg(neighbour->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size <= 0) return size < 0 && errno == EINTR;
-  int fd = descriptor_of(&message);
+  int fd = -1;
+  ssize_t size = passing_receive(neighbour->fd, parts, 2, &fd, MSG_DONTWAIT);
+  if (size <= 0) return false;
   const struct mesh_listener *listener = kind < MESH_KINDS ? &mesh->listeners[kind] : NULL;
   if (listener && listener->on_message) {
     listener->on_message(listener->context, neighbour->number, mesh->buffer, (size_t)size - 1, fd);
@@ -153,30 +140,13 @@ void mesh_close(struct mesh *mesh) {
   }
 }
 
-static ssize_t send_to(int to, unsigned char kind, const void *bytes, size_t size, int fd) {
-  struct iovec parts[] = {{&kind, 1}, {(void *)(uintptr_t)bytes, size}};
-  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-  struct msghdr message = {.msg_iov = parts, .msg_iovlen = size > 0 ? 2 : 1};
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(part), &fd, sizeof fd);
-  }
-  ssize_t rc;
-  do rc = sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (rc < 0 && errno == EINTR);
-  return rc;
-}
-
 int mesh_send(struct mesh *mesh, unsigned to, enum mesh_kind kind, const void *bytes, size_t size,
               int fd) {
   if (size > MESH_BYTES_MAX) return UV_EMSGSIZE;
   struct neighbour *neighbour = &mesh->neighbours[to - 1];
-  if (send_to(neighbour->fd, (unsigned char)kind, bytes, size, fd) >= 0) return 0;
+  unsigned char first = (unsigned char)kind;
+  const struct iovec parts[] = {{&first, 1}, {(void *)(uintptr_t)bytes, size}};
+  if (passing_send(neighbour->fd, parts, size > 0 ? 2 : 1, fd, MSG_DONTWAIT) >= 0) return 0;
   int rc = uv_translate_sys_error(errno == ENOBUFS ? EAGAIN : errno);
   if (rc == UV_EAGAIN && mesh->listeners[kind].on_room) {
     neighbour->is_full[kind] = true;

@@ -1,4 +1,4 @@
-/* net/udp_socket.h — a datagram socket's descriptor: opened, bound, sent from. For net/ only. */
+/* net/udp_socket.h — a datagram socket's descriptor: opened, bound, sent from. For net/ and master/. */
 #ifndef MOONPORT_NET_UDP_SOCKET_H
 #define MOONPORT_NET_UDP_SOCKET_H
 

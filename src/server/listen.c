@@ -7,6 +7,7 @@
 #include "api/udp.h"
 #include "base/address.h"
 #include "net/connect.h"
+#include "net/keep.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/option.h"
@@ -217,12 +218,14 @@ void listen_entry_close(struct listen_entry *entry) {
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);
+  keep_release(entry->kept);
   free(entry->groups);
   entry->groups = NULL;
   entry->wishes = NULL;
   entry->listener = NULL;
   entry->udp = NULL;
   entry->handed = NULL;
+  entry->kept = NULL;
   entry->fresh = entry->untold = entry->wanted = entry->counted = false;
 }
 

@@ -12,6 +12,7 @@
 
 #include "api/runtime.h"
 #include "api/udp.h"
+#include "net/keep.h"
 #include "net/listener.h"
 #include "net/udp.h"
 #include "server/activation.h"
@@ -45,11 +46,16 @@ static const struct listen_entry *find_given_up(const struct listen_change *chan
   return NULL;
 }
 
+static void share_origin(const struct listen_entry *old, struct listen_entry *entry) {
+  entry->handed = handed_socket_share(old->handed);
+  entry->kept = keep_share(old->kept, entry->set->path);
+}
+
 static int take_over(const struct listen_entry *old, struct listen_entry *entry,
                      const struct target *target) {
   if (old->listener) {
     int rc = listener_take_over(old->listener, &listen_events, entry, &entry->listener);
-    if (rc == 0) entry->handed = handed_socket_share(old->handed);
+    if (rc == 0) share_origin(old, entry);
     return rc;
   }
   const struct udp_options options = {
@@ -59,21 +65,28 @@ static int take_over(const struct listen_entry *old, struct listen_entry *entry,
   };
   if (options.descriptor < 0) return options.descriptor;
   int rc = api_serve_udp(entry->set->runtime, &options, &entry->udp);
-  if (rc == 0) entry->handed = handed_socket_share(old->handed);
+  if (rc == 0) share_origin(old, entry);
   return rc;
 }
 
-static int open_beside(struct listen_entry *entry, const struct target *target) {
+static int open_beside(struct listen_entry *entry, struct target *target) {
   const struct listen_set *set = entry->set;
   const struct sockaddr *address = (const struct sockaddr *)&target->address;
+  const int kept = listen_kept_descriptor(entry, target, true);
+  if (kept < 0) return kept;
   if (target->as_given.kind == ADDRESS_UDP) {
-    const struct udp_options options = {
-        .address = address, .interface = address_interface(&target->as_given), .beside = true};
+    const struct udp_options options = {.address = address,
+                                        .descriptor = kept,
+                                        .interface = address_interface(&target->as_given),
+                                        .beside = true};
     return api_serve_udp(set->runtime, &options, &entry->udp);
   }
   const struct listener_options options = {
       .address = address, .address_size = target->size, .beside = true};
-  int rc = listener_bind_as(set->runtime->loop, &options, &listen_events, entry, &entry->listener);
+  int rc =
+      kept > 0
+          ? listener_adopt(set->runtime->loop, kept, &listen_events, entry, &entry->listener)
+          : listener_bind_as(set->runtime->loop, &options, &listen_events, entry, &entry->listener);
   if (rc < 0) return rc;
   /* Before the others stop sharing: listen(2) looks at the port once more. */
   listener_pause(entry->listener, true);
@@ -81,6 +94,7 @@ static int open_beside(struct listen_entry *entry, const struct target *target) 
 }
 
 static void entry_share_port(const struct listen_entry *entry, bool on) {
+  if (!on && keep_is_group(entry->kept)) return; /* it goes on sharing, with its other workers */
   if (entry->listener) listener_share_port(entry->listener, on);
   if (entry->udp) api_udp_share_port(entry->udp, on);
 }

@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/holder.h"
+#include "net/keep.h"
 #include "net/listener.h"
 #include "net/socket_wishes.h"
 #include "net/udp.h"
@@ -137,6 +138,10 @@ static int listen_fail(struct listen_set *set, const char *name, int rc,
   const char *its = NULL;
   const char *other =
       rc == UV_EADDRINUSE ? options->who_listens(options->context, set->runtime, name, &its) : NULL;
+  if (!other && target->holder[0]) {
+    other = target->holder;
+    its = name;
+  }
   if (other) {
     bool is_same = strcmp(its, name) == 0;
     listen_fault(set, target->given,
@@ -178,9 +183,48 @@ static int handed_descriptor(struct listen_entry *entry, struct target *target, 
   return entry->handed ? handed_socket_open(entry->handed) : 0;
 }
 
+/* Of several sockets at port 0 of one host, each is found again by its place among them. */
+static unsigned place_among_picked(const struct listen_entry *entry, const struct target *target) {
+  const struct listen_set *set = entry->set;
+  unsigned place = 0;
+  for (size_t i = 0; i < set->count; i++) {
+    const struct listen_entry *other = set->entries[i];
+    if (other->kept && strcmp(other->given, target->given) == 0) place++;
+  }
+  return place;
+}
+
+int listen_kept_descriptor(struct listen_entry *entry, struct target *target, bool is_beside) {
+  const struct script_options *options = entry->set->options;
+  const bool is_udp = target->as_given.kind == ADDRESS_UDP;
+  const struct keep_wish wish = {
+      .address = any(target),
+      .address_bytes = target->size,
+      .type = is_udp ? SOCK_DGRAM : SOCK_STREAM,
+      .script = entry->set->path,
+      .index = place_among_picked(entry, target),
+      .copies = 1,
+      .backlog = listen_entry_backlog(entry),
+      .interface = address_interface(&target->as_given),
+      .beside = is_beside,
+  };
+  int fd = 0;
+  if (!options->worker) return 0;
+  int rc =
+      keep_open(options->worker, &wish, &entry->kept, &fd, target->holder, sizeof target->holder);
+  return rc < 0 ? rc : fd;
+}
+
+/* A descriptor of what is open already: the supervisor's, or the master's. 0: there is none; or UV_E*. */
+static int open_descriptor(struct listen_entry *entry, struct target *target) {
+  const bool is_udp = target->as_given.kind == ADDRESS_UDP;
+  int fd = handed_descriptor(entry, target, is_udp ? SOCK_DGRAM : SOCK_STREAM);
+  return fd != 0 ? fd : listen_kept_descriptor(entry, target, false);
+}
+
 static int open_stream(struct listen_entry *entry, struct target *target) {
   struct net_loop *loop = entry->set->runtime->loop;
-  int fd = handed_descriptor(entry, target, SOCK_STREAM);
+  int fd = open_descriptor(entry, target);
   if (fd < 0) return fd;
   if (fd > 0) return listener_adopt(loop, fd, &listen_events, entry, &entry->listener);
   return listener_bind(loop, any(target), target->size, &listen_events, entry, &entry->listener);
@@ -190,7 +234,7 @@ static int open_datagrams(struct listen_entry *entry, struct target *target) {
   struct udp_options options = {.address = any(target),
                                 .interface = address_interface(&target->as_given)};
   if (options.interface < 0) return UV_ENXIO;
-  options.descriptor = handed_descriptor(entry, target, SOCK_DGRAM);
+  options.descriptor = open_descriptor(entry, target);
   if (options.descriptor < 0) return options.descriptor;
   return api_serve_udp(entry->set->runtime, &options, &entry->udp);
 }
@@ -228,12 +272,12 @@ static int open_target(const struct opening *opening, struct target *target, con
   struct listen_entry *entry = listen_set_place(opening->change->set, name);
   if (!entry) return UV_ENOMEM;
   entry->fresh = entry->wanted = entry->counted = true;
+  entry->wishes = target->wishes;
   bool is_udp = target->as_given.kind == ADDRESS_UDP;
   int rc = is_udp ? open_datagrams(entry, target) : open_stream(entry, target);
   if (rc == UV_EADDRINUSE) {
     rc = listen_open_in_place(opening->changes, opening->count, entry, target, name);
   }
-  entry->wishes = target->wishes;
   if (rc == 0 && target->wishes) rc = listen_entry_fulfil(entry, target->wishes, &target->option);
   if (rc == 0) {
     target->option = NULL;

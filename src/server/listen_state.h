@@ -5,8 +5,10 @@
 #include "base/address.h"
 #include "server/listen.h"
 
+#include <limits.h>
 #include <stdio.h>
 
+struct kept_socket;
 struct listener_events;
 struct socket_wishes;
 
@@ -15,7 +17,8 @@ struct listen_entry {
   struct listen_set *set;
   struct listener *listener;    /* NULL once closed, and of a datagram socket */
   struct udp_object *udp;       /* NULL once closed, and of any other */
-  struct handed_socket *handed; /* NULL: a socket of our own */
+  struct handed_socket *handed; /* of the supervisor's; or NULL */
+  struct kept_socket *kept;     /* of the master's; or NULL: a socket of our own */
   char *given;                  /* the address as the script wrote it */
   /* Of the version that is being put in force, until that is; or NULL. */
   const struct socket_wishes *wishes;
@@ -37,6 +40,7 @@ struct target {
   struct address as_given;
   struct sockaddr_storage address;
   socklen_t size;
+  char holder[PATH_MAX]; /* the script of another worker that has the address; "": none is known */
 };
 
 /* server/listen.c */
@@ -65,6 +69,9 @@ int listen_open_in_place(const struct listen_change *changes, size_t count,
 unsigned listen_find_line(FILE *file, const char *address);
 
 /* server/listen_open.c */
+/* A descriptor of the socket that the master keeps for the target, which becomes `entry->kept`; 0: there is
+ * no master; or UV_E*. */
+int listen_kept_descriptor(struct listen_entry *entry, struct target *target, bool is_beside);
 enum { SOCKETS_PER_ADDRESS_MAX = 16 }; /* of a name with many addresses, the first ones */
 /* Marks what is open and wanted by the change. */
 void listen_mark_wanted(const struct listen_change *change);

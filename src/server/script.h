@@ -24,6 +24,7 @@ struct source;
 struct tls_context;
 struct vm_budget;
 struct vm_watchdog;
+struct worker;
 struct script; /* opaque */
 
 /* What all scripts of a server share. */
@@ -35,6 +36,7 @@ struct script_options {
   int backlog;
   int64_t drain_ms;              /* for connections that do not follow a reload */
   struct activation *activation; /* sockets that are open already; NULL: none */
+  const struct worker *worker;   /* which one of several this is; NULL: it serves alone */
   bool access_log;               /* a line of each connection that has ended */
   bool unsafe;
   const struct grants *grants; /* NULL: everything */

@@ -217,6 +217,7 @@ static int server_load(const struct server_options *options, struct server **out
       .backlog = options->backlog,
       .drain_ms = options->drain_ms,
       .activation = server->activation,
+      .worker = options->worker,
       .names = server->names,
       .access_log = options->access_log,
       .unsafe = options->unsafe,

@@ -1,11 +1,10 @@
 /* server/server_state.c — what others ask of a server, and its list of scripts. */
 #include "server/server_state.h"
 
-#include "base/crc32.h"
 #include "base/worker.h"
+#include "net/keep.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int server_append_script(struct server *server, struct script *script) {
   struct script **scripts = realloc(server->scripts, (server->script_count + 1) * sizeof *scripts);
@@ -48,6 +47,8 @@ bool server_is_serving(const struct server *server) {
 
 bool server_is_home(const struct server *server, const char *path) {
   const struct worker *worker = server->options.worker;
+  unsigned number = 1; /* without an answer: one of them is to have it */
   if (!worker) return true;
-  return crc32_add(0, path, strlen(path)) % worker->count == worker->number - 1;
+  (void)keep_home(worker, path, &number);
+  return number == worker->number;
 }

@@ -1,0 +1,14 @@
+/* master/homes.h — which worker each script lives in. Knows no process. */
+#ifndef MOONPORT_MASTER_HOMES_H
+#define MOONPORT_MASTER_HOMES_H
+
+struct homes; /* opaque */
+
+struct homes *homes_new(unsigned workers); /* NULL when memory is out */
+void homes_free(struct homes *homes);
+/* The number of its worker: where the fewest live, of those that ask for the first time. 0: memory is
+ * out. */
+unsigned homes_find(struct homes *homes, const char *script);
+void homes_forget(struct homes *homes, const char *script);
+
+#endif

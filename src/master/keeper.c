@@ -1,0 +1,289 @@
+/* master/keeper.c — the listening sockets of all workers.
+ *
+ * What is queued on a listening socket is reset when its last descriptor is closed; so the one that is kept
+ * here is what outlives a worker. A script that runs in one worker has one socket, whichever worker that
+ * is. One that runs in several has a socket in each, which share the address (SO_REUSEPORT): the kernel
+ * spreads connections over them in the order in which they began to listen, and when one is closed, the
+ * last one takes its place, as here. A Unix path is one socket, of all workers.
+ *
+ * The first socket of an address is bound without SO_REUSEPORT, so that one of another server's, which
+ * shares its own, is told from a free one. */
+#include "master/keeper.h"
+
+#include "base/address.h"
+#include "base/list.h"
+#include "base/worker.h"
+#include "net/bind.h"
+#include "net/keep_message.h"
+#include "net/listener.h"
+#include "net/udp.h"
+#include "net/udp_socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct kept_one {
+  struct bound_socket bound;
+  unsigned owner; /* number of the worker; 0: it gave it up, or never had it */
+};
+
+/* All sockets of one address. */
+struct kept {
+  struct list link;
+  uint32_t id;
+  int type;
+  char *script;
+  bool is_picked; /* port 0 was asked for, and that with `index` is the name */
+  unsigned index;
+  struct sockaddr_storage asked;
+  struct sockaddr_storage address; /* as bound */
+  socklen_t address_bytes;
+  unsigned count;
+  uint64_t users; /* bit i: worker i + 1 listens there */
+  uint64_t stale; /* the same; it did so before it was started again, and did not ask again */
+  struct kept_one sockets[WORKERS_MAX];
+};
+
+struct keeper {
+  struct list all;
+  uint32_t last_id;
+};
+
+static uint64_t bit_of(unsigned number) {
+  return UINT64_C(1) << (number - 1);
+}
+
+static struct kept *kept_of(struct list *link) {
+  return LIST_ELEMENT(link, struct kept, link);
+}
+
+struct keeper *keeper_new(void) {
+  struct keeper *keeper = calloc(1, sizeof *keeper);
+  if (keeper) list_init(&keeper->all);
+  return keeper;
+}
+
+static void free_kept(struct kept *kept) {
+  list_remove(&kept->link);
+  free(kept->script);
+  free(kept);
+}
+
+static void close_kept(struct kept *kept) {
+  for (unsigned i = 0; i < kept->count; i++) bind_release(&kept->sockets[i].bound);
+  free_kept(kept);
+}
+
+void keeper_free(struct keeper *keeper) {
+  while (!list_empty(&keeper->all)) close_kept(kept_of(keeper->all.next));
+  free(keeper);
+}
+
+void keeper_leave(struct keeper *keeper) {
+  while (!list_empty(&keeper->all)) {
+    struct kept *kept = kept_of(keeper->all.next);
+    for (unsigned i = 0; i < kept->count; i++) {
+      close(kept->sockets[i].bound.fd);
+      free(kept->sockets[i].bound.file);
+    }
+    free_kept(kept);
+  }
+  free(keeper);
+}
+
+/* --- Finding --------------------------------------------------------------------------------- */
+
+static const struct sockaddr *any(const struct sockaddr_storage *address) {
+  return (const struct sockaddr *)address;
+}
+
+static bool is_at(const struct kept *kept, const struct keep_request *request) {
+  char ours[ADDRESS_TEXT_MAX], wanted[ADDRESS_TEXT_MAX];
+  if (kept->type != request->type) return false;
+  if (address_port(any(&request->address)) == 0) {
+    if (!kept->is_picked || kept->index != request->index ||
+        strcmp(kept->script, request->script) != 0) {
+      return false;
+    }
+    address_from_sockaddr(any(&kept->asked), request->address_bytes, ours, sizeof ours);
+  } else {
+    address_from_sockaddr(any(&kept->address), kept->address_bytes, ours, sizeof ours);
+  }
+  address_from_sockaddr(any(&request->address), request->address_bytes, wanted, sizeof wanted);
+  return strcmp(ours, wanted) == 0;
+}
+
+static struct kept *find(struct keeper *keeper, const struct keep_request *request) {
+  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
+    if (is_at(kept_of(link), request)) return kept_of(link);
+  }
+  return NULL;
+}
+
+static struct kept *find_id(struct keeper *keeper, uint32_t id) {
+  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
+    if (kept_of(link)->id == id) return kept_of(link);
+  }
+  return NULL;
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+static int bind_datagrams(const struct keep_request *request, const struct sockaddr *address,
+                          bool is_beside, struct bound_socket *out) {
+  const struct udp_options options = {
+      .address = address, .beside = is_beside, .joins = true, .interface = request->interface};
+  int fd = udp_socket_open(&options);
+  *out = (struct bound_socket){.fd = fd};
+  return fd < 0 ? fd : 0;
+}
+
+static int bind_stream(const struct keep_request *request, const struct sockaddr *address,
+                       bool is_beside, struct bound_socket *out) {
+  const struct listener_options options = {
+      .address = address, .address_size = request->address_bytes, .beside = is_beside};
+  int rc = bind_open(&options, out);
+  if (rc < 0 || listen(out->fd, request->backlog) == 0) return rc;
+  rc = uv_translate_sys_error(errno);
+  bind_release(out);
+  return rc;
+}
+
+/* One more socket there. 0 or UV_E*. */
+static int add_socket(struct kept *kept, const struct keep_request *request,
+                      const struct sockaddr *address, bool is_beside) {
+  struct kept_one *one = &kept->sockets[kept->count];
+  *one = (struct kept_one){0};
+  int rc = request->type == SOCK_DGRAM ? bind_datagrams(request, address, is_beside, &one->bound)
+                                       : bind_stream(request, address, is_beside, &one->bound);
+  if (rc == 0) kept->count++;
+  return rc;
+}
+
+static int open_first(struct keeper *keeper, const struct keep_request *request,
+                      struct kept **out) {
+  struct kept *kept = calloc(1, sizeof *kept);
+  if (kept) kept->script = strdup(request->script);
+  if (!kept || !kept->script) {
+    free(kept);
+    return UV_ENOMEM;
+  }
+  int rc = add_socket(kept, request, any(&request->address), request->is_beside);
+  kept->address_bytes = sizeof kept->address;
+  if (rc == 0 && getsockname(kept->sockets[0].bound.fd, (struct sockaddr *)&kept->address,
+                             &kept->address_bytes) < 0) {
+    rc = uv_translate_sys_error(errno);
+    bind_release(&kept->sockets[0].bound);
+  }
+  if (rc < 0) {
+    free(kept->script);
+    free(kept);
+    return rc;
+  }
+  kept->id = ++keeper->last_id;
+  kept->type = request->type;
+  kept->asked = request->address;
+  kept->is_picked = address_port(any(&kept->asked)) == 0;
+  kept->index = request->index;
+  list_append(&keeper->all, &kept->link);
+  *out = kept;
+  return 0;
+}
+
+static void share_port(const struct kept *kept) {
+  const int on = 1;
+  for (unsigned i = 0; i < kept->count; i++)
+    (void)setsockopt(kept->sockets[i].bound.fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+static bool is_internet(const struct kept *kept) {
+  return kept->address.ss_family != AF_UNIX;
+}
+
+/* The socket of that worker: its own one, or one that nobody has, or another one. Or UV_E*. */
+static int place_of(struct kept *kept, const struct keep_request *request, unsigned number) {
+  const bool has_own = is_internet(kept) && (request->copies > 1 || kept->count > 1);
+  if (!has_own) return 0;
+  for (unsigned i = 0; i < kept->count; i++)
+    if (kept->sockets[i].owner == number) return (int)i;
+  for (unsigned i = 0; i < kept->count; i++)
+    if (kept->sockets[i].owner == 0) return (int)i;
+  share_port(kept);
+  int rc = add_socket(kept, request, any(&kept->address), true);
+  return rc < 0 ? rc : (int)kept->count - 1;
+}
+
+int keeper_open(struct keeper *keeper, unsigned number, const struct keep_request *request,
+                struct keep_answer *answer) {
+  struct kept *kept = find(keeper, request);
+  answer->rc = kept ? 0 : open_first(keeper, request, &kept);
+  if (kept && strcmp(kept->script, request->script) != 0) {
+    snprintf(answer->script, sizeof answer->script, "%s", kept->script);
+    answer->rc = UV_EADDRINUSE;
+  }
+  if (answer->rc < 0) return -1;
+  int place = place_of(kept, request, number);
+  if (place < 0) {
+    answer->rc = place;
+    return -1;
+  }
+  kept->sockets[place].owner = number;
+  kept->users |= bit_of(number);
+  kept->stale &= ~bit_of(number);
+  answer->id = kept->id;
+  answer->is_group = is_internet(kept) && request->copies > 1;
+  return kept->sockets[place].bound.fd;
+}
+
+void keeper_pass_on(struct keeper *keeper, const struct keep_request *request) {
+  struct kept *kept = find_id(keeper, request->id);
+  char *script = kept ? strdup(request->script) : NULL;
+  if (!script) return;
+  free(kept->script);
+  kept->script = script;
+}
+
+/* --- Giving up ------------------------------------------------------------------------------- */
+
+/* As the kernel does in its group: the last one takes the place. */
+static void close_own(struct kept *kept, unsigned number) {
+  for (unsigned i = 0; i < kept->count; i++) {
+    if (kept->sockets[i].owner != number) continue;
+    kept->sockets[i].owner = 0;
+    if (kept->count == 1) return;
+    bind_release(&kept->sockets[i].bound);
+    kept->sockets[i] = kept->sockets[--kept->count];
+    return;
+  }
+}
+
+static void give_up(struct kept *kept, unsigned number) {
+  kept->users &= ~bit_of(number);
+  kept->stale &= ~bit_of(number);
+  if (kept->users == 0) {
+    close_kept(kept);
+  } else {
+    close_own(kept, number);
+  }
+}
+
+void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request) {
+  struct kept *kept = find_id(keeper, request->id);
+  if (kept && kept->users & bit_of(number)) give_up(kept, number);
+}
+
+void keeper_on_start(struct keeper *keeper, unsigned number) {
+  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next)
+    kept_of(link)->stale |= kept_of(link)->users & bit_of(number);
+}
+
+void keeper_on_ready(struct keeper *keeper, unsigned number) {
+  for (struct list *link = keeper->all.next, *next; link != &keeper->all; link = next) {
+    next = link->next;
+    if (kept_of(link)->stale & bit_of(number)) give_up(kept_of(link), number);
+  }
+}

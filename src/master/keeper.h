@@ -1,0 +1,28 @@
+/* master/keeper.h — the listening sockets of all workers, which stay open when a worker dies. Accepts
+ * nothing, reads nothing, and knows no process. */
+#ifndef MOONPORT_MASTER_KEEPER_H
+#define MOONPORT_MASTER_KEEPER_H
+
+struct keep_answer;
+struct keep_request;
+struct keeper; /* opaque */
+
+struct keeper *keeper_new(void); /* NULL when memory is out */
+/* Closes all, and removes the paths of Unix sockets. */
+void keeper_free(struct keeper *keeper);
+/* In a worker, which has inherited the descriptors: they, and the paths, are the master's. */
+void keeper_leave(struct keeper *keeper);
+
+/* What worker `number` asks for: fills `answer`. Returns -1, or a descriptor that is to go with it and stays
+ * the keeper's. */
+int keeper_open(struct keeper *keeper, unsigned number, const struct keep_request *request,
+                struct keep_answer *answer);
+void keeper_pass_on(struct keeper *keeper, const struct keep_request *request);
+void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request);
+
+/* That worker begins anew, and will ask again for what it had. */
+void keeper_on_start(struct keeper *keeper, unsigned number);
+/* It has asked for all that it wants: what it had before, and did not ask for, is given up. */
+void keeper_on_ready(struct keeper *keeper, unsigned number);
+
+#endif

@@ -1,0 +1,133 @@
+/* net/keep.c — what a worker has the master do, which outlives it. */
+#include "net/keep.h"
+
+#include "base/passing.h"
+#include "base/worker.h"
+#include "net/keep_message.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { ANSWER_SECONDS_MAX = 10 }; /* a master that is stopped must not stop its workers for ever */
+
+struct kept_socket {
+  const struct worker *worker;
+  uint32_t id;
+  unsigned users;
+  bool is_group;
+};
+
+static int send_request(const struct worker *worker, struct keep_request *request,
+                        const char *script) {
+  const size_t length = strlen(script);
+  if (length >= sizeof request->script) return UV_ENAMETOOLONG;
+  memcpy(request->script, script, length + 1);
+  const struct iovec part = {request, offsetof(struct keep_request, script) + length + 1};
+  return passing_send(worker->master_fd, &part, 1, -1, 0) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+/* The answer to an earlier question, which came too late, is passed over. */
+static int receive_answer(const struct worker *worker, uint32_t serial, struct keep_answer *answer,
+                          int *fd) {
+  for (;;) {
+    const struct iovec part = {answer, sizeof *answer};
+    ssize_t size = passing_receive(worker->master_fd, &part, 1, fd, 0);
+    if (size < 0) return errno == EAGAIN ? UV_ETIMEDOUT : uv_translate_sys_error(errno);
+    if (size == 0) return UV_ECONNRESET; /* the master is gone */
+    if (answer->serial == serial) return answer->rc;
+    if (*fd >= 0) close(*fd);
+  }
+}
+
+static uint32_t next_serial(const struct worker *worker) {
+  struct worker_slot *slot = worker_own_slot(worker);
+  return atomic_fetch_add(&slot->questions, 1) + 1;
+}
+
+static int ask(const struct worker *worker, struct keep_request *request, const char *script,
+               struct keep_answer *answer, int *fd) {
+  const struct timeval patience = {.tv_sec = ANSWER_SECONDS_MAX};
+  (void)setsockopt(worker->master_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  request->serial = next_serial(worker);
+  *fd = -1;
+  int rc = send_request(worker, request, script);
+  if (rc == 0) rc = receive_answer(worker, request->serial, answer, fd);
+  return rc;
+}
+
+int keep_open(const struct worker *worker, const struct keep_wish *wish, struct kept_socket **out,
+              int *fd, char *holder, size_t holder_size) {
+  struct keep_request request = {
+      .kind = KEEP_OPEN,
+      .type = wish->type,
+      .backlog = wish->backlog,
+      .interface = wish->interface,
+      .copies = wish->copies,
+      .index = wish->index,
+      .is_beside = wish->beside,
+      .address_bytes = wish->address_bytes,
+  };
+  struct keep_answer answer = {0};
+  holder[0] = '\0';
+  *out = NULL;
+  struct kept_socket *kept = malloc(sizeof *kept);
+  if (!kept) return UV_ENOMEM;
+  memcpy(&request.address, wish->address, wish->address_bytes);
+  int rc = ask(worker, &request, wish->script, &answer, fd);
+  if (rc == 0 && *fd < 0) rc = UV_EMFILE; /* the descriptor that was sent found no place here */
+  if (rc < 0) {
+    snprintf(holder, holder_size, "%s", answer.script);
+    free(kept);
+    return rc;
+  }
+  *kept = (struct kept_socket){
+      .worker = worker, .id = answer.id, .users = 1, .is_group = answer.is_group};
+  *out = kept;
+  return 0;
+}
+
+struct kept_socket *keep_share(struct kept_socket *kept, const char *script) {
+  if (!kept) return NULL;
+  struct keep_request request = {.kind = KEEP_PASS_ON, .id = kept->id};
+  struct keep_answer answer;
+  int fd;
+  (void)ask(kept->worker, &request, script, &answer, &fd);
+  kept->users++;
+  return kept;
+}
+
+void keep_release(struct kept_socket *kept) {
+  if (!kept || --kept->users > 0) return;
+  struct keep_request request = {.kind = KEEP_GIVE_UP, .id = kept->id};
+  struct keep_answer answer;
+  int fd;
+  (void)ask(kept->worker, &request, "", &answer, &fd);
+  free(kept);
+}
+
+bool keep_is_group(const struct kept_socket *kept) {
+  return kept && kept->is_group;
+}
+
+int keep_home(const struct worker *worker, const char *script, unsigned *number) {
+  struct keep_request request = {.kind = KEEP_HOME};
+  struct keep_answer answer;
+  int fd;
+  int rc = ask(worker, &request, script, &answer, &fd);
+  if (rc == 0) *number = answer.number;
+  return rc;
+}
+
+void keep_forget(const struct worker *worker, const char *script) {
+  struct keep_request request = {.kind = KEEP_FORGET};
+  struct keep_answer answer;
+  int fd;
+  (void)ask(worker, &request, script, &answer, &fd);
+}

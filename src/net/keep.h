@@ -1,0 +1,44 @@
+/* net/keep.h — what a worker has the master do, which outlives it: sockets that stay open, and which
+ * worker a script lives in. Knows no loop; each call waits for the master's answer, which has nothing else
+ * to do. */
+#ifndef MOONPORT_NET_KEEP_H
+#define MOONPORT_NET_KEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct worker;
+struct kept_socket; /* opaque; a socket that the master keeps open */
+
+struct keep_wish {
+  const struct sockaddr *address;
+  socklen_t address_bytes;
+  int type;           /* SOCK_STREAM, SOCK_DGRAM */
+  const char *script; /* its path: with the address, by what the socket is found again */
+  unsigned index;     /* which one, of those of the script at port 0 of the same host */
+  unsigned copies;    /* in how many workers the script runs; each has a socket of its own */
+  int backlog;
+  int interface; /* an IPv4 group's; 0: as the routes say */
+  bool beside;   /* others of this server have the port, at other addresses, and share it */
+};
+
+/* Opens the socket in the master, or finds it open there: a worker that was started again has what is
+ * queued on it. It listens already. *fd is the caller's, *out lives until keep_release(). UV_E* as
+ * listener_bind(); UV_EADDRINUSE also when another script of this server has it, whose path is in `holder`
+ * then, or "". */
+int keep_open(const struct worker *worker, const struct keep_wish *wish, struct kept_socket **out,
+              int *fd, char *holder, size_t holder_size);
+/* One more has it, and it is now that script's. NULL: NULL. */
+struct kept_socket *keep_share(struct kept_socket *kept, const char *script);
+/* Closed in the master when nobody is left, in all workers. NULL is nothing. */
+void keep_release(struct kept_socket *kept);
+/* Whether other sockets have the address, too, so that its port stays shared. */
+bool keep_is_group(const struct kept_socket *kept);
+
+/* In which worker that script is to live: where the fewest do. All workers get the same answer, until it is
+ * forgotten. 0 or UV_E*. */
+int keep_home(const struct worker *worker, const char *script, unsigned *number);
+void keep_forget(const struct worker *worker, const char *script);
+
+#endif
