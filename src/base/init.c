@@ -5,16 +5,12 @@
  * for. So process 1 is a reaper and nothing else, as tini and catatonit are. */
 #include "base/init.h"
 
+#include "base/stand_in.h"
+
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/types.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-/* As shells tell the end by a signal. */
-enum { CODE_OF_SIGNAL = 128 };
 
 /* What a supervisor says to the process that it started is meant for the server. */
 static void pass_on_environment(pid_t parent) {
@@ -27,42 +23,24 @@ static void pass_on_environment(pid_t parent) {
   }
 }
 
-/* Reaps whoever has ended; does not return when that is the server. */
-static void reap(pid_t server) {
-  int status = 0;
-  pid_t pid = 0;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    if (pid == server) {
-      _exit(WIFSIGNALED(status) ? CODE_OF_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status));
-    }
-  }
-}
-
-/* A terminal sends its signals to the whole group, the server included: a second one would end it
- * at once. */
-static bool is_for_server(const siginfo_t *info) {
-  return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
-}
-
-__attribute__((noreturn)) static void run_reaper(pid_t server, const sigset_t *all) {
-  for (;;) {
-    siginfo_t info;
-    int number = sigwaitinfo(all, &info);
-    if (number > 0 && is_for_server(&info)) (void)kill(server, number);
-    reap(server);
-  }
-}
-
-void init_be_reaper(void) {
+int init_be_reaper(void) {
   const pid_t self = getpid();
+  int ends[2] = {-1, -1};
   sigset_t all;
   sigset_t before;
-  if (self != 1) return;
+  if (self != 1 || stand_in_open(ends) < 0) return -1;
   (void)sigfillset(&all);
   /* Blocked before there is a child: none of its signals is lost. */
   (void)sigprocmask(SIG_SETMASK, &all, &before);
   pid_t child = fork();
-  if (child > 0) run_reaper(child, &all);
+  if (child > 0) {
+    close(ends[1]);
+    _exit(stand_in_keep(ends[0], child));
+  }
+  close(ends[0]);
   if (child == 0) pass_on_environment(self);
   (void)sigprocmask(SIG_SETMASK, &before, NULL);
+  if (child == 0) return ends[1];
+  close(ends[1]);
+  return -1;
 }

@@ -3,8 +3,9 @@
 #define MOONPORT_BASE_INIT_H
 
 /* As process 1 of a PID namespace: goes on in a child, while process 1 itself forwards signals to
- * it, reaps the orphans that the kernel hands it, and ends as the child ends. Anywhere else, or
- * when no child can be made: nothing. To be called before there are threads. */
-void init_be_reaper(void);
+ * it, reaps the orphans that the kernel hands it, and ends as the child ends. Returns the writing end
+ * of base/stand_in.h in the child. Anywhere else, or when no child can be made: nothing, and -1. To be
+ * called before there are threads. */
+int init_be_reaper(void);
 
 #endif

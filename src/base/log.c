@@ -34,7 +34,9 @@ struct log {
   volatile sig_atomic_t busy; /* the queue is being changed */
   void (*on_record)(void *context, const struct log_record *record); /* NULL: it is written */
   void *context;                                                     /* for that */
-  size_t head;                                                       /* first queued byte */
+  void (*on_error)(void *context, const struct log_record *record);  /* or NULL */
+  void *error_context;
+  size_t head; /* first queued byte */
   size_t tail; /* behind the last queued byte; head == tail: empty */
   char queue[LOG_QUEUE_SIZE_MAX];
 };
@@ -65,6 +67,7 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   log->head = 0;
   log->tail = 0;
   log->on_record = NULL;
+  log->on_error = NULL;
   log_sink_init(&log->sink, fd);
   return log;
 }
@@ -76,7 +79,15 @@ struct log *log_new_told(void (*on_record)(void *context, const struct log_recor
   log->level_min = LOG_DEBUG;
   log->on_record = on_record;
   log->context = context;
+  log->on_error = NULL;
   return log;
+}
+
+void log_watch_errors(struct log *log,
+                      void (*on_error)(void *context, const struct log_record *record),
+                      void *context) {
+  log->on_error = on_error;
+  log->error_context = context;
 }
 
 static size_t log_queued(const struct log *log) {
@@ -155,6 +166,7 @@ bool log_enabled(const struct log *log, enum log_level level) {
 
 void log_write(struct log *log, const struct log_record *record) {
   if (!log_enabled(log, record->level)) return;
+  if (log->on_error && record->level == LOG_ERROR) log->on_error(log->error_context, record);
   if (log->on_record) {
     log->on_record(log->context, record);
     return;

@@ -54,6 +54,11 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format);
 struct log *log_new_told(void (*on_record)(void *context, const struct log_record *record),
                          void *context);
 
+/* Shows each error to `on_error`, too, from now on; NULL: no more. */
+void log_watch_errors(struct log *log,
+                      void (*on_error)(void *context, const struct log_record *record),
+                      void *context);
+
 /* Waits up to LOG_FREE_WAIT_MS_MAX for a slow reader, then forgets what is still queued. */
 void log_free(struct log *log);
 

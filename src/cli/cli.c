@@ -78,10 +78,11 @@ static int show_help(const struct command *about, const struct options *options)
 }
 
 /* Reads the arguments and runs the command. `named`: the command line named it. */
-static int run(const struct command *command, bool named, struct options *options, int count,
-               char **arguments) {
+static int run(const struct command *command, bool named, struct options *options, int argc,
+               char **argv) {
+  const int first = named ? 2 : 1;
   char error[MESSAGE_BYTES];
-  int rc = options_read_arguments(options, count, arguments, error, sizeof error);
+  int rc = options_read_arguments(options, argc - first, argv + first, error, sizeof error);
   if (rc == -2) {
     fprintf(stderr, "moonport: %s\n", error); /* no word of the command line is at fault */
     return EXIT_AT_FAULT;
@@ -93,7 +94,8 @@ static int run(const struct command *command, bool named, struct options *option
     version_print(stdout);
     return EXIT_DONE;
   }
-  struct command_call call = {.command = command, .table = &cli_table, .options = options};
+  struct command_call call = {
+      .command = command, .table = &cli_table, .options = options, .arguments = argv};
   call.words = options_paths(options, &call.word_count);
   int code = check_words(command, call.words, call.word_count, named);
   if (code != EXIT_DONE) return code;
@@ -117,7 +119,6 @@ int cli_main(int argc, char **argv) {
     return EXIT_USAGE;
   }
   const struct command *command = command_find(argv[1]);
-  const int first = command ? 2 : 1;
   const bool named = command != NULL;
   if (!named) command = command_default();
   const struct option_table table = {
@@ -132,7 +133,7 @@ int cli_main(int argc, char **argv) {
     fputs("moonport: out of memory\n", stderr);
     return EXIT_AT_FAULT;
   }
-  int code = run(command, named, options, argc - first, argv + first);
+  int code = run(command, named, options, argc, argv);
   options_free(options);
   return close_stdout(code);
 }

@@ -31,6 +31,7 @@ struct command_call {
   const struct options *options;
   const char *const *words; /* what was no option: paths, mostly */
   size_t word_count;
+  char *const *arguments; /* the whole command line, the program's name included */
   const char *facts; /* JSON that its part in C found out for its part in Lua; NULL: it has none */
   const char *control; /* where the server is that is asked; NULL: as --control says */
 };

@@ -16,7 +16,7 @@ int run_command(const struct command_call *call) {
   int exit_code =
       options_given(call->options, "allow") ? settings_read_grants(call, &grants) : EXIT_DONE;
   if (exit_code != EXIT_DONE) return exit_code;
-  init_be_reaper();
+  (void)init_be_reaper();
   struct log *log = settings_log_new(call->options, LOG_PROSE);
   if (!log) {
     grants_free(grants);

@@ -1,6 +1,7 @@
 /* cli/serve.c — `moonport serve PATH...`: runs a server until it has drained. */
 #include "base/control_address.h"
 #include "base/grants.h"
+#include "base/handover.h"
 #include "base/init.h"
 #include "base/log.h"
 #include "cli/settings.h"
@@ -33,14 +34,14 @@ static int serve_as(void *context, const struct worker *worker) {
   struct server *server = NULL;
   int rc = server_open(options, &server);
   if (rc < 0) return rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
-  int code = server_run(server);
-  server_free(server);
-  return code;
+  return server_end(server, server_run(server));
 }
 
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants) {
-  init_be_reaper();
+  struct handover handover;
+  const bool takes_over = handover_inherit(&handover); /* before anything is written to the log */
+  const int place = init_be_reaper();
   struct log *log = settings_log_new(call->options, LOG_JSON);
   if (!log) return EXIT_AT_FAULT;
   struct server_options options = settings_read(call, grants, log);
@@ -54,6 +55,9 @@ static int serve(const struct command_call *call, const struct control_address *
   options.drain_ms = options_number(call->options, "drain");
   options.trial_ms = options_number(call->options, "trial");
   options.control = control;
+  options.arguments = call->arguments;
+  options.handover = takes_over ? &handover : NULL;
+  options.place = place;
   char warning[WARNING_BYTES];
   options.warning = warning_of_lua(warning, sizeof warning);
   const unsigned workers = (unsigned)options_number(call->options, "workers");

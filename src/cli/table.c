@@ -26,10 +26,11 @@ enum {
   TRIAL = 1u << 15,
   CERT = 1u << 16,
   META = 1u << 17,
+  UPGRADE = 1u << 18,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
-  CLIENTS = STATUS | CONNS | KICK | RELOAD | SHUTDOWN | HEALTH | TRACE | CONSOLE,
+  CLIENTS = STATUS | CONNS | KICK | RELOAD | UPGRADE | SHUTDOWN | HEALTH | TRACE | CONSOLE,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT | META,
 };
 
@@ -48,6 +49,9 @@ static const struct command commands[] = {
      "show what a running server's sockets and scripts do, while it happens", .run = in_lua_ask},
     {"kick", KICK, "ID", WORDS_OTHER, 1, 1, "close one of its connections", .run = in_lua_ask},
     {"reload", RELOAD, "", WORDS_OTHER, 0, 0, "reload its scripts, and report what became of each",
+     .run = in_lua_ask},
+    {"upgrade", UPGRADE, "", WORDS_OTHER, 0, 0,
+     "replace it by what is in the program's file now, without losing a connection",
      .run = in_lua_ask},
     {"shutdown", SHUTDOWN, "", WORDS_OTHER, 0, 0, "drain and stop it, as SIGTERM does",
      .run = in_lua_ask},

@@ -129,6 +129,21 @@ int bind_adopt(int fd, struct bound_socket *out) {
   return address.ss_family == AF_UNIX ? 0 : set_listener_options(fd);
 }
 
+static void forget_file(struct bound_socket *bound) {
+  if (bound->file && --bound->file->users == 0) free(bound->file);
+  bound->file = NULL;
+}
+
+void bind_own_file(struct bound_socket *bound, bool on) {
+  struct sockaddr_storage address = {0};
+  socklen_t size = sizeof address;
+  if (!on) {
+    forget_file(bound);
+  } else if (!bound->file && getsockname(bound->fd, (struct sockaddr *)&address, &size) == 0) {
+    remember_file(bound, (const struct sockaddr *)&address);
+  }
+}
+
 static void unlink_own(const struct bound_socket *bound) {
   struct sockaddr_un address;
   socklen_t size = sizeof address;

@@ -28,6 +28,8 @@ int bind_duplicate(const struct bound_socket *bound, struct bound_socket *out);
 /* Takes over a socket that is bound already: what bind_open() sets is set on it. 0 or UV_E*; in both
  * cases the descriptor is `out`'s. */
 int bind_adopt(int fd, struct bound_socket *out);
+/* The file of a Unix socket is this process's from now on, which unlinks it at the end; or not any more. */
+void bind_own_file(struct bound_socket *bound, bool on);
 /* What every TCP connection has: accepted ones inherit it. 0 or UV_E*. */
 int bind_set_tcp_options(int fd);
 /* Closes it; unlinks the path of a Unix socket, unless somebody else's is there by now. */

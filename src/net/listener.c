@@ -329,6 +329,14 @@ bool listener_is_at(const struct listener *listener, const char *path) {
          status.st_dev == file->device;
 }
 
+bool listener_owns_file(const struct listener *listener) {
+  return listener->bound.file != NULL;
+}
+
+void listener_own_file(struct listener *listener, bool on) {
+  if (!listener->port) bind_own_file(&listener->bound, on);
+}
+
 int listener_descriptor(const struct listener *listener) {
   return listener->port ? UV_ENOTSUP : listener->bound.fd;
 }

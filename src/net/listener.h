@@ -52,6 +52,9 @@ int listener_listen(struct listener *listener, int backlog);
 void listener_share_port(const struct listener *listener, bool on);
 /* Whether it is the socket that answers at a Unix path, however that is spelt. */
 bool listener_is_at(const struct listener *listener, const char *path);
+/* Whether the file of a Unix socket is this process's, to be unlinked at the end. */
+bool listener_owns_file(const struct listener *listener);
+void listener_own_file(struct listener *listener, bool on);
 /* The address as bound: the port is the real one. */
 int listener_address(const struct listener *listener, struct sockaddr_storage *out,
                      socklen_t *size);

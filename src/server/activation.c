@@ -1,6 +1,6 @@
-/* server/activation.c — sockets that the supervisor opened before the server started. Knows the
- * environment and descriptors, not who listens. */
-#include "server/activation.h"
+/* server/activation.c — sockets that were open before the server started. Knows the environment and
+ * descriptors, not who listens. */
+#include "server/activation_state.h"
 
 #include "base/address.h"
 #include "base/log.h"
@@ -9,30 +9,29 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum {
   FIRST_DESCRIPTOR = 3, /* SD_LISTEN_FDS_START */
   SOCKETS_MAX = 256, /* more than any unit lists; a wrong number must not look at all there are */
-  NAME_BYTES = 256,  /* FDNAME_MAX of systemd, and NUL */
 };
 
-struct handed_socket {
-  int fd;
-  int type;              /* SOCK_STREAM or SOCK_DGRAM */
-  char name[NAME_BYTES]; /* FileDescriptorName=, the unit's name by default; "": it was not told */
-  struct sockaddr_storage address;
-  socklen_t size;
-  unsigned users;
-};
+static struct handed_socket *handed_at(const struct list *link) {
+  return LIST_ELEMENT(link, struct handed_socket, link);
+}
 
-struct activation {
-  size_t count;
-  struct handed_socket sockets[];
-};
+/* The next one; NULL: that was the last. */
+static struct handed_socket *handed_next(const struct activation *activation,
+                                         const struct handed_socket *handed) {
+  if (!activation) return NULL;
+  const struct list *next = handed ? handed->link.next : activation->sockets.next;
+  return next == &activation->sockets ? NULL : handed_at(next);
+}
 
 /* How many descriptors are meant for this process; 0: none. */
 static int read_count(struct log *log) {
@@ -76,16 +75,16 @@ static const char *inspect(struct handed_socket *handed) {
 }
 
 /* The next of the names that LISTEN_FDNAMES separates by colons. */
-static void take_name(const char **names, char out[NAME_BYTES]) {
+static void take_name(const char **names, char out[SOCKET_NAME_BYTES]) {
   size_t size = *names ? strcspn(*names, ":") : 0;
-  snprintf(out, NAME_BYTES, "%.*s", (int)size, *names ? *names : "");
+  snprintf(out, SOCKET_NAME_BYTES, "%.*s", (int)size, *names ? *names : "");
   *names = *names && (*names)[size] ? *names + size + 1 : NULL;
 }
 
 /* " (chat.socket)" */
-static const char *shown_name(const struct handed_socket *handed, char out[NAME_BYTES + 4]) {
+static const char *shown_name(const struct handed_socket *handed, char out[SOCKET_NAME_BYTES + 4]) {
   if (!*handed->name) return "";
-  snprintf(out, NAME_BYTES + 4, " (%s)", handed->name);
+  snprintf(out, SOCKET_NAME_BYTES + 4, " (%s)", handed->name);
   return out;
 }
 
@@ -96,21 +95,40 @@ static void forget_environment(void) {
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unsetenv(names[i]);
 }
 
+struct activation *activation_create(void) {
+  struct activation *activation = calloc(1, sizeof *activation);
+  if (activation) list_init(&activation->sockets);
+  return activation;
+}
+
+const char *activation_add(struct activation *activation, int fd, struct handed_socket **out) {
+  struct handed_socket *handed = calloc(1, sizeof *handed);
+  if (!handed) return "cannot be kept: memory is out";
+  handed->fd = fd;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const char *fault = inspect(handed);
+  if (fault) {
+    free(handed);
+    return fault;
+  }
+  list_append(&activation->sockets, &handed->link);
+  *out = handed;
+  return NULL;
+}
+
 /* In the order of the unit's lines. */
 static void take_all(struct activation *activation, int count, const char *names, struct log *log) {
-  char name[NAME_BYTES + 4];
   for (int fd = FIRST_DESCRIPTOR; fd < FIRST_DESCRIPTOR + count; fd++) {
-    struct handed_socket *handed = &activation->sockets[activation->count];
-    *handed = (struct handed_socket){.fd = fd};
-    take_name(&names, handed->name);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    const char *fault = inspect(handed);
+    char name[SOCKET_NAME_BYTES];
+    struct handed_socket *handed;
+    take_name(&names, name);
+    const char *fault = activation_add(activation, fd, &handed);
     if (!fault) {
-      activation->count++;
+      strcpy(handed->name, name);
       continue;
     }
-    log_printf(log, LOG_WARN, "descriptor %d of LISTEN_FDS%s %s; not used", fd,
-               shown_name(handed, name), fault);
+    log_printf(log, LOG_WARN, "descriptor %d of LISTEN_FDS%s%s%s %s; not used", fd,
+               *name ? " (" : "", name, *name ? ")" : "", fault);
     close(fd);
   }
 }
@@ -120,7 +138,7 @@ struct activation *activation_new(struct log *log) {
   const char *names = getenv("LISTEN_FDNAMES");
   struct activation *activation = NULL;
   if (count > 0) {
-    activation = calloc(1, sizeof *activation + (size_t)count * sizeof *activation->sockets);
+    activation = activation_create();
     if (!activation) log_printf(log, LOG_ERROR, "not enough memory for the sockets of LISTEN_FDS");
   }
   if (activation) take_all(activation, count, names, log);
@@ -129,7 +147,15 @@ struct activation *activation_new(struct log *log) {
 }
 
 void activation_free(struct activation *activation) {
-  for (size_t i = 0; activation && i < activation->count; i++) close(activation->sockets[i].fd);
+  struct list *link;
+  while (activation && (link = list_shift(&activation->sockets))) {
+    struct handed_socket *handed = handed_at(link);
+    if (handed->fd >= 0) close(handed->fd);
+    free(handed->script);
+    free(handed->given);
+    free(handed->groups);
+    free(handed);
+  }
   free(activation);
 }
 
@@ -137,10 +163,10 @@ int activation_find(const struct activation *activation, const struct address *w
                     struct sockaddr_storage *out, socklen_t *sizes, int max) {
   int count = 0;
   int type = wanted->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM;
+  struct handed_socket *handed = NULL;
   if (!wanted->host_is_default || wanted->port == 0) return 0;
-  for (size_t i = 0; activation && i < activation->count && count < max; i++) {
-    const struct handed_socket *handed = &activation->sockets[i];
-    if (handed->type != type ||
+  while (count < max && (handed = handed_next(activation, handed))) {
+    if (handed->is_own || handed->type != type ||
         address_port((const struct sockaddr *)&handed->address) != wanted->port) {
       continue;
     }
@@ -153,7 +179,8 @@ int activation_find(const struct activation *activation, const struct address *w
 /* What systemd opens for a bare port, [::], takes IPv4 as well. */
 static bool takes_all_ipv4(const struct handed_socket *handed) {
   const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&handed->address;
-  return in6->sin6_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr) &&
+  return !handed->is_own && in6->sin6_family == AF_INET6 &&
+         IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr) &&
          option_of(handed->fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
 }
 
@@ -172,20 +199,59 @@ static bool is_at(const struct handed_socket *handed, const struct sockaddr *add
   return strcmp(ours, wanted) == 0;
 }
 
-struct handed_socket *activation_take(struct activation *activation, const struct sockaddr *address,
-                                      socklen_t size, int type) {
-  for (size_t i = 0; activation && i < activation->count; i++) {
-    struct handed_socket *handed = &activation->sockets[i];
-    if (handed->users > 0 || handed->type != type || !is_at(handed, address, size)) continue;
+/* What the process before this one got when it asked the kernel for a free port. */
+static bool was_picked(const struct handed_socket *handed, const struct wanted_socket *wanted) {
+  if (!handed->is_own || !handed->script || !handed->given) return false;
+  if (strcmp(handed->script, wanted->script) != 0 || strcmp(handed->given, wanted->given) != 0) {
+    return false;
+  }
+  struct sockaddr_storage address = {0};
+  memcpy(&address, wanted->address, wanted->size);
+  address_set_port((struct sockaddr *)&address,
+                   (uint16_t)address_port((const struct sockaddr *)&handed->address));
+  return is_at(handed, (const struct sockaddr *)&address, wanted->size);
+}
+
+struct handed_socket *activation_take(struct activation *activation,
+                                      const struct wanted_socket *wanted) {
+  struct handed_socket *handed = NULL;
+  while ((handed = handed_next(activation, handed))) {
+    if (handed->users > 0 || handed->is_control || handed->type != wanted->type) continue;
+    bool fits =
+        wanted->picks ? was_picked(handed, wanted) : is_at(handed, wanted->address, wanted->size);
+    if (!fits) continue;
     handed->users = 1;
     return handed;
   }
   return NULL;
 }
 
-int handed_socket_open(const struct handed_socket *handed) {
-  int fd = fcntl(handed->fd, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
+int activation_take_control(struct activation *activation, const char *place) {
+  struct handed_socket *handed = NULL;
+  while ((handed = handed_next(activation, handed))) {
+    if (!handed->is_control || handed->users > 0 || strcmp(handed->name, place) != 0) continue;
+    handed->users = 1;
+    return handed_socket_open(handed);
+  }
+  return -1;
+}
+
+int handed_socket_open(struct handed_socket *handed) {
+  int fd = handed->fd;
+  if (handed->is_own) {
+    handed->fd = -1;
+    return fd;
+  }
+  fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
   return fd < 0 ? uv_translate_sys_error(errno) : fd;
+}
+
+bool handed_socket_is_own(const struct handed_socket *handed) {
+  return handed->is_own;
+}
+
+const char *handed_socket_groups(const struct handed_socket *handed) {
+  return handed->groups;
 }
 
 struct handed_socket *handed_socket_share(struct handed_socket *handed) {
@@ -197,13 +263,37 @@ void handed_socket_release(struct handed_socket *handed) {
   if (handed) handed->users--;
 }
 
+const char *activation_missed(const struct activation *activation,
+                              bool (*is_wanted)(const void *context, const char *script),
+                              const void *context) {
+  const struct handed_socket *handed = NULL;
+  while ((handed = handed_next(activation, handed))) {
+    if (handed->users == 0 && handed->script && is_wanted(context, handed->script)) {
+      return handed->script;
+    }
+  }
+  return NULL;
+}
+
+void activation_settle(struct activation *activation) {
+  struct handed_socket *handed = NULL;
+  while ((handed = handed_next(activation, handed))) {
+    if (!handed->is_own || handed->fd < 0) continue;
+    if (handed->owns_file) {
+      (void)unlink(((const struct sockaddr_un *)(const void *)&handed->address)->sun_path);
+    }
+    close(handed->fd);
+    handed->fd = -1;
+  }
+}
+
 void activation_report(const struct activation *activation, struct log *log) {
-  for (size_t i = 0; activation && i < activation->count; i++) {
-    const struct handed_socket *handed = &activation->sockets[i];
+  struct handed_socket *handed = NULL;
+  while ((handed = handed_next(activation, handed))) {
     const struct sockaddr *address = (const struct sockaddr *)&handed->address;
     char text[ADDRESS_TEXT_MAX];
-    char name[NAME_BYTES + 4];
-    if (handed->users > 0) continue;
+    char name[SOCKET_NAME_BYTES + 4];
+    if (handed->users > 0 || handed->is_own) continue;
     address_from_sockaddr(address, handed->size, text, sizeof text);
     const char *scheme = handed->type == SOCK_DGRAM ? "udp://" : "tcp://";
     log_printf(

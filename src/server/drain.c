@@ -3,13 +3,14 @@
  * serving -> leaving (SIGTERM or SIGINT: not ready any more, but for the grace time new connections
  * are still accepted) -> draining (no new connections) -> closing (the deadline has passed: every
  * connection is closed in peace) -> ending (a second signal, or a second later: at once) -> closed
- * (the loop has ended; the scripts' last code runs). */
+ * (the loop has ended; the scripts' last code runs). After an upgrade it begins with draining. */
 #include "base/log.h"
 #include "base/text.h"
 #include "net/loop.h"
 #include "server/held_up.h"
 #include "server/notify.h"
 #include "server/server_state.h"
+#include "server/upgrade.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -67,7 +68,8 @@ static void start_draining(struct server *server, const char *cause) {
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              cause, conn_burden(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
-    script_stop_listening(server->scripts[i]);
+    if (server->successor) script_leave_listeners(server->scripts[i]);
+    if (!server->successor) script_stop_listening(server->scripts[i]);
   }
   end_in(server, (uint64_t)server->options.drain_ms + DEADLINE_LEFT_MS);
   held_up_bound_draining(server);
@@ -80,8 +82,17 @@ static void drain_on_grace_over(uv_timer_t *timer) {
   drain_check(server);
 }
 
+void drain_hand_over(struct server *server, const char *cause) {
+  server->phase = LEAVING;
+  reload_round_stop(server);
+  for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);
+  start_draining(server, cause);
+  drain_check(server);
+}
+
 /* SIGTERM comes before the last balancer knows that nobody should be sent here any more. */
 static void start_leaving(struct server *server, const char *cause) {
+  upgrade_stop(server);
   server->phase = LEAVING;
   reload_round_stop(server);
   notify_stopping(&server->notify);
@@ -110,6 +121,10 @@ void drain_on_signal(void *context, int number) {
   struct server *server = context;
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
+  } else if (server->successor && server->end_signals.told == 1) {
+    log_printf(server->options.log, LOG_INFO,
+               "%s: process %ld serves, and this one drains already (another signal ends at once)",
+               signal_name(number), (long)server->successor);
   } else {
     if (server->phase == LEAVING) start_draining(server, "second signal");
     server->phase = ENDING;

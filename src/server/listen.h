@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_LISTEN_H
 #define MOONPORT_SERVER_LISTEN_H
 
+#include "server/activation.h"
 #include "server/peer_counts.h"
 
 #include <stdbool.h>
@@ -65,6 +66,10 @@ void listen_set_tell(struct listen_set *set);
 void listen_set_room(struct listen_set *set, const struct conn *gone);
 /* Stops accepting, after those that already connected were accepted. */
 void listen_set_drain(struct listen_set *set);
+/* server/listen_handover.c. Hands each socket that is this process's own to `visit`, with its record. */
+void listen_set_export(const struct listen_set *set, handover_visit *visit, void *context);
+/* The files of its Unix sockets are this process's from now on, or another one's. */
+void listen_set_own_files(struct listen_set *set, bool on);
 /* Closes every socket; the names stay. */
 void listen_set_close(struct listen_set *set);
 void listen_set_deinit(struct listen_set *set);

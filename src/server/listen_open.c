@@ -177,10 +177,26 @@ static struct listen_entry *listen_find_open(struct listen_set *set, struct targ
   return NULL;
 }
 
-/* A descriptor of what the supervisor opened there; 0: it opened nothing; or UV_E*. */
+/* A descriptor of what is open there already, by the supervisor or by the process before this one; 0:
+ * nothing is; or UV_E*. */
 static int handed_descriptor(struct listen_entry *entry, struct target *target, int type) {
-  entry->handed = activation_take(entry->set->options->activation, any(target), target->size, type);
-  return entry->handed ? handed_socket_open(entry->handed) : 0;
+  const struct wanted_socket wanted = {
+      .address = any(target),
+      .size = target->size,
+      .type = type,
+      .picks = target->as_given.kind != ADDRESS_UNIX && address_port(any(target)) == 0,
+      .script = entry->set->path,
+      .given = target->given,
+  };
+  struct handed_socket *handed = activation_take(entry->set->options->activation, &wanted);
+  if (!handed) return 0;
+  if (!handed_socket_is_own(handed)) {
+    entry->handed = handed;
+  } else if (handed_socket_groups(handed)) {
+    free(entry->groups);
+    entry->groups = strdup(handed_socket_groups(handed)); /* without memory they are joined again */
+  }
+  return handed_socket_open(handed);
 }
 
 /* Of several sockets at port 0 of one host, each is found again by its place among them. */

@@ -30,6 +30,8 @@ void notify_init(struct notify *notify, struct log *log) {
   notify->size = notify_read_address(text, &notify->address);
   if (notify->size == 0) {
     log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME; not used", text);
+  } else {
+    strcpy(notify->text, text);
   }
   unsetenv("NOTIFY_SOCKET");
 }
@@ -63,4 +65,10 @@ void notify_reloading(const struct notify *notify) {
 
 void notify_stopping(const struct notify *notify) {
   notify_tell(notify, "STOPPING=1");
+}
+
+void notify_main_pid(const struct notify *notify, pid_t pid) {
+  char state[40];
+  snprintf(state, sizeof state, "MAINPID=%ld", (long)pid);
+  notify_tell(notify, state);
 }

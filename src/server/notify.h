@@ -2,7 +2,9 @@
 #ifndef MOONPORT_SERVER_NOTIFY_H
 #define MOONPORT_SERVER_NOTIFY_H
 
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 struct log;
@@ -11,6 +13,7 @@ struct notify {
   struct log *log;
   struct sockaddr_un address;
   socklen_t size; /* of the address; 0: nobody wants to know */
+  char text[sizeof((struct sockaddr_un *)NULL)->sun_path]; /* as the variable had it */
 };
 
 /* Reads NOTIFY_SOCKET, and takes it out of the environment: what a script starts is not the service. */
@@ -21,5 +24,7 @@ void notify_ready(
     const struct notify *notify); /* also after a reload, whether it changed a thing */
 void notify_reloading(const struct notify *notify);
 void notify_stopping(const struct notify *notify);
+/* That process is the service from now on: what this one tells is not listened to any more. */
+void notify_main_pid(const struct notify *notify, pid_t pid);
 
 #endif

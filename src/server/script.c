@@ -213,6 +213,22 @@ static void close_listeners(struct script *script) {
   home_leave(script->options->home, &visit);
 }
 
+void script_leave_listeners(struct script *script) {
+  listen_set_own_files(&script->listeners, false);
+  close_listeners(script);
+}
+
+void script_own_listeners(struct script *script) {
+  struct home_visit visit;
+  home_enter(script->options->home, &visit);
+  listen_set_own_files(&script->listeners, true);
+  home_leave(script->options->home, &visit);
+}
+
+void script_export_listeners(const struct script *script, handover_visit *visit, void *context) {
+  listen_set_export(&script->listeners, visit, context);
+}
+
 static void free_versions(struct runtime *runtime) {
   while (!list_empty(&runtime->versions)) {
     version_free(LIST_ELEMENT(runtime->versions.next, struct version, link));

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/reason.h"
+#include "server/activation.h"
 
 #include <lua.h>
 #include <stdbool.h>
@@ -11,7 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct activation;
 struct certificate;
 struct conn;
 struct conn_group;
@@ -125,6 +125,12 @@ bool script_is_due(const struct script *script);
 struct script *script_new_program(const char *path, const struct script_options *options);
 struct runtime *script_runtime(struct script *script);
 void script_stop_listening(struct script *script);
+/* Stops, too, but what waits in its sockets, and the files of these, are another process's, which has them. */
+void script_leave_listeners(struct script *script);
+/* The files of its Unix sockets, which it has from another process, are this one's now. */
+void script_own_listeners(struct script *script);
+/* Each that is this process's own, with its record. */
+void script_export_listeners(const struct script *script, handover_visit *visit, void *context);
 /* Its connections must be closed. The memory goes when the loop has closed its handles. */
 void script_free(struct script *script);
 

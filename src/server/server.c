@@ -6,9 +6,11 @@
 #include "api/runtime.h"
 #include "api/tls_context.h"
 #include "base/descriptors.h"
+#include "base/handover.h"
 #include "base/heap.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "base/stand_in.h"
 #include "base/text.h"
 #include "base/worker.h"
 #include "net/defer.h"
@@ -22,12 +24,14 @@
 #include "server/paths.h"
 #include "server/roles.h"
 #include "server/signals.h"
+#include "server/upgrade.h"
 #include "vm/fork.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
   BEAT_MS = 1000,     /* a loop that turns tells it so often */
@@ -55,8 +59,29 @@ static void server_on_hangup(uv_signal_t *handle, int number) {
     return;
   }
   if (server->phase != SERVING) return;
+  if (server->upgrade) {
+    log_printf(server->options.log, LOG_WARN, "SIGHUP: no reload, for an upgrade is under way");
+    return;
+  }
   log_printf(server->options.log, LOG_INFO, "SIGHUP: reloading every script");
   server_reload(server, NULL);
+}
+
+static void export_sockets(const struct server *server, handover_visit *visit, void *context) {
+  if (server->control) control_export(server->control, visit, context);
+  activation_export(server->activation, visit, context);
+  for (size_t i = 0; i < server->script_count; i++) {
+    script_export_listeners(server->scripts[i], visit, context);
+  }
+}
+
+static void server_on_upgraded(struct server *server, const char *cause) {
+  if (server->control) control_retire(server->control);
+  drain_hand_over(server, cause);
+}
+
+static void server_on_user2(void *context) {
+  server_upgrade(context, "SIGUSR2", UPGRADE_MS, NULL);
 }
 
 static void server_on_beat(uv_timer_t *timer) {
@@ -99,7 +124,9 @@ static int open_handles(struct server *server) {
   if (server->options.worker) uv_timer_start(&server->beat, server_on_beat, 0, BEAT_MS);
   server->handles_open = true;
   net_loop_before_wait(server->loop, server_on_log_check, server);
-  rc = signals_open(&server->signals, uv, server->options.log);
+  server->signals =
+      (struct signals){.log = server->options.log, .on_user2 = server_on_user2, .context = server};
+  rc = signals_open(&server->signals, uv);
   server->end_signals = (struct end_signals){
       .on_signal = drain_on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
@@ -180,6 +207,21 @@ static int check_options(const struct server *server) {
   return -2;
 }
 
+/* Sockets that are open already; both leave their variables in no child's environment. */
+static int open_activation(struct server *server) {
+  struct handover *handover = server->options.handover;
+  server->watched = -1;
+  server->place = server->options.place;
+  if (!handover) {
+    server->activation = activation_new(server->options.log);
+    return 0;
+  }
+  succession_begin(server);
+  int rc = activation_inherit(handover, server->options.log, &server->activation);
+  server->place = handover->place;
+  return rc;
+}
+
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
@@ -189,9 +231,11 @@ static int server_load(const struct server_options *options, struct server **out
     return -1;
   }
   server->options = *options;
+  server->export_sockets = export_sockets;
+  server->on_upgraded = server_on_upgraded;
   (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);
-  server->activation = activation_new(options->log);
+  if (open_activation(server) < 0) return -1;
   server->home = home_new();
   server->loop = net_loop_new();
   if (server->loop) net_loop_bound_output(server->loop, options->output_bytes_max);
@@ -263,6 +307,7 @@ static int listen_all(struct server *server) {
     home_leave(server->home, &visit);
   }
   names_forget(server->names);
+  if (rc == 0 && server->options.handover) rc = succession_check(server);
   for (size_t i = 0; i < server->script_count && rc == 0; i++) {
     script_tell_listening(server->scripts[i]);
   }
@@ -283,7 +328,8 @@ static void open_at_home(struct server *server) {
   struct home_visit visit;
   home_enter(server->home, &visit);
   if (options->control && (!options->worker || options->worker->number == 1)) {
-    server->control = control_open(server, server->loop, options->log, options->control);
+    server->control =
+        control_open(server, server->loop, options->log, options->control, server->activation);
   }
   server_follow_open(server);
   home_leave(server->home, &visit);
@@ -306,6 +352,7 @@ int server_open(const struct server_options *options, struct server **out) {
 
 int server_run(struct server *server) {
   const struct worker *worker = server->options.worker;
+  if (server->options.handover && !succession_take_over(server)) return 1;
   if (server->phase == SERVING) notify_ready(&server->notify);
   if (worker) worker_set_phase(worker, WORKER_SERVING);
   drain_check(server); /* a signal may have come before it listened */
@@ -323,6 +370,7 @@ int server_run(struct server *server) {
 
 void server_free(struct server *server) {
   server->freeing = true;
+  upgrade_close(server);
   server_follow_close(server);
   struct home_visit visit;
   home_enter(server->home, &visit);
@@ -343,6 +391,17 @@ void server_free(struct server *server) {
   if (server->control) control_free(server->control);
   home_free(server->home);
   free(server);
+}
+
+int server_end(struct server *server, int code) {
+  const pid_t successor = server->successor;
+  const int watched = server->watched, successor_code = server->successor_code;
+  server_free(server);
+  if (successor == 0 || watched < 0) return successor_code > 0 ? successor_code : code;
+  uv_library_shutdown(); /* its threads would take signals */
+  code = stand_in_keep(watched, successor);
+  close(watched);
+  return code;
 }
 
 /* All that serve, and their modules. */

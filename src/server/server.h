@@ -11,6 +11,7 @@
 
 struct control_address;
 struct grants;
+struct handover;
 struct log;
 struct script;
 struct server; /* opaque; everything hangs off it */
@@ -43,6 +44,9 @@ struct server_options {
   const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
+  char *const *arguments;    /* the program was started with these; NULL: there can be no upgrade */
+  struct handover *handover; /* whose place it takes; NULL: nobody's */
+  int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
   const struct worker *worker; /* one of several that serve together; NULL: it serves alone */
 };
 
@@ -53,6 +57,9 @@ int server_open(const struct server_options *options, struct server **out);
  * time was too short for all that scripts had to be told, which was logged. */
 int server_run(struct server *server);
 void server_free(struct server *server);
+/* The same, at the end of server_run(), of which `code` is the result. Where whoever started this process
+ * waits for it, and another one has taken its place: until that has ended. The exit code. */
+int server_end(struct server *server, int code);
 
 /* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
@@ -66,6 +73,25 @@ bool server_is_unsafe(const struct server *server);
 const struct grants *server_grants(const struct server *server);
 /* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
 void server_drain(struct server *server, const char *cause);
+
+/* Who hears what became of an upgrade: `pid` serves now; or 0, and why not. Once, unless it is forgotten. */
+struct upgrade_waiter {
+  void (*done)(void *context, long pid, const char *fault);
+  void *context;
+};
+
+enum { UPGRADE_MS = 10000 }; /* unless somebody says how long */
+
+/* Starts the program anew, which takes over the listening sockets; when it is ready, this process drains. It
+ * has `limit_ms` for that; 0: as long as it takes. `cause` is what the log says of it. May be done before it
+ * returns. `waiter` may be NULL. */
+void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
+                    struct upgrade_waiter *waiter);
+void server_upgrade_forget(struct server *server, const struct upgrade_waiter *waiter);
+/* From its start until it is known what becomes of it: nothing is reloaded. */
+bool server_is_upgrading(const struct server *server);
+/* The process whose place this one took; 0: nobody's. */
+long server_predecessor(const struct server *server);
 
 enum reload_outcome {
   RELOAD_UNCHANGED,

@@ -1,6 +1,7 @@
 /* server/server_state.c — what others ask of a server, and its list of scripts. */
 #include "server/server_state.h"
 
+#include "base/handover.h"
 #include "base/worker.h"
 #include "net/keep.h"
 
@@ -51,4 +52,12 @@ bool server_is_home(const struct server *server, const char *path) {
   if (!worker) return true;
   (void)keep_home(worker, path, &number);
   return number == worker->number;
+}
+
+bool server_is_upgrading(const struct server *server) {
+  return server->upgrade && server->phase == SERVING;
+}
+
+long server_predecessor(const struct server *server) {
+  return server->options.handover ? server->options.handover->pid : 0;
 }

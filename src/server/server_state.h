@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "server/activation.h"
 #include "server/end_signals.h"
 #include "server/notify.h"
 #include "server/reload/state.h"
@@ -17,6 +18,7 @@ struct home;
 struct mesh;
 struct names;
 struct net_defer;
+struct upgrade;
 struct watch;
 
 enum {
@@ -39,6 +41,14 @@ struct server {
   struct names *names;           /* of the hosts that scripts listen on */
   struct mesh *mesh;             /* to the other workers; NULL: there are none */
   struct notify notify;
+  struct upgrade *upgrade; /* under way, or done; NULL: neither */
+  int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */
+  int watched;             /* the other end, of who was started first and has been replaced; -1 */
+  /* Of upgrade.c: hands each listening socket to `visit`; another process has taken them over. */
+  void (*export_sockets)(const struct server *server, handover_visit *visit, void *context);
+  void (*on_upgraded)(struct server *server, const char *cause);
+  int successor_code;     /* its exit code, if it has ended already */
+  pid_t successor;        /* who serves now; 0: this one does, as far as it is up to it */
   struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
   struct script **scripts;
@@ -73,6 +83,8 @@ bool server_is_home(const struct server *server, const char *path);
 /* server/drain.c */
 void drain_on_signal(void *context,
                      int number); /* a struct server: it is to end, or to end sooner */
+/* Another process serves now: as after SIGTERM and --grace, and the sockets are left to it. */
+void drain_hand_over(struct server *server, const char *cause);
 /* Ends the loop when it drains and no connection is left. */
 void drain_check(struct server *server);
 

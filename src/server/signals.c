@@ -22,15 +22,20 @@ static bool ignores_hangup(void) {
 
 static void signals_on_user(uv_signal_t *handle, int number) {
   const struct signals *signals = handle->data;
+  if (number == SIGUSR2) {
+    signals->on_user2(signals->context);
+    return;
+  }
   /* Elsewhere it reopens the log: here that is standard error, which somebody else has opened. */
-  log_printf(signals->log, LOG_INFO,
-             "%s: ignored; SIGHUP reloads, SIGTERM ends, and the log goes to standard error, which "
-             "is not reopened",
-             number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2");
+  log_printf(
+      signals->log, LOG_INFO,
+      "SIGUSR1: ignored; SIGHUP reloads, SIGUSR2 upgrades, SIGTERM ends, and the log goes to "
+      "standard error, which is not reopened");
 }
 
-int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log) {
-  *signals = (struct signals){.log = log, .on_terminal = has_terminal() && !ignores_hangup()};
+int signals_open(struct signals *signals, uv_loop_t *uv) {
+  if (ignores_hangup()) signals->ignores_hangup = true;
+  signals->on_terminal = has_terminal() && !signals->ignores_hangup;
   const int numbers[] = {SIGUSR1, SIGUSR2};
   int rc = 0;
   signals_serve();

@@ -9,13 +9,16 @@ struct log;
 
 struct signals {
   struct log *log;
-  uv_signal_t user[2]; /* SIGUSR1, SIGUSR2: told, and nothing else */
+  void (*on_user2)(void *context); /* SIGUSR2 */
+  void *context;
+  uv_signal_t user[2]; /* SIGUSR1 is told, and nothing else */
+  bool ignores_hangup; /* of a terminal: nohup(1) started this process, or the one before it */
   bool on_terminal;    /* started on one, and not by nohup(1) */
 };
 
-/* To be called before any other handler of signals is set. 0 or UV_E*; the handles are open in
- * either case. */
-int signals_open(struct signals *signals, uv_loop_t *uv, struct log *log);
+/* Of a struct with log, on_user2, context and ignores_hangup. To be called before any other handler of signals is set. 0 or
+ * UV_E*; the handles are open in either case. */
+int signals_open(struct signals *signals, uv_loop_t *uv);
 void signals_close(struct signals *signals);
 /* Whether the terminal that the server was started on is gone: a SIGHUP then means that, and not a
  * reload. */

@@ -40,8 +40,9 @@ static struct sockaddr_in hand_down(const char *ip, const char *pid, const char 
 
 static struct handed_socket *take(struct activation *activation,
                                   const struct sockaddr_in *address) {
-  return activation_take(activation, (const struct sockaddr *)address, sizeof *address,
-                         SOCK_STREAM);
+  const struct wanted_socket wanted = {
+      .address = (const struct sockaddr *)address, .size = sizeof *address, .type = SOCK_STREAM};
+  return activation_take(activation, &wanted);
 }
 
 static void is_taken_by_one_at_a_time(void) {

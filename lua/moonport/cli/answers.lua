@@ -28,6 +28,9 @@ local function print_server(server)
   local descriptors = used >= 0 and most > 0 and (", %d of %d descriptors"):format(used, most) or ""
   printf("moonport %s, pid %d, %s, up %s%s", shown(text(server, "version")), number(server, "pid"),
     shown(text(server, "phase")), core.seconds(out.real(server, "uptime_s")), descriptors)
+  if type(server.upgraded_from) == "number" then
+    printf("upgraded: it serves in place of process %d", number(server, "upgraded_from"))
+  end
   if type(server.allow) == "string" then line("scripts may only: " .. shown(server.allow)) end
   local stalls = number(server, "stalls")
   if stalls > 0 then
@@ -210,6 +213,10 @@ end
 function prints.shutdown(answer)
   if answer.last.id then return finish(answer) end
   printf("the server is %s", shown(text(answer.last, "phase")))
+end
+
+function prints.upgrade(answer)
+  printf("process %d serves now; the one before lets its connections end", number(answer.last, "pid"))
 end
 
 function prints.send(answer)

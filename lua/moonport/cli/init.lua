@@ -4,7 +4,9 @@ local out = require "moonport.cli.out"
 
 -- A command is a module: a function that is given the call, and returns the exit code. Those that
 -- are not in a module of their own name:
-local MODULES = { status = "ask", conns = "ask", kick = "ask", reload = "ask", shutdown = "ask" }
+local MODULES = {
+  status = "ask", conns = "ask", kick = "ask", reload = "ask", upgrade = "ask", shutdown = "ask",
+}
 
 local M = {}
 

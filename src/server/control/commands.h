@@ -33,6 +33,7 @@ void control_versions(const struct control_call *call);
 void control_eval(const struct control_call *call);
 void control_events(const struct control_call *call);
 void control_reload(const struct control_call *call);
+void control_upgrade(const struct control_call *call);
 void control_shutdown(const struct control_call *call);
 
 #endif

@@ -7,6 +7,7 @@
 #include "server/control/control.h"
 
 #include "base/control_address.h"
+#include "base/handover.h"
 #include "base/log.h"
 #include "net/connect.h"
 #include "net/defer.h"
@@ -214,6 +215,20 @@ static int open_at(struct control *control, const struct control_address *addres
   return listener_listen(control->listener, BACKLOG);
 }
 
+/* 0, and *address is where that is, until control_own() it accepts nobody; or UV_ENOENT: nobody has left
+ * one. */
+static int open_inherited(struct control *control, struct control_address *address,
+                          struct activation *activation) {
+  const struct control_address first = *address;
+  for (int number = 1; control_address_place(&first, number, address); number++) {
+    int fd = activation_take_control(activation, address->text);
+    if (fd < 0) continue;
+    return listener_adopt(control->loop, fd, &listener_events, control, &control->listener);
+  }
+  *address = first;
+  return UV_ENOENT;
+}
+
 /* At the first place that no other server has; *address is where that is. */
 static int open_listener(struct control *control, struct control_address *address) {
   const struct control_address first = *address;
@@ -238,7 +253,7 @@ static void init_clients(struct control *control) {
 }
 
 struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
-                             const struct control_address *address) {
+                             const struct control_address *address, struct activation *activation) {
   struct control *control = calloc(1, sizeof *control);
   if (!control) return NULL;
   *control = (struct control){
@@ -251,7 +266,9 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   init_clients(control);
   control->defer = net_defer_new(loop, control_on_turn, control);
   struct control_address place = *address;
-  int rc = control->defer ? open_listener(control, &place) : UV_ENOMEM;
+  int rc = control->defer ? open_inherited(control, &place, activation) : UV_ENOMEM;
+  if (rc == UV_ENOENT) rc = open_listener(control, &place);
+  control->place = place;
   if (rc == 0) {
     bool is_first = strcmp(place.text, address->text) == 0;
     net_loop_keep_spares(loop);
@@ -272,9 +289,34 @@ static void control_let_go(struct conn *conn, void *context) {
   conn_reset(conn, REASON_SHUTDOWN);
 }
 
-void control_close(struct control *control) {
+static void stop_listening(struct control *control) {
   if (control->listener) listener_close(control->listener);
   control->listener = NULL;
+}
+
+void control_retire(struct control *control) {
+  if (control->listener) listener_own_file(control->listener, false);
+  stop_listening(control);
+}
+
+/* listen(2) once more: it is by that call that the kernel tells clients which process this is. */
+void control_own(struct control *control) {
+  if (!control->listener) return;
+  listener_own_file(control->listener, true);
+  (void)listener_listen(control->listener, BACKLOG);
+}
+
+void control_export(const struct control *control, handover_visit *visit, void *context) {
+  char message[HANDOVER_BYTES_MAX] = "socket";
+  if (!control->listener) return;
+  handover_add(message, "for", "control");
+  handover_add(message, "name", control->place.text);
+  handover_add(message, "file", listener_owns_file(control->listener) ? "own" : NULL);
+  visit(context, message, listener_descriptor(control->listener));
+}
+
+void control_close(struct control *control) {
+  stop_listening(control);
   conn_group_each(&control->clients, control_let_go, NULL);
   if (control->defer) net_defer_close(control->defer);
   control->defer = NULL;

@@ -4,15 +4,24 @@
 #ifndef MOONPORT_SERVER_CONTROL_CONTROL_H
 #define MOONPORT_SERVER_CONTROL_CONTROL_H
 
+#include "server/activation.h"
+
 struct control_address;
 struct log;
 struct net_loop;
 struct server;
 struct control; /* opaque */
 
-/* Listens at the address. NULL after a warning that says what to do: a server works without. */
+/* Listens at the address, or goes on at that of the process whose place this one takes, which `activation`
+ * has. NULL after a warning that says what to do: a server works without. */
 struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
-                             const struct control_address *address);
+                             const struct control_address *address, struct activation *activation);
+/* Another process listens there now: those who are connected are answered still. */
+void control_retire(struct control *control);
+/* The socket, and its file, which are another process's so far, are this one's now. */
+void control_own(struct control *control);
+/* Hands the socket to `visit`, with its record. */
+void control_export(const struct control *control, handover_visit *visit, void *context);
 /* Lets every client go; from here on no command runs. */
 void control_close(struct control *control);
 /* After the loop has closed what was open. */

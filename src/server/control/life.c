@@ -29,6 +29,10 @@ static void tell_result(void *context, const struct reload_result *result) {
 }
 
 static void life_refuse(struct control_client *client) {
+  if (server_is_upgrading(control_server(client))) {
+    control_fail(client, "an upgrade is under way: reload when it has ended");
+    return;
+  }
   control_fail(client, "the server is %s: it accepts no more changes",
                server_phase_name(control_server(client)));
 }
@@ -58,7 +62,7 @@ static void life_stop_waiting(void *state) {
 
 void control_reload(const struct control_call *call) {
   struct control_client *client = call->client;
-  if (!server_is_serving(control_server(client))) {
+  if (!server_is_serving(control_server(client)) || server_is_upgrading(control_server(client))) {
     life_refuse(client);
     return;
   }

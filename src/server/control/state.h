@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_CONTROL_STATE_H
 #define MOONPORT_SERVER_CONTROL_STATE_H
 
+#include "base/control_address.h"
 #include "net/conn.h"
 #include "server/control/client.h"
 
@@ -17,8 +18,9 @@ struct control {
   void (*run)(struct control_client *client, const struct word *words, size_t count);
   struct net_loop *loop;
   struct log *log;
-  struct listener *listener; /* NULL once closed */
-  struct net_defer *defer;   /* the turn in which clients with more to do go on */
+  struct listener *listener;    /* NULL once closed */
+  struct control_address place; /* where it is */
+  struct net_defer *defer;      /* the turn in which clients with more to do go on */
   struct conn_group
       clients; /* an ordinary group of connections; their owners are control_clients */
   uint64_t opened_ms;

@@ -104,6 +104,12 @@ static json_t *grants_of(const struct server *server) {
   return grants ? control_text(grants_text(grants)) : json_null();
 }
 
+/* null: nobody. */
+static json_t *predecessor_of(const struct server *server) {
+  const long pid = server_predecessor(server);
+  return pid > 0 ? json_integer(pid) : json_null();
+}
+
 void control_status(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   for (size_t i = 0; i < server_script_count(server); i++) {
@@ -112,13 +118,14 @@ void control_status(const struct control_call *call) {
   }
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);
-  control_ok_with(
-      call->client,
-      json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:f, s:o}", "version", MOONPORT_VERSION,
-                "phase", server_phase_name(server), "pid", (json_int_t)getpid(), "uptime_s",
-                (double)control_uptime_ms(call->client) / 1000, "descriptors", count_descriptors(),
-                "descriptors_max", descriptor_limit(), "stalls", (json_int_t)stalls, "stall_max_s",
-                (double)stall_ms_max / 1000, "allow", grants_of(server)));
+  control_ok_with(call->client,
+                  json_pack("{s:s, s:s, s:I, s:o, s:f, s:I, s:I, s:I, s:f, s:o}", "version",
+                            MOONPORT_VERSION, "phase", server_phase_name(server), "pid",
+                            (json_int_t)getpid(), "upgraded_from", predecessor_of(server),
+                            "uptime_s", (double)control_uptime_ms(call->client) / 1000,
+                            "descriptors", count_descriptors(), "descriptors_max",
+                            descriptor_limit(), "stalls", (json_int_t)stalls, "stall_max_s",
+                            (double)stall_ms_max / 1000, "allow", grants_of(server)));
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is

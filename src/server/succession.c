@@ -1,0 +1,92 @@
+/* server/succession.c — this process takes another one's place: says what is in the way, that it is ready,
+ * and begins when it may. Knows the channel of base/handover.h, and not who is at the other end.
+ *
+ * Until it may begin nothing of the old process's is changed: neither a file of a Unix socket is unlinked,
+ * nor a connection accepted. */
+#include "server/upgrade.h"
+
+#include "base/handover.h"
+#include "base/log.h"
+#include "server/activation.h"
+#include "server/control/control.h"
+#include "server/server_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  SIGNAL_MS = 100, /* a signal may come between two looks at the channel */
+  ERROR_BYTES = 2048,
+};
+
+static void tell_error(void *context, const struct log_record *record) {
+  const struct handover *handover = context;
+  char message[ERROR_BYTES];
+  snprintf(message, sizeof message, "error %.*s", (int)record->message_size, record->message);
+  (void)handover_send(handover->channel, message, -1);
+}
+
+void succession_begin(const struct server *server) {
+  log_watch_errors(server->options.log, tell_error, server->options.handover);
+}
+
+static bool is_at_fault(const void *context, const char *path) {
+  const struct server *server = context;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    if (strcmp(script_path(script), path) != 0) continue;
+    return !script_is_valid(script) || script_lacks_address(script);
+  }
+  return false;
+}
+
+int succession_check(const struct server *server) {
+  const char *path = activation_missed(server->activation, is_at_fault, server);
+  if (!path) return 0;
+  log_about(server->options.log, LOG_ERROR, path, 0,
+            "%s is served by process %ld, and cannot be by this one: see above", path,
+            server->options.handover->pid);
+  return -1;
+}
+
+/* True: it may serve. */
+static bool await_go(struct server *server) {
+  const struct handover *handover = server->options.handover;
+  struct pollfd channel = {.fd = handover->channel, .events = POLLIN};
+  char message[HANDOVER_BYTES_MAX];
+  ssize_t size = -EAGAIN;
+  if (handover_send(handover->channel, "ready", -1) != 0) return false;
+  while (size < 0 && atomic_load(&server->end_signals.count) == 0) {
+    int fd = -1;
+    if (poll(&channel, 1, SIGNAL_MS) <= 0) continue;
+    size = handover_receive(handover->channel, false, message, &fd);
+    if (fd >= 0) close(fd);
+    if (size < 0 && size != -EAGAIN && size != -EINTR) return false;
+    if (size > 0 && handover_is(message, "go")) return true;
+    if (size > 0) size = -EAGAIN; /* another version says more */
+  }
+  return false;
+}
+
+bool succession_take_over(struct server *server) {
+  struct handover *handover = server->options.handover;
+  bool may = await_go(server);
+  log_watch_errors(server->options.log, NULL, NULL);
+  close(handover->channel);
+  handover->channel = -1;
+  if (!may) {
+    log_printf(server->options.log, LOG_WARN,
+               "process %ld has not let this one take its place: it ends", handover->pid);
+    return false;
+  }
+  for (size_t i = 0; i < server->script_count; i++) script_own_listeners(server->scripts[i]);
+  if (server->control) control_own(server->control);
+  activation_settle(server->activation);
+  log_printf(server->options.log, LOG_INFO, "upgraded: this process serves in place of process %ld",
+             handover->pid);
+  return true;
+}

@@ -1,0 +1,22 @@
+/* server/upgrade.h — another process takes this one's place, started from what is now in the program's file. */
+#ifndef MOONPORT_SERVER_UPGRADE_H
+#define MOONPORT_SERVER_UPGRADE_H
+
+#include <stdbool.h>
+
+struct server;
+
+/* server/upgrade.c, of the old process. An upgrade that is under way fails: the server ends. */
+void upgrade_stop(struct server *server);
+/* With the loop. */
+void upgrade_close(struct server *server);
+
+/* server/succession.c, of the new one. What it logs as an error is told to the old one from here on. */
+void succession_begin(const struct server *server);
+/* With --keep-going what is at fault does not stop the rest, but the old process serves it: 0, or -1 after
+ * a log line. */
+int succession_check(const struct server *server);
+/* Says that it is ready, and waits until it may serve. False after a log line: it must not. */
+bool succession_take_over(struct server *server);
+
+#endif
