@@ -14,6 +14,9 @@
 ---@field sock string? our end: "127.0.0.1:12345"; nil once closed
 ---@field listener string? where it was accepted: "tcp://127.0.0.1:12345"; nil of an outgoing one
 ---@field state "open"|"eof"|"shutdown"|"closing"|"closed" eof: the peer sent FIN; shutdown: we did
+---@field via string? the address of the proxy that passed it on: `peer` is its client then. nil
+---without proxy_protocol, and once it is closed
+---@field proxy moonport.ConnProxy? what that proxy said besides; made when asked for. nil as `via`
 ---@field tls moonport.ConnTls? what both sides agreed on; nil without TLS, and once it is closed.
 ---It is made when it is asked for: keep it in a local
 ---@field close_code integer? of a WebSocket that has ended: what the close frame said that came
@@ -265,6 +268,23 @@ function conn:starttls(options) end
 ---@return true? reset
 ---@return "closed"? code
 function conn:reset() end
+
+---What a proxy said. Each field of version 2 is also there by its number, as it came: proxy[0xEA]
+---is that of AWS.
+---@class moonport.ConnProxy
+---@field version 1|2
+---@field destination string? where the client connected to: "192.0.2.1:443"
+---@field authority string? the host that it asked for (SNI)
+---@field alpn string? the protocol that it speaks
+---@field unique_id string? the proxy's name for this connection
+---@field ssl moonport.ConnProxySsl? nil: the client speaks no TLS, or the proxy does not say so
+---@field [integer] string
+
+---@class moonport.ConnProxySsl
+---@field verified boolean it has shown a certificate that the proxy trusts
+---@field version string? "TLSv1.3"
+---@field cipher string?
+---@field cn string? the common name of its certificate
 
 ---@class moonport.ConnTls
 ---@field version "TLSv1.3"|"TLSv1.2"

@@ -39,12 +39,12 @@
 ---| "idle" # timeouts.idle or timeouts.first passed
 ---| "write_timeout" # timeouts.write passed
 ---| "write_queue" # more than limits.write_queue was unsent, or limits.output and it had most
----| "limit" # a message was longer than limits.message
+---| "limit" # a message was longer than limits.message; or deny, allow or limits.per_address
 ---| "error" # a handler raised, or the memory for the connection ran out
 ---| "reload" # the script changed
 ---| "shutdown" # the server ended before the connection did
 ---| "kicked" # the operator closed it
----| "handshake" # TLS could not begin
+---| "handshake" # TLS could not begin, or a proxy said nothing that can be believed
 ---| "handshake_timeout" # nor within timeouts.handshake
 
 ---Without it, or unless it returns true, the connection ends.
@@ -93,6 +93,13 @@
 ---@field limits? moonport.Limits
 ---@field timeouts? moonport.Timeouts
 ---@field tls? moonport.Tls what is shown where the service speaks TLS
+---@field allow? moonport.Networks who may connect, or send datagrams; everybody
+---@field deny? moonport.Networks who of those may not
+---@field proxy_protocol? boolean|moonport.Networks who passes connections on, and says whose, by a
+---header of the PROXY protocol; true: anybody. Without it nobody is believed
+
+---Addresses and networks in numbers: { "10.0.0.0/8", "::1" }. In proxy_protocol also "unix".
+---@alias moonport.Networks string|string[]
 
 ---@alias moonport.Reload
 ---| "adopt" # their next event finds the new handlers; the default
@@ -114,6 +121,8 @@
 ---More
 ---datagrams stay in the kernel, which drops what finds no room
 ---@field per_address? integer connections of one IP address (IPv6: /64); 0, the default: no limit
+---@field accept_rate? number connections accepted in a second; 0, the default: no limit. More wait
+---@field accept_burst? integer so many at once, if there were none before; those of a second
 ---@field output? moonport.Size unsent bytes of all connections; "64M". More reset the longest queue
 ---@field write_queue? moonport.Size unsent bytes of one connection; "1M". More of them reset it
 ---@field memory? moonport.Size of the script's Lua state; "256M". More raises "not enough memory"

@@ -22,8 +22,14 @@ local socket = {}
 ---string?
 function socket.connect(address, port, options) end
 
+---@class moonport.ProxyEnds
+---@field source string the client: "203.0.113.7:40000"
+---@field destination string where it connected to: "192.0.2.1:443"
+
 ---@class moonport.ConnectOptions
 ---@field timeout? number seconds
+---@field proxy_protocol? moonport.Conn|moonport.ProxyEnds whose connection it is that we pass on:
+---said before all else, by a header of version 2 of the PROXY protocol
 ---@field tls? moonport.TlsOptions|boolean of an address with tls://; of a host and a port also true
 
 ---Looks a name up.

@@ -60,6 +60,7 @@ function Script:connect(options) end
 
 ---@class moonport.test.ConnectOptions
 ---@field from? string the peer's address: "192.0.2.1:5000"
+---@field via? string it comes through the proxy at this address, which says that it is `from`'s
 ---@field to? string|integer where it connects to: an address, or its place in listen
 ---@field stays? boolean the peer does not close when the script sends FIN
 ---@field tls? true|moonport.TlsOptions it speaks TLS from the first byte: see Peer:starttls()

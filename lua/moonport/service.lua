@@ -4,6 +4,7 @@
 
 local report_of = require "moonport.service.report"
 local check_tls = require "moonport.service.tls"
+local check_door = require "moonport.service.door"
 local read_listen = require("moonport.service.listen").read
 local common = require "moonport.service.rules"
 local integer_from, size, TOO_LARGE = common.whole_from, common.size, common.TOO_LARGE
@@ -51,11 +52,25 @@ local function seconds(value)
   return nil, "seconds as a number, 0 for never"
 end
 
+local RATE_MAX = 1000000
+
+-- As the microseconds between two.
+---@type moonport.service.Rule
+local function rate(value)
+  if type(value) == "number" and value == 0 then return 0 end
+  if type(value) == "number" and value >= 0.001 and value <= RATE_MAX then
+    return floor(1000000 / value)
+  end
+  return nil, format("connections per second, 0.001 to %d, or 0 for no limit", RATE_MAX)
+end
+
 -- Of each group of options: the rule, the default, and the name of the checked value.
 local GROUPS = {
   limits = {
     connections = { integer_from(1, 10000000), 10000, "connections" },
     per_address = { integer_from(0, 10000000), 0, "per_address" },
+    accept_rate = { rate, 0, "accept_interval_us" },
+    accept_burst = { integer_from(0, 1000000), 0, "accept_burst" },
     write_queue = { size, "1M", "write_queue" },
     output = { size, "64M", "output" },
     memory = { size, "256M", "memory" },
@@ -292,7 +307,8 @@ local function is_foreign(service, known, nearest)
 end
 
 local function known_fields()
-  local known = { "listen", "frame", "stream", "deflate", "reload", "tls" }
+  local known = { "listen", "frame", "stream", "deflate", "reload", "tls", "allow", "deny",
+    "proxy_protocol" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
@@ -312,10 +328,11 @@ local M = {}
 ---@param nearest fun(word: string, known: string[], name: string?): string?
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
 ---@param operator moonport.service.Operator?
+---@param is_network fun(text: string): boolean
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] told one line each: the faults; when there are none, what is to be warned of
 ---@return boolean? is_foreign there are faults, and nothing of a service: the file may be a module
-function M.read(service, path, nearest, frame_fault, operator)
+function M.read(service, path, nearest, frame_fault, operator, is_network)
   local report, known = report_of.new(path), known_fields()
   operator = operator or {}
   if type(service) ~= "table" then
@@ -338,6 +355,7 @@ function M.read(service, path, nearest, frame_fault, operator)
   check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "timeouts", nearest)
   check_tls(report, service, result, operator, nearest)
+  check_door(report, service, result, is_network, operator.listen)
   if #report.faults > 0 then return nil, report.faults, is_foreign(service, known, nearest) end
   return result, report.warnings
 end

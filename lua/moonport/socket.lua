@@ -71,10 +71,10 @@ local function bind_address_of(kind, host, port)
   return address_of(kind, rest or host, port)
 end
 
-local function connect_tls(address, timeout, options)
+local function connect_tls(address, timeout, options, proxy)
   local context, code, detail = tls.context(options, false)
   if not context then return nil, code, detail end
-  return tls.connect(address, timeout, context)
+  return tls.connect(address, timeout, context, proxy)
 end
 
 -- What a call on a socket returns that is not what the call needs.
@@ -301,7 +301,7 @@ function M.unix()
   return setmetatable({ kind = "unix", options = {} }, Socket)
 end
 
-local CONNECT_OPTIONS = { timeout = true, tls = true }
+local CONNECT_OPTIONS = { timeout = true, tls = true, proxy_protocol = true }
 
 -- What was meant by something else than a port or a table of options behind the address: Python's
 -- create_connection() has a timeout there, and Node a callback.
@@ -335,8 +335,8 @@ local function check_connect(address, options, has_port)
   check(options, has_port and 3 or 2, "connect", "table", "nil")
   for name in pairs(options or {}) do
     if not CONNECT_OPTIONS[name] then
-      calls.refuse(("unknown option '%s' of socket.connect (known: timeout, tls)"):format(
-        tostring(name)))
+      calls.refuse(("unknown option '%s' of socket.connect (known: timeout, tls, proxy_protocol)")
+        :format(tostring(name)))
     end
   end
   local timeout = options and options.timeout
@@ -344,6 +344,9 @@ local function check_connect(address, options, has_port)
     calls.refuse("bad option 'timeout' of socket.connect (seconds expected)")
   end
   tls.check(address, options and options.tls, "socket.connect", has_port)
+  local proxy = options and options.proxy_protocol
+  local wrong = proxy ~= nil and core.proxy_misuse(proxy)
+  if wrong then calls.refuse("bad option 'proxy_protocol' of socket.connect: " .. wrong) end
   return timeout
 end
 
@@ -372,10 +375,17 @@ function M.connect(address, port, options)
   end
   local fault = fault_of("any", address)
   if fault then return nil, "EINVAL", fault end
+  local proxy = options and options.proxy_protocol
   if tls.is_meant(address) then
-    return connect_tls(address, timeout, tls.options(options and options.tls))
+    return connect_tls(address, timeout, tls.options(options and options.tls), proxy)
   end
-  return core.connect(address, timeout)
+  local conn, code, detail = core.connect(address, timeout)
+  if not conn or proxy == nil then return conn, code, detail end
+  local sent
+  sent, code, detail = core.send_proxy_header(conn, proxy)
+  if sent then return conn end
+  conn:reset()
+  return nil, code, detail and address .. ": " .. detail
 end
 
 function M.resolve(name, seconds)

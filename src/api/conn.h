@@ -216,6 +216,9 @@ int api_drain(lua_State *L, struct api_conn *self);
 
 /* conn.tls: a table, or nil where it does not speak TLS. Raises. */
 void api_push_tls(lua_State *L, const struct api_conn *self);
+/* api/conn_proxy.c. conn.via and conn.proxy; nil of what came through no proxy, and once closed. Raises. */
+void api_push_via(lua_State *L, const struct api_conn *self);
+void api_push_proxy(lua_State *L, const struct api_conn *self);
 struct conn_tls;
 void api_push_tls_facts(lua_State *L,
                         const struct conn_tls *tls); /* that table, of one with a version */

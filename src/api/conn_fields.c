@@ -128,6 +128,8 @@ static const struct field {
     {"sock", push_sock},
     {"listener", push_listener},
     {"state", push_state},
+    {"via", api_push_via},
+    {"proxy", api_push_proxy},
     {"tls", api_push_tls},
     {"close_code", api_push_close_code},
     {"close_text", api_push_close_text},

@@ -4,6 +4,7 @@
 #include "api/runtime.h"
 #include "base/address.h"
 #include "base/text.h"
+#include "net/conn_proxy.h"
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
@@ -23,14 +24,17 @@ static void tell_starved(struct runtime *runtime, const struct conn *conn) {
 
 /* One that a listener of the service accepted. */
 static void tell_access(struct runtime *runtime, const struct conn *conn, enum reason reason) {
-  char peer[ADDRESS_TEXT_MAX], text[2 * ADDRESS_TEXT_MAX + 160];
+  char peer[ADDRESS_TEXT_MAX], via[ADDRESS_TEXT_MAX] = "", text[3 * ADDRESS_TEXT_MAX + 160];
   struct conn_counters counters;
   socklen_t size;
+  const struct sockaddr *proxy = conn_via(conn, &size);
+  if (proxy) address_from_sockaddr(proxy, size, via, sizeof via);
   const struct sockaddr *address = conn_peer(conn, &size);
   address_from_sockaddr(address, size, peer, sizeof peer);
   conn_counters(conn, &counters);
   const struct log_access access = {
       .peer = peer,
+      .via = proxy ? via : NULL,
       .listener = runtime->listeners[conn_listener_index(conn)],
       .reason = reason_name(reason),
       .bytes_in = counters.bytes_in,
@@ -38,9 +42,10 @@ static void tell_access(struct runtime *runtime, const struct conn *conn, enum r
       .age_ms = counters.age_ms,
   };
   int length = snprintf(text, sizeof text,
-                        "%s at %s: %s after %.3f s, %" PRIu64 " byte%s in, %" PRIu64 " out",
-                        access.peer, access.listener, access.reason, (double)access.age_ms / 1000,
-                        access.bytes_in, text_plural(access.bytes_in), access.bytes_out);
+                        "%s%s%s at %s: %s after %.3f s, %" PRIu64 " byte%s in, %" PRIu64 " out",
+                        access.peer, proxy ? " via " : "", via, access.listener, access.reason,
+                        (double)access.age_ms / 1000, access.bytes_in, text_plural(access.bytes_in),
+                        access.bytes_out);
   const struct log_record record = {
       .level = LOG_INFO,
       .script = runtime->script,
@@ -87,6 +92,7 @@ static void tell_tls_end(struct runtime *runtime, const struct conn *conn, enum 
   struct conn_tls tls;
   bool is_late = reason == REASON_HANDSHAKE_TIMEOUT;
   if (conn_listener_index(conn) == CONN_NO_LISTENER || !conn_tls(conn, &tls)) return;
+  if (!conn_is_of_client(conn)) return; /* a proxy's own, or one whose header is at fault */
   if (is_late || (reason == REASON_HANDSHAKE && tls.has_heard)) {
     runtime->failed_handshakes++;
     const char *fault = tls.fault ? tls.fault : "memory was out";
@@ -119,5 +125,6 @@ void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum rea
   tell_tls_end(runtime, conn, reason);
   if (conn_is_starved(conn)) tell_starved(runtime, conn);
   if (!runtime->access_log || conn_listener_index(conn) == CONN_NO_LISTENER) return;
+  if (!conn_is_of_client(conn) && !conn_has_opened(conn)) return; /* it never was anybody's */
   tell_access(runtime, conn, reason);
 }

@@ -42,8 +42,8 @@ static void listener_on_accept(void *owner, struct incoming *incoming,
                                const struct sockaddr *peer) {
   struct listener_object *object = owner;
   struct conn_group *group = &object->runtime->sequential;
-  if (net_accept(group, incoming, peer, CONN_NO_LISTENER, NULL) < 0)
-    return; /* lost; the next may come */
+  const struct accepting accepting = {.listener_index = CONN_NO_LISTENER};
+  if (net_accept(group, incoming, peer, &accepting) < 0) return; /* lost; the next may come */
   listener_pause(object->listener, true);
   struct conn *conn = object->accepted = conn_group_newest(group);
   bool woken = api_wait_wake(&object->acceptor); /* the object may be collected by now */

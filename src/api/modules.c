@@ -16,7 +16,7 @@ static int open_log(lua_State *L);
 
 static const struct module {
   const char *name;
-  const luaL_Reg *functions[7];    /* NULL ends them */
+  const luaL_Reg *functions[8];    /* NULL ends them */
   const struct api_type *types[3]; /* of what those make; NULL ends them */
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
@@ -39,7 +39,7 @@ static const struct module {
      api_complete_group},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
-      api_tls_functions, api_starttls_functions, api_lending_functions},
+      api_tls_functions, api_starttls_functions, api_lending_functions, api_proxy_functions},
      {&api_attempt_type, &api_listener_type},
      NULL},
     {"moonport.task.core",

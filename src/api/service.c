@@ -61,6 +61,7 @@ void service_deinit(struct runtime *runtime, struct service *service) {
   free(service->listen);
   free(service->wishes);
   tls_context_release(service->tls);
+  service_door_deinit(&service->door);
   service_init(service);
 }
 
@@ -215,6 +216,7 @@ static void take_service(lua_State *L, int table, struct loading *loading) {
       !api_parse_frame(L, -1, service->message_bytes_max, &service->frame)) {
     service->protocol = PROTOCOL_FRAMES;
   }
+  service_door_take(L, table, &service->door);
   take_listen(L, table, service);
   take_handlers(L, table, service);
   if (lua_getfield(L, table, "tls") != LUA_TNIL) api_read_tls(L, lua_gettop(L), &loading->tls);
@@ -252,9 +254,9 @@ static void push_operator(lua_State *L, const struct runtime *runtime) {
 
 /* They are not for the script to change, nor needed again: what lives is marked at each collection. */
 static void forget_rules(lua_State *L) {
-  static const char *const modules[] = {"moonport.service", "moonport.service.report",
-                                        "moonport.service.tls", "moonport.service.listen",
-                                        "moonport.service.rules"};
+  static const char *const modules[] = {"moonport.service",      "moonport.service.report",
+                                        "moonport.service.tls",  "moonport.service.listen",
+                                        "moonport.service.door", "moonport.service.rules"};
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
     lua_pushnil(L);
@@ -284,7 +286,8 @@ static int load(lua_State *L) {
   lua_pushcfunction(L, service_nearest);
   lua_pushcfunction(L, service_frame_fault);
   push_operator(L, loading->runtime);
-  lua_call(L, 5, 3); /* 3: the checked service or nil, 4: faults or warnings, 5: it is no service */
+  lua_pushcfunction(L, service_is_network);
+  lua_call(L, 6, 3); /* 3: the checked service or nil, 4: faults or warnings, 5: it is no service */
   if (lua_isnil(L, 3)) {
     log_faults(L, loading, 4);
     loading->runtime->is_foreign = lua_toboolean(L, 5);

@@ -2,6 +2,7 @@
 #ifndef MOONPORT_API_SERVICE_H
 #define MOONPORT_API_SERVICE_H
 
+#include "api/service_door.h"
 #include "base/frame.h"
 
 #include <lua.h>
@@ -53,6 +54,7 @@ struct service {
   enum reload_policy reload; /* of the connections that are there when this version comes */
   size_t connections_max;
   size_t per_address_max; /* 0: no bound */
+  struct service_door door;
   size_t output_bytes_max;
   size_t write_queue_bytes_max;
   size_t message_bytes_max;

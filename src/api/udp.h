@@ -16,8 +16,13 @@ struct udp_object; /* the payload of a userdata "moonport.udp" */
  * until api_close_udp(). */
 int api_serve_udp(struct runtime *runtime, const struct udp_options *options,
                   struct udp_object **out);
-/* Adds the handlers that wait, and the datagrams that the kernel dropped. */
-void api_udp_count(const struct udp_object *object, size_t *waiting, uint64_t *lost);
+/* Of sockets that are open. */
+struct udp_counts {
+  size_t waiting;  /* handlers of on_datagram */
+  uint64_t lost;   /* datagrams that the kernel dropped, for want of room */
+  uint64_t denied; /* those that `allow` and `deny` do not let in */
+};
+void api_udp_count(const struct udp_object *object, struct udp_counts *sum);
 int api_udp_descriptor(const struct udp_object *object); /* or UV_ENOTSUP */
 /* Another descriptor of the same socket, or UV_E*. */
 int api_udp_duplicate(const struct udp_object *object);

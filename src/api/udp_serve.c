@@ -162,9 +162,27 @@ static const struct in6_addr *udp_find_destination(const struct udp_object *obje
   return asking && asking->keeps_to ? &asking->to : udp_destination(object->udp);
 }
 
+/* False: it is dropped. */
+static bool udp_admits(struct udp_object *object, const struct sockaddr *peer) {
+  char ip[ADDRESS_TEXT_MAX];
+  struct runtime *runtime = object->runtime;
+  if (service_door_admits(&runtime->current->service.door, peer)) return true;
+  const uint64_t now_ms = net_loop_now_ms(runtime->loop);
+  object->denied++;
+  if (object->told_denied_ms && now_ms - object->told_denied_ms < TELL_AGAIN_MS) return false;
+  object->told_denied_ms = now_ms;
+  if (address_ip(peer, ip, sizeof ip) < 0) return false;
+  runtime_logf(runtime, LOG_WARN,
+               "datagrams from %s are dropped: allow and deny of the service do not let it in, "
+               "%" PRIu64 " so far",
+               ip, object->denied);
+  return false;
+}
+
 static void udp_on_served(void *owner, const char *bytes, size_t size,
                           const struct sockaddr *peer) {
   struct udp_object *object = owner;
+  if (!udp_admits(object, peer)) return;
   struct datagram datagram = {.object = object, .bytes = bytes, .size = size};
   struct asking *asking = take_asking(object);
   if (!asking) return;
@@ -234,9 +252,10 @@ int api_udp_address(const struct udp_object *object, struct sockaddr_storage *ou
   return udp_address(object->udp, out, size);
 }
 
-void api_udp_count(const struct udp_object *object, size_t *waiting, uint64_t *lost) {
-  *waiting += object->waiting;
-  *lost += udp_lost(object->udp);
+void api_udp_count(const struct udp_object *object, struct udp_counts *sum) {
+  sum->waiting += object->waiting;
+  sum->lost += udp_lost(object->udp);
+  sum->denied += object->denied;
 }
 
 int api_udp_descriptor(const struct udp_object *object) {

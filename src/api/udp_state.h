@@ -20,6 +20,8 @@ struct udp_object {
   int reference;              /* registry; of a service's socket */
   size_t waiting;             /* handlers that wait */
   uint64_t told_full_ms;      /* when the log last said so; 0: never */
+  uint64_t denied;            /* datagrams of who may not send any */
+  uint64_t told_denied_ms;    /* when the log last said so; 0: never */
   bool given_up;        /* a service's, by the service: the reference goes with the last of those */
   struct asking *spare; /* for its next handler; NULL: none */
   /* Where the answer to `peer` of the handler that runs leaves from; NULL: as net/udp.h says. NULL itself

@@ -36,6 +36,8 @@ const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
     [EVENT_ACCEPT] = {"accept", FIELDS(TEXT(accept, peer), TEXT(accept, local)), OBSERVED, false},
     [EVENT_CONNECT] = {"connect", FIELDS(TEXT(connect, peer), TEXT(connect, local)), OBSERVED,
                        false},
+    [EVENT_PROXY] = {"proxy", FIELDS(TEXT(proxy, peer), TEXT(proxy, via), TEXT(proxy, error)),
+                     OBSERVED, false},
     [EVENT_HANDSHAKE] = {"handshake",
                          FIELDS(TEXT(handshake, version), TEXT(handshake, cipher),
                                 TEXT(handshake, name), TEXT(handshake, alpn),

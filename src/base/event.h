@@ -15,6 +15,7 @@ enum event_kind {
   EVENT_OPEN,
   EVENT_ACCEPT,
   EVENT_CONNECT,
+  EVENT_PROXY,
   EVENT_HANDSHAKE,
   EVENT_DATA,
   EVENT_MESSAGE,
@@ -90,6 +91,9 @@ struct event {
     struct {
       const char *peer, *local;
     } accept, connect;
+    struct {
+      const char *peer, *via, *error;
+    } proxy;
     struct {
       const char *version, *cipher, *name, *alpn, *session, *error;
     } handshake;

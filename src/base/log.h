@@ -18,6 +18,7 @@ struct log; /* one sink: a descriptor and what waits to be written to it */
 /* What a connection came to: in JSON as fields of its own, in text only what the message says. */
 struct log_access {
   const char *peer;     /* "127.0.0.1:54898", "unix:" */
+  const char *via;      /* the proxy that passed it on; NULL: none */
   const char *listener; /* "tcp://127.0.0.1:12345" */
   const char *reason;   /* as on_close is told */
   uint64_t bytes_in;

@@ -142,6 +142,7 @@ static void put_json_number(struct line *line, const char *key, uint64_t number)
 
 static void put_access(struct line *line, const struct log_access *access) {
   put_json_text(line, ",\"peer\":\"", access->peer);
+  if (access->via) put_json_text(line, ",\"via\":\"", access->via);
   put_json_text(line, ",\"listener\":\"", access->listener);
   put_json_text(line, ",\"reason\":\"", access->reason);
   put_json_number(line, ",\"bytes_in\":", access->bytes_in);

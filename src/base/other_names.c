@@ -50,6 +50,11 @@ static const struct row fields[] = {
     {" tls.sni tls.servernames tls.vhosts tls.servers ", "hosts"},
     {" limits.maxconnections limits.clients limits.maxclients limits.conns ", "connections"},
     {" limits.perip limits.connectionsperip limits.perhost ", "per_address"},
+    {" limits.rate limits.ratelimit limits.connectionrate limits.maxrate ", "accept_rate"},
+    {" limits.burst ", "accept_burst"},
+    {" proxyprotocol acceptproxy proxies trustedproxies setrealipfrom ", "proxy_protocol"},
+    {" whitelist allowlist allowed ", "allow"},
+    {" blacklist denylist blocklist denied ", "deny"},
     {" limits.maxmessage limits.line limits.maxline limits.frame limits.request limits.body "
      "limits.maxbody ",
      "message"},

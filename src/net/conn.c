@@ -54,28 +54,19 @@ struct conn *conn_group_next(const struct conn_group *group, const struct conn *
   return next == &group->conns ? NULL : LIST_ELEMENT(next, struct conn, group_link);
 }
 
-static void remember_peer(struct conn *conn, const struct sockaddr *peer) {
-  if (peer->sa_family == AF_INET) {
-    memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);
-  } else if (peer->sa_family == AF_INET6) {
-    memcpy(&conn->peer.ip6, peer, sizeof conn->peer.ip6);
-  } else {
-    conn->peer.any.sa_family = peer->sa_family;
-  }
-}
-
 static const struct transport_ops conn_ops;
 
 void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) {
   struct conn_group *group = conn->group;
   conn->stack.transport.ops = &conn_ops;
   conn->receiver = group->events->on_data;
-  remember_peer(conn, peer);
+  conn_remember_peer(conn, peer);
   conn->id = ++group->loop->conn_id_last;
   conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
   list_append(&group->conns, &conn->group_link);
   group->count++;
-  group->accepted++;
+  if (conn->proxy) conn_proxy_begun(conn);
+  if (!conn->proxy) group->accepted++;
   conn->first_ms = (uint32_t)conn->opened_ms;
   conn->flags |= CONN_OPENING;
   if (connected) conn->flags |= CONN_GREETED | CONN_OUTGOING;
@@ -98,6 +89,7 @@ static void conn_on_ready(struct transport *self) {
   bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
   if (conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
+  if (is_first && conn->proxy) conn->group->accepted++; /* it is no mere check */
   if (!(conn->flags & CONN_CLOSING)) tell_ready(conn, is_first);
   if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
   if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);

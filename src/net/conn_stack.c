@@ -18,6 +18,7 @@ struct conn *conn_new(struct conn_group *group, size_t lowest_size) {
 void conn_free(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   while (conn->stack.under != conn->lowest) transport_take_out(&conn->stack);
+  free(conn->proxy);
   free(conn);
 }
 

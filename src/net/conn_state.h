@@ -8,6 +8,7 @@
 #include "net/wheel.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 enum conn_flags {
   CONN_EOF_SEEN = 1 << 0,   /* the peer sent FIN */
@@ -32,6 +33,7 @@ enum conn_flags {
   CONN_PROBED = 1 << 20,      /* on_quiet is told */
   CONN_SENT_WANTED = 1 << 18, /* with CONN_DRAIN_WANTED: somebody waits for the queue to be empty */
   CONN_IN_REQUEST = 1 << 21,  /* the rest of something that has begun to come is waited for */
+  CONN_NO_CLIENT = 1 << 22,   /* no proxy has said yet whose it is, or it is the proxy's own */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -57,6 +59,7 @@ struct conn {
   void *owner;
   struct output *output;         /* NULL while nothing is queued */
   struct forwarding *forwarding; /* NULL unless it takes part in one */
+  struct conn_proxy *proxy;      /* NULL unless it comes through one; conn_proxy.c */
   struct conn *dirty_next;
   struct list group_link;
   struct wheel_entry wheel;
@@ -87,6 +90,16 @@ struct conn {
   struct transport lowest[];
 };
 
+static inline void conn_remember_peer(struct conn *conn, const struct sockaddr *peer) {
+  if (peer->sa_family == AF_INET) {
+    memcpy(&conn->peer.ip4, peer, sizeof conn->peer.ip4);
+  } else if (peer->sa_family == AF_INET6) {
+    memcpy(&conn->peer.ip6, peer, sizeof conn->peer.ip6);
+  } else {
+    conn->peer.any.sa_family = peer->sa_family;
+  }
+}
+
 static inline struct conn *conn_target(const struct conn *conn) {
   return conn->forwarding ? conn->forwarding->to : NULL;
 }
@@ -108,6 +121,14 @@ void conn_free(struct transport *self); /* with all layers, which are closed */
 int conn_put_layer(struct conn *conn, struct transport_layer *layer);
 /* The one of its layers that `is` what is asked for, or NULL. */
 struct transport *conn_layer(const struct conn *conn, bool (*is)(const struct transport *layer));
+
+/* conn_proxy.c. Before it begins: it begins with the header of a proxy, which `door` is asked about. 0 or
+ * UV_ENOMEM. */
+struct conn_door;
+struct conn_proxy;
+int conn_await_proxy(struct conn *conn, const struct conn_door *door, void *owner);
+void conn_proxy_begun(struct conn *conn); /* its peer is known, which is the proxy */
+void conn_proxy_late(struct conn *conn);  /* timeouts.handshake has passed */
 
 /* Asserts what always holds between two events; nothing in a release. */
 #ifdef NDEBUG

@@ -115,6 +115,7 @@ static uint64_t due_handshake(struct conn *conn, uint64_t now_ms) {
   uint64_t due_ms = whole_ms(conn->first_ms, now_ms) + handshake_ms;
   if (due_ms > now_ms) return due_ms;
   if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, "handshake");
+  conn_proxy_late(conn);
   conn->reason = REASON_HANDSHAKE_TIMEOUT;
   conn_destroy(conn);
   return 0;

@@ -53,8 +53,9 @@ static void let_go(struct incoming *incoming) {
 }
 
 int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
-               unsigned listener_index, struct tls_context *tls) {
+               const struct accepting *accepting) {
   struct conn *conn;
+  struct tls_context *tls = accepting->tls;
   struct transport_layer *layer = tls ? tls_new(group->loop, tls, NULL) : NULL;
   int rc = tls && !layer ? UV_ENOMEM : adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
   if (rc < 0) {
@@ -62,8 +63,13 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
     let_go(incoming);
     return rc;
   }
+  if (accepting->door) rc = conn_await_proxy(conn, accepting->door, accepting->door_owner);
   if (layer) transport_put(layer, &conn->stack);
-  conn->listener_index = (uint16_t)listener_index;
+  if (rc < 0) {
+    conn_discard(conn);
+    return rc;
+  }
+  conn->listener_index = (uint16_t)accepting->listener_index;
   conn_begin(conn, peer, false);
   rc = transport_under_open(&conn->stack.transport);
   if (rc < 0) conn_failed(conn, rc);
@@ -73,7 +79,8 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
 int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
               unsigned listener_index) {
   struct incoming incoming = {.fd = fd};
-  return net_accept(group, &incoming, peer, listener_index, NULL);
+  const struct accepting accepting = {.listener_index = listener_index};
+  return net_accept(group, &incoming, peer, &accepting);
 }
 
 void net_refuse(struct incoming *incoming) {

@@ -6,16 +6,24 @@
 #include <sys/socket.h>
 
 struct conn;
+struct conn_door;
 struct conn_group;
 struct incoming; /* opaque; what a listener brought */
 struct tls_context;
 struct connect_attempt; /* opaque; gone when on_done is called, or after net_connect_cancel() */
 
-/* Makes a connection of it. `listener_index` is what conn_listener_index() gives back. With `tls` it
- * begins with a handshake; with NULL on_open is mostly called before it returns.
+/* How a connection begins that was accepted. */
+struct accepting {
+  unsigned listener_index;      /* what conn_listener_index() gives back */
+  struct tls_context *tls;      /* it begins with a handshake; or NULL */
+  const struct conn_door *door; /* before all that with the header of a proxy; or NULL */
+  void *door_owner;
+};
+
+/* Makes a connection of it. With neither TLS nor a header on_open is mostly called before it returns.
  * On failure: a negative UV_E*, the peer is let go, and no event is called. */
 int net_accept(struct conn_group *group, struct incoming *incoming, const struct sockaddr *peer,
-               unsigned listener_index, struct tls_context *tls);
+               const struct accepting *accepting);
 /* The same of a descriptor that is connected; it is ours from here on, also on failure. */
 int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
               unsigned listener_index);

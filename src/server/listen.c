@@ -6,6 +6,7 @@
 #include "api/tell.h"
 #include "api/udp.h"
 #include "base/address.h"
+#include "net/conn_proxy.h"
 #include "net/connect.h"
 #include "net/keep.h"
 #include "net/listener.h"
@@ -26,15 +27,18 @@ enum {
   TELL_AGAIN_MS = 10000, /* a state that comes and goes is not logged each time */
 };
 
-void listen_set_init(struct listen_set *set, const char *path, struct runtime *runtime,
-                     const struct script_options *options) {
-  *set = (struct listen_set){.path = path, .runtime = runtime, .options = options};
-}
-
-static void pause_all(struct listen_set *set, bool on) {
+static void update_pauses(void *owner) {
+  const struct listen_set *set = owner;
+  const bool on = set->full || door_is_slowed(&set->door);
   for (size_t i = 0; i < set->count; i++) {
     if (set->entries[i]->listener) listener_pause(set->entries[i]->listener, on);
   }
+}
+
+void listen_set_init(struct listen_set *set, const char *path, struct runtime *runtime,
+                     const struct script_options *options) {
+  *set = (struct listen_set){.path = path, .runtime = runtime, .options = options};
+  door_init(&set->door, runtime, update_pauses, set);
 }
 
 /* Whether something that may happen often should be logged now. */
@@ -49,7 +53,7 @@ static void check_full(struct listen_set *set) {
   struct runtime *runtime = set->runtime;
   if (set->full || runtime_conn_burden(runtime) < set->connections_max) return;
   set->full = true;
-  pause_all(set, true);
+  update_pauses(set);
   if (!is_news(set, &set->told_full_ms)) return;
   runtime_logf(set->runtime, LOG_WARN,
                "limits.connections = %zu reached: new ones wait until one closes",
@@ -57,57 +61,45 @@ static void check_full(struct listen_set *set) {
 }
 
 void listen_set_room(struct listen_set *set, const struct conn *gone) {
-  socklen_t size;
-  if (set->per_address_max && gone && conn_listener_index(gone) != CONN_NO_LISTENER) {
-    peer_counts_remove(&set->peers, conn_peer(gone, &size));
-  }
+  if (gone && conn_listener_index(gone) != CONN_NO_LISTENER) door_note_gone(&set->door, gone);
   if (!set->full || runtime_conn_burden(set->runtime) >= set->connections_max) return;
   set->full = false;
-  pause_all(set, false);
+  update_pauses(set);
 }
 
-/* Accepted, for in the backlog it would keep others waiting. */
-static void listen_refuse(struct listen_set *set, struct incoming *incoming,
-                          const struct sockaddr *peer) {
-  char ip[ADDRESS_TEXT_MAX];
-  net_refuse(incoming);
-  set->refused++;
-  if (!is_news(set, &set->told_refused_ms)) return;
-  if (address_ip(peer, ip, sizeof ip) < 0) return;
-  runtime_logf(set->runtime, LOG_WARN,
-               "limits.per_address = %zu reached by %s: its further connections are reset (limit), "
-               "%" PRIu64 " so far",
-               set->per_address_max, ip, set->refused);
+static bool door_is_welcome(void *owner, const struct conn *conn) {
+  return door_admits_client(owner, conn);
 }
 
-static void count_peer(struct conn *conn, void *context) {
-  struct listen_set *set = context;
-  socklen_t size;
-  peer_counts_add(&set->peers, conn_peer(conn, &size));
+static void door_on_fault(void *owner, const struct conn *conn, const char *fault) {
+  door_note_fault(owner, conn, fault);
 }
 
-/* Who counts nothing while there is no bound has to begin with those that are there. */
-static void bound_addresses(struct listen_set *set, size_t per_address_max) {
-  bool counted = set->per_address_max > 0;
-  set->per_address_max = per_address_max;
-  if (per_address_max == 0) peer_counts_deinit(&set->peers);
-  if (per_address_max > 0 && !counted) runtime_conn_each(set->runtime, count_peer, set);
-}
+static const struct conn_door proxied_door = {.is_welcome = door_is_welcome,
+                                              .on_fault = door_on_fault};
 
 static void listen_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
-  if (set->per_address_max && peer_counts_of(&set->peers, peer) >= set->per_address_max) {
-    listen_refuse(set, incoming, peer);
+  if (!door_admits(&set->door, peer)) {
+    net_refuse(incoming);
     return;
   }
   struct version *version = set->runtime->current;
-  struct tls_context *tls = entry->kind == ADDRESS_TLS ? version->service.tls : NULL;
-  int rc = net_accept(&version->cohort->group, incoming, peer, entry->index, tls);
-  if (rc == 0 && set->per_address_max) peer_counts_add(&set->peers, peer);
+  const bool is_proxied = version->service.door.is_proxied;
+  const struct accepting accepting = {
+      .listener_index = entry->index,
+      .tls = entry->kind == ADDRESS_TLS ? version->service.tls : NULL,
+      .door = is_proxied ? &proxied_door : NULL,
+      .door_owner = &set->door,
+  };
+  int rc = net_accept(&version->cohort->group, incoming, peer, &accepting);
   if (rc < 0) {
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be accepted: %s", uv_strerror(rc));
+  } else {
+    door_note_accepted(&set->door, peer, is_proxied);
   }
+  if (door_is_slowed(&set->door)) update_pauses(set);
   check_full(set);
 }
 
@@ -290,7 +282,7 @@ void listen_set_receive_waiting(struct listen_set *set) {
 
 void listen_set_commit(struct listen_set *set, const struct service *service) {
   set->connections_max = service->connections_max;
-  bound_addresses(set, service->per_address_max);
+  door_commit(&set->door, service);
   set->full = false;
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
@@ -299,7 +291,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
     entry->untold = entry->fresh;
     entry->fresh = false;
   }
-  pause_all(set, false);
+  update_pauses(set);
   check_full(set);
 }
 
@@ -316,6 +308,7 @@ void listen_set_tell(struct listen_set *set) {
 }
 
 void listen_set_close(struct listen_set *set) {
+  door_close(&set->door);
   for (size_t i = 0; i < set->count; i++) {
     listen_entry_close(set->entries[i]);
   }
@@ -338,12 +331,12 @@ void listen_set_deinit(struct listen_set *set) {
   }
   free(set->entries);
   free(set->names);
-  peer_counts_deinit(&set->peers);
+  door_deinit(&set->door);
 }
 
-void listen_set_count_datagrams(const struct listen_set *set, size_t *waiting, uint64_t *lost) {
+void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts *out) {
   for (size_t i = 0; i < set->count; i++) {
-    if (set->entries[i]->udp) api_udp_count(set->entries[i]->udp, waiting, lost);
+    if (set->entries[i]->udp) api_udp_count(set->entries[i]->udp, out);
   }
 }
 

@@ -3,7 +3,7 @@
 #define MOONPORT_SERVER_LISTEN_H
 
 #include "server/activation.h"
-#include "server/peer_counts.h"
+#include "server/door.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,13 +22,10 @@ struct listen_set {
   char **names;                  /* "tcp://127.0.0.1:12345", of the same index */
   size_t count;
   size_t connections_max;
-  size_t per_address_max; /* limits.per_address; 0: no bound, and nobody counts */
-  struct peer_counts peers;
-  uint64_t refused;         /* connections beyond it, so far */
+  struct door door;         /* who may come in */
   bool full;                /* paused at connections_max */
   uint64_t told_full_ms;    /* when the log last said so; 0: never */
   uint64_t told_starved_ms; /* the same for running out of descriptors */
-  uint64_t told_refused_ms; /* the same for limits.per_address */
 };
 
 /* `path`, of the script, is kept. */
@@ -73,8 +70,9 @@ void listen_set_own_files(struct listen_set *set, bool on);
 /* Closes every socket; the names stay. */
 void listen_set_close(struct listen_set *set);
 void listen_set_deinit(struct listen_set *set);
-/* Of its datagram sockets: handlers that wait, and datagrams that the kernel dropped. */
-void listen_set_count_datagrams(const struct listen_set *set, size_t *waiting, uint64_t *lost);
+struct udp_counts;
+/* Of its datagram sockets that are open. */
+void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts *out);
 /* Calls `visit` with the name of each open socket. */
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context);

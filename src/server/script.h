@@ -173,9 +173,15 @@ struct script_status {
   size_t ending;          /* connections that are closing, or of which a handler has not ended */
   uint64_t output_bytes;  /* queued now, for peers to take */
   uint64_t output_closed; /* connections that ended for limits.output or --output-max, so far */
-  uint64_t refused;       /* connections reset for limits.per_address, so far */
-  uint64_t failed_handshakes; /* of accepted connections, over TLS, so far */
-  size_t datagrams_waiting;   /* handlers of on_datagram that wait */
+  uint64_t refused; /* connections reset before the script heard of them, so far: the sum of */
+  uint64_t refused_per_address; /* those beyond limits.per_address, */
+  uint64_t refused_denied;      /* of who `allow` and `deny` do not let in, */
+  uint64_t refused_proxy;       /* of who is not in proxy_protocol, */
+  uint64_t refused_header;      /* and of who is, and said nothing that can be believed */
+  uint64_t accept_slowed;       /* how often limits.accept_rate made others wait, so far */
+  uint64_t failed_handshakes;   /* of accepted connections, over TLS, so far */
+  size_t datagrams_waiting;     /* handlers of on_datagram that wait */
+  uint64_t datagrams_denied;    /* dropped for `allow` and `deny`, of the sockets that are open */
   uint64_t
       datagrams_lost; /* dropped by the kernel, for want of room, of the sockets that are open */
   const char *reload_error;   /* why the last change was not taken on; NULL: it was */

@@ -1,5 +1,6 @@
 /* server/script_status.c — what a script is, and says of itself. Changes nothing of it but whether it is
  * due. */
+#include "api/udp.h"
 #include "api/version_life.h"
 #include "net/tls/certificate.h"
 #include "net/tls/context.h"
@@ -70,6 +71,7 @@ static size_t count_versions(const struct runtime *runtime) {
 
 void script_status(const struct script *script, struct script_status *out) {
   const struct runtime *runtime = &script->runtime;
+  const struct door *door = &script->listeners.door;
   const struct version *current = runtime->current;
   const struct conn_totals totals = runtime_totals(runtime);
   *out = (struct script_status){
@@ -87,13 +89,22 @@ void script_status(const struct script *script, struct script_status *out) {
       .bytes_out = totals.bytes_out + runtime->sequential.bytes_out,
       .output_bytes = runtime->output.account.bytes,
       .output_closed = runtime->output.closed,
-      .refused = script->listeners.refused,
+      .refused = door_refused(door),
+      .refused_per_address = door->refused[DOOR_PER_ADDRESS],
+      .refused_denied = door->refused[DOOR_DENIED],
+      .refused_proxy = door->refused[DOOR_PROXY],
+      .refused_header = door->refused[DOOR_HEADER],
+      .accept_slowed = door->slowed,
       .failed_handshakes = runtime->failed_handshakes,
       .reload_error = script->error,
       .reload_failed_at_s = script->error ? script->error_time : 0,
   };
   count_running(runtime, out);
-  listen_set_count_datagrams(&script->listeners, &out->datagrams_waiting, &out->datagrams_lost);
+  struct udp_counts datagrams = {0};
+  listen_set_count_datagrams(&script->listeners, &datagrams);
+  out->datagrams_waiting = datagrams.waiting;
+  out->datagrams_lost = datagrams.lost;
+  out->datagrams_denied = datagrams.denied;
 }
 
 static size_t count_read(const struct version *version) {

@@ -508,6 +508,24 @@ describe("The network", function()
     assert.truthy(script:logged("limits%.per_address = 1 reached by 10%.0%.0%.1: "))
   end)
 
+  it("lets a peer come through a proxy", function()
+    local script = test.load_text([[
+      return {
+        proxy_protocol = { "10.0.0.0/8" }, deny = { "203.0.113.9" },
+        on_open = function(conn) conn:send(conn.peer .. " via " .. conn.via) end,
+        on_data = print,
+      }]])
+    local proxy = "10.0.0.5:1"
+    local peer = script:connect({ from = "203.0.113.7:40000", via = proxy })
+    assert.equal("203.0.113.7:40000 via 10.0.0.5:1", peer:read())
+    peer = script:connect({ from = "[2001:db8::7]:2", via = proxy })
+    assert.equal("[2001:db8::7]:2 via 10.0.0.5:1", peer:read())
+    assert.is_true(script:connect({ from = "203.0.113.9:1", via = proxy }):got_reset())
+    assert.is_true(script:connect({ from = "203.0.113.7:1" }):got_reset())
+    assert.equal(2, script:connections())
+    assert.error_matches(function() script:connect({ via = proxy }) end, "beside 'via'")
+  end)
+
   it("knows the names that a test made known", function()
     local script = test.load_text([[
       local socket = require "moonport.socket"

@@ -84,7 +84,7 @@ static void on_accept(void *owner, struct incoming *incoming, const struct socka
   if (peer->sa_family == AF_INET) inet_ntop(AF_INET, &ip4->sin_addr, ip, sizeof ip);
   snprintf(bench->from, sizeof bench->from, "%s:%d", ip, ntohs(ip4->sin_port));
   bench->accepted++;
-  CHECK_NUMBER(net_accept(&bench->group, incoming, peer, 0, NULL), 0);
+  CHECK_NUMBER(net_accept(&bench->group, incoming, peer, &(struct accepting){0}), 0);
 }
 
 static void on_starved(void *owner, int rc) {

@@ -166,7 +166,7 @@ static int accept_pair(struct bed *bed, int *peer) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) return -1;
   *peer = ends[1];
   struct incoming incoming = {.fd = ends[0]};
-  return net_accept(&bed->group, &incoming, &unnamed, 0, NULL);
+  return net_accept(&bed->group, &incoming, &unnamed, &(struct accepting){0});
 }
 
 static int make_conn(struct bed *bed) {

@@ -84,6 +84,29 @@ local function print_fault(script)
     or "not served: last load failed at", shown(text(fault, "time")), who, out.shown_lines(message))
 end
 
+-- Who was reset before the script heard of him, by the reason.
+local REFUSALS = { { "refused_per_address", "beyond limits.per_address" },
+  { "refused_denied", "not let in by allow and deny" },
+  { "refused_proxy", "not in proxy_protocol" }, { "refused_header", "without a PROXY header" } }
+
+local function print_refused(script, path)
+  local parts = {}
+  for _, refusal in ipairs(REFUSALS) do
+    local count = number(script, refusal[1])
+    if count > 0 then parts[#parts + 1] = ("%d %s"):format(count, refusal[2]) end
+  end
+  if #parts > 0 then
+    printf("%s: %s refused so far: %s", path, counted(number(script, "refused"), "connection"),
+      table.concat(parts, ", "))
+  end
+  local slowed = number(script, "accept_slowed")
+  if slowed > 0 then printf("%s: limits.accept_rate reached %s", path, counted(slowed, "time")) end
+  local denied = number(script, "datagrams_denied")
+  if denied > 0 then
+    printf("%s: %s dropped by allow and deny", path, counted(denied, "datagram"))
+  end
+end
+
 function prints.status(answer)
   local rows = {}
   print_server(answer.last)
@@ -100,6 +123,7 @@ function prints.status(answer)
   for _, script in ipairs(answer.lines) do
     local runs, path = running(script), shown(text(script, "script"))
     if runs then printf("%s: %s", path, runs) end
+    print_refused(script, path)
     local failed = number(script, "failed_handshakes")
     if failed > 0 then printf("%s: %s failed so far", path, counted(failed, "TLS handshake")) end
     local lost = number(script, "datagrams_lost")

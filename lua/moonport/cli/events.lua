@@ -81,6 +81,11 @@ function details.accept(event) return "from " .. field(event, "peer") end
 
 function details.connect(event) return "to " .. field(event, "peer") end
 
+function details.proxy(event)
+  if event.error then return with_error("refused", event) end
+  return "it is " .. field(event, "peer")
+end
+
 function details.handshake(event)
   if event.error then return with_error("failed", event) end
   local told = { field(event, "version"), field(event, "cipher") }
@@ -183,7 +188,8 @@ local BODY_CELLS_MIN = 20
 -- wrong red, and what the kernel says dim.
 local COLOURS = {
   data = "green", message = "green", datagram = "green", recv = "green", accept = "green",
-  connect = "green", handshake = "green", send = "blue", sendto = "blue", flush = "blue",
+  connect = "green", proxy = "green", handshake = "green", send = "blue", sendto = "blue",
+  flush = "blue",
   handler = "yellow", wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow",
   eof = "magenta", shutdown = "magenta", close = "magenta", reset = "bright_red",
   error = "bright_red", timeout = "red", dropped = "bright_red",

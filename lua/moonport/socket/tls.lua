@@ -54,16 +54,18 @@ function M.context(options, resumes) return core.tls_context(options, resumes) e
 ---@param address string
 ---@param timeout number? seconds
 ---@param context any
+---@param proxy any? what a header of the PROXY protocol is to say, before the handshake
 ---@return moonport.Conn? conn
 ---@return string? code
 ---@return string? detail
-function M.connect(address, timeout, context)
+function M.connect(address, timeout, context, proxy)
   local ends = timeout and timeout > 0 and timer.now() + timeout
   local conn, code, detail = core.connect("tcp" .. string.sub(address, #"tls" + 1), timeout)
   if not conn then return nil, code, detail end
   local left = ends and math.max(ends - timer.now(), 0.001)
-  local ok
-  ok, code, detail = core.secure(conn, left, context, host_of(address))
+  local ok = true
+  if proxy then ok, code, detail = core.send_proxy_header(conn, proxy) end
+  if ok then ok, code, detail = core.secure(conn, left, context, host_of(address)) end
   if ok then return conn end
   conn:reset()
   return nil, code, detail and address .. ": " .. detail

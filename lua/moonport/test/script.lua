@@ -155,16 +155,30 @@ function Script:has_ended() return (select(2, self.hosted:look())) end
 
 -- --- Peers -----------------------------------------------------------------------------------
 
+-- What a proxy says of a client.
+local function proxy_header(from)
+  local ip, port = string.match(type(from) == "string" and from or "", "^%[?([%x.:]+)%]?:(%d+)$")
+  if not ip then
+    calls.refuse("option 'from' of connect() is an address in numbers with its port, beside 'via'")
+  elseif string.find(ip, ":", 1, true) then
+    return ("PROXY TCP6 %s 2001:db8::1 %d 443\r\n"):format(ip, port)
+  end
+  return ("PROXY TCP4 %s 192.0.2.1 %d 443\r\n"):format(ip, port)
+end
+
 function Script:connect(given)
   local settings = given or {}
   calls.check(settings, 1, "connect", "table", "nil")
-  options.check_names(settings, "from, id, stays, tls, to", "connect()")
+  options.check_names(settings, "from, id, stays, tls, to, via", "connect()")
   if type(settings.tls) ~= "table" and type(settings.tls or false) ~= "boolean" then
     calls.refuse("option 'tls' of connect() is true, or a table of options")
   end
-  local core, fault = self.hosted:connect(settings.to, settings.from, settings.stays, settings.id)
+  local header = settings.via and proxy_header(settings.from)
+  local core, fault = self.hosted:connect(settings.to, settings.via or settings.from,
+    settings.stays, settings.id)
   if not core then calls.refuse(fault) end
   local peer = Peer.new(self, core)
+  if header then core:send(header) end
   fault = settings.tls and peer:secure(settings.tls ~= true and settings.tls or nil, "")
   if fault then peer:reset() end
   self:act()

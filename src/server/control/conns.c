@@ -2,6 +2,7 @@
 #include "base/address.h"
 #include "net/conn.h"
 #include "net/conn_fault.h"
+#include "net/conn_proxy.h"
 #include "net/conn_tls.h"
 #include "server/control/commands.h"
 #include "server/script.h"
@@ -100,6 +101,7 @@ struct row {
   char id[24];
   char peer[ADDRESS_TEXT_MAX];
   char ip[ADDRESS_TEXT_MAX];
+  char via[ADDRESS_TEXT_MAX]; /* of its proxy; empty: there is none */
   /* What the fields are; a filter may as well mean the second of two. */
   const char *texts[FIELD_COUNT][2];
 };
@@ -120,6 +122,9 @@ static void conns_describe(const struct script *script, const struct conn *conn,
   snprintf(row->id, sizeof row->id, "%llu", (unsigned long long)conn_id(conn));
   address_from_sockaddr(peer, size, row->peer, sizeof row->peer);
   if (address_ip(peer, row->ip, sizeof row->ip) < 0) *row->ip = '\0';
+  *row->via = '\0';
+  const struct sockaddr *via = conn_via(conn, &size);
+  if (via) address_from_sockaddr(via, size, row->via, sizeof row->via);
 }
 
 static bool matches_one(const struct row *row, const struct filter *filter) {
@@ -162,10 +167,11 @@ static void conns_tell(struct control_client *client, const struct row *row,
   struct conn_counters counters;
   conn_counters(conn, &counters);
   control_put(client,
-              json_pack("{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:I, s:I, s:I}", "id",
-                        (json_int_t)conn_id(conn), "script",
+              json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:I, s:I, s:I}",
+                        "id", (json_int_t)conn_id(conn), "script",
                         control_text(row->texts[FIELD_SCRIPT][0]), "peer", control_text(row->peer),
-                        "listener", text_or_null(row->texts[FIELD_LISTENER][0]), "direction",
+                        "via", text_or_null(row->via), "listener",
+                        text_or_null(row->texts[FIELD_LISTENER][0]), "direction",
                         row->texts[FIELD_DIRECTION][0], "state", row->texts[FIELD_STATE][0], "tls",
                         tls_of(conn), "held_by", text_or_null(conn_held_by(conn)), "fault",
                         fault_of(conn), "age_s", (double)counters.age_ms / 1000, "bytes_in",

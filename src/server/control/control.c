@@ -178,7 +178,7 @@ static void control_on_turn(void *owner) {
 
 static void control_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct control *control = owner;
-  int rc = net_accept(&control->clients, incoming, peer, 0, NULL);
+  int rc = net_accept(&control->clients, incoming, peer, &(struct accepting){0});
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
 }
 

@@ -83,7 +83,7 @@ static void status_tell_script(struct control_client *client, struct script *scr
       client,
       json_pack(
           "{s:o, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-          "s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+          "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
           "script", control_text(status.path), "state", status.state, "version",
           (json_int_t)status.version, "versions", (json_int_t)status.versions, "listeners",
           listeners_of(script), "connections", (json_int_t)status.connections, "outgoing",
@@ -93,7 +93,12 @@ static void status_tell_script(struct control_client *client, struct script *scr
           (json_int_t)status.tasks, "waiting", (json_int_t)status.waiting, "ending",
           (json_int_t)status.ending, "output_bytes", (json_int_t)status.output_bytes,
           "output_closed", (json_int_t)status.output_closed, "refused", (json_int_t)status.refused,
-          "failed_handshakes", (json_int_t)status.failed_handshakes, "datagrams_waiting",
+          "refused_per_address", (json_int_t)status.refused_per_address, "refused_denied",
+          (json_int_t)status.refused_denied, "refused_proxy", (json_int_t)status.refused_proxy,
+          "refused_header", (json_int_t)status.refused_header, "accept_slowed",
+          (json_int_t)status.accept_slowed, "failed_handshakes",
+          (json_int_t)status.failed_handshakes, "datagrams_denied",
+          (json_int_t)status.datagrams_denied, "datagrams_waiting",
           (json_int_t)status.datagrams_waiting, "datagrams_lost", (json_int_t)status.datagrams_lost,
           "reload_error", reload_error_of(&status), "certificates", certificates_of(script)));
 }
