@@ -87,6 +87,7 @@
 ---@field on_close? fun(conn: moonport.Conn, reason: moonport.CloseReason) exactly once, and last
 ---@field main? fun(conn: moonport.Conn) in place of on_data: uses conn:recv(); returning closes
 ---@field reload? moonport.Reload what happens to open connections when this version comes
+---@field workers? "all"|integer in how many processes it is to be (--workers); 1
 ---@field on_load? fun(previous: moonport.Previous?) this version came into force; nil: the first
 ---@field on_unload? fun(next: moonport.Next?): any it left it; nil: the server ends
 ---@field on_reload? fun(conn: moonport.Conn) adopted: told once, before its next event

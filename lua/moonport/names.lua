@@ -350,6 +350,17 @@ local function tell_module(report, tools, module, each, field)
   end
 end
 
+-- Each of several workers has connections of its own.
+local NEEDS_BUS = { broadcast = true, broadcast_message = true }
+
+local function tell_copies(report, tools, module, each, field)
+  if not tools.has_copies or tools.loaded["moonport.bus"] then return end
+  if module ~= "moonport.server" or not NEEDS_BUS[field] then return end
+  report:add(each.line, format("server.%s reaches the connections of its own worker only, and " ..
+    "`workers` has the script in several: publish it with moonport.bus, and send it on in " ..
+    "bus.subscribe()", field))
+end
+
 local FIELD_OPS = { [OPS.GETTABUP] = true, [OPS.GETFIELD] = true, [OPS.SELF] = true }
 
 local function tell_fields(report, survey, tools, made)
@@ -361,6 +372,7 @@ local function tell_fields(report, survey, tools, made)
       tell_conn(report, survey, tools, made, at)
     elseif type(object) == "string" and sub(object, 1, 9) == "moonport." then
       tell_module(report, tools, object, each, made.constants[each.c])
+      tell_copies(report, tools, object, each, made.constants[each.c])
     end
   end
 end
@@ -373,6 +385,7 @@ local M = {}
 ---@field conn table<string, any> what every connection has: functions are methods
 ---@field is_handler table<string, true>
 ---@field nearest fun(word: string, known: string[]): string?
+---@field has_copies boolean? the script is to be in several workers
 ---@field called_here fun(name: string, is_method: boolean?): string? what others' name is here
 
 ---The names that nothing defines, one line each, in the order of the file.

@@ -30,6 +30,9 @@ local PROTOCOLS = { http = 1, websocket = 2 }
 -- What `reload` may say, as enum reload_policy counts them.
 local RELOADS = { adopt = 0, pin = 1, drain = 2, close = 3 }
 
+-- Of `workers = "all"`, and more than there ever are.
+local ALL_WORKERS = 1000000
+
 local SECONDS_MAX = 100 * 365 * 86400
 local HEAD_MAX = 16 * 2 ^ 20 -- of a request: it is kept as a whole
 
@@ -259,6 +262,16 @@ local function check_reload(report, service, result)
   end
 end
 
+local function check_workers(report, service, result)
+  local given = service.workers
+  if given == nil then given = 1 end
+  local checked, accepted = integer_from(1, ALL_WORKERS)(given == "all" and ALL_WORKERS or given)
+  result.workers = checked
+  if accepted then
+    fault(report, "workers", given, [[workers is %s: write "all", or %s]], shown(given), accepted)
+  end
+end
+
 -- Datagrams need both a socket and a handler. Of addresses that the operator gave in place of the
 -- script's, listening tells.
 local function check_datagrams(report, service, result, listens_elsewhere)
@@ -308,7 +321,7 @@ end
 
 local function known_fields()
   local known = { "listen", "frame", "stream", "deflate", "reload", "tls", "allow", "deny",
-    "proxy_protocol" }
+    "proxy_protocol", "workers" }
   for _, name in ipairs(HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(LIFE_HANDLERS) do known[#known + 1] = name end
   for _, name in ipairs(sorted_keys(GROUPS)) do known[#known + 1] = name end
@@ -351,6 +364,7 @@ function M.read(service, path, nearest, frame_fault, operator, is_network)
   check_handlers(report, service, result)
   check_datagrams(report, service, result, operator.listen)
   check_reload(report, service, result)
+  check_workers(report, service, result)
   check_group(report, service, result, "limits", nearest)
   check_frame(report, service, result, frame_fault)
   check_group(report, service, result, "timeouts", nearest)

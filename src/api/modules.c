@@ -7,12 +7,14 @@
 #include "api/http.h"
 #include "api/runtime.h"
 #include "api/values.h"
+#include "base/worker.h"
 #include "vm/watchdog.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static int open_log(lua_State *L);
+static int open_worker(lua_State *L);
 
 static const struct module {
   const char *name;
@@ -49,6 +51,7 @@ static const struct module {
     {"moonport.test.core", {NULL}, {NULL}, api_open_testing},
     {"moonport.timer", {api_timer_functions}, {&api_timer_type}, NULL},
     {"moonport.websocket.core", {api_websocket_functions}, {NULL}, NULL},
+    {"moonport.worker", {NULL}, {NULL}, open_worker},
 };
 enum {
   MODULE_COUNT = sizeof modules / sizeof *modules,
@@ -146,6 +149,14 @@ static int open_log(lua_State *L) {
     lua_pushcclosure(L, api_log, 2);
     lua_setfield(L, -2, levels[i].name);
   }
+  return 1;
+}
+
+/* Without others it is the only one. */
+static int open_worker(lua_State *L) {
+  const struct worker *worker = runtime_of(L)->worker;
+  api_set_integer(L, "id", worker ? worker->number : 1);
+  api_set_integer(L, "count", worker ? worker->count : 1);
   return 1;
 }
 

@@ -32,7 +32,7 @@ static void push_handler_names(lua_State *L) {
   }
 }
 
-static void push_tools(lua_State *L) {
+static void push_tools(lua_State *L, const struct version *version) {
   lua_newtable(L);
   lua_pushglobaltable(L);
   lua_setfield(L, -2, "globals");
@@ -46,6 +46,8 @@ static void push_tools(lua_State *L) {
   lua_setfield(L, -2, "nearest");
   lua_pushcfunction(L, l_called_here);
   lua_setfield(L, -2, "called_here");
+  lua_pushboolean(L, version->service.workers > 1);
+  lua_setfield(L, -2, "has_copies");
 }
 
 /* Of one file; the rules' function is at index 1, the tools at 2. */
@@ -79,7 +81,7 @@ static int tell(lua_State *L) {
   lua_call(L, 1, 1);
   lua_getfield(L, 1, "undefined");
   lua_replace(L, 1);
-  push_tools(L);
+  push_tools(L, version);
   tell_file(L, version->runtime, survey->path);
   for (size_t i = 0; i < version->source_count; i++) {
     const struct source *source = &version->sources[i];

@@ -12,6 +12,7 @@ struct deflate;
 struct known_peers;
 struct net_loop;
 struct tap;
+struct worker;
 
 /* What the log says of peers that are at fault, of which there may be any number. */
 struct told_tls {
@@ -64,7 +65,8 @@ struct runtime {
   size_t listen_count;
   const char *tls_cert; /* in place of the script's own; NULL: they count */
   const char *tls_key;
-  const char *text; /* in place of the script's file; NULL: it is read */
+  const struct worker *worker; /* of several, the one that it is in; NULL: there is only one */
+  const char *text;            /* in place of the script's file; NULL: it is read */
   size_t text_size;
   bool access_log; /* each of its connections that has ended is told in the log */
   bool is_program; /* of moonport run: print writes to standard output */

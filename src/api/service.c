@@ -202,6 +202,7 @@ static void take_service(lua_State *L, int table, struct loading *loading) {
   service->cpu_ms_max = (unsigned)integer_field(L, table, "cpu_ms");
   service->datagrams_max = (size_t)integer_field(L, table, "datagrams");
   service->versions_max = (size_t)integer_field(L, table, "versions");
+  service->workers = (size_t)integer_field(L, table, "workers");
   service->idle_ms = (uint64_t)integer_field(L, table, "idle_ms");
   service->first_ms = (uint64_t)integer_field(L, table, "first_ms");
   service->request_ms = (uint64_t)integer_field(L, table, "request_ms");

@@ -61,6 +61,7 @@ struct service {
   size_t head_bytes_max; /* of a request */
   size_t memory_bytes_max;
   unsigned cpu_ms_max;
+  size_t workers;      /* in how many of them it is to be; 1: in one; more than there are: in all */
   size_t versions_max; /* alive at once, of the script; beyond that the oldest drain */
   uint64_t idle_ms;    /* the times: 0 is off */
   uint64_t first_ms;

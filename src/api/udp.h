@@ -26,6 +26,8 @@ void api_udp_count(const struct udp_object *object, struct udp_counts *sum);
 int api_udp_descriptor(const struct udp_object *object); /* or UV_ENOTSUP */
 /* Another descriptor of the same socket, or UV_E*. */
 int api_udp_duplicate(const struct udp_object *object);
+/* Leaves what comes in the kernel, or goes on. */
+void api_udp_hold(struct udp_object *object, bool on);
 void api_udp_share_port(const struct udp_object *object, bool on); /* as listener_share_port() */
 /* What has come is handled now: the socket is about to be closed. */
 void api_udp_receive_waiting(struct udp_object *object);

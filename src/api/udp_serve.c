@@ -269,6 +269,10 @@ int api_udp_duplicate(const struct udp_object *object) {
   return fd < 0 ? uv_translate_sys_error(errno) : fd;
 }
 
+void api_udp_hold(struct udp_object *object, bool on) {
+  (void)udp_receive(object->udp, !on && udp_room(object) > 0);
+}
+
 void api_udp_share_port(const struct udp_object *object, bool on) {
   udp_share_port(object->udp, on);
 }

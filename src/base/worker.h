@@ -30,8 +30,19 @@ struct worker_slot {
   _Atomic uint32_t questions;   /* to the master, so far */
 };
 
+/* What a worker has loaded, for whoever judges all of them together. */
+enum { WORKER_FILES_MAX = 4096 };
+struct worker_facts {
+  _Atomic uint32_t generation; /* of the process that said so; 0: none has */
+  _Atomic uint32_t served;     /* scripts that have their home there, without the welcome page */
+  _Atomic uint32_t coming;     /* connections on their way to it */
+  _Atomic uint32_t file_count;
+  _Atomic uint64_t files[WORKER_FILES_MAX]; /* that its scripts read, each as a hash of its path */
+};
+
 struct worker_page {
   struct worker_slot slots[WORKERS_MAX]; /* of worker number i + 1 */
+  struct worker_facts facts[WORKERS_MAX];
 };
 
 /* A worker as it knows itself; lives as long as its process. */

@@ -215,7 +215,7 @@ static void on_death(struct master *master, unsigned index, int status) {
   const int code = WIFSIGNALED(status) ? CODE_OF_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
   atomic_store(&slot->phase, WORKER_ABSENT);
   child->pid = 0;
-  if (code != 0 && master->code == 0 && (master->is_ending || child->starts == 1))
+  if (code != 0 && master->code == 0 && (master->is_ending || (child->starts == 1 && !was_serving)))
     master->code = code;
   if (master->is_ending) return;
   if (child->starts == 1 && !was_serving) { /* what is wrong with its scripts was told */

@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "net/conn_state.h"
 #include "net/incoming.h"
+#include "net/listener.h"
 #include "net/loop_state.h"
 #include "net/network.h"
 #include "net/transport/socket.h"
@@ -44,7 +45,7 @@ static int adopt(struct conn_group *group, struct incoming *incoming, bool is_un
   return rc;
 }
 
-static void let_go(struct incoming *incoming) {
+void net_let_go(struct incoming *incoming) {
   if (incoming->pipe) {
     memory_abandon(incoming->pipe);
   } else {
@@ -60,7 +61,7 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
   int rc = tls && !layer ? UV_ENOMEM : adopt(group, incoming, peer->sa_family == AF_UNIX, &conn);
   if (rc < 0) {
     if (layer) transport_drop(layer);
-    let_go(incoming);
+    net_let_go(incoming);
     return rc;
   }
   if (accepting->door) rc = conn_await_proxy(conn, accepting->door, accepting->door_owner);
@@ -91,6 +92,21 @@ void net_refuse(struct incoming *incoming) {
   }
   setsockopt(incoming->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   close(incoming->fd);
+}
+
+int net_incoming_descriptor(const struct incoming *incoming) {
+  return incoming->pipe ? -1 : incoming->fd;
+}
+
+void net_bring(const struct listener_events *events, void *owner, int fd,
+               const struct sockaddr *peer) {
+  struct incoming incoming = {.fd = fd};
+  events->on_accept(owner, &incoming, peer);
+}
+
+void net_refuse_descriptor(int fd) {
+  struct incoming incoming = {.fd = fd};
+  net_refuse(&incoming);
 }
 
 struct conn *net_conn_on(const struct memory_pipe *pipe) {

@@ -27,6 +27,15 @@ int net_accept(struct conn_group *group, struct incoming *incoming, const struct
 /* The same of a descriptor that is connected; it is ours from here on, also on failure. */
 int net_adopt(struct conn_group *group, int fd, const struct sockaddr *peer,
               unsigned listener_index);
+/* Of one of the kernel's; -1: it is of the network in memory. */
+int net_incoming_descriptor(const struct incoming *incoming);
+/* Another process has it, too, and goes on with it. */
+void net_let_go(struct incoming *incoming);
+/* What another process has accepted, as if a listener with those events had. */
+struct listener_events;
+void net_bring(const struct listener_events *events, void *owner, int fd,
+               const struct sockaddr *peer);
+void net_refuse_descriptor(int fd);
 /* With an RST: a close in peace would leave our end of it in the kernel. */
 void net_refuse(struct incoming *incoming);
 

@@ -6,7 +6,9 @@
  * (the loop has ended; the scripts' last code runs). After an upgrade it begins with draining. */
 #include "base/log.h"
 #include "base/text.h"
+#include "base/worker.h"
 #include "net/loop.h"
+#include "server/copies/copies.h"
 #include "server/held_up.h"
 #include "server/notify.h"
 #include "server/server_state.h"
@@ -33,6 +35,7 @@ void drain_check(struct server *server) {
   size_t left = 0;
   size_t awaited = server->phase == ENDING ? conn_count(server) : conn_burden(server);
   if (server->phase <= LEAVING || awaited > 0) return;
+  if (server->phase == DRAINING && copies_coming(server) > 0) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
@@ -94,6 +97,7 @@ void drain_hand_over(struct server *server, const char *cause) {
 static void start_leaving(struct server *server, const char *cause) {
   upgrade_stop(server);
   server->phase = LEAVING;
+  if (server->options.worker) worker_set_phase(server->options.worker, WORKER_LEAVING);
   reload_round_stop(server);
   notify_stopping(&server->notify);
   for (size_t i = 0; i < server->script_count; i++) script_set_draining(server->scripts[i]);

@@ -6,6 +6,7 @@
 #include "api/tell.h"
 #include "api/udp.h"
 #include "base/address.h"
+#include "base/worker.h"
 #include "net/conn_proxy.h"
 #include "net/connect.h"
 #include "net/keep.h"
@@ -60,8 +61,17 @@ static void check_full(struct listen_set *set) {
                set->connections_max);
 }
 
+/* For the other workers: how many this one has. */
+static void count_for_all(const struct listen_set *set, int change) {
+  const struct worker *worker = set->options->worker;
+  if (worker) atomic_fetch_add(&worker_own_slot(worker)->connections, (uint32_t)change);
+}
+
 void listen_set_room(struct listen_set *set, const struct conn *gone) {
-  if (gone && conn_listener_index(gone) != CONN_NO_LISTENER) door_note_gone(&set->door, gone);
+  if (gone && conn_listener_index(gone) != CONN_NO_LISTENER) {
+    count_for_all(set, -1);
+    door_note_gone(&set->door, gone);
+  }
   if (!set->full || runtime_conn_burden(set->runtime) >= set->connections_max) return;
   set->full = false;
   update_pauses(set);
@@ -81,6 +91,11 @@ static const struct conn_door proxied_door = {.is_welcome = door_is_welcome,
 static void listen_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
+  const struct script_options *options = set->options;
+  if (!set->is_brought && options->hand_over &&
+      options->hand_over(options->context, entry, incoming, peer)) {
+    return;
+  }
   if (!door_admits(&set->door, peer)) {
     net_refuse(incoming);
     return;
@@ -93,8 +108,10 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
       .door = is_proxied ? &proxied_door : NULL,
       .door_owner = &set->door,
   };
+  count_for_all(set, 1);
   int rc = net_accept(&version->cohort->group, incoming, peer, &accepting);
   if (rc < 0) {
+    count_for_all(set, -1);
     runtime_logf(set->runtime, LOG_WARN, "a connection could not be accepted: %s", uv_strerror(rc));
   } else {
     door_note_accepted(&set->door, peer, is_proxied);
@@ -117,6 +134,18 @@ static void listen_on_starved(void *owner, int rc) {
 
 const struct listener_events listen_events = {.on_accept = listen_on_accept,
                                               .on_starved = listen_on_starved};
+
+bool listen_set_bring(struct listen_set *set, const char *name, int fd,
+                      const struct sockaddr *peer) {
+  for (size_t i = 0; i < set->count; i++) {
+    if (!set->names[i] || strcmp(set->names[i], name) != 0) continue;
+    set->is_brought = true;
+    net_bring(&listen_events, set->entries[i], fd, peer);
+    set->is_brought = false;
+    return true;
+  }
+  return false;
+}
 
 /* Makes room for one more socket. NULL when memory is out. */
 static struct listen_entry *append_entry(struct listen_set *set) {
@@ -223,7 +252,7 @@ void listen_entry_close(struct listen_entry *entry) {
 
 static void log_listening(const struct listen_entry *entry, const char *what) {
   const struct listen_set *set = entry->set;
-  if (set->options->is_tested) return;
+  if (set->options->is_tested || set->is_quiet) return;
   runtime_logf(set->runtime, LOG_INFO, "%s on %s", what, set->names[entry->index]);
 }
 
@@ -288,6 +317,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
     struct listen_entry *entry = set->entries[i];
     if (!entry->wanted) listen_give_up(entry);
     if (entry->wishes && !entry->fresh) fulfil_later(entry);
+    if (entry->udp && entry->fresh) api_udp_hold(entry->udp, false);
     entry->untold = entry->fresh;
     entry->fresh = false;
   }

@@ -13,6 +13,7 @@ struct conn;
 struct runtime;
 struct script_options;
 struct service;
+struct sockaddr;
 
 struct listen_set {
   struct runtime *runtime;
@@ -23,6 +24,11 @@ struct listen_set {
   size_t count;
   size_t connections_max;
   struct door door;         /* who may come in */
+  size_t workers;           /* of the same script: hands over to them; 0 and 1: there are none */
+  size_t workers_next;      /* the same of the version that is prepared */
+  unsigned home;            /* the worker that leads it; 0: this one */
+  bool is_brought;          /* another worker accepted what is accepted now */
+  bool is_quiet;            /* where it listens is told by another worker */
   bool full;                /* paused at connections_max */
   uint64_t told_full_ms;    /* when the log last said so; 0: never */
   uint64_t told_starved_ms; /* the same for running out of descriptors */
@@ -55,12 +61,17 @@ void listen_prepare(struct listen_change *changes, size_t count);
 const char *listen_set_conflict(const struct listen_set *set, const char *name);
 /* Handles the datagrams that have come to sockets that are about to be given up. */
 void listen_set_receive_waiting(struct listen_set *set);
+/* What was prepared is not to be: closes what was opened for it. */
+void listen_give_up_prepared(struct listen_set *set);
 /* From now on only those are listened on, within the limits of `service`. */
 void listen_set_commit(struct listen_set *set, const struct service *service);
 /* Tells which are new since then. */
 void listen_set_tell(struct listen_set *set);
 /* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */
 void listen_set_room(struct listen_set *set, const struct conn *gone);
+/* A connection that another worker accepted, at the listener of that name. False: there never was one. */
+bool listen_set_bring(struct listen_set *set, const char *name, int fd,
+                      const struct sockaddr *peer);
 /* Stops accepting, after those that already connected were accepted. */
 void listen_set_drain(struct listen_set *set);
 /* server/listen_handover.c. Hands each socket that is this process's own to `visit`, with its record. */

@@ -138,7 +138,7 @@ int listen_open_in_place(const struct listen_change *changes, size_t count,
 
 /* --- All of them ----------------------------------------------------------------------------- */
 
-static void undo(const struct listen_set *set) {
+void listen_give_up_prepared(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     struct listen_entry *entry = set->entries[i];
     if (entry->fresh) listen_entry_close(entry);
@@ -158,7 +158,7 @@ static bool prepare_all(struct listen_change *changes, size_t count) {
     changes[i].rc = listen_open_wanted(changes, count, &changes[i]);
     if (changes[i].rc < 0) failed = true;
   }
-  for (size_t i = 0; i < count && failed; i++) undo(changes[i].set);
+  for (size_t i = 0; i < count && failed; i++) listen_give_up_prepared(changes[i].set);
   return !failed;
 }
 

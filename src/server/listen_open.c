@@ -219,7 +219,7 @@ int listen_kept_descriptor(struct listen_entry *entry, struct target *target, bo
       .type = is_udp ? SOCK_DGRAM : SOCK_STREAM,
       .script = entry->set->path,
       .index = place_among_picked(entry, target),
-      .copies = 1,
+      .copies = (unsigned)entry->set->workers_next,
       .backlog = listen_entry_backlog(entry),
       .interface = address_interface(&target->as_given),
       .beside = is_beside,
@@ -255,9 +255,12 @@ static int open_datagrams(struct listen_entry *entry, struct target *target) {
   return api_serve_udp(entry->set->runtime, &options, &entry->udp);
 }
 
-/* Connections wait in the backlog until the change is complete. */
+/* Connections wait in the backlog until the change is complete, and datagrams. */
 static int listen_and_ask(struct listen_entry *entry, struct target *target) {
-  if (entry->udp) return api_udp_address(entry->udp, &target->address, &target->size);
+  if (entry->udp) {
+    api_udp_hold(entry->udp, true);
+    return api_udp_address(entry->udp, &target->address, &target->size);
+  }
   listener_pause(entry->listener, true);
   int rc = listener_listen(entry->listener, listen_entry_backlog(entry));
   return rc < 0 ? rc : listener_address(entry->listener, &target->address, &target->size);
@@ -478,6 +481,7 @@ int listen_open_wanted(const struct listen_change *changes, size_t count,
   const struct opening opening = {changes, count, change};
   int rc = 0;
   count_nothing(change->set);
+  change->set->workers_next = change->service->workers;
   for (size_t i = 0; i < change->count; i++) {
     if (open_address(&opening, i) < 0) rc = -1;
   }

@@ -33,7 +33,8 @@ void loopback_warn(const struct server *server, struct log *log) {
   struct finding finding = {.count = 0};
   char others[48] = "";
   for (size_t i = 0; container && i < server_script_count(server); i++) {
-    script_each_listener(server_script(server, i), loopback_look, &finding);
+    struct script *script = server_script(server, i);
+    if (!script_is_copy(script)) script_each_listener(script, loopback_look, &finding);
   }
   if (finding.count == 0) return;
   if (finding.count > 1) snprintf(others, sizeof others, " (and %zu more)", finding.count - 1);

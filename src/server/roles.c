@@ -4,6 +4,8 @@
 
 #include "api/version.h"
 #include "base/log.h"
+#include "base/worker.h"
+#include "server/copies/copies.h"
 #include "server/paths.h"
 #include "server/script.h"
 #include "server/server_state.h"
@@ -44,7 +46,7 @@ bool server_is_module(const struct server *server, const struct script *script) 
     const struct script *other = server->scripts[i];
     if (other != script && is_service_of(other, script)) return true;
   }
-  return false;
+  return script_is_foreign(script) && copies_read_elsewhere(server, script_path(script));
 }
 
 bool server_is_given(const struct server *server, const char *path) {
@@ -66,7 +68,7 @@ size_t server_count_valid(const struct server *server) {
 /* A module that is required later, in a handler, is no reason to serve nothing. */
 static bool may_be_ignored(const struct server *server, const struct script *script) {
   return script_is_foreign(script) && !server_is_given(server, script_path(script)) &&
-         server_count_valid(server) > 0;
+         server_count_valid(server) + copies_count_elsewhere(server) > 0;
 }
 
 size_t server_judge(struct server *server,
@@ -107,6 +109,8 @@ struct script *server_welcome(const struct server *server) {
 
 bool server_lacks_welcome(const struct server *server, bool despite_faults) {
   if (!server->options.welcome || server_count_valid(server) > 0) return false;
+  if (copies_count_elsewhere(server) > 0) return false;
+  if (server->copies && !server_is_home(server, server->options.welcome)) return false;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
     if (script_is_leaving(script)) continue;
@@ -138,6 +142,7 @@ bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
   const struct script *welcome = server_welcome(server);
   char deeper[SERVER_IDLE_BYTES / 2];
   if (server_count_valid(server) > (welcome ? 1 : 0)) return false;
+  if (copies_count_elsewhere(server) > 0) return false;
   script_paths_deeper(server->options.paths, server->options.path_count, deeper, sizeof deeper);
   snprintf(out, SERVER_IDLE_BYTES, "%s%s", idle_reason(server), deeper);
   return true;
@@ -146,6 +151,8 @@ bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
 void server_warn_if_idle(struct server *server) {
   char sentence[SERVER_IDLE_BYTES];
   bool is_idle = server_is_idle(server, sentence);
+  const struct worker *worker = server->options.worker;
+  if (worker && worker->number > 1) return; /* the first one says it for all */
   if (is_idle && !server->is_idle) {
     log_printf(server->options.log, LOG_WARN, "not ready: %s", sentence);
   }

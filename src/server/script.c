@@ -134,6 +134,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->listen_count = options->listen_count;
   runtime->tls_cert = options->tls_cert;
   runtime->tls_key = options->tls_key;
+  runtime->worker = options->worker;
   runtime->anchors = LUA_NOREF;
   runtime->on_room = script_on_room;
   runtime->on_limit = options->on_limit ? script_on_limit : NULL;
@@ -296,6 +297,10 @@ void script_close_sequential(struct script *script) {
 void script_close_conns(struct script *script, bool at_once) {
   runtime_conn_each(&script->runtime, at_once ? reset_conn : close_conn, NULL);
   net_loop_flush(script->runtime.loop);
+}
+
+bool script_bring(struct script *script, const char *name, int fd, const struct sockaddr *peer) {
+  return listen_set_bring(&script->listeners, name, fd, peer);
 }
 
 void script_end_in(struct script *script, uint64_t ms) {

@@ -17,11 +17,15 @@ struct conn;
 struct conn_group;
 struct grants;
 struct home;
+struct incoming;
+struct listen_entry;
 struct log;
 struct net_loop;
 struct runtime;
+struct sockaddr;
 struct source;
 struct tls_context;
+struct version;
 struct vm_budget;
 struct vm_watchdog;
 struct worker;
@@ -65,6 +69,9 @@ struct script_options {
   size_t listen_count;       /* 0: as they say */
   const char *tls_cert;      /* in place of the certificates that scripts name; NULL: as they say */
   const char *tls_key;       /* NULL: it is in the same file */
+  /* Gives a connection to another worker. False: it is to be served here. NULL: there is none. */
+  bool (*hand_over)(void *context, const struct listen_entry *entry, struct incoming *incoming,
+                    const struct sockaddr *peer);
   void *context;
 };
 
@@ -103,6 +110,8 @@ struct script_refusal {
  * taken over. */
 void script_refuse(struct script *script, const struct script_refusal *refusal,
                    struct source *sources, size_t count);
+/* The same of what it has loaded, which it gives up. */
+void script_refuse_loaded(struct script *script, const char *reason);
 /* What it may use while it is loaded; NULL: one that is new. */
 const struct vm_budget *script_loading_budget(const struct script *script);
 /* A version of it is loaded, or in force. */
@@ -114,6 +123,31 @@ bool script_holds_faults(const struct script *script);
 /* Tells it now; or that instead, as a warning, which follows its path, unless it is NULL. */
 void script_tell_faults(struct script *script, const char *sentence);
 void script_drop_faults(struct script *script);
+/* --- Of one that runs in several workers: server/copies/ */
+/* The version that is loaded, and not in force; or NULL. */
+const struct version *script_loaded(const struct script *script);
+/* Its home is in another worker, which decides when it is loaded and what comes of that; what is wrong with it is
+ * told there. */
+void script_set_copy(struct script *script);
+bool script_is_copy(const struct script *script);
+/* Where its home is, and in how many workers it is to be in force. */
+void script_set_home(struct script *script, unsigned home);
+void script_set_spread(struct script *script, size_t workers);
+size_t script_spread(const struct script *script);
+/* It is, or was to be, in several. */
+bool script_is_spread(const struct script *script);
+/* A connection that another worker accepted for it, as listen_set_bring(). */
+bool script_bring(struct script *script, const char *name, int fd, const struct sockaddr *peer);
+/* The next version has that number, unless there was one with it. */
+void script_set_next_number(struct script *script, unsigned number);
+/* Loads the next version, and opens its sockets: it can be put in force. 0, or -1 and the runtime has the
+ * fault, or UV_EAGAIN as script_load_next(). */
+int script_prepare(struct script *script);
+/* Puts it in force. */
+void script_take_on(struct script *script);
+/* Or not; also what script_load_next() has loaded. */
+void script_give_up(struct script *script);
+
 /* The last change of it was not taken on because it could not listen. */
 bool script_lacks_address(const struct script *script);
 /* The same because descriptors or memory were out: it is to be tried again. */

@@ -20,6 +20,7 @@ struct script {
   bool started;           /* a version is in force, and was told so */
   bool is_due;            /* it is to be loaded anew */
   struct log_held *held;  /* what was wrong when it was loaded; NULL: that is told at once */
+  bool is_copy;           /* another worker is its home */
   bool is_leaving;        /* it listens no more, and goes when its connections have */
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */

@@ -17,6 +17,40 @@ bool script_is_foreign(const struct script *script) {
   return !script_is_valid(script) && script->runtime.is_foreign;
 }
 
+const struct version *script_loaded(const struct script *script) {
+  return script->loaded;
+}
+
+bool script_is_copy(const struct script *script) {
+  return script->is_copy;
+}
+
+void script_set_copy(struct script *script) {
+  script->is_copy = script->listeners.is_quiet = true;
+}
+
+void script_set_home(struct script *script, unsigned home) {
+  script->listeners.home = home;
+}
+
+void script_set_spread(struct script *script, size_t workers) {
+  script->listeners.workers = workers;
+}
+
+size_t script_spread(const struct script *script) {
+  return script->listeners.workers;
+}
+
+bool script_is_spread(const struct script *script) {
+  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  return script->listeners.workers > 1 || (version && version->service.workers > 1);
+}
+
+void script_set_next_number(struct script *script, unsigned number) {
+  struct runtime *runtime = &script->runtime;
+  if (number > runtime->version_last) runtime->version_last = number - 1;
+}
+
 bool script_lacks_address(const struct script *script) {
   return script->lacks_address;
 }

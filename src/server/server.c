@@ -18,6 +18,7 @@
 #include "net/mesh.h"
 #include "server/activation.h"
 #include "server/control/control.h"
+#include "server/copies/copies.h"
 #include "server/held_up.h"
 #include "server/names.h"
 #include "server/notify.h"
@@ -41,6 +42,7 @@ enum {
 static void server_on_turn(void *context) {
   struct server *server = context;
   server_free_left_now(server);
+  if (server->sources_changed) copies_publish(server);
   server_follow_update(server);
 }
 
@@ -147,6 +149,22 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->quiet, NULL);
 }
 
+static const struct copies_hooks copies_hooks = {
+    .script_at = reload_script_at,
+    .make_room = reload_make_room,
+    .on_news = reload_on_news,
+    .on_answers = reload_round_on_copies,
+    .reload_due = server_reload_due,
+    .on_sources = server_sources_changed,
+    .free_left = server_free_left,
+    .check_drain = drain_check,
+};
+
+static bool hand_over(void *context, const struct listen_entry *entry, struct incoming *incoming,
+                      const struct sockaddr *peer) {
+  return copies_hand_over(context, entry, incoming, peer);
+}
+
 static const char *who_listens(void *context, const struct runtime *asks, const char *name,
                                const char **its) {
   const struct server *server = context;
@@ -181,6 +199,7 @@ static int load_scripts(struct server *server, const struct script_paths *paths)
     if (!server_is_home(server, paths->files[i])) continue;
     if (load_script(server, paths->files[i]) < 0) rc = -1;
   }
+  copies_await_loaded(server);
   bool lacks_welcome = rc == 0 && server_lacks_welcome(server, server->options.keeps_going);
   if (lacks_welcome) rc = load_script(server, server->options.welcome);
   if (server_judge(server, NULL) > 0 && !server->options.keeps_going) rc = -1;
@@ -194,7 +213,7 @@ static void server_on_source(void *context, const struct source *source) {
 
 /* 0, or -2 after a log line. */
 static int check_options(const struct server *server) {
-  const size_t count = server_count_valid(server);
+  const size_t count = server_count_valid(server) + copies_count_elsewhere(server);
   if (server->options.tls_key && !server->options.tls_cert) {
     log_printf(server->options.log, LOG_ERROR,
                "--tls-key without --tls-cert: name the file of its certificate, too");
@@ -222,6 +241,10 @@ static int open_activation(struct server *server) {
   return rc;
 }
 
+static bool is_again(const struct worker *worker) {
+  return worker && atomic_load(&worker_own_slot(worker)->generation) > 1;
+}
+
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
@@ -233,6 +256,7 @@ static int server_load(const struct server_options *options, struct server **out
   server->options = *options;
   server->export_sockets = export_sockets;
   server->on_upgraded = server_on_upgraded;
+  if (is_again(options->worker)) server->options.keeps_going = true; /* the others serve, too */
   (void)descriptors_raise(0);
   notify_init(&server->notify, options->log);
   if (open_activation(server) < 0) return -1;
@@ -244,8 +268,9 @@ static int server_load(const struct server_options *options, struct server **out
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
   if (server->loop && options->worker) server->mesh = mesh_open(server->loop, options->worker);
+  if (server->mesh) server->copies = copies_new(server, &copies_hooks);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
-      (options->worker && !server->mesh) || open_handles(server) < 0) {
+      (options->worker && !server->copies) || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -270,13 +295,14 @@ static int server_load(const struct server_options *options, struct server **out
       .lua_dir = options->lua_dir,
       .on_conn_closed = server_on_conn_closed,
       .who_listens = who_listens,
+      .hand_over = options->worker ? hand_over : NULL,
       .on_source = server_on_source,
       .holds_faults = true,
       .context = server,
   };
   struct script_paths paths;
   int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
-                             options->keeps_going, options->log);
+                             server->options.keeps_going, options->log);
   if (load_scripts(server, &paths) < 0) rc = -1;
   script_paths_deinit(&paths);
   return rc;
@@ -287,23 +313,50 @@ static void await_names(struct server *server) {
   bool awaits = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_valid(script) && script_awaits_names(script)) awaits = true;
+    if (script_loaded(script) && !script_is_copy(script) && script_awaits_names(script))
+      awaits = true;
   }
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     net_loop_turn(server->loop, true);
   }
 }
 
+/* All that run in several workers at once: they wait for each other. */
+static void ask_copies(struct server *server) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (script_loaded(script) && !script_is_copy(script)) copies_ask(server, script);
+  }
+  copies_await_answers(server);
+}
+
+static int start_script(struct server *server, struct script *script) {
+  const char *refusal = copies_refusal(server, script_path(script));
+  int rc = -1;
+  if (refusal) {
+    script_refuse_loaded(script, refusal);
+  } else {
+    rc = script_start(script);
+  }
+  if (script_runtime(script)->current) {
+    copies_take_on(server, script);
+  } else {
+    copies_give_up(server, script_path(script));
+  }
+  return rc;
+}
+
 static int listen_all(struct server *server) {
   int rc = check_options(server);
   if (rc < 0) return rc;
   await_names(server);
+  ask_copies(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_valid(script)) continue;
+    if (!script_is_valid(script) || script_is_copy(script)) continue;
     struct home_visit visit;
     home_enter(server->home, &visit);
-    if (script_start(script) < 0 && !server->options.keeps_going) rc = -1;
+    if (start_script(server, script) < 0 && !server->options.keeps_going) rc = -1;
     home_leave(server->home, &visit);
   }
   names_forget(server->names);
@@ -337,7 +390,9 @@ static void open_at_home(struct server *server) {
 
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
-  if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
+  bool is_first = !options->worker || options->worker->number == 1; /* it says it for all */
+  if (rc == 0 && is_first && options->warning)
+    log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
   if (rc == -1 && *out) advise_to_keep_going(*out);
   if (rc == 0) server_warn_if_idle(*out);
@@ -383,6 +438,7 @@ void server_free(struct server *server) {
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {
     close_handles(server);
+    copies_free(server->copies);
     if (server->mesh) mesh_close(server->mesh);
     if (server->names) names_free(server->names);
     if (server->turn) net_defer_close(server->turn);

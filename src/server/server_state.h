@@ -14,6 +14,7 @@
 
 struct activation;
 struct control;
+struct copies;
 struct home;
 struct mesh;
 struct names;
@@ -40,6 +41,8 @@ struct server {
   struct activation *activation; /* NULL: the supervisor opened no socket */
   struct names *names;           /* of the hosts that scripts listen on */
   struct mesh *mesh;             /* to the other workers; NULL: there are none */
+  struct copies *copies;         /* of scripts that are in several of them; NULL: the same */
+  bool has_news;                 /* for other workers, of what is served */
   struct notify notify;
   struct upgrade *upgrade; /* under way, or done; NULL: neither */
   int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */

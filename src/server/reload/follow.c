@@ -6,6 +6,7 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
+#include "server/copies/copies.h"
 #include "server/reload/mount_advice.h"
 #include "server/reload/watch.h"
 
@@ -67,12 +68,18 @@ void server_sources_changed(struct server *server) {
 struct question {
   const char *path;
   struct script *script; /* whether it is made of that */
+  struct server *server;
   const struct home *home;
 };
 
 static void ask_source(void *context, const struct source *source) {
   const struct question *question = context;
-  if (is_path(question->home, question->path, source->path)) script_set_due(question->script, true);
+  if (!is_path(question->home, question->path, source->path)) return;
+  if (script_is_copy(question->script)) {
+    copies_tell_source(question->server, question->script, source->path);
+  } else {
+    script_set_due(question->script, true);
+  }
 }
 
 static void follow_on_change(void *context, const struct scan *scan) {
@@ -87,7 +94,8 @@ static void follow_on_change(void *context, const struct scan *scan) {
     log_printf(server->options.log, LOG_DEBUG, "%s changed", entry->path);
     if (entry->is_directory || entry->now.error || entry->told.error) rescans = true;
     for (size_t j = 0; j < server->script_count; j++) {
-      struct question question = {entry->path, server->scripts[j], server->script_options.home};
+      struct question question = {entry->path, server->scripts[j], server,
+                                  server->script_options.home};
       script_each_source(question.script, ask_source, &question);
     }
   }

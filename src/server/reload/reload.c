@@ -9,6 +9,8 @@
 #include "api/tell.h"
 #include "base/log.h"
 #include "net/defer.h"
+#include "net/keep.h"
+#include "server/copies/copies.h"
 #include "server/paths.h"
 #include "server/roles.h"
 
@@ -54,10 +56,21 @@ struct script *reload_script_at(const struct server *server, const char *path) {
   return NULL;
 }
 
+/* It was loaded before other workers were asked for it. */
+static int take_loaded(struct server *server, struct script *script, struct candidate *candidate) {
+  const char *refusal = copies_refusal(server, candidate->path);
+  candidate->is_done = candidate->rc != UV_EAGAIN;
+  if (candidate->rc < 0 || !refusal) return candidate->rc;
+  script_refuse_loaded(script, refusal);
+  return -1;
+}
+
 /* As its trial says: what is refused may be mended in any file that it read. 0: it is loaded, and to
  * be taken on; or a negative UV_E*; UV_EAGAIN: later in this round. */
 static int reload_load(struct server *server, struct script *script) {
   struct candidate *candidate = reload_round_find(server, script_path(script));
+  if (candidate && server->copies && !candidate->refusal)
+    return take_loaded(server, script, candidate);
   if (!candidate || !candidate->refusal) {
     int rc = script_load_next(script);
     if (candidate) candidate->is_done = rc != UV_EAGAIN;
@@ -83,11 +96,23 @@ static void tell_outcome(struct server *server, struct script *script,
   if (!script_holds_faults(script)) reload_tell(server, script, outcome);
 }
 
+/* What it asked other workers for comes to its end. */
+static void tell_copies(struct server *server, struct script *script, int rc) {
+  if (rc == 0) {
+    copies_take_on(server, script);
+    server->has_news = true;
+  } else {
+    copies_give_up(server, script_path(script));
+  }
+}
+
 static void on_reloaded(void *context, struct script *script, int rc) {
+  tell_copies(context, script, rc);
   tell_outcome(context, script, rc == 0 ? RELOAD_RELOADED : RELOAD_FAILED);
 }
 
 static void on_added(void *context, struct script *script, int rc) {
+  tell_copies(context, script, rc);
   tell_outcome(context, script, rc == 0 ? RELOAD_ADDED : RELOAD_FAILED);
 }
 
@@ -101,9 +126,14 @@ static bool load_again(struct server *server, struct script *script) {
 
 static void let_go(struct server *server, struct script *script, const char *why) {
   bool was_module = server_is_module(server, script);
+  const struct worker *worker = server->options.worker;
+  copies_let_go(server, script);
   script_leave(script, why);
+  if (worker && !script_is_copy(script) && script != server_welcome(server))
+    keep_forget(worker, script_path(script));
+  server->has_news = true;
   server_sources_changed(server);
-  if (!was_module) reload_tell(server, script, RELOAD_REMOVED);
+  if (!was_module && !script_is_copy(script)) reload_tell(server, script, RELOAD_REMOVED);
 }
 
 /* When scripts are about to be served, the welcome page, which may have their address, goes. Returns how many
@@ -124,10 +154,11 @@ static size_t make_way(struct server *server, struct script **scripts, size_t co
 /* True when the script that came has nowhere to listen, for another one does there. */
 static bool is_one_too_many(struct server *server, struct script *script) {
   const struct candidate *candidate = reload_round_find(server, script_path(script));
-  size_t others = server_count_valid(server) - (server_welcome(server) ? 1 : 0);
+  size_t others = server_count_valid(server) - (server_welcome(server) ? 1 : 0) +
+                  copies_count_elsewhere(server);
   if (!server->options.listen || others == 0) return false;
   if (candidate && candidate->refusal) return false;
-  if (script_load_first(script) < 0) return false;
+  if (!script_is_valid(script) && script_load_first(script) < 0) return false;
   log_about(server->options.log, LOG_ERROR, script_path(script), 0,
             "%s is not served: --listen is for a single script: set listen in each script",
             script_path(script));
@@ -135,7 +166,10 @@ static bool is_one_too_many(struct server *server, struct script *script) {
 }
 
 static void reload_add(struct server *server, const char *path) {
-  struct script *script = script_new_later(path, &server->script_options);
+  struct candidate *candidate = reload_round_find(server, path);
+  struct script *script = candidate ? candidate->script : NULL;
+  if (script) candidate->script = NULL;
+  if (!script) script = script_new_later(path, &server->script_options);
   if (script && is_one_too_many(server, script)) {
     script_free(script);
     return;
@@ -167,7 +201,7 @@ static bool is_among(const struct script_paths *paths, const char *path) {
 }
 
 /* Lets those go that are not in the served directories any more; true when there were any. */
-static bool reload_let_go(struct server *server, const struct script_paths *paths) {
+static bool let_go_removed(struct server *server, const struct script_paths *paths) {
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
@@ -179,6 +213,11 @@ static bool reload_let_go(struct server *server, const struct script_paths *path
     any = true;
   }
   return any;
+}
+
+void reload_let_go(struct server *server) {
+  struct reload_round *round = &server->round;
+  if (round->is_complete && let_go_removed(server, &round->found)) round->any_left = true;
 }
 
 static bool is_loaded(struct script *const *loaded, size_t count, const struct script *script) {
@@ -206,7 +245,9 @@ static void reload_together(struct server *server, bool any_left) {
   bool changes = any_left || count > 0;
   for (size_t i = 0; i < server->script_count && loaded && changes; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_leaving(script) || !script_lacks_address(script)) continue;
+    if (script_is_leaving(script) || script_is_copy(script) || !script_lacks_address(script))
+      continue;
+    if (script_is_spread(script)) continue; /* its other workers are to be asked */
     if (!is_loaded(loaded, count, script) && load_again(server, script)) loaded[count++] = script;
   }
   if (loaded) count = make_way(server, loaded, count);
@@ -218,16 +259,51 @@ static void reload_together(struct server *server, bool any_left) {
  * be listed loses nothing. */
 void reload_apply(struct server *server) {
   const struct script_paths *paths = &server->round.found;
-  bool any_left = server->round.is_complete && reload_let_go(server, paths);
-  reload_together(server, any_left);
+  reload_let_go(server);
+  reload_together(server, server->round.any_left);
   for (size_t i = 0; i < paths->count; i++) {
-    if (!reload_script_at(server, paths->files[i])) reload_add(server, paths->files[i]);
+    const char *path = paths->files[i];
+    if (!reload_script_at(server, path) && server_is_home(server, path)) reload_add(server, path);
   }
   if (server_lacks_welcome(server, true)) reload_add(server, server->options.welcome);
+  copies_publish(server);
   server_judge(server, tell_failed);
   server_warn_if_idle(server);
   server_fit_descriptors(server);
   server_free_left(server);
+  if (server->has_news) copies_tell_changed(server);
+  server->has_news = false;
+}
+
+void reload_make_room(struct server *server, bool serves) {
+  struct script_paths paths;
+  const struct server_options *options = &server->options;
+  struct script *welcome = server_welcome(server);
+  if (server->phase != SERVING) return;
+  if (script_paths_find(&paths, options->paths, options->path_count, options->welcome, true,
+                        NULL) == 0)
+    (void)let_go_removed(server, &paths);
+  script_paths_deinit(&paths);
+  if (serves && welcome && !script_is_leaving(welcome)) {
+    let_go(server, welcome, "there is a script to serve now");
+  }
+  server->has_news = false; /* who asked knows */
+  copies_publish(server);
+  server_free_left(server);
+}
+
+void reload_on_news(struct server *server) {
+  bool any = server_lacks_welcome(server, true);
+  if (server->phase != SERVING) return;
+  server_warn_if_idle(server);
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (script_is_leaving(script) || script_is_copy(script) || !script_lacks_address(script))
+      continue;
+    script_set_due(script, true);
+    any = true;
+  }
+  if (any) server_reload_due(server, false);
 }
 
 void server_reload_due(struct server *server, bool rescans) {

@@ -9,9 +9,11 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/copies/copies.h"
 #include "server/names.h"
 #include "server/reload/scan.h"
 #include "server/reload/trial.h"
+#include "server/roles.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +31,17 @@ enum {
 
 /* --- What is to be loaded -------------------------------------------------------------------- */
 
-static void forget_trial(struct candidate *candidate) {
+static void forget_loaded(struct server *server, struct candidate *candidate) {
+  struct script *script = candidate->script;
+  if (!candidate->is_loaded || candidate->is_done) return;
+  copies_give_up(server, candidate->path);
+  if (!script) script = reload_script_at(server, candidate->path);
+  if (script) script_give_up(script);
+  if (candidate->script) script_free(candidate->script);
+}
+
+static void forget_trial(struct server *server, struct candidate *candidate) {
+  forget_loaded(server, candidate);
   sources_free(candidate->sources, candidate->source_count);
   free(candidate->refusal);
   free(candidate->traceback);
@@ -84,7 +96,7 @@ static void round_collect(struct server *server) {
   if (round->rescans_next) look_at_directories(server);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_due(script) || script_is_leaving(script)) continue;
+    if (!script_is_due(script) || script_is_leaving(script) || script_is_copy(script)) continue;
     if (round_add(server, script_path(script))) script_set_due(script, false);
   }
   for (size_t i = 0; i < round->found.count; i++) {
@@ -93,7 +105,7 @@ static void round_collect(struct server *server) {
   }
   for (size_t i = 0; i < round->count; i++) {
     struct candidate *candidate = &round->candidates[i];
-    if (candidate->is_tried && !is_current(candidate)) forget_trial(candidate);
+    if (candidate->is_tried && !is_current(candidate)) forget_trial(server, candidate);
   }
 }
 
@@ -188,6 +200,70 @@ static bool try_them(struct server *server) {
   return rc == 0;
 }
 
+/* --- Other workers ----------------------------------------------------------------------------- */
+
+/* Loads it, so that others can be asked for it; server/reload/reload.c goes on with that. */
+static void load_for_others(struct server *server, struct candidate *candidate) {
+  struct script *script = reload_script_at(server, candidate->path);
+  candidate->was_absent = !script;
+  if (!script)
+    script = candidate->script = script_new_later(candidate->path, &server->script_options);
+  int rc = script ? script_load_next(script) : UV_ENOMEM;
+  candidate->is_loaded = script && rc != UV_EAGAIN;
+  candidate->rc = rc;
+  if (candidate->script && !candidate->is_loaded) {
+    script_free(candidate->script);
+    candidate->script = NULL;
+  }
+}
+
+static bool is_welcome(const struct server *server, const struct candidate *candidate) {
+  return server->options.welcome && strcmp(candidate->path, server->options.welcome) == 0;
+}
+
+/* What came may want the address of what was removed, and the welcome page's. */
+static void ask_for_room(struct server *server) {
+  struct reload_round *round = &server->round;
+  bool any = false, serves = false;
+  for (size_t i = 0; i < round->count; i++) {
+    const struct candidate *candidate = &round->candidates[i];
+    if (!candidate->was_absent || !candidate->is_loaded || candidate->rc < 0) continue;
+    any = true;
+    serves = serves || !is_welcome(server, candidate);
+  }
+  if (!any || round->has_room) return;
+  round->has_room = true;
+  copies_ask_for_room(server, serves);
+}
+
+static void ask_for_copies(struct server *server) {
+  struct reload_round *round = &server->round;
+  for (size_t i = 0; i < round->count; i++) {
+    struct candidate *candidate = &round->candidates[i];
+    if (!candidate->is_loaded || candidate->rc < 0 || candidate->is_asked) continue;
+    struct script *script = candidate->script;
+    if (!script) script = reload_script_at(server, candidate->path);
+    candidate->is_asked = true;
+    if (script && script_loaded(script)) copies_ask(server, script);
+  }
+}
+
+/* True when there is something to wait for. */
+static bool ask_others(struct server *server) {
+  struct reload_round *round = &server->round;
+  if (!server->copies) return false;
+  reload_let_go(server);
+  for (size_t i = 0; i < round->count; i++) {
+    struct candidate *candidate = &round->candidates[i];
+    if (!candidate->is_loaded && !candidate->is_done && !candidate->refusal) {
+      load_for_others(server, candidate);
+    }
+  }
+  ask_for_room(server);
+  if (!copies_are_asked(server)) ask_for_copies(server);
+  return copies_are_asked(server);
+}
+
 /* --- Its end --------------------------------------------------------------------------------- */
 
 static void tell_waiters(struct reload_round *round) {
@@ -199,9 +275,10 @@ static void tell_waiters(struct reload_round *round) {
   }
 }
 
-static void empty(struct reload_round *round) {
+static void empty(struct server *server) {
+  struct reload_round *round = &server->round;
   for (size_t i = 0; i < round->count; i++) {
-    forget_trial(&round->candidates[i]);
+    forget_trial(server, &round->candidates[i]);
     free(round->candidates[i].path);
   }
   free(round->candidates);
@@ -213,7 +290,7 @@ static void empty(struct reload_round *round) {
   round->trying_at = NULL;
   round->count = round->tries = 0;
   round->found = (struct script_paths){0};
-  round->is_complete = false;
+  round->is_complete = round->has_room = round->any_left = false;
 }
 
 static bool is_starved(const struct server *server) {
@@ -265,6 +342,25 @@ static void look_after_starved(struct server *server) {
   uv_timer_start(&round->again, round_on_again, round->again_ms, 0);
 }
 
+static bool is_any_due(const struct server *server) {
+  bool any = server->round.rescans_next;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    any = any || (script_is_due(script) && !script_is_leaving(script) && !script_is_copy(script));
+  }
+  return any;
+}
+
+static void round_end(struct server *server) {
+  struct reload_round *round = &server->round;
+  bool waited = round->is_ending;
+  round->is_open = round->is_ending = false;
+  if (round->is_told) notify_ready(&server->notify);
+  round->is_told = false;
+  tell_waiters(round);
+  if (waited && is_any_due(server)) reload_round_go_on(server); /* it came meanwhile */
+}
+
 static void round_finish(struct server *server) {
   struct reload_round *round = &server->round;
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
@@ -273,11 +369,9 @@ static void round_finish(struct server *server) {
   if (names_are_pending(server->names)) return; /* then those that listen on them are loaded */
   names_forget(server->names);
   look_after_starved(server);
-  empty(round);
-  round->is_open = false;
-  if (round->is_told) notify_ready(&server->notify);
-  round->is_told = false;
-  tell_waiters(round);
+  empty(server);
+  round->is_ending = copies_are_taking_on(server);
+  if (!round->is_ending) round_end(server);
 }
 
 void reload_round_go_on(struct server *server) {
@@ -288,13 +382,23 @@ void reload_round_go_on(struct server *server) {
   net_loop_lend_spares(server->loop, DESCRIPTORS_TO_READ);
   round_collect(server);
   (void)net_loop_refill_spares(server->loop);
-  if (!try_them(server)) round_finish(server);
+  if (!try_them(server) && !ask_others(server)) round_finish(server);
   home_leave(home, &visit);
 }
 
 void reload_round_on_names(void *context) {
   struct server *server = context;
-  if (server->round.is_open) reload_round_go_on(server);
+  if (server->round.is_open && !server->round.is_ending) reload_round_go_on(server);
+  copies_on_names(server);
+}
+
+void reload_round_on_copies(struct server *server) {
+  if (!server->round.is_open || server->phase != SERVING) return;
+  if (server->round.is_ending) {
+    round_end(server);
+  } else if (!server->round.trial) {
+    reload_round_go_on(server);
+  }
 }
 
 void reload_round_init(struct server *server) {
@@ -310,8 +414,8 @@ void reload_round_stop(struct server *server) {
   if (round->trial) trial_end(round->trial);
   round->trial = NULL;
   names_forget(server->names);
-  empty(round);
-  round->is_open = round->is_told = false;
+  empty(server);
+  round->is_open = round->is_told = round->is_ending = false;
   tell_waiters(round);
 }
 

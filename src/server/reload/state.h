@@ -17,7 +17,12 @@ struct trial_script;
 struct candidate {
   char *path;
   bool is_tried;
-  bool is_done;           /* loaded, or refused, in this round */
+  bool is_done;    /* loaded, or refused, in this round */
+  bool is_loaded;  /* it was loaded to ask other workers, and that gave `rc`, */
+  bool is_asked;   /* and they were */
+  bool was_absent; /* no script was there, but `script`, until that is among the server's */
+  int rc;
+  struct script *script;  /* the same; or NULL */
   char *refusal;          /* why it must not be loaded, behind its path; NULL: it may be */
   char *traceback;        /* to that; NULL: there is none */
   int error;              /* the errno, when it is not to blame for that; or 0 */
@@ -29,6 +34,9 @@ struct candidate {
 struct reload_round {
   bool is_open;
   bool rescans_next; /* the served directories are to be looked at again */
+  bool is_ending;    /* what is in force here comes into force in other workers */
+  bool has_room;     /* they were asked to let go what was removed */
+  bool any_left;     /* something was let go here */
   bool is_told;      /* the supervisor was told that a reload is under way */
   struct candidate *candidates;
   size_t count;
@@ -48,7 +56,8 @@ struct reload_round {
 void reload_round_init(struct server *server); /* with the loop */
 /* Does what is due, now or when it was tried. */
 void reload_round_go_on(struct server *server);
-void reload_round_on_names(void *context); /* a struct server: hosts have been looked up */
+void reload_round_on_names(void *context);          /* a struct server: hosts have been looked up */
+void reload_round_on_copies(struct server *server); /* other workers have answered */
 /* Gives up what is under way. Whoever waits is told so. */
 void reload_round_stop(struct server *server);
 void reload_round_close(struct server *server); /* after that, with the loop */
@@ -58,6 +67,12 @@ struct candidate *reload_round_find(const struct server *server, const char *pat
 /* server/reload/reload.c */
 /* The script that is served from there, and stays; or NULL. */
 struct script *reload_script_at(const struct server *server, const char *path);
+/* Lets those go that were removed, and the welcome page, when another worker `serves`. */
+void reload_make_room(struct server *server, bool serves);
+/* Another worker gave up an address, or serves something now, or no more. */
+void reload_on_news(struct server *server);
+/* Lets those go that are not among what the round found. */
+void reload_let_go(struct server *server);
 /* Takes on what the round found, between two events. */
 void reload_apply(struct server *server);
 

@@ -53,7 +53,7 @@ static struct version *swap_load(struct script *script) {
   struct runtime *runtime = &script->runtime;
   runtime_forget_fault(runtime);
   if (script->held) script_drop_faults(script);
-  bool holds = script->held && !runtime->current;
+  bool holds = script->held && (script->is_copy || !runtime->current);
   if (holds) runtime->faults = log_held_log(script->held);
   struct version *version = swap_try(script);
   runtime->faults = runtime->log;
@@ -205,6 +205,17 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
   say_what_stays(script);
 }
 
+void script_refuse_loaded(struct script *script, const char *reason) {
+  const struct script_refusal refusal = {.reason = reason};
+  struct version *version = script->loaded;
+  struct source *sources = version->sources;
+  size_t count = version->source_count;
+  version->sources = NULL;
+  version->source_count = 0;
+  script_give_up(script);
+  script_refuse(script, &refusal, sources, count);
+}
+
 int script_load_next(struct script *script) {
   script->loaded = swap_load(script);
   if (!script->loaded) {
@@ -215,6 +226,40 @@ int script_load_next(struct script *script) {
   version_free(script->loaded);
   script->loaded = NULL;
   return UV_EAGAIN;
+}
+
+int script_prepare(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  script->loaded = swap_load(script);
+  if (!script->loaded) {
+    script_drop_faults(script); /* its home tells them */
+    return -1;
+  }
+  if (script_awaits_names(script)) {
+    script_give_up(script);
+    return UV_EAGAIN;
+  }
+  struct listen_change change = change_of(script);
+  runtime->faults = log_held_log(script->held);
+  listen_prepare(&change, 1);
+  runtime->faults = runtime->log;
+  script_drop_faults(script);
+  if (change.rc == 0) return 0;
+  remember_failure(script, script->loaded);
+  script->loaded = NULL;
+  return -1;
+}
+
+void script_take_on(struct script *script) {
+  (void)take_on(script);
+  script_tell_listening(script);
+}
+
+void script_give_up(struct script *script) {
+  if (!script->loaded) return;
+  listen_give_up_prepared(&script->listeners);
+  version_free(script->loaded);
+  script->loaded = NULL;
 }
 
 void scripts_take_on(struct script *const *scripts, size_t count,
@@ -251,7 +296,7 @@ int script_reload(struct script *script) {
 }
 
 void script_leave(struct script *script, const char *why) {
-  if (script_is_valid(script)) {
+  if (script_is_valid(script) && !script->is_copy) {
     runtime_logf(&script->runtime, LOG_INFO, "%s: no new connections; %zu may go on for %.3g s",
                  why, script_conn_burden(script), (double)script->options->drain_ms / 1000);
   }

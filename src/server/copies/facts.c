@@ -1,0 +1,114 @@
+/* server/copies/facts.c — what is loaded in all workers, judged together: each writes what it has to memory
+ * that all see. */
+#include "api/version.h"
+#include "base/digest.h"
+#include "net/loop.h"
+#include "server/copies/state.h"
+#include "server/roles.h"
+#include "server/server_state.h"
+
+#include <string.h>
+
+enum {
+  LOAD_MS = 60000,  /* then it is judged without those that still load */
+  ANSWER_MS = 3000, /* the same of those that are busy */
+};
+
+static struct worker_facts *facts_of(const struct server *server, unsigned number) {
+  return &server->options.worker->page->facts[number - 1];
+}
+
+static uint64_t hash_of(const char *path) {
+  struct digest digest = digest_empty();
+  digest_add(&digest, path, strlen(path));
+  return digest.hash;
+}
+
+struct publishing {
+  struct worker_facts *facts;
+  uint32_t count;
+  const char *path; /* of the script: that it reads itself says nothing */
+};
+
+static void publish_file(void *context, const struct source *source) {
+  struct publishing *publishing = context;
+  if (!source->was_read || publishing->count == WORKER_FILES_MAX) return;
+  if (strcmp(source->path, publishing->path) == 0) return;
+  atomic_store(&publishing->facts->files[publishing->count++], hash_of(source->path));
+}
+
+void copies_publish(struct server *server) {
+  if (!server->copies) return;
+  struct publishing publishing = {.facts = facts_of(server, server->options.worker->number)};
+  uint32_t served = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    bool serves = script_is_valid(script) && !script_is_leaving(script);
+    served += serves && !script_is_copy(script) && script != server_welcome(server);
+    if (script_is_foreign(script) || script_is_leaving(script)) continue;
+    publishing.path = script_path(script);
+    script_each_source(script, publish_file, &publishing);
+  }
+  atomic_store(&publishing.facts->file_count, publishing.count);
+  atomic_store(&publishing.facts->served, served);
+  atomic_store(&publishing.facts->generation,
+               atomic_load(&worker_own_slot(server->options.worker)->generation));
+}
+
+/* Who starts again opens the sockets of its copies before it is ready, and the master closes the others. */
+static bool all_have_answered(const struct copies *copies) {
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+    bool is_other = number != copies->worker->number && !(copies->answered & copies_bit(number));
+    if (is_other && atomic_load(&slot->phase) == WORKER_SERVING) return false;
+  }
+  return true;
+}
+
+static bool all_have_loaded(const struct server *server) {
+  for (unsigned number = 1; number <= server->options.worker->count; number++) {
+    if (atomic_load(&facts_of(server, number)->generation) == 0) return false;
+  }
+  return true;
+}
+
+void copies_await_loaded(struct server *server) {
+  struct copies *copies = server->copies;
+  if (!copies) return;
+  const struct copy_head hello = {.what = COPY_HELLO};
+  bool is_again = atomic_load(&worker_own_slot(copies->worker)->generation) > 1;
+  const uint64_t end_ms = worker_now_ms() + (is_again ? ANSWER_MS : LOAD_MS);
+  copies_publish(server);
+  copies_send_all(copies, &hello);
+  while (!(is_again ? all_have_answered(copies) : all_have_loaded(server)) &&
+         server->phase == SERVING && worker_now_ms() < end_ms) {
+    copies_watch_time(copies);
+    net_loop_turn(server->loop, true);
+  }
+}
+
+size_t copies_count_elsewhere(const struct server *server) {
+  size_t count = 0;
+  for (unsigned number = 1; server->copies && number <= server->options.worker->count; number++) {
+    if (number == server->options.worker->number) continue;
+    count += atomic_load(&facts_of(server, number)->served);
+  }
+  return count;
+}
+
+static bool has_file(const struct worker_facts *facts, uint64_t hash) {
+  const uint32_t count = atomic_load(&facts->file_count);
+  for (uint32_t i = 0; i < count; i++) {
+    if (atomic_load(&facts->files[i]) == hash) return true;
+  }
+  return false;
+}
+
+bool copies_read_elsewhere(const struct server *server, const char *path) {
+  const uint64_t hash = hash_of(path);
+  for (unsigned number = 1; server->copies && number <= server->options.worker->count; number++) {
+    if (number == server->options.worker->number) continue;
+    if (has_file(facts_of(server, number), hash)) return true;
+  }
+  return false;
+}

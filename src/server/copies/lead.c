@@ -1,0 +1,389 @@
+/* server/copies/lead.c — the home of a script brings each version of it into the other workers. */
+#include "api/runtime.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "server/copies/state.h"
+#include "server/server_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  ANSWER_MS = 10000, /* to load a script that its home has loaded */
+  TAKE_ON_MS = 2000, /* to put in force what is loaded */
+  ROOM_MS = 2000,
+};
+
+/* --- Where it is ------------------------------------------------------------------------------- */
+
+/* The others that are to have it, a bit for each. */
+static uint64_t others(const struct copies *copies, size_t workers) {
+  const struct worker *worker = copies->worker;
+  uint64_t set = 0;
+  for (unsigned i = 1; i < workers && i < worker->count; i++) {
+    set |= copies_bit((worker->number - 1 + i) % worker->count + 1);
+  }
+  return set;
+}
+
+static const struct version *version_to_be(struct script *script) {
+  const struct version *loaded = script_loaded(script);
+  return loaded ? loaded : script_runtime(script)->current;
+}
+
+/* --- Questions --------------------------------------------------------------------------------- */
+
+static struct ask *find_ask(const struct copies *copies, const char *path) {
+  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
+    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    if (!ask->is_late && ask->stage != ASK_COMMITTED && strcmp(ask->path, path) == 0) return ask;
+  }
+  return NULL;
+}
+
+static void ask_free(struct ask *ask) {
+  list_remove(&ask->link);
+  free(ask->path);
+  free(ask->refusal);
+  free(ask);
+}
+
+static void tell(struct copies *copies, const struct ask *ask, uint64_t to, enum copy_what what) {
+  const struct copy_head head = {
+      .id = ask->id, .what = what, .number = ask->number, .workers = ask->workers};
+  const struct copies_text text = {.path = ask->path};
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (to & copies_bit(number)) copies_send(copies, number, &head, &text);
+  }
+}
+
+static void send_prepare(struct copies *copies, struct ask *ask, const struct version *version,
+                         unsigned number) {
+  const struct copy_head head = {
+      .id = ask->id, .what = COPY_PREPARE, .number = ask->number, .workers = ask->workers};
+  const struct copies_text text = {
+      .path = ask->path,
+      .text = copies->buffer,
+      .size = copies_write_sources(version, copies->buffer,
+                                   sizeof copies->buffer - sizeof head - strlen(ask->path)),
+  };
+  ask->generations[number - 1] = atomic_load(&worker_slot_of(copies->worker, number)->generation);
+  copies_send(copies, number, &head, &text);
+}
+
+/* Those that are not there will greet when they are. NULL: there is nobody to ask, or no memory. */
+static struct ask *ask_begin(struct copies *copies, struct script *script, uint64_t whom) {
+  const struct version *version = version_to_be(script);
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (!copies_is_there(copies, number)) whom &= ~copies_bit(number);
+  }
+  struct ask *ask = whom ? calloc(1, sizeof *ask) : NULL;
+  if (!ask) return NULL;
+  ask->path = strdup(script_path(script));
+  list_append(&copies->asks, &ask->link);
+  if (!ask->path) {
+    ask_free(ask);
+    return NULL;
+  }
+  ask->id = ++copies->id_last;
+  ask->number = version->number;
+  ask->workers = (uint32_t)version->service.workers;
+  ask->asked = ask->awaited = whom;
+  ask->ends_ms = worker_now_ms() + ANSWER_MS;
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (whom & copies_bit(number)) send_prepare(copies, ask, version, number);
+  }
+  copies_watch_time(copies);
+  return ask;
+}
+
+void copies_ask(struct server *server, struct script *script) {
+  struct copies *copies = server->copies;
+  if (!copies) return;
+  copies_give_up(server, script_path(script));
+  (void)ask_begin(copies, script, others(copies, script_loaded(script)->service.workers));
+}
+
+/* One worker is to have what is in force. */
+static void bring(struct copies *copies, struct script *script, unsigned to) {
+  if (!script_runtime(script)->current || script_is_leaving(script)) return;
+  const struct ask *asked = find_ask(copies, script_path(script));
+  if (asked && asked->asked & copies_bit(to)) return; /* it gets what comes next */
+  const size_t workers = script_runtime(script)->current->service.workers;
+  if (!(others(copies, workers) & copies_bit(to)) || script_loaded(script)) return;
+  struct ask *ask = ask_begin(copies, script, copies_bit(to));
+  if (ask) ask->is_late = true;
+}
+
+/* --- Answers ----------------------------------------------------------------------------------- */
+
+static void tell_lack(const struct copies *copies, const struct ask *ask) {
+  log_about(copies->server->options.log, LOG_ERROR, ask->path, 0,
+            "%s%s; it is served without that worker until its next change", ask->path,
+            ask->refusal);
+}
+
+static void go_on(struct copies *copies) {
+  struct server *server = copies->server;
+  if (!copies_are_asked(server) && !copies_are_taking_on(server)) copies->hooks->on_answers(server);
+}
+
+/* What others came for meanwhile, and the refused version would have brought. */
+static void bring_to_those_that_came(struct copies *copies, const struct ask *ask) {
+  struct script *script = copies->hooks->script_at(copies->server, ask->path);
+  for (unsigned number = 1; script && number <= copies->worker->count; number++) {
+    if (ask->came & copies_bit(number)) bring(copies, script, number);
+  }
+}
+
+static void settle(struct copies *copies, struct ask *ask) {
+  if (ask->refusal) {
+    tell(copies, ask, ask->asked, COPY_ABORT);
+    ask->stage = ASK_REFUSED;
+    ask->awaited = 0;
+  } else {
+    ask->stage = ASK_READY;
+  }
+  if (!ask->is_late) {
+    go_on(copies);
+  } else if (ask->refusal) {
+    tell_lack(copies, ask);
+    ask_free(ask);
+  } else {
+    tell(copies, ask, ask->asked, COPY_COMMIT);
+    ask_free(ask);
+  }
+}
+
+static void refuse(struct copies *copies, struct ask *ask, unsigned number, const char *why) {
+  if (ask->refusal || ask->stage != ASK_PREPARING) return;
+  if (asprintf(&ask->refusal, "%s (in worker %u)", why, number) < 0) {
+    ask->refusal = strdup(": not enough memory to ask other workers");
+  }
+  settle(copies, ask);
+}
+
+static struct ask *find_by_id(const struct copies *copies, uint64_t id) {
+  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
+    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    if (ask->id == id) return ask;
+  }
+  return NULL;
+}
+
+void lead_on_answer(struct copies *copies, unsigned from, const struct copy_message *message) {
+  struct ask *ask = find_by_id(copies, message->head.id);
+  if (!ask || !(ask->awaited & copies_bit(from))) return; /* it is too late */
+  if (message->head.what == COPY_REFUSED) {
+    char why[1024];
+    snprintf(why, sizeof why, "%.*s", (int)message->text_size, message->text);
+    refuse(copies, ask, from, why);
+    return;
+  }
+  bool is_done = message->head.what == COPY_DONE;
+  if (is_done != (ask->stage == ASK_COMMITTED)) return;
+  ask->awaited &= ~copies_bit(from);
+  if (ask->awaited) return;
+  if (!is_done) {
+    settle(copies, ask);
+    return;
+  }
+  ask_free(ask);
+  go_on(copies);
+}
+
+static const char *what_ended(const struct copies *copies, const struct ask *ask, unsigned number) {
+  const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+  bool is_same = atomic_load(&slot->generation) == ask->generations[number - 1];
+  if (!is_same || !copies_is_there(copies, number)) return ": the worker ended while it loaded it";
+  if (worker_now_ms() < ask->ends_ms) return NULL;
+  return ": the worker did not answer in time; it may be busy with a handler";
+}
+
+/* True: something came of it, and the list may be another one. */
+static bool look_at(struct copies *copies, struct ask *ask) {
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    const char *ended = ask->awaited & copies_bit(number) ? what_ended(copies, ask, number) : NULL;
+    if (!ended) continue;
+    if (ask->stage != ASK_COMMITTED) {
+      refuse(copies, ask, number, ended);
+      return true;
+    }
+    ask->awaited &= ~copies_bit(number);
+  }
+  if (ask->stage != ASK_COMMITTED || ask->awaited) return false;
+  ask_free(ask);
+  go_on(copies);
+  return true;
+}
+
+static bool look_at_one(struct copies *copies) {
+  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
+    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    if (ask->awaited && look_at(copies, ask)) return true;
+  }
+  return false;
+}
+
+static void give_up_room(struct copies *copies) {
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (!copies_is_there(copies, number)) copies->room_awaited &= ~copies_bit(number);
+  }
+  if (worker_now_ms() >= copies->room_ends_ms) copies->room_awaited = 0;
+  if (!copies->room_awaited) go_on(copies);
+}
+
+bool lead_on_time(struct copies *copies) {
+  if (copies->room_awaited) give_up_room(copies);
+  while (look_at_one(copies)) continue;
+  return copies->room_awaited || !list_empty(&copies->asks);
+}
+
+/* --- What the home does with them -------------------------------------------------------------- */
+
+bool copies_are_asked(const struct server *server) {
+  const struct copies *copies = server->copies;
+  if (!copies) return false;
+  if (copies->room_awaited) return true;
+  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
+    const struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    if (!ask->is_late && ask->stage == ASK_PREPARING) return true;
+  }
+  return false;
+}
+
+bool copies_are_taking_on(const struct server *server) {
+  const struct copies *copies = server->copies;
+  for (const struct list *link = copies ? copies->asks.next : NULL; copies && link != &copies->asks;
+       link = link->next) {
+    if (LIST_ELEMENT(link, struct ask, link)->stage == ASK_COMMITTED) return true;
+  }
+  return false;
+}
+
+void copies_await_answers(struct server *server) {
+  while (copies_are_asked(server) && server->phase == SERVING) net_loop_turn(server->loop, true);
+}
+
+const char *copies_refusal(const struct server *server, const char *path) {
+  const struct ask *ask = server->copies ? find_ask(server->copies, path) : NULL;
+  return ask ? ask->refusal : NULL;
+}
+
+static void drop(struct copies *copies, const char *path, uint64_t from) {
+  const struct copy_head head = {.what = COPY_DROP};
+  const struct copies_text text = {.path = path};
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (from & copies_bit(number)) copies_send(copies, number, &head, &text);
+  }
+}
+
+void copies_take_on(struct server *server, struct script *script) {
+  struct copies *copies = server->copies;
+  if (!copies) return;
+  const uint64_t before = others(copies, script_spread(script));
+  const size_t workers = script_runtime(script)->current->service.workers;
+  const uint64_t after = others(copies, workers);
+  script_set_spread(script, workers);
+  hand_over_take_waiting(copies);
+  drop(copies, script_path(script), before & ~after);
+  struct ask *ask = find_ask(copies, script_path(script));
+  const uint64_t came = after & ~(ask ? ask->asked : 0);
+  if (ask) {
+    tell(copies, ask, ask->asked, COPY_COMMIT);
+    ask->stage = ASK_COMMITTED;
+    ask->awaited = ask->asked;
+    ask->ends_ms = worker_now_ms() + TAKE_ON_MS;
+    copies_watch_time(copies);
+  }
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (came & copies->greeted & copies_bit(number)) bring(copies, script, number);
+  }
+}
+
+void copies_give_up(struct server *server, const char *path) {
+  struct ask *ask = server->copies ? find_ask(server->copies, path) : NULL;
+  if (!ask) return;
+  if (ask->stage != ASK_REFUSED) tell(server->copies, ask, ask->asked, COPY_ABORT);
+  bring_to_those_that_came(server->copies, ask);
+  ask_free(ask);
+}
+
+void lead_let_go(struct copies *copies, struct script *script) {
+  copies_give_up(copies->server, script_path(script));
+  drop(copies, script_path(script), others(copies, script_spread(script)));
+  script_set_spread(script, 1);
+}
+
+void copies_tell_changed(struct server *server) {
+  const struct copy_head head = {.what = COPY_NEWS};
+  if (server->copies) copies_send_all(server->copies, &head);
+}
+
+void copies_ask_for_room(struct server *server, bool serves) {
+  struct copies *copies = server->copies;
+  if (!copies) return;
+  const struct copy_head head = {.id = ++copies->id_last, .what = COPY_ROOM, .workers = serves};
+  copies->room_id = head.id;
+  copies->room_ends_ms = worker_now_ms() + ROOM_MS;
+  for (unsigned number = 1; number <= copies->worker->count; number++) {
+    if (number == copies->worker->number || !copies_is_there(copies, number)) continue;
+    copies->room_awaited |= copies_bit(number);
+    copies_send(copies, number, &head, NULL);
+  }
+  copies_watch_time(copies);
+}
+
+void lead_on_has_room(struct copies *copies, unsigned from, uint64_t id) {
+  if (id != copies->room_id || !copies->room_awaited) return;
+  copies->room_awaited &= ~copies_bit(from);
+  if (!copies->room_awaited) go_on(copies);
+}
+
+/* --- Who starts again -------------------------------------------------------------------------- */
+
+void lead_on_hello(struct copies *copies, unsigned from) {
+  struct server *server = copies->server;
+  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
+    LIST_ELEMENT(link, struct ask, link)->came |= copies_bit(from);
+  }
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (!script_is_copy(server->scripts[i])) bring(copies, server->scripts[i], from);
+  }
+}
+
+void lead_on_has(struct copies *copies, unsigned from, const struct copy_message *message) {
+  struct script *script = copies->hooks->script_at(copies->server, message->path);
+  const struct version *version = script ? version_to_be(script) : NULL;
+  bool is_to = version && others(copies, version->service.workers) & copies_bit(from);
+  if (!script || script_is_copy(script) || (version && !is_to)) {
+    drop(copies, message->path, copies_bit(from));
+  }
+}
+
+struct search {
+  const char *file;
+  bool is_found;
+};
+
+static void compare(void *context, const struct source *source) {
+  struct search *search = context;
+  if (strcmp(source->path, search->file) == 0) search->is_found = true;
+}
+
+void lead_on_changed(struct copies *copies, const struct copy_message *message) {
+  struct script *script = copies->hooks->script_at(copies->server, message->path);
+  char file[PATH_MAX];
+  snprintf(file, sizeof file, "%.*s", (int)message->text_size, message->text);
+  struct search search = {.file = file};
+  if (!script || script_is_copy(script)) return;
+  script_each_source(script, compare, &search);
+  if (search.is_found) return; /* it is followed here */
+  script_set_due(script, true);
+  copies->hooks->reload_due(copies->server, false);
+}
+
+void lead_free(struct copies *copies) {
+  while (!list_empty(&copies->asks)) ask_free(LIST_ELEMENT(copies->asks.next, struct ask, link));
+}

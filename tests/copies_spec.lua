@@ -1,0 +1,295 @@
+-- copies_spec.lua — scripts over several workers: each lives in one of them or in all, and a reload
+-- comes to all copies or to none — not what the master does.
+
+local loop = require "tests.support.loop"
+local rig = require "tests.support.rig"
+local luasocket = require "socket"
+local uv = require "luv"
+
+local WORKERS = 4
+
+-- Greets with its version's name, its worker and its process; `more` comes before, `fields` within.
+local function greeting(name, more, fields)
+  return ([[
+    local worker = require "moonport.worker"
+    local pid = io.open("/proc/self/stat"):read("n")
+    %s
+    return {
+      listen = 0,
+      %s
+      on_open = function(conn) conn:send(("%s %%d %%d\n"):format(worker.id, pid)) end,
+      on_data = function(conn, data) conn:send("%s " .. worker.id .. " " .. data) end,
+    }
+  ]]):format(more or "", fields or "workers = 'all',", name, name)
+end
+
+describe("scripts over several workers", function()
+  local moonport = rig.new()
+  local folder, server
+
+  local function serve(scripts, options, ...)
+    folder = moonport:directory()
+    local count = 0
+    for name, text in pairs(scripts) do
+      folder:write(name, text)
+      count = count + 1
+    end
+    options = options or {}
+    options.listeners = options.listeners or count
+    server = moonport:serve({ "--workers", tostring(WORKERS), folder.path, ... }, options)
+  end
+
+  -- What `count` new connections, which stay, are greeted with: how many of each worker and name.
+  local function connect(count, address)
+    local peers, ids, pids, names = {}, {}, {}, {}
+    for index = 1, count do
+      local peer = server:connect { address = address }
+      local name, id, pid = peer:receive_line():match("^(%S+) (%d+) (%d+)$")
+      id = tonumber(id)
+      peers[index], pids[id] = peer, tonumber(pid)
+      ids[id] = (ids[id] or 0) + 1
+      names[name] = (names[name] or 0) + 1
+    end
+    return { peers = peers, ids = ids, pids = pids, names = names }
+  end
+
+  local function close(met)
+    for _, peer in ipairs(met.peers) do peer:close() end
+  end
+
+  local function size(set)
+    local count = 0
+    for _ in pairs(set) do count = count + 1 end
+    return count
+  end
+
+  -- Waits until all workers greet with that name, and only that; returns their processes.
+  local function wait_in_force(name, count, address)
+    local pids
+    loop.eventually(("%s in %d workers"):format(name, count), function()
+      local is_there, met = pcall(connect, 5 * WORKERS, address) -- it may be about to close
+      if not is_there then return false end
+      close(met)
+      pids = met.pids
+      return size(met.ids) == count and size(met.names) == 1 and met.names[name]
+    end)
+    return pids
+  end
+
+  -- The worker that leads the first script.
+  local function address_home() return 1 end
+
+  -- The address on which the script greets with that name.
+  local function address_of(name)
+    return loop.eventually("who greets with " .. name, function()
+      for _, address in ipairs(server:addresses()) do
+        local ok, peer = pcall(server.connect, server, { address = address })
+        local line = ok and peer:receive_line()
+        if ok then peer:close() end
+        if line and line:match("^%S+") == name then return address end
+      end
+    end)
+  end
+
+  it("live in one of them, unless they say more", function()
+    serve { ["a.lua"] = greeting("a", nil, ""), ["b.lua"] = greeting("b", nil, "workers = 1,"),
+      ["c.lua"] = greeting("c", nil, "") }
+    for index = 1, 3 do
+      local met = connect(8, server:address(index))
+      assert.equal(1, size(met.ids))
+      close(met)
+    end
+  end)
+
+  it("are in all of them with workers = \"all\", each with as many connections", function()
+    serve { ["a.lua"] = greeting("a") }
+    local met = connect(40)
+    local most, least = 0, math.huge
+    for id = 1, WORKERS do
+      most, least = math.max(most, met.ids[id] or 0), math.min(least, met.ids[id] or 0)
+    end
+    assert.is_true(most - least <= 4, ("from %d to %d"):format(least, most))
+    for _, peer in ipairs(met.peers) do
+      peer:send("x\n")
+      assert.matches("^a %d x$", peer:receive_line())
+    end
+  end)
+
+  it("are in as many as they say, and never in more than there are", function()
+    serve { ["a.lua"] = greeting("a", nil, "workers = 2,"), ["b.lua"] = greeting("b", nil,
+      "workers = 1000,") }
+    wait_in_force("a", 2, address_of("a"))
+    wait_in_force("b", WORKERS, address_of("b"))
+  end)
+
+  it("change in all workers, and their connections follow in each", function()
+    serve { ["a.lua"] = greeting("a") }
+    local met = connect(20)
+    folder:write("a.lua", greeting("b"))
+    wait_in_force("b", WORKERS)
+    for _, peer in ipairs(met.peers) do
+      peer:send("x\n")
+      assert.matches("^b %d x$", peer:receive_line())
+    end
+  end)
+
+  it("change in none when one cannot load them, and say which", function()
+    serve { ["a.lua"] = greeting("a") }
+    wait_in_force("a", WORKERS)
+    folder:write("a.lua", greeting("b", "if worker.id == 2 then error('not here', 0) end\n" ..
+      "if worker.id == 3 then error('nor here', 0) end"))
+    local told = server:expect_log("%(in worker [23]%)").message
+    assert.matches("a.lua: no?[rt] here %(in worker [23]%)$", told)
+    server:expect_log("not reloaded: version 1 stays in force")
+    wait_in_force("a", WORKERS)
+    folder:write("a.lua", greeting("c"))
+    wait_in_force("c", WORKERS)
+  end)
+
+  it("change in none when one ends meanwhile", function()
+    serve { ["a.lua"] = greeting("a") }
+    wait_in_force("a", WORKERS)
+    server:allow_log("worker %d+ .* ended by signal 9")
+    server:allow_log("not reloaded")
+    server:allow_log("its files are not those")
+    folder:write("armed", "")
+    -- The trial is in none of the workers, and the home may be any of them.
+    folder:write("a.lua", greeting("b", ([[
+      if worker.count > 1 and worker.id ~= %d and os.remove(%q) then
+        os.execute("kill -9 " .. pid)
+      end]]):format(address_home(), folder:join("armed"))))
+    assert.matches("a.lua: the worker ended while it loaded it %(in worker %d%)",
+      server:expect_log("the worker ended while it loaded it").message)
+    assert.is_nil(server:log_text():find("version 2 is in force", 1, true))
+    folder:write("a.lua", greeting("c"))
+    wait_in_force("c", WORKERS)
+  end)
+
+  it("are there again in a worker that was started again", function()
+    serve { ["a.lua"] = greeting("a"), ["b.lua"] = greeting("b", nil, "") }
+    local a = address_of("a")
+    local pids = wait_in_force("a", WORKERS, a)
+    for id = 1, WORKERS do
+      server:allow_log("worker %d+ .* ended by signal 9")
+      uv.kill(pids[id], "sigkill")
+      loop.eventually("another worker " .. id, function()
+        local ok, met = pcall(connect, 3 * WORKERS, a)
+        if ok then close(met) end
+        return ok and met.pids[id] and met.pids[id] ~= pids[id]
+      end)
+    end
+    wait_in_force("a", WORKERS, a)
+    wait_in_force("b", 1, address_of("b"))
+  end)
+
+  it("come, go and change their names in all workers", function()
+    serve { ["a.lua"] = greeting("a"), ["x.lua"] = greeting("x", nil, "") }
+    folder:write("b.lua", greeting("b"))
+    server:wait_addresses(3)
+    local b = server:address(3)
+    wait_in_force("b", WORKERS, b)
+    os.remove(folder:join("b.lua"))
+    server:wait_for("its file was removed")
+    loop.eventually("nobody at " .. b, function()
+      local ok, peer = pcall(server.connect, server, { address = b })
+      if ok then peer:close() end
+      return not ok
+    end)
+  end)
+
+  it("keep their address when their file has another name", function()
+    local at = greeting("a"):gsub("listen = 0", "listen = ...")
+    serve { ["a.lua"] = greeting("a"), ["x.lua"] = greeting("x", nil, "") }
+    local address = address_of("a")
+    local fixed = at:gsub("listen = %.%.%.", ("listen = %q"):format(address))
+    folder:write("a.lua", (fixed:gsub('"a ', '"b ')))
+    wait_in_force("b", WORKERS, address)
+    for index = 1, 3 do
+      assert(os.rename(folder:join(index == 1 and "a.lua" or "a" .. index .. ".lua"),
+        folder:join("a" .. index + 1 .. ".lua")))
+      loop.eventually("the next name", function()
+        return select(2, server:log_text():gsub("its file was removed", "")) >= index
+      end)
+      wait_in_force("b", WORKERS, address)
+    end
+  end)
+
+  it("are told apart when two want one address", function()
+    serve { ["a.lua"] = greeting("a", nil, "") }
+    local taken = greeting("b", nil, ""):gsub("listen = 0", ("listen = %q"):format(
+      server:address()))
+    folder:write("b.lua", taken)
+    folder:write("c.lua", (taken:gsub("'b", "'c")))
+    for _, name in ipairs { "b", "c" } do
+      server:expect_log(name .. "%.lua:%d+: cannot listen on .*: [^ ]*/a%.lua already does; give")
+    end
+    wait_in_force("a", 1)
+  end)
+
+  it("require modules of the directory, which are no faults", function()
+    local modules = {}
+    for index = 1, 6 do modules["m" .. index .. ".lua"] = "return { name = 'one' }" end
+    modules["a.lua"] = greeting("a", "for i = 1, 6 do require('m' .. i) end")
+    serve(modules, { listeners = 1 })
+    wait_in_force("a", WORKERS)
+    folder:write("m3.lua", "return { name = 'two' }")
+    server:wait_for("version 2 is in force")
+    folder:write("m3.lua", "return {")
+    server:expect_log("m3%.lua:1: ")
+    server:expect_log("not reloaded: version 2 stays in force")
+    wait_in_force("a", WORKERS)
+  end)
+
+  it("get datagrams in each", function()
+    serve { ["a.lua"] = [[
+      local worker = require "moonport.worker"
+      return { listen = "udp://127.0.0.1:0", workers = "all",
+        on_datagram = function(sock, data, peer) sock:send(tostring(worker.id), peer) end }
+    ]] }
+    local seen = {}
+    loop.eventually("an answer of each worker", function()
+      for _ = 1, 8 do
+        local peer = assert(luasocket.udp())
+        peer:settimeout(10)
+        assert(peer:setpeername("127.0.0.1", server:port()))
+        peer:send("?")
+        seen[assert(peer:receive())] = true
+        peer:close()
+      end
+      return size(seen) == WORKERS
+    end)
+  end)
+
+  it("know their number, also without others", function()
+    local alone = moonport:start([[
+      local worker = require "moonport.worker"
+      print("> " .. worker.id .. " of " .. worker.count)
+      return { workers = "all", on_data = function() end }
+    ]])
+    alone:wait_told("1 of 1")
+  end)
+
+  it("are not to be in none of them, or in some", function()
+    for given, shown in pairs { ["0"] = "0", ["-1"] = "-1", ["1.5"] = "1.5", ["'some'"] = '"some"',
+      ["true"] = "true" } do
+      local path = moonport:directory():write("x.lua",
+        ("return {\n  workers = %s,\n  on_data = print,\n}\n"):format(given))
+      local result = moonport:run { "check", path }
+      assert.equal(1, result.code)
+      assert.equal(("%s:2: workers is %s: write \"all\", or a whole number from 1 to 1000000")
+        :format(path, shown), result.log[1].message)
+    end
+  end)
+
+  it("are warned of a broadcast that does not reach all", function()
+    local text = [[
+      local server = require "moonport.server"
+      return { %s on_data = function(_, data) server.broadcast(data) end }
+    ]]
+    local path = moonport:directory():write("x.lua", text:format("workers = 2,"))
+    assert.matches("x.lua:2: server.broadcast reaches the connections of its own worker only",
+      moonport:run({ "check", path }).log[1].message)
+    path = moonport:directory():write("x.lua", text:format(""))
+    assert.same({}, moonport:run({ "check", path }).log)
+  end)
+end)
