@@ -333,7 +333,8 @@ const char *options_string(const struct options *options, const char *name) {
 }
 
 bool options_given(const struct options *options, const char *name) {
-  return options_find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST)->given;
+  return options_find(options, name, 1u << OPTION_STRING | 1u << OPTION_LIST | 1u << OPTION_SECONDS)
+      ->given;
 }
 
 int64_t options_number(const struct options *options, const char *name) {

@@ -23,6 +23,10 @@ struct worker_slot *worker_own_slot(const struct worker *worker) {
   return worker_slot_of(worker, worker->number);
 }
 
+bool worker_is_first(const struct worker *worker) {
+  return worker->number == 1 && atomic_load(&worker_own_slot(worker)->generation) == 1;
+}
+
 uint64_t worker_now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -41,6 +41,10 @@ struct worker_facts {
 };
 
 struct worker_page {
+  _Atomic bool is_called_off; /* one could not begin: the others end without a word */
+  /* A bit of each of the supervisor's sockets that some worker has taken. */
+  _Atomic uint64_t handed[4];
+  _Atomic uint32_t listening;            /* starts of workers that have opened their sockets */
   struct worker_slot slots[WORKERS_MAX]; /* of worker number i + 1 */
   struct worker_facts facts[WORKERS_MAX];
 };
@@ -63,6 +67,8 @@ void worker_page_free(struct worker_page *page);
 /* The slot of the worker itself, and that of number `number`. */
 struct worker_slot *worker_own_slot(const struct worker *worker);
 struct worker_slot *worker_slot_of(const struct worker *worker, unsigned number);
+/* Of the first process of the first worker: what is to be said once is said there. */
+bool worker_is_first(const struct worker *worker);
 /* Its loop turns. */
 void worker_beat(const struct worker *worker);
 void worker_set_phase(const struct worker *worker, enum worker_phase phase);

@@ -4,12 +4,18 @@
 #include "base/handover.h"
 #include "base/init.h"
 #include "base/log.h"
+#include "base/options.h"
+#include "base/processors.h"
+#include "base/worker.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 #include "cli/version.h"
 #include "master/master.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { WARNING_BYTES = 400 };
 
@@ -37,8 +43,32 @@ static int serve_as(void *context, const struct worker *worker) {
   return server_end(server, server_run(server));
 }
 
+/* How many processes are to serve; 0 after a line that says what is wrong. */
+static unsigned read_workers(const struct options *options) {
+  const char *text = options_string(options, "workers");
+  char *end;
+  if (strcmp(text, "auto") == 0) {
+    const unsigned usable = processors_usable();
+    return usable < WORKERS_MAX ? usable : WORKERS_MAX;
+  }
+  long count = strtol(text, &end, 10);
+  if (end != text && !*end && count >= 1 && count <= WORKERS_MAX) return (unsigned)count;
+  fprintf(stderr, "moonport serve: --workers %s: expected a number from 1 to %d, or auto\n", text,
+          WORKERS_MAX);
+  return 0;
+}
+
+/* In a debugger's hands nothing is to be killed: on a terminal only who asks for it has it. A variable says no
+ * more than the default does. */
+static int64_t read_stuck(const struct options *options) {
+  const bool is_watched = isatty(STDERR_FILENO) && !options_given(options, "stuck");
+  return is_watched ? 0 : options_number(options, "stuck");
+}
+
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants) {
+  const unsigned workers = read_workers(call->options);
+  if (workers == 0) return EXIT_USAGE;
   struct handover handover;
   const bool takes_over = handover_inherit(&handover); /* before anything is written to the log */
   const int place = init_be_reaper();
@@ -60,9 +90,11 @@ static int serve(const struct command_call *call, const struct control_address *
   options.place = place;
   char warning[WARNING_BYTES];
   options.warning = warning_of_lua(warning, sizeof warning);
-  const unsigned workers = (unsigned)options_number(call->options, "workers");
-  const struct master_options master = {
-      .log = log, .count = workers, .serve = serve_as, .context = &options};
+  const struct master_options master = {.log = log,
+                                        .count = workers,
+                                        .stuck_ms = read_stuck(call->options),
+                                        .serve = serve_as,
+                                        .context = &options};
   int code = workers > 1 ? master_run(&master) : serve_as(&options, NULL);
   log_free(log);
   return code;

@@ -1,7 +1,6 @@
 /* cli/table.c — all commands and all options. Knows what they are called, not what they do. */
 #include "cli/table.h"
 
-#include "base/worker.h"
 #include "cli/in_lua.h"
 
 #include <stdint.h>
@@ -113,8 +112,11 @@ static const struct option_row options[] = {
      "unsent bytes that all connections together may queue; 0: only limits.output", SERVE,
      .kind = OPTION_SIZE, .fallback = "0"},
     {"workers", "N", "MOONPORT_WORKERS",
-     "serve in so many processes, among which the scripts are spread", SERVE, .kind = OPTION_INT,
-     .fallback = "1", .min = 1, .max = WORKERS_MAX},
+     "serve in so many processes, among which the scripts are spread; auto: one for each processor",
+     SERVE, .kind = OPTION_STRING, .fallback = "1"},
+    {"stuck", "SECONDS", "MOONPORT_STUCK",
+     "kill a worker whose loop has not turned for this long, and start it again; 0: never", SERVE,
+     .kind = OPTION_SECONDS, .fallback = "30", .fallback_note = "30; 0 on a terminal"},
     {"keep-going", NULL, "MOONPORT_KEEP_GOING",
      "at the start, serve the scripts that work although others do not", SERVE,
      .kind = OPTION_FLAG},

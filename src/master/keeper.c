@@ -3,17 +3,15 @@
  * What is queued on a listening socket is reset when its last descriptor is closed; so the one that is kept
  * here is what outlives a worker. A script that runs in one worker has one socket, whichever worker that
  * is. One that runs in several has a socket in each, which share the address (SO_REUSEPORT): the kernel
- * spreads connections over them in the order in which they began to listen, and when one is closed, the
- * last one takes its place, as here. A Unix path is one socket, of all workers.
+ * numbers them in the order in which they began to listen, as here. All of them stay open until nobody
+ * listens there. A Unix path is one socket, of all workers.
  *
  * The first socket of an address is bound without SO_REUSEPORT, so that one of another server's, which
  * shares its own, is told from a free one. */
 #include "master/keeper.h"
 
 #include "base/address.h"
-#include "base/list.h"
-#include "base/worker.h"
-#include "net/bind.h"
+#include "master/keeper_state.h"
 #include "net/keep_message.h"
 #include "net/listener.h"
 #include "net/udp.h"
@@ -26,41 +24,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-struct kept_one {
-  struct bound_socket bound;
-  unsigned owner; /* number of the worker; 0: it gave it up, or never had it */
-};
-
-/* All sockets of one address. */
-struct kept {
-  struct list link;
-  uint32_t id;
-  int type;
-  char *script;
-  bool is_picked; /* port 0 was asked for, and that with `index` is the name */
-  unsigned index;
-  struct sockaddr_storage asked;
-  struct sockaddr_storage address; /* as bound */
-  socklen_t address_bytes;
-  unsigned count;
-  uint64_t users; /* bit i: worker i + 1 listens there */
-  uint64_t stale; /* the same; it did so before it was started again, and did not ask again */
-  struct kept_one sockets[WORKERS_MAX];
-};
-
-struct keeper {
-  struct list all;
-  uint32_t last_id;
-};
-
-static uint64_t bit_of(unsigned number) {
-  return UINT64_C(1) << (number - 1);
-}
-
-static struct kept *kept_of(struct list *link) {
-  return LIST_ELEMENT(link, struct kept, link);
-}
-
 struct keeper *keeper_new(void) {
   struct keeper *keeper = calloc(1, sizeof *keeper);
   if (keeper) list_init(&keeper->all);
@@ -70,6 +33,7 @@ struct keeper *keeper_new(void) {
 static void free_kept(struct kept *kept) {
   list_remove(&kept->link);
   free(kept->script);
+  free(kept->given);
   free(kept);
 }
 
@@ -105,14 +69,10 @@ static bool is_at(const struct kept *kept, const struct keep_request *request) {
   char ours[ADDRESS_TEXT_MAX], wanted[ADDRESS_TEXT_MAX];
   if (kept->type != request->type) return false;
   if (address_port(any(&request->address)) == 0) {
-    if (!kept->is_picked || kept->index != request->index ||
-        strcmp(kept->script, request->script) != 0) {
-      return false;
-    }
-    address_from_sockaddr(any(&kept->asked), request->address_bytes, ours, sizeof ours);
-  } else {
-    address_from_sockaddr(any(&kept->address), kept->address_bytes, ours, sizeof ours);
+    return kept->given && kept->index == request->index &&
+           strcmp(kept->given, request->given) == 0 && strcmp(kept->script, request->script) == 0;
   }
+  address_from_sockaddr(any(&kept->address), kept->address_bytes, ours, sizeof ours);
   address_from_sockaddr(any(&request->address), request->address_bytes, wanted, sizeof wanted);
   return strcmp(ours, wanted) == 0;
 }
@@ -164,31 +124,35 @@ static int add_socket(struct kept *kept, const struct keep_request *request,
   return rc;
 }
 
+static struct kept *new_kept(const struct keep_request *request) {
+  struct kept *kept = calloc(1, sizeof *kept);
+  if (!kept) return NULL;
+  list_init(&kept->link);
+  const bool is_picked = address_port(any(&request->address)) == 0;
+  kept->script = strdup(request->script);
+  if (is_picked) kept->given = strdup(request->given);
+  kept->type = request->type;
+  kept->index = request->index;
+  if (kept->script && (kept->given || !is_picked)) return kept;
+  free_kept(kept);
+  return NULL;
+}
+
 static int open_first(struct keeper *keeper, const struct keep_request *request,
                       struct kept **out) {
-  struct kept *kept = calloc(1, sizeof *kept);
-  if (kept) kept->script = strdup(request->script);
-  if (!kept || !kept->script) {
-    free(kept);
-    return UV_ENOMEM;
-  }
+  struct kept *kept = new_kept(request);
+  if (!kept) return UV_ENOMEM;
   int rc = add_socket(kept, request, any(&request->address), request->is_beside);
   kept->address_bytes = sizeof kept->address;
   if (rc == 0 && getsockname(kept->sockets[0].bound.fd, (struct sockaddr *)&kept->address,
                              &kept->address_bytes) < 0) {
     rc = uv_translate_sys_error(errno);
-    bind_release(&kept->sockets[0].bound);
   }
   if (rc < 0) {
-    free(kept->script);
-    free(kept);
+    close_kept(kept);
     return rc;
   }
   kept->id = ++keeper->last_id;
-  kept->type = request->type;
-  kept->asked = request->address;
-  kept->is_picked = address_port(any(&kept->asked)) == 0;
-  kept->index = request->index;
   list_append(&keeper->all, &kept->link);
   *out = kept;
   return 0;
@@ -213,6 +177,7 @@ static int place_of(struct kept *kept, const struct keep_request *request, unsig
   for (unsigned i = 0; i < kept->count; i++)
     if (kept->sockets[i].owner == 0) return (int)i;
   share_port(kept);
+  kept->is_arranged = false;
   int rc = add_socket(kept, request, any(&kept->address), true);
   return rc < 0 ? rc : (int)kept->count - 1;
 }
@@ -231,6 +196,7 @@ int keeper_open(struct keeper *keeper, unsigned number, const struct keep_reques
     answer->rc = place;
     return -1;
   }
+  kept->is_arranged = false;
   kept->sockets[place].owner = number;
   kept->users |= bit_of(number);
   kept->stale &= ~bit_of(number);
@@ -249,26 +215,15 @@ void keeper_pass_on(struct keeper *keeper, const struct keep_request *request) {
 
 /* --- Giving up ------------------------------------------------------------------------------- */
 
-/* As the kernel does in its group: the last one takes the place. */
-static void close_own(struct kept *kept, unsigned number) {
-  for (unsigned i = 0; i < kept->count; i++) {
-    if (kept->sockets[i].owner != number) continue;
-    kept->sockets[i].owner = 0;
-    if (kept->count == 1) return;
-    bind_release(&kept->sockets[i].bound);
-    kept->sockets[i] = kept->sockets[--kept->count];
-    return;
-  }
-}
-
+/* In a group its socket stays open as long as the others: what is queued there is served by them
+ * (keeper_arrange()), and so is what comes where the kernel cannot be told to whom to give it. */
 static void give_up(struct kept *kept, unsigned number) {
+  kept->is_arranged = false;
   kept->users &= ~bit_of(number);
   kept->stale &= ~bit_of(number);
-  if (kept->users == 0) {
-    close_kept(kept);
-  } else {
-    close_own(kept, number);
-  }
+  for (unsigned i = 0; i < kept->count; i++)
+    if (kept->sockets[i].owner == number) kept->sockets[i].owner = 0;
+  if (kept->users == 0) close_kept(kept);
 }
 
 void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request) {
@@ -281,7 +236,7 @@ void keeper_on_start(struct keeper *keeper, unsigned number) {
     kept_of(link)->stale |= kept_of(link)->users & bit_of(number);
 }
 
-void keeper_on_ready(struct keeper *keeper, unsigned number) {
+void keeper_sweep(struct keeper *keeper, unsigned number) {
   for (struct list *link = keeper->all.next, *next; link != &keeper->all; link = next) {
     next = link->next;
     if (kept_of(link)->stale & bit_of(number)) give_up(kept_of(link), number);

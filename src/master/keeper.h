@@ -3,6 +3,8 @@
 #ifndef MOONPORT_MASTER_KEEPER_H
 #define MOONPORT_MASTER_KEEPER_H
 
+#include <stdint.h>
+
 struct keep_answer;
 struct keep_request;
 struct keeper; /* opaque */
@@ -23,6 +25,10 @@ void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_re
 /* That worker begins anew, and will ask again for what it had. */
 void keeper_on_start(struct keeper *keeper, unsigned number);
 /* It has asked for all that it wants: what it had before, and did not ask for, is given up. */
-void keeper_on_ready(struct keeper *keeper, unsigned number);
+void keeper_sweep(struct keeper *keeper, unsigned number);
+
+/* Which workers serve now, a bit for each. Where sockets share an address, new connections go to those
+ * alone, and the sockets of the others are served by them: as they are told in `orders_fds`. */
+void keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds);
 
 #endif

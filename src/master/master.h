@@ -3,12 +3,15 @@
 #ifndef MOONPORT_MASTER_MASTER_H
 #define MOONPORT_MASTER_MASTER_H
 
+#include <stdint.h>
+
 struct log;
 struct worker;
 
 struct master_options {
   struct log *log;
-  unsigned count; /* of workers; 1 to WORKERS_MAX */
+  int64_t stuck_ms; /* a worker whose loop does not turn for so long is killed; 0: none is */
+  unsigned count;   /* of workers; 1 to WORKERS_MAX */
   /* What a worker does, in its process; what it returns is the exit code. `worker` lives until then. */
   int (*serve)(void *context, const struct worker *worker);
   void *context;

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -22,6 +24,8 @@ struct kept_socket {
   uint32_t id;
   unsigned users;
   bool is_group;
+  struct sockaddr_un address; /* of a Unix path, whose file is the master's; or nothing */
+  struct stat file;
 };
 
 static int send_request(const struct worker *worker, struct keep_request *request,
@@ -62,6 +66,23 @@ static int ask(const struct worker *worker, struct keep_request *request, const 
   return rc;
 }
 
+static void remember_file(struct kept_socket *kept, const struct keep_wish *wish) {
+  if (wish->address->sa_family != AF_UNIX) return;
+  memcpy(&kept->address, wish->address, wish->address_bytes);
+  if (!kept->address.sun_path[0] || lstat(kept->address.sun_path, &kept->file) < 0)
+    kept->address.sun_family = AF_UNSPEC;
+}
+
+/* The master, whose it was to do, was killed. */
+static void unlink_file(const struct kept_socket *kept) {
+  struct stat status;
+  if (kept->address.sun_family != AF_UNIX) return;
+  if (lstat(kept->address.sun_path, &status) == 0 && status.st_ino == kept->file.st_ino &&
+      status.st_dev == kept->file.st_dev) {
+    (void)unlink(kept->address.sun_path);
+  }
+}
+
 int keep_open(const struct worker *worker, const struct keep_wish *wish, struct kept_socket **out,
               int *fd, char *holder, size_t holder_size) {
   struct keep_request request = {
@@ -79,6 +100,7 @@ int keep_open(const struct worker *worker, const struct keep_wish *wish, struct 
   *out = NULL;
   struct kept_socket *kept = malloc(sizeof *kept);
   if (!kept) return UV_ENOMEM;
+  snprintf(request.given, sizeof request.given, "%s", wish->given);
   memcpy(&request.address, wish->address, wish->address_bytes);
   int rc = ask(worker, &request, wish->script, &answer, fd);
   if (rc == 0 && *fd < 0) rc = UV_EMFILE; /* the descriptor that was sent found no place here */
@@ -89,6 +111,7 @@ int keep_open(const struct worker *worker, const struct keep_wish *wish, struct 
   }
   *kept = (struct kept_socket){
       .worker = worker, .id = answer.id, .users = 1, .is_group = answer.is_group};
+  remember_file(kept, wish);
   *out = kept;
   return 0;
 }
@@ -108,12 +131,17 @@ void keep_release(struct kept_socket *kept) {
   struct keep_request request = {.kind = KEEP_GIVE_UP, .id = kept->id};
   struct keep_answer answer;
   int fd;
-  (void)ask(kept->worker, &request, "", &answer, &fd);
+  int rc = ask(kept->worker, &request, "", &answer, &fd);
+  if (rc == UV_EPIPE || rc == UV_ECONNRESET) unlink_file(kept);
   free(kept);
 }
 
 bool keep_is_group(const struct kept_socket *kept) {
   return kept && kept->is_group;
+}
+
+uint32_t keep_id(const struct kept_socket *kept) {
+  return kept->id;
 }
 
 int keep_home(const struct worker *worker, const char *script, unsigned *number) {
@@ -130,4 +158,21 @@ void keep_forget(const struct worker *worker, const char *script) {
   struct keep_answer answer;
   int fd;
   (void)ask(worker, &request, script, &answer, &fd);
+}
+
+static void tell(const struct worker *worker, enum keep_kind kind) {
+  struct keep_request request = {.kind = kind};
+  (void)send_request(worker, &request, "");
+}
+
+void keep_tell_ready(const struct worker *worker) {
+  tell(worker, KEEP_READY);
+}
+
+void keep_tell_reloading(const struct worker *worker) {
+  tell(worker, KEEP_RELOADING);
+}
+
+void keep_tell_shutdown(const struct worker *worker) {
+  tell(worker, KEEP_SHUTDOWN);
 }

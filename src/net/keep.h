@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct worker;
@@ -16,7 +17,8 @@ struct keep_wish {
   socklen_t address_bytes;
   int type;           /* SOCK_STREAM, SOCK_DGRAM */
   const char *script; /* its path: with the address, by what the socket is found again */
-  unsigned index;     /* which one, of those of the script at port 0 of the same host */
+  const char *given;  /* as the script wrote it; with port 0 it is found by that, and */
+  unsigned index;     /* which one, of those that it wrote the same */
   unsigned copies;    /* in how many workers the script runs; each has a socket of its own */
   int backlog;
   int interface; /* an IPv4 group's; 0: as the routes say */
@@ -35,10 +37,18 @@ struct kept_socket *keep_share(struct kept_socket *kept, const char *script);
 void keep_release(struct kept_socket *kept);
 /* Whether other sockets have the address, too, so that its port stays shared. */
 bool keep_is_group(const struct kept_socket *kept);
+/* By which the master calls it. */
+uint32_t keep_id(const struct kept_socket *kept);
 
 /* In which worker that script is to live: where the fewest do. All workers get the same answer, until it is
  * forgotten. 0 or UV_E*. */
 int keep_home(const struct worker *worker, const char *script, unsigned *number);
 void keep_forget(const struct worker *worker, const char *script);
+
+/* These do not wait. */
+void keep_tell_ready(const struct worker *worker); /* also after a reload */
+void keep_tell_reloading(const struct worker *worker);
+/* The whole server is to end, all its workers. */
+void keep_tell_shutdown(const struct worker *worker);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef MOONPORT_NET_KEEP_MESSAGE_H
 #define MOONPORT_NET_KEEP_MESSAGE_H
 
+#include "base/address.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +15,10 @@ enum keep_kind {
   KEEP_GIVE_UP, /* nobody listens at the socket `id` any more, in this worker */
   KEEP_HOME,    /* in which worker a script lives */
   KEEP_FORGET,  /* that script is gone */
+  /* What follows gets no answer. */
+  KEEP_READY,     /* it serves, or has reloaded */
+  KEEP_RELOADING, /* it begins to */
+  KEEP_SHUTDOWN,  /* the whole server is to end */
 };
 
 struct keep_request {
@@ -23,11 +29,12 @@ struct keep_request {
   int backlog;
   int interface;   /* of a group of IPv4; 0: as the routes say */
   unsigned copies; /* of the script, in so many workers */
-  unsigned index;  /* of several sockets of one script at port 0 of the same host */
+  unsigned index;  /* of several sockets at port 0 that one script has written the same */
   bool is_beside;  /* others of this server have the port, at other addresses, and share it */
   socklen_t address_bytes;
   struct sockaddr_storage address;
-  char script[PATH_MAX]; /* its path; the message ends behind the NUL */
+  char given[ADDRESS_TEXT_MAX]; /* the address as the script wrote it */
+  char script[PATH_MAX];        /* its path; the message ends behind the NUL */
 };
 
 struct keep_answer {
@@ -37,6 +44,18 @@ struct keep_answer {
   unsigned number;       /* of a worker */
   bool is_group;         /* one of several sockets that share the address */
   char script[PATH_MAX]; /* whose the address is, when another one has it; or "" */
+};
+
+/* What a worker is told without having asked. */
+enum keep_order_kind {
+  ORDER_ADOPT,  /* serve one more socket of the address `id`, whose descriptor comes with it */
+  ORDER_RETURN, /* and stop that: whose it is serves it again */
+};
+
+struct keep_order {
+  enum keep_order_kind kind;
+  uint32_t id;
+  uint32_t place; /* which one of the address's sockets */
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,13 +288,27 @@ void activation_settle(struct activation *activation) {
   }
 }
 
-void activation_report(const struct activation *activation, struct log *log) {
+enum { BITS = 64 };
+
+static bool is_shared(const _Atomic uint64_t *taken, size_t index) {
+  return taken && atomic_load(&taken[index / BITS]) >> index % BITS & 1;
+}
+
+void activation_share_taken(const struct activation *activation, _Atomic uint64_t *taken) {
+  const struct handed_socket *handed = NULL;
+  for (size_t i = 0; (handed = handed_next(activation, handed)); i++) {
+    if (handed->users > 0) atomic_fetch_or(&taken[i / BITS], UINT64_C(1) << i % BITS);
+  }
+}
+
+void activation_report(const struct activation *activation, const _Atomic uint64_t *taken,
+                       struct log *log) {
   struct handed_socket *handed = NULL;
-  while ((handed = handed_next(activation, handed))) {
+  for (size_t i = 0; (handed = handed_next(activation, handed)); i++) {
     const struct sockaddr *address = (const struct sockaddr *)&handed->address;
     char text[ADDRESS_TEXT_MAX];
     char name[SOCKET_NAME_BYTES + 4];
-    if (handed->users > 0 || handed->is_own) continue;
+    if (handed->users > 0 || handed->is_own || is_shared(taken, i)) continue;
     address_from_sockaddr(address, handed->size, text, sizeof text);
     const char *scheme = handed->type == SOCK_DGRAM ? "udp://" : "tcp://";
     log_printf(

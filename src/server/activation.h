@@ -6,6 +6,7 @@
 #include "base/list.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct address;
@@ -64,7 +65,12 @@ const char *handed_socket_groups(const struct handed_socket *handed);
 struct handed_socket *handed_socket_share(struct handed_socket *handed);
 void handed_socket_release(struct handed_socket *handed);
 
-/* Warns of each socket that nobody took: those who connect to it wait for an answer in vain. */
-void activation_report(const struct activation *activation, struct log *log);
+/* Where several workers have the same sockets: adds a bit for each that this one took to `taken`, of 4
+ * words. */
+void activation_share_taken(const struct activation *activation, _Atomic uint64_t *taken);
+/* Warns of each socket that nobody took, neither here nor, unless that is NULL, in `taken`: those who connect
+ * to it wait for an answer in vain. */
+void activation_report(const struct activation *activation, const _Atomic uint64_t *taken,
+                       struct log *log);
 
 #endif

@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/worker.h"
+#include "net/keep.h"
 #include "net/loop.h"
+#include "net/notify.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
-#include "server/notify.h"
 #include "server/server_state.h"
 #include "server/upgrade.h"
 
@@ -65,9 +66,15 @@ static void end_in(struct server *server, uint64_t ms) {
   for (size_t i = 0; i < server->script_count; i++) script_end_in(server->scripts[i], ms);
 }
 
+/* One of several workers could not begin, and has said why. */
+static bool is_called_off(const struct server *server) {
+  const struct worker *worker = server->options.worker;
+  return worker && atomic_load(&worker->page->is_called_off);
+}
+
 static void start_draining(struct server *server, const char *cause) {
   server->phase = DRAINING;
-  log_printf(server->options.log, LOG_INFO,
+  log_printf(server->options.log, is_called_off(server) ? LOG_DEBUG : LOG_INFO,
              "%s: no new connections; %zu may go on for %.3g s (another signal ends at once)",
              cause, conn_burden(server), (double)server->options.drain_ms / 1000);
   for (size_t i = 0; i < server->script_count; i++) {
@@ -123,6 +130,10 @@ static const char *signal_name(int number) {
 
 void drain_on_signal(void *context, int number) {
   struct server *server = context;
+  if (server->awaits_signal) { /* the master's word, which this worker has asked for */
+    server->awaits_signal = false;
+    return;
+  }
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
   } else if (server->successor && server->end_signals.told == 1) {
@@ -144,5 +155,9 @@ void drain_on_signal(void *context, int number) {
 void server_drain(struct server *server, const char *cause) {
   if (server->phase != SERVING) return;
   start_leaving(server, cause);
+  if (server->options.worker) {
+    server->awaits_signal = true;
+    keep_tell_shutdown(server->options.worker);
+  }
   drain_check(server);
 }

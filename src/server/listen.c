@@ -33,6 +33,7 @@ static void update_pauses(void *owner) {
   const bool on = set->full || door_is_slowed(&set->door);
   for (size_t i = 0; i < set->count; i++) {
     if (set->entries[i]->listener) listener_pause(set->entries[i]->listener, on);
+    listen_entry_pause_adopted(set->entries[i], on);
   }
 }
 
@@ -159,6 +160,7 @@ static struct listen_entry *append_entry(struct listen_set *set) {
     free(entry);
     return NULL;
   }
+  list_init(&entry->adopted);
   entry->set = set;
   entry->index = (unsigned)set->count;
   set->entries[set->count] = entry;
@@ -236,6 +238,7 @@ static void listen_tell(const struct listen_entry *entry, enum event_kind kind) 
 void listen_entry_close(struct listen_entry *entry) {
   bool was_told = listen_entry_is_open(entry) && !entry->fresh && !entry->untold;
   if (was_told) listen_tell(entry, EVENT_UNLISTEN);
+  listen_entry_close_adopted(entry);
   if (entry->listener) listener_close(entry->listener);
   if (entry->udp) api_close_udp(entry->udp);
   handed_socket_release(entry->handed);

@@ -72,6 +72,11 @@ void listen_set_room(struct listen_set *set, const struct conn *gone);
 /* A connection that another worker accepted, at the listener of that name. False: there never was one. */
 bool listen_set_bring(struct listen_set *set, const char *name, int fd,
                       const struct sockaddr *peer);
+/* Serves one more socket of the address that the master calls `id`, in place of the worker that it is of;
+ * `fd` is taken over. False: the address is none of these. */
+bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place, int fd);
+/* Not any more. */
+void listen_set_return(struct listen_set *set, uint32_t id, uint32_t place);
 /* Stops accepting, after those that already connected were accepted. */
 void listen_set_drain(struct listen_set *set);
 /* server/listen_handover.c. Hands each socket that is this process's own to `visit`, with its record. */

@@ -199,7 +199,7 @@ static int handed_descriptor(struct listen_entry *entry, struct target *target, 
   return handed_socket_open(handed);
 }
 
-/* Of several sockets at port 0 of one host, each is found again by its place among them. */
+/* Of several sockets at port 0 that are written the same, each is found again by its place among them. */
 static unsigned place_among_picked(const struct listen_entry *entry, const struct target *target) {
   const struct listen_set *set = entry->set;
   unsigned place = 0;
@@ -218,6 +218,7 @@ int listen_kept_descriptor(struct listen_entry *entry, struct target *target, bo
       .address_bytes = target->size,
       .type = is_udp ? SOCK_DGRAM : SOCK_STREAM,
       .script = entry->set->path,
+      .given = target->given,
       .index = place_among_picked(entry, target),
       .copies = (unsigned)entry->set->workers_next,
       .backlog = listen_entry_backlog(entry),

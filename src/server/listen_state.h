@@ -3,6 +3,7 @@
 #define MOONPORT_SERVER_LISTEN_STATE_H
 
 #include "base/address.h"
+#include "base/list.h"
 #include "server/listen.h"
 
 #include <limits.h>
@@ -19,6 +20,7 @@ struct listen_entry {
   struct udp_object *udp;       /* NULL once closed, and of any other */
   struct handed_socket *handed; /* of the supervisor's; or NULL */
   struct kept_socket *kept;     /* of the master's; or NULL: a socket of our own */
+  struct list adopted;          /* sockets of the address that other workers are away from */
   char *given;                  /* the address as the script wrote it */
   /* Of the version that is being put in force, until that is; or NULL. */
   const struct socket_wishes *wishes;
@@ -57,6 +59,10 @@ void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by
  * that name too. Or a new place; NULL when memory is out. */
 struct listen_entry *listen_set_place(struct listen_set *set, const char *name);
+
+/* server/listen_adopt.c */
+void listen_entry_pause_adopted(struct listen_entry *entry, bool on);
+void listen_entry_close_adopted(struct listen_entry *entry);
 
 /* server/listen_change.c */
 /* Opens the target, whose name is given, in `entry`, although the port, or the path, is taken: by a socket that one of

@@ -200,6 +200,14 @@ void script_tell_undefined(struct script *script) {
   names_tell_undefined(script->loaded, script->path);
 }
 
+bool script_adopt(struct script *script, uint32_t id, uint32_t place, int fd) {
+  return listen_set_adopt(&script->listeners, id, place, fd);
+}
+
+void script_return(struct script *script, uint32_t id, uint32_t place) {
+  listen_set_return(&script->listeners, id, place);
+}
+
 void script_stop_listening(struct script *script) {
   struct home_visit visit;
   home_enter(script->options->home, &visit);

@@ -165,6 +165,9 @@ void script_leave_listeners(struct script *script);
 void script_own_listeners(struct script *script);
 /* Each that is this process's own, with its record. */
 void script_export_listeners(const struct script *script, handover_visit *visit, void *context);
+/* As listen_set_adopt() and listen_set_return(). */
+bool script_adopt(struct script *script, uint32_t id, uint32_t place, int fd);
+void script_return(struct script *script, uint32_t id, uint32_t place);
 /* Its connections must be closed. The memory goes when the loop has closed its handles. */
 void script_free(struct script *script);
 

@@ -14,14 +14,16 @@
 #include "base/text.h"
 #include "base/worker.h"
 #include "net/defer.h"
+#include "net/keep_message.h"
 #include "net/loop.h"
 #include "net/mesh.h"
+#include "net/notify.h"
+#include "net/orders.h"
 #include "server/activation.h"
 #include "server/control/control.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
 #include "server/names.h"
-#include "server/notify.h"
 #include "server/paths.h"
 #include "server/roles.h"
 #include "server/signals.h"
@@ -84,6 +86,18 @@ static void server_on_upgraded(struct server *server, const char *cause) {
 
 static void server_on_user2(void *context) {
   server_upgrade(context, "SIGUSR2", UPGRADE_MS, NULL);
+}
+
+static void server_on_order(void *context, const struct keep_order *order, int fd) {
+  const struct server *server = context;
+  bool is_taken = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (order->kind == ORDER_RETURN) script_return(script, order->id, order->place);
+    if (order->kind == ORDER_ADOPT && !is_taken && fd >= 0)
+      is_taken = script_adopt(script, order->id, order->place, fd);
+  }
+  if (fd >= 0 && !is_taken) close(fd); /* it was given up meanwhile, and the master knows */
 }
 
 static void server_on_beat(uv_timer_t *timer) {
@@ -258,7 +272,7 @@ static int server_load(const struct server_options *options, struct server **out
   server->on_upgraded = server_on_upgraded;
   if (is_again(options->worker)) server->options.keeps_going = true; /* the others serve, too */
   (void)descriptors_raise(0);
-  notify_init(&server->notify, options->log);
+  notify_init(&server->notify, options->log, options->worker);
   if (open_activation(server) < 0) return -1;
   server->home = home_new();
   server->loop = net_loop_new();
@@ -267,10 +281,13 @@ static int server_load(const struct server_options *options, struct server **out
   vm_fork_watch(server->watchdog);
   if (server->loop) server->turn = net_defer_new(server->loop, server_on_turn, server);
   if (server->loop) server->names = names_new(server->loop, reload_round_on_names, server);
-  if (server->loop && options->worker) server->mesh = mesh_open(server->loop, options->worker);
+  if (server->loop && options->worker) {
+    server->mesh = mesh_open(server->loop, options->worker);
+    server->orders = orders_open(server->loop, options->worker, server_on_order, server);
+  }
   if (server->mesh) server->copies = copies_new(server, &copies_hooks);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
-      (options->worker && !server->copies) || open_handles(server) < 0) {
+      (options->worker && !(server->copies && server->orders)) || open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
@@ -346,6 +363,18 @@ static int start_script(struct server *server, struct script *script) {
   return rc;
 }
 
+/* Of several workers the last one to get there knows what all have taken. */
+static void report_handed(const struct server *server) {
+  const struct worker *worker = server->options.worker;
+  if (!worker) {
+    activation_report(server->activation, NULL, server->options.log);
+    return;
+  }
+  activation_share_taken(server->activation, worker->page->handed);
+  if (atomic_fetch_add(&worker->page->listening, 1) + 1 == worker->count)
+    activation_report(server->activation, worker->page->handed, server->options.log);
+}
+
 static int listen_all(struct server *server) {
   int rc = check_options(server);
   if (rc < 0) return rc;
@@ -364,7 +393,7 @@ static int listen_all(struct server *server) {
   for (size_t i = 0; i < server->script_count && rc == 0; i++) {
     script_tell_listening(server->scripts[i]);
   }
-  if (rc == 0) activation_report(server->activation, server->options.log);
+  if (rc == 0) report_handed(server);
   return rc;
 }
 
@@ -390,7 +419,7 @@ static void open_at_home(struct server *server) {
 
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, out);
-  bool is_first = !options->worker || options->worker->number == 1; /* it says it for all */
+  bool is_first = !options->worker || worker_is_first(options->worker); /* it says it for all */
   if (rc == 0 && is_first && options->warning)
     log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
@@ -408,8 +437,10 @@ int server_open(const struct server_options *options, struct server **out) {
 int server_run(struct server *server) {
   const struct worker *worker = server->options.worker;
   if (server->options.handover && !succession_take_over(server)) return 1;
-  if (server->phase == SERVING) notify_ready(&server->notify);
-  if (worker) worker_set_phase(worker, WORKER_SERVING);
+  if (server->phase == SERVING) {
+    if (worker) worker_set_phase(worker, WORKER_SERVING);
+    notify_ready(&server->notify);
+  }
   drain_check(server); /* a signal may have come before it listened */
   net_loop_run(server->loop);
   held_up_bound_closing(server);
@@ -440,6 +471,7 @@ void server_free(struct server *server) {
     close_handles(server);
     copies_free(server->copies);
     if (server->mesh) mesh_close(server->mesh);
+    orders_close(server->orders);
     if (server->names) names_free(server->names);
     if (server->turn) net_defer_close(server->turn);
     net_loop_free(server->loop);

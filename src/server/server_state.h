@@ -2,9 +2,9 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "net/notify.h"
 #include "server/activation.h"
 #include "server/end_signals.h"
-#include "server/notify.h"
 #include "server/reload/state.h"
 #include "server/script.h"
 #include "server/server.h"
@@ -19,6 +19,7 @@ struct home;
 struct mesh;
 struct names;
 struct net_defer;
+struct orders;
 struct upgrade;
 struct watch;
 
@@ -43,6 +44,7 @@ struct server {
   struct mesh *mesh;             /* to the other workers; NULL: there are none */
   struct copies *copies;         /* of scripts that are in several of them; NULL: the same */
   bool has_news;                 /* for other workers, of what is served */
+  struct orders *orders;         /* of the master; NULL: there is none */
   struct notify notify;
   struct upgrade *upgrade; /* under way, or done; NULL: neither */
   int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */
@@ -57,6 +59,7 @@ struct server {
   struct script **scripts;
   size_t script_count;
   enum phase phase;
+  bool awaits_signal; /* of the master's, that the whole server is to end: this worker knows it */
   volatile bool is_hurried;   /* a second signal came; a signal handler says so */
   volatile bool handles_open; /* the same reads it */
   uint64_t stalls;            /* how often a script held the loop up */

@@ -4,21 +4,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
-
-/* Whether this process has a terminal that controls it; one that was hung up is none any more. */
-static bool has_terminal(void) {
-  int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
-  if (fd >= 0) close(fd);
-  return fd >= 0;
-}
-
-static bool ignores_hangup(void) {
-  struct sigaction action;
-  return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
 
 static void signals_on_user(uv_signal_t *handle, int number) {
   const struct signals *signals = handle->data;
@@ -34,8 +20,8 @@ static void signals_on_user(uv_signal_t *handle, int number) {
 }
 
 int signals_open(struct signals *signals, uv_loop_t *uv) {
-  if (ignores_hangup()) signals->ignores_hangup = true;
-  signals->on_terminal = has_terminal() && !signals->ignores_hangup;
+  if (signals_ignore_hangup()) signals->ignores_hangup = true;
+  signals->on_terminal = signals_have_terminal() && !signals->ignores_hangup;
   const int numbers[] = {SIGUSR1, SIGUSR2};
   int rc = 0;
   signals_serve();
@@ -53,5 +39,5 @@ void signals_close(struct signals *signals) {
 }
 
 bool signals_lost_terminal(const struct signals *signals) {
-  return signals->on_terminal && !has_terminal();
+  return signals->on_terminal && !signals_have_terminal();
 }

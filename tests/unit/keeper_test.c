@@ -54,7 +54,7 @@ static void finds_again(int type) {
   CHECK_NUMBER(answer.rc, 0);
   keeper_on_start(keeper, 1);
   CHECK_NUMBER(keeper_open(keeper, 1, &request, &answer), fd);
-  keeper_on_ready(keeper, 1);
+  keeper_sweep(keeper, 1);
   struct keep_request exact = wish("a.lua", type, port_of(fd), 1);
   CHECK_NUMBER(keeper_open(keeper, 1, &exact, &answer), fd);
   request.index = 1;
@@ -130,7 +130,7 @@ static void closes_what_is_not_asked_for_again(void) {
   uint16_t port = port_of(keeper_open(keeper, 1, &request, &answer));
   keeper_on_start(keeper, 1);
   CHECK(!is_free(port));
-  keeper_on_ready(keeper, 1);
+  keeper_sweep(keeper, 1);
   CHECK(is_free(port));
   keeper_free(keeper);
 }

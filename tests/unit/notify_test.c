@@ -2,7 +2,7 @@
 #include "check.h"
 
 #include "base/log.h"
-#include "server/notify.h"
+#include "net/notify.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,7 +19,7 @@ static int listen_for(struct notify *notify, struct log *log) {
   char name[16];
   (void)snprintf(name, sizeof name, "@%.5s", address.sun_path + 1);
   setenv("NOTIFY_SOCKET", name, 1);
-  notify_init(notify, log);
+  notify_init(notify, log, NULL);
   CHECK(getenv("NOTIFY_SOCKET") == NULL);
   return fd;
 }
@@ -64,7 +64,7 @@ static void tells_nobody_when_nobody_asks(void) {
   struct log *log = log_new(STDERR_FILENO, LOG_ERROR, LOG_TEXT);
   struct notify notify;
   unsetenv("NOTIFY_SOCKET");
-  notify_init(&notify, log);
+  notify_init(&notify, log, NULL);
   CHECK_NUMBER(notify.size, 0);
   notify_ready(&notify);
   log_free(log);

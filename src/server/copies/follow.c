@@ -142,7 +142,10 @@ void copies_on_names(struct server *server) {
     link = link->next;
     if (copy->stage == COPY_AWAITS_NAMES) load(copies, copy);
   }
-  if (copies && !server->round.is_open) names_forget(server->names);
+  if (!copies || server->round.is_open) return;
+  /* Before that the start still needs them. */
+  const bool has_started = atomic_load(&worker_own_slot(copies->worker)->phase) == WORKER_SERVING;
+  if (has_started) names_forget(server->names);
 }
 
 void follow_on_commit(struct copies *copies, unsigned from, const struct copy_message *message) {

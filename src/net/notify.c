@@ -1,8 +1,9 @@
-/* server/notify.c — tells the supervisor how far the server is, as sd_notify(3) does. Knows neither
+/* net/notify.c — tells the supervisor how far the server is, as sd_notify(3) does. Knows neither
  * the server nor who supervises it. */
-#include "server/notify.h"
+#include "net/notify.h"
 
 #include "base/log.h"
+#include "net/keep.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,8 +24,8 @@ static socklen_t notify_read_address(const char *text, struct sockaddr_un *out) 
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
 }
 
-void notify_init(struct notify *notify, struct log *log) {
-  *notify = (struct notify){.log = log};
+void notify_init(struct notify *notify, struct log *log, const struct worker *worker) {
+  *notify = (struct notify){.log = log, .worker = worker};
   const char *text = getenv("NOTIFY_SOCKET");
   if (!text || !*text) return;
   notify->size = notify_read_address(text, &notify->address);
@@ -50,10 +51,18 @@ static void notify_tell(const struct notify *notify, const char *state) {
 }
 
 void notify_ready(const struct notify *notify) {
+  if (notify->worker) {
+    keep_tell_ready(notify->worker);
+    return;
+  }
   notify_tell(notify, "READY=1");
 }
 
 void notify_reloading(const struct notify *notify) {
+  if (notify->worker) {
+    keep_tell_reloading(notify->worker);
+    return;
+  }
   struct timespec now;
   char state[64];
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -64,7 +73,7 @@ void notify_reloading(const struct notify *notify) {
 }
 
 void notify_stopping(const struct notify *notify) {
-  notify_tell(notify, "STOPPING=1");
+  if (!notify->worker) notify_tell(notify, "STOPPING=1");
 }
 
 void notify_main_pid(const struct notify *notify, pid_t pid) {

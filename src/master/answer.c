@@ -1,0 +1,85 @@
+/* master/answer.c — what workers ask the master, and tell it. */
+#include "base/log.h"
+#include "base/passing.h"
+#include "master/homes.h"
+#include "master/keeper.h"
+#include "master/state.h"
+#include "net/keep_message.h"
+
+#include <stddef.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Scripts whose home is elsewhere come to a worker a while after it began. */
+enum { SWEEP_MS = 10000 };
+
+static bool all_are_ready(const struct master *master) {
+  for (unsigned i = 0; i < master->count; i++) {
+    if (!master->children[i].is_ready || master->children[i].is_reloading) return false;
+  }
+  return true;
+}
+
+static void on_ready(struct master *master, unsigned index) {
+  struct child *child = &master->children[index];
+  const bool is_back = child->was_ready && !child->is_ready;
+  const bool was_ready = all_are_ready(master);
+  child->is_ready = child->was_ready = true;
+  child->is_reloading = false;
+  if (is_back) child->sweep_ms = worker_now_ms() + SWEEP_MS;
+  master->is_ready = master->is_ready || all_are_ready(master);
+  if (is_back) {
+    log_printf(master->options->log, LOG_INFO, "worker %u (process %ld) serves again", index + 1,
+               (long)child->pid);
+  } else if (!was_ready && all_are_ready(master)) {
+    notify_ready(&master->notify);
+  }
+}
+
+static void on_reloading(struct master *master, unsigned index) {
+  const bool is_first = all_are_ready(master);
+  master->children[index].is_reloading = true;
+  if (is_first) notify_reloading(&master->notify);
+}
+
+static int answer(struct master *master, unsigned number, const struct keep_request *request,
+                  struct keep_answer *answer) {
+  switch (request->kind) {
+    case KEEP_OPEN: return keeper_open(master->keeper, number, request, answer);
+    case KEEP_PASS_ON: keeper_pass_on(master->keeper, request); break;
+    case KEEP_GIVE_UP: keeper_give_up(master->keeper, number, request); break;
+    case KEEP_HOME:
+      answer->number = homes_find(master->homes, request->script);
+      if (answer->number == 0) answer->rc = UV_ENOMEM;
+      break;
+    case KEEP_FORGET: homes_forget(master->homes, request->script); break;
+    case KEEP_READY: on_ready(master, number - 1); break;
+    case KEEP_RELOADING: on_reloading(master, number - 1); break;
+    case KEEP_SHUTDOWN: master->is_ending = true; break;
+  }
+  return -1;
+}
+
+/* False: there is none. */
+static bool take_question(struct master *master, unsigned index) {
+  const int fd = master->children[index].questions_fd;
+  struct keep_request request;
+  const struct iovec part = {&request, sizeof request};
+  int came = -1;
+  ssize_t size = passing_receive(fd, &part, 1, &came, MSG_DONTWAIT);
+  if (came >= 0) close(came);
+  if (size <= (ssize_t)offsetof(struct keep_request, script)) return false;
+  struct keep_answer reply = {.serial = request.serial};
+  const struct iovec said = {&reply, sizeof reply};
+  int given = answer(master, index + 1, &request, &reply);
+  /* It waits for it, or is gone. */
+  if (request.kind < KEEP_READY) (void)passing_send(fd, &said, 1, given, MSG_DONTWAIT);
+  return true;
+}
+
+void answer_all(struct master *master, unsigned index) {
+  bool any = false;
+  while (take_question(master, index)) any = true;
+  if (any) master_arrange(master);
+}

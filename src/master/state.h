@@ -1,0 +1,79 @@
+/* master/state.h — the master's fields, for its own files only. */
+#ifndef MOONPORT_MASTER_STATE_H
+#define MOONPORT_MASTER_STATE_H
+
+#include "base/worker.h"
+#include "master/master.h"
+#include "net/notify.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct homes;
+struct keeper;
+
+struct child {
+  pid_t pid; /* 0: it does not run */
+  uint64_t started_ms;
+  uint64_t due_ms;   /* when it is to be started again */
+  unsigned delay_ms; /* how long it waited last */
+  unsigned starts;
+  uint64_t sweep_ms; /* when what it had before, and did not ask for again, is closed; 0: never */
+  bool is_ready;     /* this process of it has said so */
+  bool was_ready;    /* some process of it had */
+  bool is_reloading;
+  bool is_stopped;    /* by SIGSTOP and the like */
+  uint64_t heard_ms;  /* worker_slot.heard_ms, as of the last look */
+  uint64_t silent_ms; /* how long that has not changed, while the master itself ran */
+  int questions_fd;   /* SOCK_SEQPACKET: what it asks, and the answers; -1: it never ran */
+  int orders_fd;      /* the same: what it is told without having asked */
+};
+
+/* What a new worker has of the master, before it is one. */
+struct ends {
+  int questions_fd;
+  int orders_fd;
+};
+
+struct master {
+  const struct master_options *options;
+  struct worker_page *page;
+  struct keeper *keeper;
+  struct homes *homes;
+  struct notify notify;
+  struct child children[WORKERS_MAX];
+  /* mesh[i][j]: what worker i + 1 has to j + 1. */
+  int mesh[WORKERS_MAX][WORKERS_MAX];
+  unsigned count;
+  sigset_t before; /* the mask that workers get back */
+  int signal_fd;
+  uint64_t looked_ms;
+  bool follows_terminal;
+  bool is_ready; /* all were, once */
+  bool is_ending;
+  bool was_told_to_end; /* the workers know it */
+  int code;             /* of the first worker that ended badly; or 0 */
+};
+
+/* master/child.c */
+int children_open(struct master *master); /* the mesh between them; -1 with errno */
+/* Forks. True in the child, which then calls child_serve(). */
+bool child_start(struct master *master, unsigned index, struct ends *ends);
+int child_serve(struct master *master, unsigned index, const struct ends *ends);
+void child_signal_all(const struct master *master, int number);
+/* Looks which have ended, been stopped, or go on. */
+void children_reap(struct master *master);
+
+/* master/answer.c. What that worker has asked, and told. */
+void answer_all(struct master *master, unsigned index);
+
+/* master/look.c */
+enum { LOOK_MS = 1000 };
+/* Who has not turned for long is killed; who is away has its sockets served by others. */
+void master_look(struct master *master);
+/* The second half of that alone: somebody came or went. */
+void master_arrange(struct master *master);
+
+#endif
