@@ -84,6 +84,12 @@ local census = [[
   tell_methods("moonport.Datagrams", datagrams)
   tell_methods("moonport.Udp", datagrams.udp)
   datagrams:close()
+  local bus = require "moonport.bus"
+  local heard = bus.subscribe("x", function() end)
+  tell_methods("moonport.Subscription", heard)
+  heard:cancel()
+  tell("moonport.BusStatus", bus.status())
+  tell("moonport.BusStatus", { broker = 1, connected = 1, since = 1 })
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
   tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
   local agrees = setmetatable({}, { __index = function(_, name)

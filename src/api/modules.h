@@ -19,7 +19,8 @@ struct api_type {
 };
 extern const struct api_type api_attempt_type, api_events_type, api_frame_type, api_listener_type,
     api_task_type, api_timer_type, api_tls_type, api_udp_type, api_json_box_type,
-    api_json_writer_type, api_gate_type, api_waiter_type;
+    api_json_writer_type, api_gate_type, api_waiter_type,
+    api_bus_type;
 
 /* Functions of modules, and methods of moonport.conn. */
 extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[],
@@ -31,7 +32,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[]
     api_conn_timer_methods[], api_unpack_methods[];
 /* Of one that speaks WebSocket; moonport.websocket.core. */
 extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
-extern const luaL_Reg api_address_functions[];
+extern const luaL_Reg api_address_functions[], api_bus_functions[];
 extern const luaL_Reg api_forward_methods[]; /* conn:forward() and conn:join() */
 /* server.group(), and what completes its type. */
 extern const luaL_Reg api_group_functions[];

@@ -4,10 +4,12 @@
 
 #include "api/version.h"
 #include "base/log.h"
+#include "base/topic.h"
 #include "net/conn.h"
 #include "vm/task.h"
 #include "vm/vm.h"
 
+struct bus;
 struct deflate;
 struct known_peers;
 struct net_loop;
@@ -19,6 +21,14 @@ struct told_tls {
   uint64_t since_ms; /* when the minute began; 0: there was none */
   uint64_t dropped;  /* that were to be told, and were too many */
   unsigned lines;    /* in this minute */
+};
+
+/* Messages of the bus that were dropped, and are to be told of. */
+struct bus_told {
+  struct net_timer *timer; /* NULL: there is nothing to tell */
+  uint64_t slow;           /* whose subscription did not take them, */
+  char pattern[TOPIC_BYTES_MAX + 1]; /* the first of which was that */
+  uint64_t full;                     /* that a broker or a worker did not take */
 };
 
 /* What the Lua-facing C code of one state shares. Made and filled in by server/script.c; found from
@@ -52,6 +62,9 @@ struct runtime {
   struct list waits;             /* coroutines that wait for something with a place of its own */
   struct list waits_due;         /* those to be woken in the next turn */
   struct list tasks_due;         /* to be started or cancelled in the next turn */
+  struct bus *bus;               /* of its server, or of the test */
+  struct list letters_due;       /* what came for subscriptions: api/bus.c */
+  struct bus_told bus_told;
   struct net_defer *defer;       /* that turn */
   bool cancelled;                /* something was, since the last turn */
   size_t task_count;             /* spawned and not ended */

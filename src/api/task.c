@@ -5,6 +5,7 @@
 #include "api/task.h"
 
 #include "api/arguments.h"
+#include "api/bus.h"
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/tell.h"
@@ -168,6 +169,7 @@ void api_run_due(void *context) {
   versions_settle(runtime);
   api_wake_due(runtime);
   run_due_tasks(runtime);
+  api_bus_tell(runtime);
   if (!runtime->cancelled) return;
   runtime->cancelled = false;
   api_drop_cancelled_sleeps(runtime);

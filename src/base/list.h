@@ -57,4 +57,14 @@ static inline void list_take(struct list *to, struct list *from) {
   list_init(from);
 }
 
+/* Appends every element of `from`, which is empty then. */
+static inline void list_join(struct list *to, struct list *from) {
+  if (list_empty(from)) return;
+  from->next->prev = to->prev;
+  to->prev->next = from->next;
+  from->prev->next = to;
+  to->prev = from->prev;
+  list_init(from);
+}
+
 #endif

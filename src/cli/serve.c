@@ -1,4 +1,5 @@
 /* cli/serve.c — `moonport serve PATH...`: runs a server until it has drained. */
+#include "base/bus_address.h"
 #include "base/control_address.h"
 #include "base/grants.h"
 #include "base/handover.h"
@@ -65,8 +66,19 @@ static int64_t read_stuck(const struct options *options) {
   return is_watched ? 0 : options_number(options, "stuck");
 }
 
+/* The broker that --bus names; *out is NULL without. EXIT_DONE, or EXIT_USAGE after saying what is wrong. */
+static int read_bus(const struct command_call *call, struct bus_address **out) {
+  const char *text = options_string(call->options, "bus");
+  char error[WARNING_BYTES];
+  *out = NULL;
+  if (!text) return EXIT_DONE;
+  *out = bus_address_read(text, error, sizeof error);
+  const char *source = options_given(call->options, "bus") ? "--bus" : "MOONPORT_BUS";
+  return *out ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
+}
+
 static int serve(const struct command_call *call, const struct control_address *control,
-                 const struct grants *grants) {
+                 const struct grants *grants, struct bus_address *bus) {
   const unsigned workers = read_workers(call->options);
   if (workers == 0) return EXIT_USAGE;
   struct handover handover;
@@ -88,6 +100,7 @@ static int serve(const struct command_call *call, const struct control_address *
   options.arguments = call->arguments;
   options.handover = takes_over ? &handover : NULL;
   options.place = place;
+  options.bus = bus;
   char warning[WARNING_BYTES];
   options.warning = warning_of_lua(warning, sizeof warning);
   const struct master_options master = {.log = log,
@@ -103,10 +116,13 @@ static int serve(const struct command_call *call, const struct control_address *
 int serve_command(const struct command_call *call) {
   struct control_address control;
   struct grants *grants = NULL;
+  struct bus_address *bus = NULL;
   bool controlled = false;
   int code = settings_read_control(call, &control, &controlled);
   if (code == EXIT_DONE) code = settings_read_grants(call, &grants);
-  if (code == EXIT_DONE) code = serve(call, controlled ? &control : NULL, grants);
+  if (code == EXIT_DONE) code = read_bus(call, &bus);
+  if (code == EXIT_DONE) code = serve(call, controlled ? &control : NULL, grants, bus);
+  free(bus);
   grants_free(grants);
   return code;
 }

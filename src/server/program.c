@@ -7,6 +7,7 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/tell.h"
+#include "base/bus.h"
 #include "base/signals.h"
 #include "net/loop.h"
 #include "server/script.h"
@@ -31,6 +32,7 @@ struct program {
   struct script *script;
   struct runtime *runtime;
   struct testing *testing;
+  struct bus *bus;
   bool running; /* the program itself; its tasks are counted in the runtime */
   bool failed;
   bool ending;
@@ -155,9 +157,11 @@ int program_run(const struct program_options *options) {
   signals_run();
   setvbuf(stdout, NULL, _IOLBF, 0); /* what a program prints shows when it happens */
   program.loop = net_loop_new();
+  program.bus = bus_new();
   const struct script_options script_options = {
       .log = options->log,
       .loop = program.loop,
+      .bus = program.bus,
       .unsafe = !options->grants, /* as in lua(1): it is the user's own program */
       .grants = options->grants,
       .lua_dir = options->lua_dir,
@@ -166,7 +170,7 @@ int program_run(const struct program_options *options) {
       .context = &program,
   };
   const char *name = options->code ? "-e" : options->words[0];
-  if (program.loop) program.script = script_new_program(name, &script_options);
+  if (program.loop && program.bus) program.script = script_new_program(name, &script_options);
   if (!program.script) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return 1;
@@ -181,6 +185,7 @@ int program_run(const struct program_options *options) {
   vm_fork_watch_program(NULL);
   testing_free(program.testing);
   script_free(program.script);
+  bus_free(program.bus);
   net_loop_free(program.loop);
   return program.failed || !program.testing ? 1 : 0;
 }

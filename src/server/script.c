@@ -1,6 +1,7 @@
 /* server/script.c — one script: its Lua state, its listeners, its connections. */
 #include "server/script_state.h"
 
+#include "api/bus.h"
 #include "api/conn.h"
 #include "api/deflate.h"
 #include "api/explain.h"
@@ -126,6 +127,7 @@ struct script *script_new(const char *path, const struct script_options *options
   script->directory = script_directory_of(path);
   struct runtime *runtime = &script->runtime;
   runtime->loop = options->loop;
+  runtime->bus = options->bus;
   runtime->log = runtime->faults = options->log;
   runtime->is_program = is_program;
   runtime->access_log = options->access_log;
@@ -147,6 +149,7 @@ struct script *script_new(const char *path, const struct script_options *options
   list_init(&runtime->waits);
   list_init(&runtime->waits_due);
   list_init(&runtime->tasks_due);
+  list_init(&runtime->letters_due);
   runtime->defer = net_defer_new(options->loop, api_run_due, runtime);
   conn_group_init(&runtime->sequential, options->loop, &api_sequential_events, runtime);
   runtime->sequential.keeps_unread = true;
@@ -259,6 +262,7 @@ void script_free(struct script *script) {
     luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, runtime->anchors);
     vm_free(runtime->vm);
   }
+  api_bus_end(runtime);
   if (runtime->defer) net_defer_close(runtime->defer);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);

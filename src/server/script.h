@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct bus;
 struct certificate;
 struct conn;
 struct conn_group;
@@ -35,6 +36,7 @@ struct script; /* opaque */
 struct script_options {
   struct log *log;
   struct net_loop *loop;
+  struct bus *bus; /* what its scripts publish goes over that */
   struct vm_watchdog *watchdog;
   const char *host;
   int backlog;

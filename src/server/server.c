@@ -5,6 +5,7 @@
 
 #include "api/runtime.h"
 #include "api/tls_context.h"
+#include "base/bus.h"
 #include "base/descriptors.h"
 #include "base/handover.h"
 #include "base/heap.h"
@@ -13,6 +14,7 @@
 #include "base/stand_in.h"
 #include "base/text.h"
 #include "base/worker.h"
+#include "net/bus_mesh.h"
 #include "net/defer.h"
 #include "net/keep_message.h"
 #include "net/loop.h"
@@ -20,6 +22,7 @@
 #include "net/notify.h"
 #include "net/orders.h"
 #include "server/activation.h"
+#include "server/bus.h"
 #include "server/control/control.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
@@ -259,6 +262,20 @@ static bool is_again(const struct worker *worker) {
   return worker && atomic_load(&worker_own_slot(worker)->generation) > 1;
 }
 
+/* Before scripts are loaded, so that all they subscribe to is told to whom it concerns. */
+static int open_bus(struct server *server) {
+  const struct server_options *options = &server->options;
+  server->bus = bus_new();
+  if (!server->bus) return -1;
+  if (server->mesh) {
+    server->bus_mesh = bus_mesh_open(server->bus, server->mesh, options->worker);
+    if (!server->bus_mesh) return -1;
+  }
+  if (!options->bus) return 0;
+  server->bus_host = bus_host_open(server->bus, server->loop, options);
+  return server->bus_host ? 0 : -1;
+}
+
 /* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, struct server **out) {
@@ -287,13 +304,15 @@ static int server_load(const struct server_options *options, struct server **out
   }
   if (server->mesh) server->copies = copies_new(server, &copies_hooks);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
-      (options->worker && !(server->copies && server->orders)) || open_handles(server) < 0) {
+      (options->worker && !(server->copies && server->orders)) || open_bus(server) < 0 ||
+      open_handles(server) < 0) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
   server->script_options = (struct script_options){
       .log = options->log,
       .loop = server->loop,
+      .bus = server->bus,
       .watchdog = server->watchdog,
       .host = options->host,
       .listen = &server->options.listen,
@@ -464,6 +483,10 @@ void server_free(struct server *server) {
   home_leave(server->home, &visit);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
   free(server->scripts);
+  server->scripts = NULL;
+  server->script_count = 0;
+  bus_host_close(server->bus_host);
+  bus_mesh_close(server->bus_mesh);
   activation_free(server->activation);
   vm_fork_watch(NULL);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
@@ -477,6 +500,7 @@ void server_free(struct server *server) {
     net_loop_free(server->loop);
   }
   if (server->control) control_free(server->control);
+  bus_free(server->bus);
   home_free(server->home);
   free(server);
 }

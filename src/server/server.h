@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct bus;
+struct bus_address;
 struct control_address;
 struct grants;
 struct handover;
@@ -47,6 +49,7 @@ struct server_options {
   char *const *arguments;    /* the program was started with these; NULL: there can be no upgrade */
   struct handover *handover; /* whose place it takes; NULL: nobody's */
   int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
+  struct bus_address *bus;   /* the broker of moonport.bus; NULL: none */
   const struct worker *worker; /* one of several that serve together; NULL: it serves alone */
 };
 
@@ -71,6 +74,7 @@ struct script *server_script(const struct server *server, size_t index);
 /* What scripts may do here: server_options has the words. */
 bool server_is_unsafe(const struct server *server);
 const struct grants *server_grants(const struct server *server);
+const struct bus *server_bus(const struct server *server);
 /* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
 void server_drain(struct server *server, const char *cause);
 

@@ -36,6 +36,10 @@ const struct grants *server_grants(const struct server *server) {
   return server->options.grants;
 }
 
+const struct bus *server_bus(const struct server *server) {
+  return server->bus;
+}
+
 const char *server_phase_name(const struct server *server) {
   static const char *const names[] = {"serving", "leaving", "draining",
                                       "closing", "ending",  "closed"};

@@ -36,6 +36,9 @@ struct server {
   struct script_options script_options;
   struct home *home; /* the paths that it was given go by that */
   struct net_loop *loop;
+  struct bus *bus;
+  struct bus_mesh *bus_mesh; /* NULL: there are no other workers */
+  struct bus_host *bus_host; /* NULL: no broker */
   struct vm_watchdog *watchdog;
   bool freeing;                  /* scripts go one after the other: none is to be looked at */
   struct control *control;       /* NULL: none */

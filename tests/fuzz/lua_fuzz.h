@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "api/runtime.h"
+#include "base/bus.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/program.h"
@@ -58,6 +59,7 @@ static void open_program(void) {
   const struct program_options none = {0};
   program.options = (struct script_options){.log = log_new(STDERR_FILENO, LOG_INFO, LOG_TEXT),
                                             .loop = net_loop_new(),
+                                            .bus = bus_new(),
                                             .unsafe = true,
                                             .on_conn_closed = on_conn_closed};
   MUST(program.options.log != NULL && program.options.loop != NULL);

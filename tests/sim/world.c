@@ -5,6 +5,7 @@
 #include "sim.h"
 
 #include "api/runtime.h"
+#include "base/bus.h"
 #include "base/log.h"
 #include "base/tap.h"
 #include "net/conn_fault.h"
@@ -67,6 +68,7 @@ struct world {
   bool is_told; /* to who looks for what went wrong */
   struct log *log;
   struct net_loop *loop;
+  struct bus *bus;
   struct names *names;
   struct peers *peers;
   struct script_options options;
@@ -332,6 +334,7 @@ struct world *world_new(uint64_t seed) {
   /* Sometimes just before 32 bits of milliseconds are full. */
   uint64_t start_ms = random_below(&world->random, 4) ? 1000 : UINT32_MAX - 3000u;
   world->loop = net_loop_new_simulated(start_ms);
+  world->bus = bus_new();
   world->names = names_new(world->loop, NULL, NULL);
   world->peers = peers_new(net_loop_network(world->loop), seed);
   world->watcher = (struct tap_watcher){.bytes_max = 300, .on_event = on_event};
@@ -341,6 +344,7 @@ struct world *world_new(uint64_t seed) {
   world->options = (struct script_options){
       .log = world->log,
       .loop = world->loop,
+      .bus = world->bus,
       .host = "127.0.0.1",
       .backlog = 16,
       .drain_ms = 500,
@@ -416,6 +420,7 @@ uint64_t world_end(struct world *world) {
   names_free(world->names);
   tap_remove(net_loop_tap(world->loop), &world->watcher);
   net_loop_free(world->loop);
+  bus_free(world->bus);
   log_free(world->log);
   free(world);
   return digest;

@@ -7,7 +7,7 @@ local uv = require "luv"
 local redis = {}
 
 -- A port that was free just now.
-local function free_port()
+function redis.free_port()
   local probe = uv.new_tcp()
   assert(probe:bind("127.0.0.1", 0))
   local port = probe:getsockname().port
@@ -18,9 +18,10 @@ end
 
 --- Starts one that keeps nothing, and waits until it answers; it ends with the test.
 --- Returns its port and its process. `port`: to have it on the port of one that has ended. Options:
---- `tls`, its certificate and the key of that, and the port speaks TLS; `unix`, a further socket.
+--- `tls`, its certificate and the key of that, and the port speaks TLS; `unix`, a further socket;
+---`args`, more of its command line.
 function redis.start(rig, port, options)
-  port, options = port or free_port(), options or {}
+  port, options = port or redis.free_port(), options or {}
   local command = { "redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
     "--dir", rig:directory().path }
   local function add(...) table.move({ ... }, 1, select("#", ...), #command + 1, command) end
@@ -30,6 +31,7 @@ function redis.start(rig, port, options)
   else
     add("--port", tostring(port))
   end
+  if options.args then add(table.unpack(options.args)) end
   if options.unix then add("--unixsocket", options.unix) end
   local child = rig:spawn(command)
   loop.wait_until(function() return "redis-server to be ready; it said:\n" .. child:stdout() end,

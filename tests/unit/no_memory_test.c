@@ -5,6 +5,7 @@
 #include "tls_files.h"
 
 #include "base/blob.h"
+#include "base/bus.h"
 #include "base/log.h"
 #include "net/conn.h"
 #include "net/connect.h"
@@ -312,6 +313,7 @@ static int load_without_memory(const char *path, const struct script_options *op
 static void loads_no_script(void) {
   char path[] = "/tmp/no_memory_test.XXXXXX";
   static const char source[] = "require 'moonport.timer'\n"
+                               "require 'moonport.bus'.subscribe('a.>', print)\n"
                                "return { listen = { '127.0.0.1:0', 'udp://127.0.0.1:0' },\n"
                                "  on_data = print, on_datagram = print }\n";
   int fd = mkstemp(path);
@@ -320,12 +322,14 @@ static void loads_no_script(void) {
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   struct log *log = log_new(nowhere, LOG_INFO, LOG_TEXT);
   struct net_loop *loop = net_loop_new();
+  struct bus *bus = bus_new();
   struct script_options options = {
-      .log = log, .loop = loop, .host = "127.0.0.1", .on_conn_closed = on_gone};
+      .log = log, .loop = loop, .bus = bus, .host = "127.0.0.1", .on_conn_closed = on_gone};
   CHECK(load_without_memory(path, &options) > 100);
   options.holds_faults = true; /* as check and serve do, which go by what is held */
   CHECK(load_without_memory(path, &options) > 100);
   net_loop_free(loop);
+  bus_free(bus);
   log_free(log);
   close(nowhere);
   unlink(path);

@@ -107,10 +107,28 @@ local function print_refused(script, path)
   end
 end
 
+-- "bus: redis://127.0.0.1:6379, connected since 2026-…, 2 subscriptions, 5 dropped so far"
+local function print_bus(bus)
+  local pieces = { shown(text(bus, "bus")) }
+  if type(bus.connected) == "boolean" then
+    pieces[2] = (bus.connected and "connected since " or "NOT connected since ") ..
+      text(bus, "since")
+  end
+  pieces[#pieces + 1] = counted(number(bus, "subscriptions"), "subscription")
+  for _, field in ipairs { "queued", "dropped" } do
+    local count = number(bus, field)
+    if count > 0 then pieces[#pieces + 1] = ("%d %s"):format(count, field) end
+  end
+  printf("bus: %s", table.concat(pieces, ", "))
+end
+
 function prints.status(answer)
-  local rows = {}
+  local rows, scripts = {}, {}
   print_server(answer.last)
-  for _, script in ipairs(answer.lines) do
+  for _, told in ipairs(answer.lines) do
+    if told.bus == nil then scripts[#scripts + 1] = told end
+  end
+  for _, script in ipairs(scripts) do
     local listeners = type(script.listeners) == "table" and script.listeners or {}
     rows[#rows + 1] = { text(script, "script"), version_of(script), text(script, "state"),
       tostring(number(script, "connections")), core.bytes(number(script, "memory_bytes")),
@@ -120,7 +138,10 @@ function prints.status(answer)
     end
   end
   out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }, rows)
-  for _, script in ipairs(answer.lines) do
+  for _, told in ipairs(answer.lines) do
+    if told.bus ~= nil then print_bus(told) end
+  end
+  for _, script in ipairs(scripts) do
     local runs, path = running(script), shown(text(script, "script"))
     if runs then printf("%s: %s", path, runs) end
     print_refused(script, path)
@@ -130,7 +151,7 @@ function prints.status(answer)
     if lost > 0 then printf("%s: %s dropped by the kernel", path, counted(lost, "datagram")) end
     print_certificates(script)
   end
-  for _, script in ipairs(answer.lines) do print_fault(script) end
+  for _, script in ipairs(scripts) do print_fault(script) end
 end
 
 function prints.health(answer)

@@ -1,11 +1,12 @@
--- moonport.redis.resp — RESP 2, the protocol of Redis: commands as pieces to be sent, answers as
--- values — does not know who asks, and is not for scripts.
+-- moonport.redis.resp — RESP 2, the protocol of Redis, and of RESP 3 what it answers to HELLO:
+-- commands as pieces to be sent, answers as values — does not know who asks, and is not for
+-- scripts.
 
 local byte, find, sub = string.byte, string.find, string.sub
 local tointeger = math.tointeger
 
 local LINE_BYTES_MAX, DEPTH_MAX, COUNT_BYTES = 65536, 32, 8
-local STATUS, FAILURE, INTEGER, BULK, ARRAY = byte("+-:$*", 1, -1)
+local STATUS, FAILURE, INTEGER, BULK, ARRAY, MAP = byte("+-:$*%", 1, -1)
 
 local M = {}
 
@@ -85,6 +86,7 @@ function read(conn, budget, depth, first)
   if kind == FAILURE then return { err = text } end
   local number = number_of(text)
   if number and kind == INTEGER then return number end
+  if number and kind == MAP then kind, number = ARRAY, 2 * number end -- a name, a value, a name, …
   if not number or number < -1 or kind ~= BULK and kind ~= ARRAY then
     return malformed(("%q is no answer of Redis"):format(sub(line, 1, 40)))
   end

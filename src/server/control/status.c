@@ -1,4 +1,5 @@
 /* server/control/status.c — the commands that tell how the server is: status and health. */
+#include "base/bus.h"
 #include "base/grants.h"
 #include "base/version.h"
 #include "net/conn.h"
@@ -103,6 +104,21 @@ static void status_tell_script(struct control_client *client, struct script *scr
           "reload_error", reload_error_of(&status), "certificates", certificates_of(script)));
 }
 
+/* One line, where the bus is used: it is of the whole server, and its numbers are those of this process. */
+static void status_tell_bus(struct control_client *client, const struct bus *bus) {
+  struct bus_status status;
+  bus_status(bus, &status);
+  if (!status.broker && status.subscriptions == 0 && status.published == 0) return;
+  control_put(client,
+              json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "bus",
+                        status.broker ? control_text(status.broker) : json_string("no broker"),
+                        "connected", status.broker ? json_boolean(status.is_connected) : json_null(),
+                        "since", status.broker ? time_of(status.since_s) : json_null(),
+                        "subscriptions", (json_int_t)status.subscriptions, "published",
+                        (json_int_t)status.published, "received", (json_int_t)status.received,
+                        "queued", (json_int_t)status.queued, "dropped", (json_int_t)status.dropped));
+}
+
 /* null: everything. */
 static json_t *grants_of(const struct server *server) {
   const struct grants *grants = server_grants(server);
@@ -121,6 +137,7 @@ void control_status(const struct control_call *call) {
     struct script *script = server_script(server, i);
     if (!server_is_module(server, script)) status_tell_script(call->client, script);
   }
+  status_tell_bus(call->client, server_bus(server));
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);
   control_ok_with(call->client,

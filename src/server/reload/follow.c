@@ -123,5 +123,6 @@ void server_follow_open(struct server *server) {
 
 void server_follow_close(struct server *server) {
   if (server->watch) watch_free(server->watch);
+  server->watch = NULL; /* the loop may turn once more */
   free(server->directories);
 }

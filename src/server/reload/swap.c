@@ -3,6 +3,7 @@
  * A version is loaded whole, and its sockets are opened, before anything changes; from there on
  * nothing can fail. So a script that cannot be loaded, or cannot listen, changes nothing: the
  * version before stays in force. */
+#include "api/bus.h"
 #include "api/version_life.h"
 #include "base/log_held.h"
 #include "server/script_state.h"
@@ -80,6 +81,7 @@ static bool swap(struct script *script) {
   unsigned number_before = before ? before->number : 0;
   script->loaded = NULL;
   listen_set_receive_waiting(&script->listeners);
+  api_bus_tell(&script->runtime);
   if (before) version_tell_unloaded(before, version->number);
   version_put_in_force(version, script->options->drain_ms);
   listen_set_commit(&script->listeners, &version->service);

@@ -13,6 +13,7 @@
 #include "server/reload/trial_child.h"
 
 #include "api/version.h"
+#include "base/bus.h"
 #include "net/loop.h"
 #include "server/reload/trial_state.h"
 #include "server/script.h"
@@ -136,6 +137,7 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
   const struct script_options script_options = {
       .log = options->log,
       .loop = net_loop_new(),
+      .bus = bus_new(), /* what is published while a script loads goes nowhere */
       .watchdog = watchdog,
       .host = options->host,
       .listen = &options->listen,
@@ -149,7 +151,7 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .on_source = put_source,
       .on_limit = put_limit,
   };
-  if (!watchdog || !script_options.loop) return -1;
+  if (!watchdog || !script_options.loop || !script_options.bus) return -1;
   watched = watchdog;
   const struct sigaction action = {.sa_handler = child_on_term};
   sigaction(SIGTERM, &action, NULL);

@@ -66,6 +66,7 @@ static void set_options(struct hosted *hosted) {
   hosted->options = (struct script_options){
       .log = hosted->log,
       .loop = hosted->loop,
+      .bus = testing->runtime->bus,
       .watchdog = testing->watchdog,
       .host = "127.0.0.1",
       .backlog = BACKLOG,

@@ -1,0 +1,15 @@
+/* net/bus_mesh.h — what is published in one worker, to the others. Knows libuv, not Lua. */
+#ifndef MOONPORT_NET_BUS_MESH_H
+#define MOONPORT_NET_BUS_MESH_H
+
+struct bus;
+struct mesh;
+struct worker;
+struct bus_mesh; /* opaque */
+
+/* From now on the two know each other. NULL when memory is out. */
+struct bus_mesh *bus_mesh_open(struct bus *bus, struct mesh *mesh, const struct worker *worker);
+/* Before either of them goes. NULL is allowed. */
+void bus_mesh_close(struct bus_mesh *self);
+
+#endif
