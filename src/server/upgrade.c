@@ -10,6 +10,7 @@
 #include "base/handover.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "base/offering.h"
 #include "base/stand_in.h"
 #include "net/loop.h"
 #include "server/server_state.h"
@@ -21,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 enum {
@@ -31,11 +31,6 @@ enum {
   CODE_OF_SIGNAL = 128, /* as shells tell the end by a signal */
   /* Two ends each of the channel, its errors, the place, and libuv's own pipe. */
   DESCRIPTORS = 8,
-};
-
-struct offer {
-  const char *message;
-  int fd; /* borrowed: nothing closes while an upgrade is under way */
 };
 
 struct upgrade {
@@ -49,14 +44,9 @@ struct upgrade {
   int channel_fd;
   int errors_fd;
   int place_ends[2]; /* made for this upgrade; -1: there is one, or need not be */
-  struct offer *offers;
-  size_t offer_count;
-  size_t next;
+  struct offering offering;
   int64_t limit_ms;
-  bool is_done;              /* the new process serves */
-  char error[TEXT_BYTES];    /* the first that the new process told of; "": none */
-  char text[TEXT_BYTES + 1]; /* of its last line on standard error, as far as it has come */
-  size_t text_size;
+  bool is_done; /* the new process serves */
 };
 
 /* --- Its end ----------------------------------------------------------------------------------- */
@@ -64,9 +54,7 @@ struct upgrade {
 static void upgrade_on_closed(uv_handle_t *handle) {
   struct upgrade *upgrade = handle->data;
   if (--upgrade->open_count > 0) return;
-  for (size_t i = 0; i < upgrade->offer_count; i++)
-    free((void *)(uintptr_t)upgrade->offers[i].message);
-  free(upgrade->offers);
+  offering_deinit(&upgrade->offering);
   free(upgrade);
 }
 
@@ -151,30 +139,17 @@ static int child_id(const struct upgrade *upgrade) {
   return uv_process_get_pid(&upgrade->process);
 }
 
-/* It has written a line to its standard error, before it found the one that it is to have. */
-static void take_line(struct upgrade *upgrade) {
-  upgrade->text[upgrade->text_size] = '\0';
-  if (upgrade->text_size == 0) return;
-  upgrade->text_size = 0;
-  snprintf(upgrade->error, sizeof upgrade->error, "%.*s", TEXT_BYTES - 1, upgrade->text);
+static void upgrade_on_line(void *context, const char *line) {
+  const struct upgrade *upgrade = context;
   if (!upgrade->server) return;
-  log_printf(upgrade->server->options.log, LOG_WARN, "process %d: %s", child_id(upgrade),
-             upgrade->text);
-}
-
-static void take_text(struct upgrade *upgrade, const char *bytes, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    bool is_full = upgrade->text_size == TEXT_BYTES;
-    if (bytes[i] == '\n' || is_full) take_line(upgrade);
-    if (bytes[i] != '\n') upgrade->text[upgrade->text_size++] = bytes[i];
-  }
+  log_printf(upgrade->server->options.log, LOG_WARN, "process %d: %s", child_id(upgrade), line);
 }
 
 /* False: there is nothing more now, or ever. */
 static bool read_errors(struct upgrade *upgrade) {
   char bytes[TEXT_BYTES];
   ssize_t got = upgrade->errors_fd < 0 ? 0 : read(upgrade->errors_fd, bytes, sizeof bytes);
-  if (got > 0) take_text(upgrade, bytes, (size_t)got);
+  if (got > 0) offering_take_text(&upgrade->offering, bytes, (size_t)got);
   if (got == 0 && upgrade->errors_fd >= 0) stop_poll(&upgrade->errors, &upgrade->errors_fd);
   return got > 0;
 }
@@ -187,8 +162,7 @@ static void upgrade_on_errors(uv_poll_t *poll, int status, int events) {
 
 static const char *words_of(struct upgrade *upgrade) {
   for (int i = 0; i < 64 && read_errors(upgrade); i++) continue;
-  take_line(upgrade);
-  return upgrade->error;
+  return offering_words(&upgrade->offering);
 }
 
 static void upgrade_on_exit(uv_process_t *process, int64_t code, int signal) {
@@ -260,21 +234,11 @@ static void upgrade_hand_over(struct upgrade *upgrade) {
   upgrade_fail(upgrade, "process %d was ready, and has gone (%s)", pid, strerror(rc));
 }
 
-static void answer_next(struct upgrade *upgrade) {
-  const bool ignores = upgrade->server->signals.ignores_hangup;
-  const struct offer end = {ignores ? "end\nhangup=ignored" : "end", -1};
-  const bool is_last = upgrade->next == upgrade->offer_count;
-  const struct offer *offer = is_last ? &end : &upgrade->offers[upgrade->next++];
-  int rc = handover_send(upgrade->channel_fd, offer->message, offer->fd);
-  if (rc != 0) upgrade_fail(upgrade, "a socket could not be handed over (%s)", strerror(rc));
-}
-
 static void take_message(struct upgrade *upgrade, const char *message) {
-  if (handover_is(message, "next")) {
-    answer_next(upgrade);
-  } else if (handover_is(message, "error") && !*upgrade->error) {
-    snprintf(upgrade->error, sizeof upgrade->error, "%s", message + strlen("error "));
-  } else if (handover_is(message, "ready")) {
+  int rc = offering_take(&upgrade->offering, upgrade->channel_fd, message);
+  if (rc < 0) {
+    upgrade_fail(upgrade, "a socket could not be handed over (%s)", strerror(-rc));
+  } else if (rc > 0) {
     upgrade_hand_over(upgrade);
   }
 }
@@ -299,24 +263,14 @@ static void upgrade_on_channel(uv_poll_t *poll, int status, int events) {
 
 /* --- Its start --------------------------------------------------------------------------------- */
 
-static void add_offer(void *context, const char *message, int fd) {
-  struct upgrade *upgrade = context;
-  struct offer *offers =
-      realloc(upgrade->offers, (upgrade->offer_count + 1) * sizeof *upgrade->offers);
-  if (offers) upgrade->offers = offers;
-  char *copy = strdup(message);
-  if (offers && copy) {
-    offers[upgrade->offer_count++] = (struct offer){copy, fd};
-  } else {
-    free(copy); /* the new process opens it, fails, and says so */
-  }
-}
-
 static void collect_offers(struct upgrade *upgrade) {
-  struct server *server = upgrade->server;
-  int place = server->place >= 0 ? server->place : upgrade->place_ends[1];
-  if (place >= 0) add_offer(upgrade, "place", place);
-  server->export_sockets(server, add_offer, upgrade);
+  const struct server *server = upgrade->server;
+  struct offering *offering = &upgrade->offering;
+  *offering = (struct offering){.ignores_hangup = server->signals.ignores_hangup,
+                                .on_line = upgrade_on_line,
+                                .context = upgrade};
+  offering_add_place(offering, server->place >= 0 ? server->place : upgrade->place_ends[1]);
+  server->export_sockets(server, offering_add, offering);
 }
 
 /* Whoever started this process waits for it, unless it is told of another one, or there is process 1
@@ -327,52 +281,15 @@ static void make_place(struct upgrade *upgrade) {
   if (stand_in_open(upgrade->place_ends) == 0) server->watched = upgrade->place_ends[0];
 }
 
-/* As it was given to execve(2), which is a link perhaps, and leads to the new one by now. */
-static void find_program(char out[TEXT_BYTES]) {
-  const char *given = (const char *)getauxval(AT_EXECFN);
-  bool is_descriptor =
-      given && (strncmp(given, "/dev/fd/", 8) == 0 || strncmp(given, "/proc/self/fd/", 14) == 0);
-  if (given && !is_descriptor) {
-    snprintf(out, TEXT_BYTES, "%s%s", strchr(given, '/') ? "" : "./", given);
-    return;
-  }
-  ssize_t size = readlink("/proc/self/exe", out, TEXT_BYTES - 1);
-  out[size < 0 ? 0 : size] = '\0';
-  char *deleted = strstr(out, " (deleted)");
-  if (deleted) *deleted = '\0';
-}
-
-/* As it was at the start, with what the new process is to know. */
-struct environment {
-  char handover[64];
-  char notify[sizeof((struct notify *)NULL)->text + sizeof "NOTIFY_SOCKET="];
-  char **variables;
-};
-
-static bool make_environment(const struct server *server, struct environment *out) {
-  char **before = home_environment(server->home);
-  size_t count = 0;
-  while (before[count]) count++;
-  out->variables = calloc(count + 3, sizeof *out->variables);
-  if (!out->variables) return false;
-  memcpy(out->variables, before, count * sizeof *before);
-  size_t used = (size_t)snprintf(out->handover, sizeof out->handover, "%s=", HANDOVER_VARIABLE);
-  handover_describe(out->handover + used, sizeof out->handover - used);
-  out->variables[count++] = out->handover;
-  if (server->notify.size == 0) return true;
-  snprintf(out->notify, sizeof out->notify, "NOTIFY_SOCKET=%s", server->notify.text);
-  out->variables[count] = out->notify;
-  return true;
-}
-
 /* In this process's group and session: what a terminal sends reaches it, too. */
 static int spawn(struct upgrade *upgrade, const char *program, int channel, int errors) {
   const struct server *server = upgrade->server;
   const int fds[STDIO_COUNT] = {STDIN_FILENO, STDOUT_FILENO, errors, channel, STDERR_FILENO};
   uv_stdio_container_t stdio[STDIO_COUNT];
-  struct environment environment;
   struct home_visit visit;
-  if (!make_environment(server, &environment)) return UV_ENOMEM;
+  char **environment = offering_make_environment(
+      home_environment(server->home), server->notify.size > 0 ? server->notify.text : NULL);
+  if (!environment) return UV_ENOMEM;
   for (int i = 0; i < STDIO_COUNT; i++) {
     stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fds[i]};
   }
@@ -380,7 +297,7 @@ static int spawn(struct upgrade *upgrade, const char *program, int channel, int 
       .exit_cb = upgrade_on_exit,
       .file = program,
       .args = (char **)(uintptr_t)server->options.arguments,
-      .env = environment.variables,
+      .env = environment,
       .cwd = home_path(server->home),
       .stdio = stdio,
       .stdio_count = STDIO_COUNT,
@@ -390,7 +307,7 @@ static int spawn(struct upgrade *upgrade, const char *program, int channel, int 
   home_enter(server->home, &visit);
   int rc = uv_spawn(net_loop_uv(server->loop), &upgrade->process, &options);
   home_leave(server->home, &visit);
-  free(environment.variables);
+  offering_free_environment(environment);
   return rc;
 }
 
@@ -463,7 +380,7 @@ void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
     refuse(server, cause, obstacle ? obstacle : "memory is out", waiter);
     return;
   }
-  find_program(program);
+  offering_find_program(program, sizeof program);
   server->upgrade = upgrade;
   upgrade->waiter = waiter;
   upgrade->limit_ms = limit_ms;
