@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -89,8 +90,35 @@ static void block_signals(sigset_t *all) {
   (void)sigprocmask(SIG_SETMASK, all, NULL);
 }
 
-int stand_in_keep(int watched, pid_t server) {
+/* A handler has no argument to find it by. */
+static _Atomic pid_t passed_to;
+
+static void stand_in_on_signal(int number, siginfo_t *info, void *ignored) {
+  const int saved_errno = errno;
+  (void)ignored;
+  if (is_for_server(info)) (void)kill(atomic_load(&passed_to), number);
+  errno = saved_errno;
+}
+
+void stand_in_take_signals(pid_t server) {
+  static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+  struct sigaction action = {.sa_sigaction = stand_in_on_signal,
+                             .sa_flags = SA_RESTART | SA_SIGINFO};
+  (void)sigfillset(&action.sa_mask);
+  atomic_store(&passed_to, server);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    (void)sigaction(numbers[i], &action, NULL);
+  }
+}
+
+pid_t stand_in_latest(int watched, pid_t server) {
   struct keeping keeping = {.watched = watched, .server = server};
+  look(&keeping);
+  return keeping.server;
+}
+
+int stand_in_keep(int watched, pid_t server) {
+  struct keeping keeping = {.watched = watched, .server = server, .was_told = getpid() != 1};
   sigset_t all;
   block_signals(&all);
   (void)prctl(PR_SET_CHILD_SUBREAPER, 1);

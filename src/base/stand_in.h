@@ -13,6 +13,11 @@
 int stand_in_open(int ends[2]);
 /* Says at the writing end that `pid` serves from now on; -1: nobody has to know. */
 void stand_in_announce(int place, pid_t pid);
+/* Who serves by now, of whom `server` was the last that was known. For who is to keep the place later. */
+pid_t stand_in_latest(int watched, pid_t server);
+/* From here on signals are passed on to `server` at once, by a signal handler: for the time from when this
+ * process serves nobody to when it keeps the place. Again after whoever had handlers has given them back. */
+void stand_in_take_signals(pid_t server);
 /* Keeps the place: forwards signals, reaps children, until the servers have ended. `watched` is the reading
  * end, of which this process holds no writing end. Returns the exit code of who served last. To be called
  * where there are no threads that take signals. */

@@ -134,6 +134,7 @@ void drain_on_signal(void *context, int number) {
     server->awaits_signal = false;
     return;
   }
+  if (!atomic_load(&server->end_signals.is_of_terminal)) upgrade_pass_on(server, number);
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
   } else if (server->successor && server->end_signals.told == 1) {

@@ -9,10 +9,12 @@
 /* Whom the signals are for. A handler has no argument to find it by. */
 static struct end_signals *_Atomic taker;
 
-static void end_signals_on_signal(int number) {
+static void end_signals_on_signal(int number, siginfo_t *info, void *ignored) {
   struct end_signals *signals = atomic_load(&taker);
   int saved_errno = errno;
+  (void)ignored;
   if (!signals) return;
+  atomic_store(&signals->is_of_terminal, info->si_code == SI_KERNEL);
   unsigned before = atomic_fetch_add(&signals->count, 1);
   atomic_store(&signals->numbers[before > 0], number);
   signals->on_taken(signals->context, before);
@@ -31,8 +33,14 @@ static void end_signals_on_turn(uv_async_t *turn) {
 
 static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT};
 
-static int set_handler(void (*handler)(int number)) {
-  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+/* NULL: they are ignored. */
+static int set_handler(void (*handler)(int number, siginfo_t *info, void *context)) {
+  struct sigaction action = {.sa_flags = SA_RESTART | (handler ? SA_SIGINFO : 0)};
+  if (handler) {
+    action.sa_sigaction = handler;
+  } else {
+    action.sa_handler = SIG_IGN;
+  }
   const size_t count = sizeof numbers / sizeof *numbers;
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < count; i++) sigaddset(&action.sa_mask, numbers[i]);
@@ -54,9 +62,17 @@ void end_signals_retake(void) {
   if (atomic_load(&taker)) (void)set_handler(end_signals_on_signal);
 }
 
+void end_signals_hand_on(struct end_signals *signals, void (*on_signal)(void *context, int number),
+                         void *context) {
+  signals->is_handed_on = true;
+  while (signals->told < atomic_load(&signals->count)) {
+    on_signal(context, atomic_load(&signals->numbers[signals->told++ > 0]));
+  }
+}
+
 void end_signals_close(struct end_signals *signals) {
   if (!signals->turn.data) return; /* it could not be opened */
-  (void)set_handler(SIG_IGN);
+  if (!signals->is_handed_on) (void)set_handler(NULL);
   atomic_store(&taker, NULL);
   uv_close((uv_handle_t *)&signals->turn, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <uv.h>
 
 /* Part of its owner's memory, until the loop has closed its handle. */
@@ -17,7 +18,9 @@ struct end_signals {
   uv_async_t turn;
   atomic_int numbers[2]; /* the first one and the last one */
   atomic_uint count;
+  atomic_bool is_of_terminal; /* the last one: all processes of its group got it, too */
   unsigned told;
+  bool is_handed_on;
 };
 
 /* Takes these signals of the process; one struct at a time can. 0 or UV_E*. */
@@ -25,7 +28,11 @@ int end_signals_open(struct end_signals *signals, uv_loop_t *uv);
 /* After code that is not ours may have changed what they do: system(3), and so os.execute(), ignores
  * SIGINT until its child has ended. For a signal handler. */
 void end_signals_retake(void);
-/* From here on they are ignored: the process is at its end. */
+/* Somebody else takes them from here on, and has set handlers: tells each that on_signal has not been told
+ * of, and never will. */
+void end_signals_hand_on(struct end_signals *signals, void (*on_signal)(void *context, int number),
+                         void *context);
+/* From here on they are ignored, unless they were handed on: the process is at its end. */
 void end_signals_close(struct end_signals *signals);
 
 #endif

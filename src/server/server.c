@@ -65,6 +65,7 @@ static void server_on_hangup(uv_signal_t *handle, int number) {
     if (server->phase == SERVING) drain_on_signal(server, number);
     return;
   }
+  upgrade_pass_on(server, number);
   if (server->phase != SERVING) return;
   if (server->upgrade) {
     log_printf(server->options.log, LOG_WARN, "SIGHUP: no reload, for an upgrade is under way");
@@ -88,6 +89,11 @@ static void server_on_upgraded(struct server *server, const char *cause) {
 }
 
 static void server_on_user2(void *context) {
+  const struct server *server = context;
+  if (server->successor > 0) {
+    upgrade_pass_on(context, SIGUSR2);
+    return;
+  }
   server_upgrade(context, "SIGUSR2", UPGRADE_MS, NULL);
 }
 
@@ -163,6 +169,8 @@ static void close_handles(struct server *server) {
   net_loop_before_wait(server->loop, NULL, NULL);
   uv_close((uv_handle_t *)&server->log_retry, NULL);
   uv_close((uv_handle_t *)&server->beat, NULL);
+  /* libuv has put back what signals do by default. */
+  if (server->end_signals.is_handed_on) stand_in_take_signals(server->successor);
   uv_close((uv_handle_t *)&server->quiet, NULL);
 }
 
@@ -505,12 +513,20 @@ void server_free(struct server *server) {
   free(server);
 }
 
+static void pass_on_untold(void *context, int number) {
+  upgrade_pass_on(context, number);
+}
+
 int server_end(struct server *server, int code) {
   const pid_t successor = server->successor;
   const int watched = server->watched, successor_code = server->successor_code;
+  const bool stands_in = successor > 0 && watched >= 0;
+  if (stands_in) {
+    stand_in_take_signals(successor);
+    end_signals_hand_on(&server->end_signals, pass_on_untold, server);
+  }
   server_free(server);
-  if (successor == 0 || watched < 0) return successor_code > 0 ? successor_code : code;
-  uv_library_shutdown(); /* its threads would take signals */
+  if (!stands_in) return successor_code > 0 ? successor_code : code;
   code = stand_in_keep(watched, successor);
   close(watched);
   return code;

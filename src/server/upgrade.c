@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -402,6 +403,12 @@ void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
 
 void server_upgrade_forget(struct server *server, const struct upgrade_waiter *waiter) {
   if (server->upgrade && server->upgrade->waiter == waiter) server->upgrade->waiter = NULL;
+}
+
+void upgrade_pass_on(struct server *server, int number) {
+  if (server->successor == 0 || server->watched < 0) return;
+  server->successor = stand_in_latest(server->watched, server->successor);
+  (void)kill(server->successor, number);
 }
 
 void upgrade_stop(struct server *server) {

@@ -10,6 +10,8 @@ struct server;
 void upgrade_stop(struct server *server);
 /* With the loop. */
 void upgrade_close(struct server *server);
+/* Whoever started this process means the server, in whose place it stands: the signal goes to who serves. */
+void upgrade_pass_on(struct server *server, int number);
 
 /* server/succession.c, of the new one. What it logs as an error is told to the old one from here on. */
 void succession_begin(const struct server *server);
