@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "pattern.h"
@@ -241,6 +242,18 @@ static uint64_t conn_read(struct load *load, struct conn *conn, bool hung_up) {
   return now_ns;
 }
 
+/* As HAProxy does: version 2, in a send of its own, and each with another client. */
+static void conn_say_client(struct load *load, const struct conn *conn) {
+  char header[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\1\x7f\0\0\1\xc3\x50\1\xbb";
+  const size_t size = sizeof header - 1;
+  const size_t client_at = 17; /* all but the first byte of 10.0.0.1 */
+  header[client_at] = (char)(conn->id >> 16);
+  header[client_at + 1] = (char)(conn->id >> 8);
+  header[client_at + 2] = (char)conn->id;
+  if (send(conn->wire.fd, header, size, MSG_NOSIGNAL) != (ssize_t)size)
+    result_fail(&load->result, "connection %" PRIu64 ": send: %s", conn->id, strerror(errno));
+}
+
 static void conn_opened(struct load *load, struct conn *conn, uint32_t events) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -251,6 +264,7 @@ static void conn_opened(struct load *load, struct conn *conn, uint32_t events) {
     return;
   }
   conn->state = CONN_SHAKING;
+  if (load->plan.proxied) conn_say_client(load, conn);
 }
 
 /* Those before the start are there so that as many are always under way, and do not count. */

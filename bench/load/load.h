@@ -24,6 +24,7 @@ struct load_plan {
   size_t message_bytes;        /* size of a message */
   bool broadcast;              /* one connection asks, and each message comes back on all of them */
   bool handshakes;             /* a connection ends when it is open, and is what is counted */
+  bool proxied;                /* each connection begins with a header of the PROXY protocol */
   bool lines;                  /* each message is a line: its last byte is LF, no other one is */
   uint64_t messages_max;       /* over all connections */
   uint64_t per_connection_max; /* after so many a connection ends and a new one takes its place */

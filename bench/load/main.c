@@ -53,6 +53,8 @@ static const char usage[] =
     "  --tls KIND        over TLS; full: each connection makes a whole handshake; resume: each but "
     "the\n"
     "                    first goes on with the session of an earlier one\n"
+    "  --proxied         echo, lines, churn: each connection begins with a header of the PROXY "
+    "protocol\n"
     "  --websocket       echo, broadcast, idle: each message is one of WebSocket\n"
     "\n"
     "ADDRESS is 127.0.0.1:7000, [::1]:7000 or the path of a Unix socket. Every byte is compared.\n"
@@ -106,6 +108,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
                                         {"touch", no_argument, NULL, 'k'},
                                         {"warm-up", required_argument, NULL, 'w'},
                                         {"tls", required_argument, NULL, 'T'},
+                                        {"proxied", no_argument, NULL, 'P'},
                                         {"websocket", no_argument, NULL, 'W'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
@@ -135,6 +138,7 @@ static void parse_options(int argc, char **argv, struct options *out) {
       case 'k': out->touch = true; break;
       case 'w': out->warm_up_ns = parse_seconds_ns(optarg); break;
       case 'T': plan->wire = parse_tls(optarg); break;
+      case 'P': plan->proxied = true; break;
       case 'W': plan->wire = WIRE_WEBSOCKET; break;
       case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
       default: fputs(usage, stderr); exit(EXIT_USAGE);

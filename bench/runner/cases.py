@@ -256,6 +256,21 @@ def beside_plain(plain, framed, how):
     return measure
 
 
+def beside_own(*sides):
+    """A measure: ours beside ours, by (name, script, more of the load), the yardstick first."""
+    def measure(case, bench):
+        specs = [bench.programs.moonport(script, f"{OURS}, {name}") for name, script, _ in sides]
+        more = {spec.name: side[2] for spec, side in zip(specs, sides)}
+
+        def drive(process):
+            one = dataclasses.replace(case, load=(*case.load, *more.get(process.name, ())))
+            return _opened(one, bench)(process)
+        got = bench.column(case, specs, drive)
+        theirs, ours = (Side(spec.name, got.samples[spec.name]) for spec in specs)
+        return [Row(case.what, case.unit, theirs.name, theirs.costs(), ours.costs(), case.target)]
+    return measure
+
+
 def measure_traced(case, bench):
     """moonport with and without somebody who watches: no column, since there is no peer."""
     unwatched = bench.programs.moonport("scripts/echo.lua", f"{OURS}, unwatched")
@@ -289,6 +304,14 @@ CASES = [
     Case("churn", "connect, echo, close", "µs CPU/connection", column(_opened), 7, 3,
          ratio_at_most(1.00), echo_sides, ("churn", "--connections", "50", "--size", "64"),
          counted=3_000),
+    Case("proxied", "churn, PROXY v2", "µs CPU/connection",
+         beside_own(("direct", "scripts/echo.lua", ()),
+                    ("behind a proxy", "bench/scripts/proxied.lua", ("--proxied",))), 7, 3,
+         ratio_at_most(1.10), load=("churn", "--connections", "50", "--size", "64")),
+    Case("networks", "churn, 100 networks", "µs CPU/connection",
+         beside_own(("direct", "scripts/echo.lua", ()),
+                    ("100 networks", "bench/scripts/networks.lua", ())), 7, 3,
+         ratio_at_most(1.05), load=("churn", "--connections", "50", "--size", "64")),
     Case("lines", "lines × 16", MESSAGE, column(_loaded), 5, 3, ratio_at_most(1.25),
          line_sides, _connections("lines", 50, depth=16), counted=100_000),
     Case("broadcast", "broadcast 1:1000", "µs CPU/receiver", column(_loaded), 5, 3,

@@ -75,10 +75,7 @@ static bool ip_of(const struct sockaddr *peer, struct ip *out) {
 }
 
 static bool has(const struct network_list *list, const struct ip *ip) {
-  for (size_t i = 0; i < list->count; i++) {
-    if (ip_is_in(ip, &list->networks[i])) return true;
-  }
-  return false;
+  return ip_is_in_any(ip, list->networks, list->count);
 }
 
 bool service_door_admits(const struct service_door *door, const struct sockaddr *peer) {

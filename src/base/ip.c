@@ -51,12 +51,24 @@ bool ip_network_parse(const char *text, size_t size, struct ip_network *out) {
   return true;
 }
 
-bool ip_is_in(const struct ip *ip, const struct ip_network *network) {
-  struct ip own = *ip;
-  unmap(&own);
+static bool shares_bits(const struct ip *ip, const struct ip_network *network) {
   const size_t whole = network->bits / 8;
   const unsigned rest = network->bits % 8;
-  if (own.size != network->ip.size) return false;
-  if (memcmp(own.bytes, network->ip.bytes, whole) != 0) return false;
-  return rest == 0 || (own.bytes[whole] ^ network->ip.bytes[whole]) >> (8 - rest) == 0;
+  if (ip->size != network->ip.size) return false;
+  if (whole > 0 && ip->bytes[0] != network->ip.bytes[0]) return false; /* mostly it ends here */
+  if (memcmp(ip->bytes, network->ip.bytes, whole) != 0) return false;
+  return rest == 0 || (ip->bytes[whole] ^ network->ip.bytes[whole]) >> (8 - rest) == 0;
+}
+
+bool ip_is_in(const struct ip *ip, const struct ip_network *network) {
+  return ip_is_in_any(ip, network, 1);
+}
+
+bool ip_is_in_any(const struct ip *ip, const struct ip_network *networks, size_t count) {
+  struct ip own = *ip;
+  unmap(&own);
+  for (size_t i = 0; i < count; i++) {
+    if (shares_bits(&own, &networks[i])) return true;
+  }
+  return false;
 }

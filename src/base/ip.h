@@ -26,5 +26,7 @@ bool ip_network_parse(const char *text, size_t size, struct ip_network *out);
 void ip_format(const struct ip *ip, char out[IP_TEXT_MAX]);
 /* IPv4 inside of IPv6, "::ffff:10.0.0.1", is of the networks of IPv4, as a peer of [::] is. */
 bool ip_is_in(const struct ip *ip, const struct ip_network *network);
+/* The same of a list, looked through from its begin. */
+bool ip_is_in_any(const struct ip *ip, const struct ip_network *networks, size_t count);
 
 #endif
