@@ -179,6 +179,24 @@ describe("proxy_protocol", function()
     assert.equal(long, peer:receive(#long))
   end)
 
+  it("hands it on in pieces, where a fault leaves no more room", function()
+    local server = start([[
+      on_open = function(conn) conn:pause() print("> open") end,
+      on_data = function(conn, data) conn:send(#data .. "\n") end,
+    ]], { control = true })
+    local peer = greet(server, proxies.header() .. ("x"):rep(20))
+    server:wait_told("open")
+    local id = control.ask_once(server, "conns")[1].id
+    local _, done = control.ask_once(server, ("fault %d split=8"):format(id))
+    assert.is_true(done.ok, done.error)
+    _, done = control.ask_once(server,
+      "eval require[[moonport.server]].connections()[1]:resume()")
+    assert.is_true(done.ok, done.error)
+    for _, size in ipairs { "8", "8", "4" } do assert.equal(size, peer:receive_line()) end
+    peer:send("more")
+    assert.equal("4", peer:receive_line())
+  end)
+
   it("comes before TLS", function()
     local directory = moonport:directory()
     local certificate = tls.certificate(directory, "localhost")

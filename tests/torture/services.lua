@@ -7,6 +7,7 @@
 local control = require "tests.support.control"
 local uv = require "luv"
 local loop = require "tests.support.loop"
+local proxies = require "tests.support.proxies"
 local websocket = require "tests.support.websocket"
 
 local services = {}
@@ -136,6 +137,11 @@ services.scripts = {
       local up <close> = assert(socket.connect(upstream, { timeout = 5 }))
       assert(up:send("through"))
       assert(conn:send(assert(up:recv_exactly(7))))
+    end
+    function ops.passed(conn)
+      local up <close> = assert(socket.connect(upstream, { timeout = 5,
+        proxy_protocol = { source = "10.1.2.3:4", destination = "10.5.6.7:8" } }))
+      must(conn:send(must(up:recv_exactly(15))))
     end
     function ops.sockets(conn)
       local mine <close> = assert(socket.tcp())
@@ -345,6 +351,21 @@ table.insert(services.scripts, { "i_pieces.lua", [[
   }
 ]] })
 
+table.insert(services.scripts, { "j_proxied.lua", [[
+  return {
+    listen = "127.0.0.1:0",
+    proxy_protocol = { "127.0.0.0/8" },
+    deny = { "10.9.0.0/16" },
+    limits = { per_address = 100, accept_rate = 100000 },
+    on_open = function(conn)
+      local said = conn.proxy.authority or conn.proxy.destination
+      conn:send(conn.peer .. " " .. (conn.via and said:sub(1, 4)))
+    end,
+    on_data = function(conn, data) conn:send(data) end,
+    on_eof = function(conn) conn:close() end,
+  }
+]] })
+
 local large = {}
 for i = 1, 37500 do large[i] = ("%07x "):format(i) end
 large = table.concat(large)
@@ -517,6 +538,14 @@ services.visits = {
   { "sockets", ask("sockets", "", "sockets") },
   { "datagrams", ask("datagrams", "", "datagram") },
   { "resolve", ask("resolve", "", "resolved") },
+  { "passed", function(server)
+    return exchange(server, 1, "passed " .. server:address(13):gsub("^tcp://", "") .. "\n",
+      "10.1.2.3:4 10.5")
+  end },
+  { "proxied", function(server)
+    return exchange(server, 13, proxies.header(proxies.tlv(2, "a.example")) .. large,
+      "203.0.113.7:40000 a.ex" .. large, true)
+  end },
   { "pool", ask("pool", "", "pooledpooled") },
   { "split", ask("split", "", "ab\n") },
   { "json", ask("json", "", "json") },
