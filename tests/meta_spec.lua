@@ -90,6 +90,10 @@ local census = [[
   heard:cancel()
   tell("moonport.BusStatus", bus.status())
   tell("moonport.BusStatus", { broker = 1, connected = 1, since = 1 })
+  local metrics = require "moonport.metrics"
+  tell_methods("moonport.Counter", metrics.counter("x_total", "x"))
+  tell_methods("moonport.Gauge", metrics.gauge("x", "x"))
+  tell_methods("moonport.Histogram", metrics.histogram("x_seconds", "x"))
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
   tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
   local agrees = setmetatable({}, { __index = function(_, name)

@@ -80,6 +80,12 @@ def others_sides(mode, script, what):
     return sides
 
 
+@contextlib.contextmanager
+def metrics_sides(programs, _machine):
+    yield [programs.moonport("scripts/echo.lua", f"{OURS}, no metrics"),
+           programs.moonport("scripts/echo.lua", options=("--metrics", "127.0.0.1:0"))]
+
+
 websocket_sides = others_sides("websocket", "bench/scripts/websocket.lua", "WebSocket")
 json_sides = others_sides("json", "bench/scripts/json.lua", "HTTP that knows JSON")
 
@@ -365,6 +371,8 @@ CASES = [
          health_sides),
     Case("trace", "echo, 64 B × 50, traced", MESSAGE, measure_traced, 5, 3, ratio_at_least(0.8),
          load=_connections("echo", 50)),
+    Case("metrics", "echo, 64 B × 50, --metrics", MESSAGE, column(_loaded), 9, 5,
+         ratio_at_most(1.01), metrics_sides, _connections("echo", 50), counted=20_000),
     Case("reload", f"{reloads.RELOADS} reloads", "", reloads.measure, 5, 2, no_target(),
          per_round=5, per_round_quick=4),
 ]

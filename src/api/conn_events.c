@@ -149,6 +149,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool tells = conn_has_opened(conn) && has_event(conn, HANDLER_ON_CLOSE);
+  runtime->closed[reason]++;
   api_conn_log_end(runtime, conn, reason);
   if (!self && tells) self = api_conn_of(runtime, conn);
   if (self) {

@@ -6,6 +6,7 @@
  * its own connection only. */
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/measured.h"
 #include "api/result.h"
 #include "api/runtime.h"
 #include "api/tell.h"
@@ -185,6 +186,7 @@ void api_enter_handler(struct api_conn *self, enum handler handler, lua_CFunctio
       .name = service_handler_name(handler),
       .conn_id = self->id,
       .world = self->cohort->version->world,
+      .durations = measured_of(self->cohort->version, handler),
       .on_fail = handler_on_fail,
       .on_end = handler_on_end,
       .on_cancel = handler_on_cancel,

@@ -41,6 +41,9 @@ int api_complete_group(lua_State *L);
 /* moonport.file, and conn:send_file(). */
 extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;
+/* moonport.metrics. */
+extern const luaL_Reg api_metrics_functions[];
+extern const struct api_type api_counter_type, api_gauge_type, api_histogram_type;
 /* moonport.process.core. */
 extern const luaL_Reg api_process_functions[];
 extern const struct api_type api_process_type;

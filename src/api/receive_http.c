@@ -174,13 +174,14 @@ static void handle_one(lua_State *L, struct api_conn *self, const struct http_ne
 static void handle_all(lua_State *L, struct api_conn *self, struct http_next *next) {
   api_push_conn(L, self);
   lua_replace(L, CONN);
-  do {
+  for (bool is_first = true; is_first || find_next(self, next); is_first = false) {
+    if (!is_first) vm_count_lap(self->runtime->vm);
     handle_one(L, self, next);
     lua_settop(L, CONN);
     if (!api_http_is_full(self)) continue;
     (void)api_drain(L, self); /* when it waits, the rest is looked at after that */
     lua_settop(L, CONN);
-  } while (find_next(self, next));
+  }
 }
 
 /* The next connection that received a request meanwhile. */

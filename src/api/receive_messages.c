@@ -54,7 +54,11 @@ static int handle_all(lua_State *L) {
       messages_refuse(self, result, &slice);
       break;
     }
-    if (first) conn_greeted(self->conn);
+    if (first) {
+      conn_greeted(self->conn);
+    } else {
+      vm_count_lap(self->runtime->vm);
+    }
     first = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, service->handlers[HANDLER_ON_MESSAGE]);
     lua_pushvalue(L, 1);

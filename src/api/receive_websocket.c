@@ -51,6 +51,7 @@ static int handle_all(lua_State *L) {
   /* After a reload during a wait, the rest is for the version that has the connection now. */
   while (self->conn && !conn_is_closing(self->conn) && self->cohort->version->world == world &&
          api_websocket_step(self, &message) == WEBSOCKET_STEP_MESSAGE) {
+    vm_count_lap(self->runtime->vm);
     call_handler(L, self, &message);
   }
   return 0;

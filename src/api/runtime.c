@@ -262,6 +262,7 @@ static void log_failure(struct runtime *runtime, uint64_t conn_id, const struct 
       .traceback_size = failure->traceback_size,
   };
   log_write(runtime->log, &record);
+  runtime->failures++;
   if (runtime->on_failure) runtime->on_failure(runtime->context, is_told);
 }
 

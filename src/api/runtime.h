@@ -4,6 +4,7 @@
 
 #include "api/version.h"
 #include "base/log.h"
+#include "base/tap.h"
 #include "base/topic.h"
 #include "net/conn.h"
 #include "vm/task.h"
@@ -12,6 +13,7 @@
 struct bus;
 struct deflate;
 struct known_peers;
+struct meters;
 struct net_loop;
 struct tap;
 struct worker;
@@ -35,7 +37,9 @@ struct bus_told {
  * a Lua function with runtime_of(). */
 struct runtime {
   struct net_loop *loop;
-  struct tap *tap; /* the loop's */
+  struct tap *tap; /* the loop's; or, of one that is silent, `nobody` */
+  struct tap nobody;
+  bool is_silent; /* what happens there is told to nobody */
   struct log *log;
   struct log *faults; /* where it is told what is wrong with a script that is loaded */
   struct vm *vm;
@@ -56,6 +60,11 @@ struct runtime {
   struct http_text *http_text;   /* where heads of answers are put together; NULL: none yet */
   struct inbox *spare_inbox;     /* for bytes that are handled at once; NULL: none */
   uint64_t failed_handshakes;    /* of accepted connections, so far */
+  uint64_t closed[REASON_COUNT]; /* accepted connections that have ended, by why */
+  uint64_t failures;             /* of its code: what raised, and was logged */
+  struct list measured;          /* times of handlers, by version: api/measured.h */
+  bool measures;                 /* they are counted */
+  struct meters *meters;         /* of moonport.metrics; NULL: it made none */
   struct list sleeps;            /* coroutines in timer.sleep() */
   struct list attempts;          /* connects and lookups under way */
   const char *const *listeners;  /* "tcp://127.0.0.1:12345", by conn_listener_index() */

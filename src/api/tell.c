@@ -10,8 +10,9 @@
 enum { LOG_TEXT_BYTES_MAX = 1024 }; /* the rest of a line is in the log */
 
 void api_tell_begin(struct runtime *runtime) {
-  runtime->tap = net_loop_tap(runtime->loop);
-  runtime->sequential.script = runtime->script;
+  runtime->tap = runtime->is_silent ? &runtime->nobody : net_loop_tap(runtime->loop);
+  tap_init(&runtime->nobody);
+  runtime->sequential.script = runtime->is_silent ? NULL : runtime->script;
   vm_set_tap(runtime->vm, runtime->tap, runtime->script);
 }
 

@@ -2,6 +2,7 @@
  * on_datagram. Knows no recvfrom(). */
 #include "api/udp.h"
 
+#include "api/measured.h"
 #include "api/modules.h"
 #include "api/permit.h"
 #include "api/result.h"
@@ -190,6 +191,7 @@ static void udp_on_served(void *owner, const char *bytes, size_t size,
       .self = asking,
       .name = "on_datagram",
       .world = object->runtime->current->world,
+      .durations = measured_of(object->runtime->current, HANDLER_ON_DATAGRAM),
       .on_fail = udp_on_fail,
       .on_end = udp_on_end,
       .on_cancel = udp_on_cancel,

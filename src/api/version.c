@@ -8,6 +8,7 @@
 
 #include "api/conn.h"
 #include "api/inbox.h"
+#include "api/measured.h"
 #include "api/runtime.h"
 #include "api/tls_context.h"
 #include "base/text.h"
@@ -33,7 +34,7 @@ static struct cohort *cohort_new(struct version *version) {
   cohort->runtime = version->runtime;
   cohort->version = version;
   conn_group_init(&cohort->group, version->runtime->loop, &api_conn_events, cohort);
-  cohort->group.script = version->runtime->script;
+  cohort->group.script = version->runtime->sequential.script;
   cohort->group.budget = &version->runtime->output;
   return cohort;
 }
@@ -120,6 +121,7 @@ void version_free(struct version *version) {
   end_all(version);
   if (version->drain) net_timer_close(version->drain);
   if (version->days) net_timer_close(version->days);
+  measured_end(version);
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
   vm_world_disown(version->world);
@@ -290,6 +292,7 @@ void version_put_in_force(struct version *version, uint64_t drain_ms) {
   const struct vm_budget budget = {version->service.memory_bytes_max, version->service.cpu_ms_max};
   runtime->current = version;
   runtime->version_last = version->number;
+  measured_begin(version);
   list_append(&runtime->versions, &version->link);
   vm_set_budget(runtime->vm, &budget);
   if (before) follow(version, before, drain_ms);

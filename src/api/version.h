@@ -14,6 +14,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct measured;
 struct runtime;
 struct vm_world;
 
@@ -56,10 +57,11 @@ struct version {
   struct service service;
   const struct receiver *receiver; /* of its connections: api/conn.h */
   struct vm_world *world;
-  struct cohort *cohort; /* NULL once the next version has adopted it */
-  bool was_closed;       /* the drain's deadline has passed */
-  uint32_t told_results; /* handlers of which a dropped result was told: api/result.c */
-  bool is_outdated;      /* limits.versions was reached: its connections are to end */
+  struct measured *measured; /* how long its handlers take; NULL: nobody counts that */
+  struct cohort *cohort;     /* NULL once the next version has adopted it */
+  bool was_closed;           /* the drain's deadline has passed */
+  uint32_t told_results;     /* handlers of which a dropped result was told: api/result.c */
+  bool is_outdated;          /* limits.versions was reached: its connections are to end */
   struct net_timer
       *days; /* tells each day what is wrong with its certificates; NULL: it has none */
   struct net_timer *drain; /* closes its cohort, which the next version lets drain; or NULL */

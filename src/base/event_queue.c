@@ -85,13 +85,14 @@ static bool put(struct event_queue *queue, const struct event *event, size_t kep
   return note_gap(queue) && event_queue_append(queue, event, kept);
 }
 
-void event_queue_put(struct event_queue *queue, const struct event *event, size_t bytes_max) {
+bool event_queue_put(struct event_queue *queue, const struct event *event, size_t bytes_max) {
   size_t kept = event->kept < bytes_max ? event->kept : bytes_max;
   if (kept > EVENT_BYTES_MAX) kept = EVENT_BYTES_MAX;
-  if (put(queue, event, kept)) return;
+  if (put(queue, event, kept)) return true;
   queue->gap.of.dropped.count++;
   queue->gap.sequence = event->sequence;
   queue->gap.time_ns = event->time_ns;
+  return false;
 }
 
 const struct event *event_queue_first(struct event_queue *queue) {

@@ -23,8 +23,9 @@ void event_queue_deinit(struct event_queue *queue);
 
 enum { EVENT_QUEUE_BYTES_MIN = 4 * EVENT_BYTES_MAX };
 
-/* Keeps at most `bytes_max` of the event's bytes. A text longer than EVENT_TEXT_BYTES_MAX is cut. */
-void event_queue_put(struct event_queue *queue, const struct event *event, size_t bytes_max);
+/* Keeps at most `bytes_max` of the event's bytes. A text longer than EVENT_TEXT_BYTES_MAX is cut. False: it
+ * was dropped. */
+bool event_queue_put(struct event_queue *queue, const struct event *event, size_t bytes_max);
 enum { EVENT_TEXT_BYTES_MAX = 4096 };
 
 /* The oldest event, or NULL; an EVENT_DROPPED where some are missing. It and what it points to is

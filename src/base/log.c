@@ -30,7 +30,8 @@ struct log {
   struct log_sink sink;
   struct log_style style;
   enum log_level level_min;
-  uint64_t dropped;           /* records lost since the last notice */
+  uint64_t dropped;           /* records lost since the last notice, */
+  uint64_t dropped_before;    /* and those that it told of */
   volatile sig_atomic_t busy; /* the queue is being changed */
   void (*on_record)(void *context, const struct log_record *record); /* NULL: it is written */
   void *context;                                                     /* for that */
@@ -63,7 +64,7 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
   if (!json) log->style.utc_offset_s = utc_offset_s(time(NULL));
   log->busy = 0;
   log->level_min = level_min;
-  log->dropped = 0;
+  log->dropped = log->dropped_before = 0;
   log->head = 0;
   log->tail = 0;
   log->on_record = NULL;
@@ -143,7 +144,9 @@ static void end_gap(struct log *log) {
                       (unsigned long long)log->dropped, log->dropped == 1 ? " was" : "s were");
   const struct log_record notice = {
       .level = LOG_WARN, .message = message, .message_size = (size_t)size};
-  if (log_append(log, &notice)) log->dropped = 0;
+  if (!log_append(log, &notice)) return;
+  log->dropped_before += log->dropped;
+  log->dropped = 0;
 }
 
 /* As log_flush(), but tells the errno. */
@@ -158,6 +161,10 @@ bool log_flush(struct log *log) {
   bool done = flush(log) == 0;
   log->busy = 0;
   return done;
+}
+
+uint64_t log_dropped(const struct log *log) {
+  return log->on_record ? 0 : log->dropped_before + log->dropped;
 }
 
 bool log_enabled(const struct log *log, enum log_level level) {

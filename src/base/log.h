@@ -83,6 +83,9 @@ void log_about(struct log *log, enum log_level level, const char *path, uint64_t
  * reader, for what it has to say is mostly the last word. */
 void log_write_from_signal(struct log *log, const struct log_record *record);
 
+/* How many records were dropped so far. */
+uint64_t log_dropped(const struct log *log);
+
 /* Tries again to write what a stalled reader left queued. True when nothing is left. */
 bool log_flush(struct log *log);
 

@@ -17,6 +17,7 @@ enum reason {
   REASON_KICKED,            /* an operator closed it */
   REASON_HANDSHAKE,         /* TLS could not begin */
   REASON_HANDSHAKE_TIMEOUT, /* the same within timeouts.handshake */
+  REASON_COUNT,
 };
 
 /* "eof", "reset", … as scripts see it; "none" for REASON_NONE. Static text. */

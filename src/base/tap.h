@@ -13,6 +13,7 @@ struct tap {
   uint64_t kinds;    /* bits 1 << enum event_kind that some watcher wants; 0: nobody watches */
   size_t bytes_max;  /* the most that a watcher wants of an event's bytes */
   uint64_t sequence; /* of the last event */
+  uint64_t dropped;  /* events that a watcher wanted, and had no room for */
   struct list watchers;
 };
 

@@ -93,6 +93,7 @@ static int serve(const struct command_call *call, const struct control_address *
   options.grace_ms = options_number(call->options, "grace");
   options.keeps_going = options_flag(call->options, "keep-going");
   options.access_log = options_flag(call->options, "access-log");
+  options.metrics = options_string(call->options, "metrics");
   options.no_watch = options_flag(call->options, "no-watch");
   options.drain_ms = options_number(call->options, "drain");
   options.trial_ms = options_number(call->options, "trial");

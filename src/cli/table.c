@@ -26,10 +26,12 @@ enum {
   CERT = 1u << 16,
   META = 1u << 17,
   UPGRADE = 1u << 18,
+  METRICS = 1u << 19,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
-  CLIENTS = STATUS | CONNS | KICK | RELOAD | UPGRADE | SHUTDOWN | HEALTH | TRACE | CONSOLE,
+  CLIENTS =
+      STATUS | CONNS | KICK | RELOAD | UPGRADE | SHUTDOWN | HEALTH | TRACE | CONSOLE | METRICS,
   EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT | META,
 };
 
@@ -44,6 +46,8 @@ static const struct command commands[] = {
      .run = in_lua_ask},
     {"conns", CONNS, "[FIELD=PATTERN...]", WORDS_OTHER, 0, SIZE_MAX,
      "list its connections; with peer=10.0.*, for example, only those", .run = in_lua_ask},
+    {"metrics", METRICS, "", WORDS_OTHER, 0, 0,
+     "show what it counts, in the text format of Prometheus", .run = in_lua_ask},
     {"trace", TRACE, "", WORDS_OTHER, 0, 0,
      "show what a running server's sockets and scripts do, while it happens", .run = in_lua_ask},
     {"kick", KICK, "ID", WORDS_OTHER, 1, 1, "close one of its connections", .run = in_lua_ask},
@@ -134,6 +138,9 @@ static const struct option_row options[] = {
      "where the server takes commands: a path, @NAME, or off (serve only)",
      SERVE | CLIENTS | DOCTOR, .kind = OPTION_STRING,
      .fallback_note = "$XDG_RUNTIME_DIR/moonport.sock or /tmp/moonport-UID.sock"},
+    {"metrics", "ADDR", "MOONPORT_METRICS",
+     "answer GET /metrics here, for Prometheus: 9090, HOST:PORT, unix:///PATH", SERVE,
+     .kind = OPTION_STRING},
     {"timeout", "SECONDS", NULL, "how long to wait for the server's answer", CLIENTS,
      .kind = OPTION_SECONDS, .fallback = "10"},
     {"ready", NULL, NULL, "exit with 0 only if a script is served and new connections are accepted",

@@ -12,6 +12,7 @@
 #include "net/notify.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
+#include "server/metrics.h"
 #include "server/server_state.h"
 #include "server/upgrade.h"
 
@@ -40,6 +41,8 @@ void drain_check(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
+  /* Last: until here somebody may want to see how far it is. */
+  if (left == 0 && server->metrics) left = metrics_server_end(server->metrics);
   if (left == 0) net_loop_stop(server->loop);
 }
 

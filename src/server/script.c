@@ -7,6 +7,7 @@
 #include "api/explain.h"
 #include "api/http_text.h"
 #include "api/inbox.h"
+#include "api/measured.h"
 #include "api/modules.h"
 #include "api/names.h"
 #include "api/socket.h"
@@ -18,6 +19,7 @@
 #include "api/wait.h"
 #include "base/home.h"
 #include "base/log_held.h"
+#include "base/meter.h"
 #include "net/defer.h"
 #include "net/loop.h"
 #include "vm/world.h"
@@ -144,6 +146,9 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->furnish = options->furnish;
   runtime->context = script;
   list_init(&runtime->versions);
+  list_init(&runtime->measured);
+  runtime->measures = options->measures;
+  runtime->is_silent = options->is_silent;
   list_init(&runtime->sleeps);
   list_init(&runtime->attempts);
   list_init(&runtime->waits);
@@ -193,6 +198,11 @@ const char *script_name(const struct script *script) {
 
 const struct vm_budget *script_loading_budget(const struct script *script) {
   return script ? vm_budget(script->runtime.vm) : &loading_budget;
+}
+
+void script_set_text(struct script *script, const char *text) {
+  script->runtime.text = text;
+  script->runtime.text_size = strlen(text);
 }
 
 struct runtime *script_runtime(struct script *script) {
@@ -264,6 +274,8 @@ void script_free(struct script *script) {
   }
   api_bus_end(runtime);
   if (runtime->defer) net_defer_close(runtime->defer);
+  measured_forget(runtime);
+  meters_unref(runtime->meters);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);
   log_held_free(script->held);

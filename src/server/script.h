@@ -44,6 +44,7 @@ struct script_options {
   struct activation *activation; /* sockets that are open already; NULL: none */
   const struct worker *worker;   /* which one of several this is; NULL: it serves alone */
   bool access_log;               /* a line of each connection that has ended */
+  bool measures;                 /* how long handlers take is counted */
   bool unsafe;
   const struct grants *grants; /* NULL: everything */
   const struct home *home;     /* what paths go by; NULL: where the process is now */
@@ -67,6 +68,7 @@ struct script_options {
   void (*on_failure)(void *context, bool is_told);
   bool holds_faults;         /* of one without a version, until script_tell_faults() */
   bool is_tested;            /* where it listens is no news */
+  bool is_silent;            /* what happens there is no event: nobody who watches sees it */
   const char *const *listen; /* in place of what the scripts say; */
   size_t listen_count;       /* 0: as they say */
   const char *tls_cert;      /* in place of the certificates that scripts name; NULL: as they say */
@@ -96,6 +98,8 @@ void script_tell_listening(struct script *script);
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
 int script_reload(struct script *script);
+/* In place of its file, which need not be there. It stays the caller's. */
+void script_set_text(struct script *script, const char *text);
 /* The first half of that: loads it. What comes of it is put in force, or given up, by the second half. */
 int script_load_next(struct script *script);
 /* The second half, of several together: they may exchange addresses. Tells of each, unless on_done is
@@ -206,12 +210,16 @@ struct script_status {
   uint64_t outgoing;    /* open now, of those it made itself */
   uint64_t bytes_in;    /* of all of them, so far */
   uint64_t bytes_out;
-  size_t timers;          /* that may still fire, or whose function runs */
-  size_t tasks;           /* spawned, and not ended */
-  size_t waiting;         /* handlers, tasks and timers' functions that wait */
-  size_t ending;          /* connections that are closing, or of which a handler has not ended */
-  uint64_t output_bytes;  /* queued now, for peers to take */
-  uint64_t output_closed; /* connections that ended for limits.output or --output-max, so far */
+  size_t timers;           /* that may still fire, or whose function runs */
+  size_t tasks;            /* spawned, and not ended */
+  size_t waiting;          /* handlers, tasks and timers' functions that wait */
+  size_t ending;           /* connections that are closing, or of which a handler has not ended */
+  uint64_t output_bytes;   /* queued now, for peers to take */
+  uint64_t output_closed;  /* connections that ended for limits.output or --output-max, so far */
+  uint64_t errors;         /* that its code raised, so far */
+  uint64_t reloads;        /* changes of it that came into force, so far, */
+  uint64_t failed_reloads; /* and those that did not */
+  int64_t loaded_at_s;     /* when a version of it last came into force, since 1970; 0: never */
   uint64_t refused; /* connections reset before the script heard of them, so far: the sum of */
   uint64_t refused_per_address; /* those beyond limits.per_address, */
   uint64_t refused_denied;      /* of who `allow` and `deny` do not let in, */

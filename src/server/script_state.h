@@ -25,6 +25,9 @@ struct script {
   /* Of the last reload, when that failed. */
   char *error; /* NULL: it did not */
   time_t error_time;
+  uint64_t reloads;              /* after the first load: that went well, */
+  uint64_t failed_reloads;       /* and that did not */
+  time_t loaded_time;            /* when a load last went well */
   bool lacks_address;            /* it could not listen */
   bool is_starved;               /* descriptors or memory were out, which is not its fault */
   struct source *failed_sources; /* files that it had read, or looked for */

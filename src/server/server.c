@@ -26,6 +26,7 @@
 #include "server/control/control.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
+#include "server/metrics.h"
 #include "server/names.h"
 #include "server/paths.h"
 #include "server/roles.h"
@@ -42,6 +43,7 @@
 enum {
   BEAT_MS = 1000,     /* a loop that turns tells it so often */
   LOG_RETRY_MS = 100, /* for a log whose reader is slow */
+  LAG_PROBE_MS = 250,
 };
 
 static void server_on_turn(void *context) {
@@ -81,10 +83,13 @@ static void export_sockets(const struct server *server, handover_visit *visit, v
   for (size_t i = 0; i < server->script_count; i++) {
     script_export_listeners(server->scripts[i], visit, context);
   }
+  if (!server->metrics) return;
+  script_export_listeners(metrics_server_script(server->metrics), visit, context);
 }
 
 static void server_on_upgraded(struct server *server, const char *cause) {
   if (server->control) control_retire(server->control);
+  if (server->metrics) script_stop_listening(metrics_server_script(server->metrics));
   drain_hand_over(server, cause);
 }
 
@@ -114,6 +119,21 @@ static void server_on_beat(uv_timer_t *timer) {
   worker_beat(server->options.worker);
 }
 
+/* Rounded down to what libuv's timers can tell. */
+static void server_on_lag_probe(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  const uint64_t now_ns = net_loop_now_ns(server->loop);
+  const uint64_t late_ns = now_ns > server->lag_due_ns ? now_ns - server->lag_due_ns : 0;
+  durations_add(&server->lag, late_ns);
+  server->lag_due_ns = now_ns + (uint64_t)LAG_PROBE_MS * 1000000;
+  uv_timer_start(timer, server_on_lag_probe, LAG_PROBE_MS, 0);
+}
+
+static void begin_lag_probe(struct server *server) {
+  server->lag_due_ns = UINT64_MAX;
+  uv_timer_start(&server->lag_probe, server_on_lag_probe, 0, 0);
+}
+
 static void server_on_log_retry(uv_timer_t *timer) {
   (void)timer; /* it only wakes the loop: server_on_log_check() does the work */
 }
@@ -130,6 +150,7 @@ static void server_on_quiet(uv_async_t *quiet) {
   for (size_t i = 0; i < server->script_count; i++) {
     runtime_rest(script_runtime(server->scripts[i]));
   }
+  if (server->metrics) runtime_rest(script_runtime(metrics_server_script(server->metrics)));
   heap_rest();
 }
 
@@ -142,10 +163,13 @@ static int open_handles(struct server *server) {
   uv_timer_init(uv, &server->deadline);
   uv_timer_init(uv, &server->log_retry);
   uv_timer_init(uv, &server->beat);
+  uv_timer_init(uv, &server->lag_probe);
+  uv_unref((uv_handle_t *)&server->lag_probe);
   uv_unref((uv_handle_t *)&server->beat);
   reload_round_init(server);
   server->on_hup.data = server;
   server->deadline.data = server->quiet.data = server->beat.data = server;
+  server->lag_probe.data = server;
   if (server->options.worker) uv_timer_start(&server->beat, server_on_beat, 0, BEAT_MS);
   server->handles_open = true;
   net_loop_before_wait(server->loop, server_on_log_check, server);
@@ -171,6 +195,7 @@ static void close_handles(struct server *server) {
   uv_close((uv_handle_t *)&server->beat, NULL);
   /* libuv has put back what signals do by default. */
   if (server->end_signals.is_handed_on) stand_in_take_signals(server->successor);
+  uv_close((uv_handle_t *)&server->lag_probe, NULL);
   uv_close((uv_handle_t *)&server->quiet, NULL);
 }
 
@@ -333,6 +358,7 @@ static int server_load(const struct server_options *options, struct server **out
       .worker = options->worker,
       .names = server->names,
       .access_log = options->access_log,
+      .measures = options->metrics != NULL,
       .unsafe = options->unsafe,
       .grants = options->grants,
       .home = server->home,
@@ -360,6 +386,7 @@ static void await_names(struct server *server) {
     if (script_loaded(script) && !script_is_copy(script) && script_awaits_names(script))
       awaits = true;
   }
+  if (server->metrics && script_awaits_names(metrics_server_script(server->metrics))) awaits = true;
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     net_loop_turn(server->loop, true);
   }
@@ -402,9 +429,19 @@ static void report_handed(const struct server *server) {
     activation_report(server->activation, worker->page->handed, server->options.log);
 }
 
+/* In several workers, whose figures are told as one, one answers. */
+static bool wants_metrics(const struct server *server) {
+  const struct worker *worker = server->options.worker;
+  return server->options.metrics && (!worker || worker->number == 1);
+}
+
 static int listen_all(struct server *server) {
   int rc = check_options(server);
   if (rc < 0) return rc;
+  if (wants_metrics(server)) {
+    server->metrics = metrics_server_load(&server->script_options, server->options.metrics);
+    if (!server->metrics) return -1;
+  }
   await_names(server);
   ask_copies(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
@@ -414,6 +451,10 @@ static int listen_all(struct server *server) {
     home_enter(server->home, &visit);
     if (start_script(server, script) < 0 && !server->options.keeps_going) rc = -1;
     home_leave(server->home, &visit);
+  }
+  if (server->metrics && metrics_server_start(server->metrics) < 0 &&
+      !server->options.keeps_going) {
+    rc = -1;
   }
   names_forget(server->names);
   if (rc == 0 && server->options.handover) rc = succession_check(server);
@@ -430,6 +471,16 @@ static void advise_to_keep_going(const struct server *server) {
       server->options.log, LOG_ERROR,
       "nothing is served, because some of it cannot be: mend what is named above, or start with "
       "--keep-going to serve the rest");
+}
+
+/* It asks the control socket; there may be one without a way in. */
+static void open_metrics(struct server *server) {
+  if (!server->metrics) return;
+  if (!server->control) {
+    server->control = control_open(server, server->loop, server->options.log, NULL, NULL);
+  }
+  metrics_server_serve(server->metrics, server->control, control_adopt);
+  begin_lag_probe(server);
 }
 
 static void open_at_home(struct server *server) {
@@ -455,6 +506,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0) open_at_home(*out);
+  if (rc == 0) open_metrics(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;
@@ -490,6 +542,7 @@ void server_free(struct server *server) {
   if (server->control) control_close(server->control);
   home_leave(server->home, &visit);
   for (size_t i = 0; i < server->script_count; i++) script_free(server->scripts[i]);
+  metrics_server_free(server->metrics);
   free(server->scripts);
   server->scripts = NULL;
   server->script_count = 0;

@@ -12,6 +12,7 @@
 struct bus;
 struct bus_address;
 struct control_address;
+struct durations;
 struct grants;
 struct handover;
 struct log;
@@ -50,6 +51,7 @@ struct server_options {
   struct handover *handover; /* whose place it takes; NULL: nobody's */
   int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
   struct bus_address *bus;   /* the broker of moonport.bus; NULL: none */
+  const char *metrics;       /* where GET /metrics is answered; NULL: nowhere */
   const struct worker *worker; /* one of several that serve together; NULL: it serves alone */
 };
 
@@ -69,6 +71,10 @@ const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
 /* How often a script held the loop up for longer than half a second, and how long at most. */
 uint64_t server_stalls(const struct server *server, unsigned *ms_max);
+/* How late the loop was, now and then; NULL: that is not measured. */
+const struct durations *server_lag(const struct server *server);
+/* NULL: it serves alone. */
+const struct worker *server_worker(const struct server *server);
 size_t server_script_count(const struct server *server);
 struct script *server_script(const struct server *server, size_t index);
 /* What scripts may do here: server_options has the words. */

@@ -20,6 +20,14 @@ uint64_t server_stalls(const struct server *server, unsigned *ms_max) {
   return server->stalls;
 }
 
+const struct durations *server_lag(const struct server *server) {
+  return server->metrics ? &server->lag : NULL;
+}
+
+const struct worker *server_worker(const struct server *server) {
+  return server->options.worker;
+}
+
 size_t server_script_count(const struct server *server) {
   return server->script_count;
 }

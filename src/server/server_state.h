@@ -2,6 +2,7 @@
 #ifndef MOONPORT_SERVER_SERVER_STATE_H
 #define MOONPORT_SERVER_SERVER_STATE_H
 
+#include "base/durations.h"
 #include "net/notify.h"
 #include "server/activation.h"
 #include "server/end_signals.h"
@@ -16,6 +17,7 @@ struct activation;
 struct control;
 struct copies;
 struct home;
+struct metrics_server;
 struct mesh;
 struct names;
 struct net_defer;
@@ -40,14 +42,16 @@ struct server {
   struct bus_mesh *bus_mesh; /* NULL: there are no other workers */
   struct bus_host *bus_host; /* NULL: no broker */
   struct vm_watchdog *watchdog;
-  bool freeing;                  /* scripts go one after the other: none is to be looked at */
-  struct control *control;       /* NULL: none */
-  struct activation *activation; /* NULL: the supervisor opened no socket */
-  struct names *names;           /* of the hosts that scripts listen on */
-  struct mesh *mesh;             /* to the other workers; NULL: there are none */
-  struct copies *copies;         /* of scripts that are in several of them; NULL: the same */
-  bool has_news;                 /* for other workers, of what is served */
-  struct orders *orders;         /* of the master; NULL: there is none */
+  bool freeing;                   /* scripts go one after the other: none is to be looked at */
+  struct control *control;        /* NULL: none */
+  struct metrics_server *metrics; /* NULL: none */
+  struct durations lag;           /* of the loop; measured where there is `metrics` */
+  struct activation *activation;  /* NULL: the supervisor opened no socket */
+  struct names *names;            /* of the hosts that scripts listen on */
+  struct mesh *mesh;              /* to the other workers; NULL: there are none */
+  struct copies *copies;          /* of scripts that are in several of them; NULL: the same */
+  bool has_news;                  /* for other workers, of what is served */
+  struct orders *orders;          /* of the master; NULL: there is none */
   struct notify notify;
   struct upgrade *upgrade; /* under way, or done; NULL: neither */
   int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */
@@ -78,6 +82,8 @@ struct server {
   struct signals signals;
   uv_timer_t deadline;
   uv_timer_t beat;      /* shows the master that the loop turns */
+  uv_timer_t lag_probe; /* fires late when the loop is held up */
+  uint64_t lag_due_ns;  /* when it is due, by the loop's clock */
   uv_timer_t log_retry; /* a line could not be written: it is tried again before the loop sleeps */
   uv_async_t quiet;     /* no script runs any more, for a while */
 };

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "server/activation.h"
 #include "server/control/control.h"
+#include "server/metrics.h"
 #include "server/server_state.h"
 
 #include <errno.h>
@@ -84,6 +85,7 @@ bool succession_take_over(struct server *server) {
     return false;
   }
   for (size_t i = 0; i < server->script_count; i++) script_own_listeners(server->scripts[i]);
+  if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
   if (server->control) control_own(server->control);
   activation_settle(server->activation);
   log_printf(server->options.log, LOG_INFO, "upgraded: this process serves in place of process %ld",

@@ -5,6 +5,7 @@
  * and a light userdata, which need no memory. */
 #include "vm/task.h"
 
+#include "base/durations.h"
 #include "vm/fork.h"
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
@@ -14,6 +15,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { IDLE_MAX = 256 }; /* about 1 KiB each */
 
@@ -257,6 +259,31 @@ static int refuse_yield(struct vm_task *task, int result_count) {
   return LUA_ERRRUN;
 }
 
+/* --- Time that is counted ----------------------------------------------------------------------- */
+
+static uint64_t task_now_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* It has ended, or waits. */
+static void count_left(struct vm_task *task, bool waits) {
+  const uint64_t now_ns = task_now_ns();
+  task->took_ns += now_ns - task->lap_ns;
+  task->lap_ns = now_ns;
+  if (waits) return;
+  durations_add(task->durations, task->took_ns);
+  task->took_ns = 0;
+}
+
+void vm_count_lap(const struct vm *vm) {
+  struct vm_task *task = vm->shared->running;
+  if (task->durations) count_left(task, false);
+}
+
+/* --- Running ------------------------------------------------------------------------------------ */
+
 static enum vm_status run(struct vm_task *task, int argument_count) {
   struct vm *vm = task->vm;
   assert(!vm->shared->running && !vm->shared->frame); /* entry into Lua never nests */
@@ -267,9 +294,11 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   vm->shared->running = task;
   vm->shared->frame = &frame;
   if (task->told) vm_tell_wake(task);
+  if (task->durations) task->lap_ns = task_now_ns();
   watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->shared->L, argument_count, &result_count);
+  if (task->durations) count_left(task, vm->shared->waiting);
   bool overdue = vm_watch_end(vm);
   vm->shared->frame = NULL;
   vm->shared->running = NULL;
@@ -307,6 +336,8 @@ enum vm_status vm_enter(struct vm *vm, lua_CFunction body, void *argument,
   task->conn_id = owner->conn_id;
   task->cpu_ms_max = owner->cpu_ms_max;
   task->world = owner->world;
+  task->durations = owner->durations;
+  task->took_ns = 0;
   vm_world_ref(task->world);
   task->on_fail = owner->on_fail;
   task->on_end = owner->on_end;
@@ -329,6 +360,7 @@ bool vm_may_go_on(const struct vm *vm) {
 
 void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id) {
   struct vm_task *task = vm->shared->running;
+  vm_count_lap(vm);
   task->owner = owner;
   task->conn_id = conn_id;
   task->turn++; /* a ticket of the one before is stale */
@@ -357,6 +389,7 @@ void vm_condemn(struct vm_task *task) {
 void vm_cancel(struct vm_task *task) {
   task->waiting = false;
   if (task->told) vm_tell_cancelled(task);
+  if (task->durations) durations_add(task->durations, task->took_ns);
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
   unwind(task, 0);
   void *owner = task->owner;

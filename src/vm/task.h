@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct durations;
 struct vm;
 struct vm_world;
 struct vm_task; /* opaque; lent by the state from vm_enter() until the coroutine ends */
@@ -38,6 +39,9 @@ struct vm_owner {
   uint64_t conn_id;       /* whose work this is, for the log; 0: nobody's */
   struct vm_world *world; /* whose code runs: the task keeps it alive */
   unsigned cpu_ms_max;    /* per entry, instead of the state's; 0: the state's */
+  /* Where the time is counted that it is in Lua, without what it waits; lives as long as `world`. NULL:
+   * nowhere. */
+  struct durations *durations;
   /* It raised. Comes before on_end, or before vm_enter() returns VM_FAILED. */
   void (*on_fail)(void *self, const struct vm_failure *failure);
   /* It ended after having waited. */
@@ -76,6 +80,8 @@ int vm_wait(lua_State *L, lua_KContext context, lua_KFunction k);
  * budget of his own. If so vm_hand_over() says whose it is, and who is told how it ends. */
 bool vm_may_go_on(const struct vm *vm);
 void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id);
+/* Where one entry does several pieces of work, one of them has ended: it is counted by itself. */
+void vm_count_lap(const struct vm *vm);
 /* The continuation, for lua_callk() and vm_wait(), of a C function that has nothing left to do. */
 int vm_nothing_follows(lua_State *L, int status, lua_KContext context);
 

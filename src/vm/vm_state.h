@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+struct durations;
 struct tap;
 struct vm_failure;
 
@@ -99,6 +100,9 @@ struct vm_task {
   uint64_t entered_ns;
   uint64_t lua_ns; /* in Lua so far */
   uint64_t waits;
+  struct durations *durations; /* NULL: nobody counts the time that it takes */
+  uint64_t lap_ns;             /* of the clock, when what runs now began, or went on */
+  uint64_t took_ns;            /* before that */
 };
 
 /* vm/vm.c */

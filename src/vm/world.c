@@ -10,6 +10,8 @@
 struct vm_world {
   struct vm *vm;
   void *owner;
+  void *kept; /* see vm_world_keep(); NULL: nothing */
+  void (*end_kept)(void *kept);
   size_t references;
   /* Registry references; LUA_NOREF until there is one. */
   int globals;
@@ -88,6 +90,7 @@ static void release(struct vm_world *world) {
     luaL_unref(L, LUA_REGISTRYINDEX, references[i]);
   }
   if (world->vm->shared->world == world) set_none(world->vm->shared);
+  if (world->end_kept) world->end_kept(world->kept);
   free(world);
 }
 
@@ -123,6 +126,11 @@ void vm_world_unref(struct vm_world *world) {
 
 void vm_world_disown(struct vm_world *world) {
   world->owner = NULL;
+}
+
+void vm_world_keep(struct vm_world *world, void *thing, void (*end)(void *thing)) {
+  world->kept = thing;
+  world->end_kept = end;
 }
 
 struct vm_world *vm_world_in_force(const struct vm *vm) {

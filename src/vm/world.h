@@ -26,6 +26,8 @@ void vm_world_disown(struct vm_world *world);
 struct vm_world *vm_world_in_force(const struct vm *vm);
 /* NULL when it has ended. */
 void *vm_world_owner(const struct vm_world *world);
+/* Keeps `thing` for as long as it lives itself: end() is called with it then. Once for each world. */
+void vm_world_keep(struct vm_world *world, void *thing, void (*end)(void *thing));
 /* Its table of globals. Needs a place on the stack. */
 void vm_world_push_globals(lua_State *L, const struct vm_world *world);
 

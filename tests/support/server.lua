@@ -76,6 +76,10 @@ function server.start(args, options)
     self.control = options.control
     self:wait_for("control socket")
   end
+  -- Its socket is there from the beginning, too.
+  if env.MOONPORT_METRICS or table.concat(args, " "):find("--metrics", 1, true) then
+    self:wait_for("GET /metrics at")
+  end
   self.sockets_at_start = self:sockets()
   self.listeners_at_start = wanted
   return self

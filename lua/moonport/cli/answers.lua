@@ -5,6 +5,7 @@
 
 local core = require "moonport.cli.core"
 local json = require "moonport.json"
+local metrics = require "moonport.metrics.text"
 local out = require "moonport.cli.out"
 
 local bytes, line, number, shown, text = out.bytes, out.line, out.number, out.shown, out.text
@@ -157,6 +158,10 @@ end
 function prints.health(answer)
   printf("%s, %s", answer.last.ready == true and "ready" or "alive",
     shown(text(answer.last, "phase")))
+end
+
+function prints.metrics(answer)
+  line((metrics.render(answer.lines):gsub("\n$", "")))
 end
 
 function prints.ping(answer) printf("the server (pid %d) answers", answer.pid) end

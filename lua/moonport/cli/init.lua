@@ -6,6 +6,7 @@ local out = require "moonport.cli.out"
 -- are not in a module of their own name:
 local MODULES = {
   status = "ask", conns = "ask", kick = "ask", reload = "ask", upgrade = "ask", shutdown = "ask",
+  metrics = "ask",
 }
 
 local M = {}

@@ -23,6 +23,8 @@ static const struct command commands[] = {
     {"help", "[COMMAND]", "tell every command, or one", 0, 1, run_help},
     {"ping", "", "answer, and do nothing else", 0, 0, run_ping},
     {"status", "", "show the scripts and the process", 0, 0, control_status},
+    {"metrics", "", "tell what is counted, a line for each sample (docs/metrics.md)", 0, 0,
+     control_metrics},
     {"health", "", "say whether the server is serving, and what is in the way", 0, 0,
      control_health},
     {"conns", "[FIELD=PATTERN...]",

@@ -17,6 +17,7 @@ void control_run(struct control_client *client, const struct word *words, size_t
 
 /* A new command is one row of the table in commands.c, and one function. */
 void control_status(const struct control_call *call);
+void control_metrics(const struct control_call *call);
 void control_health(const struct control_call *call);
 void control_conns(const struct control_call *call);
 void control_kick(const struct control_call *call);

@@ -30,6 +30,7 @@ enum {
   SILENT_MS = 1000, /* from then on a client makes room for a new one */
   LOOK_MS = 1000,   /* how often it is looked whether a silent peer is still there */
   LINGER_MS = 1000,
+  OWN_CLIENT = 1, /* in place of a listener's index: who came by control_adopt() */
 };
 
 static struct control *control_of(const struct conn *conn) {
@@ -110,7 +111,7 @@ static void control_on_open(struct conn *conn) {
   client->conn = conn;
   client->heard_ms = net_loop_now_ms(control->loop);
   conn_set_owner(conn, client);
-  control_admit(control, client);
+  if (conn_listener_index(conn) != OWN_CLIENT) control_admit(control, client);
 }
 
 static void control_on_data(struct conn *conn, const char *bytes, size_t size) {
@@ -180,6 +181,12 @@ static void control_on_accept(void *owner, struct incoming *incoming, const stru
   struct control *control = owner;
   int rc = net_accept(&control->clients, incoming, peer, &(struct accepting){0});
   if (rc < 0) log_printf(control->log, LOG_WARN, "control socket: %s", uv_strerror(rc));
+}
+
+void control_adopt(struct control *control, int fd) {
+  const struct sockaddr unnamed = {.sa_family = AF_UNIX};
+  if (control->clients.count >= CLIENTS_MAX) control_make_room(control);
+  (void)net_adopt(&control->clients, fd, &unnamed, OWN_CLIENT);
 }
 
 static void control_on_starved(void *owner, int rc) {
@@ -265,8 +272,11 @@ struct control *control_open(struct server *server, struct net_loop *loop, struc
   };
   init_clients(control);
   control->defer = net_defer_new(loop, control_on_turn, control);
-  struct control_address place = *address;
-  int rc = control->defer ? open_inherited(control, &place, activation) : UV_ENOMEM;
+  struct control_address place = {0};
+  if (address) place = *address;
+  int rc = control->defer ? 0 : UV_ENOMEM;
+  if (rc == 0 && !address) return control;
+  if (rc == 0) rc = open_inherited(control, &place, activation);
   if (rc == UV_ENOENT) rc = open_listener(control, &place);
   control->place = place;
   if (rc == 0) {

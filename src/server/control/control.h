@@ -12,7 +12,7 @@ struct net_loop;
 struct server;
 struct control; /* opaque */
 
-/* Listens at the address, or goes on at that of the process whose place this one takes, which `activation`
+/* Listens at the address (NULL: nowhere), or goes on at that of the process whose place this one takes, which `activation`
  * has. NULL after a warning that says what to do: a server works without. */
 struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
                              const struct control_address *address, struct activation *activation);
@@ -22,6 +22,9 @@ void control_retire(struct control *control);
 void control_own(struct control *control);
 /* Hands the socket to `visit`, with its record. */
 void control_export(const struct control *control, handover_visit *visit, void *context);
+/* One more client, which is connected already, and is one of the server's own parts: it may do anything. The
+ * descriptor is the control socket's from here on; also on failure, which closes it. */
+void control_adopt(struct control *control, int fd);
 /* Lets every client go; from here on no command runs. */
 void control_close(struct control *control);
 /* After the loop has closed what was open. */

@@ -5,34 +5,13 @@
 #include "net/conn.h"
 #include "net/tls/certificate.h"
 #include "server/control/commands.h"
+#include "server/process_facts.h"
 #include "server/roles.h"
 #include "server/script.h"
 #include "server/server.h"
 
-#include <dirent.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/* How many descriptors are open, or -1 where /proc does not tell. */
-static json_int_t count_descriptors(void) {
-  struct stat status;
-  /* Linux tells the number as the size since 6.2; before, one has to count. */
-  if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0) return status.st_size;
-  DIR *directory = opendir("/proc/self/fd");
-  if (!directory) return -1;
-  json_int_t count = -3; /* ".", ".." and that of the directory itself */
-  while (readdir(directory)) count++;
-  closedir(directory);
-  return count;
-}
-
-static json_int_t descriptor_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return -1;
-  return (json_int_t)limit.rlim_cur;
-}
 
 static void append_name(void *context, const char *name) {
   json_array_append_new(context, control_text(name));
@@ -140,14 +119,14 @@ void control_status(const struct control_call *call) {
   status_tell_bus(call->client, server_bus(server));
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);
-  control_ok_with(call->client,
-                  json_pack("{s:s, s:s, s:I, s:o, s:f, s:I, s:I, s:I, s:f, s:o}", "version",
-                            MOONPORT_VERSION, "phase", server_phase_name(server), "pid",
-                            (json_int_t)getpid(), "upgraded_from", predecessor_of(server),
-                            "uptime_s", (double)control_uptime_ms(call->client) / 1000,
-                            "descriptors", count_descriptors(), "descriptors_max",
-                            descriptor_limit(), "stalls", (json_int_t)stalls, "stall_max_s",
-                            (double)stall_ms_max / 1000, "allow", grants_of(server)));
+  control_ok_with(
+      call->client,
+      json_pack("{s:s, s:s, s:I, s:o, s:f, s:I, s:I, s:I, s:f, s:o}", "version", MOONPORT_VERSION,
+                "phase", server_phase_name(server), "pid", (json_int_t)getpid(), "upgraded_from",
+                predecessor_of(server), "uptime_s", (double)control_uptime_ms(call->client) / 1000,
+                "descriptors", (json_int_t)process_descriptors(), "descriptors_max",
+                (json_int_t)process_descriptors_max(), "stalls", (json_int_t)stalls, "stall_max_s",
+                (double)stall_ms_max / 1000, "allow", grants_of(server)));
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is

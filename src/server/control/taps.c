@@ -106,7 +106,7 @@ static void taps_on_room(void *state) {
 static void taps_on_event(struct tap_watcher *watcher, const struct event *event) {
   struct watch *watch = LIST_ELEMENT(watcher, struct watch, watcher);
   if (!event_filter_wants(&watch->filter, event)) return;
-  event_queue_put(&watch->queue, event, watch->filter.bytes_max);
+  if (!event_queue_put(&watch->queue, event, watch->filter.bytes_max)) watch->tap->dropped++;
   if (has_room(watch)) wake_later(watch);
 }
 

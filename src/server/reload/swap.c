@@ -26,6 +26,7 @@ void script_forget_failure(struct script *script) {
 /* What is wrong may be mended in any file that the failed version read: they are kept. */
 static void remember_failure(struct script *script, struct version *version) {
   script_forget_failure(script);
+  script->failed_reloads += script->started;
   script->error = strdup(script->runtime.fault);
   script->error_time = time(NULL);
   script->is_starved = script->runtime.shortage != 0;
@@ -152,8 +153,14 @@ static void say_what_is_in_force(struct script *script) {
 /* Its on_load may raise, and it is in force all the same; whoever asks for the status learns of it. */
 static bool take_on(struct script *script) {
   script_forget_failure(script);
+  bool is_first = !script->started;
   bool went_well = swap(script);
-  if (!went_well) remember_failure(script, NULL);
+  if (!went_well) {
+    remember_failure(script, NULL);
+    return false;
+  }
+  script->reloads += !is_first;
+  script->loaded_time = time(NULL);
   return went_well;
 }
 
