@@ -7,6 +7,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server_support = require "tests.support.server"
 local shell = require "tests.support.shell"
+local uv = require "luv"
 
 local echo = [[
   return { listen = 12345, on_data = function(conn, data) conn:send(data) end }
@@ -274,5 +275,81 @@ describe("a supervisor is told", function()
     local server = moonport:start(echo, { env = { NOTIFY_SOCKET = "vsock:1:2" } })
     server:expect_log("NOTIFY_SOCKET is \"vsock:1:2\": neither a path nor @NAME; not used")
     assert.equal("hello", answer_of(server))
+  end)
+end)
+
+describe("a supervisor of several workers", function()
+  local moonport = rig.new()
+
+  local function serve(texts, prefix, extra)
+    local args = { "--no-watch", "--workers", "2", table.unpack(extra or {}) }
+    for index, text in ipairs(texts) do
+      args[#args + 1] = moonport:directory():write(("s%d.lua"):format(index), text)
+    end
+    local server = moonport:serve(args, { prefix = prefix, listeners = #texts })
+    server.sockets_at_start = server:sockets()
+    return server
+  end
+
+  local any = 'return { listen = "127.0.0.1:0", on_data = function(c, data) c:send(data) end }'
+
+  it("is told by the master, once, when all of them are there, and have loaded anew", function()
+    local made = moonport:directory()
+    local told = made:join("told")
+    local server = serve({ any, any },
+      supervisor("--notify", made:join("notify"), "--told", told))
+    loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+    server:signal("sighup")
+    loop.eventually("READY=1 again", function()
+      return read(told):match("^READY=1\nRELOADING=1 MONOTONIC_USEC=%d+\nREADY=1\n$")
+    end)
+    server:signal("sigterm")
+    loop.eventually("STOPPING=1", function() return read(told):match("READY=1\nSTOPPING=1\n$") end)
+    server:wait()
+    assert.matches("\nSTOPPING=1\n$", read(told))
+  end)
+
+  it("has its sockets served by whichever has the script", function()
+    local server = serve({ echo, any }, shell.words(supervisor("--tcp", "127.0.0.1"), "sh", "-c", [[
+      for script; do case $script in *s1.lua) sed -i "s/12345/{0}/" "$script";; esac; done
+      exec "$0" "$@"
+    ]]))
+    for _, address in ipairs(server:addresses()) do
+      local peer = server:connect({ address = address })
+      peer:send("hello\n")
+      assert.equal("hello", peer:receive_line())
+    end
+  end)
+
+  it("hears once of a socket where nobody listens", function()
+    local server = serve({ any, any }, supervisor("--tcp", "127.0.0.1"))
+    server:expect_log("no script listens there")
+    server:stop()
+    local _, count = server:log_text():gsub("no script listens there", "")
+    assert.equal(1, count)
+  end)
+
+  it("loses nothing that waits in its sockets when a worker is killed", function()
+    local server = serve({ (echo:gsub("on_data", [[
+      on_open = function(conn)
+        conn:send(io.open("/proc/self/stat"):read("n") .. "\n")
+      end, on_data]])), any }, shell.words(supervisor("--tcp", "127.0.0.1"), "sh", "-c", [[
+      for script; do case $script in *s1.lua) sed -i "s/12345/{0}/" "$script";; esac; done
+      exec "$0" "$@"
+    ]]))
+    local address
+    for _, record in ipairs(server.log) do
+      if (record.script or ""):match("s1%.lua$") then
+        address = record.message:match("^listening on (%S+)$") or address
+      end
+    end
+    local pid = tonumber(server:connect({ address = address }):receive_line())
+    server:allow_log("is stopped %(SIGSTOP%)")
+    server:allow_log("ended with SIGKILL")
+    uv.kill(pid, "sigstop")
+    local peers = {}
+    for index = 1, 10 do peers[index] = server:connect({ address = address }) end
+    uv.kill(pid, "sigkill")
+    for _, peer in ipairs(peers) do assert.not_equal(pid, tonumber(peer:receive_line())) end
   end)
 end)

@@ -43,12 +43,22 @@ static void on_reloading(struct master *master, unsigned index) {
   if (is_first) notify_reloading(&master->notify);
 }
 
+/* Of a worker that alone was told to end, the successor will have it. */
+static void on_give_up(struct master *master, unsigned number, const struct keep_request *request) {
+  const enum worker_phase phase = atomic_load(&master->page->slots[number - 1].phase);
+  if (phase == WORKER_LEAVING && !master->is_ending) {
+    keeper_put_by(master->keeper, number, request);
+  } else {
+    keeper_give_up(master->keeper, number, request);
+  }
+}
+
 static int answer(struct master *master, unsigned number, const struct keep_request *request,
                   struct keep_answer *answer) {
   switch (request->kind) {
     case KEEP_OPEN: return keeper_open(master->keeper, number, request, answer);
     case KEEP_PASS_ON: keeper_pass_on(master->keeper, request); break;
-    case KEEP_GIVE_UP: keeper_give_up(master->keeper, number, request); break;
+    case KEEP_GIVE_UP: on_give_up(master, number, request); break;
     case KEEP_HOME:
       answer->number = homes_find(master->homes, request->script);
       if (answer->number == 0) answer->rc = UV_ENOMEM;

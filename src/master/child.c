@@ -185,6 +185,13 @@ static void plan_restart(struct master *master, unsigned index, int status) {
              (double)child->delay_ms / 1000);
 }
 
+void children_close_sockets(struct master *master) {
+  for (unsigned i = 0; i < master->count; i++) {
+    if (master->children[i].pid == 0) keeper_on_start(master->keeper, i + 1);
+    keeper_sweep(master->keeper, i + 1);
+  }
+}
+
 static void tell_early_end(const struct master *master, unsigned index, int status) {
   char end[64];
   describe(status, end, sizeof end);
@@ -207,6 +214,7 @@ static void on_end(struct master *master, unsigned index, int status) {
   }
   if (!master->is_ending) plan_restart(master, index, status);
   child->pid = 0;
+  if (master->is_ending) children_close_sockets(master);
   child->is_ready = child->is_reloading = child->is_stopped = false;
 }
 

@@ -9,6 +9,7 @@ void homes_free(struct homes *homes);
 /* The number of its worker: where the fewest live, of those that ask for the first time. 0: memory is
  * out. */
 unsigned homes_find(struct homes *homes, const char *script);
+/* It is gone, and counts no more. */
 void homes_forget(struct homes *homes, const char *script);
 
 #endif

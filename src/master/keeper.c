@@ -231,6 +231,13 @@ void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_re
   if (kept && kept->users & bit_of(number)) give_up(kept, number);
 }
 
+void keeper_put_by(struct keeper *keeper, unsigned number, const struct keep_request *request) {
+  struct kept *kept = find_id(keeper, request->id);
+  if (!kept) return;
+  kept->stale |= kept->users & bit_of(number);
+  kept->is_arranged = false;
+}
+
 void keeper_on_start(struct keeper *keeper, unsigned number) {
   for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next)
     kept_of(link)->stale |= kept_of(link)->users & bit_of(number);

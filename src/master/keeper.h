@@ -22,6 +22,8 @@ int keeper_open(struct keeper *keeper, unsigned number, const struct keep_reques
 void keeper_pass_on(struct keeper *keeper, const struct keep_request *request);
 void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request);
 
+/* That worker has given it up because it ends, and will be started again: it is kept until then. */
+void keeper_put_by(struct keeper *keeper, unsigned number, const struct keep_request *request);
 /* That worker begins anew, and will ask again for what it had. */
 void keeper_on_start(struct keeper *keeper, unsigned number);
 /* It has asked for all that it wants: what it had before, and did not ask for, is given up. */

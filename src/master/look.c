@@ -18,7 +18,9 @@ void master_arrange(struct master *master) {
   if (master->is_ending || !master->is_ready) return;
   for (unsigned i = 0; i < master->count; i++) {
     orders[i] = master->children[i].orders_fd;
-    if (serves(master, i)) serving |= UINT64_C(1) << i;
+    const bool is_there = serves(master, i);
+    if (is_there) serving |= UINT64_C(1) << i;
+    atomic_store(&master->page->slots[i].is_away, !is_there);
   }
   keeper_arrange(master->keeper, serving, orders);
 }

@@ -64,7 +64,10 @@ static void take_signals(struct master *master) {
   struct signalfd_siginfo info;
   const bool was_ending = master->is_ending;
   while (read(master->signal_fd, &info, sizeof info) == sizeof info) take_signal(master, &info);
-  if (master->is_ending && !was_ending) notify_stopping(&master->notify);
+  if (master->is_ending && !was_ending) {
+    notify_stopping(&master->notify);
+    children_close_sockets(master);
+  }
   children_reap(master);
 }
 
@@ -150,6 +153,7 @@ static void end_workers(struct master *master) {
   if (!master->is_ending || master->was_told_to_end) return;
   master->was_told_to_end = true;
   notify_stopping(&master->notify);
+  children_close_sockets(master);
   child_signal_all(master, SIGTERM);
 }
 

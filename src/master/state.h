@@ -63,6 +63,8 @@ int children_open(struct master *master); /* the mesh between them; -1 with errn
 bool child_start(struct master *master, unsigned index, struct ends *ends);
 int child_serve(struct master *master, unsigned index, const struct ends *ends);
 void child_signal_all(const struct master *master, int number);
+/* The server ends: nobody is to come where nobody will be any more. */
+void children_close_sockets(struct master *master);
 /* Looks which have ended, been stopped, or go on. */
 void children_reap(struct master *master);
 

@@ -158,10 +158,10 @@ void drain_on_signal(void *context, int number) {
 
 void server_drain(struct server *server, const char *cause) {
   if (server->phase != SERVING) return;
-  start_leaving(server, cause);
   if (server->options.worker) {
     server->awaits_signal = true;
     keep_tell_shutdown(server->options.worker);
   }
+  start_leaving(server, cause);
   drain_check(server);
 }

@@ -28,9 +28,13 @@ enum {
   TELL_AGAIN_MS = 10000, /* a state that comes and goes is not logged each time */
 };
 
+bool listen_set_is_paused(const struct listen_set *set) {
+  return set->full || door_is_slowed(&set->door);
+}
+
 static void update_pauses(void *owner) {
   const struct listen_set *set = owner;
-  const bool on = set->full || door_is_slowed(&set->door);
+  const bool on = listen_set_is_paused(set);
   for (size_t i = 0; i < set->count; i++) {
     if (set->entries[i]->listener) listener_pause(set->entries[i]->listener, on);
     listen_entry_pause_adopted(set->entries[i], on);
@@ -320,7 +324,10 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
     struct listen_entry *entry = set->entries[i];
     if (!entry->wanted) listen_give_up(entry);
     if (entry->wishes && !entry->fresh) fulfil_later(entry);
-    if (entry->udp && entry->fresh) api_udp_hold(entry->udp, false);
+    if (entry->udp && entry->fresh) {
+      api_udp_hold(entry->udp, false);
+      listen_entry_release_adopted(entry);
+    }
     entry->untold = entry->fresh;
     entry->fresh = false;
   }
@@ -351,6 +358,7 @@ void listen_set_drain(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     struct listener *listener = set->entries[i]->listener;
     if (listener && !set->full) listener_accept_waiting(listener);
+    if (!set->full) listen_entry_accept_adopted(set->entries[i]);
   }
   listen_set_close(set);
 }

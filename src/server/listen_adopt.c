@@ -45,8 +45,12 @@ static int open_udp(struct listen_entry *entry, struct adopted *adopted, int fd)
   const struct udp_options options = {.address = (const struct sockaddr *)&address,
                                       .descriptor = fd};
   int rc = api_udp_address(entry->udp, &address, &size);
-  if (rc == 0) return api_serve_udp(entry->set->runtime, &options, &adopted->udp);
-  close(fd);
+  if (rc < 0) {
+    close(fd);
+    return rc;
+  }
+  rc = api_serve_udp(entry->set->runtime, &options, &adopted->udp);
+  if (rc == 0 && entry->fresh) api_udp_hold(adopted->udp, true);
   return rc;
 }
 
@@ -55,7 +59,7 @@ static int open_adopted(struct listen_entry *entry, struct adopted *adopted, int
   struct net_loop *loop = entry->set->runtime->loop;
   int rc = listener_adopt(loop, fd, &listen_events, entry, &adopted->listener);
   if (rc < 0) return rc;
-  listener_pause(adopted->listener, entry->set->full);
+  listener_pause(adopted->listener, entry->fresh || listen_set_is_paused(entry->set));
   return listener_listen(adopted->listener, listen_entry_backlog(entry));
 }
 
@@ -83,9 +87,22 @@ void listen_set_return(struct listen_set *set, uint32_t id, uint32_t place) {
   }
 }
 
-void listen_entry_pause_adopted(struct listen_entry *entry, bool on) {
-  for (struct list *link = entry->adopted.next; link != &entry->adopted; link = link->next)
+void listen_entry_pause_adopted(const struct listen_entry *entry, bool on) {
+  const struct list *link = &entry->adopted;
+  while ((link = link->next) != &entry->adopted)
     if (adopted_of(link)->listener) listener_pause(adopted_of(link)->listener, on);
+}
+
+void listen_entry_release_adopted(const struct listen_entry *entry) {
+  const struct list *link = &entry->adopted;
+  while ((link = link->next) != &entry->adopted)
+    if (adopted_of(link)->udp) api_udp_hold(adopted_of(link)->udp, false);
+}
+
+void listen_entry_accept_adopted(const struct listen_entry *entry) {
+  const struct list *link = &entry->adopted;
+  while ((link = link->next) != &entry->adopted)
+    if (adopted_of(link)->listener) listener_accept_waiting(adopted_of(link)->listener);
 }
 
 void listen_entry_close_adopted(struct listen_entry *entry) {

@@ -55,13 +55,19 @@ int listen_entry_fulfil(struct listen_entry *entry, const struct socket_wishes *
 /* What the script wants, or the operator. */
 int listen_entry_backlog(const struct listen_entry *entry);
 bool listen_entry_is_open(const struct listen_entry *entry);
+/* Whether nobody is accepted now, for one limit or another. */
+bool listen_set_is_paused(const struct listen_set *set);
 void listen_entry_close(struct listen_entry *entry);
 /* The place of a socket of that name that was closed: its connections, if any are left, call it by
  * that name too. Or a new place; NULL when memory is out. */
 struct listen_entry *listen_set_place(struct listen_set *set, const char *name);
 
 /* server/listen_adopt.c */
-void listen_entry_pause_adopted(struct listen_entry *entry, bool on);
+void listen_entry_pause_adopted(const struct listen_entry *entry, bool on);
+/* Datagrams come in from now on: the version is in force. */
+void listen_entry_release_adopted(const struct listen_entry *entry);
+/* As listener_accept_waiting(). */
+void listen_entry_accept_adopted(const struct listen_entry *entry);
 void listen_entry_close_adopted(struct listen_entry *entry);
 
 /* server/listen_change.c */

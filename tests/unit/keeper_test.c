@@ -144,6 +144,9 @@ static void spreads_homes(void) {
   homes_forget(homes, "a.lua");
   homes_forget(homes, "c.lua");
   CHECK_NUMBER(homes_find(homes, "d.lua"), 1);
+  CHECK_NUMBER(homes_find(homes, "c.lua"), 1);
+  homes_forget(homes, "b.lua");
+  CHECK_NUMBER(homes_find(homes, "b.lua"), 2);
   homes_free(homes);
 }
 

@@ -37,7 +37,7 @@ static size_t load_of(const struct worker *worker, unsigned number) {
 
 static bool may_have_it(const struct worker *worker, unsigned number, uint64_t now_ms) {
   const struct worker_slot *slot = worker_slot_of(worker, number);
-  return atomic_load(&slot->phase) == WORKER_SERVING &&
+  return atomic_load(&slot->phase) == WORKER_SERVING && !atomic_load(&slot->is_away) &&
          atomic_load(&slot->heard_ms) + BEATEN_MS > now_ms;
 }
 
