@@ -206,6 +206,15 @@ describe("limits.accept_rate", function()
     assert.equal("2", second:receive(1))
   end)
 
+  it("is what a burst is of", function()
+    local path = moonport:directory():write("test.lua",
+      script("limits = { accept_burst = 5 },"))
+    local result = shell.run({ servers.program, "check", path })
+    local text = result.stdout .. result.stderr
+    assert.truthy(text:find("test.lua:3: limits.accept_burst without limits.accept_rate bounds " ..
+      "nothing", 1, true), text)
+  end)
+
   it("is a number", function()
     local path = moonport:directory():write("test.lua",
       script([[limits = { accept_rate = "100/s" },]]))

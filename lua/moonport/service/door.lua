@@ -101,4 +101,8 @@ return function(report, service, result, is_network, listens_elsewhere)
     if service[key] ~= nil then result[key] = networks(report, service, key, is_network) end
   end
   check_proxies(report, service, result, is_network, listens_elsewhere)
+  if result.accept_burst and result.accept_burst > 0 and result.accept_interval_us == 0 then
+    fault(report, "accept_burst", result.accept_burst, "limits.accept_burst without " ..
+      "limits.accept_rate bounds nothing: add that, or leave it out")
+  end
 end
