@@ -276,6 +276,28 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     assert.equal(0, (server:wait()))
   end)
 
+  -- systemd sends a signal to each process of a unit, and the master sends it to its workers.
+  it("drain when all processes get the signal at once, as systemd and terminals send it", function()
+    local server = serve({ echo:format('"127.0.0.1:0"'), echo:format('"127.0.0.1:0"') })
+    local pids, peers = {}, {}
+    for index = 1, 2 do
+      pids[index], peers[index] = ask(server, address_of(server, index), "hello")
+    end
+    for _, pid in ipairs(pids) do signal(pid, "sigterm") end
+    server:signal("sigterm")
+    loop.eventually("both to drain", function()
+      local _, count = server:log_text():gsub("SIGTERM: no new connections", "")
+      return count == 2
+    end)
+    for _, peer in ipairs(peers) do
+      peer:send("last words\n")
+      assert.equal("last words", peer:receive_line())
+      peer:close()
+    end
+    assert.equal(0, (server:wait()))
+    assert.is_nil(server:log_text():find("second signal", 1, true))
+  end)
+
   it("drain and end when the master is killed, and leave no path behind", function()
     local path = moonport:directory():join("x.sock")
     local server = serve({ echo:format(('"unix:%s"'):format(path)) })

@@ -111,6 +111,7 @@ describe("Of a script in several workers", function()
       peer:send(index .. "\n")
       assert.equal(tostring(index), peer:receive_line())
     end
+    server:wait_for("ended with SIGKILL")
   end)
 
   it("each peer's datagrams stay in one worker, also while another one is killed", function()

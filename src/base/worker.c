@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 struct worker_page *worker_page_new(void) {
   void *page = mmap(NULL, sizeof(struct worker_page), PROT_READ | PROT_WRITE,
@@ -25,6 +26,10 @@ struct worker_slot *worker_own_slot(const struct worker *worker) {
 
 bool worker_is_first(const struct worker *worker) {
   return worker->number == 1 && atomic_load(&worker_own_slot(worker)->generation) == 1;
+}
+
+bool worker_is_hurried(const struct worker *worker) {
+  return !worker || atomic_load(&worker->page->ends) > 1 || getppid() != worker->master;
 }
 
 uint64_t worker_now_ms(void) {

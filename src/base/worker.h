@@ -42,6 +42,7 @@ struct worker_facts {
 };
 
 struct worker_page {
+  _Atomic uint32_t ends;      /* signals to end that the master got */
   _Atomic bool is_called_off; /* one could not begin: the others end without a word */
   /* A bit of each of the supervisor's sockets that some worker has taken. */
   _Atomic uint64_t handed[4];
@@ -70,6 +71,10 @@ struct worker_slot *worker_own_slot(const struct worker *worker);
 struct worker_slot *worker_slot_of(const struct worker *worker, unsigned number);
 /* Of the first process of the first worker: what is to be said once is said there. */
 bool worker_is_first(const struct worker *worker);
+/* A signal that comes to who drains already means that it is to end at once. With a master it counts how often
+ * that was told: systemd sends each signal to all processes, and the master sends it once more. NULL: always.
+ * For signal handlers, too. */
+bool worker_is_hurried(const struct worker *worker);
 /* Its loop turns. */
 void worker_beat(const struct worker *worker);
 void worker_set_phase(const struct worker *worker, enum worker_phase phase);

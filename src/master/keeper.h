@@ -30,7 +30,8 @@ void keeper_on_start(struct keeper *keeper, unsigned number);
 void keeper_sweep(struct keeper *keeper, unsigned number);
 
 /* Which workers serve now, a bit for each. Where sockets share an address, new connections go to those
- * alone, and the sockets of the others are served by them: as they are told in `orders_fds`. */
-void keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds);
+ * alone, and the sockets of the others are served by them: as they are told in `orders_fds`. 0; or an errno:
+ * the kernel cannot be told, and spreads them over all. */
+int keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds);
 
 #endif

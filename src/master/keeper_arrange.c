@@ -42,14 +42,14 @@ static bool arrange_one(struct kept *kept, unsigned place, uint64_t serving,
   return true;
 }
 
-/* A kernel that cannot be told spreads by its own hash: those who adopt serve the rest. */
-static void steer_to(struct kept *kept, uint64_t among) {
-  if (among == 0 || among == kept->steered_to) return;
-  (void)steer(kept->sockets[0].bound.fd, kept->type, kept->count, among);
+/* A kernel that cannot be told spreads by its own hash: those who adopt serve the rest. 0 or an errno. */
+static int steer_to(struct kept *kept, uint64_t among) {
+  if (among == 0 || among == kept->steered_to) return 0;
   kept->steered_to = among;
+  return steer(kept->sockets[0].bound.fd, kept->type, kept->count, among);
 }
 
-static void arrange(struct kept *kept, uint64_t serving, const int *orders_fds) {
+static int arrange(struct kept *kept, uint64_t serving, const int *orders_fds) {
   const uint64_t able = serving & kept->users & ~kept->stale;
   uint64_t among = 0;
   kept->is_arranged = true;
@@ -57,16 +57,21 @@ static void arrange(struct kept *kept, uint64_t serving, const int *orders_fds) 
     const unsigned owner = kept->sockets[i].owner;
     if (owner > 0 && able & bit_of(owner)) among |= UINT64_C(1) << i;
   }
-  steer_to(kept, among);
+  int error = steer_to(kept, among);
   for (unsigned i = 0; i < kept->count; i++)
     if (!arrange_one(kept, i, able, orders_fds)) kept->is_arranged = false;
+  return error;
 }
 
-void keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds) {
+int keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds) {
   const bool is_as_before = serving == keeper->serving;
+  int error = 0;
   keeper->serving = serving;
   for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
     struct kept *kept = kept_of(link);
-    if (kept->count > 1 && !(is_as_before && kept->is_arranged)) arrange(kept, serving, orders_fds);
+    if (kept->count < 2 || (is_as_before && kept->is_arranged)) continue;
+    int its = arrange(kept, serving, orders_fds);
+    if (its != 0) error = its;
   }
+  return error;
 }

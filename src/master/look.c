@@ -3,6 +3,8 @@
 #include "master/keeper.h"
 #include "master/state.h"
 
+#include <string.h>
+
 /* Who is silent for so long gets no new connections where others are there for them. */
 enum { AWAY_MS = 3000 };
 
@@ -22,7 +24,11 @@ void master_arrange(struct master *master) {
     if (is_there) serving |= UINT64_C(1) << i;
     atomic_store(&master->page->slots[i].is_away, !is_there);
   }
-  keeper_arrange(master->keeper, serving, orders);
+  const int error = keeper_arrange(master->keeper, serving, orders);
+  if (error == 0 || master->was_unsteered) return;
+  master->was_unsteered = true; /* once */
+  log_printf(master->options->log, LOG_DEBUG,
+             "this kernel spreads connections over workers by its own hash: %s", strerror(error));
 }
 
 /* The master may have been frozen, too, as containers are: of a long gap only one look counts. */

@@ -53,11 +53,14 @@ static void take_signal(struct master *master, const struct signalfd_siginfo *in
   const bool lost_terminal =
       number == SIGHUP && master->follows_terminal && !signals_have_terminal();
   if (number == SIGHUP && !lost_terminal && !master->is_ending) begin_reload(master);
-  const bool is_first = !master->was_told_to_end;
-  if (is_end(info->ssi_signo) || lost_terminal) master->is_ending = master->was_told_to_end = true;
+  if (is_end(info->ssi_signo) || lost_terminal) {
+    master->is_ending = master->was_told_to_end = true;
+    atomic_fetch_add(&master->page->ends, 1);
+  }
+  const bool is_second = is_end(info->ssi_signo) && atomic_load(&master->page->ends) > 1;
   /* A terminal sends its signals to the whole group, the workers included. */
-  if (info->ssi_code != SI_KERNEL)
-    child_signal_all(master, is_end(info->ssi_signo) && !is_first ? SIGQUIT : number);
+  if (info->ssi_code != SI_KERNEL || is_second)
+    child_signal_all(master, is_second ? SIGQUIT : number);
 }
 
 static void take_signals(struct master *master) {

@@ -51,7 +51,8 @@ struct master {
   int signal_fd;
   uint64_t looked_ms;
   bool follows_terminal;
-  bool is_ready; /* all were, once */
+  bool is_ready;      /* all were, once */
+  bool was_unsteered; /* the kernel could not be told where to send what comes */
   bool is_ending;
   bool was_told_to_end; /* the workers know it */
   int code;             /* of the first worker that ended badly; or 0 */

@@ -133,10 +133,7 @@ static const char *signal_name(int number) {
 
 void drain_on_signal(void *context, int number) {
   struct server *server = context;
-  if (server->awaits_signal) { /* the master's word, which this worker has asked for */
-    server->awaits_signal = false;
-    return;
-  }
+  if (server->phase != SERVING && !worker_is_hurried(server->options.worker)) return;
   if (!atomic_load(&server->end_signals.is_of_terminal)) upgrade_pass_on(server, number);
   if (server->phase == SERVING) {
     start_leaving(server, signal_name(number));
@@ -158,10 +155,7 @@ void drain_on_signal(void *context, int number) {
 
 void server_drain(struct server *server, const char *cause) {
   if (server->phase != SERVING) return;
-  if (server->options.worker) {
-    server->awaits_signal = true;
-    keep_tell_shutdown(server->options.worker);
-  }
+  if (server->options.worker) keep_tell_shutdown(server->options.worker);
   start_leaving(server, cause);
   drain_check(server);
 }

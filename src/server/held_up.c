@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/tap.h"
 #include "base/text.h"
+#include "base/worker.h"
 #include "net/loop.h"
 #include "server/server_state.h"
 
@@ -172,7 +173,7 @@ void held_up_end_soon(void *context, unsigned signals_before) {
   struct server *server = context;
   if (signals_before == 0) {
     held_up_bound_draining(server);
-  } else {
+  } else if (worker_is_hurried(server->options.worker)) {
     server->is_hurried = true;
     vm_watchdog_end_within(server->watchdog, SECOND_SIGNAL_MS);
   }

@@ -66,7 +66,6 @@ struct server {
   struct script **scripts;
   size_t script_count;
   enum phase phase;
-  bool awaits_signal; /* of the master's, that the whole server is to end: this worker knows it */
   volatile bool is_hurried;   /* a second signal came; a signal handler says so */
   volatile bool handles_open; /* the same reads it */
   uint64_t stalls;            /* how often a script held the loop up */
