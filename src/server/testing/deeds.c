@@ -2,6 +2,7 @@
  * Each is done when nothing is left to do. Not while Lua runs. */
 #include "server/testing/state.h"
 
+#include "api/bus.h"
 #include "api/conn.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -157,6 +158,31 @@ static void hosted_end(struct hosted *hosted) {
   testing_unhost(hosted);
 }
 
+/* --- The bus, which they share --------------------------------------------------------------- */
+
+static bool has_letters(const struct hosted *hosted) {
+  return hosted->script && !list_empty(&script_runtime(hosted->script)->letters_due);
+}
+
+/* What this one published may be heard by others, and by the test; and so on. */
+static void let_others_hear(struct hosted *hosted) {
+  struct testing *testing = hosted->testing;
+  bool more = true;
+  for (int rounds = 0; more && rounds < TESTING_STEPS_MAX; rounds++) {
+    more = !list_empty(&testing->runtime->letters_due);
+    api_bus_tell(testing->runtime);
+    for (struct list *link = testing->scripts.next; link != &testing->scripts; link = link->next) {
+      struct hosted *other = LIST_ELEMENT(link, struct hosted, link);
+      if (!has_letters(other)) continue;
+      bool was_busy = other->is_busy;
+      more = other->is_busy = true;
+      hosted_settle(other);
+      other->is_busy = was_busy;
+    }
+  }
+  if (more) hosted->is_restless = true;
+}
+
 void testing_do(struct hosted *hosted, enum deed deed) {
   hosted->is_busy = true;
   hosted->is_restless = false;
@@ -168,5 +194,6 @@ void testing_do(struct hosted *hosted, enum deed deed) {
     default: break;
   }
   if (deed != DEED_ADVANCE) hosted_settle(hosted);
+  let_others_hear(hosted);
   hosted->is_busy = false;
 }
