@@ -245,12 +245,13 @@ def column(how):
     return measure
 
 
-def beside_plain(plain, framed, how):
-    """A measure: WebSockets beside plain TCP, both ours. Their loads differ, and so it is no column."""
+def beside_plain(plain, framed, how, names=("TCP", "WebSocket"), extra=None):
+    """A measure: WebSockets beside plain TCP, both ours, or another way beside the plain one. Their loads
+    may differ, and so it is no column."""
     def measure(case, bench):
         sides = []
-        for name, script, load in (("TCP", plain, case.load),
-                                   ("WebSocket", framed, (*case.load, *FRAMED))):
+        for name, script, load in ((names[0], plain, case.load),
+                                   (names[1], framed, (*case.load, *(FRAMED if extra is None else extra)))):
             one = dataclasses.replace(case, load=load)
             spec = bench.programs.moonport(script, f"{OURS}, {name}")
             got = bench.column(one, [spec], how(one, bench))
@@ -328,6 +329,10 @@ CASES = [
     Case("websocket-broadcast", "WebSocket, broadcast 1:1000", "µs CPU/receiver",
          beside_plain("bench/scripts/broadcast.lua", "bench/scripts/websocket_broadcast.lua",
                       _loaded), 5, 3, ratio_at_most(1.10),
+         load=_connections("broadcast", 1000)),
+    Case("bus", "bus, 1:1000 subscriptions", "µs CPU/receiver",
+         beside_plain("bench/scripts/broadcast.lua", "bench/scripts/bus.lua", _loaded,
+                      ("broadcast", "bus"), ()), 5, 3, ratio_at_most(1.10),
          load=_connections("broadcast", 1000)),
     Case("websocket-idle", "WebSocket, memory, silent", KEPT,
          beside_plain("scripts/echo.lua", "bench/scripts/websocket.lua", _kept), 1, 1,

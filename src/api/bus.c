@@ -180,8 +180,9 @@ static void hearer_on_cancel(void *self) {
 struct round {
   struct list due; /* letters whose turn it is */
   uint64_t ends_ns;
-  struct hearer *hearer;       /* the one at hand */
-  struct bus_message *message; /* until it is in Lua */
+  struct hearer *hearer; /* the one at hand */
+  struct bus_message *message;
+  bool is_pushed; /* the message is in Lua */
 };
 
 /* The next letter for a function that does not wait; NULL: there is none, or no time. */
@@ -197,15 +198,31 @@ static struct letter *next_letter(struct round *round) {
   return NULL;
 }
 
+static void forget_message(struct round *round) {
+  if (round->message) bus_message_unref(round->message);
+  round->message = NULL;
+  round->is_pushed = false;
+}
+
+/* The same message for another hearer stays where it is, strings in Lua and all. */
 static void take_up(struct round *round, struct letter *letter) {
   round->hearer = letter->hearer;
   round->hearer->busy = true;
-  round->message = open_letter(letter);
+  struct bus_message *message = open_letter(letter);
+  if (message == round->message) {
+    bus_message_unref(message);
+    return;
+  }
+  forget_message(round);
+  round->message = message;
 }
 
-static void forget_message(struct round *round) {
-  bus_message_unref(round->message);
-  round->message = NULL;
+static void push_message(lua_State *L, struct round *round) {
+  const struct bus_message *message = round->message;
+  lua_settop(L, 0);
+  lua_pushlstring(L, bus_message_data(message), message->data_size);
+  lua_pushlstring(L, message->bytes, message->topic_size);
+  round->is_pushed = true;
 }
 
 /* Whether the same entry goes on with the next letter: it does with those of one world. */
@@ -226,13 +243,12 @@ static int hear(lua_State *L) {
   struct round *round = lua_touserdata(L, 1);
   do {
     const struct hearer *hearer = round->hearer;
-    const struct bus_message *message = round->message;
-    lua_settop(L, 0);
+    if (!round->is_pushed) push_message(L, round);
     lua_rawgeti(L, LUA_REGISTRYINDEX, hearer->reference);
-    lua_getiuservalue(L, 1, 1);
-    lua_pushlstring(L, bus_message_data(message), message->data_size);
-    lua_pushlstring(L, message->bytes, message->topic_size);
-    forget_message(round);
+    lua_getiuservalue(L, -1, 1);
+    lua_replace(L, -2);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
     if (api_tells_handlers(hearer->runtime)) api_tell_handler(L, "bus", -3);
     lua_callk(L, 2, 0, 0, vm_nothing_follows);
   } while (hear_next(round));
@@ -253,14 +269,12 @@ static void enter(struct round *round, struct letter *letter) {
   };
   struct vm_task *task = NULL;
   enum vm_status status = runtime_enter(hearer->runtime, hear, round, &owner, &task);
-  hearer = round->hearer; /* the last one */
+  hearer = round->hearer;                                            /* the last one */
+  if (!round->is_pushed) bus_count_dropped(hearer->runtime->bus, 1); /* memory was out */
+  forget_message(round);
   if (status == VM_WAITING) {
     hearer->task = task;
     return;
-  }
-  if (round->message) { /* memory was out */
-    bus_count_dropped(hearer->runtime->bus, 1);
-    forget_message(round);
   }
   hearer_on_end(hearer, status == VM_FAILED);
 }
