@@ -61,9 +61,10 @@ static bool await_go(struct server *server) {
   char message[HANDOVER_BYTES_MAX];
   ssize_t size = -EAGAIN;
   if (handover_send(handover->channel, "ready", -1) != 0) return false;
-  while (size < 0 && atomic_load(&server->end_signals.count) == 0) {
+  for (bool is_told_to_end = false; size < 0 && !is_told_to_end;) {
     int fd = -1;
-    if (poll(&channel, 1, SIGNAL_MS) <= 0) continue;
+    is_told_to_end = atomic_load(&server->end_signals.count) > 0; /* it looks once more, then */
+    if (poll(&channel, 1, is_told_to_end ? 0 : SIGNAL_MS) <= 0) continue;
     size = handover_receive(handover->channel, false, message, &fd);
     if (fd >= 0) close(fd);
     if (size < 0 && size != -EAGAIN && size != -EINTR) return false;
