@@ -407,4 +407,126 @@ describe("an upgrade", function()
     assert(uv.kill(tonumber(found), "sigterm"))
     assert.equal(0, (server:wait()))
   end)
+
+  describe("of several workers", function()
+    local function start_workers(count, options)
+      local directory, at = moonport:directory(), moonport:directory():join("moonport")
+      local certificate, key = tls.certificate(directory, "localhost")
+      local path = directory:join("echo.sock")
+      local echo = "on_data = function(conn, data) conn:send(data) end"
+      assert(uv.fs_mkdir(directory:join("served"), 493))
+      directory:write("served/a.lua", ("return { listen = '127.0.0.1:0', %s }"):format(echo))
+      directory:write("served/b.lua", ("return { listen = 'unix://%s', %s }"):format(path, echo))
+      directory:write("served/c.lua", ([[
+        return {
+          listen = { "tls://127.0.0.1:0", "udp://127.0.0.1:0" },
+          tls = { cert = %q, key = %q },
+          on_datagram = function(sock, data, peer) sock:send(data, peer) end, %s,
+        }
+      ]]):format(certificate, key, echo))
+      place(at)
+      local merged = { listeners = 4, prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at } }
+      for name, value in pairs(options or {}) do merged[name] = value end
+      local server = moonport:serve({ "--workers", tostring(count), "--drain", "5m",
+        directory:join("served") }, merged)
+      return server, at, path
+    end
+
+    local function address(server, scheme)
+      for _, one in ipairs(server:addresses()) do
+        if one:find("^" .. scheme .. ":") then return one end
+      end
+    end
+
+    -- It may not have heard yet that its workers are ready.
+    local function ask_by_signal(server)
+      local function asked() return select(2, server:log_text():gsub("SIGUSR2: process", "")) end
+      local before = asked()
+      server:allow_log("SIGUSR2: no upgrade: its workers are being started")
+      server:allow_log("SIGUSR2: no upgrade: one is under way already")
+      loop.eventually("an upgrade to begin", function()
+        if asked() == before then server:signal("sigusr2") end
+        return asked() > before
+      end)
+    end
+
+    -- By SIGUSR2; returns the process that serves then.
+    local function upgrade_by_signal(server, before)
+      ask_by_signal(server)
+      server:wait_for("^upgraded: this process serves in place of process " .. before .. "$")
+      return tonumber(server:wait_for("^process %d+ serves now: the workers of this one drain")
+        and server:log_text():match(".*process (%d+) serves now: the workers of this one drain"))
+    end
+
+    local function master_of(server)
+      local parent = tostring(server.process.pid)
+      return tonumber(shell.run({ "ps", "-o", "pid=", "--ppid", parent }).stdout:match("%d+"))
+    end
+
+    it("fails no connect, gives every answer, and leaves only the last ones behind", function()
+      local server, _, path = start_workers(2)
+      local flood = moonport:spawn({ "python3", "tests/support/connect_flood.py",
+        address(server, "tcp"), address(server, "tls"), "unix:" .. path, address(server, "udp") })
+      loop.eventually("the flood", function() return flood:stdout():find("begun") end)
+      local serving = server.process.pid
+      for _ = 1, upgrades_under_flood do
+        local before = serving
+        serving = upgrade_by_signal(server, before)
+        if before ~= server.process.pid then wait_gone(before) end
+      end
+      flood:signal("sigterm")
+      assert.equal(0, (flood:wait()))
+      for asked, told in pairs(cjson.decode(flood:stdout():match("{.*"))) do
+        assert.same({}, told.failures, asked)
+        assert.is_true(told.asked > upgrades_under_flood, asked)
+      end
+      loop.eventually("the first workers to end",
+        function() return master_of(server) == serving end)
+      server:signal("sigterm")
+      assert.equal(0, (server:wait()))
+      assert.is_true(is_gone(serving))
+      assert.is_nil(uv.fs_stat(path))
+    end)
+
+    it("leaves who is connected with the workers before, until they have done", function()
+      local server = start_workers(2)
+      local peer = client.connect(address(server, "tcp"))
+      peer:send("x")
+      peer:receive(1)
+      upgrade_by_signal(server, server.process.pid)
+      server:wait_for("serves now: no new connections; 1 may go on for 300 s")
+      peer:send("y")
+      assert.equal("y", peer:receive(1))
+      local another = client.connect(address(server, "tcp"))
+      another:send("z")
+      assert.equal("z", another:receive(1))
+      another:close()
+      peer:close()
+    end)
+
+    it("to a program that cannot take over changes nothing, and may come later", function()
+      local server, at, path = start_workers(2)
+      server:allow_log(".")
+      local function asks()
+        for _, one in ipairs({ address(server, "tcp"), "unix://" .. path }) do
+          local peer = client.connect(one)
+          peer:send("x")
+          assert.equal("x", peer:receive(1))
+          peer:close()
+        end
+      end
+      place(at, "#!/bin/sh\necho no such library >&2\nexit 7\n")
+      ask_by_signal(server)
+      server:wait_for("^no upgrade: process %d+ ended with code 7 before it was ready: "
+        .. "no such library; this process goes on")
+      asks()
+      place(at, 'echo "--no-such-option" >&2; exec ' .. program .. " --no-such-option\n", 420)
+      server:signal("sigusr2")
+      server:wait_for("^no upgrade: .*cannot be started: Permission denied")
+      asks()
+      place(at)
+      upgrade_by_signal(server, server.process.pid)
+      asks()
+    end)
+  end)
 end)

@@ -41,6 +41,11 @@ int handover_pair(int ends[2]) {
   return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? errno : 0;
 }
 
+void left_socket_deinit(struct left_socket *left) {
+  free(left->script);
+  free(left->given);
+}
+
 /* --- Messages -------------------------------------------------------------------------------- */
 
 int handover_send(int channel, const char *text, int descriptor) {

@@ -16,9 +16,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum {
+  UPGRADE_MS = 10000,             /* to be ready in, unless somebody says how long */
   HANDOVER_BYTES_MAX = 16 * 1024, /* of a message: two paths, and little more */
   /* Where a new process has its end of the channel, and what is to be its standard error: until it has
    * found these, that is a pipe to the old one, who thus sees why a program cannot be run. */
@@ -36,6 +38,24 @@ struct handover {
   long pid;            /* of the old one */
   bool ignores_hangup; /* the old one does, for nohup(1) has started the first */
 };
+
+/* Who is given a socket's message, and the socket. */
+typedef void handover_visit(void *context, const char *message, int fd);
+
+/* A socket that the old process had opened by itself for a script. */
+struct left_socket {
+  int fd;
+  int type;
+  struct sockaddr_storage address;
+  socklen_t size;
+  char *script;
+  char *given;     /* what that wrote; NULL: it was not said */
+  unsigned index;  /* which one, of those that it wrote the same */
+  unsigned worker; /* whose it was; 0: nobody's */
+  bool owns_file;  /* of a Unix path: it is to be unlinked at the end */
+};
+/* But for the descriptor. */
+void left_socket_deinit(struct left_socket *left);
 
 /* Whether this process is to take the place of its parent; then its standard error is the parent's from
  * here on. Takes the variable out of the environment in any case. */

@@ -42,7 +42,10 @@ struct worker_facts {
 };
 
 struct worker_page {
-  _Atomic uint32_t ends;      /* signals to end that the master got */
+  _Atomic uint32_t ends; /* signals to end that the master got */
+  _Atomic bool is_held;  /* another process still serves in place of all of them: base/handover.h */
+  _Atomic bool is_upgrading;  /* another process begins, to take the place of all of them */
+  char upgrade_fault[1024];   /* why the last one that did has not */
   _Atomic bool is_called_off; /* one could not begin: the others end without a word */
   /* A bit of each of the supervisor's sockets that some worker has taken. */
   _Atomic uint64_t handed[4];

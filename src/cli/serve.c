@@ -12,6 +12,8 @@
 #include "cli/table.h"
 #include "cli/version.h"
 #include "master/master.h"
+#include "server/activation.h"
+#include "server/upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +79,47 @@ static int read_bus(const struct command_call *call, struct bus_address **out) {
   return *out ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
 }
 
+static void export_sockets(void *context, handover_visit *visit, void *visitor) {
+  const struct server_options *options = context;
+  activation_export(options->activation, visit, visitor);
+}
+
+static bool next_socket(void *context, struct left_socket *out) {
+  const struct server_options *options = context;
+  return activation_shift(options->activation, out);
+}
+
+static void on_taken_over(void *context) {
+  const struct server_options *options = context;
+  activation_settle(options->activation);
+}
+
+/* What there is once for all of them is the master's. */
+static int serve_several(const struct options *given, unsigned workers,
+                         struct server_options *options) {
+  const struct master_options master = {.log = options->log,
+                                        .count = workers,
+                                        .stuck_ms = read_stuck(given),
+                                        .serve = serve_as,
+                                        .arguments = options->arguments,
+                                        .handover = options->handover,
+                                        .place = options->place,
+                                        .next_socket = next_socket,
+                                        .export_sockets = export_sockets,
+                                        .on_taken_over = on_taken_over,
+                                        .context = options};
+  int rc = 0;
+  if (options->handover) {
+    succession_tell_errors(options->log, options->handover);
+    rc = activation_inherit(options->handover, options->log, &options->activation);
+  } else {
+    options->activation = activation_new(options->log);
+  }
+  int code = rc == 0 ? master_run(&master) : EXIT_AT_FAULT;
+  activation_free(options->activation);
+  return code;
+}
+
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants, struct bus_address *bus) {
   const unsigned workers = read_workers(call->options);
@@ -104,12 +147,8 @@ static int serve(const struct command_call *call, const struct control_address *
   options.bus = bus;
   char warning[WARNING_BYTES];
   options.warning = warning_of_lua(warning, sizeof warning);
-  const struct master_options master = {.log = log,
-                                        .count = workers,
-                                        .stuck_ms = read_stuck(call->options),
-                                        .serve = serve_as,
-                                        .context = &options};
-  int code = workers > 1 ? master_run(&master) : serve_as(&options, NULL);
+  int code =
+      workers > 1 ? serve_several(call->options, workers, &options) : serve_as(&options, NULL);
   log_free(log);
   return code;
 }

@@ -11,9 +11,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* Scripts whose home is elsewhere come to a worker a while after it began. */
-enum { SWEEP_MS = 10000 };
-
 static bool all_are_ready(const struct master *master) {
   for (unsigned i = 0; i < master->count; i++) {
     if (!master->children[i].is_ready || master->children[i].is_reloading) return false;
@@ -33,7 +30,11 @@ static void on_ready(struct master *master, unsigned index) {
     log_printf(master->options->log, LOG_INFO, "worker %u (process %ld) serves again", index + 1,
                (long)child->pid);
   } else if (!was_ready && all_are_ready(master)) {
-    notify_ready(&master->notify);
+    if (succession_is_held(master)) {
+      succession_on_ready(master);
+    } else {
+      notify_ready(&master->notify);
+    }
   }
 }
 
@@ -67,6 +68,7 @@ static int answer(struct master *master, unsigned number, const struct keep_requ
     case KEEP_READY: on_ready(master, number - 1); break;
     case KEEP_RELOADING: on_reloading(master, number - 1); break;
     case KEEP_SHUTDOWN: master->is_ending = true; break;
+    case KEEP_UPGRADE: upgrade_begin(master, "command upgrade", request->id, number); break;
   }
   return -1;
 }

@@ -234,11 +234,18 @@ static void on_stop(struct master *master, unsigned index, int status) {
   }
 }
 
+static void tell_upgrade(struct master *master, pid_t pid, int status) {
+  char end[64];
+  describe(status, end, sizeof end);
+  upgrade_on_end(master, pid, end);
+}
+
 void children_reap(struct master *master) {
   int status = 0;
   pid_t pid = 0;
   bool any = false;
   while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+    if (!WIFSTOPPED(status) && !WIFCONTINUED(status)) tell_upgrade(master, pid, status);
     for (unsigned i = 0; i < master->count; i++) {
       if (master->children[i].pid != pid) continue;
       any = true;

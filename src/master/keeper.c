@@ -37,13 +37,13 @@ static void free_kept(struct kept *kept) {
   free(kept);
 }
 
-static void close_kept(struct kept *kept) {
+void keeper_close(struct kept *kept) {
   for (unsigned i = 0; i < kept->count; i++) bind_release(&kept->sockets[i].bound);
   free_kept(kept);
 }
 
 void keeper_free(struct keeper *keeper) {
-  while (!list_empty(&keeper->all)) close_kept(kept_of(keeper->all.next));
+  while (!list_empty(&keeper->all)) keeper_close(kept_of(keeper->all.next));
   free(keeper);
 }
 
@@ -149,7 +149,7 @@ static int open_first(struct keeper *keeper, const struct keep_request *request,
     rc = uv_translate_sys_error(errno);
   }
   if (rc < 0) {
-    close_kept(kept);
+    keeper_close(kept);
     return rc;
   }
   kept->id = ++keeper->last_id;
@@ -223,7 +223,7 @@ static void give_up(struct kept *kept, unsigned number) {
   kept->stale &= ~bit_of(number);
   for (unsigned i = 0; i < kept->count; i++)
     if (kept->sockets[i].owner == number) kept->sockets[i].owner = 0;
-  if (kept->users == 0) close_kept(kept);
+  if (kept->users == 0) keeper_close(kept);
 }
 
 void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request) {

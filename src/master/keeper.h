@@ -3,6 +3,8 @@
 #ifndef MOONPORT_MASTER_KEEPER_H
 #define MOONPORT_MASTER_KEEPER_H
 
+#include "base/handover.h"
+
 #include <stdint.h>
 
 struct keep_answer;
@@ -33,5 +35,15 @@ void keeper_sweep(struct keeper *keeper, unsigned number);
  * alone, and the sockets of the others are served by them: as they are told in `orders_fds`. 0; or an errno:
  * the kernel cannot be told, and spreads them over all. */
 int keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fds);
+
+/* master/keeper_handover.c. Hands each socket to `visit`, with its record. */
+void keeper_export(const struct keeper *keeper, handover_visit *visit, void *context);
+/* One that another master kept; takes its descriptor over. It stays that worker's, of `workers`. */
+void keeper_import(struct keeper *keeper, const struct left_socket *left, unsigned workers);
+/* All workers have asked for what they want: the rest is given up, and the files of Unix sockets are this
+ * process's. */
+void keeper_settle(struct keeper *keeper);
+/* They are another process's. */
+void keeper_disown(struct keeper *keeper);
 
 #endif

@@ -29,8 +29,9 @@ struct kept {
   struct sockaddr_storage address; /* as bound */
   socklen_t address_bytes;
   unsigned count;
-  uint64_t users; /* bit i: worker i + 1 listens there */
-  uint64_t stale; /* the same; it did so before it was started again, and did not ask again */
+  uint64_t users;     /* bit i: worker i + 1 listens there */
+  uint64_t stale;     /* the same; it did so before it was started again, and did not ask again */
+  bool inherits_file; /* of a Unix path, which another process's keeper has made */
   bool is_arranged;
   uint64_t steered_to; /* bit i: sockets[i] gets new connections; 0: all do, as the kernel likes */
   struct kept_one sockets[WORKERS_MAX];
@@ -41,6 +42,9 @@ struct keeper {
   uint32_t last_id;
   uint64_t serving; /* as keeper_arrange() was last told */
 };
+
+/* master/keeper.c */
+void keeper_close(struct kept *kept);
 
 static inline uint64_t bit_of(unsigned number) {
   return UINT64_C(1) << (number - 1);

@@ -17,7 +17,7 @@ static bool serves(const struct master *master, unsigned index) {
 void master_arrange(struct master *master) {
   uint64_t serving = 0;
   int orders[WORKERS_MAX];
-  if (master->is_ending || !master->is_ready) return;
+  if (master->is_ending || !master->is_ready || succession_is_held(master)) return;
   for (unsigned i = 0; i < master->count; i++) {
     orders[i] = master->children[i].orders_fd;
     const bool is_there = serves(master, i);

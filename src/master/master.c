@@ -9,8 +9,10 @@
 #include "master/master.h"
 
 #include "base/descriptors.h"
+#include "base/handover.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stand_in.h"
 #include "master/homes.h"
 #include "master/keeper.h"
 #include "master/state.h"
@@ -42,16 +44,24 @@ static void begin_reload(struct master *master) {
 static void take_signal(struct master *master, const struct signalfd_siginfo *info) {
   const int number = (int)info->ssi_signo;
   if (number == SIGCHLD) return;
-  if (number == SIGUSR1 || number == SIGUSR2) {
+  if (info->ssi_code != SI_KERNEL) upgrade_pass_on_signal(master, number);
+  if (number == SIGUSR2) {
+    if (master->successor == 0) upgrade_begin(master, "SIGUSR2", UPGRADE_MS, 0);
+    return;
+  }
+  if (number == SIGUSR1) {
     log_printf(
         master->options->log, LOG_INFO,
-        "%s: ignored; SIGHUP reloads, SIGTERM ends, and the log goes to standard error, which "
-        "is not reopened",
-        number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2");
+        "SIGUSR1: ignored; SIGHUP reloads, SIGUSR2 upgrades, SIGTERM ends, and the log goes to "
+        "standard error, which is not reopened");
     return;
   }
   const bool lost_terminal =
       number == SIGHUP && master->follows_terminal && !signals_have_terminal();
+  if (number == SIGHUP && !lost_terminal && master->upgrade) {
+    log_printf(master->options->log, LOG_WARN, "SIGHUP: no reload, for an upgrade is under way");
+    return;
+  }
   if (number == SIGHUP && !lost_terminal && !master->is_ending) begin_reload(master);
   if (is_end(info->ssi_signo) || lost_terminal) {
     master->is_ending = master->was_told_to_end = true;
@@ -78,6 +88,7 @@ static void take_signals(struct master *master) {
 static int wait_ms(const struct master *master) {
   const uint64_t now = worker_now_ms();
   uint64_t first = master->looked_ms + LOOK_MS;
+  if (upgrade_due_ms(master) < first) first = upgrade_due_ms(master);
   for (unsigned i = 0; i < master->count && !master->is_ending; i++) {
     const struct child *child = &master->children[i];
     if (child->pid == 0 && child->due_ms < first) first = child->due_ms;
@@ -114,16 +125,22 @@ static int block_signals(struct master *master) {
 
 /* Until something happens, a worker is to be started, or it is time to look at them. */
 static void await_news(struct master *master) {
-  struct pollfd waits[1 + WORKERS_MAX] = {{.fd = master->signal_fd, .events = POLLIN}};
+  struct pollfd waits[1 + WORKERS_MAX + UPGRADE_FDS + 1] = {
+      {.fd = master->signal_fd, .events = POLLIN}};
+  struct pollfd *others = &waits[1 + master->count];
   for (unsigned i = 0; i < master->count; i++) {
     const struct child *child = &master->children[i];
     waits[i + 1] =
         (struct pollfd){.fd = child->pid > 0 ? child->questions_fd : -1, .events = POLLIN};
   }
-  (void)poll(waits, 1 + master->count, wait_ms(master));
+  upgrade_watch(master, others);
+  others[UPGRADE_FDS] = succession_watch(master);
+  (void)poll(waits, 1 + master->count + UPGRADE_FDS + 1, wait_ms(master));
   for (unsigned i = 0; i < master->count; i++) {
     if (waits[i + 1].revents & POLLIN) answer_all(master, i);
   }
+  upgrade_go_on(master, others);
+  succession_go_on(master, &others[UPGRADE_FDS]);
   take_signals(master);
   if (worker_now_ms() - master->looked_ms >= LOOK_MS) master_look(master);
 }
@@ -133,7 +150,8 @@ static struct master *master_new(const struct master_options *options) {
   if (!master) return NULL;
   master->options = options;
   master->count = options->count;
-  master->signal_fd = -1;
+  master->signal_fd = master->watched = -1;
+  master->place = options->handover ? options->handover->place : options->place;
   for (unsigned i = 0; i < master->count; i++)
     master->children[i].questions_fd = master->children[i].orders_fd = -1;
   master->looked_ms = worker_now_ms();
@@ -153,6 +171,7 @@ static void master_free(struct master *master) {
 
 /* Whoever was not told is; a supervisor, too. */
 static void end_workers(struct master *master) {
+  if (master->is_ending) upgrade_call_off(master);
   if (!master->is_ending || master->was_told_to_end) return;
   master->was_told_to_end = true;
   notify_stopping(&master->notify);
@@ -170,6 +189,7 @@ int master_run(const struct master_options *options) {
   int index = -1;
   struct ends ends;
   notify_init(&master->notify, options->log, NULL);
+  succession_begin(master);
   (void)descriptors_raise((size_t)master->count * master->count); /* the mesh's, mostly */
   if (block_signals(master) < 0 || children_open(master) < 0) {
     log_printf(options->log, LOG_ERROR, "%u workers cannot be had: %s", master->count,
@@ -182,6 +202,8 @@ int master_run(const struct master_options *options) {
     end_workers(master);
   }
   int code = index >= 0 ? child_serve(master, (unsigned)index, &ends) : master->code;
+  const pid_t successor = index < 0 ? master->successor : 0;
+  const int watched = master->watched;
   master_free(master);
-  return code;
+  return successor > 0 && watched >= 0 ? stand_in_keep(watched, successor) : code;
 }

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/handover.h"
+
 struct log;
 struct worker;
 
@@ -14,6 +16,15 @@ struct master_options {
   unsigned count;   /* of workers; 1 to WORKERS_MAX */
   /* What a worker does, in its process; what it returns is the exit code. `worker` lives until then. */
   int (*serve)(void *context, const struct worker *worker);
+  char *const *arguments;    /* the program was started with these */
+  struct handover *handover; /* whose place it takes; NULL: nobody's */
+  int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
+  /* The next socket that the old process kept for a script; false: there is none any more. */
+  bool (*next_socket)(void *context, struct left_socket *out);
+  /* Hands what else is to go on to `visit`, with its record. This and what follows may be NULL. */
+  void (*export_sockets)(void *context, handover_visit *visit, void *visitor);
+  void (*on_replaced)(void *context);   /* another process has those */
+  void (*on_taken_over)(void *context); /* they are this one's now */
   void *context;
 };
 

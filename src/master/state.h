@@ -6,6 +6,7 @@
 #include "master/master.h"
 #include "net/notify.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 
 struct homes;
 struct keeper;
+struct upgrade;
 
 struct child {
   pid_t pid; /* 0: it does not run */
@@ -51,8 +53,12 @@ struct master {
   int signal_fd;
   uint64_t looked_ms;
   bool follows_terminal;
-  bool is_ready;      /* all were, once */
-  bool was_unsteered; /* the kernel could not be told where to send what comes */
+  bool is_ready;           /* all were, once */
+  bool was_unsteered;      /* the kernel could not be told where to send what comes */
+  struct upgrade *upgrade; /* under way; NULL: none is */
+  int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */
+  int watched;             /* the other end, of who was started first and has been replaced; -1 */
+  pid_t successor;         /* who serves now; 0: this one does */
   bool is_ending;
   bool was_told_to_end; /* the workers know it */
   int code;             /* of the first worker that ended badly; or 0 */
@@ -69,6 +75,9 @@ void children_close_sockets(struct master *master);
 /* Looks which have ended, been stopped, or go on. */
 void children_reap(struct master *master);
 
+/* Scripts whose home is elsewhere come to a worker a while after it began. */
+enum { SWEEP_MS = 10000 };
+
 /* master/answer.c. What that worker has asked, and told. */
 void answer_all(struct master *master, unsigned index);
 
@@ -78,5 +87,26 @@ enum { LOOK_MS = 1000 };
 void master_look(struct master *master);
 /* The second half of that alone: somebody came or went. */
 void master_arrange(struct master *master);
+
+/* master/upgrade.c, of the old master. */
+enum { UPGRADE_FDS = 2 };
+/* Worker `asked_by` hears what became of it; 0: nobody has asked. */
+void upgrade_begin(struct master *master, const char *cause, int64_t limit_ms, unsigned asked_by);
+void upgrade_watch(const struct master *master, struct pollfd out[UPGRADE_FDS]);
+uint64_t upgrade_due_ms(const struct master *master); /* or UINT64_MAX */
+void upgrade_go_on(struct master *master, const struct pollfd polled[UPGRADE_FDS]);
+/* Any child's end: of the one that was to take this one's place, or took it. `how` is for people. */
+void upgrade_on_end(struct master *master, pid_t pid, const char *how);
+/* Whoever started this process means the server, in whose place it stands. */
+void upgrade_pass_on_signal(struct master *master, int number);
+void upgrade_call_off(struct master *master); /* the server ends */
+
+/* master/succession.c, of the new one. */
+void succession_begin(struct master *master); /* before there are workers */
+/* Workers have to wait, and nothing of the old master's may be closed. */
+bool succession_is_held(const struct master *master);
+void succession_on_ready(const struct master *master); /* all workers are */
+struct pollfd succession_watch(const struct master *master);
+void succession_go_on(struct master *master, const struct pollfd *polled);
 
 #endif

@@ -176,3 +176,8 @@ void keep_tell_reloading(const struct worker *worker) {
 void keep_tell_shutdown(const struct worker *worker) {
   tell(worker, KEEP_SHUTDOWN);
 }
+
+void keep_tell_upgrade(const struct worker *worker, uint32_t limit_ms) {
+  struct keep_request request = {.kind = KEEP_UPGRADE, .id = limit_ms};
+  (void)send_request(worker, &request, "");
+}

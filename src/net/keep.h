@@ -50,5 +50,7 @@ void keep_tell_ready(const struct worker *worker); /* also after a reload */
 void keep_tell_reloading(const struct worker *worker);
 /* The whole server is to end, all its workers. */
 void keep_tell_shutdown(const struct worker *worker);
+/* Another process is to take its place: the order ORDER_UPGRADE says what became of it. */
+void keep_tell_upgrade(const struct worker *worker, uint32_t limit_ms);
 
 #endif

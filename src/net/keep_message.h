@@ -19,6 +19,7 @@ enum keep_kind {
   KEEP_READY,     /* it serves, or has reloaded */
   KEEP_RELOADING, /* it begins to */
   KEEP_SHUTDOWN,  /* the whole server is to end */
+  KEEP_UPGRADE, /* another process is to take its place, ready within `id` ms; 0: whenever it is */
 };
 
 struct keep_request {
@@ -48,8 +49,10 @@ struct keep_answer {
 
 /* What a worker is told without having asked. */
 enum keep_order_kind {
-  ORDER_ADOPT,  /* serve one more socket of the address `id`, whose descriptor comes with it */
-  ORDER_RETURN, /* and stop that: whose it is serves it again */
+  ORDER_ADOPT,   /* serve one more socket of the address `id`, whose descriptor comes with it */
+  ORDER_RETURN,  /* and stop that: whose it is serves it again */
+  ORDER_UPGRADE, /* `id` is who took the server's place; or 0, and the page says why nobody did */
+  ORDER_LEAVE,   /* for that one */
 };
 
 struct keep_order {

@@ -147,17 +147,39 @@ struct activation *activation_new(struct log *log) {
   return activation;
 }
 
+static void free_handed(struct handed_socket *handed) {
+  if (handed->fd >= 0) close(handed->fd);
+  free(handed->script);
+  free(handed->given);
+  free(handed->groups);
+  free(handed);
+}
+
 void activation_free(struct activation *activation) {
   struct list *link;
-  while (activation && (link = list_shift(&activation->sockets))) {
-    struct handed_socket *handed = handed_at(link);
-    if (handed->fd >= 0) close(handed->fd);
-    free(handed->script);
-    free(handed->given);
-    free(handed->groups);
-    free(handed);
-  }
+  while (activation && (link = list_shift(&activation->sockets))) free_handed(handed_at(link));
   free(activation);
+}
+
+bool activation_shift(struct activation *activation, struct left_socket *out) {
+  struct handed_socket *handed = NULL;
+  do handed = handed_next(activation, handed);
+  while (handed && (!handed->is_own || handed->is_control || !handed->script));
+  if (!handed) return false;
+  list_remove(&handed->link);
+  *out = (struct left_socket){.fd = handed->fd,
+                              .type = handed->type,
+                              .address = handed->address,
+                              .size = handed->size,
+                              .script = handed->script,
+                              .given = handed->given,
+                              .index = handed->index,
+                              .worker = handed->worker,
+                              .owns_file = handed->owns_file};
+  handed->script = handed->given = NULL;
+  handed->fd = -1;
+  free_handed(handed);
+  return true;
 }
 
 int activation_find(const struct activation *activation, const struct address *wanted,

@@ -3,6 +3,7 @@
 #ifndef MOONPORT_SERVER_ACTIVATION_H
 #define MOONPORT_SERVER_ACTIVATION_H
 
+#include "base/handover.h"
 #include "base/list.h"
 
 #include <stdbool.h>
@@ -10,7 +11,6 @@
 #include <sys/socket.h>
 
 struct address;
-struct handover;
 struct log;
 struct activation;    /* opaque; all of them. Everything takes NULL for "there are none" */
 struct handed_socket; /* opaque; one of them, which lives as long as all */
@@ -24,8 +24,10 @@ int activation_inherit(struct handover *handover, struct log *log, struct activa
 void activation_free(struct activation *activation);
 
 /* Hands each socket of the supervisor to `visit`, with its record. */
-typedef void handover_visit(void *context, const char *record, int fd);
 void activation_export(const struct activation *activation, handover_visit *visit, void *context);
+/* One of those that the process before this one opened by itself for a script; takes it out. False: there is
+ * none, or no more. */
+bool activation_shift(struct activation *activation, struct left_socket *out);
 /* The script of a socket of the process before this one which nobody has taken, and that `is_wanted`; NULL:
  * there is none. */
 const char *activation_missed(const struct activation *activation,

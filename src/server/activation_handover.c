@@ -16,6 +16,12 @@ static char *field(const char *message, const char *name) {
   return handover_field(message, name, value, sizeof value) ? strdup(value) : NULL;
 }
 
+static unsigned number(const char *message, const char *name) {
+  char value[FIELD_BYTES];
+  return handover_field(message, name, value, sizeof value) ? (unsigned)strtoul(value, NULL, 10)
+                                                            : 0;
+}
+
 static bool field_is(const char *message, const char *name, const char *wanted) {
   char value[FIELD_BYTES];
   return handover_field(message, name, value, sizeof value) && strcmp(value, wanted) == 0;
@@ -38,6 +44,8 @@ static void take_socket(struct activation *activation, const char *message, int 
   handed->script = field(message, "script");
   handed->given = field(message, "given");
   handed->groups = field(message, "groups");
+  handed->index = number(message, "index");
+  handed->worker = number(message, "worker");
 }
 
 static void take(struct handover *handover, struct activation *activation, const char *message,

@@ -22,10 +22,12 @@ struct handed_socket {
   /* Of the process before this one, which opened it by itself; the rest is of such only. */
   bool is_own;
   bool is_control;
-  bool owns_file; /* of a Unix path: it is to be unlinked at the end */
-  char *script;   /* the path of the script that listened there */
-  char *given;    /* what that one wrote in `listen` */
-  char *groups;   /* that it has joined; NULL: none */
+  bool owns_file;  /* of a Unix path: it is to be unlinked at the end */
+  char *script;    /* the path of the script that listened there */
+  char *given;     /* what that one wrote in `listen` */
+  unsigned index;  /* of a master's: which one, of those of one script that are written the same */
+  unsigned worker; /* whose it was */
+  char *groups;    /* that it has joined; NULL: none */
 };
 
 struct activation {

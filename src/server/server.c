@@ -69,7 +69,7 @@ static void server_on_hangup(uv_signal_t *handle, int number) {
   }
   upgrade_pass_on(server, number);
   if (server->phase != SERVING) return;
-  if (server->upgrade) {
+  if (server_is_upgrading(server)) {
     log_printf(server->options.log, LOG_WARN, "SIGHUP: no reload, for an upgrade is under way");
     return;
   }
@@ -89,7 +89,7 @@ static void export_sockets(const struct server *server, handover_visit *visit, v
 
 static void server_on_upgraded(struct server *server, const char *cause) {
   if (server->control) control_retire(server->control);
-  if (server->metrics) script_stop_listening(metrics_server_script(server->metrics));
+  if (server->metrics) script_leave_listeners(metrics_server_script(server->metrics));
   drain_hand_over(server, cause);
 }
 
@@ -103,8 +103,10 @@ static void server_on_user2(void *context) {
 }
 
 static void server_on_order(void *context, const struct keep_order *order, int fd) {
-  const struct server *server = context;
+  struct server *server = context;
   bool is_taken = false;
+  if (order->kind == ORDER_UPGRADE) upgrade_told(server, (pid_t)order->id);
+  if (order->kind == ORDER_LEAVE) upgrade_leave(server, (pid_t)order->id);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (order->kind == ORDER_RETURN) script_return(script, order->id, order->place);
@@ -281,11 +283,15 @@ static int open_activation(struct server *server) {
   struct handover *handover = server->options.handover;
   server->watched = -1;
   server->place = server->options.place;
+  if (server->options.worker) {
+    server->activation = server->options.activation;
+    return 0;
+  }
   if (!handover) {
     server->activation = activation_new(server->options.log);
     return 0;
   }
-  succession_begin(server);
+  succession_tell_errors(server->options.log, handover);
   int rc = activation_inherit(handover, server->options.log, &server->activation);
   server->place = handover->place;
   return rc;
@@ -457,7 +463,9 @@ static int listen_all(struct server *server) {
     rc = -1;
   }
   names_forget(server->names);
-  if (rc == 0 && server->options.handover) rc = succession_check(server);
+  if (rc == 0 && server->options.handover && !server->options.worker) {
+    rc = succession_check(server);
+  }
   for (size_t i = 0; i < server->script_count && rc == 0; i++) {
     script_tell_listening(server->scripts[i]);
   }
@@ -515,7 +523,8 @@ int server_open(const struct server_options *options, struct server **out) {
 
 int server_run(struct server *server) {
   const struct worker *worker = server->options.worker;
-  if (server->options.handover && !succession_take_over(server)) return 1;
+  if (worker && !succession_await(server)) return 0;
+  if (!worker && server->options.handover && !succession_take_over(server)) return 1;
   if (server->phase == SERVING) {
     if (worker) worker_set_phase(worker, WORKER_SERVING);
     notify_ready(&server->notify);
@@ -548,7 +557,7 @@ void server_free(struct server *server) {
   server->script_count = 0;
   bus_host_close(server->bus_host);
   bus_mesh_close(server->bus_mesh);
-  activation_free(server->activation);
+  if (!server->options.worker) activation_free(server->activation);
   vm_fork_watch(NULL);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
   if (server->loop) {

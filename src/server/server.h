@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct activation;
 struct bus;
 struct bus_address;
 struct control_address;
@@ -52,7 +53,8 @@ struct server_options {
   int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
   struct bus_address *bus;   /* the broker of moonport.bus; NULL: none */
   const char *metrics;       /* where GET /metrics is answered; NULL: nowhere */
-  const struct worker *worker; /* one of several that serve together; NULL: it serves alone */
+  struct activation *activation; /* of one of several workers: sockets that were open already */
+  const struct worker *worker;   /* one of several that serve together; NULL: it serves alone */
 };
 
 /* Loads every script and opens every listener. 0, or after each fault was logged -1 when a script or
@@ -89,8 +91,6 @@ struct upgrade_waiter {
   void (*done)(void *context, long pid, const char *fault);
   void *context;
 };
-
-enum { UPGRADE_MS = 10000 }; /* unless somebody says how long */
 
 /* Starts the program anew, which takes over the listening sockets; when it is ready, this process drains. It
  * has `limit_ms` for that; 0: as long as it takes. `cause` is what the log says of it. May be done before it

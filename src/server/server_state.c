@@ -67,7 +67,9 @@ bool server_is_home(const struct server *server, const char *path) {
 }
 
 bool server_is_upgrading(const struct server *server) {
-  return server->upgrade && server->phase == SERVING;
+  const struct worker *worker = server->options.worker;
+  const bool all_are = worker && atomic_load(&worker->page->is_upgrading);
+  return (server->upgrade || all_are) && server->phase == SERVING;
 }
 
 long server_predecessor(const struct server *server) {

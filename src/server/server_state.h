@@ -53,9 +53,10 @@ struct server {
   bool has_news;                  /* for other workers, of what is served */
   struct orders *orders;          /* of the master; NULL: there is none */
   struct notify notify;
-  struct upgrade *upgrade; /* under way, or done; NULL: neither */
-  int place;               /* where it is said who serves: base/stand_in.h; -1: nowhere */
-  int watched;             /* the other end, of who was started first and has been replaced; -1 */
+  struct upgrade_waiter *waiter; /* of one of several workers: for what the master says of it */
+  struct upgrade *upgrade;       /* under way, or done; NULL: neither */
+  int place;                     /* where it is said who serves: base/stand_in.h; -1: nowhere */
+  int watched; /* the other end, of who was started first and has been replaced; -1 */
   /* Of upgrade.c: hands each listening socket to `visit`; another process has taken them over. */
   void (*export_sockets)(const struct server *server, handover_visit *visit, void *context);
   void (*on_upgraded)(struct server *server, const char *cause);

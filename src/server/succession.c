@@ -7,8 +7,10 @@
 
 #include "base/handover.h"
 #include "base/log.h"
+#include "base/worker.h"
 #include "server/activation.h"
 #include "server/control/control.h"
+#include "server/metrics.h"
 #include "server/metrics.h"
 #include "server/server_state.h"
 
@@ -21,6 +23,7 @@
 
 enum {
   SIGNAL_MS = 100, /* a signal may come between two looks at the channel */
+  HELD_MS = 5,     /* of all that have to wait, from when they may serve */
   ERROR_BYTES = 2048,
 };
 
@@ -31,8 +34,16 @@ static void tell_error(void *context, const struct log_record *record) {
   (void)handover_send(handover->channel, message, -1);
 }
 
-void succession_begin(const struct server *server) {
-  log_watch_errors(server->options.log, tell_error, server->options.handover);
+void succession_tell_errors(struct log *log, struct handover *handover) {
+  log_watch_errors(log, tell_error, handover);
+}
+
+static void stop_telling(const struct server *server) {
+  struct handover *handover = server->options.handover;
+  log_watch_errors(server->options.log, NULL, NULL);
+  if (!handover || handover->channel < 0) return;
+  close(handover->channel);
+  handover->channel = -1;
 }
 
 static bool is_at_fault(const void *context, const char *path) {
@@ -74,18 +85,29 @@ static bool await_go(struct server *server) {
   return false;
 }
 
+bool succession_await(struct server *server) {
+  const struct worker *worker = server->options.worker;
+  if (!atomic_load(&worker->page->is_held)) return true;
+  notify_ready(&server->notify); /* to the master, who waits for all of them */
+  while (atomic_load(&worker->page->is_held) && atomic_load(&server->end_signals.count) == 0) {
+    worker_beat(worker);
+    (void)poll(NULL, 0, HELD_MS);
+  }
+  stop_telling(server);
+  return !atomic_load(&worker->page->is_held);
+}
+
 bool succession_take_over(struct server *server) {
-  struct handover *handover = server->options.handover;
+  const struct handover *handover = server->options.handover;
   bool may = await_go(server);
-  log_watch_errors(server->options.log, NULL, NULL);
-  close(handover->channel);
-  handover->channel = -1;
+  stop_telling(server);
   if (!may) {
     log_printf(server->options.log, LOG_WARN,
                "process %ld has not let this one take its place: it ends", handover->pid);
     return false;
   }
   for (size_t i = 0; i < server->script_count; i++) script_own_listeners(server->scripts[i]);
+  if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
   if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
   if (server->control) control_own(server->control);
   activation_settle(server->activation);

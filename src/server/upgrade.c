@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/offering.h"
 #include "base/stand_in.h"
+#include "base/worker.h"
+#include "net/keep.h"
 #include "net/loop.h"
 #include "server/server_state.h"
 
@@ -347,7 +349,6 @@ static int start_child(struct upgrade *upgrade, const char *program) {
 /* NULL: nothing is in the way. */
 static const char *upgrade_obstacle(const struct server *server) {
   if (server->phase != SERVING) return "the server ends";
-  if (server->options.worker) return "a server with --workers cannot be upgraded yet";
   if (server->upgrade) return "one is under way already";
   if (server->round.is_open) return "a reload is under way: ask again when it has ended";
   if (!server->options.arguments) return "it is not known how this process was started";
@@ -372,8 +373,41 @@ static struct upgrade *upgrade_new(struct server *server) {
   return upgrade;
 }
 
+/* All workers have one master, which is what another process takes the place of. */
+static void ask_master(struct server *server, const char *cause, int64_t limit_ms,
+                       struct upgrade_waiter *waiter) {
+  if (server->phase != SERVING || server_is_upgrading(server) || (waiter && server->waiter)) {
+    refuse(server, cause, server->phase != SERVING ? "the server ends" : "one is under way already",
+           waiter);
+    return;
+  }
+  server->waiter = waiter;
+  keep_tell_upgrade(server->options.worker, limit_ms < UINT32_MAX ? (uint32_t)limit_ms : 0);
+}
+
+void upgrade_told(struct server *server, pid_t pid) {
+  struct upgrade_waiter *waiter = server->waiter;
+  server->waiter = NULL;
+  const char *fault = pid > 0 ? NULL : server->options.worker->page->upgrade_fault;
+  if (waiter) waiter->done(waiter->context, pid, fault);
+  net_loop_flush(server->loop);
+  if (pid == 0) catch_up(server);
+}
+
+void upgrade_leave(struct server *server, pid_t pid) {
+  char cause[80];
+  if (server->phase != SERVING) return;
+  server->successor = pid;
+  snprintf(cause, sizeof cause, "process %ld serves now", (long)pid);
+  server->on_upgraded(server, cause);
+}
+
 void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
                     struct upgrade_waiter *waiter) {
+  if (server->options.worker) {
+    ask_master(server, cause, limit_ms, waiter);
+    return;
+  }
   char program[TEXT_BYTES];
   const char *obstacle = upgrade_obstacle(server);
   struct upgrade *upgrade = obstacle ? NULL : upgrade_new(server);
@@ -402,6 +436,7 @@ void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
 }
 
 void server_upgrade_forget(struct server *server, const struct upgrade_waiter *waiter) {
+  if (server->waiter == waiter) server->waiter = NULL;
   if (server->upgrade && server->upgrade->waiter == waiter) server->upgrade->waiter = NULL;
 }
 

@@ -1,4 +1,5 @@
 /* server/control/upgrade.c — the command upgrade: answered when it is known what became of it. */
+#include "base/handover.h"
 #include "base/text.h"
 #include "server/control/commands.h"
 #include "server/server.h"

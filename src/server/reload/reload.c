@@ -308,7 +308,7 @@ void reload_on_news(struct server *server) {
 
 void server_reload_due(struct server *server, bool rescans) {
   if (rescans) server->round.rescans_next = true;
-  if (!server->round.is_open && !server->upgrade) reload_round_go_on(server);
+  if (!server->round.is_open && !server_is_upgrading(server)) reload_round_go_on(server);
 }
 
 void server_reload(struct server *server, struct reload_waiter *waiter) {

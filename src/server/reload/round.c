@@ -317,7 +317,7 @@ static void round_on_again(uv_timer_t *timer) {
   struct server *server = timer->data;
   struct reload_round *round = &server->round;
   if (server->phase != SERVING || round->is_open) return;
-  if (server->upgrade || !has_descriptors()) {
+  if (server_is_upgrading(server) || !has_descriptors()) {
     uv_timer_start(timer, round_on_again, AGAIN_MS_MIN, 0);
     return;
   }
