@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, MODULES_MAX = 64 };
+enum { PATH_BYTES = 4096, MODULES_MAX = 256 };
 
 static const struct library_module *find_module(const char *name) {
   for (const struct library_module *module = library_modules; module->name; module++) {
