@@ -95,6 +95,7 @@ local census = [[
   tell_methods("moonport.Gauge", metrics.gauge("x", "x"))
   tell_methods("moonport.Histogram", metrics.histogram("x_seconds", "x"))
   tell_methods("moonport.Pool", require("moonport.pool").new("127.0.0.1:1"))
+  tell_methods("moonport.Store", require("moonport.shared").open("census", { size = "1M" }))
   tell_methods("moonport.Redis", require("moonport.redis").new("127.0.0.1:1"))
   local agrees = setmetatable({}, { __index = function(_, name)
     return function() return name == "recv" and "*" or name == "recv_until" and "0" end
@@ -127,7 +128,7 @@ local census = [[
 local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
-  ["moonport.websocket.core"] = true, ["moonport.process.core"] = true,
+  ["moonport.websocket.core"] = true, ["moonport.shared.core"] = true, ["moonport.process.core"] = true,
   ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.

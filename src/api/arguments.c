@@ -15,8 +15,8 @@ static bool is_method(lua_State *L) {
 }
 
 void api_push_dropped(lua_State *L, int count, int index, const char *instead) {
-  static const char *const takes[] = {"no argument", "one argument", "two arguments",
-                                      "three arguments"};
+  static const char *const takes[] = {"no argument",     "one argument",   "two arguments",
+                                      "three arguments", "four arguments", "five arguments"};
   lua_pushfstring(L, "it takes %s, and this %s would be dropped%s%s", takes[count],
                   luaL_typename(L, index), instead ? ": " : "", instead ? instead : "");
 }

@@ -44,6 +44,9 @@ extern const struct api_type api_disk_type, api_file_type, api_sending_type;
 /* moonport.metrics. */
 extern const luaL_Reg api_metrics_functions[];
 extern const struct api_type api_counter_type, api_gauge_type, api_histogram_type;
+/* moonport.shared.core: without functions in a build without LMDB. */
+extern const luaL_Reg api_shared_functions[];
+extern const struct api_type api_store_type;
 /* moonport.process.core. */
 extern const luaL_Reg api_process_functions[];
 extern const struct api_type api_process_type;

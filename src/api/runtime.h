@@ -15,6 +15,7 @@ struct deflate;
 struct known_peers;
 struct meters;
 struct net_loop;
+struct stores;
 struct tap;
 struct worker;
 
@@ -95,6 +96,7 @@ struct runtime {
   bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
   struct deflate *deflate;         /* see api/deflate.h; NULL: nothing was deflated yet */
+  struct stores *stores;           /* of moonport.shared; NULL: none are to be had */
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */
   uint64_t ends_at_ms; /* of net_loop_now_ns(): no handler is called any more; 0: it is not known */
   size_t cut_off;      /* handlers that were not called for it */

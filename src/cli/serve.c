@@ -4,6 +4,7 @@
 #include "base/grants.h"
 #include "base/handover.h"
 #include "base/init.h"
+#include "base/instance.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/processors.h"
@@ -115,7 +116,10 @@ static int serve_several(const struct options *given, unsigned workers,
   } else {
     options->activation = activation_new(options->log);
   }
+  struct instance *instance = instance_new();
+  options->directory = instance ? instance_path(instance) : "";
   int code = rc == 0 ? master_run(&master) : EXIT_AT_FAULT;
+  instance_free(instance);
   activation_free(options->activation);
   return code;
 }

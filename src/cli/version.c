@@ -10,6 +10,9 @@
 #ifdef MOONPORT_LIBEDIT
 #include <histedit.h>
 #endif
+#ifdef MOONPORT_LMDB
+#include <lmdb.h>
+#endif
 #include <lua.h>
 #include <string.h>
 #include <uv.h>
@@ -47,6 +50,13 @@ void version_print(FILE *out) {
                 LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
   print_library(out, "libuv", uv_version_string(), uv_compiled);
   fprintf(out, "OpenSSL %s\n", tls_library_version());
+#ifdef MOONPORT_LMDB
+  int major, minor, patch;
+  (void)mdb_version(&major, &minor, &patch);
+  fprintf(out, "LMDB %d.%d.%d\n", major, minor, patch);
+#else
+  fputs("no LMDB: no moonport.shared\n", out);
+#endif
 #ifdef MOONPORT_LIBEDIT
   fprintf(out, "libedit %d.%d\n", LIBEDIT_MAJOR, LIBEDIT_MINOR);
 #else

@@ -6,6 +6,7 @@
 
 #include "api/runtime.h"
 #include "api/service.h"
+#include "api/stores.h"
 #include "api/tell.h"
 #include "base/bus.h"
 #include "base/signals.h"
@@ -158,6 +159,7 @@ int program_run(const struct program_options *options) {
   setvbuf(stdout, NULL, _IOLBF, 0); /* what a program prints shows when it happens */
   program.loop = net_loop_new();
   program.bus = bus_new();
+  struct stores *stores = stores_new(&(struct stores_place){0});
   const struct script_options script_options = {
       .log = options->log,
       .loop = program.loop,
@@ -165,6 +167,7 @@ int program_run(const struct program_options *options) {
       .unsafe = !options->grants, /* as in lua(1): it is the user's own program */
       .grants = options->grants,
       .lua_dir = options->lua_dir,
+      .stores = stores,
       .on_conn_closed = program_on_change,
       .exit = program_on_exit_called,
       .context = &program,
@@ -173,6 +176,7 @@ int program_run(const struct program_options *options) {
   if (program.loop && program.bus) program.script = script_new_program(name, &script_options);
   if (!program.script) {
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
+    stores_free(stores);
     return 1;
   }
   program.runtime = script_runtime(program.script);
@@ -186,6 +190,7 @@ int program_run(const struct program_options *options) {
   testing_free(program.testing);
   script_free(program.script);
   bus_free(program.bus);
+  stores_free(stores);
   net_loop_free(program.loop);
   return program.failed || !program.testing ? 1 : 0;
 }

@@ -133,6 +133,7 @@ struct script *script_new(const char *path, const struct script_options *options
   runtime->log = runtime->faults = options->log;
   runtime->is_program = is_program;
   runtime->access_log = options->access_log;
+  runtime->stores = options->stores;
   runtime->host = options->guest_of;
   runtime->listen = options->listen_count > 0 ? options->listen : NULL;
   runtime->listen_count = options->listen_count;

@@ -4,6 +4,7 @@
 #include "server/server_state.h"
 
 #include "api/runtime.h"
+#include "api/stores.h"
 #include "api/tls_context.h"
 #include "base/bus.h"
 #include "base/descriptors.h"
@@ -315,9 +316,9 @@ static int open_bus(struct server *server) {
   return server->bus_host ? 0 : -1;
 }
 
-/* Everything but the listeners. 0, or -1 after each fault was logged; then too, *out is to be
+/* Everything but the listeners; what a trial writes into stores is for nobody. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
-static int server_load(const struct server_options *options, struct server **out) {
+static int server_load(const struct server_options *options, bool is_trial, struct server **out) {
   struct server *server = *out = calloc(1, sizeof *server);
   if (!server) {
     log_printf(options->log, LOG_ERROR, "not enough memory to start");
@@ -342,6 +343,8 @@ static int server_load(const struct server_options *options, struct server **out
     server->orders = orders_open(server->loop, options->worker, server_on_order, server);
   }
   if (server->mesh) server->copies = copies_new(server, &copies_hooks);
+  const struct stores_place place = {.directory = options->directory, .is_trial = is_trial};
+  server->stores = stores_new(&place);
   if (!server->home || !server->turn || !server->watchdog || !server->names ||
       (options->worker && !(server->copies && server->orders)) || open_bus(server) < 0 ||
       open_handles(server) < 0) {
@@ -369,6 +372,7 @@ static int server_load(const struct server_options *options, struct server **out
       .grants = options->grants,
       .home = server->home,
       .lua_dir = options->lua_dir,
+      .stores = server->stores,
       .on_conn_closed = server_on_conn_closed,
       .who_listens = who_listens,
       .hand_over = options->worker ? hand_over : NULL,
@@ -504,7 +508,7 @@ static void open_at_home(struct server *server) {
 }
 
 int server_open(const struct server_options *options, struct server **out) {
-  int rc = server_load(options, out);
+  int rc = server_load(options, false, out);
   bool is_first = !options->worker || worker_is_first(options->worker); /* it says it for all */
   if (rc == 0 && is_first && options->warning)
     log_printf(options->log, LOG_WARN, "%s", options->warning);
@@ -557,6 +561,7 @@ void server_free(struct server *server) {
   server->script_count = 0;
   bus_host_close(server->bus_host);
   bus_mesh_close(server->bus_mesh);
+  stores_free(server->stores);
   if (!server->options.worker) activation_free(server->activation);
   vm_fork_watch(NULL);
   if (server->watchdog) vm_watchdog_free(server->watchdog);
@@ -609,7 +614,7 @@ static int examine(const struct server *server, int (*visit)(void *context, stru
 int server_examine(const struct server_options *options,
                    int (*visit)(void *context, struct script *script), void *context) {
   struct server *server;
-  int rc = server_load(options, &server);
+  int rc = server_load(options, true, &server);
   if (!server) return -1;
   if (examine(server, visit, context) < 0) rc = -1;
   server_free(server);
@@ -628,7 +633,7 @@ static int server_describe(void *out, struct script *script) {
 
 int server_check(const struct server_options *options, FILE *out) {
   struct server *server;
-  int rc = server_load(options, &server);
+  int rc = server_load(options, true, &server);
   if (!server) return -1;
   if (rc == 0) rc = check_options(server);
   if (rc != -2 && examine(server, server_describe, out) < 0) rc = -1;

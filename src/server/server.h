@@ -18,6 +18,7 @@ struct grants;
 struct handover;
 struct log;
 struct script;
+struct store_status;
 struct server; /* opaque; everything hangs off it */
 struct worker;
 
@@ -47,6 +48,9 @@ struct server_options {
   const char *warning;  /* for whoever serves, once the scripts are loaded; NULL: none */
   const struct grants *grants; /* what else scripts have; NULL: everything */
   const char *lua_dir; /* the library is read from there instead of the binary; NULL: it is not */
+  const char *
+      directory; /* of the server's own, for what its workers share; NULL: only this one; "": none is to be
+                             had */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
   char *const *arguments;    /* the program was started with these; NULL: there can be no upgrade */
   struct handover *handover; /* whose place it takes; NULL: nobody's */
@@ -83,6 +87,11 @@ struct script *server_script(const struct server *server, size_t index);
 bool server_is_unsafe(const struct server *server);
 const struct grants *server_grants(const struct server *server);
 const struct bus *server_bus(const struct server *server);
+/* What moonport.shared has open in this process. */
+void server_each_store(const struct server *server,
+                       void (*visit)(void *context, const char *name,
+                                     const struct store_status *status),
+                       void *context);
 /* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
 void server_drain(struct server *server, const char *cause);
 

@@ -1,6 +1,7 @@
 /* server/server_state.c — what others ask of a server, and its list of scripts. */
 #include "server/server_state.h"
 
+#include "api/stores.h"
 #include "base/handover.h"
 #include "base/worker.h"
 #include "net/keep.h"
@@ -74,4 +75,11 @@ bool server_is_upgrading(const struct server *server) {
 
 long server_predecessor(const struct server *server) {
   return server->options.handover ? server->options.handover->pid : 0;
+}
+
+void server_each_store(const struct server *server,
+                       void (*visit)(void *context, const char *name,
+                                     const struct store_status *status),
+                       void *context) {
+  stores_each(server->stores, visit, context);
 }

@@ -64,6 +64,7 @@ struct server {
   pid_t successor;        /* who serves now; 0: this one does, as far as it is up to it */
   struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
+  struct stores *stores;  /* of moonport.shared */
   struct script **scripts;
   size_t script_count;
   enum phase phase;

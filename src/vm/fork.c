@@ -41,6 +41,10 @@ void vm_fork_watch_program(const struct vm *vm) {
   fork_register();
 }
 
+bool vm_has_forked(const struct vm *vm) {
+  return vm->shared->has_forked;
+}
+
 void vm_fork_end(const struct vm *vm, int rc) {
   static const char of_server[] =
       "a module in C has forked, and the child came back to serve: it is ended; let it execute a "

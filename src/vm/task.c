@@ -107,8 +107,10 @@ size_t vm_count_waiting(const struct vm *vm) {
   return count;
 }
 
-void vm_forbid_waiting(struct vm *vm, const char *why_not) {
+const char *vm_forbid_waiting(struct vm *vm, const char *why_not) {
+  const char *before = vm->no_wait_why;
   vm->no_wait_why = why_not;
+  return before;
 }
 
 static void watch(struct vm *vm, lua_State *L, unsigned cpu_ms_max) {

@@ -94,7 +94,8 @@ void *vm_running_as(const struct vm *vm, void (*on_end)(void *self, bool failed)
 void *vm_task_owner(const struct vm_task *task);
 size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 
-/* The next task entered may not wait: for loading a script. */
-void vm_forbid_waiting(struct vm *vm, const char *why_not);
+/* From here on no task may wait, until NULL is given: while a script loads, or has a lock. Returns what
+ * was given before. */
+const char *vm_forbid_waiting(struct vm *vm, const char *why_not);
 
 #endif

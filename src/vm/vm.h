@@ -84,6 +84,8 @@ const char *vm_script_directory(const struct vm *vm);
 /* vm/guard.c: whether the script may read the file, or write it; else pushes a sentence that starts
  * with `call`. Raises when memory is out. */
 bool vm_may_open(lua_State *L, const char *call, const char *path, bool writes);
+/* The process is a child that a module in C has forked, and goes on with the script. */
+bool vm_has_forked(const struct vm *vm);
 bool vm_may_run(lua_State *L); /* whether it may start programs */
 
 /* Calls body(argument) on the main thread, protected: for C code that may raise but neither runs a

@@ -123,11 +123,28 @@ local function print_bus(bus)
   printf("bus: %s", table.concat(pieces, ", "))
 end
 
+-- Each once: workers that share one tell the same of it.
+local function print_stores(stores)
+  local rows, seen = {}, {}
+  for _, store in ipairs(stores) do
+    local name = text(store, "store")
+    if not seen[name] then
+      seen[name] = true
+      rows[#rows + 1] = { name, core.bytes(number(store, "bytes")),
+        core.bytes(number(store, "bytes_max")), tostring(number(store, "entries")) }
+    end
+  end
+  if not rows[1] then return end
+  line("")
+  out.table({ "STORE", ">USED", ">OF", ">ENTRIES" }, rows)
+end
+
 function prints.status(answer)
-  local rows, scripts = {}, {}
+  local rows, scripts, stores = {}, {}, {}
   print_server(answer.last)
   for _, told in ipairs(answer.lines) do
-    if told.bus == nil then scripts[#scripts + 1] = told end
+    local list = told.store ~= nil and stores or told.bus == nil and scripts or {}
+    list[#list + 1] = told
   end
   for _, script in ipairs(scripts) do
     local listeners = type(script.listeners) == "table" and script.listeners or {}
@@ -152,6 +169,7 @@ function prints.status(answer)
     if lost > 0 then printf("%s: %s dropped by the kernel", path, counted(lost, "datagram")) end
     print_certificates(script)
   end
+  print_stores(stores)
   for _, script in ipairs(scripts) do print_fault(script) end
 end
 

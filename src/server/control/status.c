@@ -1,4 +1,5 @@
 /* server/control/status.c — the commands that tell how the server is: status and health. */
+#include "api/store.h"
 #include "base/bus.h"
 #include "base/grants.h"
 #include "base/version.h"
@@ -91,11 +92,12 @@ static void status_tell_bus(struct control_client *client, const struct bus *bus
   control_put(client,
               json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "bus",
                         status.broker ? control_text(status.broker) : json_string("no broker"),
-                        "connected", status.broker ? json_boolean(status.is_connected) : json_null(),
-                        "since", status.broker ? time_of(status.since_s) : json_null(),
-                        "subscriptions", (json_int_t)status.subscriptions, "published",
-                        (json_int_t)status.published, "received", (json_int_t)status.received,
-                        "queued", (json_int_t)status.queued, "dropped", (json_int_t)status.dropped));
+                        "connected",
+                        status.broker ? json_boolean(status.is_connected) : json_null(), "since",
+                        status.broker ? time_of(status.since_s) : json_null(), "subscriptions",
+                        (json_int_t)status.subscriptions, "published", (json_int_t)status.published,
+                        "received", (json_int_t)status.received, "queued",
+                        (json_int_t)status.queued, "dropped", (json_int_t)status.dropped));
 }
 
 /* null: everything. */
@@ -110,6 +112,14 @@ static json_t *predecessor_of(const struct server *server) {
   return pid > 0 ? json_integer(pid) : json_null();
 }
 
+/* A line each. Workers that share one tell the same of it. */
+static void status_tell_store(void *client, const char *name, const struct store_status *status) {
+  control_put(client,
+              json_pack("{s:s, s:I, s:I, s:I}", "store", name, "bytes", (json_int_t)status->bytes,
+                        "bytes_max", (json_int_t)status->bytes_max, "entries",
+                        (json_int_t)status->entries));
+}
+
 void control_status(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   for (size_t i = 0; i < server_script_count(server); i++) {
@@ -117,6 +127,7 @@ void control_status(const struct control_call *call) {
     if (!server_is_module(server, script)) status_tell_script(call->client, script);
   }
   status_tell_bus(call->client, server_bus(server));
+  server_each_store(server, status_tell_store, call->client);
   unsigned stall_ms_max = 0;
   uint64_t stalls = server_stalls(server, &stall_ms_max);
   control_ok_with(

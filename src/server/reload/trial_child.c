@@ -12,6 +12,7 @@
  *   E                              all scripts came to their end */
 #include "server/reload/trial_child.h"
 
+#include "api/stores.h"
 #include "api/version.h"
 #include "base/bus.h"
 #include "net/loop.h"
@@ -98,6 +99,9 @@ static const struct vm_watchdog_events watchdog_events = {
     .on_stuck = child_on_stuck,
 };
 
+/* What is written while a script is tried, no other process is to see. */
+static const struct stores_place trial_place = {.is_trial = true};
+
 static void prefer_as_victim(void) {
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -147,6 +151,7 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
       .unsafe = options->unsafe,
       .grants = options->grants,
       .lua_dir = options->lua_dir,
+      .stores = stores_new(&trial_place),
       .loading = &budget,
       .on_source = put_source,
       .on_limit = put_limit,

@@ -47,6 +47,7 @@ struct hosted {
   struct net_loop *loop;
   struct log *log;
   struct names *names;
+  struct stores *stores; /* its own: a test begins with empty ones */
   struct script_options options;
   struct script *script; /* NULL once it has ended */
   char *path;

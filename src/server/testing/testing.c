@@ -6,6 +6,7 @@
  * What a script calls of the test's meanwhile, a fake of a module say, adds to what is done. */
 #include "server/testing/state.h"
 
+#include "api/stores.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/loop.h"
@@ -73,6 +74,7 @@ static void set_options(struct hosted *hosted) {
       .drain_ms = DRAIN_MS,
       .grants = testing->grants,
       .lua_dir = testing->lua_dir,
+      .stores = hosted->stores,
       .who_listens = nobody_listens,
       .names = hosted->names,
       .guest_of = testing->runtime,
@@ -98,6 +100,7 @@ void testing_unhost(struct hosted *hosted) {
   if (hosted->names) names_free(hosted->names);
   if (hosted->loop) net_loop_free(hosted->loop);
   testing_log_free(hosted);
+  stores_free(hosted->stores);
   luaL_unref(vm_state(hosted->testing->runtime->vm), LUA_REGISTRYINDEX, hosted->prepare);
   for (size_t i = 0; i < hosted->listen_count; i++) free(hosted->listen[i]);
   free(hosted->listen);
@@ -123,6 +126,8 @@ struct hosted *testing_host(struct testing *testing, const char *path) {
   hosted->log = testing_log_new(hosted);
   hosted->loop = net_loop_new_simulated(TESTING_START_MS);
   if (hosted->loop) hosted->names = names_new(hosted->loop, NULL, NULL);
+  const struct stores_place place = {.files = testing->runtime->stores};
+  hosted->stores = stores_new(&place);
   set_options(hosted);
   bool has_network = hosted->names && testing_begin_network(hosted) == 0;
   if (testing->watchdog && hosted->path && hosted->log && has_network) {
