@@ -149,9 +149,8 @@ describe("scripts over several workers", function()
   it("change in none when one ends meanwhile", function()
     serve { ["a.lua"] = greeting("a") }
     wait_in_force("a", WORKERS)
-    server:allow_log("worker %d+ .* ended with SIGKILL")
+    server:allow_log("ended with SIGKILL")
     server:allow_log("not reloaded")
-    server:allow_log("its files are not those")
     folder:write("armed", "")
     -- The trial is in none of the workers, and the home may be any of them.
     folder:write("a.lua", greeting("b", ([[
@@ -160,6 +159,7 @@ describe("scripts over several workers", function()
       end]]):format(address_home(), folder:join("armed"))))
     assert.matches("a.lua: the worker ended while it loaded it %(in worker %d%)",
       server:expect_log("the worker ended while it loaded it").message)
+    wait_in_force("a", WORKERS)
     assert.is_nil(server:log_text():find("version 2 is in force", 1, true))
     folder:write("a.lua", greeting("c"))
     wait_in_force("c", WORKERS)
@@ -170,7 +170,7 @@ describe("scripts over several workers", function()
     local a = address_of("a")
     local pids = wait_in_force("a", WORKERS, a)
     for id = 1, WORKERS do
-      server:allow_log("worker %d+ .* ended with SIGKILL")
+      server:allow_log("ended with SIGKILL")
       uv.kill(pids[id], "sigkill")
       loop.eventually("another worker " .. id, function()
         local ok, met = pcall(connect, 3 * WORKERS, a)
@@ -180,6 +180,38 @@ describe("scripts over several workers", function()
     end
     wait_in_force("a", WORKERS, a)
     wait_in_force("b", 1, address_of("b"))
+  end)
+
+  -- A change that was refused is in the file, and no worker has it.
+  local function assert_good_after(change)
+    serve({ ["a.lua"] = greeting("a", "require 'm'"), ["m.lua"] = "return 1" }, { listeners = 1 })
+    local pids = wait_in_force("a", WORKERS)
+    folder:write("m.lua", "return 2")
+    folder:write("a.lua", change)
+    server:expect_log("not reloaded: version %d stays in force")
+    for _, pattern in ipairs { "ended with SIGKILL", "what its file holds cannot be served",
+      "a%.lua:%d: .* near <eof>", "not here" } do
+      server:allow_log(pattern)
+    end
+    for id = 1, WORKERS do
+      uv.kill(pids[id], "sigkill")
+      loop.eventually("another worker " .. id, function()
+        local is_there, met = pcall(connect, 3 * WORKERS)
+        if is_there then close(met) end
+        return is_there and met.pids[id] and met.pids[id] ~= pids[id]
+      end)
+      wait_in_force("a", WORKERS)
+    end
+    folder:write("a.lua", greeting("b"))
+    wait_in_force("b", WORKERS)
+  end
+
+  it("are what is in force also where a worker starts again, and their file is broken", function()
+    assert_good_after("return {")
+  end)
+
+  it("are what is in force also where a worker starts again, and their file was refused", function()
+    assert_good_after(greeting("x", "require 'm' if worker.id == 3 then error('not here', 0) end"))
   end)
 
   it("come, go and change their names in all workers", function()

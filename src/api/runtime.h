@@ -17,6 +17,7 @@ struct meters;
 struct net_loop;
 struct stores;
 struct tap;
+struct texts;
 struct worker;
 
 /* What the log says of peers that are at fault, of which there may be any number. */
@@ -89,6 +90,7 @@ struct runtime {
   const char *tls_cert; /* in place of the script's own; NULL: they count */
   const char *tls_key;
   const struct worker *worker; /* of several, the one that it is in; NULL: there is only one */
+  const struct texts *texts;   /* in place of its files, while it is loaded; NULL: those are read */
   const char *text;            /* in place of the script's file; NULL: it is read */
   size_t text_size;
   bool access_log; /* each of its connections that has ended is told in the log */

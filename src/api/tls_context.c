@@ -3,6 +3,7 @@
 #include "api/tls_context.h"
 
 #include "api/runtime.h"
+#include "api/texts.h"
 #include "base/file.h"
 #include "base/home.h"
 #include "net/tls/judge.h"
@@ -109,7 +110,9 @@ struct reading {
 static void mark_data(const struct version *version, const char *path) {
   for (size_t i = 0; i < version->source_count; i++) {
     struct source *source = &version->sources[i];
-    if (strcmp(source->path, path) == 0) source->is_data = true;
+    if (strcmp(source->path, path) != 0) continue;
+    source->is_data = true;
+    texts_keep(source, NULL, 0);
   }
 }
 

@@ -416,8 +416,8 @@ static struct source *append_source(struct version *version, const char *path) {
   return source;
 }
 
-const struct source *version_note_source(struct version *version, const char *path,
-                                         const char *bytes, size_t size) {
+struct source *version_note_source(struct version *version, const char *path, const char *bytes,
+                                   size_t size) {
   struct source *source = find_source(version, path);
   if (!source) source = append_source(version, path);
   if (!source) return NULL;
@@ -428,6 +428,9 @@ const struct source *version_note_source(struct version *version, const char *pa
 }
 
 void sources_free(struct source *sources, size_t count) {
-  for (size_t i = 0; i < count; i++) free(sources[i].path);
+  for (size_t i = 0; i < count; i++) {
+    free(sources[i].path);
+    free(sources[i].text);
+  }
   free(sources);
 }

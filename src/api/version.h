@@ -35,6 +35,8 @@ struct source {
   bool was_read;
   bool is_data;         /* a certificate or a key: no Lua */
   struct digest digest; /* of what was read */
+  char *text;           /* that, where other workers are to load it (api/texts.h); or NULL */
+  size_t text_size;
 };
 
 struct belonging;
@@ -93,8 +95,8 @@ size_t version_count_owned(const struct version *version, const char *kind_name)
 
 /* Adds a file; `bytes` is NULL when it could not be read. NULL: memory is out. The result is valid
  * until the next call. */
-const struct source *version_note_source(struct version *version, const char *path,
-                                         const char *bytes, size_t size);
+struct source *version_note_source(struct version *version, const char *path, const char *bytes,
+                                   size_t size);
 void sources_free(struct source *sources, size_t count);
 /* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
 void versions_settle(struct runtime *runtime);

@@ -32,13 +32,15 @@ struct worker_slot {
 };
 
 /* What a worker has loaded, for whoever judges all of them together. */
-enum { WORKER_FILES_MAX = 4096 };
+enum { WORKER_FILES_MAX = 4096, WORKER_SCRIPTS_MAX = 256 };
 struct worker_facts {
   _Atomic uint32_t generation; /* of the process that said so; 0: none has */
   _Atomic uint32_t served;     /* scripts that have their home there, without the welcome page */
   _Atomic uint32_t coming;     /* connections on their way to it */
   _Atomic uint32_t file_count;
+  _Atomic uint32_t script_count;
   _Atomic uint64_t files[WORKER_FILES_MAX]; /* that its scripts read, each as a hash of its path */
+  _Atomic uint64_t scripts[WORKER_SCRIPTS_MAX]; /* that are in force, the same */
 };
 
 struct worker_page {

@@ -13,6 +13,7 @@
 #include "api/socket.h"
 #include "api/task.h"
 #include "api/tell.h"
+#include "api/texts.h"
 #include "api/timer.h"
 #include "api/version.h"
 #include "api/version_life.h"
@@ -78,10 +79,17 @@ static void script_on_source(void *context, const char *path, const char *bytes,
   struct version *version = world ? vm_world_owner(world) : NULL;
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
-  const struct source *source = version_note_source(version, path, bytes, size);
+  struct source *source = version_note_source(version, path, bytes, size);
+  bool is_kept = runtime->worker && (version != runtime->current || version->service.workers > 1);
+  if (source && is_kept) texts_keep(source, bytes, size);
   if (source && script->options->on_source) {
     script->options->on_source(script->options->context, source);
   }
+}
+
+static const char *script_find_text(void *context, const char *path, size_t *size) {
+  const struct runtime *runtime = context;
+  return texts_find(runtime->texts, path, size);
 }
 
 static void script_on_shortage(void *context, int error) {
@@ -100,6 +108,7 @@ static bool open_vm(struct script *script) {
       .home = script->options->home,
       .furnish = api_furnish,
       .on_source = script_on_source,
+      .find_text = script_find_text,
       .on_shortage = script_on_shortage,
       .warn = script_on_warning,
       .explain = api_explain,

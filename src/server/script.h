@@ -26,6 +26,7 @@ struct runtime;
 struct sockaddr;
 struct source;
 struct stores;
+struct texts;
 struct tls_context;
 struct version;
 struct vm_budget;
@@ -149,8 +150,10 @@ bool script_bring(struct script *script, const char *name, int fd, const struct 
 /* The next version has that number, unless there was one with it. */
 void script_set_next_number(struct script *script, unsigned number);
 /* Loads the next version, and opens its sockets: it can be put in force. 0, or -1 and the runtime has the
- * fault, or UV_EAGAIN as script_load_next(). */
-int script_prepare(struct script *script);
+ * fault, or UV_EAGAIN as script_load_next(). `texts` count in place of files; NULL: there are none. */
+int script_prepare(struct script *script, const struct texts *texts);
+/* As script_load_first(), of those texts. */
+int script_load_texts(struct script *script, const struct texts *texts);
 /* Puts it in force. */
 void script_take_on(struct script *script);
 /* Or not; also what script_load_next() has loaded. */

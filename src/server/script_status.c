@@ -227,13 +227,19 @@ static bool has_failed_source(const struct script *script, const char *path) {
   return false;
 }
 
-void script_each_source(const struct script *script, source_visitor visit, void *context) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
-  for (size_t i = 0; i < script->failed_source_count; i++) {
-    visit(context, &script->failed_sources[i]);
-  }
+static void each_source_of(const struct script *script, const struct version *version,
+                           source_visitor visit, void *context) {
   for (size_t i = 0; version && i < version->source_count; i++) {
     const struct source *source = &version->sources[i];
     if (!has_failed_source(script, source->path)) visit(context, source);
   }
+}
+
+void script_each_source(const struct script *script, source_visitor visit, void *context) {
+  for (size_t i = 0; i < script->failed_source_count; i++) {
+    visit(context, &script->failed_sources[i]);
+  }
+  /* Until other workers have answered both count: what is not watched meanwhile would be news then. */
+  each_source_of(script, script->loaded, visit, context);
+  each_source_of(script, script->runtime.current, visit, context);
 }

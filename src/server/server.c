@@ -406,7 +406,9 @@ static void await_names(struct server *server) {
 static void ask_copies(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_loaded(script) && !script_is_copy(script)) copies_ask(server, script);
+    if (script_is_copy(script)) continue;
+    (void)copies_restore(server, script);
+    if (script_loaded(script)) copies_ask(server, script);
   }
   copies_await_answers(server);
 }
@@ -416,6 +418,8 @@ static int start_script(struct server *server, struct script *script) {
   int rc = -1;
   if (refusal) {
     script_refuse_loaded(script, refusal);
+    copies_give_up(server, script_path(script));
+    if (copies_restore(server, script)) rc = script_start(script);
   } else {
     rc = script_start(script);
   }
@@ -467,6 +471,7 @@ static int listen_all(struct server *server) {
     rc = -1;
   }
   names_forget(server->names);
+  copies_forget_given(server);
   if (rc == 0 && server->options.handover && !server->options.worker) {
     rc = succession_check(server);
   }

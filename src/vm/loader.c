@@ -50,13 +50,22 @@ void loader_note_shortage(lua_State *L, int error) {
   options->on_shortage(options->context, error);
 }
 
+static char *copy_text(const char *text, size_t size, int *rc) {
+  char *copy = malloc(size + 1);
+  if (copy) memcpy(copy, text, size);
+  *rc = copy ? 0 : -ENOMEM;
+  return copy;
+}
+
 /* The caller frees it. NULL: with a negative errno in *rc. */
 static char *read_source(lua_State *L, const char *path, size_t *size, int *rc) {
-  const struct home *home = vm_of(L)->options.home;
+  const struct vm_options *options = &vm_of(L)->options;
+  const char *text = options->find_text ? options->find_text(options->context, path, size) : NULL;
+  if (text) return copy_text(text, *size, rc);
   struct home_visit visit;
-  home_enter(home, &visit);
+  home_enter(options->home, &visit);
   char *bytes = file_read(path, LOADER_BYTES_MAX, size, rc);
-  home_leave(home, &visit);
+  home_leave(options->home, &visit);
   return bytes;
 }
 

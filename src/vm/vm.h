@@ -22,6 +22,8 @@ struct vm_options {
   lua_CFunction furnish;       /* completes each world, and runs in it; may raise */
   /* A file of Lua source was read, or (`bytes` is NULL) could not be. */
   void (*on_source)(void *context, const char *path, const char *bytes, size_t size);
+  /* What counts in place of a file of Lua source; NULL: the file. As an option NULL: always that. */
+  const char *(*find_text)(void *context, const char *path, size_t *size);
   /* One could not be read for a reason that is not the file's (file_error_is_passing()), an errno. */
   void (*on_shortage)(void *context, int error);
   /* lua_warning, and errors in finalizers: one whole line. */

@@ -5,6 +5,7 @@
 #include "net/loop.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static void copies_on_time(uv_timer_t *timer) {
   struct copies *copies = timer->data;
@@ -24,13 +25,8 @@ void copies_let_go(struct server *server, struct script *script) {
   }
 }
 
-static void copies_on_message(void *context, unsigned from, const char *bytes, size_t size,
-                              int fd) {
-  struct copies *copies = context;
-  struct copy_message message;
-  (void)fd; /* none comes with these */
-  if (!copies_read(bytes, size, &message)) return;
-  switch ((enum copy_what)message.head.what) {
+static void hear(struct copies *copies, unsigned from, const struct copy_message *message) {
+  switch ((enum copy_what)message->head.what) {
     case COPY_HELLO:
       copies->greeted |= copies_bit(from);
       lead_on_hello(copies, from);
@@ -40,22 +36,31 @@ static void copies_on_message(void *context, unsigned from, const char *bytes, s
     case COPY_GREETED: copies->answered |= copies_bit(from); break;
     case COPY_READY:
     case COPY_REFUSED:
-    case COPY_DONE: lead_on_answer(copies, from, &message); break;
-    case COPY_HAS: lead_on_has(copies, from, &message); break;
-    case COPY_CHANGED: lead_on_changed(copies, &message); break;
-    case COPY_HAS_ROOM: lead_on_has_room(copies, from, message.head.id); break;
-    case COPY_PREPARE: follow_on_prepare(copies, from, &message); break;
-    case COPY_COMMIT: follow_on_commit(copies, from, &message); break;
-    case COPY_ABORT: follow_on_abort(copies, &message); break;
-    case COPY_DROP: follow_on_drop(copies, &message); break;
+    case COPY_DONE: lead_on_answer(copies, from, message); break;
+    case COPY_HAS: lead_on_has(copies, from, message); break;
+    case COPY_CHANGED: lead_on_changed(copies, message); break;
+    case COPY_HAS_ROOM: lead_on_has_room(copies, from, message->head.id); break;
+    case COPY_PREPARE: follow_on_prepare(copies, from, message); break;
+    case COPY_COMMIT: follow_on_commit(copies, from, message); break;
+    case COPY_ABORT: follow_on_abort(copies, message); break;
+    case COPY_DROP: follow_on_drop(copies, message); break;
     case COPY_NEWS: copies->hooks->on_news(copies->server); break;
     case COPY_ROOM: {
-      const struct copy_head answer = {.id = message.head.id, .what = COPY_HAS_ROOM};
-      copies->hooks->make_room(copies->server, message.head.workers > 0);
+      const struct copy_head answer = {.id = message->head.id, .what = COPY_HAS_ROOM};
+      copies->hooks->make_room(copies->server, message->head.workers > 0);
       copies_send(copies, from, &answer, NULL);
       break;
     }
   }
+}
+
+static void copies_on_message(void *context, unsigned from, const char *bytes, size_t size,
+                              int fd) {
+  struct copies *copies = context;
+  struct copy_message message;
+  message.fd = fd;
+  if (copies_read(bytes, size, &message)) hear(copies, from, &message);
+  if (fd >= 0) close(fd);
 }
 
 struct copies *copies_new(struct server *server, const struct copies_hooks *hooks) {
@@ -70,6 +75,7 @@ struct copies *copies_new(struct server *server, const struct copies_hooks *hook
   copies->id_last = (uint64_t)atomic_load(&worker_own_slot(copies->worker)->generation) << 32;
   list_init(&copies->asks);
   list_init(&copies->held);
+  list_init(&copies->given);
   list_init(&copies->unsent);
   list_init(&copies->waiting);
   uv_timer_init(net_loop_uv(server->loop), &copies->timer);

@@ -64,6 +64,10 @@ void copies_ask_for_room(struct server *server, bool serves);
 bool copies_are_asked(const struct server *server);
 /* The same at the start, where it is awaited; a signal ends it. */
 void copies_await_answers(struct server *server);
+/* At the start of a home whose other workers go on: loads what they have in force of the script, which is not
+ * valid. Whether it is now. */
+bool copies_restore(struct server *server, struct script *script);
+void copies_forget_given(struct server *server);
 /* Why the loaded script is not to be put in force, as what follows its path; NULL: it may be. */
 const char *copies_refusal(const struct server *server, const char *path);
 /* It is in force here: so it is to be in those that said yes, and not in those that are not to have it

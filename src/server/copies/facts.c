@@ -1,6 +1,6 @@
 /* server/copies/facts.c — what is loaded in all workers, judged together: each writes what it has to memory
  * that all see. */
-#include "api/version.h"
+#include "api/runtime.h"
 #include "base/digest.h"
 #include "net/loop.h"
 #include "server/copies/state.h"
@@ -18,7 +18,7 @@ static struct worker_facts *facts_of(const struct server *server, unsigned numbe
   return &server->options.worker->page->facts[number - 1];
 }
 
-static uint64_t hash_of(const char *path) {
+uint64_t copies_hash(const char *path) {
   struct digest digest = digest_empty();
   digest_add(&digest, path, strlen(path));
   return digest.hash;
@@ -34,22 +34,26 @@ static void publish_file(void *context, const struct source *source) {
   struct publishing *publishing = context;
   if (!source->was_read || publishing->count == WORKER_FILES_MAX) return;
   if (strcmp(source->path, publishing->path) == 0) return;
-  atomic_store(&publishing->facts->files[publishing->count++], hash_of(source->path));
+  atomic_store(&publishing->facts->files[publishing->count++], copies_hash(source->path));
 }
 
 void copies_publish(struct server *server) {
   if (!server->copies) return;
   struct publishing publishing = {.facts = facts_of(server, server->options.worker->number)};
-  uint32_t served = 0;
+  uint32_t served = 0, in_force = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
     bool serves = script_is_valid(script) && !script_is_leaving(script);
     served += serves && !script_is_copy(script) && script != server_welcome(server);
+    if (serves && script_runtime(server->scripts[i])->current && in_force < WORKER_SCRIPTS_MAX) {
+      atomic_store(&publishing.facts->scripts[in_force++], copies_hash(script_path(script)));
+    }
     if (script_is_foreign(script) || script_is_leaving(script)) continue;
     publishing.path = script_path(script);
     script_each_source(script, publish_file, &publishing);
   }
   atomic_store(&publishing.facts->file_count, publishing.count);
+  atomic_store(&publishing.facts->script_count, in_force);
   atomic_store(&publishing.facts->served, served);
   atomic_store(&publishing.facts->generation,
                atomic_load(&worker_own_slot(server->options.worker)->generation));
@@ -105,7 +109,7 @@ static bool has_file(const struct worker_facts *facts, uint64_t hash) {
 }
 
 bool copies_read_elsewhere(const struct server *server, const char *path) {
-  const uint64_t hash = hash_of(path);
+  const uint64_t hash = copies_hash(path);
   for (unsigned number = 1; server->copies && number <= server->options.worker->count; number++) {
     if (number == server->options.worker->number) continue;
     if (has_file(facts_of(server, number), hash)) return true;

@@ -1,5 +1,6 @@
 /* server/copies/follow.c — a copy of a script whose home is in another worker. */
 #include "api/runtime.h"
+#include "api/texts.h"
 #include "server/copies/state.h"
 #include "server/names.h"
 #include "server/server_state.h"
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* When its home has not said by then what is to come of it, it will not. */
 enum { HELD_MS = 20000 };
@@ -21,6 +23,7 @@ static struct copy *find_copy(const struct copies *copies, const char *path) {
 
 static void copy_free(struct copy *copy) {
   list_remove(&copy->link);
+  texts_free(copy->texts);
   free(copy->sources);
   free(copy);
 }
@@ -76,11 +79,13 @@ static void refuse(struct copies *copies, struct copy *copy, const char *why) {
 }
 
 static void load(struct copies *copies, struct copy *copy) {
-  int rc = script_prepare(copy->script);
+  int rc = script_prepare(copy->script, copy->texts);
   if (rc == UV_EAGAIN) {
     copy->stage = COPY_AWAITS_NAMES;
     return;
   }
+  texts_free(copy->texts);
+  copy->texts = NULL;
   copy->stage = rc == 0 ? COPY_LOADED : COPY_IDLE;
   if (rc < 0) {
     refuse(copies, copy, script_runtime(copy->script)->fault);
@@ -104,6 +109,8 @@ static bool note_question(struct copy *copy, unsigned from, const struct copy_me
   free(copy->sources);
   copy->sources = sources;
   copy->sources_size = message->text_size;
+  texts_free(copy->texts);
+  copy->texts = texts_read(message->fd);
   copy->home = from;
   copy->id = message->head.id;
   copy->workers = message->head.workers;
@@ -186,7 +193,10 @@ void follow_on_hello(struct copies *copies, unsigned from) {
     if (copy->home != from) continue;
     const struct copy_head head = {.what = COPY_HAS};
     const struct copies_text text = {.path = script_path(copy->script)};
-    copies_send(copies, from, &head, &text);
+    const struct version *current = script_runtime(copy->script)->current;
+    int fd = current ? texts_write(current) : -1;
+    copies_send_file(copies, from, &head, &text, fd);
+    if (fd >= 0) close(fd);
   }
 }
 

@@ -35,6 +35,15 @@ static size_t load_of(const struct worker *worker, unsigned number) {
          atomic_load(&facts_of(worker, number)->coming);
 }
 
+static bool has_script(const struct worker *worker, unsigned number, uint64_t hash) {
+  const struct worker_facts *facts = facts_of(worker, number);
+  const uint32_t count = atomic_load(&facts->script_count);
+  for (uint32_t i = 0; i < count; i++) {
+    if (atomic_load(&facts->scripts[i]) == hash) return true;
+  }
+  return false;
+}
+
 static bool may_have_it(const struct worker *worker, unsigned number, uint64_t now_ms) {
   const struct worker_slot *slot = worker_slot_of(worker, number);
   return atomic_load(&slot->phase) == WORKER_SERVING && !atomic_load(&slot->is_away) &&
@@ -67,7 +76,7 @@ bool copies_hand_over(struct server *server, const struct listen_entry *entry,
   const int fd = net_incoming_descriptor(incoming);
   if (set->workers < 2 || !worker || fd < 0 || server->phase != SERVING) return false;
   const unsigned to = find_least(worker, set);
-  if (to == 0) return false;
+  if (to == 0 || !has_script(worker, to, copies_hash(set->path))) return false;
   const char *name = set->names[entry->index];
   struct hand_over_head head = {.path_size = (uint32_t)strlen(set->path),
                                 .name_size = (uint32_t)strlen(name)};

@@ -1,5 +1,6 @@
 /* server/copies/lead.c — the home of a script brings each version of it into the other workers. */
 #include "api/runtime.h"
+#include "api/texts.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/copies/state.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
   ANSWER_MS = 10000, /* to load a script that its home has loaded */
@@ -59,7 +61,7 @@ static void tell(struct copies *copies, const struct ask *ask, uint64_t to, enum
 }
 
 static void send_prepare(struct copies *copies, struct ask *ask, const struct version *version,
-                         unsigned number) {
+                         unsigned number, int fd) {
   const struct copy_head head = {
       .id = ask->id, .what = COPY_PREPARE, .number = ask->number, .workers = ask->workers};
   const struct copies_text text = {
@@ -68,16 +70,15 @@ static void send_prepare(struct copies *copies, struct ask *ask, const struct ve
       .size = copies_write_sources(version, copies->buffer,
                                    sizeof copies->buffer - sizeof head - strlen(ask->path)),
   };
-  ask->generations[number - 1] = atomic_load(&worker_slot_of(copies->worker, number)->generation);
-  copies_send(copies, number, &head, &text);
+  bool is_there = copies_is_there(copies, number);
+  const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+  ask->generations[number - 1] = is_there ? atomic_load(&slot->generation) : 0;
+  copies_send_file(copies, number, &head, &text, fd);
 }
 
-/* Those that are not there will greet when they are. NULL: there is nobody to ask, or no memory. */
+/* Those that are about to start again find it. NULL: there is nobody to ask, or no memory. */
 static struct ask *ask_begin(struct copies *copies, struct script *script, uint64_t whom) {
   const struct version *version = version_to_be(script);
-  for (unsigned number = 1; number <= copies->worker->count; number++) {
-    if (!copies_is_there(copies, number)) whom &= ~copies_bit(number);
-  }
   struct ask *ask = whom ? calloc(1, sizeof *ask) : NULL;
   if (!ask) return NULL;
   ask->path = strdup(script_path(script));
@@ -91,18 +92,37 @@ static struct ask *ask_begin(struct copies *copies, struct script *script, uint6
   ask->workers = (uint32_t)version->service.workers;
   ask->asked = ask->awaited = whom;
   ask->ends_ms = worker_now_ms() + ANSWER_MS;
+  int fd = texts_write(version);
   for (unsigned number = 1; number <= copies->worker->count; number++) {
-    if (whom & copies_bit(number)) send_prepare(copies, ask, version, number);
+    if (whom & copies_bit(number)) send_prepare(copies, ask, version, number, fd);
   }
+  if (fd >= 0) close(fd);
   copies_watch_time(copies);
   return ask;
+}
+
+/* What was on its way to single workers is not taken on any more: a later question came behind it. */
+static uint64_t overtake(struct copies *copies, const char *path) {
+  uint64_t whom = 0;
+  struct list *link = copies->asks.next;
+  while (link != &copies->asks) {
+    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    link = link->next;
+    if (!ask->is_late || strcmp(ask->path, path) != 0) continue;
+    whom |= ask->asked;
+    ask_free(ask);
+  }
+  return whom;
 }
 
 void copies_ask(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies) return;
   copies_give_up(server, script_path(script));
-  (void)ask_begin(copies, script, others(copies, script_loaded(script)->service.workers));
+  const uint64_t came = overtake(copies, script_path(script));
+  struct ask *ask =
+      ask_begin(copies, script, others(copies, script_loaded(script)->service.workers));
+  if (ask) ask->came = came;
 }
 
 /* One worker is to have what is in force. */
@@ -193,28 +213,47 @@ void lead_on_answer(struct copies *copies, unsigned from, const struct copy_mess
   go_on(copies);
 }
 
+/* One that was not there may have come. */
+static void note_start(const struct copies *copies, struct ask *ask, unsigned number) {
+  const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+  uint32_t *generation = &ask->generations[number - 1];
+  if (*generation == 0 && copies_is_there(copies, number)) {
+    *generation = atomic_load(&slot->generation);
+  }
+}
+
 static const char *what_ended(const struct copies *copies, const struct ask *ask, unsigned number) {
   const struct worker_slot *slot = worker_slot_of(copies->worker, number);
-  bool is_same = atomic_load(&slot->generation) == ask->generations[number - 1];
-  if (!is_same || !copies_is_there(copies, number)) return ": the worker ended while it loaded it";
+  const uint32_t generation = ask->generations[number - 1];
+  bool is_same = generation == atomic_load(&slot->generation) && copies_is_there(copies, number);
+  if (generation != 0 && !is_same) return ": the worker ended while it loaded it";
   if (worker_now_ms() < ask->ends_ms) return NULL;
   return ": the worker did not answer in time; it may be busy with a handler";
 }
 
 /* True: something came of it, and the list may be another one. */
 static bool look_at(struct copies *copies, struct ask *ask) {
+  const uint64_t before = ask->awaited;
   for (unsigned number = 1; number <= copies->worker->count; number++) {
-    const char *ended = ask->awaited & copies_bit(number) ? what_ended(copies, ask, number) : NULL;
+    if (!(ask->awaited & copies_bit(number))) continue;
+    note_start(copies, ask, number);
+    const char *ended = what_ended(copies, ask, number);
     if (!ended) continue;
-    if (ask->stage != ASK_COMMITTED) {
+    bool was_there = ask->generations[number - 1] != 0;
+    if (ask->stage == ASK_PREPARING && was_there) {
       refuse(copies, ask, number, ended);
       return true;
     }
-    ask->awaited &= ~copies_bit(number);
+    ask->awaited &= ~copies_bit(number); /* it gets what is in force when it comes */
+    if (!was_there) ask->asked &= ~copies_bit(number);
   }
-  if (ask->stage != ASK_COMMITTED || ask->awaited) return false;
-  ask_free(ask);
-  go_on(copies);
+  if (ask->awaited || ask->awaited == before) return false;
+  if (ask->stage == ASK_PREPARING) {
+    settle(copies, ask);
+  } else {
+    ask_free(ask);
+    go_on(copies);
+  }
   return true;
 }
 
@@ -286,6 +325,7 @@ void copies_take_on(struct server *server, struct script *script) {
   const size_t workers = script_runtime(script)->current->service.workers;
   const uint64_t after = others(copies, workers);
   script_set_spread(script, workers);
+  if (!after) texts_forget(script_runtime(script)->current);
   hand_over_take_waiting(copies);
   drop(copies, script_path(script), before & ~after);
   struct ask *ask = find_ask(copies, script_path(script));
@@ -306,6 +346,7 @@ void copies_give_up(struct server *server, const char *path) {
   struct ask *ask = server->copies ? find_ask(server->copies, path) : NULL;
   if (!ask) return;
   if (ask->stage != ASK_REFUSED) tell(server->copies, ask, ask->asked, COPY_ABORT);
+  list_remove(&ask->link); /* it is no reason any more to wait for what comes next */
   bring_to_those_that_came(server->copies, ask);
   ask_free(ask);
 }
@@ -359,6 +400,42 @@ void lead_on_has(struct copies *copies, unsigned from, const struct copy_message
   bool is_to = version && others(copies, version->service.workers) & copies_bit(from);
   if (!script || script_is_copy(script) || (version && !is_to)) {
     drop(copies, message->path, copies_bit(from));
+    return;
+  }
+  const enum worker_phase phase = atomic_load(&worker_own_slot(copies->worker)->phase);
+  struct texts *texts = phase == WORKER_STARTING ? texts_read(message->fd) : NULL;
+  struct given *given = texts ? malloc(sizeof *given + strlen(message->path) + 1) : NULL;
+  if (!given) {
+    texts_free(texts);
+    return;
+  }
+  given->texts = texts;
+  strcpy(given->path, message->path);
+  list_append(&copies->given, &given->link);
+}
+
+bool copies_restore(struct server *server, struct script *script) {
+  struct copies *copies = server->copies;
+  if (!copies || script_is_valid(script)) return false;
+  for (const struct list *link = copies->given.next; link != &copies->given; link = link->next) {
+    const struct given *given = LIST_ELEMENT(link, struct given, link);
+    if (strcmp(given->path, script_path(script)) != 0) continue;
+    if (script_load_texts(script, given->texts) < 0) continue;
+    runtime_logf(
+        script_runtime(script), LOG_WARN,
+        "what its file holds cannot be served: what is in force in other workers is, until "
+        "its next change");
+    return true;
+  }
+  return false;
+}
+
+void copies_forget_given(struct server *server) {
+  struct copies *copies = server->copies;
+  for (struct list *link; copies && (link = list_shift(&copies->given));) {
+    struct given *given = LIST_ELEMENT(link, struct given, link);
+    texts_free(given->texts);
+    free(given);
   }
 }
 
@@ -385,5 +462,6 @@ void lead_on_changed(struct copies *copies, const struct copy_message *message) 
 }
 
 void lead_free(struct copies *copies) {
+  copies_forget_given(copies->server);
   while (!list_empty(&copies->asks)) ask_free(LIST_ELEMENT(copies->asks.next, struct ask, link));
 }

@@ -2,10 +2,12 @@
 #include "api/version.h"
 #include "server/copies/state.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LOOK_MS = 100 };
 
@@ -22,9 +24,15 @@ void copies_watch_time(struct copies *copies) {
 struct unsent {
   struct list link;
   unsigned to;
+  int fd; /* or -1 */
   size_t size;
   char bytes[];
 };
+
+static void unsent_free(struct unsent *unsent) {
+  if (unsent->fd >= 0) close(unsent->fd);
+  free(unsent);
+}
 
 static bool is_waiting(const struct copies *copies, unsigned to) {
   const struct list *head = &copies->unsent;
@@ -35,10 +43,11 @@ static bool is_waiting(const struct copies *copies, unsigned to) {
 }
 
 /* Without memory it is lost; whoever waits for an answer waits for so long only. */
-static void keep(struct copies *copies, unsigned to, const char *bytes, size_t size) {
+static void keep(struct copies *copies, unsigned to, const char *bytes, size_t size, int fd) {
   struct unsent *unsent = malloc(sizeof *unsent + size);
   if (!unsent) return;
   unsent->to = to;
+  unsent->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
   unsent->size = size;
   memcpy(unsent->bytes, bytes, size);
   list_append(&copies->unsent, &unsent->link);
@@ -51,21 +60,21 @@ void copies_on_room(void *context, unsigned to) {
     struct unsent *unsent = LIST_ELEMENT(link, struct unsent, link);
     link = link->next;
     if (unsent->to != to) continue;
-    int rc = mesh_send(copies->mesh, to, MESH_RELOAD, unsent->bytes, unsent->size, -1);
+    int rc = mesh_send(copies->mesh, to, MESH_RELOAD, unsent->bytes, unsent->size, unsent->fd);
     if (rc == UV_EAGAIN) return;
     list_remove(&unsent->link);
-    free(unsent);
+    unsent_free(unsent);
   }
 }
 
 void copies_forget_unsent(struct copies *copies) {
   for (struct list *link; (link = list_shift(&copies->unsent));) {
-    free(LIST_ELEMENT(link, struct unsent, link));
+    unsent_free(LIST_ELEMENT(link, struct unsent, link));
   }
 }
 
-void copies_send(struct copies *copies, unsigned to, const struct copy_head *head,
-                 const struct copies_text *text) {
+void copies_send_file(struct copies *copies, unsigned to, const struct copy_head *head,
+                      const struct copies_text *text, int fd) {
   char *bytes = malloc(MESH_BYTES_MAX);
   if (!bytes) return;
   struct copy_head sent = *head;
@@ -80,9 +89,14 @@ void copies_send(struct copies *copies, unsigned to, const struct copy_head *hea
     size += added;
   }
   bool waits = is_waiting(copies, to);
-  int rc = waits ? UV_EAGAIN : mesh_send(copies->mesh, to, MESH_RELOAD, bytes, size, -1);
-  if (rc == UV_EAGAIN) keep(copies, to, bytes, size);
+  int rc = waits ? UV_EAGAIN : mesh_send(copies->mesh, to, MESH_RELOAD, bytes, size, fd);
+  if (rc == UV_EAGAIN) keep(copies, to, bytes, size, fd);
   free(bytes);
+}
+
+void copies_send(struct copies *copies, unsigned to, const struct copy_head *head,
+                 const struct copies_text *text) {
+  copies_send_file(copies, to, head, text, -1);
 }
 
 void copies_send_all(struct copies *copies, const struct copy_head *head) {

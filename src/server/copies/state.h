@@ -12,6 +12,7 @@
 #include <uv.h>
 
 struct script;
+struct texts;
 struct version;
 
 enum copy_what {
@@ -43,6 +44,7 @@ struct copy_head {
 struct copy_message {
   struct copy_head head;
   char path[PATH_MAX];
+  int fd;           /* came with it; or -1 */
   const char *text; /* not ended by 0 */
   size_t text_size;
 };
@@ -77,8 +79,16 @@ struct copy {
   uint64_t id; /* of the question that it is in that stage for */
   uint32_t workers;
   uint64_t ends_ms;
-  char *sources; /* as the question has them */
+  struct texts *texts; /* of them; NULL: they are read, or have been loaded */
+  char *sources;       /* as the question has them */
   size_t sources_size;
+};
+
+/* What another worker has in force of a script whose home starts again here. */
+struct given {
+  struct list link;
+  struct texts *texts;
+  char path[];
 };
 
 struct copies {
@@ -90,6 +100,7 @@ struct copies {
   uint64_t id_last;
   struct list asks;    /* struct ask */
   struct list held;    /* struct copy */
+  struct list given;   /* struct given */
   struct list unsent;  /* struct unsent */
   struct list waiting; /* connections for scripts that are not in force yet */
   uint64_t room_id;    /* of the last COPY_ROOM */
@@ -111,6 +122,9 @@ struct copies_text {
   const char *text; /* NULL: none */
   size_t size;
 };
+/* The same with a descriptor, which stays the caller's. */
+void copies_send_file(struct copies *copies, unsigned to, const struct copy_head *head,
+                      const struct copies_text *text, int fd);
 /* Sends it now, or when the other has room; what does not fit into a message is cut. */
 void copies_send(struct copies *copies, unsigned to, const struct copy_head *head,
                  const struct copies_text *text);
@@ -128,6 +142,9 @@ bool copies_has_sources(const struct version *version, const char *sources, size
 void copies_watch_time(struct copies *copies);
 /* It has begun, and has not ended. */
 bool copies_is_there(const struct copies *copies, unsigned number);
+
+/* server/copies/facts.c */
+uint64_t copies_hash(const char *path);
 
 /* server/copies/lead.c */
 void lead_let_go(struct copies *copies, struct script *script);

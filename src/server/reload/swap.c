@@ -237,9 +237,16 @@ int script_load_next(struct script *script) {
   return UV_EAGAIN;
 }
 
-int script_prepare(struct script *script) {
+int script_load_texts(struct script *script, const struct texts *texts) {
+  script->runtime.texts = texts;
+  int rc = script_load_first(script);
+  script->runtime.texts = NULL;
+  return rc;
+}
+
+int script_prepare(struct script *script, const struct texts *texts) {
   struct runtime *runtime = &script->runtime;
-  script->loaded = swap_load(script);
+  (void)script_load_texts(script, texts);
   if (!script->loaded) {
     script_drop_faults(script); /* its home tells them */
     return -1;
