@@ -416,6 +416,8 @@ describe("an upgrade", function()
       local echo = "on_data = function(conn, data) conn:send(data) end"
       assert(uv.fs_mkdir(directory:join("served"), 493))
       directory:write("served/a.lua", ("return { listen = '127.0.0.1:0', %s }"):format(echo))
+      directory:write("served/all.lua",
+        ("return { listen = '127.0.0.2:0', workers = 'all', %s }"):format(echo))
       directory:write("served/b.lua", ("return { listen = 'unix://%s', %s }"):format(path, echo))
       directory:write("served/c.lua", ([[
         return {
@@ -425,7 +427,7 @@ describe("an upgrade", function()
         }
       ]]):format(certificate, key, echo))
       place(at)
-      local merged = { listeners = 4, prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at } }
+      local merged = { listeners = 5, prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at } }
       for name, value in pairs(options or {}) do merged[name] = value end
       local server = moonport:serve({ "--workers", tostring(count), "--drain", "5m",
         directory:join("served") }, merged)
@@ -434,8 +436,12 @@ describe("an upgrade", function()
 
     local function address(server, scheme)
       for _, one in ipairs(server:addresses()) do
-        if one:find("^" .. scheme .. ":") then return one end
+        if one:find("^" .. scheme .. "://127%.0%.0%.1:") then return one end
       end
+    end
+
+    local function shared_address(server)
+      return server:log_text():match("tcp://127%.0%.0%.2:%d+")
     end
 
     -- It may not have heard yet that its workers are ready.
@@ -466,7 +472,8 @@ describe("an upgrade", function()
     it("fails no connect, gives every answer, and leaves only the last ones behind", function()
       local server, _, path = start_workers(2)
       local flood = moonport:spawn({ "python3", "tests/support/connect_flood.py",
-        address(server, "tcp"), address(server, "tls"), "unix:" .. path, address(server, "udp") })
+        address(server, "tcp"), shared_address(server), address(server, "tls"), "unix:" .. path,
+        address(server, "udp") })
       loop.eventually("the flood", function() return flood:stdout():find("begun") end)
       local serving = server.process.pid
       for _ = 1, upgrades_under_flood do

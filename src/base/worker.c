@@ -24,6 +24,10 @@ struct worker_slot *worker_own_slot(const struct worker *worker) {
   return worker_slot_of(worker, worker->number);
 }
 
+bool worker_is_held(const struct worker *worker) {
+  return worker && atomic_load(&worker->page->is_held);
+}
+
 bool worker_is_first(const struct worker *worker) {
   return worker->number == 1 && atomic_load(&worker_own_slot(worker)->generation) == 1;
 }

@@ -74,6 +74,8 @@ void worker_page_free(struct worker_page *page);
 /* The slot of the worker itself, and that of number `number`. */
 struct worker_slot *worker_own_slot(const struct worker *worker);
 struct worker_slot *worker_slot_of(const struct worker *worker, unsigned number);
+/* Another process still serves in place of all of them: nothing is to be accepted. NULL: no. */
+bool worker_is_held(const struct worker *worker);
 /* Of the first process of the first worker: what is to be said once is said there. */
 bool worker_is_first(const struct worker *worker);
 /* A signal that comes to who drains already means that it is to end at once. With a master it counts how often

@@ -29,7 +29,7 @@ enum {
 };
 
 bool listen_set_is_paused(const struct listen_set *set) {
-  return set->full || door_is_slowed(&set->door);
+  return set->full || door_is_slowed(&set->door) || worker_is_held(set->options->worker);
 }
 
 static void update_pauses(void *owner) {
@@ -38,6 +38,13 @@ static void update_pauses(void *owner) {
   for (size_t i = 0; i < set->count; i++) {
     if (set->entries[i]->listener) listener_pause(set->entries[i]->listener, on);
     listen_entry_pause_adopted(set->entries[i], on);
+  }
+}
+
+void listen_set_go_on(struct listen_set *set) {
+  update_pauses(set);
+  for (size_t i = 0; i < set->count; i++) {
+    if (set->entries[i]->udp) api_udp_hold(set->entries[i]->udp, false);
   }
 }
 
@@ -325,7 +332,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
     if (!entry->wanted) listen_give_up(entry);
     if (entry->wishes && !entry->fresh) fulfil_later(entry);
     if (entry->udp && entry->fresh) {
-      api_udp_hold(entry->udp, false);
+      api_udp_hold(entry->udp, worker_is_held(set->options->worker));
       listen_entry_release_adopted(entry);
     }
     entry->untold = entry->fresh;

@@ -79,6 +79,8 @@ bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place, int f
 void listen_set_return(struct listen_set *set, uint32_t id, uint32_t place);
 /* Stops accepting, after those that already connected were accepted. */
 void listen_set_drain(struct listen_set *set);
+/* Nobody has to be waited for any more (worker_is_held()). */
+void listen_set_go_on(struct listen_set *set);
 /* server/listen_handover.c. Hands each socket that is this process's own to `visit`, with its record. */
 void listen_set_export(const struct listen_set *set, handover_visit *visit, void *context);
 /* The files of its Unix sockets are this process's from now on, or another one's. */

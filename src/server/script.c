@@ -250,6 +250,10 @@ void script_leave_listeners(struct script *script) {
   close_listeners(script);
 }
 
+void script_go_on_listening(struct script *script) {
+  listen_set_go_on(&script->listeners);
+}
+
 void script_own_listeners(struct script *script) {
   struct home_visit visit;
   home_enter(script->options->home, &visit);

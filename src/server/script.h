@@ -172,6 +172,7 @@ struct runtime *script_runtime(struct script *script);
 void script_stop_listening(struct script *script);
 /* Stops, too, but what waits in its sockets, and the files of these, are another process's, which has them. */
 void script_leave_listeners(struct script *script);
+void script_go_on_listening(struct script *script); /* as listen_set_go_on() */
 /* The files of its Unix sockets, which it has from another process, are this one's now. */
 void script_own_listeners(struct script *script);
 /* Each that is this process's own, with its record. */

@@ -8,9 +8,9 @@
 #include "base/handover.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "net/loop.h"
 #include "server/activation.h"
 #include "server/control/control.h"
-#include "server/metrics.h"
 #include "server/metrics.h"
 #include "server/server_state.h"
 
@@ -85,16 +85,25 @@ static bool await_go(struct server *server) {
   return false;
 }
 
+static void on_look(uv_timer_t *timer) {
+  worker_beat(((const struct server *)timer->data)->options.worker); /* and the loop turns */
+}
+
+/* The loop turns, for workers start copies of scripts in each other; what is listened on is paused. */
 bool succession_await(struct server *server) {
   const struct worker *worker = server->options.worker;
-  if (!atomic_load(&worker->page->is_held)) return true;
+  if (!worker_is_held(worker)) return true;
   notify_ready(&server->notify); /* to the master, who waits for all of them */
-  while (atomic_load(&worker->page->is_held) && atomic_load(&server->end_signals.count) == 0) {
-    worker_beat(worker);
-    (void)poll(NULL, 0, HELD_MS);
-  }
+  uv_timer_start(&server->deadline, on_look, HELD_MS, HELD_MS); /* there is no other one yet */
+  while (worker_is_held(worker) && server->phase == SERVING) net_loop_turn(server->loop, true);
+  const bool may = server->phase == SERVING;
+  if (may) uv_timer_stop(&server->deadline);
   stop_telling(server);
-  return !atomic_load(&worker->page->is_held);
+  for (size_t i = 0; may && i < server->script_count; i++) {
+    script_go_on_listening(server->scripts[i]);
+  }
+  if (may && server->metrics) script_go_on_listening(metrics_server_script(server->metrics));
+  return may;
 }
 
 bool succession_take_over(struct server *server) {
@@ -107,7 +116,6 @@ bool succession_take_over(struct server *server) {
     return false;
   }
   for (size_t i = 0; i < server->script_count; i++) script_own_listeners(server->scripts[i]);
-  if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
   if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
   if (server->control) control_own(server->control);
   activation_settle(server->activation);
