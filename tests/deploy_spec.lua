@@ -1,7 +1,9 @@
 -- deploy_spec.lua — what deploy/ holds, as far as it can be judged without running it; the
 -- container tests run some of it.
 
+local certificates = require "tests.support.certificates"
 local cjson = require "cjson"
+local metrics = require "tests.support.metrics"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
@@ -145,6 +147,66 @@ describe("cmake --install", function()
       ["share/moonport/welcome.lua"] = "return",
     }) do
       assert.matches(word, read(place:join("usr/" .. path)))
+    end
+  end)
+end)
+
+describe("deploy/prometheus and deploy/grafana", function()
+  local moonport = rig.new()
+
+  it("are what promtool finds nothing wrong with", function()
+    local result = shell.run({ "promtool", "check", "config",
+      "deploy/prometheus/prometheus.yml" })
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+  end)
+
+  -- Those of histograms have an end that a scrape's family has not.
+  local function names_in(text, known)
+    local missing = {}
+    local function look(name)
+      for _, ending in ipairs { "", "_bucket", "_count", "_sum" } do
+        if known[name:match("^(.-)" .. ending .. "$") or name] then return end
+      end
+      missing[#missing + 1] = name
+    end
+    for name in text:gmatch("[^%w_]moonport_([%l_]+)") do look("moonport_" .. name) end
+    for name in text:gmatch("[^%w_]process_([%l_]+)") do look("process_" .. name) end
+    return missing
+  end
+
+  it("name no metric that a scrape has not", function()
+    local made = moonport:directory()
+    certificates.make(made, "localhost")
+    local script = made:write("tls.lua", [[
+      return { listen = "tls://127.0.0.1:0",
+        tls = { cert = "localhost.pem", key = "localhost.key" },
+        on_data = function() end, on_open = function() end }
+    ]])
+    local server = moonport:serve({ "--metrics", "127.0.0.1:0", script })
+    shell.run({ "openssl", "s_client", "-connect", "127.0.0.1:" .. server:port() }, { stdin = "" })
+    local known = {}
+    for name in metrics.scrape(server):gmatch("# TYPE (%S+)") do known[name] = true end
+    for _, path in ipairs { "deploy/grafana/moonport.json",
+      "deploy/prometheus/moonport.rules.yml" } do
+      local text = read(path)
+      assert.is_truthy(text:find("moonport_script_version", 1, true))
+      assert.same({}, names_in(text, known), path)
+    end
+  end)
+
+  it("have a dashboard whose panels lie beside each other, each with a query", function()
+    local dashboard = cjson.decode(read("deploy/grafana/moonport.json"))
+    local taken = {}
+    for _, panel in ipairs(dashboard.panels) do
+      local place = panel.gridPos
+      for x = place.x, place.x + place.w - 1 do
+        for y = place.y, place.y + place.h - 1 do
+          assert.is_true(x < 24)
+          assert.is_nil(taken[x .. "," .. y], panel.title)
+          taken[x .. "," .. y] = true
+        end
+      end
+      assert.is_true(panel.type == "row" or #panel.targets[1].expr > 0, panel.title)
     end
   end)
 end)
