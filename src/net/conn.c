@@ -11,6 +11,7 @@
 #include "net/conn_state.h"
 
 #include "base/blob.h"
+#include "base/probe.h"
 #include "net/conn_tell.h"
 #include "net/conn_tls.h"
 #include "net/loop_state.h"
@@ -70,6 +71,11 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   conn->first_ms = (uint32_t)conn->opened_ms;
   conn->flags |= CONN_OPENING;
   if (connected) conn->flags |= CONN_GREETED | CONN_OUTGOING;
+  if (connected) {
+    PROBE2(connect, conn->id, group->script);
+  } else {
+    PROBE2(accept, conn->id, group->script);
+  }
   conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
 }
@@ -111,6 +117,7 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size) {
 static bool note_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
+  PROBE3(data, conn->id, bytes, size);
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
   if (conn->flags & CONN_STEPPING) conn_hold(conn, CONN_HOLD_CONSOLE, true);
   if (conn->flags & CONN_CLOSING) return false; /* read off, so that closing sends no RST */
@@ -176,6 +183,7 @@ static void conn_on_closed(struct transport *self) {
   if (conn->forwarding) conn_forward_end(conn);
   list_remove(&conn->group_link);
   group->count--;
+  PROBE2(close, conn->id, reason_name((enum reason)conn->reason));
   group->events->on_close(conn, (enum reason)conn->reason);
   free(conn->forwarding);
   net_loop_flush(loop);

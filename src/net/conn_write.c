@@ -7,6 +7,7 @@
 #include "net/conn_state.h"
 
 #include "base/blob.h"
+#include "base/probe.h"
 #include "net/conn_tell.h"
 #include "net/loop_state.h"
 #include "net/transport/socket.h"
@@ -62,6 +63,7 @@ int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
 }
 
 static void sent(struct conn *conn, size_t size) {
+  PROBE2(send, conn->id, size);
   if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
   conn->bytes_out += size;
   conn->group->bytes_out += size;

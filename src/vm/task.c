@@ -6,6 +6,7 @@
 #include "vm/task.h"
 
 #include "base/durations.h"
+#include "base/probe.h"
 #include "vm/fork.h"
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
@@ -296,11 +297,13 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   vm->shared->running = task;
   vm->shared->frame = &frame;
   if (task->told) vm_tell_wake(task);
+  PROBE3(handler_begin, task->conn_id, task->name, vm->script);
   if (task->durations) task->lap_ns = task_now_ns();
   watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->shared->L, argument_count, &result_count);
   if (task->durations) count_left(task, vm->shared->waiting);
+  PROBE3(handler_end, task->conn_id, task->name, vm->script);
   bool overdue = vm_watch_end(vm);
   vm->shared->frame = NULL;
   vm->shared->running = NULL;
@@ -363,8 +366,10 @@ bool vm_may_go_on(const struct vm *vm) {
 void vm_hand_over(const struct vm *vm, void *owner, uint64_t conn_id) {
   struct vm_task *task = vm->shared->running;
   vm_count_lap(vm);
+  PROBE3(handler_end, task->conn_id, task->name, vm->script);
   task->owner = owner;
   task->conn_id = conn_id;
+  PROBE3(handler_begin, task->conn_id, task->name, vm->script);
   task->turn++; /* a ticket of the one before is stale */
 }
 

@@ -6,6 +6,7 @@
 #include "api/bus.h"
 #include "api/version_life.h"
 #include "base/log_held.h"
+#include "base/probe.h"
 #include "server/script_state.h"
 #include "vm/vm.h"
 
@@ -27,6 +28,7 @@ void script_forget_failure(struct script *script) {
 static void remember_failure(struct script *script, struct version *version) {
   script_forget_failure(script);
   script->failed_reloads += script->started;
+  PROBE3(reload, script->path, script->runtime.version_last, 0);
   script->error = strdup(script->runtime.fault);
   script->error_time = time(NULL);
   script->is_starved = script->runtime.shortage != 0;
@@ -159,6 +161,7 @@ static bool take_on(struct script *script) {
     remember_failure(script, NULL);
     return false;
   }
+  PROBE3(reload, script->path, script->runtime.version_last, 1);
   script->reloads += !is_first;
   script->loaded_time = time(NULL);
   return went_well;
