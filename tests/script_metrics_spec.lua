@@ -179,6 +179,30 @@ describe("moonport.metrics", function()
     assert.equal(1, samples:value("hits_total"))
   end)
 
+  it("can be read in a test of the script", function()
+    local made = moonport:directory()
+    made:write("hits.lua", [[
+      local metrics = require "moonport.metrics"
+      local hits = metrics.counter("hits_total", "Hits.", { "size" })
+      local sizes = metrics.histogram("size_bytes", "Sizes.")
+      return { on_data = function(conn, data)
+        hits:inc(1, #data) sizes:observe(#data) conn:send("x")
+      end }
+    ]])
+    local test = made:write("test.lua", [[
+      local test = require "moonport.test"
+      local script = test.load("hits.lua")
+      local peer = script:connect()
+      peer:send("12345")
+      print(script:metric("hits_total", 5), script:metric("hits_total", 6))
+      print(script:metric("size_bytes"))
+      print(script:metric("nothing"))
+      print((pcall(function() script:metric("hits_total") end)))
+    ]])
+    local result = moonport:run({ "run", test }, { cwd = made.path })
+    assert.equal("1\t0\n1\t5\nnil\nfalse\n", result.stdout .. result.stderr)
+  end)
+
   it("makes no garbage when it counts", function()
     local server = moonport:start([[
       local metrics = require "moonport.metrics"

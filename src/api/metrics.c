@@ -53,9 +53,10 @@ static const char *declared(lua_State *L, const struct meter *meter) {
 }
 
 static int refuse_labels(lua_State *L, const struct meter *meter, int given) {
-  return luaL_error(L, "%s takes %d label value%s (%s), and here %d %s given", meter->shape.name,
-                    (int)meter->shape.label_count, meter->shape.label_count == 1 ? "" : "s",
-                    declared(L, meter), given, given == 1 ? "is" : "are");
+  lua_pushfstring(L, "%s takes %d label value%s (%s), and here %d %s given", meter->shape.name,
+                  (int)meter->shape.label_count, meter->shape.label_count == 1 ? "" : "s",
+                  declared(L, meter), given, given == 1 ? "is" : "are");
+  return api_refuse(L);
 }
 
 static const char *label_text(lua_State *L, const struct meter *meter, int index, size_t *size) {
@@ -175,9 +176,27 @@ static const struct meter_set *find_read(lua_State *L, enum meter_kind kind) {
   return find_set(L, meter, false);
 }
 
-static int get(lua_State *L, enum meter_kind kind) {
-  const struct meter_set *set = find_read(L, kind);
+/* Of a histogram how many were observed, and their sum; of others the value. */
+static int push_set(lua_State *L, enum meter_kind kind, const struct meter_set *set) {
+  lua_Integer count = 0;
+  if (kind == METER_HISTOGRAM) {
+    for (size_t i = 0; set && i <= set->meter->shape.bound_count; i++) {
+      count += (lua_Integer)set->counts[i];
+    }
+    lua_pushinteger(L, count);
+  }
   push_value(L, set ? set->value : 0);
+  return kind == METER_HISTOGRAM ? 2 : 1;
+}
+
+static int get(lua_State *L, enum meter_kind kind) {
+  return push_set(L, kind, find_read(L, kind));
+}
+
+int api_push_metric(lua_State *L, const struct meters *meters) {
+  struct meter *meter = meters ? meters_find(meters, luaL_checkstring(L, 2)) : NULL;
+  if (meter) return push_set(L, meter->shape.kind, find_set(L, meter, false));
+  lua_pushnil(L);
   return 1;
 }
 
@@ -193,14 +212,7 @@ static int l_gauge_get(lua_State *L) {
 
 /* histogram:get([label, ...]) -> how many were observed, their sum */
 static int l_histogram_get(lua_State *L) {
-  const struct meter_set *set = find_read(L, METER_HISTOGRAM);
-  lua_Integer count = 0;
-  for (size_t i = 0; set && i <= set->meter->shape.bound_count; i++) {
-    count += (lua_Integer)set->counts[i];
-  }
-  lua_pushinteger(L, count);
-  push_value(L, set ? set->value : 0);
-  return 2;
+  return get(L, METER_HISTOGRAM);
 }
 
 /* --- Declarations ------------------------------------------------------------------------------- */

@@ -19,8 +19,7 @@ struct api_type {
 };
 extern const struct api_type api_attempt_type, api_events_type, api_frame_type, api_listener_type,
     api_task_type, api_timer_type, api_tls_type, api_udp_type, api_json_box_type,
-    api_json_writer_type, api_gate_type, api_waiter_type,
-    api_bus_type;
+    api_json_writer_type, api_gate_type, api_waiter_type, api_bus_type;
 
 /* Functions of modules, and methods of moonport.conn. */
 extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[],
@@ -43,6 +42,9 @@ extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;
 /* moonport.metrics. */
 extern const luaL_Reg api_metrics_functions[];
+/* Of the name at index 2 and the labels behind it, what get() says of it; nil: there is no such metric. Raises. */
+struct meters;
+int api_push_metric(lua_State *L, const struct meters *meters);
 extern const struct api_type api_counter_type, api_gauge_type, api_histogram_type;
 /* moonport.shared.core: without functions in a build without LMDB. */
 extern const luaL_Reg api_shared_functions[];

@@ -213,5 +213,10 @@ function Script:logged(pattern)
   end
 end
 
+function Script:metric(name, ...)
+  calls.check(name, 1, "metric", "string")
+  return self.hosted:metric(name, ...)
+end
+
 calls.by_colon(Script, "script")
 return { load = load }

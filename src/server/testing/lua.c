@@ -1,6 +1,7 @@
 /* server/testing/lua.c — moonport.test.host: a script under test as moonport/test/ has it in Lua. */
 #include "server/testing/state.h"
 
+#include "api/modules.h"
 #include "api/runtime.h"
 #include "net/loop.h"
 #include "vm/task.h"
@@ -120,6 +121,12 @@ static int l_look(lua_State *L) {
   return 4;
 }
 
+/* hosted:metric(name, ...) -> what get() would say of it in the script; nil: it has no such one */
+static int l_metric(lua_State *L) {
+  const struct hosted *hosted = testing_check(L, 1);
+  return api_push_metric(L, hosted->script ? script_runtime(hosted->script)->meters : NULL);
+}
+
 /* hosted:globals() -> those of the version in force */
 static int l_globals(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
@@ -149,6 +156,7 @@ static int open_host(lua_State *L) {
       {"stop", l_stop},
       {"look", l_look},
       {"globals", l_globals},
+      {"metric", l_metric},
       {"take_log", testing_take_log},
       {"watch_sends", testing_watch_sends},
       {"connect", testing_connect},
