@@ -182,10 +182,11 @@ describe("deploy/prometheus and deploy/grafana", function()
         tls = { cert = "localhost.pem", key = "localhost.key" },
         on_data = function() end, on_open = function() end }
     ]])
-    local server = moonport:serve({ "--metrics", "127.0.0.1:0", script })
-    shell.run({ "openssl", "s_client", "-connect", "127.0.0.1:" .. server:port() }, { stdin = "" })
+    local started = moonport:serve({ "--metrics", "127.0.0.1:0", script })
+    shell.run({ "openssl", "s_client", "-connect", "127.0.0.1:" .. started:port() },
+      { stdin = "" })
     local known = {}
-    for name in metrics.scrape(server):gmatch("# TYPE (%S+)") do known[name] = true end
+    for name in metrics.scrape(started):gmatch("# TYPE (%S+)") do known[name] = true end
     for _, path in ipairs { "deploy/grafana/moonport.json",
       "deploy/prometheus/moonport.rules.yml" } do
       local text = read(path)

@@ -114,8 +114,8 @@ function Script:connections() end
 ---@return moonport.test.LogRecord?
 function Script:logged(pattern) end
 
----What a metric of [moonport.metrics](lua://moonport.metrics) is: its value; of a histogram how many values
----there were, and their sum. nil: the script declared none by that name.
+---What a metric of moonport.metrics is: its value; of a histogram how many values there were, and
+---their sum. nil: the script declared none by that name.
 ---@param name string
 ---@param ... string|number|boolean the labels' values
 ---@return number? value
