@@ -214,6 +214,38 @@ describe("scripts over several workers", function()
     assert_good_after(greeting("x", "require 'm' if worker.id == 3 then error('not here', 0) end"))
   end)
 
+  it("lose no connection that waits for a worker which ends", function()
+    serve { ["a.lua"] = greeting("a") }
+    local pids = wait_in_force("a", WORKERS)
+    server:allow_log("ended with SIGKILL")
+    server:allow_log("worker 3 .* is stopped")
+    uv.kill(pids[3], "sigstop")
+    local peers = {}
+    for index = 1, 40 do peers[index] = server:connect() end
+    -- The others have as many as they want, and have given the rest to the one that stands still.
+    loop.eventually("the others to have served theirs", function()
+      local met = connect(1)
+      close(met)
+      return not met.ids[3]
+    end)
+    uv.kill(pids[3], "sigkill")
+    for _, peer in ipairs(peers) do assert.matches("^a %d %d+$", peer:receive_line()) end
+    wait_in_force("a", WORKERS)
+  end)
+
+  it("share a Unix socket, and have as many connections each", function()
+    folder = moonport:directory()
+    local at = ("listen = %q"):format("unix:" .. folder:join("s.sock"))
+    folder:write("a.lua", (greeting("a"):gsub("listen = 0", at)))
+    server = moonport:serve { "--workers", tostring(WORKERS), folder.path }
+    wait_in_force("a", WORKERS)
+    local met = connect(24)
+    for id = 1, WORKERS do
+      assert.is_true(math.abs((met.ids[id] or 0) - 24 / WORKERS) <= 3, ("%d in worker %d"):format(
+        met.ids[id] or 0, id))
+    end
+  end)
+
   it("come, go and change their names in all workers", function()
     serve { ["a.lua"] = greeting("a"), ["x.lua"] = greeting("x", nil, "") }
     folder:write("b.lua", greeting("b"))
@@ -246,6 +278,20 @@ describe("scripts over several workers", function()
     end
   end)
 
+  it("are served in place of the welcome page of another worker", function()
+    folder = moonport:directory()
+    local welcome = moonport:directory():write("welcome.lua", greeting("w", nil, ""))
+    server = moonport:serve { "--workers", tostring(WORKERS), "--welcome", welcome, folder.path }
+    server:allow_log("not ready: ")
+    local at = ("listen = %q"):format(server:address())
+    folder:write("a.lua", (greeting("a"):gsub("listen = 0", at)))
+    wait_in_force("a", WORKERS)
+    os.remove(folder:join("a.lua"))
+    server:wait_addresses(3)
+    wait_in_force("w", 1, server:address(3))
+    assert.equal(2, select(2, server:log_text():gsub("not ready: ", "")))
+  end)
+
   it("are told apart when two want one address", function()
     serve { ["a.lua"] = greeting("a", nil, "") }
     local taken = greeting("b", nil, ""):gsub("listen = 0", ("listen = %q"):format(
@@ -256,6 +302,15 @@ describe("scripts over several workers", function()
       server:expect_log(name .. "%.lua:%d+: cannot listen on .*: [^ ]*/a%.lua already does; give")
     end
     wait_in_force("a", 1)
+    local address = server:address()
+    server:allow_log("already does; give")
+    server:allow_log("not ready: ") -- until the others have heard of it
+    os.remove(folder:join("a.lua"))
+    loop.eventually("one of the others there", function()
+      local is_there, met = pcall(connect, 1, address)
+      if is_there then close(met) end
+      return is_there and (met.names.b or met.names.c)
+    end)
   end)
 
   it("require modules of the directory, which are no faults", function()
@@ -290,6 +345,21 @@ describe("scripts over several workers", function()
       end
       return size(seen) == WORKERS
     end)
+  end)
+
+  it("are one, when --listen says where", function()
+    folder = moonport:directory()
+    folder:write("a.lua", greeting("a"))
+    folder:write("b.lua", greeting("b", nil, ""))
+    local result = moonport:run { "serve", "--workers", "3", "--listen", "127.0.0.1:0",
+      folder.path }
+    assert.equal(2, result.code)
+    local told = {}
+    for _, record in ipairs(result.log) do
+      if record.level == "error" then told[#told + 1] = record.message end
+    end
+    assert.same({ "--listen is for a single script, and there are 2: set listen in each script" },
+      told)
   end)
 
   it("know their number, also without others", function()

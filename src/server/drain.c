@@ -37,7 +37,7 @@ void drain_check(struct server *server) {
   size_t left = 0;
   size_t awaited = server->phase == ENDING ? conn_count(server) : conn_burden(server);
   if (server->phase <= LEAVING || awaited > 0) return;
-  if (server->phase == DRAINING && copies_coming(server) > 0) return;
+  if (server->phase == DRAINING && copies_may_come(server)) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }

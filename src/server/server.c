@@ -272,7 +272,9 @@ static int check_options(const struct server *server) {
                "--tls-key without --tls-cert: name the file of its certificate, too");
     return -2;
   }
+  const struct worker *worker = server->options.worker;
   if (!server->options.listen || count <= 1) return 0;
+  if (worker && worker->number > 1) return -2; /* the first one says it for all */
   log_printf(server->options.log, LOG_ERROR,
              "--listen is for a single script, and there are %zu: set listen in each script",
              count);

@@ -82,6 +82,7 @@ struct copies *copies_new(struct server *server, const struct copies_hooks *hook
   copies->timer.data = copies;
   mesh_on(copies->mesh, MESH_RELOAD, copies_on_message, copies);
   mesh_on_room(copies->mesh, MESH_RELOAD, copies_on_room);
+  hand_over_begin(copies);
   mesh_on(copies->mesh, MESH_CONNECTION, hand_over_on_message, copies);
   return copies;
 }

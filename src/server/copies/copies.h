@@ -93,7 +93,7 @@ void copies_on_names(struct server *server);
  * to be served here. */
 bool copies_hand_over(struct server *server, const struct listen_entry *entry,
                       struct incoming *incoming, const struct sockaddr *peer);
-/* How many are on the way to this worker. */
-size_t copies_coming(const struct server *server);
+/* Some may still be on the way to this worker, which drains; the hook check_drain comes when not. */
+bool copies_may_come(struct server *server);
 
 #endif

@@ -18,6 +18,7 @@
 enum {
   BEATEN_MS = 3000, /* a loop that has not turned for so long gets none */
   WAIT_MS = 10000,  /* for a script to come into force */
+  LAST_MS = 100,    /* for what was on its way when this worker said that it takes no more */
 };
 
 struct hand_over_head {
@@ -108,6 +109,18 @@ static struct script *find_script(const struct server *server, const char *path)
   return found;
 }
 
+/* A process that was killed may have read some, and not counted them: it begins with none, and never has
+ * fewer. */
+static void note_arrival(const struct copies *copies) {
+  _Atomic uint32_t *coming = &facts_of(copies->worker, copies->worker->number)->coming;
+  uint32_t count = atomic_load(coming);
+  while (count > 0 && !atomic_compare_exchange_weak(coming, &count, count - 1)) continue;
+}
+
+void hand_over_begin(const struct copies *copies) {
+  atomic_store(&facts_of(copies->worker, copies->worker->number)->coming, 0);
+}
+
 /* It has come before the script is in force here, as after a start. */
 struct waiting {
   struct list link;
@@ -119,7 +132,7 @@ struct waiting {
 };
 
 static void waiting_free(struct copies *copies, struct waiting *waiting) {
-  atomic_fetch_sub(&facts_of(copies->worker, copies->worker->number)->coming, 1);
+  note_arrival(copies);
   list_remove(&waiting->link);
   free(waiting);
 }
@@ -159,7 +172,7 @@ bool hand_over_on_time(struct copies *copies) {
     if (worker_now_ms() >= waiting->ends_ms) reset(copies, waiting);
   }
   copies->hooks->check_drain(copies->server);
-  return !list_empty(&copies->waiting);
+  return !list_empty(&copies->waiting) || copies->last_ms > 0;
 }
 
 void hand_over_free(struct copies *copies) {
@@ -192,7 +205,7 @@ void hand_over_on_message(void *context, unsigned from, const char *bytes, size_
   struct waiting *waiting = fd >= 0 ? read_message(bytes, size, fd) : NULL;
   (void)from;
   if (!waiting) {
-    atomic_fetch_sub(&facts_of(copies->worker, copies->worker->number)->coming, 1);
+    note_arrival(copies);
     if (fd >= 0) net_refuse_descriptor(fd);
     return;
   }
@@ -200,7 +213,20 @@ void hand_over_on_message(void *context, unsigned from, const char *bytes, size_
   if (!take(copies, waiting)) copies_watch_time(copies);
 }
 
-size_t copies_coming(const struct server *server) {
-  const struct worker *worker = server->copies ? server->options.worker : NULL;
-  return worker ? atomic_load(&facts_of(worker, worker->number)->coming) : 0;
+static bool has_copies(const struct server *server) {
+  bool any = false;
+  for (size_t i = 0; i < server->script_count; i++) {
+    any = any || script_is_spread(server->scripts[i]);
+  }
+  return any;
+}
+
+bool copies_may_come(struct server *server) {
+  struct copies *copies = server->copies;
+  if (!copies || !has_copies(server)) return false;
+  if (copies->last_ms == 0) {
+    copies->last_ms = worker_now_ms() + LAST_MS;
+    copies_watch_time(copies);
+  }
+  return worker_now_ms() < copies->last_ms;
 }

@@ -106,6 +106,7 @@ struct copies {
   uint64_t room_id;    /* of the last COPY_ROOM */
   uint64_t room_awaited;
   uint64_t room_ends_ms;
+  uint64_t last_ms;  /* when nothing comes any more, for it drains; 0: it does not */
   uint64_t greeted;  /* whose COPY_HELLO came */
   uint64_t answered; /* whose COPY_GREETED */
   uv_timer_t timer;  /* runs while something has an end */
@@ -171,6 +172,7 @@ void follow_free(struct copies *copies);
 /* server/copies/hand_over.c */
 /* A script has come into force. */
 void hand_over_take_waiting(struct copies *copies);
+void hand_over_begin(const struct copies *copies);
 bool hand_over_on_time(struct copies *copies);
 void hand_over_free(struct copies *copies);
 void hand_over_on_message(void *context, unsigned from, const char *bytes, size_t size, int fd);
