@@ -102,6 +102,7 @@ const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
                       OBSERVED, false},
     [EVENT_FAULT] = {"fault", FIELDS(TEXT(fault, fault), TEXT(fault, detail)), OBSERVED, false},
     [EVENT_DROPPED] = {"dropped", FIELDS(NUMBER(dropped, count)), OBSERVED, false},
+    [EVENT_WORKER] = {"worker", FIELDS(TEXT(worker, state)), OBSERVED, false},
 };
 
 const char *event_source_name(enum event_source source) {

@@ -45,6 +45,7 @@ enum event_kind {
   EVENT_RELOAD,
   EVENT_FAULT,
   EVENT_DROPPED,
+  EVENT_WORKER,
   EVENT_KIND_COUNT,
 };
 
@@ -175,6 +176,9 @@ struct event {
     struct {
       uint64_t count;
     } dropped;
+    struct {
+      const char *state;
+    } worker;
   } of;
 };
 

@@ -21,7 +21,7 @@
 
 /* Writes are no longer than a pipe takes in one piece, and end with a line where they can, so
  * that lines of several processes on one pipe do not cut each other. */
-enum { WRITE_SIZE_MAX = 4096 };
+enum { WRITE_SIZE_MAX = LOG_SHARED_SIZE_MAX };
 
 /* How long a signal handler waits for a slow reader. */
 enum { SIGNAL_WAIT_MS = 100 };
@@ -89,6 +89,10 @@ void log_watch_errors(struct log *log,
                       void *context) {
   log->on_error = on_error;
   log->error_context = context;
+}
+
+void log_set_worker(struct log *log, unsigned number) {
+  if (!log->on_record) log->style.worker = number;
 }
 
 static size_t log_queued(const struct log *log) {

@@ -59,6 +59,10 @@ struct log *log_new_told(void (*on_record)(void *context, const struct log_recor
 void log_watch_errors(struct log *log,
                       void (*on_error)(void *context, const struct log_record *record),
                       void *context);
+/* The process is that worker of several that write there: each record says so, and none is longer than what
+ * a pipe takes in one piece, LOG_SHARED_SIZE_MAX. */
+void log_set_worker(struct log *log, unsigned number);
+enum { LOG_SHARED_SIZE_MAX = 4096 };
 
 /* Waits up to LOG_FREE_WAIT_MS_MAX for a slow reader, then forgets what is still queued. */
 void log_free(struct log *log);

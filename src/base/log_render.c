@@ -15,11 +15,10 @@
 
 /* Kept free behind every text, for the mark and all that still must follow: quotes, braces, keys. */
 enum { RESERVE_SIZE = 64 };
-/* A script's name takes no more of the line, and a message leaves this much to a traceback. */
+/* A script's name takes no more of the line; a message leaves a quarter of it to a traceback. */
 enum {
   SCRIPT_SIZE_MAX = 512,
   ACCESS_TEXT_SIZE_MAX = 512,
-  TRACEBACK_SIZE_MIN = 2048,
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -27,12 +26,13 @@ static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "
 static const char colour_off[] = "\033[0m";
 
 struct line {
-  char *out; /* LOG_LINE_SIZE_MAX bytes */
+  char *out; /* `size_max` bytes */
   size_t size;
+  size_t size_max;
 };
 
 static void log_render_put(struct line *line, const char *bytes, size_t size) {
-  assert(size <= LOG_LINE_SIZE_MAX - line->size);
+  assert(size <= line->size_max - line->size);
   memcpy(line->out + line->size, bytes, size);
   line->size += size;
 }
@@ -81,12 +81,12 @@ static bool log_render_put_text(struct line *line, bool json, const char *text, 
 /* What a text may still take so that all that must follow it fits. */
 static size_t room(const struct line *line) {
   const size_t used = line->size + RESERVE_SIZE;
-  return used < LOG_LINE_SIZE_MAX ? LOG_LINE_SIZE_MAX - used : 0;
+  return used < line->size_max ? line->size_max - used : 0;
 }
 
 /* The same for a message, which leaves some of it to the traceback. */
 static size_t message_room(const struct line *line, const struct log_record *record) {
-  return room(line) - (record->traceback ? TRACEBACK_SIZE_MIN : 0);
+  return room(line) - (record->traceback ? line->size_max / 4 : 0);
 }
 
 /* Milliseconds are always three digits, whatever clock filled in the nanoseconds. */
@@ -140,6 +140,15 @@ static void put_json_number(struct line *line, const char *key, uint64_t number)
   put_number(line, number, 1);
 }
 
+/* 17, or with several workers "2.17": as it is written in commands. */
+static void put_conn(struct line *line, unsigned worker, uint64_t conn) {
+  if (worker > 0) {
+    put_number(line, worker, 1);
+    put_string(line, ".");
+  }
+  put_number(line, conn, 1);
+}
+
 static void put_access(struct line *line, const struct log_access *access) {
   put_json_text(line, ",\"peer\":\"", access->peer);
   if (access->via) put_json_text(line, ",\"via\":\"", access->via);
@@ -150,13 +159,15 @@ static void put_access(struct line *line, const struct log_access *access) {
   put_json_number(line, ",\"duration_ms\":", access->age_ms);
 }
 
-static void render_json(struct line *line, const struct timespec *now,
-                        const struct log_record *record) {
+static void render_json(struct line *line, const struct log_style *style,
+                        const struct timespec *now, const struct log_record *record) {
+  const char *quote = style->worker > 0 ? "\"" : "";
   put_string(line, "{\"time\":\"");
   put_time(line, now, 0, "T");
   put_string(line, "Z\",\"level\":\"");
   put_string(line, level_names[record->level]);
   put_string(line, "\"");
+  if (style->worker > 0) put_json_number(line, ",\"worker\":", style->worker);
   if (record->script) {
     put_string(line, ",\"script\":\"");
     (void)log_render_put_text(line, true, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
@@ -164,7 +175,9 @@ static void render_json(struct line *line, const struct timespec *now,
   }
   if (record->conn != 0) {
     put_string(line, ",\"conn\":");
-    put_number(line, record->conn, 1);
+    put_string(line, quote);
+    put_conn(line, style->worker, record->conn);
+    put_string(line, quote);
   }
   if (record->access) put_access(line, record->access);
   put_string(line, ",\"message\":\"");
@@ -189,6 +202,11 @@ static void put_text_head(struct line *line, const struct log_style *style,
   put_string(line, level);
   if (style->colour) put_string(line, colour_off);
   log_render_put(line, "      ", 6 - strlen(level));
+  if (style->worker > 0) {
+    put_string(line, "[");
+    put_number(line, style->worker, 1);
+    put_string(line, "] ");
+  }
   if (record->names_both) return;
   if (record->script) {
     (void)log_render_put_text(line, false, record->script, strlen(record->script), SCRIPT_SIZE_MAX);
@@ -196,7 +214,7 @@ static void put_text_head(struct line *line, const struct log_style *style,
   }
   if (record->conn != 0) {
     put_string(line, "#");
-    put_number(line, record->conn, 1);
+    put_conn(line, style->worker, record->conn);
     put_string(line, ": ");
   }
 }
@@ -228,9 +246,11 @@ static void render_text(struct line *line, const struct log_style *style,
 
 size_t log_render(const struct log_style *style, const struct timespec *now,
                   const struct log_record *record, char out[LOG_LINE_SIZE_MAX]) {
-  struct line line = {.out = out, .size = 0};
+  struct line line = {.out = out,
+                      .size = 0,
+                      .size_max = style->worker > 0 ? LOG_SHARED_SIZE_MAX : LOG_LINE_SIZE_MAX};
   if (style->json) {
-    render_json(&line, now, record);
+    render_json(&line, style, now, record);
   } else {
     render_text(&line, style, now, record);
   }

@@ -28,10 +28,6 @@ bool worker_is_held(const struct worker *worker) {
   return worker && atomic_load(&worker->page->is_held);
 }
 
-bool worker_is_first(const struct worker *worker) {
-  return worker->number == 1 && atomic_load(&worker_own_slot(worker)->generation) == 1;
-}
-
 bool worker_is_hurried(const struct worker *worker) {
   return !worker || atomic_load(&worker->page->ends) > 1 || getppid() != worker->master;
 }
@@ -44,6 +40,11 @@ uint64_t worker_now_ms(void) {
 
 void worker_beat(const struct worker *worker) {
   atomic_store_explicit(&worker_own_slot(worker)->heard_ms, worker_now_ms(), memory_order_relaxed);
+}
+
+bool worker_is_first_to_say(const struct worker *worker, enum worker_saying what) {
+  if (!worker) return true;
+  return !((atomic_fetch_or(&worker->page->said, 1u << what) >> what) & 1);
 }
 
 void worker_set_phase(const struct worker *worker, enum worker_phase phase) {

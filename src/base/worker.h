@@ -43,6 +43,9 @@ struct worker_facts {
   _Atomic uint64_t scripts[WORKER_SCRIPTS_MAX]; /* that are in force, the same */
 };
 
+/* What is said once, by whoever comes first. */
+enum worker_saying { WORKER_SAYS_LOOPBACK, WORKER_SAYS_CAPACITY };
+
 struct worker_page {
   _Atomic uint32_t ends; /* signals to end that the master got */
   _Atomic bool is_held;  /* another process still serves in place of all of them: base/handover.h */
@@ -52,15 +55,17 @@ struct worker_page {
   /* A bit of each of the supervisor's sockets that some worker has taken. */
   _Atomic uint64_t handed[4];
   _Atomic uint32_t listening;            /* starts of workers that have opened their sockets */
+  _Atomic uint32_t said;                 /* bits 1 << enum worker_saying */
   struct worker_slot slots[WORKERS_MAX]; /* of worker number i + 1 */
   struct worker_facts facts[WORKERS_MAX];
 };
 
 /* A worker as it knows itself; lives as long as its process. */
 struct worker {
-  unsigned number; /* from 1 */
-  unsigned count;  /* of all */
-  pid_t master;    /* the server's process, as others see it */
+  unsigned number;   /* from 1 */
+  unsigned count;    /* of all */
+  pid_t master;      /* the server's process, as others see it */
+  uint64_t begun_ms; /* when that began; CLOCK_MONOTONIC */
   struct worker_page *page;
   int master_fd;             /* SOCK_SEQPACKET, to ask the master: net/keep.h */
   int orders_fd;             /* the same, where the master tells without being asked */
@@ -76,14 +81,14 @@ struct worker_slot *worker_own_slot(const struct worker *worker);
 struct worker_slot *worker_slot_of(const struct worker *worker, unsigned number);
 /* Another process still serves in place of all of them: nothing is to be accepted. NULL: no. */
 bool worker_is_held(const struct worker *worker);
-/* Of the first process of the first worker: what is to be said once is said there. */
-bool worker_is_first(const struct worker *worker);
 /* A signal that comes to who drains already means that it is to end at once. With a master it counts how often
  * that was told: systemd sends each signal to all processes, and the master sends it once more. NULL: always.
  * For signal handlers, too. */
 bool worker_is_hurried(const struct worker *worker);
 /* Its loop turns. */
 void worker_beat(const struct worker *worker);
+/* True for the first of all workers, and of all times, to ask; and for NULL, who is alone. */
+bool worker_is_first_to_say(const struct worker *worker, enum worker_saying what);
 void worker_set_phase(const struct worker *worker, enum worker_phase phase);
 /* CLOCK_MONOTONIC. */
 uint64_t worker_now_ms(void);

@@ -14,11 +14,13 @@
 #include "cli/version.h"
 #include "master/master.h"
 #include "server/activation.h"
+#include "server/control/place.h"
 #include "server/upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { WARNING_BYTES = 400 };
@@ -41,6 +43,7 @@ static const char *warning_of_lua(char *out, size_t size) {
 static int serve_as(void *context, const struct worker *worker) {
   struct server_options *options = context;
   options->worker = worker;
+  if (worker) log_set_worker(options->log, worker->number);
   struct server *server = NULL;
   int rc = server_open(options, &server);
   if (rc < 0) return rc == -2 ? EXIT_USAGE : EXIT_AT_FAULT;
@@ -80,35 +83,92 @@ static int read_bus(const struct command_call *call, struct bus_address **out) {
   return *out ? EXIT_DONE : command_refuse(call->command, "%s %s", source, error);
 }
 
+/* What there is once for all workers: the process's own, which forks them. */
+struct several {
+  struct server_options *options;
+  pid_t master;
+  struct control_address place; /* of the control socket */
+  struct bound_socket control;
+  bool has_control;
+};
+
+static int serve_worker(void *context, const struct worker *worker) {
+  const struct several *several = context;
+  return serve_as(several->options, worker);
+}
+
 static void export_sockets(void *context, handover_visit *visit, void *visitor) {
-  const struct server_options *options = context;
-  activation_export(options->activation, visit, visitor);
+  const struct several *several = context;
+  activation_export(several->options->activation, visit, visitor);
+  if (!several->has_control) return;
+  char message[HANDOVER_BYTES_MAX] = "socket";
+  handover_add(message, "for", "control");
+  handover_add(message, "name", several->place.text);
+  handover_add(message, "file", several->control.file ? "own" : NULL);
+  visit(visitor, message, several->control.fd);
 }
 
 static bool next_socket(void *context, struct left_socket *out) {
-  const struct server_options *options = context;
-  return activation_shift(options->activation, out);
+  const struct several *several = context;
+  return activation_shift(several->options->activation, out);
 }
 
+static void on_replaced(void *context) {
+  struct several *several = context;
+  if (several->has_control) bind_own_file(&several->control, false);
+}
+
+/* listen(2) once more: it is by that call that the kernel tells clients which process this is. */
 static void on_taken_over(void *context) {
-  const struct server_options *options = context;
-  activation_settle(options->activation);
+  struct several *several = context;
+  activation_settle(several->options->activation);
+  if (!several->has_control) return;
+  bind_own_file(&several->control, true);
+  (void)listen(several->control.fd, CONTROL_BACKLOG);
 }
 
-/* What there is once for all of them is the master's. */
+/* That of the process whose place this one takes; false: it has left none. */
+static bool inherit_control(struct several *several) {
+  const struct server_options *options = several->options;
+  for (int number = 1; control_address_place(options->control, number, &several->place); number++) {
+    int fd = activation_take_control(options->activation, several->place.text);
+    if (fd < 0) continue;
+    several->control = (struct bound_socket){.fd = fd};
+    return true;
+  }
+  several->place = *options->control;
+  return false;
+}
+
+static void open_control(struct several *several) {
+  struct server_options *options = several->options;
+  int rc = 0;
+  if (!options->control) return;
+  if (!inherit_control(several)) rc = control_place_open(&several->place, &several->control);
+  control_place_tell(options->log, rc, options->control, &several->place);
+  several->has_control = rc == 0;
+  if (rc == 0) {
+    options->control_fd = several->control.fd;
+  } else {
+    options->control = NULL;
+  }
+}
+
 static int serve_several(const struct options *given, unsigned workers,
                          struct server_options *options) {
+  struct several several = {.options = options, .master = getpid()};
   const struct master_options master = {.log = options->log,
                                         .count = workers,
                                         .stuck_ms = read_stuck(given),
-                                        .serve = serve_as,
+                                        .serve = serve_worker,
                                         .arguments = options->arguments,
                                         .handover = options->handover,
                                         .place = options->place,
                                         .next_socket = next_socket,
                                         .export_sockets = export_sockets,
+                                        .on_replaced = on_replaced,
                                         .on_taken_over = on_taken_over,
-                                        .context = options};
+                                        .context = &several};
   int rc = 0;
   if (options->handover) {
     succession_tell_errors(options->log, options->handover);
@@ -118,7 +178,11 @@ static int serve_several(const struct options *given, unsigned workers,
   }
   struct instance *instance = instance_new();
   options->directory = instance ? instance_path(instance) : "";
+  if (options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
+  options->warning = NULL;
+  if (rc == 0) open_control(&several);
   int code = rc == 0 ? master_run(&master) : EXIT_AT_FAULT;
+  if (several.has_control) control_place_close(&several.control, getpid() != several.master);
   instance_free(instance);
   activation_free(options->activation);
   return code;

@@ -75,6 +75,7 @@ int child_serve(struct master *master, unsigned index, const struct ends *ends) 
       .number = index + 1,
       .count = master->count,
       .master = master_pid,
+      .begun_ms = master->begun_ms,
       .page = master->page,
       .master_fd = ends->questions_fd,
       .orders_fd = ends->orders_fd,

@@ -150,6 +150,7 @@ static struct master *master_new(const struct master_options *options) {
   if (!master) return NULL;
   master->options = options;
   master->count = options->count;
+  master->begun_ms = worker_now_ms();
   master->signal_fd = master->watched = -1;
   master->place = options->handover ? options->handover->place : options->place;
   for (unsigned i = 0; i < master->count; i++)

@@ -49,6 +49,7 @@ struct master {
   /* mesh[i][j]: what worker i + 1 has to j + 1. */
   int mesh[WORKERS_MAX][WORKERS_MAX];
   unsigned count;
+  uint64_t begun_ms;
   sigset_t before; /* the mask that workers get back */
   int signal_fd;
   uint64_t looked_ms;

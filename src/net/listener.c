@@ -293,6 +293,12 @@ int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *
   return open_bound(loop, &bound, events, owner, out);
 }
 
+int listener_adopt_bound(struct net_loop *loop, const struct bound_socket *bound,
+                         const struct listener_events *events, void *owner, struct listener **out) {
+  *out = NULL;
+  return open_bound(loop, bound, events, owner, out);
+}
+
 void listener_share_port(const struct listener *listener, bool on) {
   const int value = on;
   if (!listener->port)
@@ -302,8 +308,8 @@ void listener_share_port(const struct listener *listener, bool on) {
 int listener_listen(struct listener *listener, int backlog) {
   if (listener->port) {
     port_listen(listener->port, backlog);
-  } else {
-    if (listen(listener->bound.fd, backlog) < 0) return uv_translate_sys_error(errno);
+  } else if (backlog != LISTENER_LISTENS && listen(listener->bound.fd, backlog) < 0) {
+    return uv_translate_sys_error(errno);
   }
   listener->listening = true;
   update_polling(listener);

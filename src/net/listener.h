@@ -45,7 +45,13 @@ int listener_take_over(const struct listener *old, const struct listener_events 
  * failure. Its Unix path is left alone. */
 int listener_adopt(struct net_loop *loop, int fd, const struct listener_events *events, void *owner,
                    struct listener **out);
-/* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. */
+/* The same for one that bind_open() has made, with its Unix path. */
+struct bound_socket;
+int listener_adopt_bound(struct net_loop *loop, const struct bound_socket *bound,
+                         const struct listener_events *events, void *owner, struct listener **out);
+/* Accepts from the next turn of the loop on, unless paused. 0 or UV_E*. Who connects is told that the
+ * last process that called listen(2) is the server: with LISTENER_LISTENS it is left as it is. */
+enum { LISTENER_LISTENS = -1 };
 int listener_listen(struct listener *listener, int backlog);
 /* Whether one may be opened beside it. It, and who shares its port, are to stop sharing once all of them
  * listen: nobody else can come in between then. */

@@ -2,6 +2,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/reach.h"
+#include "base/worker.h"
 #include "server/server_state.h"
 
 #include <stdio.h>
@@ -37,6 +38,7 @@ void loopback_warn(const struct server *server, struct log *log) {
     if (!script_is_copy(script)) script_each_listener(script, loopback_look, &finding);
   }
   if (finding.count == 0) return;
+  if (!worker_is_first_to_say(server->options.worker, WORKER_SAYS_LOOPBACK)) return;
   if (finding.count > 1) snprintf(others, sizeof others, " (and %zu more)", finding.count - 1);
   log_printf(log, LOG_WARN,
              "%s%s is bound to loopback inside a container (%s): nobody outside of it can connect, "

@@ -492,12 +492,22 @@ static void advise_to_keep_going(const struct server *server) {
       "--keep-going to serve the rest");
 }
 
+/* With NULL one that is asked by the server's own parts, and by the other workers, only. */
+static struct control *open_control(struct server *server, const struct control_address *address) {
+  return control_open(&(struct control_options){.server = server,
+                                                .loop = server->loop,
+                                                .log = server->options.log,
+                                                .address = address,
+                                                .activation = server->activation,
+                                                .shared_fd = server->options.control_fd,
+                                                .worker = server->options.worker,
+                                                .mesh = server->mesh});
+}
+
 /* It asks the control socket; there may be one without a way in. */
 static void open_metrics(struct server *server) {
   if (!server->metrics) return;
-  if (!server->control) {
-    server->control = control_open(server, server->loop, server->options.log, NULL, NULL);
-  }
+  if (!server->control) server->control = open_control(server, NULL);
   metrics_server_serve(server->metrics, server->control, control_adopt);
   begin_lag_probe(server);
 }
@@ -506,9 +516,8 @@ static void open_at_home(struct server *server) {
   const struct server_options *options = &server->options;
   struct home_visit visit;
   home_enter(server->home, &visit);
-  if (options->control && (!options->worker || options->worker->number == 1)) {
-    server->control =
-        control_open(server, server->loop, options->log, options->control, server->activation);
+  if (options->control || options->worker) {
+    server->control = open_control(server, options->control);
   }
   server_follow_open(server);
   home_leave(server->home, &visit);
@@ -516,9 +525,7 @@ static void open_at_home(struct server *server) {
 
 int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, false, out);
-  bool is_first = !options->worker || worker_is_first(options->worker); /* it says it for all */
-  if (rc == 0 && is_first && options->warning)
-    log_printf(options->log, LOG_WARN, "%s", options->warning);
+  if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
   if (rc == -1 && *out) advise_to_keep_going(*out);
   if (rc == 0) server_warn_if_idle(*out);

@@ -52,6 +52,7 @@ struct server_options {
       directory; /* of the server's own, for what its workers share; NULL: only this one; "": none is to be
                              had */
   const struct control_address *control; /* where commands come in; NULL: nowhere */
+  int control_fd; /* a socket that listens there already, for several workers; 0: there is none */
   char *const *arguments;    /* the program was started with these; NULL: there can be no upgrade */
   struct handover *handover; /* whose place it takes; NULL: nobody's */
   int place;                 /* base/stand_in.h; -1: nobody has to know who serves */
@@ -75,6 +76,7 @@ int server_end(struct server *server, int code);
 /* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
 bool server_is_serving(const struct server *server);
+int64_t server_grace_ms(const struct server *server);
 /* How often a script held the loop up for longer than half a second, and how long at most. */
 uint64_t server_stalls(const struct server *server, unsigned *ms_max);
 /* How late the loop was, now and then; NULL: that is not measured. */

@@ -59,6 +59,10 @@ bool server_is_serving(const struct server *server) {
   return server->phase == SERVING;
 }
 
+int64_t server_grace_ms(const struct server *server) {
+  return server->options.grace_ms;
+}
+
 bool server_is_home(const struct server *server, const char *path) {
   const struct worker *worker = server->options.worker;
   unsigned number = 1; /* without an answer: one of them is to have it */

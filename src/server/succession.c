@@ -103,6 +103,7 @@ bool succession_await(struct server *server) {
     script_go_on_listening(server->scripts[i]);
   }
   if (may && server->metrics) script_go_on_listening(metrics_server_script(server->metrics));
+  if (may && server->control) control_go_on_listening(server->control);
   return may;
 }
 

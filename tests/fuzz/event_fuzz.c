@@ -154,7 +154,8 @@ static void check_queue(const struct input *input, const char *line, size_t size
   event_queue_put(&queue, &input->event, EVENT_BYTES_MAX);
   const struct event *kept = event_queue_first(&queue);
   MUST(kept != NULL && queue.gap.of.dropped.count == 0);
-  MUST(event_json_render(kept, input->exact, again) == size && memcmp(again, line, size) == 0);
+  const struct event_json how = {.exact = input->exact};
+  MUST(event_json_render(kept, &how, again) == size && memcmp(again, line, size) == 0);
   event_queue_take(&queue);
   MUST(event_queue_empty(&queue));
   event_queue_deinit(&queue);
@@ -165,7 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > INPUT_BYTES_MAX) return -1;
   struct input input;
   read_input(&input, data, size);
-  size_t line_size = event_json_render(&input.event, input.exact, line);
+  const struct event_json how = {.exact = input.exact};
+  size_t line_size = event_json_render(&input.event, &how, line);
   check_line(&input.event, input.exact, line, line_size);
   check_queue(&input, line, line_size);
   for (size_t i = 0; i < input.line_count; i++) free(input.lines[i]);

@@ -81,7 +81,7 @@ struct world {
 
 static void print_event(const struct world *world, const struct event *event) {
   char line[EVENT_JSON_BYTES_MAX];
-  size_t size = event_json_render(event, false, line);
+  size_t size = event_json_render(event, &(struct event_json){.exact = false}, line);
   fprintf(stderr, "%llu ms %.*s", (unsigned long long)net_loop_now_ms(world->loop), (int)size,
           line);
 }

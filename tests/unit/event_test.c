@@ -132,7 +132,8 @@ static void finds_kinds(void) {
 /* Renders into a string of its own; read before the next. */
 static const char *render(const struct event *event, bool exact) {
   static char line[EVENT_JSON_BYTES_MAX + 1];
-  line[event_json_render(event, exact, line)] = '\0';
+  const struct event_json how = {.exact = exact};
+  line[event_json_render(event, &how, line)] = '\0';
   return line;
 }
 

@@ -34,6 +34,8 @@ local function print_server(server)
   end
   if type(server.allow) == "string" then line("scripts may only: " .. shown(server.allow)) end
   local stalls = number(server, "stalls")
+  local workers = number(server, "workers")
+  if workers > 0 then line(counted(workers, "worker")) end
   if stalls > 0 then
     printf("the loop was held up %s, for %.1f s at most: see the log", counted(stalls, "time"),
       out.real(server, "stall_max_s"))
@@ -123,42 +125,86 @@ local function print_bus(bus)
   printf("bus: %s", table.concat(pieces, ", "))
 end
 
--- Each once: workers that share one tell the same of it.
+-- Each once, as one process tells of it, or several that share it.
 local function print_stores(stores)
-  local rows, seen = {}, {}
-  for _, store in ipairs(stores) do
-    local name = text(store, "store")
-    if not seen[name] then
-      seen[name] = true
-      rows[#rows + 1] = { name, core.bytes(number(store, "bytes")),
-        core.bytes(number(store, "bytes_max")), tostring(number(store, "entries")) }
-    end
+  local rows = {}
+  for index, store in ipairs(stores) do
+    rows[index] = { text(store, "store"), core.bytes(number(store, "bytes")),
+      core.bytes(number(store, "bytes_max")), tostring(number(store, "entries")) }
   end
   if not rows[1] then return end
   line("")
   out.table({ "STORE", ">USED", ">OF", ">ENTRIES" }, rows)
 end
 
-function prints.status(answer)
-  local rows, scripts, stores = {}, {}, {}
-  print_server(answer.last)
-  for _, told in ipairs(answer.lines) do
-    local list = told.store ~= nil and stores or told.bus == nil and scripts or {}
-    list[#list + 1] = told
+-- The lines of scripts, of workers, of which a single process has none, of buses and of stores.
+local function split(lines)
+  local scripts, workers, buses, stores, seen = {}, {}, {}, {}, {}
+  for _, each in ipairs(lines) do
+    local store = text(each, "store")
+    if store == "" then
+      table.insert(each.worker and workers or each.bus and buses or scripts, each)
+    elseif not seen[store] then
+      seen[store] = true
+      stores[#stores + 1] = each
+    end
   end
+  return scripts, workers, buses, stores
+end
+
+-- Where a script is, of several workers: "2", or "1-4", or "1,3".
+local function places_of(script)
+  local list, pieces = type(script.workers) == "table" and script.workers or {}, {}
+  local index = 1
+  while math.tointeger(list[index]) do
+    local last = index
+    while list[last + 1] == list[last] + 1 do last = last + 1 end
+    pieces[#pieces + 1] = ("%d"):format(list[index]) ..
+      (last > index and ("-%d"):format(list[last]) or "")
+    index = last + 1
+  end
+  return table.concat(pieces, ",")
+end
+
+local function print_workers(workers)
+  local rows = {}
+  for index, worker in ipairs(workers) do
+    local answers = worker.uptime_s ~= nil and worker.uptime_s ~= json.null
+    local function told(field, show)
+      return answers and show(out.real(worker, field)) or "?"
+    end
+    local function whole(count) return ("%d"):format(count) end
+    rows[index] = { tostring(number(worker, "worker")), tostring(number(worker, "pid")),
+      text(worker, "phase"), told("connections", whole), told("memory_bytes", function(amount)
+        return core.bytes(math.tointeger(amount) or 0)
+      end), tostring(number(worker, "restarts")), told("uptime_s", core.seconds),
+      core.seconds(out.real(worker, "heard_s")) }
+  end
+  line("")
+  out.table({ ">WORKER", ">PID", "STATE", ">CONNS", ">MEMORY", ">RESTARTS", ">UP", ">HEARD" }, rows)
+end
+
+function prints.status(answer)
+  local rows = {}
+  print_server(answer.last)
+  local scripts, workers, buses, stores = split(answer.lines)
+  local has_workers = #workers > 0
   for _, script in ipairs(scripts) do
     local listeners = type(script.listeners) == "table" and script.listeners or {}
     rows[#rows + 1] = { text(script, "script"), version_of(script), text(script, "state"),
       tostring(number(script, "connections")), core.bytes(number(script, "memory_bytes")),
       type(listeners[1]) == "string" and listeners[1] or "nothing" }
+    if has_workers then table.insert(rows[#rows], 6, places_of(script)) end
     for index = 2, #listeners do
       rows[#rows + 1] = { "", "", "", "", "", text(listeners, index) }
+      if has_workers then table.insert(rows[#rows], 6, "") end
     end
   end
-  out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }, rows)
-  for _, told in ipairs(answer.lines) do
-    if told.bus ~= nil then print_bus(told) end
-  end
+  local titles = { "SCRIPT", ">VERSION", "STATE", ">CONNS", ">MEMORY", "LISTENS ON" }
+  if has_workers then table.insert(titles, 6, "WORKERS") end
+  out.table(titles, rows)
+  if has_workers then print_workers(workers) end
+  for _, told in ipairs(buses) do print_bus(told) end
   for _, script in ipairs(scripts) do
     local runs, path = running(script), shown(text(script, "script"))
     if runs then printf("%s: %s", path, runs) end
@@ -241,11 +287,28 @@ local function state_of(conn)
   return text(conn, "fault") ~= "" and state .. ", " .. text(conn, "fault") or state
 end
 
+-- Those of several workers come as each of them answers.
+local function by_worker(conns)
+  local function key(conn)
+    local worker, id = out.id(conn, "id"):match("^(%d+)%.(%d+)$")
+    return tonumber(worker), tonumber(id)
+  end
+  local sorted = table.move(conns, 1, #conns, 1, {})
+  if not sorted[1] or not key(sorted[1]) then return sorted end
+  table.sort(sorted, function(one, other)
+    local worker, id = key(one)
+    local other_worker, other_id = key(other)
+    if worker ~= other_worker then return worker < other_worker end
+    return id < other_id
+  end)
+  return sorted
+end
+
 function prints.conns(answer)
   local rows = {}
   local function size(conn, name) return core.bytes(number(conn, name)) end
-  for index, conn in ipairs(answer.lines) do
-    rows[index] = { tostring(number(conn, "id")), text(conn, "script"), text(conn, "peer"),
+  for index, conn in ipairs(by_worker(answer.lines)) do
+    rows[index] = { out.id(conn, "id"), text(conn, "script"), text(conn, "peer"),
       type(conn.listener) == "string" and conn.listener or "(outgoing)", state_of(conn),
       core.seconds(out.real(conn, "age_s")), size(conn, "bytes_in"), size(conn, "bytes_out"),
       size(conn, "queue_bytes") }
@@ -254,14 +317,14 @@ function prints.conns(answer)
 end
 
 function prints.kick(answer)
-  printf("connection %d %s", number(answer.last, "id"),
+  printf("connection %s %s", out.id(answer.last, "id"),
     answer.last.at_once == true and "is closed at once" or "closes")
 end
 
 -- Of one connection: its number, and what became of it.
 local function of_conn(format, name)
   return function(answer)
-    printf("#%d" .. format, number(answer.last, "id"), name and bytes(answer.last, name))
+    printf("#%s" .. format, out.id(answer.last, "id"), name and bytes(answer.last, name))
   end
 end
 
@@ -284,12 +347,13 @@ function prints.shutdown(answer)
 end
 
 function prints.upgrade(answer)
-  printf("process %d serves now; the one before lets its connections end", number(answer.last, "pid"))
+  printf("process %d serves now; the one before lets its connections end",
+    number(answer.last, "pid"))
 end
 
 function prints.send(answer)
   local queued = number(answer.last, "queue_bytes") > 0
-  printf("#%d: %s sent%s", number(answer.last, "id"), bytes(answer.last, "size"), queued and
+  printf("#%s: %s sent%s", out.id(answer.last, "id"), bytes(answer.last, "size"), queued and
     ("; %s are queued, for the peer does not read"):format(bytes(answer.last, "queue_bytes")) or "")
 end
 
@@ -301,7 +365,7 @@ function prints.fault(answer)
   if number(last, "delay_ms") > 0 then
     how[#how + 1] = (" %d ms late"):format(number(last, "delay_ms"))
   end
-  printf("#%d: input is delivered%s", number(last, "id"),
+  printf("#%s: input is delivered%s", out.id(last, "id"),
     how[1] and table.concat(how, ", each") or " as it arrives")
 end
 
@@ -329,7 +393,7 @@ function prints.tcp(answer)
     local amount = number(tcp, name)
     return amount < 1024 and counted(amount, "byte") or core.bytes(amount)
   end
-  printf("#%d is %s%s", number(tcp, "id"), shown(state),
+  printf("#%s is %s%s", out.id(tcp, "id"), shown(state),
     STATES[state] and ": " .. STATES[state] or "")
   row("unread", "%s arrived, which nobody has read yet", size("unread"))
   row("unsent", "%s sent, which the peer has not acknowledged yet", size("unsent"))
@@ -367,10 +431,20 @@ local function print_fields(object)
   if #fields > 0 then line(shown(table.concat(fields, "  "))) end
 end
 
+-- Workers that said nothing: what was printed is of the others.
+local function complain_of_silent(answer)
+  local silent = type(answer.last.unanswered) == "table" and answer.last.unanswered or {}
+  for index in ipairs(silent) do out.complain(text(silent, index)) end
+end
+
 ---Prints the answer to the command `name`, unless it failed.
 return function(name, answer)
   if answer.last.ok ~= true and not even_if_it_failed[name] then return end
-  if prints[name] then return prints[name](answer) end
-  for _, object in ipairs(answer.lines) do print_fields(object) end
-  print_fields(answer.last)
+  if prints[name] then
+    prints[name](answer)
+  else
+    for _, object in ipairs(answer.lines) do print_fields(object) end
+    print_fields(answer.last)
+  end
+  if answer.last.ok == true then complain_of_silent(answer) end
 end

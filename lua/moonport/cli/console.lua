@@ -90,7 +90,8 @@ end
 
 -- Whether there is nothing more to see of a connection: its close was told, or was dropped.
 function Console:is_over(event, id)
-  return id and (event.event == "close" or event.event == "dropped" and self:is_gone(id))
+  local may_be = event.event == "dropped" or event.event == "worker"
+  return id and (event.event == "close" or may_be and self:is_gone(id))
 end
 
 function Console:follow(client, next_event, id)
@@ -154,12 +155,12 @@ function commands:use(_, name)
 end
 
 function commands:watch(_, word)
-  local id = math.tointeger(tonumber(word:match("^#?(%d+)$")))
+  local id = word:match("^#?(%d+)$") or word:match("^#?(%d+%.%d+)$")
   if not id then
     return self:refuse("watch what? Write watch ID, with a number that conns lists")
   end
   if self:is_gone(id) then
-    return self:refuse(("there is no connection %d (any more): conns lists them"):format(id))
+    return self:refuse(("there is no connection %s (any more): conns lists them"):format(id))
   end
   return self:watch("events conn=" .. id, id)
 end

@@ -78,7 +78,7 @@ local function note(event)
 end
 
 ---@class moonport.cli.Diagram
----@field conn integer? the connection; nil: the one that begins next
+---@field conn string? the connection; nil: the one that begins next
 ---@field is_over boolean? it has closed
 ---@field private has_begun boolean?
 ---@field private before_ns integer?
@@ -86,7 +86,7 @@ local Diagram = {}
 Diagram.__index = Diagram
 
 local function print_head(event)
-  out.line(("%s connection #%d, %s"):format((" "):rep(TIME_CELLS), number(event, "conn"),
+  out.line(("%s connection #%s, %s"):format((" "):rep(TIME_CELLS), out.id(event, "conn"),
     events.field(event, "script")))
   out.line((" "):rep(TIME_CELLS) .. " peer" .. (" "):rep(GAP_CELLS - 6) .. "kernel" ..
     (" "):rep(GAP_CELLS - 5) .. "script")
@@ -94,10 +94,12 @@ end
 
 ---@return boolean drawn false: it is of another connection, or of none
 function Diagram:show(event)
-  local conn, kind = number(event, "conn"), event.event
+  local conn, kind = out.id(event, "conn"), event.event
   if not self.conn and (kind == "accept" or kind == "connect") then self.conn = conn end
-  local is_ours = conn ~= 0 and conn == self.conn
-  if not is_ours and not (kind == "dropped" and self.has_begun) then return false end
+  if self.conn and conn:match("%.(%d+)$") == self.conn then self.conn = conn end
+  local is_ours = conn ~= "0" and conn == self.conn
+  local is_of_all = kind == "dropped" or kind == "worker"
+  if not is_ours and not (is_of_all and self.has_begun) then return false end
   if not self.has_begun then print_head(event) end
   self.has_begun = true
   local row = (drawings[kind] or note)(event)

@@ -128,7 +128,7 @@ function details.pause(event) return "not read any more: " .. field(event, "by")
 
 function details.drain(event) return count(number(event, "left"), "byte") .. " are still queued" end
 
-function details.forward(event) return ("to #%d"):format(number(event, "to")) end
+function details.forward(event) return "to #" .. out.id(event, "to") end
 
 function details.reset(event)
   local told = with_error("by " .. field(event, "by"), event)
@@ -166,6 +166,11 @@ function details.dropped(event)
     " missing: more happened than was taken in time"
 end
 
+-- One of several workers ended, serves again, or says nothing.
+function details.worker(event)
+  return ("%d is %s"):format(number(event, "worker"), field(event, "state"))
+end
+
 ---What happened, and its kind: "handled on_data done in 19 µs".
 ---@param cells integer? that the kind takes at least
 function M.what(event, cells)
@@ -182,6 +187,7 @@ end
 -- --- A line for each ------------------------------------------------------------------------
 
 local TIME_CELLS, CONN_CELLS, SCRIPT_CELLS, KIND_CELLS = 9, 4, 10, 9
+local WORKER_CONN_CELLS = 7 -- of "#2.1234"
 local BODY_CELLS_MIN = 20
 
 -- What comes in is green, what goes out blue, what the script does yellow, an end magenta, what is
@@ -192,7 +198,7 @@ local COLOURS = {
   flush = "blue",
   handler = "yellow", wait = "yellow", wake = "yellow", handled = "yellow", call = "yellow",
   eof = "magenta", shutdown = "magenta", close = "magenta", reset = "bright_red",
-  error = "bright_red", timeout = "red", dropped = "bright_red",
+  error = "bright_red", timeout = "red", dropped = "bright_red", worker = "bright_red",
 }
 
 -- Where in the script, and that it was not observed.
@@ -205,9 +211,10 @@ end
 ---@param before_ns integer? when the event before was
 ---@return integer time_ns of this one
 function M.print(event, before_ns)
-  local conn, kind = number(event, "conn"), text(event, "event")
+  local conn, kind = out.id(event, "conn"), text(event, "event")
+  local cells = event.worker and WORKER_CONN_CELLS or CONN_CELLS
   local head = ("%s  %s %s "):format(out.padded(M.passed(event, before_ns), TIME_CELLS, true),
-    out.padded(conn ~= 0 and "#" .. conn or "", CONN_CELLS),
+    out.padded(conn ~= "0" and "#" .. conn or "", cells),
     out.padded(core.shown(text(event, "script"), 100), SCRIPT_CELLS))
   local body, rest = M.what(event, KIND_CELLS), rest_of(event)
   if rest ~= "" then rest = "  " .. rest end

@@ -55,12 +55,13 @@ local function add(words, text, prefix)
   if #words < WORDS_MAX and text:sub(1, #prefix) == prefix then words[#words + 1] = text end
 end
 
--- By what a usage calls it. Of an ID only digits count: nothing that is typed may act as a pattern.
+-- By what a usage calls it. Of an ID only digits count, and the point behind a worker: nothing
+-- that is typed may act as a pattern.
 local kinds = {}
 
 function kinds:ID(words, prefix)
-  for _, conn in ipairs(self:ask(("conns id=%s*"):format(prefix:match("^%d*"):sub(1, 20)))) do
-    add(words, tostring(out.number(conn, "id")), prefix)
+  for _, conn in ipairs(self:ask(("conns id=%s*"):format(prefix:match("^[%d.]*"):sub(1, 20)))) do
+    add(words, out.id(conn, "id"), prefix)
   end
 end
 

@@ -83,6 +83,13 @@ function M.number(object, name)
   return type(object[name]) == "number" and math.tointeger(object[name]) or 0
 end
 
+---@return string id of a connection: "17", or "2.17" of the second of several workers; "0": none
+function M.id(object, name)
+  local value = object[name]
+  if type(value) == "string" and value:find("^%d+%.%d+$") then return value end
+  return tostring(M.number(object, name))
+end
+
 ---@return number number 0 where there is none
 function M.real(object, name)
   return type(object[name]) == "number" and object[name] or 0

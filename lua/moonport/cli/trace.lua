@@ -58,7 +58,7 @@ local function view_of(options, bytes)
       return true
     end
   elseif options.diagram then
-    local drawn = diagram(math.tointeger(tonumber(((options.conn or ""):gsub("^#", "")))))
+    local drawn = diagram((options.conn or ""):match("^#?([%d.]+)$"))
     return function(event) return drawn:show(event) end, function() return drawn.is_over end
   end
   local before_ns

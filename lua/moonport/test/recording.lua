@@ -62,12 +62,21 @@ end
 
 -- The types of what is used here. A file may have been changed by hand, or be none of ours.
 local TYPES = {
-  event = "string", script = "string", time_ns = "integer", conn = "integer", size = "integer",
+  event = "string", script = "string", time_ns = "integer", size = "integer",
   peer = "string", ["local"] = "string", address = "string", by = "string", error = "string",
   file = "string", line = "integer", bytes_in = "integer", count = "integer",
 }
 
+-- 17, or "2.17" of a server of several workers; nil: neither.
+local function number_of(id)
+  return math.type(id) == "integer" and id or
+    type(id) == "string" and math.tointeger(tonumber(id:match("^%d+%.(%d+)$")))
+end
+
 local function check_types(self, event)
+  if event.conn ~= nil and not number_of(event.conn) then
+    fault(self, "the field %q is no connection: was the recording changed?", "conn")
+  end
   for field, kind in pairs(TYPES) do
     local value = event[field]
     if value ~= nil and type(value) ~= kind and math.type(value) ~= kind then
@@ -95,7 +104,7 @@ local function conn_of(self, event)
   local id = need(self, event, "conn")
   local conn = self.by_id[id]
   if conn == nil then
-    fault(self, "connection #%d was not accepted in this recording: it was made with a filter", id)
+    fault(self, "connection #%s was not accepted in this recording: it was made with a filter", id)
   end
   return conn or nil
 end
@@ -104,7 +113,7 @@ end
 local function peer_of(self, event)
   local conn = conn_of(self, event)
   if conn and conn.over and event.event ~= "reset" then
-    fault(self, "connection #%d has a %q after its %s: was the recording changed?", conn.id,
+    fault(self, "connection #%s has a %q after its %s: was the recording changed?", conn.name,
       event.event, conn.over)
   end
   return conn
@@ -112,8 +121,8 @@ end
 
 local function begin(self, event, outgoing)
   local id = need(self, event, "conn")
-  if self.by_id[id] ~= nil then fault(self, "connection #%d begins a second time", id) end
-  local conn = { id = id, peer = need(self, event, "peer"),
+  if self.by_id[id] ~= nil then fault(self, "connection #%s begins a second time", id) end
+  local conn = { id = number_of(id), name = id, peer = need(self, event, "peer"),
     here = need(self, event, "local"), outgoing = outgoing, sent = {}, bytes_in = 0 }
   self.by_id[id] = conn
   table.insert(self.conns, conn)
@@ -193,8 +202,8 @@ end
 function events.close(self, event)
   local conn = conn_of(self, event)
   if conn and event.bytes_in and event.bytes_in ~= conn.bytes_in then
-    fault(self, "connection #%d received %s, of which this recording has %d: it was made " ..
-      "with a filter", conn.id, counted(event.bytes_in, "byte"), conn.bytes_in)
+    fault(self, "connection #%s received %s, of which this recording has %d: it was made " ..
+      "with a filter", conn.name, counted(event.bytes_in, "byte"), conn.bytes_in)
   end
 end
 

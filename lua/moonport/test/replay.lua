@@ -25,7 +25,7 @@ local function send_at(list, offset)
 end
 
 local function title_of(conn)
-  return ("connection #%d (%s %s)"):format(conn.id, conn.outgoing and "to" or "from", conn.peer)
+  return ("connection #%s (%s %s)"):format(conn.name, conn.outgoing and "to" or "from", conn.peer)
 end
 
 local function say(...) io.write(string.format(...), "\n") end
@@ -87,7 +87,7 @@ local function compare_with_recording(recorded, result)
     if say_difference("datagrams to " .. peer, NAMES, wanted, got) then count = count + 1 end
   end
   for _, conn in ipairs(result.missing) do
-    say("connection #%d: the script did not connect to %s", conn.id, conn.peer)
+    say("connection #%s: the script did not connect to %s", conn.name, conn.peer)
   end
   if count > 0 then say_errors(result.errors) end
   return count == 0
@@ -216,7 +216,7 @@ function M.run(recording_path, script_path, cut, seed)
     return 1
   end
   for _, id in ipairs(recorded.skipped) do
-    io.stderr:write(("moonport: connection #%d was open before the recording began, and is left " ..
+    io.stderr:write(("moonport: connection #%s was open before the recording began, and is left " ..
       "out\n"):format(id))
   end
   local ok, same = pcall(replay, recorded, script_path, cut, seed > 0 and seed or nil)

@@ -15,8 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void client_settle(struct control_client *client);
+
 enum {
   LINE_BYTES_MAX = 65536,
+  /* What another worker has read, and quoted anew. */
+  RELAYED_BYTES_MAX = WORDS_QUOTED_SIZE_MAX(LINE_BYTES_MAX) * 2,
   ERROR_BYTES_MAX = 1024,
   FAULT_BYTES_MAX = 160,
   WORDS_MAX = 64, /* of one line, the name of the command included */
@@ -38,12 +42,25 @@ uint64_t control_uptime_ms(const struct control_client *client) {
   return net_loop_now_ms(client->control->loop) - client->control->opened_ms;
 }
 
+bool control_is_relayed(const struct control_client *client) {
+  return conn_group_of(client->conn) == &client->control->relayed;
+}
+
+const struct worker *control_worker(const struct control_client *client) {
+  return client->control->worker;
+}
+
 bool control_is_open(const struct control_client *client) {
   return !conn_is_closing(client->conn);
 }
 
 size_t control_queue_bytes(const struct control_client *client) {
   return conn_queue_bytes(client->conn);
+}
+
+bool control_has_room(struct control_client *client) {
+  if (control_queue_bytes(client) > CONTROL_QUEUE_BYTES_HIGH) conn_flush(client->conn);
+  return control_queue_bytes(client) <= CONTROL_QUEUE_BYTES_HIGH;
 }
 
 /* --- Answers --------------------------------------------------------------------------------- */
@@ -169,14 +186,20 @@ bool control_client_streams(const struct control_client *client) {
   return client->has_job && !client->job.step && !client->job.answers_later;
 }
 
-bool control_admit_stream(struct control_client *client) {
-  struct control *control = client->control;
+/* Of clients; where there are several workers, each has those of all. */
+static size_t count_streams(const struct conn_group *group) {
   struct conn *conn = NULL;
   size_t count = 0;
-  while ((conn = conn_group_next(&control->clients, conn))) {
+  while ((conn = conn_group_next(group, conn))) {
     const struct control_client *other = conn_owner(conn);
     if (other && control_client_streams(other)) count++;
   }
+  return count;
+}
+
+bool control_admit_stream(struct control_client *client) {
+  struct control *control = client->control;
+  const size_t count = count_streams(conn_group_of(client->conn));
   if (count >= CONTROL_STREAMS_MAX) {
     control_fail(client,
                  "%zu traces and consoles watch already, which is the most: end one of them first",
@@ -189,6 +212,11 @@ bool control_admit_stream(struct control_client *client) {
     return false;
   }
   return true;
+}
+
+void control_become_stream(struct control_client *client) {
+  client->job.answers_later = false;
+  client_settle(client);
 }
 
 static bool is_waited_for(const struct control_client *client) {
@@ -252,10 +280,14 @@ static void client_run_line(struct control_client *client, char *line, size_t si
   }
 }
 
+static ssize_t line_bytes_max(const struct control_client *client) {
+  return control_is_relayed(client) ? RELAYED_BYTES_MAX : LINE_BYTES_MAX;
+}
+
 static void client_take_line(struct control_client *client) {
   ssize_t size = line_size(client);
   if (size < 0) return;
-  if (size > LINE_BYTES_MAX) {
+  if (size > line_bytes_max(client)) {
     refuse_length(client);
   } else {
     client_run_line(client, client->input + client->start, (size_t)size);
@@ -265,7 +297,7 @@ static void client_take_line(struct control_client *client) {
 
 /* A line that grows beyond its limit is answered once, and what still comes of it is not kept. */
 static void check_length(struct control_client *client) {
-  if (line_size(client) >= 0 || client->size <= LINE_BYTES_MAX) return;
+  if (line_size(client) >= 0 || (ssize_t)client->size <= line_bytes_max(client)) return;
   refuse_length(client);
   client->skipping = true;
   drop_input(client);
@@ -299,7 +331,7 @@ static void client_settle(struct control_client *client) {
 }
 
 void control_client_go_on(struct control_client *client) {
-  if (control_client_streams(client) && client->job.on_room) client->job.on_room(client->job.state);
+  if (client->has_job && client->job.on_room) client->job.on_room(client->job.state);
   if (!has_more(client)) return;
   if (client->has_job) {
     if (!client->job.step(client, client->job.state)) control_client_end_job(client);

@@ -13,12 +13,15 @@ struct conn;
 struct log;
 struct net_loop;
 struct server;
+struct worker;
 struct control_client; /* opaque; gone with its connection, when its job has ended */
 
 struct server *control_server(const struct control_client *client);
 struct log *control_log(const struct control_client *client);
 struct net_loop *control_loop(const struct control_client *client);
 uint64_t control_uptime_ms(const struct control_client *client);
+/* The process is one of several; NULL: it is alone. */
+const struct worker *control_worker(const struct control_client *client);
 
 /* False: its connection has ended, and what is put goes nowhere. */
 bool control_is_open(const struct control_client *client);
@@ -42,6 +45,8 @@ json_t *control_text_bytes(const char *text, size_t size);
 /* How much is queued for the client because it does not read. What is sent beyond
  * CONTROL_QUEUE_BYTES_MAX costs it its connection. */
 size_t control_queue_bytes(const struct control_client *client);
+/* Whether that is little, when the kernel has taken what it takes. */
+bool control_has_room(struct control_client *client);
 enum { CONTROL_QUEUE_BYTES_HIGH = 256 * 1024, CONTROL_QUEUE_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* What a command goes on with when its function has returned; further commands of the client wait
@@ -52,7 +57,7 @@ struct control_job {
    * NULL: a stream, which sends when it has something to say, and ends when the client goes; or,
    * with `answers_later`, an answer that control_end() says is complete. */
   bool (*step)(struct control_client *client, void *state);
-  /* Of a stream: less than CONTROL_QUEUE_BYTES_HIGH is queued again. NULL: it does not care. */
+  /* Less than CONTROL_QUEUE_BYTES_HIGH is queued again. NULL: it does not care. */
   void (*on_room)(void *state);
   void (*end)(void *state); /* always, and last: frees the state */
   void *state;
@@ -61,6 +66,8 @@ struct control_job {
 void control_begin(struct control_client *client, const struct control_job *job);
 /* Whether it may begin a stream; otherwise it has been told why not. To be asked before. */
 bool control_admit_stream(struct control_client *client);
+/* What answers later has said that it goes well, and is a stream from here on. */
+void control_become_stream(struct control_client *client);
 /* The last line of an answer that came later was put: goes on with what the client sent since. */
 void control_end(struct control_client *client);
 

@@ -2,6 +2,8 @@
 #include "server/control/commands.h"
 
 #include "base/text.h"
+#include "server/control/front.h"
+#include "server/control/state.h"
 
 #include <string.h>
 
@@ -17,43 +19,52 @@ struct command {
   size_t words_min;    /* fewer are an error */
   size_t words_max;    /* more are an error */
   void (*run)(const struct control_call *call);
+  enum command_reach reach;
 };
 
 static const struct command commands[] = {
-    {"help", "[COMMAND]", "tell every command, or one", 0, 1, run_help},
-    {"ping", "", "answer, and do nothing else", 0, 0, run_ping},
-    {"status", "", "show the scripts and the process", 0, 0, control_status},
+    {"help", "[COMMAND]", "tell every command, or one", 0, 1, run_help, REACH_HERE},
+    {"ping", "", "answer, and do nothing else", 0, 0, run_ping, REACH_ALL},
+    {"status", "", "show the scripts and the process", 0, 0, control_status, REACH_ALL},
     {"metrics", "", "tell what is counted, a line for each sample (docs/metrics.md)", 0, 0,
-     control_metrics},
+     control_metrics, REACH_ALL},
     {"health", "", "say whether the server is serving, and what is in the way", 0, 0,
-     control_health},
+     control_health, REACH_ALL},
     {"conns", "[FIELD=PATTERN...]",
-     "list connections; fields: id, script, peer, listener, state, direction", 0, 16,
-     control_conns},
+     "list connections; fields: id, script, peer, listener, state, direction", 0, 16, control_conns,
+     REACH_ALL},
     {"events", "[conn=ID] [event=NAME,...] [script=PATTERN] [peer=PATTERN] [bytes=N|all]",
-     "show what the sockets and the scripts do, until the client hangs up", 0, 16, control_events},
+     "show what the sockets and the scripts do, until the client hangs up", 0, 16, control_events,
+     REACH_STREAM},
     {"pause", "ID", "stop reading a connection: the kernel's buffers fill, then its window closes",
-     1, 1, control_pause},
-    {"resume", "ID", "read it again", 1, 1, control_resume},
-    {"step", "ID", "hand one chunk of a paused connection to its handler", 1, 1, control_step},
-    {"send", "ID TEXT", "send these bytes to the peer, as the script would", 2, 2, control_send},
-    {"reset", "ID", "drop what is queued, send RST and close", 1, 1, control_reset},
-    {"kick", "ID", "close a connection gracefully; a second time, at once", 1, 1, control_kick},
-    {"tcp", "ID", "show what the kernel knows about a TCP connection", 1, 1, control_tcp},
+     1, 1, control_pause, REACH_CONN},
+    {"resume", "ID", "read it again", 1, 1, control_resume, REACH_CONN},
+    {"step", "ID", "hand one chunk of a paused connection to its handler", 1, 1, control_step,
+     REACH_CONN},
+    {"send", "ID TEXT", "send these bytes to the peer, as the script would", 2, 2, control_send,
+     REACH_CONN},
+    {"reset", "ID", "drop what is queued, send RST and close", 1, 1, control_reset, REACH_CONN},
+    {"kick", "ID", "close a connection gracefully; a second time, at once", 1, 1, control_kick,
+     REACH_CONN},
+    {"tcp", "ID", "show what the kernel knows about a TCP connection", 1, 1, control_tcp,
+     REACH_CONN},
     {"fault", "ID [split=BYTES] [delay=TIME] | off",
-     "cut the input into pieces, and delay each, as a network may", 2, 3, control_fault},
+     "cut the input into pieces, and delay each, as a network may", 2, 3, control_fault,
+     REACH_CONN},
     {"scripts", "", "list the scripts by the names that eval and versions take", 0, 0,
-     control_scripts},
-    {"versions", "[SCRIPT]", "list the versions that are in use", 0, 1, control_versions},
+     control_scripts, REACH_ALL},
+    {"versions", "[SCRIPT]", "list the versions that are in use", 0, 1, control_versions,
+     REACH_SCRIPT},
     {"eval", "[SCRIPT] CODE", "run Lua in a script's state, and show what it returns", 1, 2,
-     control_eval},
-    {"reload", "", "reload the scripts, and report what became of each", 0, 0, control_reload},
+     control_eval, REACH_SCRIPT},
+    {"reload", "", "reload the scripts, and report what became of each", 0, 0, control_reload,
+     REACH_ALL},
     {"upgrade", "[SECONDS]",
      "start the program's file anew, hand it the sockets when it is ready, and drain", 0, 1,
-     control_upgrade},
+     control_upgrade, REACH_HERE},
     {"shutdown", "[ID]",
      "drain and end, as SIGTERM does; with an ID, only send FIN on that connection", 0, 1,
-     control_shutdown},
+     control_shutdown, REACH_CONN},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -81,17 +92,27 @@ static void commands_refuse_name(struct control_client *client, const struct wor
   }
 }
 
+/* It comes from outside, and there are other workers. */
+static bool is_for_several(const struct control_client *client) {
+  return control_worker(client) && !control_is_relayed(client);
+}
+
 void control_run(struct control_client *client, const struct word *words, size_t count) {
   const struct command *command = commands_find(&words[0]);
-  const struct control_call call = {client, command ? command->name : NULL, words + 1, count - 1};
+  const struct control_call call = {client, command ? command->name : NULL,
+                                    command ? command->reach : REACH_HERE, words + 1, count - 1};
   if (!command) {
     commands_refuse_name(client, &words[0]);
   } else if (call.word_count < command->words_min || call.word_count > command->words_max) {
     control_fail(client, "%s takes %s: write %s%s%s", command->name,
                  call.word_count < command->words_min ? "more words" : "fewer words", command->name,
                  *command->usage ? " " : "", command->usage);
-  } else {
+  } else if (command->reach == REACH_HERE || !is_for_several(client)) {
     command->run(&call);
+  } else if (command->reach == REACH_STREAM) {
+    front_stream(&call);
+  } else {
+    front_run(&call);
   }
 }
 

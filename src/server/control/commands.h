@@ -5,9 +5,19 @@
 #include "base/words.h"
 #include "server/control/client.h"
 
+/* Where there are several workers: who has what a command is about. */
+enum command_reach {
+  REACH_HERE,   /* whoever was asked */
+  REACH_ALL,    /* each of them */
+  REACH_CONN,   /* who has the connection that the first word names; without one, the master */
+  REACH_SCRIPT, /* who has the script that the first word names */
+  REACH_STREAM, /* each of them, and who comes later */
+};
+
 struct control_call {
   struct control_client *client;
   const char *name;         /* of the command */
+  enum command_reach reach; /* of the command */
   const struct word *words; /* what follows the name */
   size_t word_count;
 };

@@ -4,7 +4,7 @@
 #include "net/conn_fault.h"
 #include "net/conn_proxy.h"
 #include "net/conn_tls.h"
-#include "server/control/commands.h"
+#include "server/control/find.h"
 #include "server/script.h"
 #include "server/server.h"
 
@@ -98,7 +98,8 @@ static struct listing *read_listing(const struct control_call *call) {
 /* --- One connection -------------------------------------------------------------------------- */
 
 struct row {
-  char id[24];
+  char id[CONN_NAME_BYTES];
+  char number[24]; /* without the worker */
   char peer[ADDRESS_TEXT_MAX];
   char ip[ADDRESS_TEXT_MAX];
   char via[ADDRESS_TEXT_MAX]; /* of its proxy; empty: there is none */
@@ -106,12 +107,13 @@ struct row {
   const char *texts[FIELD_COUNT][2];
 };
 
-static void conns_describe(const struct script *script, const struct conn *conn, struct row *row) {
+static void conns_describe(const struct control_client *client, const struct script *script,
+                           const struct conn *conn, struct row *row) {
   socklen_t size;
   const struct sockaddr *peer = conn_peer(conn, &size);
   const char *listener = script_listener_of(script, conn); /* NULL: it was not accepted */
   const char *const texts[FIELD_COUNT][2] = {
-      [FIELD_ID] = {row->id},
+      [FIELD_ID] = {row->id, row->number},
       [FIELD_SCRIPT] = {script_path(script), script_name(script)},
       [FIELD_PEER] = {row->peer, row->ip},
       [FIELD_LISTENER] = {listener ? listener : ""},
@@ -119,7 +121,8 @@ static void conns_describe(const struct script *script, const struct conn *conn,
       [FIELD_DIRECTION] = {listener ? "in" : "out"},
   };
   memcpy(row->texts, texts, sizeof texts);
-  snprintf(row->id, sizeof row->id, "%llu", (unsigned long long)conn_id(conn));
+  control_conn_name(client, conn_id(conn), row->id);
+  snprintf(row->number, sizeof row->number, "%llu", (unsigned long long)conn_id(conn));
   address_from_sockaddr(peer, size, row->peer, sizeof row->peer);
   if (address_ip(peer, row->ip, sizeof row->ip) < 0) *row->ip = '\0';
   *row->via = '\0';
@@ -167,8 +170,8 @@ static void conns_tell(struct control_client *client, const struct row *row,
   struct conn_counters counters;
   conn_counters(conn, &counters);
   control_put(client,
-              json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:I, s:I, s:I}",
-                        "id", (json_int_t)conn_id(conn), "script",
+              json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:f, s:I, s:I, s:I}",
+                        "id", control_conn_id(client, conn_id(conn)), "script",
                         control_text(row->texts[FIELD_SCRIPT][0]), "peer", control_text(row->peer),
                         "via", text_or_null(row->via), "listener",
                         text_or_null(row->texts[FIELD_LISTENER][0]), "direction",
@@ -191,7 +194,7 @@ static bool tell_group(struct control_client *client, struct listing *listing,
     if (*budget == 0) return true;
     (*budget)--;
     listing->last_id = conn_id(conn);
-    conns_describe(script, conn, &row);
+    conns_describe(client, script, conn, &row);
     if (!conns_matches(&row, listing)) continue;
     listing->count++;
     conns_tell(client, &row, conn);

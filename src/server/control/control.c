@@ -9,26 +9,29 @@
 #include "base/control_address.h"
 #include "base/handover.h"
 #include "base/log.h"
+#include "base/worker.h"
 #include "net/connect.h"
 #include "net/defer.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/mesh.h"
+#include "server/control/ask.h"
 #include "server/control/commands.h"
+#include "server/control/place.h"
 #include "server/control/state.h"
 #include "server/server.h"
 
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum {
   CLIENTS_MAX = CONTROL_STREAMS_MAX + 8, /* the rest is for questions, which are short */
-  BACKLOG = 64,
-  SILENT_MS = 1000, /* from then on a client makes room for a new one */
-  LOOK_MS = 1000,   /* how often it is looked whether a silent peer is still there */
+  SILENT_MS = 1000,                      /* from then on a client makes room for a new one */
+  LOOK_MS = 1000, /* how often it is looked whether a silent peer is still there */
   LINGER_MS = 1000,
   OWN_CLIENT = 1, /* in place of a listener's index: who came by control_adopt() */
 };
@@ -81,6 +84,15 @@ static void accept_again(struct control *control) {
   if (control->listener) listener_pause(control->listener, false);
 }
 
+/* A process that runs scripts: this one, or another worker. */
+static bool is_own_process(const struct control *control, pid_t pid) {
+  if (pid == getpid()) return true;
+  for (unsigned i = 1; control->worker && i <= control->worker->count; i++) {
+    if (atomic_load(&worker_slot_of(control->worker, i)->pid) == pid) return true;
+  }
+  return false;
+}
+
 /* Whether the new client may stay; it is told why not. */
 static void control_admit(struct control *control, struct control_client *client) {
   const struct ucred peer = control_peer_of(client->conn);
@@ -91,7 +103,7 @@ static void control_admit(struct control *control, struct control_client *client
     return;
   }
   /* One of its own scripts, however it spelled the address: it would command all the others. */
-  if (peer.pid == getpid() && !server_is_unsafe(control->server)) {
+  if (is_own_process(control, peer.pid) && !server_is_unsafe(control->server)) {
     control_fail(client, "this server takes no commands from its own scripts (the operator may "
                          "allow them: --unsafe)");
     conn_close(client->conn, REASON_CLOSED);
@@ -111,7 +123,8 @@ static void control_on_open(struct conn *conn) {
   client->conn = conn;
   client->heard_ms = net_loop_now_ms(control->loop);
   conn_set_owner(conn, client);
-  if (conn_listener_index(conn) != OWN_CLIENT) control_admit(control, client);
+  const bool is_own = control_is_relayed(client) || conn_listener_index(conn) == OWN_CLIENT;
+  if (!is_own) control_admit(control, client);
 }
 
 static void control_on_data(struct conn *conn, const char *bytes, size_t size) {
@@ -174,6 +187,7 @@ static void control_go_on(struct conn *conn, void *context) {
 static void control_on_turn(void *owner) {
   struct control *control = owner;
   conn_group_each(&control->clients, control_go_on, NULL);
+  conn_group_each(&control->relayed, control_go_on, NULL);
   net_loop_flush(control->loop);
 }
 
@@ -199,29 +213,6 @@ static const struct listener_events listener_events = {.is_wanted = has_place,
                                                        .on_starved = control_on_starved,
                                                        .uses_spares = true};
 
-static const char *control_advice_for(int rc) {
-  switch (rc) {
-    case UV_EADDRINUSE: return "another server listens there: give this one a --control of its own";
-    case UV_EEXIST: return "there is a file that is no socket: remove it, or name another path";
-    case UV_ENOENT: return "the directory does not exist: create it, or name another path";
-    case UV_EACCES:
-    case UV_EPERM:
-    case UV_EROFS: return "name a path in a directory that this user may write to, or @NAME";
-    default: return "name another path";
-  }
-}
-
-/* Between bind(2) and listen(2) nobody can connect yet. */
-static int open_at(struct control *control, const struct control_address *address) {
-  int rc = listener_bind(control->loop, (const struct sockaddr *)&address->sockaddr, address->size,
-                         &listener_events, control, &control->listener);
-  if (rc < 0) return rc;
-  if (*address->sockaddr.sun_path && chmod(address->sockaddr.sun_path, S_IRUSR | S_IWUSR) < 0) {
-    return UV_EPERM;
-  }
-  return listener_listen(control->listener, BACKLOG);
-}
-
 /* 0, and *address is where that is, until control_own() it accepts nobody; or UV_ENOENT: nobody has left
  * one. */
 static int open_inherited(struct control *control, struct control_address *address,
@@ -236,21 +227,7 @@ static int open_inherited(struct control *control, struct control_address *addre
   return UV_ENOENT;
 }
 
-/* At the first place that no other server has; *address is where that is. */
-static int open_listener(struct control *control, struct control_address *address) {
-  const struct control_address first = *address;
-  int rc = UV_EADDRINUSE;
-  for (int number = 1; rc == UV_EADDRINUSE; number++) {
-    if (!control_address_place(&first, number, address)) return rc;
-    rc = open_at(control, address);
-    if (rc == UV_EADDRINUSE && control->listener) listener_close(control->listener);
-    if (rc == UV_EADDRINUSE) control->listener = NULL;
-  }
-  return rc;
-}
-
-static void init_clients(struct control *control) {
-  struct conn_group *clients = &control->clients;
+static void init_clients(struct control *control, struct conn_group *clients) {
   conn_group_init(clients, control->loop, &client_events, control);
   clients->queue_bytes_max = CONTROL_QUEUE_BYTES_MAX;
   clients->queue_high = CONTROL_QUEUE_BYTES_HIGH;
@@ -259,38 +236,74 @@ static void init_clients(struct control *control) {
   clients->linger_ms = LINGER_MS;
 }
 
-struct control *control_open(struct server *server, struct net_loop *loop, struct log *log,
-                             const struct control_address *address, struct activation *activation) {
+static int open_own(struct control *control, struct control_address *address) {
+  struct bound_socket bound;
+  int rc = control_place_open(address, &bound);
+  if (rc < 0) return rc;
+  rc = listener_adopt_bound(control->loop, &bound, &listener_events, control, &control->listener);
+  return rc < 0 ? rc : listener_listen(control->listener, LISTENER_LISTENS);
+}
+
+/* That of all workers, which the master has told of. */
+static int open_shared(struct control *control, int fd) {
+  int rc = listener_adopt(control->loop, fd, &listener_events, control, &control->listener);
+  if (rc < 0 || worker_is_held(control->worker)) return rc;
+  return listener_listen(control->listener, LISTENER_LISTENS);
+}
+
+void control_go_on_listening(struct control *control) {
+  if (control->listener) (void)listener_listen(control->listener, LISTENER_LISTENS);
+}
+
+/* Tells where, or why not. */
+static int open_listener(struct control *control, const struct control_options *options) {
+  if (options->shared_fd > 0) return open_shared(control, options->shared_fd);
+  control->place = *options->address;
+  int rc = open_inherited(control, &control->place, options->activation);
+  if (rc == UV_ENOENT) rc = open_own(control, &control->place);
+  control_place_tell(control->log, rc, options->address, &control->place);
+  return rc;
+}
+
+/* From another worker: the end of a pair, of which it has the other one. */
+static void control_on_message(void *context, unsigned from, const char *bytes, size_t size,
+                               int fd) {
+  struct control *control = context;
+  const struct sockaddr_un nobody = {.sun_family = AF_UNIX};
+  (void)from;
+  (void)bytes;
+  (void)size;
+  if (fd < 0) return;
+  (void)net_adopt(&control->relayed, fd, (const struct sockaddr *)&nobody, CONN_NO_LISTENER);
+  net_loop_flush(control->loop);
+}
+
+struct control *control_open(const struct control_options *options) {
   struct control *control = calloc(1, sizeof *control);
   if (!control) return NULL;
   *control = (struct control){
-      .server = server,
+      .server = options->server,
       .run = control_run,
-      .loop = loop,
-      .log = log,
-      .opened_ms = net_loop_now_ms(loop),
+      .loop = options->loop,
+      .log = options->log,
+      .mesh = options->mesh,
+      .worker = options->worker,
+      .opened_ms = net_loop_now_ms(options->loop),
   };
-  init_clients(control);
-  control->defer = net_defer_new(loop, control_on_turn, control);
-  struct control_address place = {0};
-  if (address) place = *address;
+  init_clients(control, &control->clients);
+  init_clients(control, &control->relayed);
+  ask_init_legs(control);
+  control->defer = net_defer_new(control->loop, control_on_turn, control);
   int rc = control->defer ? 0 : UV_ENOMEM;
-  if (rc == 0 && !address) return control;
-  if (rc == 0) rc = open_inherited(control, &place, activation);
-  if (rc == UV_ENOENT) rc = open_listener(control, &place);
-  control->place = place;
-  if (rc == 0) {
-    bool is_first = strcmp(place.text, address->text) == 0;
-    net_loop_keep_spares(loop);
-    log_printf(log, LOG_INFO, "control socket: %s%s%s", place.text,
-               is_first ? "" : ", for another server has ", is_first ? "" : address->text);
-    return control;
+  if (rc == 0 && options->address) rc = open_listener(control, options);
+  if (rc < 0 && !control->worker) { /* of several, it is asked by the others all the same */
+    control_close(control);
+    control_free(control);
+    return NULL;
   }
-  log_printf(log, LOG_WARN, "no control socket at %s (%s): %s; --control off needs none",
-             place.text, uv_strerror(rc), control_advice_for(rc));
-  control_close(control);
-  control_free(control);
-  return NULL;
+  if (control->mesh) mesh_on(control->mesh, MESH_CONTROL, control_on_message, control);
+  if (control->listener) net_loop_keep_spares(control->loop);
+  return control;
 }
 
 static void control_let_go(struct conn *conn, void *context) {
@@ -313,7 +326,7 @@ void control_retire(struct control *control) {
 void control_own(struct control *control) {
   if (!control->listener) return;
   listener_own_file(control->listener, true);
-  (void)listener_listen(control->listener, BACKLOG);
+  (void)listener_listen(control->listener, CONTROL_BACKLOG);
 }
 
 void control_export(const struct control *control, handover_visit *visit, void *context) {
@@ -327,7 +340,9 @@ void control_export(const struct control *control, handover_visit *visit, void *
 
 void control_close(struct control *control) {
   stop_listening(control);
+  if (control->mesh) mesh_on(control->mesh, MESH_CONTROL, NULL, NULL);
   conn_group_each(&control->clients, control_let_go, NULL);
+  conn_group_each(&control->relayed, control_let_go, NULL);
   if (control->defer) net_defer_close(control->defer);
   control->defer = NULL;
 }

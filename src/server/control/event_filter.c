@@ -42,7 +42,12 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char error[FILTER_ERROR
 }
 
 static bool read_conn(struct event_filter *filter, const char *value, char *error) {
-  if (control_read_id(value, &filter->conn) && filter->conn > 0) return true;
+  unsigned worker;
+  if (control_read_id(value, &worker, &filter->conn) && filter->conn > 0 &&
+      (worker == 0 || filter->worker > 0)) {
+    if (worker != 0 && worker != filter->worker) filter->conn = UINT64_MAX; /* another's */
+    return true;
+  }
   return refuse(error, "\"%.60s\" is no connection: write its number, as in conn=12", value);
 }
 
@@ -58,7 +63,7 @@ static bool refuse_kind(const char *name, size_t size, char *error) {
 }
 
 static bool read_kinds(struct event_filter *filter, const char *value, char *error) {
-  filter->kinds = BIT(EVENT_DROPPED); /* told in any case */
+  filter->kinds = BIT(EVENT_DROPPED); /* told in any case; so is EVENT_WORKER, by others */
   for (;;) {
     size_t size = strcspn(value, ",");
     enum event_kind kind = event_kind_find(value, size);

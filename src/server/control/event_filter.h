@@ -16,6 +16,7 @@ enum {
 struct event_filter {
   uint64_t kinds;                     /* wanted, as bits 1 << enum event_kind */
   uint64_t conn;                      /* 0: any */
+  unsigned worker;                    /* that this is; 0: it is alone */
   char *script;                       /* a pattern of fnmatch(3); NULL: any */
   char *peer;                         /* the same */
   size_t bytes_max;                   /* of an event's bytes */

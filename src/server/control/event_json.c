@@ -73,7 +73,19 @@ static char *event_json_put_text(char *end, const char *text, size_t size) {
   return end;
 }
 
-static char *put_field(char *end, const struct event *event, const struct event_field *field) {
+/* 17; with several workers "2.17". */
+static char *put_conn(char *end, unsigned worker, uint64_t conn) {
+  if (worker == 0) return put_number(end, conn);
+  *end++ = '"';
+  end = put_number(end, worker);
+  *end++ = '.';
+  end = put_number(end, conn);
+  *end++ = '"';
+  return end;
+}
+
+static char *put_field(char *end, const struct event *event, const struct event_field *field,
+                       unsigned worker) {
   if (field->type == EVENT_TEXT) {
     const char *text = event_text(event, field);
     if (!text) return end;
@@ -81,6 +93,8 @@ static char *put_field(char *end, const struct event *event, const struct event_
   }
   uint64_t number = event_number(event, field);
   if (number == 0 && field->type == EVENT_NUMBER_OPTIONAL) return end;
+  /* The only number that is a connection. */
+  if (event->kind == EVENT_FORWARD) return put_conn(put_name(end, field->name), worker, number);
   return put_number(put_name(end, field->name), number);
 }
 
@@ -96,22 +110,24 @@ static char *put_bytes(char *end, const struct event *event, bool exact) {
   return end;
 }
 
-size_t event_json_render(const struct event *event, bool exact, char out[EVENT_JSON_BYTES_MAX]) {
+size_t event_json_render(const struct event *event, const struct event_json *how,
+                         char out[EVENT_JSON_BYTES_MAX]) {
   static const char head[] = "{\"seq\":";
   const struct event_kind_row *kind = &event_kinds[event->kind];
   char *end = put_number(event_json_put(out, head, sizeof head - 1), event->sequence);
   end = put_number(put_name(end, "time_ns"), event->time_ns);
+  if (how->worker > 0) end = put_number(put_name(end, "worker"), how->worker);
   end = put_word(put_name(end, "event"), kind->name);
   end = put_word(put_name(end, "source"), event_source_name(event->source));
-  if (event->conn) end = put_number(put_name(end, "conn"), event->conn);
+  if (event->conn) end = put_conn(put_name(end, "conn"), how->worker, event->conn);
   if (event->script) {
     end = event_json_put_text(put_name(end, "script"), event->script,
                               strnlen(event->script, TEXT_BYTES_MAX));
   }
   for (const struct event_field *field = kind->fields; field->name; field++) {
-    end = put_field(end, event, field);
+    end = put_field(end, event, field, how->worker);
   }
-  if (kind->has_bytes) end = put_bytes(end, event, exact);
+  if (kind->has_bytes) end = put_bytes(end, event, how->exact);
   *end++ = '}';
   *end++ = '\n';
   assert(end - out <= EVENT_JSON_BYTES_MAX);

@@ -9,8 +9,13 @@ enum {
   EVENT_JSON_BYTES_MAX = 256 * 1024,
 };
 
-/* Writes the line, its newline included, and returns its size. `exact`: with all bytes that the
- * event kept, in base64, besides the first few as text. */
-size_t event_json_render(const struct event *event, bool exact, char out[EVENT_JSON_BYTES_MAX]);
+struct event_json {
+  bool exact; /* with all bytes that the event kept, in base64, besides the first few as text */
+  unsigned worker; /* that it is of; 0: there are no others */
+};
+
+/* Writes the line, its newline included, and returns its size. */
+size_t event_json_render(const struct event *event, const struct event_json *how,
+                         char out[EVENT_JSON_BYTES_MAX]);
 
 #endif

@@ -54,15 +54,17 @@ void control_fault(const struct control_call *call) {
   struct conn_fault fault;
   char text[CONN_FAULT_TEXT_MAX];
   if (!conn || !read_fault(call, &fault)) return;
-  unsigned long long id = (unsigned long long)conn_id(conn);
+  char id[CONN_NAME_BYTES];
+  control_conn_name(call->client, conn_id(conn), id);
   if (conn_set_fault(conn, &fault) < 0) {
-    control_fail(call->client, "not enough memory: connection %llu is as before", id);
+    control_fail(call->client, "not enough memory: connection %s is as before", id);
     return;
   }
   conn_fault_text(&fault, text);
-  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, id,
-            "command fault: #%llu %s", id, text);
-  control_ok_with(call->client, json_pack("{s:I, s:s, s:I, s:I}", "id", (json_int_t)id, "fault",
+  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
+            "command fault: #%s %s", id, text);
+  control_ok_with(call->client, json_pack("{s:o, s:s, s:I, s:I}", "id",
+                                          control_conn_id(call->client, conn_id(conn)), "fault",
                                           text, "split_bytes", (json_int_t)fault.split_bytes,
                                           "delay_ms", (json_int_t)fault.delay_ms));
 }

@@ -1,12 +1,14 @@
 /* server/control/find.c — what the words of a command name: a connection, a script. */
 #include "server/control/find.h"
 
+#include "base/worker.h"
 #include "net/conn.h"
 #include "server/roles.h"
 #include "server/script.h"
 #include "server/server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,26 +28,58 @@ static struct conn *find_conn(const struct server *server, uint64_t id) {
   return NULL;
 }
 
-bool control_read_id(const char *text, uint64_t *out) {
+/* The digits that *text begins with, and moves behind them. */
+static bool read_digits(const char **text, uint64_t *out) {
   char *end;
-  if (*text == '#') text++;
-  if (*text < '0' || *text > '9') return false;
+  if (**text < '0' || **text > '9') return false;
   errno = 0;
-  *out = strtoull(text, &end, 10);
-  return errno == 0 && *end == '\0';
+  *out = strtoull(*text, &end, 10);
+  *text = end;
+  return errno == 0;
+}
+
+bool control_read_id(const char *text, unsigned *worker, uint64_t *out) {
+  if (*text == '#') text++;
+  *worker = 0;
+  if (!read_digits(&text, out)) return false;
+  if (*text != '.') return *text == '\0';
+  if (*out == 0 || *out > UINT_MAX) return false;
+  *worker = (unsigned)*out;
+  text++;
+  return read_digits(&text, out) && *text == '\0';
+}
+
+const char *control_conn_name(const struct control_client *client, uint64_t id,
+                              char out[CONN_NAME_BYTES]) {
+  const struct worker *worker = control_worker(client);
+  if (worker) {
+    snprintf(out, CONN_NAME_BYTES, "%u.%llu", worker->number, (unsigned long long)id);
+  } else {
+    snprintf(out, CONN_NAME_BYTES, "%llu", (unsigned long long)id);
+  }
+  return out;
+}
+
+json_t *control_conn_id(const struct control_client *client, uint64_t id) {
+  char name[CONN_NAME_BYTES];
+  if (!control_worker(client)) return json_integer((json_int_t)id);
+  return json_string(control_conn_name(client, id, name));
 }
 
 struct conn *control_find_conn(const struct control_call *call) {
   uint64_t id;
-  if (!control_read_id(call->words[0].text, &id)) {
-    control_fail(call->client, "\"%.60s\" is no connection: write its number, as in %s 12",
-                 call->words[0].text, call->name);
+  unsigned number;
+  const struct worker *worker = control_worker(call->client);
+  char name[CONN_NAME_BYTES];
+  if (!control_read_id(call->words[0].text, &number, &id) || (number > 0 && !worker)) {
+    control_fail(call->client, "\"%.60s\" is no connection: write its number, as in %s %s12",
+                 call->words[0].text, call->name, worker ? "2." : "");
     return NULL;
   }
   struct conn *conn = find_conn(control_server(call->client), id);
   if (!conn) {
-    control_fail(call->client, "there is no connection %llu (any more): conns lists them",
-                 (unsigned long long)id);
+    control_fail(call->client, "there is no connection %s (any more): conns lists them",
+                 control_conn_name(call->client, id, name));
   }
   return conn;
 }

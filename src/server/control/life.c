@@ -1,5 +1,6 @@
 /* server/control/life.c — the commands that change what the server does: reload and shutdown. */
 #include "base/text.h"
+#include "net/loop.h"
 #include "server/control/commands.h"
 #include "server/server.h"
 
@@ -50,7 +51,10 @@ static void life_on_done(void *context) {
   } else {
     control_ok(client);
   }
-  if (reloading->is_waited_for) control_end(client);
+  if (!reloading->is_waited_for) return;
+  struct net_loop *loop = control_loop(client);
+  control_end(client);
+  net_loop_flush(loop); /* it comes from another worker, or a process, and not from an event */
 }
 
 /* The job's end, which comes before the answer when the client is gone. */

@@ -8,22 +8,33 @@
 
 #include <uv.h>
 
+static const char *name_of(const struct control_call *call, const struct conn *conn,
+                           char out[CONN_NAME_BYTES]) {
+  return control_conn_name(call->client, conn_id(conn), out);
+}
+
+static json_t *id_of(const struct control_call *call, const struct conn *conn) {
+  return control_conn_id(call->client, conn_id(conn));
+}
+
 static void log_command(const struct control_call *call, const struct conn *conn) {
+  char name[CONN_NAME_BYTES];
   log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
-            "command %s: #%llu", call->name, (unsigned long long)conn_id(conn));
+            "command %s: #%s", call->name, name_of(call, conn, name));
 }
 
 /* What a command without more to say answers. */
 static void answer(const struct control_call *call, const struct conn *conn) {
-  control_ok_with(call->client, json_pack("{s:I}", "id", (json_int_t)conn_id(conn)));
+  control_ok_with(call->client, json_pack("{s:o}", "id", id_of(call, conn)));
 }
 
 /* One that nobody has begun to close; or NULL after an answer. */
 static struct conn *one_find_open(const struct control_call *call) {
   struct conn *conn = control_find_conn(call);
+  char id[CONN_NAME_BYTES];
   if (!conn || !conn_is_closing(conn)) return conn;
-  control_fail(call->client, "connection %llu closes already: only kick still does something",
-               (unsigned long long)conn_id(conn));
+  control_fail(call->client, "connection %s closes already: only kick still does something",
+               name_of(call, conn, id));
   return NULL;
 }
 
@@ -31,14 +42,14 @@ void control_kick(const struct control_call *call) {
   struct conn *conn = control_find_conn(call);
   if (!conn) return;
   bool at_once = conn_is_closing(conn);
-  json_int_t id = (json_int_t)conn_id(conn);
+  json_t *id = id_of(call, conn);
   log_command(call, conn);
   if (at_once) {
     conn_reset(conn, REASON_KICKED);
   } else {
     conn_close(conn, REASON_KICKED);
   }
-  control_ok_with(call->client, json_pack("{s:I, s:b}", "id", id, "at_once", at_once));
+  control_ok_with(call->client, json_pack("{s:o, s:b}", "id", id, "at_once", at_once));
 }
 
 /* --- Reading --------------------------------------------------------------------------------- */
@@ -47,16 +58,17 @@ void control_kick(const struct control_call *call) {
 static void answer_unread(const struct control_call *call, const struct conn *conn) {
   json_int_t unread = (json_int_t)conn_unread_bytes(conn);
   control_ok_with(call->client,
-                  json_pack("{s:I, s:I}", "id", (json_int_t)conn_id(conn), "unread_bytes", unread));
+                  json_pack("{s:o, s:I}", "id", id_of(call, conn), "unread_bytes", unread));
 }
 
 /* One that can still bring something; or NULL after an answer. */
 static struct conn *find_readable(const struct control_call *call) {
   struct conn *conn = one_find_open(call);
+  char id[CONN_NAME_BYTES];
   if (!conn || !conn_peer_finished(conn)) return conn;
   control_fail(call->client,
-               "connection %llu brings nothing more: its peer sent FIN, and all of it was read",
-               (unsigned long long)conn_id(conn));
+               "connection %s brings nothing more: its peer sent FIN, and all of it was read",
+               name_of(call, conn, id));
   return NULL;
 }
 
@@ -71,9 +83,10 @@ void control_pause(const struct control_call *call) {
 /* One that control_pause() holds; or NULL after an answer. */
 static struct conn *find_paused(const struct control_call *call) {
   struct conn *conn = find_readable(call);
+  char id[CONN_NAME_BYTES];
   if (!conn || conn_is_paused(conn)) return conn;
-  control_fail(call->client, "connection %llu is not paused: write pause %llu first",
-               (unsigned long long)conn_id(conn), (unsigned long long)conn_id(conn));
+  name_of(call, conn, id);
+  control_fail(call->client, "connection %s is not paused: write pause %s first", id, id);
   return NULL;
 }
 
@@ -96,14 +109,15 @@ void control_step(const struct control_call *call) {
 /* --- Writing --------------------------------------------------------------------------------- */
 
 static void fail_to_send(const struct control_call *call, const struct conn *conn, int rc) {
-  unsigned long long id = (unsigned long long)conn_id(conn);
+  char id[CONN_NAME_BYTES];
+  name_of(call, conn, id);
   if (rc == UV_EPIPE) {
-    control_fail(call->client, "nothing can be sent on connection %llu any more: FIN was", id);
+    control_fail(call->client, "nothing can be sent on connection %s any more: FIN was", id);
   } else if (rc == UV_ENOBUFS) {
-    control_fail(call->client,
-                 "connection %llu ends: its peer reads too little (limits.write_queue)", id);
+    control_fail(call->client, "connection %s ends: its peer reads too little (limits.write_queue)",
+                 id);
   } else {
-    control_fail(call->client, "not enough memory: connection %llu ends", id);
+    control_fail(call->client, "not enough memory: connection %s ends", id);
   }
 }
 
@@ -121,8 +135,8 @@ void control_send(const struct control_call *call) {
   log_command(call, conn);
   if (tap_wants(net_loop_tap(loop), EVENT_SEND)) conn_tell_send(conn, text->size, "console", NULL);
   net_loop_flush(loop);
-  control_ok_with(call->client, json_pack("{s:I, s:I, s:I}", "id", (json_int_t)conn_id(conn),
-                                          "size", (json_int_t)text->size, "queue_bytes",
+  control_ok_with(call->client, json_pack("{s:o, s:I, s:I}", "id", id_of(call, conn), "size",
+                                          (json_int_t)text->size, "queue_bytes",
                                           (json_int_t)conn_queue_bytes(conn)));
 }
 
@@ -130,8 +144,8 @@ void control_finish(const struct control_call *call) {
   struct conn *conn = one_find_open(call);
   if (!conn) return;
   if (conn_phase(conn) == CONN_PHASE_SHUTDOWN) {
-    control_fail(call->client, "connection %llu has sent FIN already",
-                 (unsigned long long)conn_id(conn));
+    char id[CONN_NAME_BYTES];
+    control_fail(call->client, "connection %s has sent FIN already", name_of(call, conn, id));
     return;
   }
   log_command(call, conn);
@@ -150,15 +164,16 @@ void control_reset(const struct control_call *call) {
 /* --- Looking --------------------------------------------------------------------------------- */
 
 /* The fields are those of the event `tcp`. */
-static json_t *tcp_fields(const struct conn *conn, const struct net_tcp_info *info) {
-  return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
-                   (json_int_t)conn_id(conn), "state", info->state, "rtt_us",
-                   (json_int_t)info->rtt_us, "rtt_variation_us", (json_int_t)info->rtt_variation_us,
-                   "retransmits", (json_int_t)info->retransmits, "unacked",
-                   (json_int_t)info->unacked, "lost", (json_int_t)info->lost, "congestion_window",
-                   (json_int_t)info->congestion_window, "send_mss", (json_int_t)info->send_mss,
-                   "receive_space", (json_int_t)info->receive_space, "unread",
-                   (json_int_t)info->unread, "unsent", (json_int_t)info->unsent);
+static json_t *tcp_fields(const struct control_call *call, const struct conn *conn,
+                          const struct net_tcp_info *info) {
+  return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
+                   id_of(call, conn), "state", info->state, "rtt_us", (json_int_t)info->rtt_us,
+                   "rtt_variation_us", (json_int_t)info->rtt_variation_us, "retransmits",
+                   (json_int_t)info->retransmits, "unacked", (json_int_t)info->unacked, "lost",
+                   (json_int_t)info->lost, "congestion_window", (json_int_t)info->congestion_window,
+                   "send_mss", (json_int_t)info->send_mss, "receive_space",
+                   (json_int_t)info->receive_space, "unread", (json_int_t)info->unread, "unsent",
+                   (json_int_t)info->unsent);
 }
 
 void control_tcp(const struct control_call *call) {
@@ -167,10 +182,11 @@ void control_tcp(const struct control_call *call) {
   struct net_tcp_info info;
   int rc = conn_tcp_info(conn, &info);
   if (rc < 0) {
-    control_fail(call->client, "connection %llu: %s", (unsigned long long)conn_id(conn),
+    char id[CONN_NAME_BYTES];
+    control_fail(call->client, "connection %s: %s", name_of(call, conn, id),
                  rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"
                                   : uv_strerror(rc));
     return;
   }
-  control_ok_with(call->client, tcp_fields(conn, &info));
+  control_ok_with(call->client, tcp_fields(call, conn, &info));
 }

@@ -7,8 +7,10 @@
 #include "server/control/client.h"
 
 struct listener;
+struct mesh;
 struct net_defer;
 struct word;
+struct worker;
 
 enum { CONTROL_STREAMS_MAX = 24 };
 
@@ -18,11 +20,16 @@ struct control {
   void (*run)(struct control_client *client, const struct word *words, size_t count);
   struct net_loop *loop;
   struct log *log;
-  struct listener *listener;    /* NULL once closed */
+  struct mesh *mesh;            /* to the other workers; NULL: there are none */
+  const struct worker *worker;  /* NULL: the same */
+  struct listener *listener;    /* NULL once closed, or when it accepts nowhere */
   struct control_address place; /* where it is */
   struct net_defer *defer;      /* the turn in which clients with more to do go on */
   struct conn_group
       clients; /* an ordinary group of connections; their owners are control_clients */
+  struct conn_group
+      relayed;            /* the same; what a worker, or this one, asks for a client of its own */
+  struct conn_group legs; /* the other ends of those; their owners are in ask.c */
   uint64_t opened_ms;
 };
 
@@ -40,6 +47,9 @@ struct control_client {
   bool has_job;
   struct control_job job;
 };
+
+/* client.c. Of a client of another worker, or of this one: it is asked what is here. */
+bool control_is_relayed(const struct control_client *client);
 
 /* From the connection. */
 void control_client_received(struct control_client *client, const char *bytes, size_t size);

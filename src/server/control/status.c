@@ -166,7 +166,7 @@ static json_t *obstacles_of(const struct server *server) {
 void control_health(const struct control_call *call) {
   const struct server *server = control_server(call->client);
   json_t *obstacles = obstacles_of(server);
-  control_ok_with(call->client,
-                  json_pack("{s:s, s:b, s:o}", "phase", server_phase_name(server), "ready",
-                            json_array_size(obstacles) == 0, "obstacles", obstacles));
+  json_t *answer = json_pack("{s:s, s:b, s:o}", "phase", server_phase_name(server), "ready",
+                             json_array_size(obstacles) == 0, "obstacles", obstacles);
+  control_ok_with(call->client, answer);
 }

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/tap.h"
 #include "base/version.h"
+#include "base/worker.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -77,7 +78,8 @@ static void taps_tell_some(struct watch *watch, int64_t time_ns) {
   const int64_t until_ns = (int64_t)taps_now_ns(CLOCK_MONOTONIC) + time_ns;
   const struct event *event = NULL;
   for (unsigned count = 1; has_room(watch) && (event = event_queue_first(&watch->queue)); count++) {
-    size_t size = event_json_render(event, watch->filter.exact, watch->line);
+    const struct event_json how = {.exact = watch->filter.exact, .worker = watch->filter.worker};
+    size_t size = event_json_render(event, &how, watch->line);
     control_put_text(watch->client, watch->line, size - 1);
     event_queue_take(&watch->queue);
     if (count % EVENTS_PER_LOOK == 0 && (int64_t)taps_now_ns(CLOCK_MONOTONIC) > until_ns) return;
@@ -144,6 +146,7 @@ static struct watch *watch_new(struct control_client *client) {
   watch->watcher = (struct tap_watcher){.on_event = taps_on_event};
   list_init(&watch->watcher.link);
   event_filter_init(&watch->filter);
+  if (control_worker(client)) watch->filter.worker = control_worker(client)->number;
   event_queue_init(&watch->queue, QUEUE_BYTES);
   return watch;
 }
