@@ -196,7 +196,7 @@ describe("A store of several processes", function()
       server:wait_addresses(2)
       local peers = {}
       for index = 1, 2 do
-        peers[index] = server:connect({ port = server:port(index) })
+        peers[index] = server:connect({ address = server:address(index) })
         peers[index].ask = function(_, line)
           peers[index]:send(line .. "\n")
           return peers[index]:receive_line()
@@ -214,6 +214,38 @@ describe("A store of several processes", function()
       assert.equal("text", one:ask("get k"))
       assert.matches(" moonport%-" .. pid .. "%-", " " .. table.concat(own_directories(), " "))
       server:stop()
+      assert.not_matches(" moonport%-" .. pid .. "%-", " " .. table.concat(own_directories(), " "))
+    end)
+
+    local function workers_of(server)
+      local pids = {}
+      for pid in shell.run({ "pgrep", "-P", tostring(server.process.pid) }).stdout:gmatch("%d+") do
+        pids[#pids + 1] = pid
+      end
+      return pids
+    end
+
+    it("is there for workers that are started again", function()
+      local server, one, other = start()
+      assert.equal("1", one:ask("incr n"))
+      server:allow_log("ended with SIGKILL")
+      shell.run({ "kill", "-9", table.unpack(workers_of(server)) })
+      assert.has_error(function() one:receive_line() end)
+      assert.has_error(function() other:receive_line() end)
+      local again = server:connect({ address = server:address(1) })
+      again:send("incr n\n")
+      assert.equal("2", again:receive_line())
+    end)
+
+    it("leaves nothing behind when all of it is killed, once there is a next one", function()
+      local server = start()
+      local pid = server.process.pid
+      shell.run({ "kill", "-9", tostring(pid), table.unpack(workers_of(server)) })
+      server.stopped = true
+      server:close_clients()
+      server:wait()
+      assert.matches(" moonport%-" .. pid .. "%-", " " .. table.concat(own_directories(), " "))
+      start()
       assert.not_matches(" moonport%-" .. pid .. "%-", " " .. table.concat(own_directories(), " "))
     end)
   end)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096, BOOT_BYTES = 40, SPINS = 200, RETRY_MS = 10, ATTEMPTS = 8 };
+enum { SLICE_MS = 10, ALL_TURNS_MS = 2000, LET_IN_NS = 50000, LET_IN_MAX = 1000 };
 
 static const char gate_magic[16] = "moonport.gate.1";
 
@@ -23,6 +24,7 @@ struct store_gate_page {
   pthread_mutex_t mutex;
   _Atomic uint64_t turn; /* how often it was locked: grows */
   _Atomic pid_t owner;
+  _Atomic pid_t hungry; /* who has waited for long; 0: nobody */
 };
 
 /* Empty where the system does not tell: then every time is the same. */
@@ -123,6 +125,7 @@ int store_gate_share(struct store_gate *gate, bool is_alone) {
   read_boot(page->boot);
   page->is_clean = 0;
   page->turn = 1;
+  page->hungry = 0;
   memcpy(page->magic, gate_magic, sizeof gate_magic);
   /* Somebody may come in before the shared lock is had, believe to be alone, and do the same again:
    * that does no harm before anybody has locked the mutex. */
@@ -149,19 +152,59 @@ static void spin(void) {
 #endif
 }
 
+static int lock_within(pthread_mutex_t *mutex, long ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += ms * 1000000;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  return pthread_mutex_timedlock(mutex, &until);
+}
+
+/* The mutex goes to whoever asks first when it is free, which is mostly the one who just had it: who waits
+ * for long says so, and the others let him come in. One that died hungry is forgotten. */
+static void let_others_in(struct store_gate *gate) {
+  const struct timespec pause = {.tv_nsec = LET_IN_NS};
+  struct store_gate_page *page = gate->page;
+  pid_t hungry = atomic_load_explicit(&page->hungry, memory_order_relaxed);
+  if (hungry == 0 || hungry == gate->own) {
+    gate->let_in = 0;
+    return;
+  }
+  if (++gate->let_in <= LET_IN_MAX) {
+    nanosleep(&pause, NULL);
+  } else {
+    gate->let_in = 0;
+    atomic_compare_exchange_strong(&page->hungry, &hungry, 0);
+  }
+}
+
+/* Until one turn of somebody else's lasts too long; many of them may. */
+static int lock_late(struct store_gate *gate) {
+  struct store_gate_page *page = gate->page;
+  uint64_t turn = atomic_load(&page->turn);
+  int rc = EBUSY, same_ms = 0;
+  if (turn == gate->stuck_turn) return EBUSY;
+  for (int ms = 0; ms < ALL_TURNS_MS && same_ms < STORE_GATE_WAIT_MS; ms += SLICE_MS) {
+    rc = lock_within(&page->mutex, SLICE_MS);
+    if (rc != ETIMEDOUT) break;
+    atomic_store(&page->hungry, gate->own);
+    const uint64_t next = atomic_load(&page->turn);
+    same_ms = next == turn ? same_ms + SLICE_MS : 0;
+    turn = next;
+  }
+  pid_t own = gate->own;
+  atomic_compare_exchange_strong(&page->hungry, &own, 0);
+  return rc;
+}
+
 /* A turn is mostly over in less time than it takes to sleep and be woken. */
 static int lock_soon(struct store_gate *gate) {
   struct store_gate_page *page = gate->page;
   int rc = EBUSY;
+  let_others_in(gate);
   for (int i = 0; i < SPINS && (rc = pthread_mutex_trylock(&page->mutex)) == EBUSY; i++) spin();
-  if (rc != EBUSY) return rc;
-  if (atomic_load(&page->turn) == gate->stuck_turn) return EBUSY;
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += STORE_GATE_WAIT_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
-  return pthread_mutex_timedlock(&page->mutex, &until);
+  return rc == EBUSY ? lock_late(gate) : rc;
 }
 
 int store_gate_enter(struct store_gate *gate) {

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 enum {
-  STORE_GATE_WAIT_MS = 250,  /* for a turn to write */
+  STORE_GATE_WAIT_MS = 250,  /* for the end of one turn of somebody else's */
   STORE_GATE_OPEN_MS = 1000, /* for somebody who is just opening the store, or closing it */
 };
 
@@ -21,6 +21,7 @@ struct store_gate {
   int fd; /* -1: there is nobody to lock out */
   struct store_gate_page *page;
   pid_t own;           /* the process; asking the system each time would cost as much as the lock */
+  unsigned let_in;     /* how often it waited for one who is hungry, in a row */
   uint64_t stuck_turn; /* of the lock that was waited for in vain; 0: none */
 };
 
@@ -41,7 +42,7 @@ bool store_gate_is_last(struct store_gate *gate);
 void store_gate_mark_clean(struct store_gate *gate);
 void store_gate_close(struct store_gate *gate);
 
-/* 0, or -EBUSY after STORE_GATE_WAIT_MS: at once, for as long as the same one goes on having it. */
+/* 0, or -EBUSY when one turn lasts longer than STORE_GATE_WAIT_MS: at once, for as long as the same one goes on having it. */
 int store_gate_enter(struct store_gate *gate);
 void store_gate_leave(struct store_gate *gate);
 pid_t store_gate_owner(const struct store_gate *gate);
