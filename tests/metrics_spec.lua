@@ -241,6 +241,29 @@ describe("--metrics", function()
     assert.equal("x", peer:receive(1))
   end)
 
+  it("tells of all workers as of one server", function()
+    local path = moonport:directory():write("test.lua", [[
+      return { workers = "all", on_data = function(conn, data) conn:send(data) end }
+    ]])
+    local server = moonport:serve({ "--workers", "2", "--listen", "127.0.0.1:0", "--metrics",
+      "127.0.0.1:0", path }, { control = true })
+    for _ = 1, 20 do
+      local peer = server:connect()
+      peer:send("x")
+      assert.equal("x", peer:receive(1))
+    end
+    local samples = metrics.read(metrics.scrape(server))
+    assert.equal("", metrics.judge(samples.text))
+    assert.equal(20, samples:value("moonport_connections"))
+    assert.equal(20, samples:value("moonport_sent_bytes_total"))
+    assert.equal(20, samples:value("moonport_handler_duration_seconds_count"))
+    assert.equal(1, samples:value("moonport_build_info"))
+    assert.equal(2, samples:value("moonport_workers_serving"))
+    for _, worker in ipairs { "1", "2" } do
+      assert.equal(0, samples:value("moonport_worker_restarts_total", { worker = worker }))
+    end
+  end)
+
   it("escapes what a path has: quotes, backslashes, UTF-8, and what is none", function()
     local made = moonport:directory()
     local path = made:write('a"b\\c\195\164\255\27.lua', echo)

@@ -509,7 +509,6 @@ static void open_metrics(struct server *server) {
   if (!server->metrics) return;
   if (!server->control) server->control = open_control(server, NULL);
   metrics_server_serve(server->metrics, server->control, control_adopt);
-  begin_lag_probe(server);
 }
 
 static void open_at_home(struct server *server) {
@@ -533,6 +532,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0) open_at_home(*out);
   if (rc == 0) open_metrics(*out);
+  if (rc == 0 && options->metrics) begin_lag_probe(*out);
   if (rc == 0) return 0;
   if (*out) server_free(*out);
   *out = NULL;

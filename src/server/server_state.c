@@ -22,7 +22,7 @@ uint64_t server_stalls(const struct server *server, unsigned *ms_max) {
 }
 
 const struct durations *server_lag(const struct server *server) {
-  return server->metrics ? &server->lag : NULL;
+  return server->options.metrics ? &server->lag : NULL;
 }
 
 const struct worker *server_worker(const struct server *server) {

@@ -45,7 +45,7 @@ struct server {
   bool freeing;                   /* scripts go one after the other: none is to be looked at */
   struct control *control;        /* NULL: none */
   struct metrics_server *metrics; /* NULL: none */
-  struct durations lag;           /* of the loop; measured where there is `metrics` */
+  struct durations lag;           /* of the loop; measured with --metrics */
   struct activation *activation;  /* NULL: the supervisor opened no socket */
   struct names *names;            /* of the hosts that scripts listen on */
   struct mesh *mesh;              /* to the other workers; NULL: there are none */
