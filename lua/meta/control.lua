@@ -43,6 +43,9 @@ function Client:stream(command) end
 ---Hangs up. Whoever waits in a call of this client goes on.
 function Client:close() end
 
+---Of a server of several workers, ids of connections are texts such as "2.17", lines say in
+---`workers` or `worker` whose they are, and `last.unanswered` has a sentence for each worker that
+---said nothing.
 ---@class moonport.ControlAnswer
 ---@field lines table[] what came before the last line
 ---@field texts string[] the same as they came
