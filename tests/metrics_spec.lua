@@ -241,6 +241,14 @@ describe("--metrics", function()
     assert.equal("x", peer:receive(1))
   end)
 
+  it("answers at the same place after an upgrade", function()
+    local server = moonport:start(echo, options())
+    local before = metrics.read(metrics.scrape(server)):value("process_start_time_seconds")
+    assert.equal(0, moonport:run({ "upgrade", "--control", server.control }).code)
+    local after = metrics.read(metrics.scrape(server)):value("process_start_time_seconds")
+    assert.is_true(after > before)
+  end)
+
   it("tells of all workers as of one server", function()
     local path = moonport:directory():write("test.lua", [[
       return { workers = "all", on_data = function(conn, data) conn:send(data) end }

@@ -41,5 +41,5 @@ void measured_end(struct version *version) {
 
 void measured_forget(struct runtime *runtime) {
   struct list *head = &runtime->measured;
-  while (!list_empty(head)) forget(LIST_ELEMENT(head->next, struct measured, link));
+  while (!list_empty(head)) release(LIST_ELEMENT(list_shift(head), struct measured, link));
 }

@@ -9,10 +9,10 @@
 #include <sys/sdt.h>
 /* DTRACE_PROBE3() is the same, but for "inline": without it the compiler takes the note for code, and does not
  * inline the function where it stands. */
-#define PROBE_ASM(name, count, ...)                                                \
-  __asm__ __volatile__ __inline__(                                                 \
-      STAP_PROBE_ASM(moonport, name, STAP_PROBE_ASM_TEMPLATE(count))::             \
-          STAP_PROBE_ASM_OPERANDS(count, __VA_ARGS__))
+#define PROBE_ASM(name, count, ...)                                                                \
+  __asm__ __volatile__ __inline__(                                                                 \
+      STAP_PROBE_ASM(moonport, name,                                                               \
+                     STAP_PROBE_ASM_TEMPLATE(count))::STAP_PROBE_ASM_OPERANDS(count, __VA_ARGS__))
 #define PROBE2(name, a, b) PROBE_ASM(name, 2, a, b)
 #define PROBE3(name, a, b, c) PROBE_ASM(name, 3, a, b, c)
 #else

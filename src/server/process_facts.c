@@ -2,7 +2,9 @@
 #include "server/process_facts.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,21 +29,32 @@ int64_t process_descriptors_max(void) {
   return (int64_t)limit.rlim_cur;
 }
 
+/* The text of a small file; false where it cannot be read. */
+static bool read_text(const char *path, char *text, size_t size) {
+  FILE *file = fopen(path, "r");
+  if (!file) return false;
+  const size_t got = fread(text, 1, size - 1, file);
+  fclose(file);
+  text[got] = 0;
+  return got > 0;
+}
+
+/* Behind so many blanks; NULL: there are less. */
+static const char *skip_words(const char *place, int count) {
+  for (int i = 0; place && i < count; i++) place = strchr(place + 1, ' ');
+  return place;
+}
+
 /* Field 22 of proc_pid_stat(5), in ticks since the machine began; behind the name, which may contain
  * anything. */
 static double started_s(void) {
   enum { FIELDS_BEFORE = 20 };
   char text[1024];
   struct timespec since_boot, since_1970;
-  FILE *file = fopen("/proc/self/stat", "r");
-  if (!file) return 0;
-  size_t size = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[size] = 0;
-  const char *place = strrchr(text, ')');
-  for (int i = 0; place && i < FIELDS_BEFORE; i++) place = strchr(place + 1, ' ');
-  unsigned long long ticks = 0;
-  if (!place || sscanf(place, "%llu", &ticks) != 1) return 0;
+  if (!read_text("/proc/self/stat", text, sizeof text)) return 0;
+  const char *place = skip_words(strrchr(text, ')'), FIELDS_BEFORE);
+  const unsigned long long ticks = place ? strtoull(place, NULL, 10) : 0;
+  if (ticks == 0) return 0;
   if (clock_gettime(CLOCK_BOOTTIME, &since_boot) < 0) return 0;
   if (clock_gettime(CLOCK_REALTIME, &since_1970) < 0) return 0;
   const double booted_s = (double)(since_1970.tv_sec - since_boot.tv_sec) +
@@ -53,13 +66,12 @@ static double seconds_of(const struct timeval *time) {
   return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
+/* The second number of proc_pid_statm(5), in pages. */
 static int64_t resident_bytes(void) {
-  long long pages = -1;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (!file) return -1;
-  if (fscanf(file, "%*d %lld", &pages) != 1) pages = -1;
-  fclose(file);
-  return pages < 0 ? -1 : (int64_t)pages * sysconf(_SC_PAGESIZE);
+  char text[256];
+  if (!read_text("/proc/self/statm", text, sizeof text)) return -1;
+  const char *place = skip_words(text, 1);
+  return place ? (int64_t)strtoll(place, NULL, 10) * sysconf(_SC_PAGESIZE) : -1;
 }
 
 void process_facts_read(struct process_facts *out) {

@@ -28,6 +28,7 @@ services.scripts = {
     local task = require "moonport.task"
     local timer = require "moonport.timer"
     local log = require "moonport.log"
+    local metrics = require "moonport.metrics"
     local ops, upstream = {}, nil
 
     function ops.line(conn) assert(conn:send(assert(conn:recv_line()) .. "\n")) end
@@ -44,6 +45,16 @@ services.scripts = {
       for _, format in ipairs({ "line", { length = "u16be" }, { fixed = 4 } }) do
         assert(conn:send_message(assert(conn:recv_message(format)), format))
       end
+    end
+    function ops.metrics(conn)
+      local counter = metrics.counter("torture_total", "Visits.", { "how" })
+      local gauge = metrics.gauge("torture_visits", "Visits.")
+      local histogram = metrics.histogram("torture_seconds", "Time.", { "how" }, { 0.1, 1 })
+      counter:inc(1, "visit")
+      gauge:set(counter:get("visit")) gauge:inc() gauge:dec()
+      histogram:observe(0.5, "visit")
+      assert(gauge:get() >= 0 and histogram:get("visit") >= 0)
+      assert(conn:send("counted"))
     end
     function ops.fields(conn)
       conn.mine = { conn.id, conn.peer, conn.peer_ip, conn.peer_port, conn.sock, conn.state }
@@ -527,6 +538,7 @@ services.visits = {
   { "pieces", ask("pieces", "12345678until;", "12345678until;") },
   { "messages", ask("messages", "first\n\0\6secondfour", "first\n\0\6secondfour") },
   { "fields", ask("fields", "", "fields") },
+  { "metrics", ask("metrics", "", "counted") },
   { "files", ask("files", "", "xyz") },
   { "programs", ask("programs", "", "through a program") },
   { "tasks", ask("tasks", "", "sum 15") },
