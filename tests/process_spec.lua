@@ -312,41 +312,44 @@ describe("process 1 of a container", function()
     assert.equal(0, shell.run({ "kill", "-s", name, tostring(find_first(server)) }).code)
   end
 
-  -- Row 50.
-  it("reaps orphans, and leaves the statuses of a script's children alone", function()
-    if not can_unshare() then return pending("needs PID namespaces") end
-    local server = start([[
-      return { on_data = function(conn)
-        for _ = 1, 20 do os.execute("(true & true) & exit 0") end
-        local statuses = {}
-        for code = 1, 20 do
-          local pipe = io.popen("(sleep 0.01 &) ; exit " .. code)
-          statuses[code] = select(3, pipe:close())
-        end
-        conn:send(table.concat(statuses, " ") .. "\n")
-      end,
-      on_eof = function(conn)
-        local zombies <close> = io.popen("cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ' ")
-        conn:send(zombies:read("a"))
-        conn:close()
-      end }
-    ]])
-    local peer = server:connect()
-    peer:send("x")
-    local expected = {}
-    for code = 1, 20 do expected[code] = code end
-    assert.equal(table.concat(expected, " "), peer:receive_line())
-    peer:close()
-    loop.eventually("every zombie to be reaped", function()
-      local asking = server:connect()
-      asking:finish()
-      local count = asking:receive_all()
-      asking:close()
-      return count == "0\n"
+  -- Row 50. With several workers process 1 has the master under it, and that the workers.
+  for _, workers in ipairs({ "1", "2" }) do
+    it("reaps orphans, and leaves the statuses of a script's children alone, with " .. workers ..
+      " process(es) that serve", function()
+      if not can_unshare() then return pending("needs PID namespaces") end
+      local server = start([[
+        return { workers = "all", on_data = function(conn)
+          for _ = 1, 20 do os.execute("(true & true) & exit 0") end
+          local statuses = {}
+          for code = 1, 20 do
+            local pipe = io.popen("(sleep 0.01 &) ; exit " .. code)
+            statuses[code] = select(3, pipe:close())
+          end
+          conn:send(table.concat(statuses, " ") .. "\n")
+        end,
+        on_eof = function(conn)
+          local zombies <close> = io.popen("cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ' ")
+          conn:send(zombies:read("a"))
+          conn:close()
+        end }
+      ]], { args = { "--listen", "127.0.0.1:0", "--workers", workers } })
+      local peer = server:connect()
+      peer:send("x")
+      local expected = {}
+      for code = 1, 20 do expected[code] = code end
+      assert.equal(table.concat(expected, " "), peer:receive_line())
+      peer:close()
+      loop.eventually("every zombie to be reaped", function()
+        local asking = server:connect()
+        asking:finish()
+        local count = asking:receive_all()
+        asking:close()
+        return count == "0\n"
+      end)
+      kill_first(server, "TERM")
+      assert.equal(0, (server:wait()))
     end)
-    kill_first(server, "TERM")
-    assert.equal(0, (server:wait()))
-  end)
+  end
 
   it("drains at SIGTERM, and ends at once at a second one", function()
     if not can_unshare() then return pending("needs PID namespaces") end
