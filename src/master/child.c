@@ -201,9 +201,17 @@ static void tell_early_end(const struct master *master, unsigned index, int stat
              (long)master->children[index].pid, end);
 }
 
+/* It had only just begun, and did not take signals yet. */
+static bool is_ended_by_us(int status) {
+  if (!WIFSIGNALED(status)) return false;
+  const int number = WTERMSIG(status);
+  return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+}
+
 static void on_end(struct master *master, unsigned index, int status) {
   struct child *child = &master->children[index];
-  const int code = WIFSIGNALED(status) ? CODE_OF_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+  int code = WIFSIGNALED(status) ? CODE_OF_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+  if (master->is_ending && is_ended_by_us(status)) code = 0;
   atomic_store(&master->page->slots[index].phase, WORKER_ABSENT);
   /* What is wrong with its scripts was told; of the others there is nothing to tell. */
   const bool never_served = !child->was_ready && !master->is_ending;
