@@ -233,7 +233,7 @@ void copies_tell_source(struct server *server, const struct script *script, cons
 }
 
 void follow_free(struct copies *copies) {
-  while (!list_empty(&copies->held)) {
-    copy_free(LIST_ELEMENT(copies->held.next, struct copy, link));
+  for (struct list *link; (link = list_shift(&copies->held));) {
+    copy_free(LIST_ELEMENT(link, struct copy, link));
   }
 }

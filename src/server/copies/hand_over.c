@@ -176,8 +176,8 @@ bool hand_over_on_time(struct copies *copies) {
 }
 
 void hand_over_free(struct copies *copies) {
-  while (!list_empty(&copies->waiting)) {
-    reset(copies, LIST_ELEMENT(copies->waiting.next, struct waiting, link));
+  for (struct list *link; (link = list_shift(&copies->waiting));) {
+    reset(copies, LIST_ELEMENT(link, struct waiting, link));
   }
 }
 

@@ -410,7 +410,7 @@ void lead_on_has(struct copies *copies, unsigned from, const struct copy_message
     return;
   }
   given->texts = texts;
-  strcpy(given->path, message->path);
+  memcpy(given->path, message->path, strlen(message->path) + 1);
   list_append(&copies->given, &given->link);
 }
 
@@ -463,5 +463,7 @@ void lead_on_changed(struct copies *copies, const struct copy_message *message) 
 
 void lead_free(struct copies *copies) {
   copies_forget_given(copies->server);
-  while (!list_empty(&copies->asks)) ask_free(LIST_ELEMENT(copies->asks.next, struct ask, link));
+  for (struct list *link; (link = list_shift(&copies->asks));) {
+    ask_free(LIST_ELEMENT(link, struct ask, link));
+  }
 }
