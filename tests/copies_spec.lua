@@ -146,6 +146,19 @@ describe("scripts over several workers", function()
     wait_in_force("c", WORKERS)
   end)
 
+  it("are in force in all of them when who asked for it is told so", function()
+    serve({ ["a.lua"] = greeting("a") }, { control = true }, "--no-watch")
+    wait_in_force("a", WORKERS)
+    for _, name in ipairs { "b", "c" } do
+      folder:write("a.lua", greeting(name))
+      local result = moonport:run { "reload", "--control", server.control }
+      assert.matches("a.lua: reloaded, version %d is in force\n$", result.stdout)
+      local met = connect(20)
+      close(met)
+      assert.same({ [name] = 20 }, met.names)
+    end
+  end)
+
   it("change in none when one ends meanwhile", function()
     serve { ["a.lua"] = greeting("a") }
     wait_in_force("a", WORKERS)
