@@ -13,21 +13,25 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static bool read_variable(struct handover *out, int *errors) {
-  const char *text = getenv(HANDOVER_VARIABLE);
-  *out = (struct handover){.channel = -1, .place = -1};
-  int channel = -1;
-  bool is_read = text && sscanf(text, "%ld:%d:%d", &out->pid, &channel, errors) == 3;
-  unsetenv(HANDOVER_VARIABLE);
-  /* Whoever else was started with it, by a script say, is not meant. */
-  if (!is_read || out->pid != (long)getppid()) return false;
-  out->channel = channel;
-  return true;
+/* "PID:CHANNEL:ERRORS" */
+static bool read_variable(const char *text, struct handover *out, int *errors) {
+  char *end = NULL;
+  out->pid = strtol(text, &end, 10);
+  if (end == text || *end != ':') return false;
+  out->channel = (int)strtol(end + 1, &end, 10);
+  if (*end != ':') return false;
+  *errors = (int)strtol(end + 1, &end, 10);
+  return *end == '\0';
 }
 
 bool handover_inherit(struct handover *out) {
+  const char *text = getenv(HANDOVER_VARIABLE);
   int errors = -1;
-  if (!read_variable(out, &errors)) return false;
+  *out = (struct handover){.channel = -1, .place = -1};
+  const bool is_read = text && read_variable(text, out, &errors);
+  unsetenv(HANDOVER_VARIABLE);
+  /* Whoever else was started with it, by a script say, is not meant. */
+  if (!is_read || out->pid != (long)getppid()) return false;
   if (fcntl(out->channel, F_SETFD, FD_CLOEXEC) < 0) return false;
   if (dup2(errors, STDERR_FILENO) >= 0) close(errors);
   return true;

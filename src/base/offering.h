@@ -27,8 +27,8 @@ struct offering {
   void *context;
 };
 
-/* Of a struct offering, as a handover_visit. What there is no memory for, the new process cannot open. */
-void offering_add(void *offering, const char *message, int fd);
+/* `context` is a struct offering: a handover_visit. What there is no memory for, the new process cannot open. */
+void offering_add(void *context, const char *message, int fd);
 /* What stands for the server, where that is to go on: base/stand_in.h. */
 void offering_add_place(struct offering *offering, int place);
 /* Takes a message of the new process, and answers it. 0; 1: it is ready; or a negative errno. */

@@ -134,20 +134,22 @@ static void hand_over(struct upgrade *upgrade) {
   free_upgrade(upgrade);
 }
 
-static void take_messages(struct upgrade *upgrade) {
+/* False: that was its end. */
+static bool take_messages(struct upgrade *upgrade) {
   char message[HANDOVER_BYTES_MAX];
   int fd = -1;
   ssize_t size = handover_receive(upgrade->channel_fd, false, message, &fd);
   if (fd >= 0) close(fd);
-  if (size == -EAGAIN) return;
+  if (size == -EAGAIN) return true;
   if (size <= 0) { /* it mostly ends now, and then it is known how */
     close_fd(&upgrade->channel_fd);
     upgrade->due_ms = worker_now_ms() + DIE_MS;
-    return;
+    return true;
   }
   int rc = offering_take(&upgrade->offering, upgrade->channel_fd, message);
   if (rc < 0) fail(upgrade, "a socket could not be handed over (%s)", strerror(-rc));
   if (rc > 0) hand_over(upgrade);
+  return rc == 0;
 }
 
 static void check_time(struct upgrade *upgrade) {
@@ -174,9 +176,11 @@ uint64_t upgrade_due_ms(const struct master *master) {
 }
 
 void upgrade_go_on(struct master *master, const struct pollfd polled[UPGRADE_FDS]) {
-  if (master->upgrade && polled[1].revents) read_errors(master->upgrade);
-  if (master->upgrade && polled[0].revents) take_messages(master->upgrade);
-  if (master->upgrade) check_time(master->upgrade);
+  struct upgrade *upgrade = master->upgrade;
+  if (!upgrade) return;
+  if (polled[1].revents) read_errors(upgrade);
+  if (polled[0].revents && !take_messages(upgrade)) return;
+  check_time(upgrade);
 }
 
 void upgrade_on_end(struct master *master, pid_t pid, const char *how) {

@@ -32,7 +32,7 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
   if (notify->size == 0) {
     log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME; not used", text);
   } else {
-    strcpy(notify->text, text);
+    memcpy(notify->text, text, strlen(text) + 1);
   }
   unsetenv("NOTIFY_SOCKET");
 }

@@ -125,7 +125,7 @@ static void take_all(struct activation *activation, int count, const char *names
     take_name(&names, name);
     const char *fault = activation_add(activation, fd, &handed);
     if (!fault) {
-      strcpy(handed->name, name);
+      memcpy(handed->name, name, sizeof name);
       continue;
     }
     log_printf(log, LOG_WARN, "descriptor %d of LISTEN_FDS%s%s%s %s; not used", fd,
