@@ -427,7 +427,8 @@ describe("an upgrade", function()
         }
       ]]):format(certificate, key, echo))
       place(at)
-      local merged = { listeners = 5, prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at } }
+      local merged = { listeners = 5, control = true }
+      merged.prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at }
       for name, value in pairs(options or {}) do merged[name] = value end
       local server = moonport:serve({ "--workers", tostring(count), "--drain", "5m",
         directory:join("served") }, merged)
@@ -473,7 +474,7 @@ describe("an upgrade", function()
       local server, _, path = start_workers(2)
       local flood = moonport:spawn({ "python3", "tests/support/connect_flood.py",
         address(server, "tcp"), shared_address(server), address(server, "tls"), "unix:" .. path,
-        address(server, "udp") })
+        address(server, "udp"), "control:" .. server.control })
       loop.eventually("the flood", function() return flood:stdout():find("begun") end)
       local serving = server.process.pid
       for _ = 1, upgrades_under_flood do
@@ -481,6 +482,9 @@ describe("an upgrade", function()
         serving = upgrade_by_signal(server, before)
         if before ~= server.process.pid then wait_gone(before) end
       end
+      local before = serving
+      serving = upgrade(server) -- by the command
+      assert.same({ serving, before }, { status(server).pid, status(server).upgraded_from })
       flood:signal("sigterm")
       assert.equal(0, (flood:wait()))
       for asked, told in pairs(cjson.decode(flood:stdout():match("{.*"))) do

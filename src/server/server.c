@@ -318,6 +318,40 @@ static int open_bus(struct server *server) {
   return server->bus_host ? 0 : -1;
 }
 
+/* What all scripts share. */
+static void set_script_options(struct server *server) {
+  const struct server_options *options = &server->options;
+  server->script_options = (struct script_options){
+      .log = options->log,
+      .loop = server->loop,
+      .bus = server->bus,
+      .watchdog = server->watchdog,
+      .host = options->host,
+      .listen = &server->options.listen,
+      .listen_count = options->listen ? 1 : 0,
+      .tls_cert = options->tls_cert,
+      .tls_key = options->tls_key,
+      .backlog = options->backlog,
+      .drain_ms = options->drain_ms,
+      .activation = server->activation,
+      .worker = options->worker,
+      .names = server->names,
+      .access_log = options->access_log,
+      .measures = options->metrics != NULL,
+      .unsafe = options->unsafe,
+      .grants = options->grants,
+      .home = server->home,
+      .lua_dir = options->lua_dir,
+      .stores = server->stores,
+      .on_conn_closed = server_on_conn_closed,
+      .who_listens = who_listens,
+      .hand_over = options->worker ? hand_over : NULL,
+      .on_source = server_on_source,
+      .holds_faults = true,
+      .context = server,
+  };
+}
+
 /* Everything but the listeners; what a trial writes into stores is for nobody. 0, or -1 after each fault was logged; then too, *out is to be
  * freed, unless it is NULL. */
 static int server_load(const struct server_options *options, bool is_trial, struct server **out) {
@@ -353,35 +387,7 @@ static int server_load(const struct server_options *options, bool is_trial, stru
     log_printf(options->log, LOG_ERROR, "not enough memory or descriptors to start");
     return -1;
   }
-  server->script_options = (struct script_options){
-      .log = options->log,
-      .loop = server->loop,
-      .bus = server->bus,
-      .watchdog = server->watchdog,
-      .host = options->host,
-      .listen = &server->options.listen,
-      .listen_count = options->listen ? 1 : 0,
-      .tls_cert = options->tls_cert,
-      .tls_key = options->tls_key,
-      .backlog = options->backlog,
-      .drain_ms = options->drain_ms,
-      .activation = server->activation,
-      .worker = options->worker,
-      .names = server->names,
-      .access_log = options->access_log,
-      .measures = options->metrics != NULL,
-      .unsafe = options->unsafe,
-      .grants = options->grants,
-      .home = server->home,
-      .lua_dir = options->lua_dir,
-      .stores = server->stores,
-      .on_conn_closed = server_on_conn_closed,
-      .who_listens = who_listens,
-      .hand_over = options->worker ? hand_over : NULL,
-      .on_source = server_on_source,
-      .holds_faults = true,
-      .context = server,
-  };
+  set_script_options(server);
   struct script_paths paths;
   int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
                              server->options.keeps_going, options->log);

@@ -102,6 +102,7 @@ bool succession_await(struct server *server) {
   for (size_t i = 0; may && i < server->script_count; i++) {
     script_go_on_listening(server->scripts[i]);
   }
+  if (may && server->control) control_release(server->control);
   if (may && server->metrics) script_go_on_listening(metrics_server_script(server->metrics));
   if (may && server->control) control_go_on_listening(server->control);
   return may;

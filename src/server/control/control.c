@@ -77,6 +77,7 @@ static void control_make_room(struct control *control) {
 /* Who finds no place waits in the backlog, for a second at most: those who ask are done soon. */
 static bool has_place(void *owner) {
   struct control *control = owner;
+  if (worker_is_held(control->worker)) return false; /* until control_release() */
   return control->clients.count < CLIENTS_MAX || longest_silent(control);
 }
 
@@ -315,6 +316,10 @@ static void control_let_go(struct conn *conn, void *context) {
 static void stop_listening(struct control *control) {
   if (control->listener) listener_close(control->listener);
   control->listener = NULL;
+}
+
+void control_release(struct control *control) {
+  accept_again(control);
 }
 
 void control_retire(struct control *control) {

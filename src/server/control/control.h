@@ -29,6 +29,8 @@ struct control_options {
 struct control *control_open(const struct control_options *options);
 /* Nobody has to be waited for any more (worker_is_held()): a client may come. */
 void control_go_on_listening(struct control *control);
+/* Nobody has to be waited for any more (worker_is_held()). */
+void control_release(struct control *control);
 /* Another process listens there now: those who are connected are answered still. */
 void control_retire(struct control *control);
 /* The socket, and its file, which are another process's so far, are this one's now. */

@@ -133,6 +133,10 @@ static void name_server(const struct front *front, json_t *last) {
   if (json_object_get(last, "pid")) {
     json_object_set_new(last, "pid", json_integer((json_int_t)worker->master));
   }
+  const long predecessor = server_predecessor(front->control->server);
+  if (predecessor > 0 && json_object_get(last, "upgraded_from")) {
+    json_object_set_new(last, "upgraded_from", json_integer(predecessor)); /* and not their sum */
+  }
   if (!json_object_get(last, "uptime_s")) return;
   json_object_set_new(last, "uptime_s",
                       json_real((double)(worker_now_ms() - worker->begun_ms) / 1000));
