@@ -461,8 +461,7 @@ describe("an upgrade", function()
     local function upgrade_by_signal(server, before)
       ask_by_signal(server)
       server:wait_for("^upgraded: this process serves in place of process " .. before .. "$")
-      return tonumber(server:wait_for("^process %d+ serves now: the workers of this one drain")
-        and server:log_text():match(".*process (%d+) serves now: the workers of this one drain"))
+      return tonumber(server:log_text():match(".*SIGUSR2: process (%d+) is started from"))
     end
 
     local function master_of(server)
@@ -482,6 +481,10 @@ describe("an upgrade", function()
         serving = upgrade_by_signal(server, before)
         if before ~= server.process.pid then wait_gone(before) end
       end
+      loop.eventually("the workers before to leave the control socket", function()
+        local _, left = server:log_text():gsub("serves now: no new connections", "")
+        return left == 2 * upgrades_under_flood
+      end)
       local before = serving
       serving = upgrade(server) -- by the command
       assert.same({ serving, before }, { status(server).pid, status(server).upgraded_from })
