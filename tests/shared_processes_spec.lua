@@ -235,6 +235,8 @@ describe("A store of several processes", function()
       local again = server:connect({ address = server:address(1) })
       again:send("incr n\n")
       assert.equal("2", again:receive_line())
+      -- Not to be told to end before they serve.
+      for worker = 1, 2 do server:wait_for(("worker %d %%(.*serves again"):format(worker)) end
     end)
 
     it("leaves nothing behind when all of it is killed, once there is a next one", function()
