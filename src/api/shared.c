@@ -192,29 +192,26 @@ static lua_Integer append_keys(lua_State *L, lua_Integer have, size_t count, str
 /* store:keys([prefix [, max]]) -> list, whether there are more | nil, code, detail */
 static int l_keys(lua_State *L) {
   struct store *store = check_store(L, 2);
-  struct store_key prefix = {.bytes = ""}, last = {.bytes = ""};
+  struct store_search search = {.after = {.bytes = ""}, .now_ms = clock_ms(L, store)};
+  struct store_found found;
   char room[STORE_KEY_BYTES_MAX];
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TSTRING);
-  prefix.bytes = luaL_optlstring(L, 2, "", &prefix.size);
-  lua_Integer max = luaL_optinteger(L, 3, KEYS_NORMAL);
+  search.prefix.bytes = luaL_optlstring(L, 2, "", &search.prefix.size);
+  lua_Integer max = luaL_optinteger(L, 3, KEYS_NORMAL), have = 0;
   luaL_argcheck(L, max >= 1 && max <= KEYS_MAX, 3, "must be 1 to 1000000 keys");
   lua_settop(L, 3);
   lua_newtable(L);
-  const uint64_t now_ms = clock_ms(L, store);
-  lua_Integer have = 0;
-  const char *found;
-  size_t count, size;
   for (;;) {
-    int rc =
-        store_keys(store, &prefix, &last, now_ms, (size_t)(max - have) + 1, &found, &count, &size);
+    search.count_max = (size_t)(max - have) + 1;
+    int rc = store_keys(store, &search, &found);
     if (rc != 0) return push_failure(L, store, rc);
-    if (count == 0) break;
-    lua_pushlstring(L, found, size); /* a finalizer may read from the store meanwhile */
-    have = append_keys(L, have, count, &last, room);
+    if (found.count == 0) break;
+    lua_pushlstring(L, found.bytes, found.size); /* a finalizer may read from the store meanwhile */
+    have = append_keys(L, have, found.count, &search.after, room);
     lua_pop(L, 1);
     if (have <= max) continue;
     lua_pushnil(L);
-    lua_rawseti(L, 4, have--);
+    lua_rawseti(L, 4, have);
     lua_pushboolean(L, true);
     return 2;
   }

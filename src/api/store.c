@@ -13,8 +13,8 @@ int store_fault_of(int rc) {
     case 0: return 0;
     case MDB_NOTFOUND: return STORE_MISSING;
     case MDB_MAP_FULL:
-    case MDB_TXN_FULL: return STORE_FULL;
-    case MDB_BAD_VALSIZE: return STORE_FULL; /* longer than any store */
+    case MDB_TXN_FULL:
+    case MDB_BAD_VALSIZE: return STORE_FULL; /* the last: longer than any store */
     case MDB_READERS_FULL: return -EMFILE;
     default: return rc > 0 ? -rc : STORE_DAMAGED;
   }
@@ -144,7 +144,7 @@ static int write_entry(struct store *store, MDB_txn *txn, const struct store_key
 /* *wrote: there is something to commit. */
 static int edit_in(struct store *store, MDB_txn *txn, const struct store_key *key, uint64_t now_ms,
                    store_decide decide, void *context, bool *wrote) {
-  struct store_record record;
+  struct store_record record = {0};
   int rc = now_ms >= store->look_ms ? store_expire(store, txn, now_ms) : 0;
   if (rc == 0) rc = store_find(store, txn, key, &record);
   if (rc != 0 && rc != STORE_MISSING) return rc;
@@ -259,7 +259,7 @@ static int keep_bytes(struct store *store, struct store_value *value) {
 int store_get(struct store *store, const struct store_key *key, uint64_t now_ms,
               struct store_entry *out) {
   MDB_txn *txn;
-  struct store_record record;
+  struct store_record record = {0};
   int rc = begin_reading(store, &txn);
   if (rc != 0) return rc;
   rc = store_find(store, txn, key, &record);
@@ -286,44 +286,40 @@ static int seek(MDB_cursor *cursor, const struct store_key *prefix, const struct
   return is_it ? mdb_cursor_get(cursor, name, data, MDB_NEXT) : rc;
 }
 
-static int collect_keys(struct store *store, MDB_cursor *cursor, const struct store_key *prefix,
-                        const struct store_key *after, uint64_t now_ms, size_t count_max,
-                        size_t *count, size_t *size_out) {
+static int collect_keys(const struct store *store, MDB_cursor *cursor,
+                        const struct store_search *search, struct store_found *out) {
   MDB_val name, data;
-  size_t used = 0;
-  int rc = seek(cursor, prefix, after, &name, &data);
-  for (; rc == 0 && *count < count_max && key_begins_with(&name, prefix);
+  int rc = seek(cursor, &search->prefix, &search->after, &name, &data);
+  for (; rc == 0 && out->count < search->count_max && key_begins_with(&name, &search->prefix);
        rc = mdb_cursor_get(cursor, &name, &data, MDB_NEXT)) {
-    struct store_record record;
+    struct store_record record = {0};
     rc = read_record(&data, &record);
     if (rc != 0) return rc;
     const uint16_t size = (uint16_t)name.mv_size;
-    if (has_expired(&record, now_ms)) continue;
-    if (used + sizeof size + size > KEYS_BYTES) break;
-    memcpy(store->scratch + used, &size, sizeof size);
-    memcpy(store->scratch + used + sizeof size, name.mv_data, size);
-    used += sizeof size + size;
-    ++*count;
+    if (has_expired(&record, search->now_ms)) continue;
+    if (out->size + sizeof size + size > KEYS_BYTES) break;
+    memcpy(store->scratch + out->size, &size, sizeof size);
+    memcpy(store->scratch + out->size + sizeof size, name.mv_data, size);
+    out->size += sizeof size + size;
+    out->count++;
   }
-  *size_out = used;
   return rc == MDB_NOTFOUND ? 0 : store_fault_of(rc);
 }
 
-int store_keys(struct store *store, const struct store_key *prefix, const struct store_key *after,
-               uint64_t now_ms, size_t count_max, const char **out, size_t *count, size_t *size) {
+int store_keys(struct store *store, const struct store_search *search, struct store_found *out) {
   MDB_txn *txn;
   MDB_cursor *cursor;
-  *count = *size = 0;
+  *out = (struct store_found){0};
   if (!make_scratch(store, KEYS_BYTES)) return -ENOMEM;
   int rc = begin_reading(store, &txn);
   if (rc != 0) return rc;
   rc = store_fault_of(mdb_cursor_open(txn, store->entries, &cursor));
   if (rc == 0) {
-    rc = collect_keys(store, cursor, prefix, after, now_ms, count_max, count, size);
+    rc = collect_keys(store, cursor, search, out);
     mdb_cursor_close(cursor);
   }
   end_reading(store);
-  *out = store->scratch;
+  out->bytes = store->scratch;
   return rc;
 }
 

@@ -101,11 +101,20 @@ int store_begin(struct store *store);
 int store_end(struct store *store, bool gives_up);
 bool store_is_in_transaction(const struct store *store);
 
-/* Keys that begin with `prefix`, from the first after `after` on (of size 0: from the first), in the order
- * of their bytes. Each is a size of 16 bits and its bytes, in a buffer of the store's; *count says how many
- * they are (0: there are no more), *size how long together. */
-int store_keys(struct store *store, const struct store_key *prefix, const struct store_key *after,
-               uint64_t now_ms, size_t count_max, const char **out, size_t *count, size_t *size);
+struct store_search {
+  struct store_key prefix; /* of size 0: all */
+  struct store_key after;  /* from the first behind that; of size 0: from the first */
+  uint64_t now_ms;
+  size_t count_max;
+};
+/* Each key is a size of 16 bits and its bytes. */
+struct store_found {
+  const char *bytes; /* the store's until the next call */
+  size_t size;
+  size_t count; /* 0: there are no more */
+};
+/* Keys in the order of their bytes: some, or as many as are wanted. */
+int store_keys(struct store *store, const struct store_search *search, struct store_found *out);
 
 /* "process 17 has had its lock for longer than …": of the last STORE_BUSY. */
 void store_tell_busy(const struct store *store, char fault[STORE_FAULT_BYTES]);

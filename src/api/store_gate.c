@@ -106,7 +106,7 @@ int store_gate_open(struct store_gate *gate, const char *path, bool *is_alone,
 
 static int init_mutex(pthread_mutex_t *mutex) {
   pthread_mutexattr_t attributes;
-  memset(mutex, 0, sizeof *mutex);
+  memset(mutex, 0, sizeof(pthread_mutex_t));
   int rc = pthread_mutexattr_init(&attributes);
   if (rc != 0) return -rc;
   pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);

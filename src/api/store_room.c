@@ -72,7 +72,7 @@ static int first_of(MDB_txn *txn, MDB_dbi index, uint64_t *number, struct store_
 /* Removes it, and adds its size. */
 static int drop(const struct store *store, MDB_txn *txn, const struct store_key *key,
                 size_t *freed) {
-  struct store_record record;
+  struct store_record record = {0};
   int rc = store_find(store, txn, key, &record);
   if (rc == 0) rc = store_remove(store, txn, key, &record);
   if (rc == 0) *freed += record.size;
@@ -83,8 +83,8 @@ static int drop(const struct store *store, MDB_txn *txn, const struct store_key 
 static int drop_expired(struct store *store, MDB_txn *txn, uint64_t now_ms, unsigned count,
                         size_t *freed) {
   char room[STORE_INDEX_BYTES_MAX];
-  struct store_key key;
-  uint64_t expires_ms;
+  struct store_key key = {0};
+  uint64_t expires_ms = 0;
   int rc = 0;
   while (rc == 0 && count-- > 0) {
     rc = first_of(txn, store->times, &expires_ms, &key, room);
@@ -105,8 +105,8 @@ int store_expire(struct store *store, MDB_txn *txn, uint64_t now_ms) {
 
 static int drop_oldest(const struct store *store, MDB_txn *txn, size_t *freed) {
   char room[STORE_INDEX_BYTES_MAX];
-  struct store_key key;
-  uint64_t stamp;
+  struct store_key key = {0};
+  uint64_t stamp = 0;
   int rc = first_of(txn, store->order, &stamp, &key, room);
   return rc != 0 ? rc : drop(store, txn, &key, freed);
 }
