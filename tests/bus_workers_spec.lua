@@ -1,4 +1,4 @@
--- bus_workers_spec.lua — moonport.bus between the workers of a server: all hear all, once, in order.
+-- bus_workers_spec.lua — moonport.bus between the workers of a server: all hear all, in order.
 
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"

@@ -16,6 +16,7 @@ local services = {}
 services.scripts = {
   { "a_main.lua", [[
     local address = require "moonport.address"
+    local bus = require "moonport.bus"
     local codec = require "moonport.codec"
     local control = require "moonport.control"
     local file = require "moonport.file"
@@ -143,6 +144,19 @@ services.scripts = {
       timer.after(60, print):cancel()
       assert(ticks >= 3, "no three ticks")
       assert(conn:send("ticks"))
+    end
+    function ops.bus(conn)
+      local gate, heard = task.gate(), {}
+      local all <close> = bus.subscribe("torture." .. conn.id .. ".>", function(data, topic)
+        heard[#heard + 1] = data .. topic:match("%w+$")
+        timer.sleep(0.001)
+        if #heard == 2 then gate:open() end
+      end)
+      bus.subscribe("torture.*.one", print):cancel()
+      must(bus.publish("torture." .. conn.id .. ".one", "a"))
+      must(bus.publish("torture." .. conn.id .. ".two", ("b"):rep(3)))
+      assert(gate:wait(5) and bus.status().subscriptions >= 1)
+      assert(conn:send(table.concat(heard)))
     end
     function ops.connect(conn)
       local up <close> = assert(socket.connect(upstream, { timeout = 5 }))
@@ -546,6 +560,7 @@ services.visits = {
   { "unpacked", ask("unpacked", "\0\7\2abz\0restvw", "ab7tv") },
   { "codec", ask("codec", "", "coded") },
   { "timers", ask("timers", "", "ticks") },
+  { "bus", ask("bus", "", "aonebbbtwo") },
   { "connect", ask("connect", "", "through") },
   { "sockets", ask("sockets", "", "sockets") },
   { "datagrams", ask("datagrams", "", "datagram") },

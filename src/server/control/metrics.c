@@ -7,6 +7,7 @@
  * but for those with "merge": "max" or "min". A script goes in one step, as what it counts may be much. */
 #include "api/measured.h"
 #include "api/runtime.h"
+#include "base/bus.h"
 #include "base/log.h"
 #include "base/meter.h"
 #include "base/tap.h"
@@ -358,6 +359,32 @@ static void put_loop(struct metrics *metrics, const struct server *server) {
   metrics_put(metrics, &longest, (double)ms_max / 1000);
 }
 
+static void put_bus(struct metrics *metrics, const struct bus *bus) {
+  static const struct family subscriptions = {"moonport_bus_subscriptions", "gauge",
+                                              "Subscriptions of scripts to the bus.", NULL};
+  static const struct family published = {"moonport_bus_published_total", "counter",
+                                          "Messages that scripts published.", NULL};
+  static const struct family received = {
+      "moonport_bus_received_total", "counter",
+      "Messages from other workers, or from the broker, once for each pattern they came for.",
+      NULL};
+  static const struct family queued = {"moonport_bus_queued", "gauge",
+                                       "Messages that wait for the broker.", NULL};
+  static const struct family dropped = {
+      "moonport_bus_dropped_total", "counter",
+      "Messages dropped on their way, or for subscriptions that did not keep up.", NULL};
+  static const struct family connected = {"moonport_bus_connected", "gauge",
+                                          "1 while the broker is connected.", "min"};
+  struct bus_status status;
+  bus_status(bus, &status);
+  metrics_put(metrics, &subscriptions, (double)status.subscriptions);
+  metrics_put(metrics, &published, (double)status.published);
+  metrics_put(metrics, &received, (double)status.received);
+  metrics_put(metrics, &queued, (double)status.queued);
+  metrics_put(metrics, &dropped, (double)status.dropped);
+  if (status.broker) metrics_put(metrics, &connected, status.is_connected);
+}
+
 static void put_process(struct metrics *metrics) {
   static const struct family build = {"moonport_build_info", "gauge", "Which program this is.",
                                       "max"};
@@ -372,6 +399,7 @@ static void put_process(struct metrics *metrics) {
   put_worker(metrics, server);
   put_process_facts(metrics);
   put_loop(metrics, server);
+  put_bus(metrics, server_bus(server));
   metrics_put(metrics, &records, (double)log_dropped(control_log(metrics->client)));
   metrics_put(metrics, &events, (double)net_loop_tap(control_loop(metrics->client))->dropped);
 }
