@@ -87,8 +87,32 @@ bool bus_queue_put(struct bus_queue *queue, struct bus_message *message) {
   return true;
 }
 
-const struct bus_message *bus_queue_first(const struct bus_queue *queue) {
-  return queue->first ? queue->first->message : NULL;
+size_t bus_queue_pack(const struct bus_queue *queue, char *out, size_t size, size_t *count) {
+  size_t used = 0;
+  *count = 0;
+  for (const struct bus_node *node = queue->first; node; node = node->next) {
+    const struct bus_message *message = node->message;
+    const uint32_t sizes[] = {(uint32_t)message->topic_size, (uint32_t)message->data_size};
+    const size_t bytes = bus_message_size(message) + 1; /* with the NUL between the two */
+    if (used + sizeof sizes + bytes > size) break;
+    memcpy(out + used, sizes, sizeof sizes);
+    memcpy(out + used + sizeof sizes, message->bytes, bytes);
+    used += sizeof sizes + bytes;
+    (*count)++;
+  }
+  return used;
+}
+
+struct bus_message *bus_message_unpack(const char **bytes, size_t *size) {
+  uint32_t sizes[2];
+  if (*size < sizeof sizes) return NULL;
+  memcpy(sizes, *bytes, sizeof sizes);
+  const size_t whole = sizeof sizes + sizes[0] + 1 + sizes[1];
+  if (*size < whole) return NULL;
+  const char *topic = *bytes + sizeof sizes;
+  *bytes += whole;
+  *size -= whole;
+  return bus_message_new(topic, sizes[0], topic + sizes[0] + 1, sizes[1]);
 }
 
 struct bus_message *bus_queue_take(struct bus_queue *queue) {

@@ -51,8 +51,11 @@ struct bus_queue {
 };
 /* Holds the message; false: it was dropped, and counted. */
 bool bus_queue_put(struct bus_queue *queue, struct bus_message *message);
-/* The oldest, which stays; NULL: none waits. */
-const struct bus_message *bus_queue_first(const struct bus_queue *queue);
+/* Puts the oldest together, as many as `size` bytes have room for, each with its size before it; says how
+ * many bytes were written, and how many messages that are, which stay. */
+size_t bus_queue_pack(const struct bus_queue *queue, char *out, size_t size, size_t *count);
+/* The next one of those, and moves *bytes and *size past it. NULL: there is none, or memory is out. */
+struct bus_message *bus_message_unpack(const char **bytes, size_t *size);
 /* The caller has its reference. NULL: none waits. */
 struct bus_message *bus_queue_take(struct bus_queue *queue);
 void bus_queue_clear(struct bus_queue *queue);

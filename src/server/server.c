@@ -310,7 +310,7 @@ static int open_bus(struct server *server) {
   server->bus = bus_new();
   if (!server->bus) return -1;
   if (server->mesh) {
-    server->bus_mesh = bus_mesh_open(server->bus, server->mesh, options->worker);
+    server->bus_mesh = bus_mesh_open(server->loop, server->bus, server->mesh, options->worker);
     if (!server->bus_mesh) return -1;
   }
   if (!options->bus) return 0;
