@@ -1,7 +1,7 @@
--- wide_chat.lua — web_chat.lua with rooms that span machines: http://127.0.0.1:8086/#tea is one.
+-- wide_chat.lua — web_chat.lua with rooms that span machines: http://127.0.0.1:8087/#tea is one.
 -- Shows: moonport.bus; one subscription for all rooms, each of which is a topic and a group.
 -- Try it:  moonport scripts/wide_chat.lua        and on several machines, or twice on one,
---          moonport --bus redis://HOST --listen 8087 scripts/wide_chat.lua, or --bus nats://HOST
+--          moonport --bus redis://HOST --listen 8088 scripts/wide_chat.lua, or --bus nats://HOST
 
 local bus = require "moonport.bus"
 local codec = require "moonport.codec"
@@ -16,7 +16,7 @@ bus.subscribe("wide_chat.*", function(event, topic)
 end)
 
 return {
-  listen = 8086,
+  listen = 8087,
   frame = "websocket",
   limits = { message = "4K" },
   on_request = function(_, request)

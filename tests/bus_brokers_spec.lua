@@ -322,7 +322,7 @@ describe("moonport.bus with a broker that asks who we are", function()
       server:wait_for("connected to the broker")
       server.sockets_at_start = server:sockets()
       local other = start({ MOONPORT_BUS = url })
-      other:expect_log("is not there: .*certificate")
+      other:wait_for("is not there: ") -- it is not trusted
       other.sockets_at_start = other.sockets_at_start + 1
     end
   end)

@@ -9,7 +9,7 @@ local script = [[
   local worker = require "moonport.worker"
   bus.subscribe("say.>", function(data, topic) server.broadcast(topic .. " " .. data .. "\n") end)
   return {
-    workers = "all", frame = "line",
+    workers = "all", listen = "127.0.0.1:0", frame = "line",
     on_open = function(conn) conn:send(worker.id .. "\n") end,
     on_message = function(conn, line)
       local count = tonumber(line:match("^flood (%d+)"))
@@ -30,8 +30,7 @@ describe("moonport.bus between workers", function()
 
   -- A connection to each worker, by its number.
   local function start(count)
-    local server = moonport:start(script,
-      { args = { "--listen", "127.0.0.1:0", "--workers", tostring(count) } })
+    local server = moonport:start(script, { args = { "--workers", tostring(count) } })
     server:allow_log("held up")
     local peers = {}
     loop.eventually("a connection to each worker", function()

@@ -72,8 +72,8 @@ static struct bus_message *open_letter(struct letter *letter) {
 
 static void unsubscribe(struct hearer *hearer) {
   bus_unsubscribe(hearer->runtime->bus, &hearer->subscription);
-  while (!list_empty(&hearer->letters)) {
-    bus_message_unref(open_letter(LIST_ELEMENT(hearer->letters.next, struct letter, link)));
+  for (struct list *link; (link = list_shift(&hearer->letters));) {
+    bus_message_unref(open_letter(LIST_ELEMENT(link, struct letter, link)));
   }
 }
 

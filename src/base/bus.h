@@ -74,8 +74,8 @@ struct bus_subscription {
 struct bus *bus_new(void);
 void bus_free(struct bus *bus); /* no subscription is left */
 
-/* The pattern is a right one (base/topic.h). -1 when memory is out. */
-int bus_subscribe(struct bus *bus, struct bus_subscription *subscription, const char *pattern,
+/* The text is a right pattern (base/topic.h). -1 when memory is out. */
+int bus_subscribe(struct bus *bus, struct bus_subscription *subscription, const char *text,
                   size_t size);
 void bus_unsubscribe(struct bus *bus, struct bus_subscription *subscription);
 const char *bus_pattern_of(const struct bus_subscription *subscription);
@@ -83,9 +83,9 @@ const char *bus_pattern_of(const struct bus_subscription *subscription);
 /* To the subscriptions here, and to where else it is to go. False: somewhere else had no room for it, or
  * a subscription here. */
 bool bus_publish(struct bus *bus, struct bus_message *message);
-/* What came from elsewhere: to the subscriptions here, of all patterns or of that one only. */
+/* What came from elsewhere: to the subscriptions here, of all patterns or of the one with that text only. */
 void bus_deliver(struct bus *bus, struct bus_message *message);
-void bus_deliver_to(struct bus *bus, const char *pattern, struct bus_message *message);
+void bus_deliver_to(struct bus *bus, const char *text, struct bus_message *message);
 /* A message from a subscription's queue was dropped, or some of the way was. */
 void bus_count_dropped(struct bus *bus, uint64_t count);
 

@@ -373,8 +373,8 @@ static void put_bus(struct metrics *metrics, const struct bus *bus) {
   static const struct family dropped = {
       "moonport_bus_dropped_total", "counter",
       "Messages dropped on their way, or for subscriptions that did not keep up.", NULL};
-  static const struct family connected = {"moonport_bus_connected", "gauge",
-                                          "1 while the broker is connected.", "min"};
+  static const struct family lost = {"moonport_bus_broker_lost", "gauge",
+                                     "1 while the broker of --bus is not connected.", "max"};
   struct bus_status status;
   bus_status(bus, &status);
   metrics_put(metrics, &subscriptions, (double)status.subscriptions);
@@ -382,7 +382,7 @@ static void put_bus(struct metrics *metrics, const struct bus *bus) {
   metrics_put(metrics, &received, (double)status.received);
   metrics_put(metrics, &queued, (double)status.queued);
   metrics_put(metrics, &dropped, (double)status.dropped);
-  if (status.broker) metrics_put(metrics, &connected, status.is_connected);
+  metrics_put(metrics, &lost, status.broker && !status.is_connected);
 }
 
 static void put_process(struct metrics *metrics) {
