@@ -67,6 +67,7 @@ static int answer(struct master *master, unsigned number, const struct keep_requ
     case KEEP_FORGET: homes_forget(master->homes, request->script); break;
     case KEEP_READY: on_ready(master, number - 1); break;
     case KEEP_RELOADING: on_reloading(master, number - 1); break;
+    case KEEP_SERVE: keeper_serve(master->keeper, number, request); break;
     case KEEP_SHUTDOWN: master->is_ending = true; break;
     case KEEP_UPGRADE: upgrade_begin(master, "command upgrade", request->id, number); break;
   }

@@ -199,10 +199,18 @@ int keeper_open(struct keeper *keeper, unsigned number, const struct keep_reques
   kept->is_arranged = false;
   kept->sockets[place].owner = number;
   kept->users |= bit_of(number);
+  kept->held |= bit_of(number);
   kept->stale &= ~bit_of(number);
   answer->id = kept->id;
   answer->is_group = is_internet(kept) && request->copies > 1;
   return kept->sockets[place].bound.fd;
+}
+
+void keeper_serve(struct keeper *keeper, unsigned number, const struct keep_request *request) {
+  struct kept *kept = find_id(keeper, request->id);
+  if (!kept) return;
+  kept->held &= ~bit_of(number);
+  kept->is_arranged = false;
 }
 
 void keeper_pass_on(struct keeper *keeper, const struct keep_request *request) {
@@ -220,6 +228,7 @@ void keeper_pass_on(struct keeper *keeper, const struct keep_request *request) {
 static void give_up(struct kept *kept, unsigned number) {
   kept->is_arranged = false;
   kept->users &= ~bit_of(number);
+  kept->held &= ~bit_of(number);
   kept->stale &= ~bit_of(number);
   for (unsigned i = 0; i < kept->count; i++)
     if (kept->sockets[i].owner == number) kept->sockets[i].owner = 0;

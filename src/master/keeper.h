@@ -22,6 +22,7 @@ void keeper_leave(struct keeper *keeper);
 int keeper_open(struct keeper *keeper, unsigned number, const struct keep_request *request,
                 struct keep_answer *answer);
 void keeper_pass_on(struct keeper *keeper, const struct keep_request *request);
+void keeper_serve(struct keeper *keeper, unsigned number, const struct keep_request *request);
 void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request);
 
 /* That worker has given it up because it ends, and will be started again: it is kept until then. */

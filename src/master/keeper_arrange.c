@@ -50,7 +50,7 @@ static int steer_to(struct kept *kept, uint64_t among) {
 }
 
 static int arrange(struct kept *kept, uint64_t serving, const int *orders_fds) {
-  const uint64_t able = serving & kept->users & ~kept->stale;
+  const uint64_t able = serving & kept->users & ~kept->stale & ~kept->held;
   uint64_t among = 0;
   kept->is_arranged = true;
   for (unsigned i = 0; i < kept->count; i++) {

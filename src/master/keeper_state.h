@@ -30,6 +30,7 @@ struct kept {
   socklen_t address_bytes;
   unsigned count;
   uint64_t users;     /* bit i: worker i + 1 listens there */
+  uint64_t held;      /* the same; its version is not in force yet, so it does not accept */
   uint64_t stale;     /* the same; it did so before it was started again, and did not ask again */
   bool inherits_file; /* of a Unix path, which another process's keeper has made */
   bool is_arranged;

@@ -181,3 +181,9 @@ void keep_tell_upgrade(const struct worker *worker, uint32_t limit_ms) {
   struct keep_request request = {.kind = KEEP_UPGRADE, .id = limit_ms};
   (void)send_request(worker, &request, "");
 }
+
+void keep_tell_serving(const struct kept_socket *kept) {
+  if (!kept) return;
+  struct keep_request request = {.kind = KEEP_SERVE, .id = kept->id};
+  (void)send_request(kept->worker, &request, "");
+}

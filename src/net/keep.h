@@ -33,6 +33,8 @@ int keep_open(const struct worker *worker, const struct keep_wish *wish, struct 
               int *fd, char *holder, size_t holder_size);
 /* One more has it, and it is now that script's. NULL: NULL. */
 struct kept_socket *keep_share(struct kept_socket *kept, const char *script);
+/* Who comes may come here from now on: the version that it was opened for is in force. NULL is nothing. */
+void keep_tell_serving(const struct kept_socket *kept);
 /* Closed in the master when nobody is left, in all workers. NULL is nothing. */
 void keep_release(struct kept_socket *kept);
 /* Whether other sockets have the address, too, so that its port stays shared. */

@@ -18,8 +18,9 @@ enum keep_kind {
   /* What follows gets no answer. */
   KEEP_READY,     /* it serves, or has reloaded */
   KEEP_RELOADING, /* it begins to */
-  KEEP_SHUTDOWN,  /* the whole server is to end */
-  KEEP_UPGRADE, /* another process is to take its place, ready within `id` ms; 0: whenever it is */
+  KEEP_SERVE,    /* it accepts at the socket `id`: the version that it was opened for is in force */
+  KEEP_SHUTDOWN, /* the whole server is to end */
+  KEEP_UPGRADE,  /* another process is to take its place, ready within `id` ms; 0: whenever it is */
 };
 
 struct keep_request {

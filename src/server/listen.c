@@ -335,6 +335,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service) {
       api_udp_hold(entry->udp, worker_is_held(set->options->worker));
       listen_entry_release_adopted(entry);
     }
+    if (entry->fresh) keep_tell_serving(entry->kept);
     entry->untold = entry->fresh;
     entry->fresh = false;
   }

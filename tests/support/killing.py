@@ -66,7 +66,8 @@ async def strike(number):
     try:
         os.kill(pid, sent)
     except ProcessLookupError:
-        return  # it was killed before, and answered just before that
+        await asyncio.sleep(0.005)  # it was killed before, and answered just before that
+        return
     counts["killed"] += 1
     if sent == signal.SIGSTOP:
         await served(5 * CLIENTS)
