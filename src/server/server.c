@@ -264,6 +264,10 @@ static void server_on_source(void *context, const struct source *source) {
   server_sources_changed(context);
 }
 
+static bool is_again(const struct worker *worker) {
+  return worker && atomic_load(&worker_own_slot(worker)->generation) > 1;
+}
+
 /* 0, or -2 after a log line. */
 static int check_options(const struct server *server) {
   const size_t count = server_count_valid(server) + copies_count_elsewhere(server);
@@ -273,7 +277,8 @@ static int check_options(const struct server *server) {
     return -2;
   }
   const struct worker *worker = server->options.worker;
-  if (!server->options.listen || count <= 1) return 0;
+  /* Of one that starts again, what others have may be its own. */
+  if (!server->options.listen || count <= 1 || is_again(server->options.worker)) return 0;
   if (worker && worker->number > 1) return -2; /* the first one says it for all */
   log_printf(server->options.log, LOG_ERROR,
              "--listen is for a single script, and there are %zu: set listen in each script",
@@ -298,10 +303,6 @@ static int open_activation(struct server *server) {
   int rc = activation_inherit(handover, server->options.log, &server->activation);
   server->place = handover->place;
   return rc;
-}
-
-static bool is_again(const struct worker *worker) {
-  return worker && atomic_load(&worker_own_slot(worker)->generation) > 1;
 }
 
 /* Before scripts are loaded, so that all they subscribe to is told to whom it concerns. */
