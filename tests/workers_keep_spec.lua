@@ -5,6 +5,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 local uv = require "luv"
+local children = require("tests.support.workers").children
 
 -- Tells its process, then sends back what comes.
 local echo = [[
@@ -54,14 +55,6 @@ local function descriptors(pid)
     count = count + 1
   end
   return count
-end
-
-local function children(pid)
-  local list = {}
-  local file = assert(io.open(("/proc/%d/task/%d/children"):format(pid, pid)))
-  for child in file:read("a"):gmatch("%d+") do list[#list + 1] = tonumber(child) end
-  file:close()
-  return list
 end
 
 describe("Workers", function()

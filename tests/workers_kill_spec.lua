@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 local uv = require "luv"
+local children = require("tests.support.workers").children
 
 local script = [[
   local pid = io.open("/proc/self/stat"):read("n")
@@ -27,14 +28,6 @@ local function allow_deaths(server)
   server:allow_log("^worker %d %(process %d+%) is stopped")
   -- It was on its way to one that was killed, and whose scripts' home was dead, too, for long.
   server:allow_log("a connection that another worker accepted is reset")
-end
-
-local function children(pid)
-  local list = {}
-  local file = assert(io.open(("/proc/%d/task/%d/children"):format(pid, pid)))
-  for child in file:read("a"):gmatch("%d+") do list[#list + 1] = tonumber(child) end
-  file:close()
-  return list
 end
 
 describe("Of a script in several workers", function()

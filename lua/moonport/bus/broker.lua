@@ -5,10 +5,12 @@
 -- looks whether the broker still answers. What was published while no broker is there waits in C,
 -- up to a limit; what was sent and lost with a connection is lost: at most once.
 
+local dial = require "moonport.socket.dial"
 local log = require "moonport.log"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
+local TIMEOUT = 5 -- seconds, to connect and to be let in
 local WAIT_MIN, WAIT_MAX = 0.1, 10 -- seconds, before another attempt
 local STEADY = 5 -- seconds: who stayed that long is worth a quick attempt
 local BEAT = 5 -- seconds between two questions whether it is there; without an answer it is not
@@ -22,6 +24,14 @@ local BEAT = 5 -- seconds between two questions whether it is there; without an 
 ---@field deliver fun(pattern: string, topic: string, data: string)
 ---@field dropped fun(count: integer)
 ---@field connected fun(is_connected: boolean)
+
+---How one talks to a broker of a kind.
+---@class moonport.bus.Protocol
+---@field starts_with_tls boolean where the address asks for it
+---@field greet fun(conn: moonport.Conn, address: table): any, string?, string? what it said when it
+---let us in; nil, code, detail
+---@field session fun(conn: moonport.Conn, core: moonport.bus.Core, name: string, greeting: any):
+---moonport.bus.Session
 
 ---A connection to a broker, ready for messages.
 ---@class moonport.bus.Session
@@ -91,9 +101,28 @@ local function watch(state)
   end
 end
 
+-- A session; nil, code, detail.
+local function open(state)
+  local address, protocol = state.address, state.protocol
+  local host = address.host:find(":", 1, true) and "[" .. address.host .. "]" or address.host
+  local scheme = address.has_tls and protocol.starts_with_tls and "tls" or "tcp"
+  local whom = { address = scheme .. "://" .. host .. ":" .. address.port }
+  local conn, code, detail = dial(whom, TIMEOUT)
+  if not conn then return nil, code, detail end
+  conn:settimeout(TIMEOUT)
+  local greeting
+  greeting, code, detail = protocol.greet(conn, address)
+  if not greeting then
+    conn:reset()
+    return nil, code, detail
+  end
+  conn:settimeout(nil)
+  return protocol.session(conn, state.core, state.name, greeting)
+end
+
 -- From a connection to its end; why that came, in two words or one sentence.
 local function serve(state)
-  local session, code, detail = state.protocol.open(state.address, state.core)
+  local session, code, detail = open(state)
   if not session then return code, detail end
   for pattern in pairs(state.patterns) do session:follow(pattern, true) end
   session:mark(function() -- subscriptions are in force

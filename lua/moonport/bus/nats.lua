@@ -3,14 +3,12 @@
 -- Its subjects are our topics, and with echo = false it keeps what we published from ourselves.
 -- Behind what is sent goes a PING; its PONG says that NATS has read as far as that.
 
-local dial = require "moonport.socket.dial"
 local json = require "moonport.json"
 local log = require "moonport.log"
 
 local WINDOW_BYTES = 256 * 1024 -- sent and not acknowledged: the rest can still be kept
 local MESSAGE_BYTES_MAX = 60 * 1024 -- as BUS_DATA_BYTES_MAX
 local LINE_BYTES_MAX = 64 * 1024 -- INFO of a cluster names all of it
-local TIMEOUT = 5 -- seconds, to connect and to be let in
 
 ---@class moonport.bus.nats.Session: moonport.bus.Session
 local Session = {}
@@ -128,7 +126,7 @@ function Session:read()
   return true -- +OK, INFO
 end
 
-local M = {}
+local M = { starts_with_tls = false } -- it says itself whether it wants that
 
 local function connect_line(address)
   local options = { verbose = false, pedantic = false, echo = false, protocol = 1, headers = false,
@@ -141,8 +139,8 @@ local function connect_line(address)
   return "CONNECT " .. json.encode(options) .. "\r\nPING\r\n"
 end
 
--- Until NATS has let us in. True, or nil, code, detail.
-local function greet(conn, address)
+-- Until NATS has let us in.
+function M.greet(conn, address)
   local line, code = conn:recv_until("\r\n", LINE_BYTES_MAX)
   local info = line and json.decode(line:match("^INFO%s+(.*)$") or "")
   if not line then return nil, code end
@@ -161,26 +159,9 @@ local function greet(conn, address)
   return info
 end
 
----@param address table of moonport.bus.broker
----@param core moonport.bus.Core
----@return moonport.bus.Session? session
----@return string? code
----@return string? detail
-function M.open(address, core)
-  local host = address.host:find(":", 1, true) and "[" .. address.host .. "]" or address.host
-  local conn, code, detail = dial({ address = "tcp://" .. host .. ":" .. address.port }, TIMEOUT)
-  if not conn then return nil, code, detail end
-  conn:settimeout(TIMEOUT)
-  local info
-  info, code, detail = greet(conn, address)
-  if not info then
-    conn:reset()
-    return nil, code, detail
-  end
-  conn:settimeout(nil)
-  return setmetatable({ conn = conn, core = core, name = address.name, ids = {}, patterns = {},
-    id = 0, payload_max = info.max_payload or 1024 * 1024,
-    pieces = {}, marks = {}, first = 1, last = 0,
+function M.session(conn, core, name, info)
+  return setmetatable({ conn = conn, core = core, name = name, ids = {}, patterns = {}, id = 0,
+    payload_max = info.max_payload or 1024 * 1024, pieces = {}, marks = {}, first = 1, last = 0,
     window = 0, unmarked = 0, heard = true }, Session)
 end
 

@@ -8,13 +8,11 @@
 -- that is owed; if it is the same, that one was told here already. Of two messages that are equal
 -- it does not matter which.
 
-local dial = require "moonport.socket.dial"
 local resp = require "moonport.redis.resp"
 
 local WINDOW_BYTES = 256 * 1024 -- sent and not answered: what Redis does not take can still be kept
 local MESSAGE_BYTES_MAX = 60 * 1024 -- as BUS_DATA_BYTES_MAX
 local LINE_BYTES_MAX = 1024
-local TIMEOUT = 5 -- seconds, to connect and to be let in
 local MORE_THAN = "a message of more than 60 KiB came from elsewhere, and was dropped"
 
 local log = require "moonport.log"
@@ -224,7 +222,7 @@ function Session:read()
   return true
 end
 
-local M = {}
+local M = { starts_with_tls = true }
 
 -- Asks, and waits for the answer. Nil, code, detail.
 local function ask(conn, words)
@@ -236,7 +234,7 @@ local function ask(conn, words)
   return answer, code, detail
 end
 
-local function greet(conn, address)
+function M.greet(conn, address)
   local hello = { "HELLO", "3", "SETNAME", "moonport" }
   if address.password then
     table.move({ "AUTH", address.user or "default", address.password }, 1, 3, #hello + 1, hello)
@@ -251,26 +249,8 @@ local function greet(conn, address)
   return answer ~= nil, code, detail
 end
 
----@param address table of moonport.bus.broker
----@param core moonport.bus.Core
----@return moonport.bus.Session? session
----@return string? code
----@return string? detail
-function M.open(address, core)
-  local host = address.host:find(":", 1, true) and "[" .. address.host .. "]" or address.host
-  local scheme = address.has_tls and "tls" or "tcp"
-  local whom = { address = scheme .. "://" .. host .. ":" .. address.port }
-  local conn, code, detail = dial(whom, TIMEOUT)
-  if not conn then return nil, code, detail end
-  conn:settimeout(TIMEOUT)
-  local ok
-  ok, code, detail = greet(conn, address)
-  if not ok then
-    conn:reset()
-    return nil, code, detail
-  end
-  conn:settimeout(nil)
-  return setmetatable({ conn = conn, core = core, name = address.name, channels = {}, globs = {},
+function M.session(conn, core, name)
+  return setmetatable({ conn = conn, core = core, name = name, channels = {}, globs = {},
     pieces = {}, asked = {}, first = 1, last = 0, window = 0, heard = true,
     refusals = {} }, Session)
 end
