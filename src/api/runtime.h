@@ -29,8 +29,8 @@ struct told_tls {
 
 /* Messages of the bus that were dropped, and are to be told of. */
 struct bus_told {
-  struct net_timer *timer; /* NULL: there is nothing to tell */
-  uint64_t slow;           /* whose subscription did not take them, */
+  struct net_timer *timer;           /* NULL: there is nothing to tell */
+  uint64_t slow;                     /* whose subscription did not take them, */
   char pattern[TOPIC_BYTES_MAX + 1]; /* the first of which was that */
   uint64_t full;                     /* that a broker or a worker did not take */
 };
@@ -76,11 +76,11 @@ struct runtime {
   struct bus *bus;               /* of its server, or of the test */
   struct list letters_due;       /* what came for subscriptions: api/bus.c */
   struct bus_told bus_told;
-  struct net_defer *defer;       /* that turn */
-  bool cancelled;                /* something was, since the last turn */
-  size_t task_count;             /* spawned and not ended */
-  int collector_cycles;          /* to go through, see runtime_collect() */
-  uint64_t collecting_ns;        /* how long that took so far */
+  struct net_defer *defer;   /* that turn */
+  bool cancelled;            /* something was, since the last turn */
+  size_t task_count;         /* spawned and not ended */
+  int collector_cycles;      /* to go through, see runtime_collect() */
+  uint64_t collecting_ns;    /* how long that took so far */
   uint64_t rests_ns;         /* of net_loop_now_ns(): before that, runtime_rest() does nothing */
   size_t kept_bytes;         /* in use when the collector last had gone through them */
   bool has_let_go;           /* of connections, since then */

@@ -51,7 +51,7 @@ struct script_options {
   const struct grants *grants; /* NULL: everything */
   const struct home *home;     /* what paths go by; NULL: where the process is now */
   const char *lua_dir;
-  struct stores *stores; /* of moonport.shared; NULL: none are to be had */
+  struct stores *stores;           /* of moonport.shared; NULL: none are to be had */
   const struct vm_budget *loading; /* until a version is in force; NULL: as always */
   /* One connection, or one spawned task, fewer; NULL: nobody cares. */
   void (*on_conn_closed)(void *context);
