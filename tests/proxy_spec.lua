@@ -382,7 +382,12 @@ print(conn.recv(65536).decode())
       peer:send("served")
       assert.equal("served", peer:receive(6))
     end
+    local closed = 0
+    for _, line in ipairs(control.ask_once(server, "metrics")) do
+      if line.name == "moonport_connections_closed_total" then closed = closed + line.value end
+    end
     local status = control.ask_once(server, "status")[1]
+    assert.is_true(closed <= status.accepted, closed .. " closed of " .. status.accepted)
     assert.truthy(status.accepted <= 4, "two, and the looks at HAProxy's own ports")
     assert.equal(0, status.refused)
     local opened = 0

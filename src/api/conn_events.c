@@ -5,6 +5,7 @@
 #include "api/runtime.h"
 #include "api/timer.h"
 #include "api/websocket.h"
+#include "net/conn_proxy.h"
 
 static struct runtime *runtime_for(const struct conn *conn) {
   const struct cohort *cohort = conn_group_of(conn)->owner;
@@ -149,7 +150,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
   struct runtime *runtime = runtime_for(conn);
   struct api_conn *self = conn_owner(conn);
   bool tells = conn_has_opened(conn) && has_event(conn, HANDLER_ON_CLOSE);
-  runtime->closed[reason]++;
+  if (conn_is_counted(conn)) runtime->closed[reason]++;
   api_conn_log_end(runtime, conn, reason);
   if (!self && tells) self = api_conn_of(runtime, conn);
   if (self) {

@@ -35,6 +35,10 @@ bool conn_is_of_client(const struct conn *conn) {
   return !(conn->flags & CONN_NO_CLIENT);
 }
 
+bool conn_is_counted(const struct conn *conn) {
+  return !conn->proxy || (conn->flags & CONN_OPENED);
+}
+
 const struct sockaddr *conn_via(const struct conn *conn, socklen_t *size) {
   const struct conn_proxy *proxy = conn->proxy;
   *size = proxy ? proxy->via_size : 0;

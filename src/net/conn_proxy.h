@@ -16,11 +16,13 @@ struct conn_door {
   void (*on_fault)(void *owner, const struct conn *conn, const char *fault);
 };
 
-/* The next three are of one that net_accept() was given a door for.
+/* The next four are of one that net_accept() was given a door for.
  *
  * False: of those only, until the header has come, and of what the proxy says for itself. Then conn_peer()
  * is the proxy's. */
 bool conn_is_of_client(const struct conn *conn);
+/* Whether it is among the accepted ones of its group: those that a proxy passes on are, once they are open. */
+bool conn_is_counted(const struct conn *conn);
 /* The proxy's address. NULL: it is of no proxy, or that has not said anything so far. */
 const struct sockaddr *conn_via(const struct conn *conn, socklen_t *size);
 /* What it said. NULL as above. */
