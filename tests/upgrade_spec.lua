@@ -318,6 +318,31 @@ describe("an upgrade", function()
       assert.equal(0, (server:wait()))
     end)
 
+  -- The one between has nobody connected, and ends first.
+  for _, workers in ipairs({ "1", "2" }) do
+    it("keeps the process that was started through a second one while it drains, --workers "
+      .. workers, function()
+      local server = start(who, { args = { "--listen", "127.0.0.1:0", "--drain", "5m",
+        "--workers", workers } })
+      local peer = server:connect()
+      peer:send("x")
+      peer:receive_line()
+      local second = upgrade(server)
+      local third = upgrade(server)
+      server:wait_for("process " .. second .. ", which took this one's place, has ended with ")
+      peer:close()
+      loop.eventually("the third to be the first one's only child", function()
+        local pid = tostring(server.process.pid)
+        local children = shell.run({ "ps", "-o", "pid=", "--ppid", pid }).stdout
+        return children:match("^%s*(%d+)%s*$") == tostring(third)
+      end)
+      assert.equal(third, status(server).pid)
+      server:signal("sigterm")
+      assert.equal(0, (server:wait()))
+      assert.is_true(is_gone(third))
+    end)
+  end
+
   it("leaves Ctrl-C on a terminal with the same meaning", function()
     if not shell.has("tmux") then return pending("needs tmux") end
     local terminal = require "tests.support.terminal"

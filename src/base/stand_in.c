@@ -33,6 +33,10 @@ void stand_in_announce(int place, pid_t pid) {
   (void)put;
 }
 
+void stand_in_begin(void) {
+  (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
 /* Who has taken over, as far as they have said by now. */
 static void look(struct keeping *keeping) {
   pid_t pid;
@@ -121,7 +125,6 @@ int stand_in_keep(int watched, pid_t server) {
   struct keeping keeping = {.watched = watched, .server = server, .was_told = getpid() != 1};
   sigset_t all;
   block_signals(&all);
-  (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
   reap(&keeping); /* it may have ended before its signal was blocked */
   while (keeping.server > 0 || (keeping.was_told && !keeping.all_ended)) {
     siginfo_t info;

@@ -13,6 +13,8 @@
 int stand_in_open(int ends[2]);
 /* Says at the writing end that `pid` serves from now on; -1: nobody has to know. */
 void stand_in_announce(int place, pid_t pid);
+/* From here on who takes over later, too, is a child of this process once its own parent has ended. */
+void stand_in_begin(void);
 /* Who serves by now, of whom `server` was the last that was known. For who is to keep the place later. */
 pid_t stand_in_latest(int watched, pid_t server);
 /* From here on signals are passed on to `server` at once, by a signal handler: for the time from when this

@@ -127,6 +127,7 @@ static void hand_over(struct upgrade *upgrade) {
   keeper_disown(master->keeper);
   if (options->on_replaced) options->on_replaced(options->context);
   master->successor = upgrade->pid;
+  if (master->watched >= 0) stand_in_begin();
   master->is_ending = master->was_told_to_end = true;
   master->upgrade = NULL;
   order_all(master, ORDER_UPGRADE, upgrade->pid);
@@ -193,7 +194,8 @@ void upgrade_on_end(struct master *master, pid_t pid, const char *how) {
   } else if (pid == master->successor) {
     log_printf(master->options->log, LOG_INFO,
                "process %ld, which took this one's place, has ended with %s", (long)pid, how);
-    master->watched = -1; /* there is nobody to stand in for */
+    if (master->watched >= 0) master->successor = stand_in_latest(master->watched, pid);
+    if (master->successor == pid) master->watched = -1; /* there is nobody to stand in for */
   }
 }
 

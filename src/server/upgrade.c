@@ -179,8 +179,13 @@ static void upgrade_on_exit(uv_process_t *process, int64_t code, int signal) {
   if (upgrade->server && upgrade->is_done) {
     struct server *server = upgrade->server;
     bool as_told = signal == 0 && code == 0;
-    server->successor_code = signal > 0 ? CODE_OF_SIGNAL + signal : (int)code;
-    server->watched = -1; /* there is nobody to stand in for */
+    if (server->watched >= 0) {
+      server->successor = stand_in_latest(server->watched, server->successor);
+    }
+    if (server->successor == child_id(upgrade)) {
+      server->successor_code = signal > 0 ? CODE_OF_SIGNAL + signal : (int)code;
+      server->watched = -1; /* there is nobody to stand in for */
+    }
     log_printf(server->options.log, as_told ? LOG_INFO : LOG_ERROR,
                "process %d, which took this one's place, has ended with %s", child_id(upgrade),
                how);
@@ -211,6 +216,7 @@ static void retire(struct upgrade *upgrade) {
   struct server *server = upgrade->server;
   char cause[80];
   upgrade->is_done = true;
+  if (server->watched >= 0) stand_in_begin();
   uv_timer_stop(&upgrade->timer);
   stop_talking(upgrade);
   close_fd(&upgrade->place_ends[1]);
