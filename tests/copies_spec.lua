@@ -375,6 +375,19 @@ describe("scripts over several workers", function()
       told)
   end)
 
+  -- Each time it is a matter of chance which worker is first.
+  it("are one with their copies, when --listen says where, however late a worker begins", function()
+    local path = moonport:directory():write("a.lua", greeting("a"))
+    for _ = 1, 6 do
+      local server = moonport:serve { "--workers", "4", "--listen", "127.0.0.1:0", path }
+      local peer = server:connect()
+      assert.matches("^a %d", (peer:receive_line()))
+      peer:close()
+      server:signal("sigterm")
+      assert.equal(0, (server:wait()))
+    end
+  end)
+
   it("know their number, also without others", function()
     local alone = moonport:start([[
       local worker = require "moonport.worker"

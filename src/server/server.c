@@ -268,9 +268,19 @@ static bool is_again(const struct worker *worker) {
   return worker && atomic_load(&worker_own_slot(worker)->generation) > 1;
 }
 
+/* In all workers; a copy, which may have come already, is one with what is elsewhere. */
+static size_t count_scripts(const struct server *server) {
+  size_t count = copies_count_elsewhere(server);
+  for (size_t i = 0; i < server->script_count; i++) {
+    const struct script *script = server->scripts[i];
+    count += script_is_valid(script) && !script_is_leaving(script) && !script_is_copy(script);
+  }
+  return count;
+}
+
 /* 0, or -2 after a log line. */
 static int check_options(const struct server *server) {
-  const size_t count = server_count_valid(server) + copies_count_elsewhere(server);
+  const size_t count = count_scripts(server);
   if (server->options.tls_key && !server->options.tls_cert) {
     log_printf(server->options.log, LOG_ERROR,
                "--tls-key without --tls-cert: name the file of its certificate, too");
