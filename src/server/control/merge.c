@@ -27,8 +27,8 @@ static const struct gathering {
 
 /* Numbers of which the largest stands. The last three are of a store, which all share. */
 static const char *const maxima[] = {
-    "version", "versions", "files",     "format", "uptime_s",  "stall_max_s",
-    "time_ns", "unix_ns",  "days_left", "bytes",  "bytes_max", "entries",
+    "version", "versions",  "files",         "format", "uptime_s",  "stall_max_s", "time_ns",
+    "unix_ns", "days_left", "upgraded_from", "bytes",  "bytes_max", "entries",
 };
 
 /* What is worse stands. */
