@@ -22,8 +22,8 @@ struct metrics_server {
   void (*adopt)(struct control *control, int fd);
 };
 
-/* For messages, and as a file's name: there is no such file. */
-static const char path[] = "moonport.metrics";
+/* For messages, where it is the option that says the address; and as a file's name: there is no such file. */
+static const char path[] = "--metrics";
 static const char text[] = "return require 'moonport.metrics.service'";
 
 /* connect() -> conn | nil, message: to the server's own control socket, without its address */
