@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum {
-  ANSWER_MS = 10000, /* to load a script that its home has loaded */
+  ANSWER_MS =
+      8000, /* to load a script that its home has loaded; `moonport reload` waits for 10 s */
   TAKE_ON_MS = 2000, /* to put in force what is loaded */
   ROOM_MS = 2000,
 };
@@ -228,7 +229,7 @@ static const char *what_ended(const struct copies *copies, const struct ask *ask
   bool is_same = generation == atomic_load(&slot->generation) && copies_is_there(copies, number);
   if (generation != 0 && !is_same) return ": the worker ended while it loaded it";
   if (worker_now_ms() < ask->ends_ms) return NULL;
-  return ": the worker did not answer in time; it may be busy with a handler";
+  return ": the worker did not answer in time; it may be stopped, or busy with a handler";
 }
 
 /* True: something came of it, and the list may be another one. */
