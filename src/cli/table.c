@@ -116,7 +116,7 @@ static const struct option_row options[] = {
      "unsent bytes that all connections together may queue; 0: only limits.output", SERVE,
      .kind = OPTION_SIZE, .fallback = "0"},
     {"workers", "N", "MOONPORT_WORKERS",
-     "serve in so many processes, among which the scripts are spread; auto: one for each processor",
+     "serve in 1 to 64 processes, among which scripts are spread; auto: one for each processor",
      SERVE, .kind = OPTION_STRING, .fallback = "1"},
     {"stuck", "SECONDS", "MOONPORT_STUCK",
      "kill a worker whose loop has not turned for this long, and start it again; 0: never", SERVE,
