@@ -379,7 +379,7 @@ describe("scripts over several workers", function()
   it("are one with their copies, when --listen says where, however late a worker begins", function()
     local path = moonport:directory():write("a.lua", greeting("a"))
     for _ = 1, 6 do
-      local server = moonport:serve { "--workers", "4", "--listen", "127.0.0.1:0", path }
+      server = moonport:serve { "--workers", "4", "--listen", "127.0.0.1:0", path }
       local peer = server:connect()
       assert.matches("^a %d", (peer:receive_line()))
       peer:close()
