@@ -7,6 +7,7 @@ local cjson = require "cjson"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local uv = require "luv"
 
 -- Says what it hears to all, as "PATTERN TOPIC DATA"; does what it is told: "TOPIC DATA" publishes.
 local room = [[
@@ -345,6 +346,46 @@ describe("moonport.bus with a broker that asks who we are", function()
     brokers.redis.publish(broker, "room.x.y", "end")
     local line
     repeat line = peer:receive_line() until line == "room.> room.x.y end"
+  end)
+
+  -- What came so raised in the program that talks to the broker: it ended, and the bus was alone
+  -- from then on. A push of two thousand million words filled the memory.
+  describe("at what only looks like a broker", function()
+    local nats = 'INFO {"max_payload":"much"}\r\nPONG\r\n'
+    local redis = "$2\r\nok\r\n"
+    local long = "$70000\r\n" .. ("x"):rep(70000) .. "\r\n"
+    for what, case in pairs({
+      ["an empty line"] = { "nats", nats .. "\r\n \r\n" },
+      ["a length that is none"] = { "nats",
+        nats .. "MSG room.tea 1 " .. math.maxinteger .. "\r\nx" },
+      ["no words"] = { "redis", redis .. ">0\r\n" },
+      ["words without end"] = { "redis", redis .. ">2000000000\r\n" .. ("_\r\n"):rep(100) },
+      ["a topic that is too long"] = { "redis",
+        redis .. ">4\r\n$8\r\npmessage\r\n$6\r\nroom.*\r\n" .. long .. "$1\r\nx\r\n" },
+    }) do
+      it("gets over " .. what .. ", and tries again", function()
+        local scheme, text = table.unpack(case)
+        local came = 0
+        local listener = assert(uv.new_tcp())
+        assert(listener:bind("127.0.0.1", 0))
+        assert(listener:listen(8, function()
+          local conn = uv.new_tcp()
+          assert(listener:accept(conn))
+          came = came + 1
+          conn:write(text, function() conn:shutdown(function() conn:close() end) end)
+        end))
+        local url = ("%s://127.0.0.1:%d"):format(scheme, listener:getsockname().port)
+        local server = moonport:start(room, { env = { MOONPORT_BUS = url } })
+        loop.wait_until("third attempt to connect", function() return came > 2 end)
+        server:allow_log("is not there: ")
+        server:allow_log("more than 60 KiB came from elsewhere")
+        local peer = server:connect()
+        peer:send("room.tea 1\n")
+        for _ = 1, 3 do assert.matches(" room.tea 1$", peer:receive_line()) end
+        listener:close()
+        loop.wait_until("end of the listener", function() return not listener:is_active() end)
+      end)
+    end
   end)
 
   it("is refused where --bus is no address of a broker", function()

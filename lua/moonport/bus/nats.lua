@@ -109,7 +109,7 @@ function Session:read()
   local line, code = self.conn:recv_until("\r\n", LINE_BYTES_MAX)
   if not line then return nil, code, self.error end
   self.heard = true
-  local word = line:match("^%S+"):upper()
+  local word = line:match("^%S*"):upper()
   if word == "MSG" then return read_message(self, line) end
   if word == "PING" then
     self.conn:send("PONG\r\n")
@@ -161,7 +161,8 @@ end
 
 function M.session(conn, core, name, info)
   return setmetatable({ conn = conn, core = core, name = name, ids = {}, patterns = {}, id = 0,
-    payload_max = info.max_payload or 1024 * 1024, pieces = {}, marks = {}, first = 1, last = 0,
+    payload_max = math.tointeger(info.max_payload) or 1024 * 1024, pieces = {}, marks = {},
+    first = 1, last = 0,
     window = 0, unmarked = 0, heard = true }, Session)
 end
 

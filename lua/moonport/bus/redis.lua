@@ -13,6 +13,7 @@ local resp = require "moonport.redis.resp"
 local WINDOW_BYTES = 256 * 1024 -- sent and not answered: what Redis does not take can still be kept
 local MESSAGE_BYTES_MAX = 60 * 1024 -- as BUS_DATA_BYTES_MAX
 local LINE_BYTES_MAX = 1024
+local WORDS_MAX = 4 -- "pmessage", glob, channel, message
 local MORE_THAN = "a message of more than 60 KiB came from elsewhere, and was dropped"
 
 local log = require "moonport.log"
@@ -189,6 +190,9 @@ end
 
 -- What Redis sends by itself: a message, or that we have subscribed.
 local function read_push(self, count)
+  if not count or count < 1 or count > WORDS_MAX then
+    return nil, "malformed", "Redis sent something of how many words nobody knows"
+  end
   local words = {}
   for index = 1, count do
     local word, code, detail = read_string(self.conn)
@@ -198,7 +202,7 @@ local function read_push(self, count)
   local kind, data = words[1], words[#words]
   if kind ~= "message" and kind ~= "pmessage" then
     answered(self)
-  elseif data then
+  elseif data and words[#words - 1] then
     local keys = kind == "message" and self.channels or self.globs
     message_came(self, keys[words[2]], words[#words - 1], data)
   else
@@ -214,7 +218,7 @@ function Session:read()
   if not line then return nil, code end
   self.heard = true
   local kind, rest = line:sub(1, 1), line:sub(2)
-  if kind == ">" then return read_push(self, math.tointeger(tonumber(rest)) or 0) end
+  if kind == ">" then return read_push(self, math.tointeger(tonumber(rest))) end
   if kind ~= ":" and kind ~= "+" and kind ~= "-" then
     return nil, "malformed", ("%q is no answer of Redis"):format(line:sub(1, 40))
   end
