@@ -567,5 +567,16 @@ describe("an upgrade", function()
       upgrade_by_signal(server, server.process.pid)
       asks()
     end)
+
+    -- Its words were read to their end, which never came: the master had no turn any more, not even
+    -- for SIGTERM.
+    it("to a program that complains without end is given up like any other", function()
+      local server, at = start_workers(2, { control = true })
+      server:allow_log(".")
+      place(at, "#!/bin/sh\nexec yes no such library >&2\n")
+      local result = ask(server, "--timeout", "0.3")
+      assert.equal(1, result.code)
+      assert.matches("^moonport: no upgrade: .*: no such library\n", result.stderr)
+    end)
   end)
 end)

@@ -23,7 +23,8 @@
 enum {
   DIE_MS = 1000, /* after its channel has ended */
   PATH_BYTES = 1024,
-  AWAY_MIN = 16, /* descriptors of a child, before they are where they belong */
+  READS_MAX = 64, /* what a pipe holds: who writes without end does not keep the master */
+  AWAY_MIN = 16,  /* descriptors of a child, before they are where they belong */
   EXIT_NOT_STARTED = 127,
 };
 
@@ -98,8 +99,9 @@ static void on_line(void *context, const char *line) {
 
 static void read_errors(struct upgrade *upgrade) {
   char bytes[PATH_BYTES];
-  ssize_t got;
-  while (upgrade->errors_fd >= 0 && (got = read(upgrade->errors_fd, bytes, sizeof bytes)) >= 0) {
+  for (int i = 0; i < READS_MAX && upgrade->errors_fd >= 0; i++) {
+    const ssize_t got = read(upgrade->errors_fd, bytes, sizeof bytes);
+    if (got < 0) return;
     if (got == 0) close_fd(&upgrade->errors_fd);
     offering_take_text(&upgrade->offering, bytes, (size_t)got);
   }
