@@ -324,7 +324,7 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     for _, text in ipairs({ "0", "65", "many", "-1", "2x" }) do
       local result = moonport:run({ "--workers", text, "x.lua" })
       assert.equal(2, result.code)
-      assert.matches("expected a number from 1 to 64, or auto", result.stderr)
+      assert.matches(": write a number from 1 to 64, or auto", result.stderr, 1, true)
     end
   end)
 end)

@@ -51,8 +51,8 @@ static int serve_as(void *context, const struct worker *worker) {
 }
 
 /* How many processes are to serve; 0 after a line that says what is wrong. */
-static unsigned read_workers(const struct options *options) {
-  const char *text = options_string(options, "workers");
+static unsigned read_workers(const struct command_call *call) {
+  const char *text = options_string(call->options, "workers");
   char *end;
   if (strcmp(text, "auto") == 0) {
     const unsigned usable = processors_usable();
@@ -60,8 +60,10 @@ static unsigned read_workers(const struct options *options) {
   }
   long count = strtol(text, &end, 10);
   if (end != text && !*end && count >= 1 && count <= WORKERS_MAX) return (unsigned)count;
-  fprintf(stderr, "moonport serve: --workers %s: expected a number from 1 to %d, or auto\n", text,
-          WORKERS_MAX);
+  const char *source = options_given(call->options, "workers") ? "--workers" : "MOONPORT_WORKERS";
+  (void)command_refuse(call->command,
+                       "%s does not take \"%s\": write a number from 1 to %d, or auto", source,
+                       text, WORKERS_MAX);
   return 0;
 }
 
@@ -190,7 +192,7 @@ static int serve_several(const struct options *given, unsigned workers,
 
 static int serve(const struct command_call *call, const struct control_address *control,
                  const struct grants *grants, struct bus_address *bus) {
-  const unsigned workers = read_workers(call->options);
+  const unsigned workers = read_workers(call);
   if (workers == 0) return EXIT_USAGE;
   struct handover handover;
   const bool takes_over = handover_inherit(&handover); /* before anything is written to the log */
