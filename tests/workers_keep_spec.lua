@@ -304,6 +304,37 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     assert.not_equal(0, shell.run({ "test", "-e", path }).code)
   end)
 
+  -- Each question to a master that was stopped held its worker up for 10 s, one after the other. Then
+  -- the first worker loaded what another one served, too; and the master opened, when it went on,
+  -- sockets that nobody waited for any more, or accepted from.
+  it("wait once for a master that is stopped, and have it open nothing too late", function()
+    local place = moonport:directory()
+    for index = 1, 2 do
+      place:write(("s%d.lua"):format(index), echo:format('"127.0.0.1:0"'))
+    end
+    local server = moonport:serve({ "--no-watch", "--workers", "2", place:join("") },
+      { listeners = 2, control = true })
+    server:allow_log(".")
+    local function reload()
+      return moonport:run({ "reload", "--control", server.control, "--timeout", "60" })
+    end
+    assert.equal(0, reload().code)
+    local before = descriptors(server.process.pid)
+    signal(server.process.pid, "sigstop")
+    for index = 3, 9 do
+      place:write(("s%d.lua"):format(index), echo:format('"127.0.0.1:0", "127.0.0.1:0"'))
+    end
+    reload()
+    server:wait_for("the master does not say which worker is to serve it")
+    for index = 3, 9 do os.remove(place:join(("s%d.lua"):format(index))) end
+    signal(server.process.pid, "sigcont")
+    assert.equal(0, reload().code)
+    local status = moonport:run({ "status", "--control", server.control }).stdout
+    assert.matches("s1%.lua +%d+ +serving +%d+ +%S+ KiB +[12] ", status)
+    assert.matches("s2%.lua +%d+ +serving +%d+ +%S+ KiB +[12] ", status)
+    assert.equal(before, descriptors(server.process.pid))
+  end)
+
   it("load anew by one signal to the master", function()
     local server = serve({ echo:format('"127.0.0.1:0"'), echo:format('"127.0.0.1:0"') })
     server:signal("sighup")

@@ -28,6 +28,7 @@ struct worker_slot {
   _Atomic uint32_t connections; /* that are open, and were accepted */
   _Atomic uint32_t generation;  /* how often it was started; 1: the first time */
   _Atomic uint32_t questions;   /* to the master, so far */
+  _Atomic bool is_unanswered;   /* the last of them: the master is stopped, or so */
   _Atomic bool is_away;         /* the master says so: it is gone, stopped or stuck, or leaves */
 };
 

@@ -83,6 +83,8 @@ static bool take_question(struct master *master, unsigned index) {
   ssize_t size = passing_receive(fd, &part, 1, &came, MSG_DONTWAIT);
   if (came >= 0) close(came);
   if (size <= (ssize_t)offsetof(struct keep_request, script)) return false;
+  /* Nobody would accept there, and whoever came would wait for ever. */
+  if (request.kind == KEEP_OPEN && worker_now_ms() >= request.ends_ms) return true;
   struct keep_answer reply = {.serial = request.serial};
   const struct iovec said = {&reply, sizeof reply};
   int given = answer(master, index + 1, &request, &reply);

@@ -89,6 +89,7 @@ int child_serve(struct master *master, unsigned index, const struct ends *ends) 
   pass_on_environment(master_pid);
   struct worker_slot *slot = worker_own_slot(&worker);
   atomic_store(&slot->connections, 0);
+  atomic_store(&slot->is_unanswered, false);
   atomic_store(&slot->pid, getpid());
   worker_beat(&worker);
   worker_set_phase(&worker, WORKER_STARTING);

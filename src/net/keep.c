@@ -17,7 +17,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { ANSWER_SECONDS_MAX = 10 }; /* a master that is stopped must not stop its workers for ever */
+/* A master that is stopped must not stop its workers for ever. Who has waited in vain once waits no more
+ * than briefly, until it is heard of again: a reload asks many questions. */
+enum { ANSWER_MS_MAX = 5000, ANSWER_AGAIN_MS = 100 };
 
 struct kept_socket {
   const struct worker *worker;
@@ -34,7 +36,8 @@ static int send_request(const struct worker *worker, struct keep_request *reques
   if (length >= sizeof request->script) return UV_ENAMETOOLONG;
   memcpy(request->script, script, length + 1);
   const struct iovec part = {request, offsetof(struct keep_request, script) + length + 1};
-  return passing_send(worker->master_fd, &part, 1, -1, 0) < 0 ? uv_translate_sys_error(errno) : 0;
+  if (passing_send(worker->master_fd, &part, 1, -1, 0) >= 0) return 0;
+  return errno == EAGAIN ? UV_ETIMEDOUT : uv_translate_sys_error(errno); /* too many are unread */
 }
 
 /* The answer to an earlier question, which came too late, is passed over. */
@@ -43,6 +46,7 @@ static int receive_answer(const struct worker *worker, uint32_t serial, struct k
   for (;;) {
     const struct iovec part = {answer, sizeof *answer};
     ssize_t size = passing_receive(worker->master_fd, &part, 1, fd, 0);
+    atomic_store(&worker_own_slot(worker)->is_unanswered, size < 0 && errno == EAGAIN);
     if (size < 0) return errno == EAGAIN ? UV_ETIMEDOUT : uv_translate_sys_error(errno);
     if (size == 0) return UV_ECONNRESET; /* the master is gone */
     if (answer->serial == serial) return answer->rc;
@@ -57,9 +61,13 @@ static uint32_t next_serial(const struct worker *worker) {
 
 static int ask(const struct worker *worker, struct keep_request *request, const char *script,
                struct keep_answer *answer, int *fd) {
-  const struct timeval patience = {.tv_sec = ANSWER_SECONDS_MAX};
+  const bool is_silent = atomic_load(&worker_own_slot(worker)->is_unanswered);
+  const int wait_ms = is_silent ? ANSWER_AGAIN_MS : ANSWER_MS_MAX;
+  const struct timeval patience = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
   (void)setsockopt(worker->master_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  (void)setsockopt(worker->master_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   request->serial = next_serial(worker);
+  request->ends_ms = worker_now_ms() + (uint64_t)wait_ms;
   *fd = -1;
   int rc = send_request(worker, request, script);
   if (rc == 0) rc = receive_answer(worker, request->serial, answer, fd);

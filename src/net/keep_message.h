@@ -26,6 +26,8 @@ enum keep_kind {
 struct keep_request {
   uint32_t serial; /* the answer has it too */
   enum keep_kind kind;
+  uint64_t
+      ends_ms; /* worker_now_ms(): who asks waits for so long, and has no use for the answer then */
   uint32_t id;
   int type; /* SOCK_STREAM, SOCK_DGRAM */
   int backlog;

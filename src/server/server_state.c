@@ -3,6 +3,7 @@
 
 #include "api/stores.h"
 #include "base/handover.h"
+#include "base/log.h"
 #include "base/worker.h"
 #include "net/keep.h"
 
@@ -65,10 +66,16 @@ int64_t server_grace_ms(const struct server *server) {
 
 bool server_is_home(const struct server *server, const char *path) {
   const struct worker *worker = server->options.worker;
-  unsigned number = 1; /* without an answer: one of them is to have it */
+  unsigned number = 1; /* the master has no memory for it: one of them is to have it */
   if (!worker) return true;
-  (void)keep_home(worker, path, &number);
-  return number == worker->number;
+  int rc = keep_home(worker, path, &number);
+  if (rc == 0 || rc == UV_ENOMEM) return number == worker->number;
+  log_about(
+      server->options.log, LOG_WARN, path, 0,
+      "%s: the master does not say which worker is to serve it (%s): it is asked again at the "
+      "next reload",
+      path, uv_strerror(rc));
+  return false; /* it may be served by another one */
 }
 
 bool server_is_upgrading(const struct server *server) {
