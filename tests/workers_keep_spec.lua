@@ -304,9 +304,9 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     assert.not_equal(0, shell.run({ "test", "-e", path }).code)
   end)
 
-  -- Each question to a master that was stopped held its worker up for 10 s, one after the other. Then
-  -- the first worker loaded what another one served, too; and the master opened, when it went on,
-  -- sockets that nobody waited for any more, or accepted from.
+  -- Each question to a master that was stopped held its worker up for 10 s, one after the other.
+  -- Then the first worker loaded what another one served, too; and the master opened, when it went
+  -- on, sockets that nobody waited for any more, or accepted from.
   it("wait once for a master that is stopped, and have it open nothing too late", function()
     local place = moonport:directory()
     for index = 1, 2 do
