@@ -14,6 +14,7 @@
 enum {
   ANSWER_MS =
       8000, /* to load a script that its home has loaded; `moonport reload` waits for 10 s */
+  START_MS = 50000,  /* and more, of who has only just begun */
   TAKE_ON_MS = 2000, /* to put in force what is loaded */
   ROOM_MS = 2000,
 };
@@ -74,6 +75,7 @@ static void send_prepare(struct copies *copies, struct ask *ask, const struct ve
   bool is_there = copies_is_there(copies, number);
   const struct worker_slot *slot = worker_slot_of(copies->worker, number);
   ask->generations[number - 1] = is_there ? atomic_load(&slot->generation) : 0;
+  ask->sent[number - 1] = atomic_load(&slot->generation);
   copies_send_file(copies, number, &head, &text, fd);
 }
 
@@ -223,13 +225,33 @@ static void note_start(const struct copies *copies, struct ask *ask, unsigned nu
   }
 }
 
-static const char *what_ended(const struct copies *copies, const struct ask *ask, unsigned number) {
+/* The process that was asked has ended. */
+static bool is_gone(const struct copies *copies, const struct ask *ask, unsigned number) {
   const struct worker_slot *slot = worker_slot_of(copies->worker, number);
   const uint32_t generation = ask->generations[number - 1];
   bool is_same = generation == atomic_load(&slot->generation) && copies_is_there(copies, number);
-  if (generation != 0 && !is_same) return ": the worker ended while it loaded it";
-  if (worker_now_ms() < ask->ends_ms) return NULL;
+  return generation != 0 && !is_same;
+}
+
+/* Many that start at the same time may need long. */
+static bool has_time(const struct copies *copies, const struct ask *ask, unsigned number) {
+  const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+  const bool is_starting = atomic_load(&slot->phase) == WORKER_STARTING;
+  return worker_now_ms() < ask->ends_ms + (is_starting ? START_MS : 0);
+}
+
+static const char *what_ended(const struct copies *copies, const struct ask *ask, unsigned number) {
+  if (is_gone(copies, ask, number)) return ": the worker ended while it loaded it";
+  if (has_time(copies, ask, number)) return NULL;
   return ": the worker did not answer in time; it may be stopped, or busy with a handler";
+}
+
+/* What is in force is brought to it when it comes: it is no reason to have that nowhere. */
+static bool is_excused(const struct copies *copies, const struct ask *ask, unsigned number) {
+  const struct worker_slot *own = worker_own_slot(copies->worker);
+  if (ask->generations[number - 1] == 0) return true; /* it was not there */
+  bool is_new = !ask->is_late && atomic_load(&own->phase) != WORKER_STARTING;
+  return !is_new && is_gone(copies, ask, number);
 }
 
 /* True: something came of it, and the list may be another one. */
@@ -240,13 +262,13 @@ static bool look_at(struct copies *copies, struct ask *ask) {
     note_start(copies, ask, number);
     const char *ended = what_ended(copies, ask, number);
     if (!ended) continue;
-    bool was_there = ask->generations[number - 1] != 0;
-    if (ask->stage == ASK_PREPARING && was_there) {
+    const bool excused = is_excused(copies, ask, number);
+    if (ask->stage == ASK_PREPARING && !excused) {
       refuse(copies, ask, number, ended);
       return true;
     }
-    ask->awaited &= ~copies_bit(number); /* it gets what is in force when it comes */
-    if (!was_there) ask->asked &= ~copies_bit(number);
+    ask->awaited &= ~copies_bit(number);
+    if (excused) ask->asked &= ~copies_bit(number);
   }
   if (ask->awaited || ask->awaited == before) return false;
   if (ask->stage == ASK_PREPARING) {
@@ -385,10 +407,27 @@ void lead_on_has_room(struct copies *copies, unsigned from, uint64_t id) {
 
 /* --- Who starts again -------------------------------------------------------------------------- */
 
+/* The one before it, which was about to end, has read the question and will not answer it. */
+static void ask_again(struct copies *copies, struct ask *ask, unsigned number) {
+  const uint32_t sent = ask->sent[number - 1];
+  const struct worker_slot *slot = worker_slot_of(copies->worker, number);
+  const bool is_asked = ask->stage == ASK_PREPARING && ask->awaited & copies_bit(number);
+  if (!is_asked || sent == 0 || sent == atomic_load(&slot->generation)) return;
+  struct script *script = copies->hooks->script_at(copies->server, ask->path);
+  const struct version *version = script ? version_to_be(script) : NULL;
+  if (!version) return;
+  int fd = texts_write(version);
+  send_prepare(copies, ask, version, number, fd);
+  if (fd >= 0) close(fd);
+  ask->ends_ms = worker_now_ms() + ANSWER_MS;
+}
+
 void lead_on_hello(struct copies *copies, unsigned from) {
   struct server *server = copies->server;
   for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    LIST_ELEMENT(link, struct ask, link)->came |= copies_bit(from);
+    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+    ask->came |= copies_bit(from);
+    ask_again(copies, ask, from);
   }
   for (size_t i = 0; i < server->script_count; i++) {
     if (!script_is_copy(server->scripts[i])) bring(copies, server->scripts[i], from);

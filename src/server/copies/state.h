@@ -65,7 +65,8 @@ struct ask {
   uint64_t awaited; /* of those */
   uint64_t came;    /* started meanwhile, and may lack what is in force */
   uint64_t ends_ms; /* who has not answered by then will not */
-  uint32_t generations[WORKERS_MAX]; /* of whom was asked */
+  uint32_t generations[WORKERS_MAX]; /* of whom was asked; 0: it was not there */
+  uint32_t sent[WORKERS_MAX];        /* the same, whether it was or not */
 };
 
 enum copy_stage { COPY_IDLE, COPY_AWAITS_NAMES, COPY_LOADED, COPY_SAME };
