@@ -126,6 +126,25 @@ describe("deploy/compose.yaml", function()
   end)
 end)
 
+describe("deploy/cluster/compose.yaml", function()
+  local services = documents("deploy/cluster/compose.yaml")[1].services
+
+  it("has two moonports that are alike, and only HAProxy is reached from this machine", function()
+    assert.same(services["moonport-1"], services["moonport-2"])
+    assert.is_nil(services["moonport-1"].ports)
+    assert.same({ "127.0.0.1:8080:8080" }, services.haproxy.ports)
+  end)
+
+  it("mounts directories that are there", function()
+    for _, name in ipairs { "moonport-1", "haproxy" } do
+      for _, volume in ipairs(services[name].volumes) do
+        local source = "deploy/cluster/" .. volume:match("^([^:]+):[^:]+:ro$")
+        assert.equal(0, shell.run({ "test", "-d", source }).code, source)
+      end
+    end
+  end)
+end)
+
 describe("cmake --install", function()
   local moonport = rig.new()
 
