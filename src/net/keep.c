@@ -74,6 +74,13 @@ static int ask(const struct worker *worker, struct keep_request *request, const 
   return rc;
 }
 
+static int give_up(const struct worker *worker, uint32_t id) {
+  struct keep_request request = {.kind = KEEP_GIVE_UP, .id = id};
+  struct keep_answer answer;
+  int fd;
+  return ask(worker, &request, "", &answer, &fd);
+}
+
 static void remember_file(struct kept_socket *kept, const struct keep_wish *wish) {
   if (wish->address->sa_family != AF_UNIX) return;
   memcpy(&kept->address, wish->address, wish->address_bytes);
@@ -111,7 +118,10 @@ int keep_open(const struct worker *worker, const struct keep_wish *wish, struct 
   snprintf(request.given, sizeof request.given, "%s", wish->given);
   memcpy(&request.address, wish->address, wish->address_bytes);
   int rc = ask(worker, &request, wish->script, &answer, fd);
-  if (rc == 0 && *fd < 0) rc = UV_EMFILE; /* the descriptor that was sent found no place here */
+  if (rc == 0 && *fd < 0) { /* it found no place here, and the master believes that it did */
+    (void)give_up(worker, answer.id);
+    rc = UV_EMFILE;
+  }
   if (rc < 0) {
     snprintf(holder, holder_size, "%s", answer.script);
     free(kept);
@@ -136,10 +146,7 @@ struct kept_socket *keep_share(struct kept_socket *kept, const char *script) {
 
 void keep_release(struct kept_socket *kept) {
   if (!kept || --kept->users > 0) return;
-  struct keep_request request = {.kind = KEEP_GIVE_UP, .id = kept->id};
-  struct keep_answer answer;
-  int fd;
-  int rc = ask(kept->worker, &request, "", &answer, &fd);
+  int rc = give_up(kept->worker, kept->id);
   if (rc == UV_EPIPE || rc == UV_ECONNRESET) unlink_file(kept);
   free(kept);
 }

@@ -3,8 +3,10 @@
 #include "check.h"
 
 #include "base/address.h"
+#include "base/worker.h"
 #include "master/homes.h"
 #include "master/keeper.h"
+#include "net/keep.h"
 #include "net/keep_message.h"
 
 #include <arpa/inet.h>
@@ -150,7 +152,40 @@ static void spreads_homes(void) {
   homes_free(homes);
 }
 
+/* The answer came, and its descriptor did not. */
+static void gives_up_what_found_no_descriptor(void) {
+  int ends[2];
+  CHECK_NUMBER(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+  struct worker worker = {.number = 1, .count = 1, .page = worker_page_new(), .master_fd = ends[0]};
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  const struct keep_wish wish = {.address = (struct sockaddr *)&address,
+                                 .address_bytes = sizeof address,
+                                 .type = SOCK_STREAM,
+                                 .script = "a.lua",
+                                 .given = "0",
+                                 .copies = 1};
+  for (uint32_t serial = 1; serial <= 2; serial++) {
+    const struct keep_answer answer = {.serial = serial, .id = 7};
+    CHECK_NUMBER(send(ends[1], &answer, sizeof answer, 0), sizeof answer);
+  }
+  struct kept_socket *kept;
+  char holder[16];
+  int fd;
+  CHECK_NUMBER(keep_open(&worker, &wish, &kept, &fd, holder, sizeof holder), UV_EMFILE);
+  struct keep_request request;
+  CHECK(recv(ends[1], &request, sizeof request, 0) > 0);
+  CHECK_NUMBER(request.kind, KEEP_OPEN);
+  CHECK(recv(ends[1], &request, sizeof request, MSG_DONTWAIT) > 0);
+  CHECK_NUMBER(request.kind, KEEP_GIVE_UP);
+  CHECK_NUMBER(request.id, 7);
+  worker_page_free(worker.page);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 static const struct check_case cases[] = {
+    {"a socket whose descriptor finds no place in the worker is given up",
+     gives_up_what_found_no_descriptor},
     {"a worker that is started again gets its socket, and its port", finds_stream_again},
     {"the same with datagrams", finds_datagrams_again},
     {"an address of another script is in use, and whose it is is told", tells_holder},
