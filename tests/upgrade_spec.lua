@@ -577,6 +577,12 @@ describe("an upgrade", function()
       local result = ask(server, "--timeout", "0.3")
       assert.equal(1, result.code)
       assert.matches("^moonport: no upgrade: .*: no such library\n", result.stderr)
+      server:wait_for("^process %d+: … and more$")
+      local lines = 0
+      for _, record in ipairs(server.log) do
+        if record.message:match("^process %d+: no such library$") then lines = lines + 1 end
+      end
+      assert.equal(20, lines)
     end)
   end)
 end)

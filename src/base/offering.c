@@ -59,7 +59,9 @@ static void take_line(struct offering *offering) {
   offering->text_size = 0;
   snprintf(offering->error, sizeof offering->error, "%.*s", OFFERING_TEXT_BYTES - 1,
            offering->text);
-  offering->on_line(offering->context, offering->text);
+  if (offering->lines > OFFERING_LINES_MAX) return;
+  const bool is_last = offering->lines++ == OFFERING_LINES_MAX;
+  offering->on_line(offering->context, is_last ? "… and more" : offering->text);
 }
 
 void offering_take_text(struct offering *offering, const char *bytes, size_t size) {

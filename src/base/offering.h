@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OFFERING_TEXT_BYTES = 1024 };
+enum { OFFERING_TEXT_BYTES = 1024, OFFERING_LINES_MAX = 20 };
 
 struct offer {
   char *message;
@@ -22,7 +22,9 @@ struct offering {
   char error[OFFERING_TEXT_BYTES];
   char text[OFFERING_TEXT_BYTES + 1]; /* of the next line, as far as it has come */
   size_t text_size;
-  /* A line that it has written to its standard error, before it found the one that it is to have. */
+  unsigned lines; /* that on_line() was given */
+  /* A line that it has written to its standard error, before it found the one that it is to have. After
+   * OFFERING_LINES_MAX comes "… and more", and then nothing: it may write without end. */
   void (*on_line)(void *context, const char *line);
   void *context;
 };
