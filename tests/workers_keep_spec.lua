@@ -236,6 +236,22 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     assert.equal("hello", peer:receive_line())
   end)
 
+  it("kill one that hangs while it starts again", function()
+    local place = moonport:directory()
+    local flag = place:join("hangs")
+    local server = serve({ ([[
+      if io.open(%q) then string.find(("a"):rep(60), ("a*"):rep(60) .. "b") end
+    ]]):format(flag) .. echo:format('"127.0.0.1:0"') }, { args = { "--stuck", "1" } })
+    local pid = ask(server, address_of(server, 1), "hello")
+    place:write("hangs", "")
+    signal(pid, "sigkill")
+    server:expect_log("is killed: its loop has not turned for %d.* s %(%-%-stuck%)")
+    server:allow_log(deaths)
+    server:wait_for("is killed: its loop has not turned")
+    assert(os.remove(flag))
+    assert.not_equal(pid, (ask(server, address_of(server, 1), "again")))
+  end)
+
   it("end together, and in peace, also those that are stopped", function()
     local server = serve({ echo:format('"127.0.0.1:0"'), echo:format('"127.0.0.1:0"') },
       { args = { "--drain", "20" } })

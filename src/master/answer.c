@@ -24,6 +24,7 @@ static void on_ready(struct master *master, unsigned index) {
   const bool was_ready = all_are_ready(master);
   child->is_ready = child->was_ready = true;
   child->is_reloading = false;
+  child->silent_ms = 0; /* it was watched from its start, too */
   if (is_back) child->sweep_ms = worker_now_ms() + SWEEP_MS;
   master->is_ready = master->is_ready || all_are_ready(master);
   if (is_back) {

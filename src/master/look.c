@@ -36,7 +36,8 @@ static void listen_to(struct master *master, unsigned index, uint64_t passed_ms)
   struct child *child = &master->children[index];
   const uint64_t heard_ms =
       atomic_load_explicit(&master->page->slots[index].heard_ms, memory_order_relaxed);
-  const bool is_watched = child->pid > 0 && child->is_ready && !child->is_stopped;
+  /* One that starts again beats after each script; of the first start nothing is served that it holds up. */
+  const bool is_watched = child->pid > 0 && child->was_ready && !child->is_stopped;
   if (heard_ms != child->heard_ms || !is_watched)
     child->silent_ms = 0;
   else
@@ -57,7 +58,7 @@ static void kill_stuck(struct master *master, unsigned index) {
 
 static void sweep(struct master *master, unsigned index, uint64_t now) {
   struct child *child = &master->children[index];
-  if (child->sweep_ms == 0 || now < child->sweep_ms) return;
+  if (child->sweep_ms == 0 || now < child->sweep_ms || master->upgrade) return;
   child->sweep_ms = 0;
   keeper_sweep(master->keeper, index + 1);
 }

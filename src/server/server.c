@@ -238,6 +238,7 @@ static int load_script(struct server *server, const char *path) {
     home_enter(server->home, &visit);
     (void)script_load_first(script);
     home_leave(server->home, &visit);
+    if (server->options.worker) worker_beat(server->options.worker); /* there may be many */
     return 0;
   }
   log_about(server->options.log, LOG_ERROR, path, 0, "%s: not enough memory to serve it", path);
@@ -447,6 +448,7 @@ static int start_script(struct server *server, struct script *script) {
   } else {
     copies_give_up(server, script_path(script));
   }
+  if (server->options.worker) worker_beat(server->options.worker);
   return rc;
 }
 
