@@ -45,11 +45,16 @@ static void on_reloading(struct master *master, unsigned index) {
   if (is_first) notify_reloading(&master->notify);
 }
 
-/* Of a worker that alone was told to end, the successor will have it. */
+/* Of a worker that alone was told to end, the successor will have it. An upgrade offers what there was when
+ * it began: until it has ended, nothing of that is closed. */
 static void on_give_up(struct master *master, unsigned number, const struct keep_request *request) {
   const enum worker_phase phase = atomic_load(&master->page->slots[number - 1].phase);
-  if (phase == WORKER_LEAVING && !master->is_ending) {
+  const bool is_succeeded = phase == WORKER_LEAVING && !master->is_ending;
+  struct child *child = &master->children[number - 1];
+  if (master->upgrade || is_succeeded) {
     keeper_put_by(master->keeper, number, request);
+    const bool is_swept = child->sweep_ms > 0 || !child->is_ready || is_succeeded;
+    if (!is_swept) child->sweep_ms = worker_now_ms(); /* as soon as that may be */
   } else {
     keeper_give_up(master->keeper, number, request);
   }
