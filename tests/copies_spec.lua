@@ -3,6 +3,7 @@
 
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 local luasocket = require "socket"
 local uv = require "luv"
 
@@ -244,6 +245,23 @@ describe("scripts over several workers", function()
     uv.kill(pids[3], "sigkill")
     for _, peer in ipairs(peers) do assert.matches("^a %d %d+$", peer:receive_line()) end
     wait_in_force("a", WORKERS)
+  end)
+
+  it("say which connections are lost, for a worker has no descriptor for them", function()
+    serve { ["a.lua"] = greeting("a") }
+    local pid = tostring(wait_in_force("a", WORKERS)[3])
+    local function limit(most)
+      local result = shell.run({ "prlimit", "--pid", pid, "--nofile=" .. most .. ":" })
+      assert.equal(0, result.code, result.stderr)
+    end
+    limit(3)
+    server:allow_log("cannot accept")
+    local peers = {}
+    for index = 1, 40 do peers[index] = server:connect() end
+    server:expect_log("^a connection that another worker accepted is lost, %d+ so far: "
+      .. "this one has no descriptors left; raise the limit")
+    for _, peer in ipairs(peers) do peer:close() end
+    limit(1024) -- a sanitizer that looks for leaks needs some
   end)
 
   it("share a Unix socket, and have as many connections each", function()

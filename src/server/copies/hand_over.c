@@ -12,12 +12,14 @@
 #include "server/listen_state.h"
 #include "server/server_state.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
   BEATEN_MS = 3000, /* a loop that has not turned for so long gets none */
   WAIT_MS = 10000,  /* for a script to come into force */
+  TELL_MS = 1000,   /* what may come often is told no more often */
   LAST_MS = 100,    /* for what was on its way when this worker said that it takes no more */
 };
 
@@ -200,6 +202,19 @@ static struct waiting *read_message(const char *bytes, size_t size, int fd) {
   return waiting;
 }
 
+/* The kernel has closed it: there is nobody to refuse any more. */
+static void note_lost(struct copies *copies) {
+  const uint64_t now_ms = worker_now_ms();
+  copies->lost++;
+  if (copies->told_ms > 0 && now_ms < copies->told_ms + TELL_MS) return;
+  copies->told_ms = now_ms;
+  log_printf(copies->server->options.log, LOG_WARN,
+             "a connection that another worker accepted is lost, %" PRIu64
+             " so far: this one has no descriptors left; raise the limit (ulimit -n) or lower "
+             "limits.connections",
+             copies->lost);
+}
+
 void hand_over_on_message(void *context, unsigned from, const char *bytes, size_t size, int fd) {
   struct copies *copies = context;
   struct waiting *waiting = fd >= 0 ? read_message(bytes, size, fd) : NULL;
@@ -207,6 +222,7 @@ void hand_over_on_message(void *context, unsigned from, const char *bytes, size_
   if (!waiting) {
     note_arrival(copies);
     if (fd >= 0) net_refuse_descriptor(fd);
+    if (fd < 0) note_lost(copies);
     return;
   }
   list_append(&copies->waiting, &waiting->link);

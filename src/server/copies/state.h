@@ -104,6 +104,8 @@ struct copies {
   struct list given;   /* struct given */
   struct list unsent;  /* struct unsent */
   struct list waiting; /* connections for scripts that are not in force yet */
+  uint64_t lost;       /* connections that found no descriptor here, so far */
+  uint64_t told_ms;    /* when that was told last; 0: never */
   uint64_t room_id;    /* of the last COPY_ROOM */
   uint64_t room_awaited;
   uint64_t room_ends_ms;
