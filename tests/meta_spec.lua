@@ -129,7 +129,8 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.test.core"] = true, ["moonport.control.core"] = true, ["moonport.cli"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
   ["moonport.websocket.core"] = true, ["moonport.shared.core"] = true,
-  ["moonport.process.core"] = true, ["moonport.http.core"] = true, ["moonport.calls"] = true, ["moonport.names"] = true }
+  ["moonport.process.core"] = true, ["moonport.http.core"] = true, ["moonport.calls"] = true,
+  ["moonport.names"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()

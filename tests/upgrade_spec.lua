@@ -378,10 +378,15 @@ describe("an upgrade", function()
       local server = start(who,
         { prefix = supervisor("--notify", made:join("notify"), "--told", told) })
       loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+      -- The one before waits for it to end, and with it goes who writes down.
+      local held = client.connect(server:address())
+      held:send("x\n")
+      held:receive_line()
       local pid = upgrade(server)
       loop.eventually("the new one", function()
         return read(told) == ("READY=1\nMAINPID=%d\nREADY=1\n"):format(pid)
       end)
+      held:close()
       server.ending = true
       server:allow_log("STOPPING=1") -- who wrote it down has ended with the first
       -- It stands in for nobody.

@@ -5,12 +5,12 @@
  * /proc/self/cgroup tells may lead nowhere: the root is looked at in any case. */
 #include "base/processors.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LINE_BYTES = PATH_MAX + 64 };
@@ -37,11 +37,12 @@ static void bound(unsigned *most, int64_t quota_us, int64_t period_us) {
 /* "150000 100000", "max 100000" */
 static void bound_by_v2(unsigned *most, const char *directory) {
   char path[LINE_BYTES + 16], line[LINE_BYTES];
-  int64_t quota_us = 0, period_us = 0;
+  char *quota_end, *period_end;
   snprintf(path, sizeof path, "%s/cpu.max", directory);
   if (!read_line(path, line)) return;
-  if (sscanf(line, "%" SCNd64 " %" SCNd64, &quota_us, &period_us) == 2)
-    bound(most, quota_us, period_us);
+  const int64_t quota_us = strtoll(line, &quota_end, 10);
+  const int64_t period_us = strtoll(quota_end, &period_end, 10);
+  if (quota_end > line && period_end > quota_end) bound(most, quota_us, period_us);
 }
 
 static void bound_by_v1(unsigned *most, const char *directory) {
@@ -50,7 +51,10 @@ static void bound_by_v1(unsigned *most, const char *directory) {
   int64_t values[2] = {0, 0};
   for (int i = 0; i < 2; i++) {
     snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-    if (!read_line(path, line) || sscanf(line, "%" SCNd64, &values[i]) != 1) return;
+    char *end;
+    if (!read_line(path, line)) return;
+    values[i] = strtoll(line, &end, 10);
+    if (end == line) return;
   }
   bound(most, values[0], values[1]);
 }

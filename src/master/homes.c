@@ -46,7 +46,7 @@ static struct home_of *home_at(struct list *link) {
 }
 
 void homes_free(struct homes *homes) {
-  while (!list_empty(&homes->all)) drop(home_at(homes->all.next));
+  for (struct list *link; (link = list_shift(&homes->all));) free(home_at(link));
   free(homes);
 }
 

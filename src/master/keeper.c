@@ -43,13 +43,13 @@ void keeper_close(struct kept *kept) {
 }
 
 void keeper_free(struct keeper *keeper) {
-  while (!list_empty(&keeper->all)) keeper_close(kept_of(keeper->all.next));
+  for (struct list *link; (link = list_shift(&keeper->all));) keeper_close(kept_of(link));
   free(keeper);
 }
 
 void keeper_leave(struct keeper *keeper) {
-  while (!list_empty(&keeper->all)) {
-    struct kept *kept = kept_of(keeper->all.next);
+  for (struct list *link; (link = list_shift(&keeper->all));) {
+    struct kept *kept = kept_of(link);
     for (unsigned i = 0; i < kept->count; i++) {
       close(kept->sockets[i].bound.fd);
       free(kept->sockets[i].bound.file);

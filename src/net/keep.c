@@ -63,7 +63,7 @@ static int ask(const struct worker *worker, struct keep_request *request, const 
                struct keep_answer *answer, int *fd) {
   const bool is_silent = atomic_load(&worker_own_slot(worker)->is_unanswered);
   const int wait_ms = is_silent ? ANSWER_AGAIN_MS : ANSWER_MS_MAX;
-  const struct timeval patience = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+  const struct timeval patience = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000L};
   (void)setsockopt(worker->master_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   (void)setsockopt(worker->master_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   request->serial = next_serial(worker);

@@ -106,5 +106,5 @@ void listen_entry_accept_adopted(const struct listen_entry *entry) {
 }
 
 void listen_entry_close_adopted(struct listen_entry *entry) {
-  while (!list_empty(&entry->adopted)) close_adopted(adopted_of(entry->adopted.next));
+  for (struct list *link; (link = list_shift(&entry->adopted));) close_adopted(adopted_of(link));
 }

@@ -245,9 +245,11 @@ void front_stream(const struct control_call *call) {
   struct stream *stream = calloc(1, sizeof *stream);
   char *line = front_line(call, call->name, 0);
   bool ok = stream && line;
-  if (ok) {
+  if (stream) {
     stream->client = client;
     stream->control = client->control;
+  }
+  if (ok) {
     stream->unanswered = client->control->worker->count;
     stream->merge = merge_new(call->name);
     stream->look = net_timer_open(client->control->loop, LOOK_MS, LOOK_MS, stream_on_look, stream);
