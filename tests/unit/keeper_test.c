@@ -26,7 +26,7 @@ static struct keep_request wish(const char *script, int type, uint16_t port, uns
 }
 
 static uint16_t port_of(int fd) {
-  struct sockaddr_in address;
+  struct sockaddr_in address = {0};
   socklen_t size = sizeof address;
   CHECK_NUMBER(getsockname(fd, (struct sockaddr *)&address, &size), 0);
   return ntohs(address.sin_port);
