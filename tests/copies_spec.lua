@@ -236,6 +236,7 @@ describe("scripts over several workers", function()
     uv.kill(pids[3], "sigstop")
     local peers = {}
     for index = 1, 40 do peers[index] = server:connect() end
+    server:wait_for("is stopped") -- from here on it is given none: the next are answered
     -- The others have as many as they want, and have given the rest to the one that stands still.
     loop.eventually("the others to have served theirs", function()
       local met = connect(1)
