@@ -125,6 +125,7 @@ describe("scripts over several workers", function()
 
   it("change in all workers, and their connections follow in each", function()
     serve { ["a.lua"] = greeting("a") }
+    wait_in_force("a", WORKERS)
     local met = connect(20)
     folder:write("a.lua", greeting("b"))
     wait_in_force("b", WORKERS)
