@@ -23,6 +23,7 @@ static const struct module {
   lua_CFunction open;              /* adds what is no function, or makes another one */
 } modules[] = {
     {"moonport.address", {api_address_functions}, {NULL}, NULL},
+    {"moonport.assets", {api_assets_functions}, {NULL}, NULL},
     {"moonport.bus", {api_bus_functions}, {&api_bus_type}, NULL},
     {"moonport.calls", {api_calls_functions}, {NULL}, NULL},
     {"moonport.codec.core", {api_codec_functions}, {NULL}, api_complete_codec},

@@ -28,7 +28,7 @@ extern const luaL_Reg api_conn_methods[], api_recv_methods[], api_http_methods[]
     api_udp_functions[], api_json_functions[], api_control_functions[], api_tls_functions[],
     api_starttls_methods[], api_starttls_functions[], api_calls_functions[],
     api_lending_functions[], api_proxy_functions[], api_codec_functions[], api_gate_functions[],
-    api_conn_timer_methods[], api_unpack_methods[];
+    api_assets_functions[], api_conn_timer_methods[], api_unpack_methods[];
 /* Of one that speaks WebSocket; moonport.websocket.core. */
 extern const luaL_Reg api_websocket_methods[], api_websocket_functions[];
 extern const luaL_Reg api_address_functions[], api_bus_functions[];

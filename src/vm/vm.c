@@ -314,6 +314,10 @@ lua_State *vm_state(struct vm *vm) {
   return vm->shared->L;
 }
 
+const char *vm_lua_dir(lua_State *L) {
+  return vm_of(L)->options.lua_dir;
+}
+
 void *vm_context(const struct vm *vm) {
   return vm->options.context;
 }

@@ -80,6 +80,8 @@ static inline struct vm *vm_of(lua_State *L) {
 }
 lua_State *vm_state(struct vm *vm); /* the main thread: nothing runs on it but short C functions */
 void *vm_context(const struct vm *vm);
+/* vm_options.lua_dir of the state that runs. */
+const char *vm_lua_dir(lua_State *L);
 const struct grants *vm_grants(const struct vm *vm); /* NULL: everything */
 const struct home *vm_home(const struct vm *vm);     /* NULL: where the process is now */
 const char *vm_script_directory(const struct vm *vm);

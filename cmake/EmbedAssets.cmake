@@ -1,0 +1,22 @@
+# embed_assets(ROOT OUT FOLDER...): every file of the folders below ROOT becomes part of one C file, the
+# table assets[] of base/assets.h: pages, texts and scripts that the program carries as they are.
+function(embed_assets root out)
+  set(files "")
+  foreach(folder IN LISTS ARGN)
+    file(GLOB_RECURSE found RELATIVE "${root}" CONFIGURE_DEPENDS "${root}/${folder}/*")
+    list(APPEND files ${found})
+  endforeach()
+  list(SORT files)
+  list(TRANSFORM files PREPEND "${root}/" OUTPUT_VARIABLE depends)
+  # The list is a file too: what is gone must leave the table, though no file is newer.
+  set(list_file "${out}.list")
+  string(REPLACE ";" "\n" names "${files}")
+  file(GENERATE OUTPUT "${list_file}" CONTENT "${names}\n")
+  add_executable(pack_assets "${PROJECT_SOURCE_DIR}/cmake/pack_assets.c")
+  target_link_libraries(pack_assets PRIVATE moonport_compile Zlib::Zlib)
+  add_custom_command(OUTPUT "${out}"
+    COMMAND pack_assets "${root}" "${list_file}" "${out}"
+    DEPENDS pack_assets ${depends} "${list_file}"
+    COMMENT "Embedding pages and lessons"
+    VERBATIM)
+endfunction()
