@@ -27,12 +27,13 @@ enum {
   META = 1u << 17,
   UPGRADE = 1u << 18,
   METRICS = 1u << 19,
+  LESSON = 1u << 20,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
   LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
   /* What talks to a server. */
   CLIENTS =
       STATUS | CONNS | KICK | RELOAD | UPGRADE | SHUTDOWN | HEALTH | TRACE | CONSOLE | METRICS,
-  EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT | META,
+  EVERY = LUA | CLIENTS | HELP | COMPLETIONS | CERT | META | LESSON,
 };
 
 static const struct command commands[] = {
@@ -67,6 +68,8 @@ static const struct command commands[] = {
      .run = doctor_command},
     {"replay", REPLAY, "RECORDING SCRIPT", WORDS_OTHER, 2, 2,
      "play a recording against a script and compare what it answers", .run = in_lua_run},
+    {"lesson", LESSON, "[LESSON]", WORDS_OTHER, 0, 1,
+     "learn sockets: list the lessons, begin one, or have its script judged", .run = in_lua_run},
     {"cert", CERT, "NAME...", WORDS_OTHER, 1, SIZE_MAX,
      "make a certificate for hosts of these names, to try TLS with", .run = cert_command},
     {"meta", META, "", WORDS_OTHER, 0, 0,
@@ -90,6 +93,8 @@ static const char *const transports[] = {"direct", "uv", NULL};
 #else
 static const char *const transports[] = {"uv", NULL};
 #endif
+
+static const char *const languages[] = {"auto", "en", "ko", NULL};
 
 /* As moonport.test.replay knows them. */
 static const char *const replay_cuts[] = {"recorded", "every", "random", NULL};
@@ -145,8 +150,12 @@ static const struct option_row options[] = {
      .kind = OPTION_SECONDS, .fallback = "10"},
     {"ready", NULL, NULL, "exit with 0 only if a script is served and new connections are accepted",
      HEALTH, .kind = OPTION_FLAG},
-    {"json", NULL, NULL, "print the server's answer as it is, one JSON object per line", CLIENTS,
+    {"json", NULL, NULL, "print the answer as it is, one JSON object per line", CLIENTS | LESSON,
      .kind = OPTION_FLAG},
+    {"check", "FILE", NULL, "run this script, and judge whether it does what the lesson asks for",
+     LESSON, .kind = OPTION_STRING},
+    {"lang", "LANG", NULL, "the language: en, ko, or auto, as LANG says", LESSON,
+     .kind = OPTION_CHOICE, .fallback = "auto", .choices = languages},
     {"conn", "ID", NULL, "show only this connection", TRACE, .kind = OPTION_STRING},
     {"event", "NAME,...", NULL, "show only these events, as named in docs/events.md", TRACE,
      .kind = OPTION_STRING},
