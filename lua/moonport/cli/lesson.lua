@@ -115,11 +115,12 @@ end
 
 -- --- Checking --------------------------------------------------------------------------------
 
-local function print_verdict(verdict, words)
+-- With `details` also why it is not passed, and what the judge did.
+local function print_verdict(verdict, words, details)
   local mark = verdict.passed and out.coloured(words.ok, "green") or
     out.coloured(words.no, "bright_red")
   out.line(mark .. verdict.name)
-  if verdict.passed then return end
+  if not details then return end
   local indent = (" "):rep(HINT_INDENT)
   for line in (verdict.hint .. "\n"):gmatch("([^\n]*)\n") do
     out.line(indent .. out.wrapped(out.shown(line), HINT_INDENT))
@@ -141,8 +142,10 @@ end
 
 local function print_result(result, found, path, lang)
   local words, passed = WORDS[lang], 0
+  local has_failed -- the first that fails is the one to mend: what follows may follow from it
   for _, verdict in ipairs(result.checks) do
-    print_verdict(verdict, words)
+    print_verdict(verdict, words, not verdict.passed and not has_failed)
+    has_failed = has_failed or not verdict.passed
     if verdict.passed then passed = passed + 1 end
   end
   out.line("")

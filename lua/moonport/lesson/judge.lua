@@ -13,9 +13,9 @@
 --   }
 --
 -- Each check has a process of its own, and all of them go on beside each other. A check passes by
--- returning; judge:fail(KEY, …) ends it with that hint. What it judges is what must be true whatever
--- the network does, never how bytes were cut. Whatever it waits for is bounded, and it ends with
--- everything that it started after DEADLINE_S at the latest.
+-- returning; judge:fail(KEY, …) ends it with that hint. It judges what must be true whatever the
+-- network does, never how bytes were cut. Whatever it waits for is bounded, and everything that it
+-- started ends with it, after DEADLINE_S at the latest.
 
 local file = require "moonport.file"
 local kernel = require "moonport.lesson.kernel"

@@ -1,0 +1,21 @@
+-- hint: A larger limit helps it to more of your memory
+local server = require "moonport.server"
+local timer = require "moonport.timer"
+
+local number = 0
+
+timer.every(0.02, function()
+  number = number + 1
+  local line = ("%-16383d\n"):format(number)
+  for _, conn in ipairs(server.connections()) do
+    conn:send(line)
+  end
+end)
+
+return {
+  listen = 12345,
+  limits = { write_queue = "100M" },
+  on_open = function(conn)
+    conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
+  end,
+}
