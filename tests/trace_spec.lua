@@ -17,12 +17,12 @@ return {
 }
 ]]
 
--- What the last columns say, times and ports left out: "accept from 127.0.0.1:PORT".
+-- What the last columns say, times and ports left out: "eof FIN came".
 local function told(stdout)
   local list = {}
   for line in stdout:gmatch("[^\n]+") do
     local text = line:gsub("^ *%+[%d.e+]+ %S+ ", ""):gsub("%s+", " "):gsub("^ ", "")
-    text = text:gsub("(127%.0%.0%.1):%d+", "%1:PORT"):gsub(" in [%d.e+]+ %S+$", " in TIME")
+    text = text:gsub("(127%.0%.0%.1):%d+", "%1:PORT"):gsub(" after [%d.]+ %S+$", " after TIME")
     list[#list + 1] = text:gsub("/%S*/test%.lua", "test.lua")
   end
   return list
@@ -74,19 +74,19 @@ describe("moonport trace", function()
     local lines = told(child:stdout())
     local connection = lines[2]:match("^(#%d+)")
     local expected = {
-      "test.lua listen tcp://127.0.0.1:PORT (kernel)",
-      "# test.lua accept from 127.0.0.1:PORT",
+      "test.lua listen listens on tcp://127.0.0.1:PORT (kernel)",
+      "# test.lua accept SYN came from 127.0.0.1:PORT, accepted",
       "# test.lua tcp established at accept",
-      '# test.lua data 6 bytes "hello\\n"',
-      "# test.lua handler on_data test.lua:2",
-      '# test.lua send 6 bytes "hello\\n" test.lua:3',
-      "# test.lua handled on_data done in TIME",
-      "# test.lua flush the kernel took 6 bytes",
-      "# test.lua eof",
+      '# test.lua data read 6 bytes "hello\\n"',
+      "# test.lua handler on_data began test.lua:2",
+      '# test.lua send sends 6 bytes "hello\\n" test.lua:3',
+      "# test.lua handled on_data ended after TIME",
+      "# test.lua flush kernel took 6 bytes",
+      "# test.lua eof FIN came",
       "# test.lua tcp close-wait at eof",
       "# test.lua tcp close-wait at close",
-      "# test.lua shutdown (inferred)",
-      "# test.lua close eof, 6 bytes in, 6 out",
+      "# test.lua shutdown FIN went (inferred)",
+      "# test.lua close closed (eof), 6 bytes in, 6 out",
     }
     for index, text in ipairs(expected) do
       local line = lines[index]:gsub("^#%d+", "#")
@@ -179,31 +179,37 @@ describe("moonport trace", function()
     assert.equal(0, (child:wait())) -- it ends with the connection
     local drawn = {}
     for line in child:stdout():gmatch("[^\n]+") do
-      local text = line:gsub("^[^|]*|", "|"):gsub("%-+", "-"):gsub("%s+", " ")
-      text = text:gsub("/%S*/test%.lua", "test.lua"):gsub("127%.0%.0%.1:%d+", "PEER")
-      drawn[#drawn + 1] = text:gsub(" in [%d.e+]+ %S+$", ""):gsub("out, after.*", "out")
+      local text = line:gsub("^[^|]*|", "|"):gsub("%-+", "-"):gsub("[- ]+ ", " ")
+      text = text:gsub("[^ ]*/test%.lua", "test.lua"):gsub("127%.0%.0%.1:%d+", "PEER")
+      drawn[#drawn + 1] = text:gsub(" after [%d.]+ %S+$", "")
     end
     drawn[1] = drawn[1]:gsub("#%d+", "#1")
     assert.same({
       " connection #1, test.lua",
       " peer kernel script",
-      "|- SYN, SYN+ACK, ACK ->|- accept ->| PEER",
+      "| SYN ->| |",
+      "|< SYN+ACK -| |",
+      "| ACK ->| accept ->| PEER",
       "| | [established] |",
-      '|- 5 bytes ->|- 5 bytes "hello" ->|',
-      "| | | handler on_data test.lua:2",
-      '| | | send 5 bytes "hello" test.lua:3',
-      "| | | handled on_data done",
-      "|<- 5 bytes -|<- write 5 bytes -|",
-      "|- FIN ->|- end of file ->|",
+      '| 5 bytes ->| 5 bytes "hello" ->|',
+      "| | | on_data began",
+      "| | | test.lua:2",
+      '| | | sends 5 bytes "hello"',
+      "| | | test.lua:3",
+      "| | | on_data ended",
+      "|< 5 bytes -|< write 5 bytes -|",
+      "| FIN ->| end of file ->|",
       "| | [close-wait] |",
       "| | [close-wait] |",
-      "|<- FIN -|<- close -|",
-      "| | | close eof, 5 bytes in, 5 out",
+      "|< FIN -|< close -|",
+      "| | | closed (eof), 5 bytes in, 5",
+      "| | | out,",
     }, drawn)
-    -- The lines of the three stand under each other.
+    -- The lines of the three stand under each other, and nothing is wider than 80 columns.
+    for line in child:stdout():gmatch("[^\n]+") do assert.is_true(utf8.len(line) <= 80, line) end
     for line in child:stdout():gmatch("[^\n]*|[^\n]*") do
-      assert.matches("^" .. (".[\128-\191]*"):rep(11) .. "|" .. ("."):rep(27) .. "|" ..
-        ("."):rep(27) .. "|", line)
+      assert.matches("^" .. (".[\128-\191]*"):rep(10) .. "|" .. ("."):rep(19) .. "|" ..
+        ("."):rep(19) .. "|", line)
     end
   end)
 

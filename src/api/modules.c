@@ -46,6 +46,7 @@ static const struct module {
      {&api_group_type},
      api_complete_group},
     {"moonport.shared.core", {api_shared_functions}, {&api_store_type}, NULL},
+    {"moonport.show.core", {api_show_functions}, {NULL}, NULL},
     {"moonport.socket.core",
      {api_socket_functions, api_listener_functions, api_udp_functions, api_option_functions,
       api_tls_functions, api_starttls_functions, api_lending_functions, api_proxy_functions},

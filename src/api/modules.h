@@ -40,6 +40,7 @@ int api_complete_group(lua_State *L);
 /* moonport.file, and conn:send_file(). */
 extern const luaL_Reg api_file_functions[], api_send_file_methods[];
 extern const struct api_type api_disk_type, api_file_type, api_sending_type;
+extern const luaL_Reg api_show_functions[]; /* moonport.show.core */
 /* moonport.metrics. */
 extern const luaL_Reg api_metrics_functions[];
 /* Of the name at index 2 and the labels behind it, what get() says of it; nil: there is no such metric. Raises. */

@@ -26,9 +26,15 @@ static size_t escape_bytes(bool json, const char *bytes, size_t size, char out[E
   return (size_t)(end - out);
 }
 
+/* JSON's way; beyond 16 bits it takes two, a pair of surrogates. */
 static size_t escape_code_point(uint32_t code_point, char out[ESCAPE_SIZE_MAX]) {
-  memcpy(out, "\\u", 2);
-  return 2 + put_hex(out + 2, code_point, 4);
+  size_t used = 0;
+  if (code_point > 0xffff) {
+    used = escape_code_point(0xd7c0 + (code_point >> 10), out);
+    code_point = 0xdc00 | (code_point & 0x3ff);
+  }
+  memcpy(out + used, "\\u", 2);
+  return used + 2 + put_hex(out + used + 2, code_point, 4);
 }
 
 size_t escape_one(bool json, const char *text, size_t size, size_t *taken,

@@ -25,11 +25,26 @@ bool utf8_is_shown(uint32_t code_point) {
   static const struct {
     uint32_t first, last;
   } hidden[] = {
-      {0x0000, 0x001f}, /* C0 */
-      {0x007f, 0x009f}, /* DEL and C1 */
-      {0x200e, 0x200f}, /* direction marks */
-      {0x2028, 0x202e}, /* separators, direction embeddings and overrides */
-      {0x2066, 0x2069}, /* direction isolates */
+      {0x0000, 0x001f},   /* C0 */
+      {0x007f, 0x009f},   /* DEL and C1 */
+      {0x00ad, 0x00ad},   /* soft hyphen */
+      {0x034f, 0x034f},   /* grapheme joiner */
+      {0x061c, 0x061c},   /* Arabic letter mark, which sets a direction */
+      {0x115f, 0x1160},   /* fillers of Hangul, without a form */
+      {0x17b4, 0x17b5},   /* vowels of Khmer, without a form */
+      {0x180b, 0x180f},   /* variation selectors and a separator of Mongolian */
+      {0x200b, 0x200f},   /* of no width: space, joiners, direction marks */
+      {0x2028, 0x202e},   /* separators, direction embeddings and overrides */
+      {0x2060, 0x206f},   /* of no width: joiner, operators, direction isolates */
+      {0x3164, 0x3164},   /* filler of Hangul */
+      {0xfe00, 0xfe0f},   /* variation selectors */
+      {0xfeff, 0xfeff},   /* byte order mark */
+      {0xffa0, 0xffa0},   /* filler of Hangul */
+      {0xfff0, 0xfffb},   /* specials: annotations, unassigned */
+      {0xfffe, 0xffff},   /* no characters */
+      {0x1bca0, 0x1bca3}, /* of shorthand, without a form */
+      {0x1d173, 0x1d17a}, /* of music, without a form */
+      {0xe0000, 0xe0fff}, /* tags, variation selectors */
   };
   for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
     if (code_point >= hidden[i].first && code_point <= hidden[i].last) return false;

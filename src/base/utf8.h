@@ -10,8 +10,9 @@
  * 4; 0 when no valid character starts there: broken, overlong, a surrogate or above U+10FFFF. */
 size_t utf8_decode(const char *bytes, size_t size, uint32_t *out);
 
-/* False for what acts on a terminal or on the order of a line instead of being seen: C0, DEL, C1,
- * line and paragraph separators, and the marks that turn the direction of writing around. */
+/* False for what acts on a terminal or on the order of a line instead of being seen (C0, DEL, C1,
+ * line and paragraph separators, the marks that turn the direction of writing around), and for what
+ * cannot be seen at all, like a space of no width: two texts that look alike are alike. */
 bool utf8_is_shown(uint32_t code_point);
 
 /* Text that comes in pieces, of which each may end within a character. Begins with zeros. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,6 +114,8 @@ static int close_stdout(int code) {
 }
 
 int cli_main(int argc, char **argv) {
+  /* Which bytes are a character, and how wide it is: the same under every locale of the user. */
+  if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, "");
   if (open_standard_descriptors() != 0) return EXIT_AT_FAULT;
   if (argc < 2) {
     fputs(usage, stderr);

@@ -37,8 +37,31 @@ UNTRACED static inline size_t expect_utf8(const uint8_t *bytes, size_t size) {
   return 0;
 }
 
-/* Whether it is UTF-8 in which nothing acts on a terminal: no C0 but `allowed`, no DEL, no C1, none
- * of the marks that turn or break a line. */
+/* Marks that turn or break a line, and what has no width or no form: of a character of 2 to 4 bytes. */
+UNTRACED static inline bool expect_hidden(const uint8_t *at, size_t length) {
+  const unsigned value =
+      length == 2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+      : length == 3
+          ? (at[0] & 0xfu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu)
+          : (at[0] & 7u) << 18 | (at[1] & 0x3fu) << 12 | (at[2] & 0x3fu) << 6 | (at[3] & 0x3fu);
+  switch (value >> 4) {
+    case 0x200: return value >= 0x200b;
+    case 0x202: return value >= 0x2028 && value <= 0x202e;
+    case 0x206:
+    case 0xfe0: return true;
+    case 0x180: return value >= 0x180b;
+    case 0xfff: return value <= 0xfffb || value >= 0xfffe;
+    case 0x1bca: return value <= 0x1bca3;
+    case 0x1d17: return value >= 0x1d173 && value <= 0x1d17a;
+    default: break;
+  }
+  return value == 0xad || value == 0x34f || value == 0x61c || value == 0x115f || value == 0x1160 ||
+         value == 0x17b4 || value == 0x17b5 || value == 0x3164 || value == 0xfeff ||
+         value == 0xffa0 || value >> 12 == 0xe0;
+}
+
+/* Whether it is UTF-8 in which nothing acts on a terminal: no C0 but `allowed`, no DEL, no C1, and
+ * nothing that is hidden. */
 UNTRACED static inline bool expect_shown(const char *text, size_t size, const char *allowed) {
   const uint8_t *at = (const uint8_t *)text;
   for (size_t i = 0; i < size;) {
@@ -46,11 +69,7 @@ UNTRACED static inline bool expect_shown(const char *text, size_t size, const ch
     if (length == 0) return false;
     if (length == 1 && at[i] < 0x20 && (at[i] == 0 || !strchr(allowed, at[i]))) return false;
     if (at[i] == 0x7f || (at[i] == 0xc2 && at[i + 1] < 0xa0)) return false;
-    if (length == 3 && at[i] == 0xe2) {
-      unsigned last = at[i + 1] << 8 | at[i + 2];
-      if (last == 0x808e || last == 0x808f || (last >= 0x80a8 && last <= 0x80ae)) return false;
-      if (last >= 0x81a6 && last <= 0x81a9) return false;
-    }
+    if (length > 1 && expect_hidden(at + i, length)) return false;
     i += length;
   }
   return true;

@@ -125,6 +125,9 @@ static void escapes_in_text(void) {
                  "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x8c\x99\n");
   record = RECORD("\xe2\x80\xae\x65\x76\x69\x6c");
   CHECK_CONTAINS(render(&text_style, &record), "\\xe2\\x80\\xaeevil\n");
+  record = RECORD("pay\xe2\x80\x8bpal \xed\x95\x9c\xe3\x85\xa4 \xf3\xa0\x81\x81");
+  CHECK_CONTAINS(render(&text_style, &record),
+                 "pay\\xe2\\x80\\x8bpal \xed\x95\x9c\\xe3\\x85\\xa4 \\xf3\\xa0\\x81\\x81\n");
 }
 
 static void lays_out_on_a_terminal(void) {
@@ -142,6 +145,8 @@ static void escapes_in_json(void) {
   CHECK_CONTAINS(
       render(&json_style, &record),
       "\"\\\\xff\\\\xc3(\\\\xed\\\\xa0\\\\x80\\\\xc0\\\\xaf\\\\xf4\\\\x90\\\\x80\\\\x80\"");
+  record = RECORD("\xe2\x80\x8b\xf3\xa0\x81\x81");
+  CHECK_CONTAINS(render(&json_style, &record), "\"\\u200b\\udb40\\udc41\"");
   record = RECORD("cut in a character \xe2\x82");
   CHECK_CONTAINS(render(&json_style, &record), "cut in a character \\\\xe2\\\\x82\"");
 }

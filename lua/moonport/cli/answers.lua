@@ -3,10 +3,11 @@
 -- A field may be missing, or of another kind than it should be: out.text() and the others make of
 -- it what can be shown.
 
-local core = require "moonport.cli.core"
+local core = require "moonport.show.core"
 local json = require "moonport.json"
 local metrics = require "moonport.metrics.text"
 local out = require "moonport.cli.out"
+local tcp = require "moonport.show.tcp"
 
 local bytes, line, number, shown, text = out.bytes, out.line, out.number, out.shown, out.text
 local counted = out.counted
@@ -369,43 +370,11 @@ function prints.fault(answer)
     how[1] and table.concat(how, ", each") or " as it arrives")
 end
 
--- The states of RFC 9293, by the names of ss(8), and what each means to us.
-local STATES = {
-  ["established"] = "both sides may send",
-  ["syn-sent"] = "we asked for a connection, and no answer has come",
-  ["syn-recv"] = "the peer asked for a connection, and has not confirmed it",
-  ["fin-wait-1"] = "we have sent FIN, and the peer has not acknowledged it",
-  ["fin-wait-2"] = "we have sent FIN; the peer may still send",
-  ["close-wait"] = "the peer has sent FIN; we may still send",
-  ["closing"] = "both sides have sent FIN, ours is not acknowledged yet",
-  ["last-ack"] = "both sides have sent FIN, ours is not acknowledged yet",
-  ["time-wait"] = "it is over; its addresses rest for a while",
-  ["closed"] = "it is over",
-}
-
 function prints.tcp(answer)
-  local tcp = answer.last
-  local state = text(tcp, "state")
-  local function row(label, format, ...)
-    line(("  %-18s %s"):format(label, out.wrapped(format:format(...), 21)))
+  line(tcp.state(answer.last))
+  for _, row in ipairs(tcp.rows(answer.last)) do
+    line(("  %-18s %s"):format(row.label, out.wrapped(row.text, 21)))
   end
-  local function size(name)
-    local amount = number(tcp, name)
-    return amount < 1024 and counted(amount, "byte") or core.bytes(amount)
-  end
-  printf("#%s is %s%s", out.id(tcp, "id"), shown(state),
-    STATES[state] and ": " .. STATES[state] or "")
-  row("unread", "%s arrived, which nobody has read yet", size("unread"))
-  row("unsent", "%s sent, which the peer has not acknowledged yet", size("unsent"))
-  row("receive space", "about %s, which the peer may send at once", size("receive_space"))
-  row("round trip", "%.3g ms, varying by %.3g ms", number(tcp, "rtt_us") / 1000,
-    number(tcp, "rtt_variation_us") / 1000)
-  local function segments(name) return counted(number(tcp, name), "segment") end
-  row("congestion window", "%s, of at most %s each, may be under way",
-    segments("congestion_window"), core.bytes(number(tcp, "send_mss")))
-  row("unacknowledged", "%s", segments("unacked"))
-  row("sent again", "%s since it began", segments("retransmits"))
-  row("lost", "%s, as far as can be told", segments("lost"))
 end
 
 -- --- The rest -------------------------------------------------------------------------------

@@ -1,114 +1,110 @@
--- moonport.cli.diagram — one connection as arrows between its peer, the kernel and the script —
--- knows no server.
---
--- The peer's side of an arrow is inferred from what the kernel gave us: when bytes are read, they
--- had come; when the kernel takes some, it sends them as soon as TCP allows.
+-- moonport.cli.diagram — rows of moonport.show.diagram as lines of a terminal — knows no event.
 
-local core = require "moonport.cli.core"
-local events = require "moonport.cli.events"
+local diagram = require "moonport.show.diagram"
+local events = require "moonport.show.events"
 local out = require "moonport.cli.out"
+local show = require "moonport.show.core"
 
-local number, text = out.number, out.text
+local TIME_CELLS = 9
+local PIPE_CELLS = 80
+local GAP_CELLS_MIN, GAP_CELLS, GAP_CELLS_MAX = 11, 26, 60
+-- What is left beside the lanes for notes: so much at least, while the gaps can give way; and so
+-- much before they grow.
+local NOTE_CELLS, NOTE_CELLS_WIDE = 28, 54
+local NOTE_CELLS_MIN = 8
+local NARROW_CELLS = 60 -- below it there is no room for times
 
-local TIME_CELLS, GAP_CELLS = 10, 26
-local LABEL_CELLS = GAP_CELLS - 3 -- what an arrow leaves: its head, and blanks around it
+-- --- Lanes ----------------------------------------------------------------------------------
 
--- One gap between two lines: an arrow to the "right" or "left", or none, and what stands in it.
-local function gap(arrow, label)
-  local dash = arrow and "-" or " "
-  local told = label and " " .. label .. " " or ""
-  local dashes = math.max(GAP_CELLS - 1 - out.cells(told), 0)
-  return (arrow == "left" and "<" or dash) .. dash:rep(dashes // 2) .. told ..
-    dash:rep(dashes - dashes // 2) .. (arrow == "right" and ">" or dash)
+---@class moonport.cli.Lanes
+---@field width integer
+---@field margin integer before the first line
+---@field gap integer between two of them
+---@field note integer for what stands beside them
+
+---@return moonport.cli.Lanes
+local function lanes_for(width, conn_cells)
+  local margin = (width < NARROW_CELLS and 0 or TIME_CELLS + 1) + conn_cells
+  local gap = math.min((width - margin - 4 - NOTE_CELLS) // 2, GAP_CELLS)
+  gap = math.max(gap, GAP_CELLS_MIN, (width - margin - 4 - NOTE_CELLS_WIDE) // 2)
+  gap = math.min(gap, GAP_CELLS_MAX)
+  return { width = width, margin = margin, gap = gap,
+    note = math.max(width - margin - 2 * gap - 4, NOTE_CELLS_MIN) }
 end
 
-local function size(event, name) return out.counted(number(event, name), "byte") end
-
-local function begin(event)
-  local accepted = event.event == "accept"
-  return { outer = { accepted and "right" or "left", "SYN, SYN+ACK, ACK" },
-    inner = { "right", accepted and "accept" or "connected" },
-    note = core.shown(text(event, "peer"), 63) }
+-- Of bytes the closing quote stays.
+local function fit(label, room)
+  if out.cells(label) <= room then return label end
+  return label:sub(-1) == '"' and show.shown(label, room - 1) .. '"' or (show.shown(label, room))
 end
 
--- By the kind of event: what goes on between peer and kernel, between kernel and script, beside.
-local drawings = { accept = begin, connect = begin }
-
-function drawings.data(event)
-  local inner = { nil, "read off" }
-  if event.to ~= "nobody" then
-    local room = LABEL_CELLS - #size(event, "size") - 3
-    inner = { "right", events.bytes(event, room) }
-  end
-  return { outer = { "right", size(event, "size") }, inner = inner }
+-- An arrow, or none, and what stands in it. One that is inferred is broken.
+local function gap(arrow, cells)
+  if not arrow then return (" "):rep(cells) end
+  local label = fit(arrow.label, cells - 4)
+  local told = label ~= "" and " " .. label .. " " or ""
+  local rest = cells - out.cells(told) - (arrow.dir and 1 or 0)
+  local dash = not arrow.dir and "  " or arrow.source == "inferred" and "- " or "--"
+  local left = dash:rep(cells):sub(1, rest // 2)
+  local right = dash:reverse():rep(cells):sub(-(rest - rest // 2))
+  return (arrow.dir == "left" and "<" or "") .. left .. told .. right ..
+    (arrow.dir == "right" and ">" or "")
 end
 
-function drawings.flush(event)
-  local left = number(event, "left")
-  return { outer = { "left", size(event, "taken") },
-    inner = { "left", "write " .. size(event, "taken") },
-    note = left > 0 and ("%s %s for room"):format(out.counted(left, "byte"),
-      left == 1 and "waits" or "wait") }
-end
-
-function drawings.eof()
-  return { outer = { "right", "FIN" }, inner = { "right", "end of file" } }
-end
-
-function drawings.shutdown(event)
-  return { outer = { "left", "FIN" },
-    inner = { "left", event.source == "inferred" and "close" or "shutdown" } }
-end
-
-function drawings.reset(event)
-  local arrow = event.by == "us" and "left" or "right"
-  local label = event.by == "us" and "reset" or core.shown(text(event, "error"), LABEL_CELLS)
-  return { outer = { arrow, "RST" }, inner = { arrow, label } }
-end
-
--- What the kernel says stands by its line.
-function drawings.tcp(event)
-  return { inner = { nil, "[" .. core.shown(text(event, "state"), LABEL_CELLS - 2) .. "]" } }
-end
-
--- What has no arrow is a note beside the script's line.
-local function note(event)
-  local place = events.place(event)
-  return { note = events.what(event) .. (place ~= "" and "  " .. place or "") }
-end
+-- --- Lines ----------------------------------------------------------------------------------
 
 ---@class moonport.cli.Diagram
----@field conn string? the connection; nil: the one that begins next
----@field is_over boolean? it has closed
----@field private has_begun boolean?
+---@field private model moonport.show.Diagram
+---@field private conn_cells integer of the column that says which connection it is
 ---@field private before_ns integer?
 local Diagram = {}
 Diagram.__index = Diagram
 
-local function print_head(event)
-  out.line(("%s connection #%s, %s"):format((" "):rep(TIME_CELLS), out.id(event, "conn"),
-    events.field(event, "script")))
-  out.line((" "):rep(TIME_CELLS) .. " peer" .. (" "):rep(GAP_CELLS - 6) .. "kernel" ..
-    (" "):rep(GAP_CELLS - 5) .. "script")
+local function print_head(row, lanes)
+  local line = (" "):rep(lanes.margin)
+  out.line((show.shown(line .. row.title, lanes.width)))
+  for index, name in ipairs(row.lanes) do
+    line = out.padded(line, lanes.margin + (index - 1) * (lanes.gap + 1)) ..
+      fit(name, index < 3 and lanes.gap or lanes.note)
+  end
+  out.line(line)
+end
+
+-- What stands before the lanes: the time, where there is room, and the connection, of several.
+function Diagram:margin(row, lanes)
+  local passed = row.time_ns ~= self.before_ns and events.passed(row, self.before_ns) or ""
+  local time = lanes.margin > self.conn_cells and out.padded(passed, TIME_CELLS, true) .. " " or ""
+  local conn = self.conn_cells > 0 and out.padded(out.cut("#" .. row.conn, self.conn_cells - 1),
+    self.conn_cells) or ""
+  return time .. conn
+end
+
+function Diagram:print(row)
+  local width = out.width()
+  local lanes = lanes_for(width < math.huge and width or PIPE_CELLS, self.conn_cells)
+  if row.kind == "head" then return print_head(row, lanes) end
+  local margin, outer, inner = self:margin(row, lanes), row.outer, row.inner
+  local note = (row.note or "") .. (row.place and row.place ~= "" and "  " .. row.place or "")
+  note = note:gsub("%S+", function(word) return out.cut(word, lanes.note) end)
+  for line in (out.broken(note, lanes.note) .. "\n"):gmatch("([^\n]*)\n") do
+    local text = ("%s|%s|%s| %s"):format(margin, gap(outer, lanes.gap), gap(inner, lanes.gap), line)
+    out.line((text:gsub(" +$", "")))
+    margin, outer, inner = (" "):rep(lanes.margin), nil, nil
+  end
+  self.before_ns = row.time_ns
 end
 
 ---@return boolean drawn false: it is of another connection, or of none
 function Diagram:show(event)
-  local conn, kind = out.id(event, "conn"), event.event
-  if not self.conn and (kind == "accept" or kind == "connect") then self.conn = conn end
-  if self.conn and conn:match("%.(%d+)$") == self.conn then self.conn = conn end
-  local is_ours = conn ~= "0" and conn == self.conn
-  local is_of_all = kind == "dropped" or kind == "worker"
-  if not is_ours and not (is_of_all and self.has_begun) then return false end
-  if not self.has_begun then print_head(event) end
-  self.has_begun = true
-  local row = (drawings[kind] or note)(event)
-  local time = out.padded(events.passed(event, self.before_ns), TIME_CELLS, true)
-  self.before_ns = number(event, "time_ns")
-  out.line(out.fitted(("%s |%s|%s|%s"):format(time, gap(table.unpack(row.outer or {}, 1, 2)),
-    gap(table.unpack(row.inner or {}, 1, 2)), row.note and " " .. row.note or "")))
-  self.is_over = self.is_over or kind == "close"
-  return true
+  local rows = self.model:rows(event)
+  for _, row in ipairs(rows) do self:print(row) end
+  return #rows > 0
 end
 
-return function(conn) return setmetatable({ conn = conn }, Diagram) end
+function Diagram:is_over() return self.model.is_over end
+
+---@param options { conn: string?, several: boolean? }
+return function(options)
+  return setmetatable({ model = diagram.new(options), conn_cells = options.several and 5 or 0 },
+    Diagram)
+end

@@ -2,6 +2,8 @@
 -- no command.
 
 local core = require "moonport.cli.core"
+local fields = require "moonport.show.fields"
+local show = require "moonport.show.core"
 
 local M = {}
 
@@ -40,7 +42,7 @@ function M.finish(code)
 end
 
 ---Text of anybody's; what would act on a terminal is shown as \n or \xNN.
-function M.shown(text) return (core.shown(text)) end
+function M.shown(text) return (show.shown(text)) end
 
 ---The same for text of several lines; `newline` and `tab` stand for those.
 function M.shown_lines(text, newline, tab)
@@ -72,28 +74,7 @@ end
 
 -- --- Fields of an answer, which may be of anybody's -----------------------------------------
 
----@return string text "" where there is none
-function M.text(object, name)
-  local value = object[name]
-  return type(value) == "string" and value or ""
-end
-
----@return integer number 0 where there is none
-function M.number(object, name)
-  return type(object[name]) == "number" and math.tointeger(object[name]) or 0
-end
-
----@return string id of a connection: "17", or "2.17" of the second of several workers; "0": none
-function M.id(object, name)
-  local value = object[name]
-  if type(value) == "string" and value:find("^%d+%.%d+$") then return value end
-  return tostring(M.number(object, name))
-end
-
----@return number number 0 where there is none
-function M.real(object, name)
-  return type(object[name]) == "number" and object[name] or 0
-end
+M.text, M.number, M.real, M.id = fields.text, fields.number, fields.real, fields.id
 
 ---@return string text "1 byte", "5 bytes"
 function M.counted(count, what) return ("%d %s%s"):format(count, what, count == 1 and "" or "s") end
@@ -101,7 +82,7 @@ function M.counted(count, what) return ("%d %s%s"):format(count, what, count == 
 ---@return string text "1 byte", "5 bytes", "1.5 KiB"
 function M.bytes(object, name)
   local number = M.number(object, name)
-  return core.bytes(number) .. (number == 1 and " byte" or number < 1024 and " bytes" or "")
+  return show.bytes(number) .. (number == 1 and " byte" or number < 1024 and " bytes" or "")
 end
 
 -- --- Colours --------------------------------------------------------------------------------
@@ -121,7 +102,7 @@ end
 -- --- Lines of a width -----------------------------------------------------------------------
 
 ---Of a text that shown() returned.
-function M.cells(text) return select(2, core.shown(text)) end
+function M.cells(text) return select(2, show.shown(text)) end
 
 ---In so many cells at least; with `right`, blanks stand before it.
 function M.padded(text, cells, right)
@@ -132,14 +113,26 @@ end
 ---A line cut to the width of the terminal.
 function M.fitted(text)
   local width = M.width()
-  return width == math.huge and text or (core.shown(text, width))
+  return width == math.huge and text or (show.shown(text, width))
 end
 
----Breaks a text between words, so that with `indent` blanks before it it fits the terminal.
+---A text in no more than so many cells. Of a path the end tells more.
+function M.cut(cell, width)
+  local shown, cells = show.shown(cell)
+  if cells <= width then return shown end
+  if not cell:find("/", 1, true) then return (show.shown(cell, width)) end
+  local tail = shown
+  while cells > width - 3 do
+    tail = tail:gsub("^.[\128-\191]*", "", 1)
+    cells = M.cells(tail)
+  end
+  return "..." .. tail
+end
+
+---Breaks a text between words where it would take more than `width` cells.
 ---@param glue string? between words; a blank
----@return string text its second line and those that follow begin with the blanks
-function M.wrapped(text, indent, glue)
-  local width = math.max(M.width() - indent, 20)
+---@return string text
+function M.broken(text, width, glue)
   if M.cells(text) <= width then return text end
   local lines, line = {}, ""
   for word in text:gmatch("%S+") do
@@ -151,7 +144,14 @@ function M.wrapped(text, indent, glue)
     line = longer
   end
   lines[#lines + 1] = line
-  return table.concat(lines, "\n" .. (" "):rep(indent))
+  return table.concat(lines, "\n")
+end
+
+---Breaks a text between words, so that with `indent` blanks before it it fits the terminal.
+---@return string text its second line and those that follow begin with the blanks
+function M.wrapped(text, indent, glue)
+  local broken = M.broken(text, math.max(M.width() - indent, 20), glue)
+  return (broken:gsub("\n", "\n" .. (" "):rep(indent)))
 end
 
 -- --- Tables ---------------------------------------------------------------------------------
@@ -171,19 +171,6 @@ local function fit(widths, room)
   end
 end
 
--- A cell no wider than its column. Of a path the end tells more.
-local function cut(cell, width)
-  local shown, cells = core.shown(cell)
-  if cells <= width then return shown end
-  if not cell:find("/", 1, true) then return (core.shown(cell, width)) end
-  local tail = shown
-  while cells > width - 3 do
-    tail = tail:gsub("^.[\128-\191]*", "", 1)
-    cells = M.cells(tail)
-  end
-  return "..." .. tail
-end
-
 ---Prints rows of cells under each other. A title that begins with > is of a column of numbers,
 ---which stand at its right side.
 function M.table(titles, rows)
@@ -194,14 +181,14 @@ function M.table(titles, rows)
   end
   for _, row in ipairs(rows) do
     for index, cell in ipairs(row) do
-      widths[index] = math.max(widths[index], select(2, core.shown(cell)))
+      widths[index] = math.max(widths[index], select(2, show.shown(cell)))
     end
   end
   fit(widths, M.width())
   local function put(row)
     local cells = {}
     for index, width in ipairs(widths) do
-      cells[index] = M.padded(cut(row[index] or "", width), width, is_right[index])
+      cells[index] = M.padded(M.cut(row[index] or "", width), width, is_right[index])
     end
     M.line((table.concat(cells, "  "):gsub(" +$", "")))
   end

@@ -58,8 +58,8 @@ local function view_of(options, bytes)
       return true
     end
   elseif options.diagram then
-    local drawn = diagram((options.conn or ""):match("^#?([%d.]+)$"))
-    return function(event) return drawn:show(event) end, function() return drawn.is_over end
+    local drawn = diagram { conn = (options.conn or ""):match("^#?([%d.]+)$") }
+    return function(event) return drawn:show(event) end, function() return drawn:is_over() end
   end
   local before_ns
   return function(event)
