@@ -11,8 +11,8 @@ FROM $BASE AS build
 # What `./dev run` needs; tests/image_files_spec.lua compares the two. The certificates are for slim.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates cmake gcc libc-ares-dev libc6-dev libedit-dev libjansson-dev liblmdb-dev liblua5.4-dev \
-      libssl-dev libuv1-dev make pkg-config systemtap-sdt-dev zlib1g-dev \
+      ca-certificates cmake gcc libc-ares-dev libc6-dev libedit-dev libjansson-dev libjs-codemirror liblmdb-dev \
+      liblua5.4-dev libssl-dev libuv1-dev make pkg-config systemtap-sdt-dev zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /src

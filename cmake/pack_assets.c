@@ -1,6 +1,9 @@
 /* pack_assets.c — pack_assets ROOT LIST OUT: the files of ROOT that LIST has a line of, compressed, as one C
  * file: the table assets[] of base/assets.h. Run by the build (EmbedAssets.cmake).
  *
+ * A line with a tab is a file from elsewhere: its name here, and its path. It is not ours to read, so it
+ * goes without its indentation and its lines of comment, but for the notice on its first lines.
+ *
  * A packed file has neither name nor time in it: the same files make the same program. */
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
+enum { NOTICE_LINES = 2 };
 enum { PATH_BYTES = 4096, FILE_BYTES_MAX = 4 * 1024 * 1024, NUMBERS_A_LINE = 24 };
 
 static int fail(const char *path, const char *why) {
@@ -25,6 +29,24 @@ static long read_file(const char *path, unsigned char *bytes) {
   if (failed) return fail(path, "cannot be read");
   if (size == FILE_BYTES_MAX) return fail(path, "is too large to be embedded");
   return (long)size;
+}
+
+/* In place. For JavaScript whose strings do not go over the end of a line. */
+static long squeeze(unsigned char *bytes, long size) {
+  long kept = 0;
+  int line = 0;
+  for (long at = 0; at < size; line++) {
+    while (at < size && (bytes[at] == ' ' || bytes[at] == '\t')) at++;
+    int is_comment =
+        line >= NOTICE_LINES && size - at > 1 && bytes[at] == '/' && bytes[at + 1] == '/';
+    while (at < size && bytes[at] != '\n') {
+      if (!is_comment) bytes[kept++] = bytes[at];
+      at++;
+    }
+    at++;
+    bytes[kept++] = '\n';
+  }
+  return kept;
 }
 
 /* -1: memory is out. */
@@ -63,9 +85,13 @@ int main(int count, char **arguments) {
   for (size_t number = 0; fgets(name, sizeof name, list); number++) {
     name[strcspn(name, "\n")] = '\0';
     if (!*name) break; /* there are none */
-    snprintf(path, sizeof path, "%s/%s", arguments[1], name);
+    char *elsewhere = strchr(name, '\t');
+    snprintf(path, sizeof path, "%s%s%s", elsewhere ? "" : arguments[1], elsewhere ? "" : "/",
+             elsewhere ? elsewhere + 1 : name);
+    if (elsewhere) *elsewhere = '\0';
     long size = read_file(path, bytes);
     if (size < 0) return EXIT_FAILURE;
+    if (elsewhere) size = squeeze(bytes, size);
     long packed_size = pack(bytes, size, packed, sizeof packed);
     if (packed_size < 0) return fail(path, "cannot be compressed"), EXIT_FAILURE;
     put_bytes(out, number, packed, packed_size);
