@@ -1,5 +1,7 @@
--- control_eval_spec.lua — eval, scripts and versions: Lua typed by somebody, in a script's state.
+-- control_eval_spec.lua — eval, scripts, versions and source: Lua typed by somebody, in a script's
+-- state, and the text that it is made of.
 
+local certificates = require "tests.support.certificates"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
@@ -172,5 +174,87 @@ describe("scripts and versions", function()
       files = 1 }, lines[2])
     assert.equal("2", control.ask_once(server, "eval v")[1].result)
     assert.is_false(select(2, control.ask_once(server, "versions other.lua")).ok)
+  end)
+end)
+
+describe("source", function()
+  local moonport = rig.new()
+  local script = "local part = require 'part' -- %d\n" ..
+    "return { listen = 0, on_data = part, reload = 'pin' }\n"
+
+  local function serve(text)
+    local directory = moonport:directory()
+    directory:write("part.lua", "return print\n")
+    local path = directory:write("whole.lua", text or script:format(1))
+    return moonport:serve({ "--no-watch", path }, { control = true }), directory, path
+  end
+
+  it("gives the files of the version in force as it read them, whatever they are now", function()
+    local server, directory, path = serve()
+    local part = path:gsub("whole", "part")
+    directory:write("whole.lua", "return nothing of a service")
+    directory:write("part.lua", "")
+    local lines, last = control.ask_once(server, "source whole.lua")
+    assert.same({ ok = true, version = 1, files = 2 }, last)
+    assert.same({ script = path, file = path, size = #script - 1, text = script:format(1) },
+      lines[1])
+    assert.same({ script = path, file = part, size = 13, text = "return print\n" }, lines[2])
+    server:allow_log("expected near")
+    server:allow_log("not reloaded")
+    assert.is_false(select(2, control.ask_once(server, "reload")).ok)
+    assert.same(script:format(1), control.ask_once(server, "source " .. path)[1].text)
+  end)
+
+  it("gives an earlier version while that is in use, by the number that versions lists", function()
+    local server, directory = serve()
+    server:connect()
+    loop.eventually("a connection", function()
+      return control.ask_once(server, "scripts")[1].connections == 1
+    end)
+    directory:write("whole.lua", script:format(2))
+    assert.is_true(select(2, control.ask_once(server, "reload")).ok)
+    local lines, last = control.ask_once(server, "source whole.lua 1")
+    assert.equal(1, last.version)
+    assert.equal(script:format(1), lines[1].text)
+    assert.equal(script:format(2), control.ask_once(server, "source whole.lua")[1].text)
+    last = select(2, control.ask_once(server, "source whole.lua 3"))
+    assert.equal("whole.lua has no version 3 (any more): versions lists them", last.error)
+    last = select(2, control.ask_once(server, "source whole.lua new"))
+    assert.equal('"new" is no version: write its number, as in source whole.lua 1', last.error)
+    last = select(2, control.ask_once(server, "source other.lua"))
+    assert.equal('there is no script "other.lua": there are whole.lua', last.error)
+  end)
+
+  it("gives what is no UTF-8 in base64, and of what is too long only the size", function()
+    local short = "return { listen = 0, on_data = print } -- "
+    local server = serve(short .. "\xff")
+    assert.equal("cmV0dXJuIHsgbGlzdGVuID0gMCwgb25fZGF0YSA9IHByaW50IH0gLS0g/w==",
+      control.ask_once(server, "source whole.lua")[1].base64)
+    local long = short .. ("\1"):rep(512 * 1024 - #short)
+    server = serve(long)
+    assert.is_true(control.ask_once(server, "source whole.lua")[1].text == long)
+    server = serve(long .. "x")
+    local lines, last = control.ask_once(server, "source whole.lua")
+    assert.is_true(last.ok)
+    assert.same({ size = 512 * 1024 + 1 }, { size = lines[1].size, text = lines[1].text })
+  end)
+
+  it("gives no certificate and no key", function()
+    local cert, key = certificates.quick(moonport, moonport:directory(), "localhost")
+    local server, _, path = serve(("return { listen = 'tls://:0', on_data = print, " ..
+      "tls = { cert = %q, key = %q } }"):format(cert, key))
+    local lines, last = control.ask_once(server, "source whole.lua")
+    assert.equal(1, last.files)
+    assert.equal(path, lines[1].file)
+  end)
+
+  it("is answered by one of several workers", function()
+    local directory = moonport:directory()
+    local path = directory:write("spread.lua",
+      "return { listen = 0, workers = 2, on_data = print }")
+    local server = moonport:serve({ "--no-watch", "--workers", "2", path }, { control = true })
+    local lines, last = control.ask_once(server, "source spread.lua")
+    assert.same({ true, 1, 1 }, { last.ok, last.files, #lines })
+    assert.equal("return { listen = 0, workers = 2, on_data = print }", lines[1].text)
   end)
 end)

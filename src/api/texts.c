@@ -26,10 +26,6 @@ void texts_keep(struct source *source, const char *bytes, size_t size) {
   if (source->text) memcpy(source->text, bytes, size);
 }
 
-void texts_forget(struct version *version) {
-  for (size_t i = 0; i < version->source_count; i++) texts_keep(&version->sources[i], NULL, 0);
-}
-
 static bool write_all(int fd, const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(fd, bytes, size);

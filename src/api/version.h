@@ -35,7 +35,7 @@ struct source {
   bool was_read;
   bool is_data;         /* a certificate or a key: no Lua */
   struct digest digest; /* of what was read */
-  char *text;           /* that, where other workers are to load it (api/texts.h); or NULL */
+  char *text;           /* that (api/texts.h); NULL: it is no Lua, or memory was out */
   size_t text_size;
 };
 

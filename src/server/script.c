@@ -80,8 +80,7 @@ static void script_on_source(void *context, const char *path, const char *bytes,
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
   struct source *source = version_note_source(version, path, bytes, size);
-  bool is_kept = runtime->worker && (version != runtime->current || version->service.workers > 1);
-  if (source && is_kept) texts_keep(source, bytes, size);
+  if (source) texts_keep(source, bytes, size);
   if (source && script->options->on_source) {
     script->options->on_source(script->options->context, source);
   }

@@ -253,6 +253,11 @@ struct script_version {
 void script_each_version(const struct script *script,
                          void (*visit)(void *context, const struct script_version *version),
                          void *context);
+/* The Lua files of the version with that number as it read them, its own file first; 0: of the one in force.
+ * Returns the number; 0: there is no such version. The texts belong to it. */
+typedef void (*text_visitor)(void *context, const char *path, const char *text, size_t size);
+unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
+                          void *context);
 /* Calls `visit` for each file whose change concerns the script, as it was read last, also by a version
  * that is not in force yet. */
 typedef void (*source_visitor)(void *context, const struct source *source);

@@ -168,6 +168,22 @@ void script_each_version(const struct script *script,
   }
 }
 
+unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
+                          void *context) {
+  const struct list *versions = &script->runtime.versions;
+  for (const struct list *link = versions->next; link != versions; link = link->next) {
+    const struct version *version = LIST_ELEMENT(link, struct version, link);
+    const bool is_it = number > 0 ? version->number == number : version == script->runtime.current;
+    if (!is_it) continue;
+    for (size_t i = 0; i < version->source_count; i++) {
+      const struct source *source = &version->sources[i];
+      if (source->text) visit(context, source->path, source->text, source->text_size);
+    }
+    return version->number;
+  }
+  return 0;
+}
+
 const struct tls_context *script_tls(const struct script *script) {
   const struct version *version = script->loaded ? script->loaded : script->runtime.current;
   return version ? version->service.tls : NULL;

@@ -261,6 +261,19 @@ function prints.versions(answer)
   out.table({ "SCRIPT", ">VERSION", "STATE", ">CONNS", ">TASKS", ">FILES" }, rows)
 end
 
+-- Each file under its name, as a comment of Lua, so that what is printed is Lua still.
+function prints.source(answer)
+  for _, file in ipairs(answer.lines) do
+    printf("-- %s, version %d", shown(text(file, "file")), number(answer.last, "version"))
+    local source = file.text or type(file.base64) == "string" and core.unbase64(file.base64)
+    if type(source) == "string" then
+      line(out.shown_lines(source:gsub("\n$", ""), "\n", "\t"))
+    else
+      printf("-- its %s are too many to show", bytes(file, "size"))
+    end
+  end
+end
+
 -- As the lua prompt shows it: what was printed, then the values of the expression in one line.
 function prints.eval(answer)
   local results = {}

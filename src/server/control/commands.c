@@ -55,6 +55,8 @@ static const struct command commands[] = {
      control_scripts, REACH_ALL},
     {"versions", "[SCRIPT]", "list the versions that are in use", 0, 1, control_versions,
      REACH_SCRIPT},
+    {"source", "SCRIPT [VERSION]", "show its Lua files as the version in force read them", 1, 2,
+     control_source, REACH_SCRIPT},
     {"eval", "[SCRIPT] CODE", "run Lua in a script's state, and show what it returns", 1, 2,
      control_eval, REACH_SCRIPT},
     {"reload", "", "reload the scripts, and report what became of each", 0, 0, control_reload,

@@ -41,6 +41,7 @@ void control_tcp(const struct control_call *call);
 void control_fault(const struct control_call *call);
 void control_scripts(const struct control_call *call);
 void control_versions(const struct control_call *call);
+void control_source(const struct control_call *call);
 void control_eval(const struct control_call *call);
 void control_events(const struct control_call *call);
 void control_reload(const struct control_call *call);

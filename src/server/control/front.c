@@ -321,15 +321,18 @@ static uint64_t find_script(const struct front *front, const char **path) {
   return 0;
 }
 
-/* Code runs in one of its copies; everything else is about all of them. */
+static bool is_for_one(const struct front *front) {
+  return strcmp(front->command, "eval") == 0 || strcmp(front->command, "source") == 0;
+}
+
+/* Code runs in one of its copies, all of which have the same text; everything else is about all of them. */
 static uint64_t front_targets(struct front *front, const char **word) {
   if (front->search == SEARCH_CONN) {
     const unsigned worker = find_conn(front, word);
     return worker ? only(worker) : 0;
   }
   const uint64_t workers = find_script(front, word);
-  const bool runs_code = strcmp(front->command, "eval") == 0;
-  return workers && runs_code ? only(first_of(workers)) : workers;
+  return workers && is_for_one(front) ? only(first_of(workers)) : workers;
 }
 
 static void front_on_done(void *context) {

@@ -348,7 +348,6 @@ void copies_take_on(struct server *server, struct script *script) {
   const size_t workers = script_runtime(script)->current->service.workers;
   const uint64_t after = others(copies, workers);
   script_set_spread(script, workers);
-  if (!after) texts_forget(script_runtime(script)->current);
   hand_over_take_waiting(copies);
   drop(copies, script_path(script), before & ~after);
   struct ask *ask = find_ask(copies, script_path(script));
