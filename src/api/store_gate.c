@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096, BOOT_BYTES = 40, SPINS = 200, RETRY_MS = 10, ATTEMPTS = 8 };
+enum { NAPS = 16, NAP_NS = 20000 }; /* which the system makes 70 us each */
 enum { SLICE_MS = 10, ALL_TURNS_MS = 2000, LET_IN_NS = 50000, LET_IN_MAX = 1000 };
 
 static const char gate_magic[16] = "moonport.gate.1";
@@ -24,7 +25,8 @@ struct store_gate_page {
   pthread_mutex_t mutex;
   _Atomic uint64_t turn; /* how often it was locked: grows */
   _Atomic pid_t owner;
-  _Atomic pid_t hungry; /* who has waited for long; 0: nobody */
+  _Atomic pid_t hungry;       /* who has waited for long; 0: nobody */
+  _Atomic uint32_t is_locked; /* a hint: who is killed leaves it set */
 };
 
 /* Empty where the system does not tell: then every time is the same. */
@@ -126,6 +128,7 @@ int store_gate_share(struct store_gate *gate, bool is_alone) {
   page->is_clean = 0;
   page->turn = 1;
   page->hungry = 0;
+  page->is_locked = 0;
   memcpy(page->magic, gate_magic, sizeof gate_magic);
   /* Somebody may come in before the shared lock is had, believe to be alone, and do the same again:
    * that does no harm before anybody has locked the mutex. */
@@ -184,7 +187,6 @@ static int lock_late(struct store_gate *gate) {
   struct store_gate_page *page = gate->page;
   uint64_t turn = atomic_load(&page->turn);
   int rc = EBUSY, same_ms = 0;
-  if (turn == gate->stuck_turn) return EBUSY;
   for (int ms = 0; ms < ALL_TURNS_MS && same_ms < STORE_GATE_WAIT_MS; ms += SLICE_MS) {
     rc = lock_within(&page->mutex, SLICE_MS);
     if (rc != ETIMEDOUT) break;
@@ -198,12 +200,29 @@ static int lock_late(struct store_gate *gate) {
   return rc;
 }
 
-/* A turn is mostly over in less time than it takes to sleep and be woken. */
+/* Looks until it seems to be free, and tries once: each try takes the mutex away from the processor of
+ * whoever has it, who needs it there to give it back. */
+static int lock_spinning(struct store_gate_page *page) {
+  for (int i = 0; i < SPINS; i++) {
+    if (!atomic_load_explicit(&page->is_locked, memory_order_relaxed)) break;
+    spin();
+  }
+  return pthread_mutex_trylock(&page->mutex);
+}
+
+/* A turn is mostly over in less time than it takes to sleep and be woken. Where many follow each other,
+ * who naps lets one process have some in a row, with the store's pages in its processor's cache, and
+ * nobody has to wake it, as who sleeps at the mutex itself has to be. */
 static int lock_soon(struct store_gate *gate) {
+  const struct timespec nap = {.tv_nsec = NAP_NS};
   struct store_gate_page *page = gate->page;
-  int rc = EBUSY;
   let_others_in(gate);
-  for (int i = 0; i < SPINS && (rc = pthread_mutex_trylock(&page->mutex)) == EBUSY; i++) spin();
+  int rc = lock_spinning(page);
+  if (rc == EBUSY && atomic_load(&page->turn) == gate->stuck_turn) return EBUSY;
+  for (int i = 0; i < NAPS && rc == EBUSY; i++) {
+    nanosleep(&nap, NULL);
+    rc = lock_spinning(page);
+  }
   return rc == EBUSY ? lock_late(gate) : rc;
 }
 
@@ -220,11 +239,14 @@ int store_gate_enter(struct store_gate *gate) {
   gate->stuck_turn = 0;
   atomic_fetch_add(&page->turn, 1);
   atomic_store_explicit(&page->owner, gate->own, memory_order_relaxed);
+  atomic_store_explicit(&page->is_locked, 1, memory_order_relaxed);
   return 0;
 }
 
 void store_gate_leave(struct store_gate *gate) {
-  if (gate->page) pthread_mutex_unlock(&gate->page->mutex);
+  if (!gate->page) return;
+  atomic_store_explicit(&gate->page->is_locked, 0, memory_order_relaxed);
+  pthread_mutex_unlock(&gate->page->mutex);
 }
 
 pid_t store_gate_owner(const struct store_gate *gate) {
