@@ -158,6 +158,42 @@ describe("moonport console on a pipe", function()
     assert.equal(1, run("=\n").code)
   end)
 
+  it("shows what tables contain", function()
+    local _, run = start(moonport)
+    for code, shown in pairs({
+      ["{}"] = "{}",
+      ["{ 1, 'two', a = 2, [1.5] = true, ['b c'] = {}, ['end'] = { { 3 } } }, 'text'"] =
+        '{1, "two", [1.5] = true, a = 2, ["b c"] = {}, ["end"] = {{3}}}\ttext',
+      ["{ ['1'] = 1, [-1] = 2, [3] = 'x', [false] = 0, [true] = 1 }"] =
+        '{[-1] = 2, [3] = "x", ["1"] = 1, [false] = 0, [true] = 1}',
+      ["{ 'a\"b\\\\c\\n\\27[2J\\0001\\226\\128\\174' }"] =
+        '{"a\\"b\\\\c\\n\\27[2J\\0001\\226\\128\\174"}',
+      ["(function() local t = { 1 } t.self, t.other = t, { t } return t end)()"] =
+        "{1, other = {<cycle>}, self = <cycle>}",
+      ["setmetatable({ 1 }, { __tostring = function() return 'told' end })"] = "told",
+      ["{ setmetatable({ 1 }, { __tostring = function() return 'told' end }), print }"] =
+        "{told, function: builtin}",
+      ["setmetatable({ 1 }, { __index = error, __pairs = error, __len = error })"] = "{1}",
+      ["(function() local t = {} for i = 1, 9 do t = { t } end return t end)()"] =
+        "{{{{{{{...}}}}}}}",
+    }) do
+      local result = run("= " .. code .. "\n")
+      assert.equal("", result.stderr)
+      local stdout = result.stdout:gsub("function: [%w:]+", "function: builtin")
+      assert.equal(shown .. "\n", stdout, code)
+    end
+    assert.equal(('{\n  inner = {\n    %s\n  },\n  list = {1}\n}\n'):format(
+        '"' .. ("x"):rep(60) .. '",\n    "' .. ("y"):rep(30) .. '"'),
+      run("= { inner = { ('x'):rep(60), ('y'):rep(30) }, list = { 1 } }\n").stdout)
+    local long = run("= (function() local t = {} for i = 1, 1e5 do t[i] = i t['k' .. i] = i end " ..
+      "return t end)()\n").stdout
+    assert.matches("  100,\n  k1 = 1,\n  k10 = 10,\n  k100 = 100,\n", long, 1, true)
+    assert.matches("\n  ... 199800 more\n}\n$", long)
+    local wide = run("= (function() local function of(n) local t = {} for i = 1, n > 0 and 20 " ..
+      "or 0 do t[i] = of(n - 1) end return t end return of(4) end)()\n").stdout
+    assert.is_true(#wide < 20000)
+  end)
+
   it("runs it in the script that use chose", function()
     local directory = moonport:directory()
     directory:write("one.lua", "name = 'one' return { listen = 0, on_data = print }")

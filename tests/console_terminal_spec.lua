@@ -54,6 +54,42 @@ describe("moonport console on a terminal", function()
     screen:wait_for("\ngr\195\188n\n")
   end)
 
+  -- As in a container without a database of terminals, and in one that is told no TERM.
+  it("edits on a terminal that nothing is known of", function()
+    if not has_editing then return pending("built without libedit") end
+    local server = moonport:start(script, { control = true })
+    local home = moonport:directory()
+    local program = require("tests.support.server").program
+    for _, words in ipairs({ { "-u", "TERM" }, { "TERM=unheard-of" }, { "TERM=" } }) do
+      local command = shell.words("env", words, "XDG_STATE_HOME=", "HOME=" .. home.path, program,
+        "console", "--control", server.control)
+      local screen = terminal.start(moonport, command)
+      screen:wait_for("moonport>")
+      screen:type("= '한글' .. 6 + 7")
+      screen:press("Left", "Left", "BSpace")
+      screen:type("*")
+      screen:press("Home", "Right", "Right")
+      for _ = 1, 8 do screen:press("Delete") end
+      screen:press("End", "Enter")
+      screen:wait_for("moonport> = 6 * 7\n42\nmoonport>")
+      screen:press("Up", "C-c")
+      screen:wait_for("42\nmoonport> = 6 * 7^C\nmoonport>")
+      screen:press("C-d")
+      screen:wait_end()
+    end
+  end)
+
+  it("takes lines as a dumb terminal has them, and sends it nothing but text", function()
+    local server = moonport:start(script, { control = true })
+    local command = ("%s console --control %s"):format(require("tests.support.server").program,
+      server.control)
+    local child = moonport:spawn({ "script", "-qec", command, "/dev/null" },
+      { env = { TERM = "dumb" }, stdin = "= 6 * 7\n" })
+    assert.equal(0, (child:wait()))
+    assert.matches("moonport> .*42\r\nmoonport> ", child:stdout())
+    assert.is_nil(child:stdout():find("\27", 1, true))
+  end)
+
   it("gives up a line with Ctrl-C, and goes on", function()
     if not has_editing then return pending("built without libedit") end
     local screen = start(moonport)

@@ -9,6 +9,7 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/values.h"
+#include "api/written.h"
 #include "net/timer.h"
 
 #include <lauxlib.h>
@@ -73,7 +74,7 @@ static int evaluated(lua_State *L, int status, lua_KContext context) {
   int last = lua_gettop(L);
   for (int i = 2; i <= last; i++) {
     size_t size;
-    const char *text = luaL_tolstring(L, i, &size);
+    const char *text = api_push_written(L, i, &size);
     if (evaluation->events) evaluation->events->on_result(evaluation->owner, text, size);
     lua_pop(L, 1);
   }

@@ -30,6 +30,7 @@ static const char type_name[] = "moonport.cli.editor";
 struct editor {
   EditLine *edit;
   History *history;
+  FILE *nowhere; /* what libedit says of a terminal that it does not know */
   const char *prompt;
   enum { IS_EDITED, IS_DROPPED, IS_TO_COMPLETE } how;
   char *line; /* to be completed; NULL: memory was out */
@@ -73,8 +74,29 @@ static void prepare_keys(EditLine *edit) {
   el_set(edit, EL_ADDFN, "moonport-give-up", "drop the line", drop);
   el_set(edit, EL_BIND, "^C", "moonport-give-up", NULL);
   el_set(edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+  el_set(edit, EL_BIND, "\\e[3~", "ed-delete-next-char", NULL);
+  for (int i = 0; i < 3; i++) {
+    static const char *const home[] = {"\\e[H", "\\e[1~", "\\eOH"};
+    static const char *const end[] = {"\\e[F", "\\e[4~", "\\eOF"};
+    el_set(edit, EL_BIND, home[i], "ed-move-to-beg", NULL);
+    el_set(edit, EL_BIND, end[i], "ed-move-to-end", NULL);
+  }
   el_set(edit, EL_SETTY, "-d", "-isig", NULL); /* while a line is edited, Ctrl-C is a key */
   el_source(edit, NULL);                       /* the user's ~/.editrc */
+}
+
+/* Of a terminal that nothing is known of, for TERM is not set, or its name not in a database that a
+ * container has: nearly all there are today take these. One that is "dumb" gets no editor. */
+static void assume_capabilities(EditLine *edit) {
+  static const char *const capabilities[][2] = {
+      {"am", "yes"},    {"xn", "yes"},    {"ce", "\033[K"}, {"cd", "\033[J"},
+      {"nd", "\033[C"}, {"up", "\033[A"}, {"dc", "\033[P"}, {"cl", "\033[H\033[J"},
+  };
+  char *known = NULL;
+  if (el_get(edit, EL_GETTC, "ce", &known) == 0 && known && *known) return;
+  for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
+    el_set(edit, EL_SETTC, capabilities[i][0], capabilities[i][1], NULL);
+  }
 }
 
 static struct editor *check_editor(lua_State *L) {
@@ -88,6 +110,7 @@ static int l_close(lua_State *L) {
   struct editor *editor = luaL_checkudata(L, 1, type_name);
   if (editor->history) history_end(editor->history);
   if (editor->edit) el_end(editor->edit);
+  if (editor->nowhere) fclose(editor->nowhere);
   free(editor->line);
   *editor = (struct editor){0};
   return 0;
@@ -99,9 +122,12 @@ int editor_new(lua_State *L) {
   struct editor *editor = lua_newuserdatauv(L, sizeof *editor, 0);
   *editor = (struct editor){0};
   luaL_setmetatable(L, type_name);
-  editor->edit = el_init("moonport", stdin, stdout, stderr);
+  editor->nowhere = fopen("/dev/null", "we");
+  if (!editor->nowhere) return 0;
+  editor->edit = el_init("moonport", stdin, stdout, editor->nowhere);
   editor->history = history_init();
   if (!editor->edit || !editor->history) return 0;
+  assume_capabilities(editor->edit);
   el_set(editor->edit, EL_CLIENTDATA, editor);
   el_set(editor->edit, EL_PROMPT, prompt_of);
   history(editor->history, &event, H_SETSIZE, HISTORY_LINES_MAX);

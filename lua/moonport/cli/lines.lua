@@ -125,11 +125,12 @@ function Plain.__close() end
 
 local M = {}
 
----Edited, with a history, where both ends are a terminal and libedit was there at build time. Its
----next(prompt) gives the next line without its newline, "" for one given up, nil at the end.
+---Edited, with a history, where both ends are a terminal that can move its cursor (TERM is not
+---"dumb") and libedit was there at build time; else as they come. Its next(prompt) gives the next
+---line without its newline, "" for one given up, nil at the end.
 function M.open(names)
   local is_terminal = core.is_terminal(0) and core.is_terminal(1)
-  local editor = is_terminal and core.editor()
+  local editor = is_terminal and os.getenv("TERM") ~= "dumb" and core.editor()
   if not editor then return setmetatable({ has_prompt = is_terminal }, Plain) end
   local path = history_path()
   for _, line in ipairs(read_history(path)) do editor:remember(line) end
