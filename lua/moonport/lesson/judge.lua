@@ -5,6 +5,7 @@
 --
 --   return {
 --     program = true,        -- the script is run (moonport run); without it, it is served
+--     certificate = true,    -- served with judge.certificate, of localhost, and not its own
 --     listen = false,        -- served where it says itself; without it, at a free port
 --     events = "flush,close", -- watched; without it, all of them with all bytes
 --     in_turn = true,        -- one check after the other; without it, all at once
@@ -17,6 +18,7 @@
 -- network does, never how bytes were cut. Whatever it waits for is bounded, and everything that it
 -- started ends with it, after DEADLINE_S at the latest.
 
+local certificate = require "moonport.lesson.certificate"
 local file = require "moonport.file"
 local kernel = require "moonport.lesson.kernel"
 local learner = require "moonport.lesson.learner"
@@ -92,12 +94,15 @@ local function keep(self, started)
 end
 
 ---Serves the script. What keeps it from listening ends the check with its hint.
----@param options { listen: string|false|nil, events: string?, args: string[]?, env: table? }?
+---@param options { listen: string|false|nil, events: string?, env: table? }?
 ---@return moonport.lesson.Server
 function Judge:serve(options)
   options = options or {}
   if options.listen == nil then options.listen = self.plan.listen end
   options.events = options.events or self.plan.events
+  if self.certificate then
+    options.args = { "--tls-cert", self.certificate.cert, "--tls-key", self.certificate.key }
+  end
   local started, fault, process = server.start(self.path, options)
   keep(self, process)
   if fault == "ended" then self:fail(fault, process.code, process:last_words()) end
@@ -187,8 +192,8 @@ end
 
 local function new_judge(context)
   return setmetatable({ path = context.path, lang = context.lang, plan = context.plan,
-    hide = context.hide, all = context.all, steps = {}, learners = {}, servers = {}, peers = 0 },
-    Judge)
+    hide = context.hide, all = context.all, certificate = context.certificate, steps = {},
+    learners = {}, servers = {}, peers = 0 }, Judge)
 end
 
 -- What went wrong on the script's side while a check was under way, as a hint: this explains why it
@@ -308,7 +313,8 @@ end
 ---@param lang "en"|"ko"
 function M.run(lesson, plan, source, lang)
   local began, passed = timer.now(), true
-  local context <close> = setmetatable({ plan = plan, lang = lang, all = {},
+  local made <close> = plan.certificate and certificate.new() or nil
+  local context <close> = setmetatable({ plan = plan, lang = lang, all = {}, certificate = made,
     ends = began + DEADLINE_S,
     path = source.path or file_for(source.text), is_temporary = not source.path }, Remains)
   function context.hide(text)
