@@ -1,0 +1,22 @@
+-- hint: it is the polite end
+-- Throws out with FIN, which is a polite end.
+local fin, rst = 0, 0
+
+return {
+  listen = 12345,
+  frame = "line",
+  on_message = function(conn, line)
+    if line == "bye" then
+      conn:send_message("goodbye")
+      conn:close()
+    elseif line == "tally" then
+      conn:send_message(("fin %d, rst %d"):format(fin, rst))
+    else
+      conn:close()
+    end
+  end,
+  on_close = function(_, reason)
+    if reason == "eof" then fin = fin + 1 end
+    if reason == "reset" then rst = rst + 1 end
+  end,
+}

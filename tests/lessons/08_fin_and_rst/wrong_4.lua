@@ -1,0 +1,22 @@
+-- hint: that connection stays half open
+-- Counts at FIN, and leaves its own half open for ever.
+local fin, rst = 0, 0
+
+return {
+  listen = 12345,
+  frame = "line",
+  on_message = function(conn, line)
+    if line == "bye" then
+      conn:send_message("goodbye")
+      conn:close()
+    elseif line == "tally" then
+      conn:send_message(("fin %d, rst %d"):format(fin, rst))
+    else
+      conn:reset()
+    end
+  end,
+  on_eof = function() fin = fin + 1 end,
+  on_close = function(_, reason)
+    if reason == "reset" then rst = rst + 1 end
+  end,
+}

@@ -1,0 +1,18 @@
+-- hint: The same number is the same part
+-- Adds a part again that comes again.
+local texts = {} -- of each peer: its parts, by their numbers
+
+return {
+  listen = "udp://:12345",
+  on_datagram = function(sock, data, peer)
+    local number, size, part = data:match("^part (%d+) (%d+) (.*)$")
+    if number then
+      if #part ~= tonumber(size) then return end
+      texts[peer] = texts[peer] or {}
+      texts[peer][tonumber(number)] = (texts[peer][tonumber(number)] or "") .. part
+      sock:send("got " .. number, peer)
+    elseif data == "text" then
+      sock:send("text " .. table.concat(texts[peer] or {}), peer)
+    end
+  end,
+}
