@@ -1,0 +1,26 @@
+-- hint: The later one is a correction
+-- Counts a time twice whose price was corrected.
+local function mean(prices, from, to)
+  local sum, count = 0, 0
+  for _, entry in ipairs(prices) do
+    local time, price = entry[1], entry[2]
+    if from <= time and time <= to then sum, count = sum + price, count + 1 end
+  end
+  return count > 0 and sum // count or 0
+end
+
+return {
+  listen = 12345,
+  frame = { fixed = 9 },
+  on_open = function(conn) conn.prices = {} end,
+  on_message = function(conn, message)
+    local kind, first, second = string.unpack(">c1 i4 i4", message)
+    if kind == "P" then
+      table.insert(conn.prices, { first, second })
+    elseif kind == "M" then
+      conn:send(string.pack(">i4", mean(conn.prices, first, second)))
+    else
+      conn:close()
+    end
+  end,
+}
