@@ -70,6 +70,12 @@ return {
       ko = "네트워크가 계좌 번호 한가운데에서 줄을 잘랐습니다. 서버가 받은 것은 %s, 기대한 " ..
         "것은 %s입니다. 온전한 줄이 있어야 살펴볼 수 있습니다.",
     },
+    unfinished = {
+      en = "The client's last line had no newline when FIN came, and the server received %s of " ..
+        "it. Nobody knows what it would have become, an account number perhaps: drop it.",
+      ko = "클라이언트의 마지막 줄이 줄바꿈 없이 FIN으로 끝났는데 서버가 %s을(를) 받았습니다. " ..
+        "계좌 번호가 될 수도 있었던, 무엇이 되었을지 모르는 줄입니다. 버리세요.",
+    },
     no_fin = {
       en = "The client sent FIN, and the server on the other side did not hear of it. It waits " ..
         "for more that will not come: pass the end on with shutdown().",
@@ -138,16 +144,17 @@ return {
       judge = function(judge)
         local server = judge:serve()
         local peer, upstream = joined(judge, server)
-        peer:send("that was all\n")
+        peer:send("that was all\npay M-1234")
         peer:shutdown()
         upstream:recv_line()
-        local _, code = upstream:recv()
+        local rest, code = upstream:recv()
+        judge:expect(not rest, "unfinished", judge:shown(rest or ""))
         judge:expect(code == "eof", "no_fin")
         upstream:send("and this is the receipt of M-123456\n")
         upstream:close()
         compare(judge, "cut_off", peer:read_line(2), "and this is the receipt of M-000000")
-        _, code = peer:read_all(2)
-        judge:expect(code ~= "timeout", "no_end")
+        local _, ended = peer:read_all(2)
+        judge:expect(ended ~= "timeout", "no_end")
       end,
     },
     {
