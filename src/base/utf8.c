@@ -52,6 +52,16 @@ bool utf8_is_shown(uint32_t code_point) {
   return true;
 }
 
+size_t utf8_whole_size(const char *bytes, size_t size) {
+  for (size_t back = 1; back <= 3 && back <= size; back++) {
+    unsigned char lead = (unsigned char)bytes[size - back];
+    if ((lead & 0xc0) == 0x80) continue;
+    size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return length > back ? size - back : size;
+  }
+  return size;
+}
+
 /* Table 3-7 of Unicode: what may follow the first byte of a character. False: it is none. */
 static bool begin_character(struct utf8_check *check, uint8_t lead) {
   check->lower = 0x80;

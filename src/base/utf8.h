@@ -15,6 +15,9 @@ size_t utf8_decode(const char *bytes, size_t size, uint32_t *out);
  * cannot be seen at all, like a space of no width: two texts that look alike are alike. */
 bool utf8_is_shown(uint32_t code_point);
 
+/* How many of these bytes are left when a character that is cut at the end goes. */
+size_t utf8_whole_size(const char *bytes, size_t size);
+
 /* Text that comes in pieces, of which each may end within a character. Begins with zeros. */
 struct utf8_check {
   uint8_t needed;       /* bytes until the character at hand is whole */

@@ -166,8 +166,9 @@ static const struct option_row options[] = {
     {"bytes", "N", NULL, "show up to N bytes of each event in hexadecimal, or all of them", TRACE,
      .kind = OPTION_STRING},
     {"diagram", NULL, NULL,
-     "draw one connection, the next one or --conn, as arrows between peer, kernel, script", TRACE,
-     .kind = OPTION_FLAG},
+     "draw arrows between peer, kernel and script, of the next connection or of --conn; with "
+     "--script, --count or --for of all",
+     TRACE, .kind = OPTION_FLAG},
     {"record", "FILE", NULL, "also write the events, with all their bytes, to a file", TRACE,
      .kind = OPTION_STRING},
     {"count", "N", NULL, "end after N events", TRACE, .kind = OPTION_INT, .min = 1,

@@ -151,13 +151,13 @@ describe("A diagram", function()
     assert.same({
       "connection #1, forwarded to #2, s.lua: client moonport upstream",
       " / ~>SYN / ", " / <~SYN+ACK / ", " / ~>ACK / 10.0.0.2:80",
-      " /  / on_open goes on",
-      " /  / from now on, forwarded to #2",
+      " /  / #1: on_open goes on",
+      " /  / #1: from now on, forwarded to #2",
       "~>5 bytes /  / ",
       " / ~>5 bytes / ",
       " / <~FIN / ",
       "<-FIN /  / ",
-      " /  / closed (eof), 0 bytes in, 0 out, after 0 µs",
+      " /  / #1: closed (eof), 0 bytes in, 0 out, after 0 µs",
     }, table.move(rows, 6, #rows, 1, {}))
     model:rows { event = "close", conn = 2 }
     assert.is_true(model.is_over)

@@ -10,7 +10,7 @@ local PIPE_CELLS = 80
 local GAP_CELLS_MIN, GAP_CELLS, GAP_CELLS_MAX = 11, 26, 60
 -- What is left beside the lanes for notes: so much at least, while the gaps can give way; and so
 -- much before they grow.
-local NOTE_CELLS, NOTE_CELLS_WIDE = 28, 54
+local NOTE_CELLS, NOTE_CELLS_SEVERAL, NOTE_CELLS_WIDE = 28, 24, 54
 local NOTE_CELLS_MIN = 8
 local NARROW_CELLS = 60 -- below it there is no room for times
 
@@ -25,28 +25,36 @@ local NARROW_CELLS = 60 -- below it there is no room for times
 ---@return moonport.cli.Lanes
 local function lanes_for(width, conn_cells)
   local margin = (width < NARROW_CELLS and 0 or TIME_CELLS + 1) + conn_cells
-  local gap = math.min((width - margin - 4 - NOTE_CELLS) // 2, GAP_CELLS)
+  local note = conn_cells > 0 and NOTE_CELLS_SEVERAL or NOTE_CELLS
+  local gap = math.min((width - margin - 4 - note) // 2, GAP_CELLS)
   gap = math.max(gap, GAP_CELLS_MIN, (width - margin - 4 - NOTE_CELLS_WIDE) // 2)
   gap = math.min(gap, GAP_CELLS_MAX)
   return { width = width, margin = margin, gap = gap,
     note = math.max(width - margin - 2 * gap - 4, NOTE_CELLS_MIN) }
 end
 
--- Of bytes the closing quote stays.
+local PREVIEW_CELLS_MIN = 6 -- "a...", in quotes
+
+-- Of bytes that do not fit, less is shown, or only how many there are.
 local function fit(label, room)
   if out.cells(label) <= room then return label end
-  return label:sub(-1) == '"' and show.shown(label, room - 1) .. '"' or (show.shown(label, room))
+  local size = label:match('^(.-) "')
+  if not size then return (show.shown(label, room)) end
+  return out.cells(size) + PREVIEW_CELLS_MIN < room and show.shown(label, room - 1) .. '"' or
+    (show.shown(size, room))
 end
 
 -- An arrow, or none, and what stands in it. One that is inferred is broken.
 local function gap(arrow, cells)
   if not arrow then return (" "):rep(cells) end
-  local label = fit(arrow.label, cells - 4)
+  local label = fit(arrow.label, cells - (arrow.dir and 4 or 2)) -- a head, and a dash at least
   local told = label ~= "" and " " .. label .. " " or ""
   local rest = cells - out.cells(told) - (arrow.dir and 1 or 0)
   local dash = not arrow.dir and "  " or arrow.source == "inferred" and "- " or "--"
-  local left = dash:rep(cells):sub(1, rest // 2)
-  local right = dash:reverse():rep(cells):sub(-(rest - rest // 2))
+  local half = math.max((rest + 1) // 4 * 2 - 1, 0) -- odd, so that a broken line ends with a dash
+  if dash ~= "- " then half = rest // 2 end
+  local left = dash:rep(cells):sub(1, half)
+  local right = rest > half and dash:reverse():rep(cells):sub(half - rest) or ""
   return (arrow.dir == "left" and "<" or "") .. left .. told .. right ..
     (arrow.dir == "right" and ">" or "")
 end

@@ -58,7 +58,9 @@ local function view_of(options, bytes)
       return true
     end
   elseif options.diagram then
-    local drawn = diagram { conn = (options.conn or ""):match("^#?([%d.]+)$") }
+    local has_bounds = options.script or options.count > 0 or options["for"] > 0
+    local drawn = diagram { conn = (options.conn or ""):match("^#?([%d.]+)$"),
+      several = has_bounds and not options.conn }
     return function(event) return drawn:show(event) end, function() return drawn:is_over() end
   end
   local before_ns

@@ -33,6 +33,7 @@ local number, say, text = fields.number, words.say, fields.text
 ---@field waiting integer bytes that arrived and were not read, as far as was told
 ---@field has_tls boolean?
 ---@field has_ended boolean? its FIN or RST was seen to arrive
+---@field to integer|string|nil which one it is forwarded to
 ---@field call string? what a handler of it waits in
 
 ---@class moonport.show.Diagram
@@ -112,7 +113,7 @@ function draw:data(event, seen)
   if to == "nobody" then
     inner = arrow(nil, say(self.lang, "arrow_read_off", event), "observed")
   elseif to == "forward" then
-    inner = arrow(nil, count(size, self.lang), "observed")
+    inner = arrow(nil, say(self.lang, "arrow_forwarded", { to = seen.to }), "observed")
   end
   return { { outer = unseen > 0 and arrow("right", count(unseen, self.lang), "inferred") or nil,
     inner = inner } }
@@ -161,9 +162,17 @@ function draw:reset(event, seen)
     note = event.unread and events.what(event, self.lang) or nil } }
 end
 
+-- What is forwarded shows when the kernel takes it.
+function draw.send(_, event) return event.by == "forward" and {} or nil end
+
 -- What the kernel says stands by its line.
 function draw.tcp(_, event)
   return { { inner = arrow(nil, "[" .. core.shown(text(event, "state"), 20) .. "]", "kernel") } }
+end
+
+function draw.forward(_, event, seen)
+  seen.to = event.to
+  return nil
 end
 
 -- What has no arrow is a note beside the lines.
@@ -184,8 +193,6 @@ function Diagram:of_pair(row, event)
   row.pair, row.inner = pair, nil
   if event.event == "data" and event.to == "script" then
     row.note = events.what(event, self.lang)
-  elseif event.event == "send" and event.by == "forward" then
-    return nil
   elseif event.event == "tcp" then
     row.note = inner.label
   end
@@ -193,6 +200,7 @@ function Diagram:of_pair(row, event)
     outer.dir = turned[outer.dir]
     row.outer, row.inner = nil, outer
   end
+  if row.note and not outer then row.note = ("#%s: %s"):format(row.conn, row.note) end
   return (outer or row.note) and row or nil
 end
 

@@ -157,6 +157,7 @@ return {
     arrow_connected = "connected",
     arrow_handshake = "TLS handshake",
     arrow_read_off = "dropped",
+    arrow_forwarded = "on to {to:id}",
     arrow_write = "write {taken:byte}",
     arrow_eof = "end of file",
     arrow_shutdown = "shutdown",

@@ -155,6 +155,7 @@ return {
     arrow_connected = "연결됨",
     arrow_handshake = "TLS 핸드셰이크",
     arrow_read_off = "버림",
+    arrow_forwarded = "연결 {to:id}에 전달",
     arrow_write = "write {taken:byte}",
     arrow_eof = "읽기 끝",
     arrow_shutdown = "shutdown",

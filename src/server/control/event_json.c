@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/escape.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <string.h>
@@ -100,6 +101,7 @@ static char *put_field(char *end, const struct event *event, const struct event_
 
 static char *put_bytes(char *end, const struct event *event, bool exact) {
   size_t shown = event->kept < EVENT_TEXT_PREVIEW_BYTES ? event->kept : EVENT_TEXT_PREVIEW_BYTES;
+  if (shown < event->size) shown = utf8_whole_size(event->bytes, shown);
   end = put_number(put_name(end, "size"), event->size);
   end = event_json_put_text(put_name(end, "text"), event->bytes, shown);
   if (!exact) return end;
