@@ -208,6 +208,27 @@ describe("A diagram", function()
     }, table.move(rows, 2, #rows, 1, {}))
   end)
 
+  it("with TLS says that there is more on the wire than was said", function()
+    local rows = drawn({
+      { event = "handshake", conn = 1, version = "TLSv1.3", cipher = "AES", session = "new" },
+      { event = "arrive", conn = 1, arrived = 27, waiting = 27 },
+      { event = "data", conn = 1, to = "script", size = 5, text = "hello" },
+      { event = "data", conn = 1, to = "script", size = 1, text = "x" },
+      { event = "flush", conn = 1, taken = 6, left = 0 },
+      { event = "time_wait", conn = 1, left_ms = 60000 },
+      { event = "close", conn = 1, reason = "closed", first = "us", age_ms = 1000 },
+    }, { conn = "1" })
+    assert.same({
+      "TLS handshake /  / TLS handshake done: TLSv1.3, AES, new session",
+      "=>27 bytes /  / ",
+      ' / ->5 bytes "hello" / ',
+      '~>1 byte in TLS / ->1 byte "x" / ',
+      "<~6 bytes in TLS / <-write 6 bytes / ",
+      " /  / the kernel keeps both addresses in TIME_WAIT, for 1 min 0 s",
+      " /  / closed, 0 bytes in, 0 out, after 1 s, we ended first",
+    }, table.move(rows, 2, #rows, 1, {}))
+  end)
+
   it("takes what is no event of ours", function()
     for _, event in ipairs { {}, { event = 5 }, { event = "data", conn = {} },
       { event = "data", conn = 1, size = "x", to = 7, text = {} },

@@ -83,7 +83,11 @@ function draw:handshake(event, seen)
     note = events.what(event, self.lang) } }
 end
 
-local function count(bytes, lang) return words.counted(bytes, "byte", lang) end
+-- On the wire, TLS makes more of them.
+local function count(bytes, lang, seen)
+  local has_tls = seen and seen.has_tls
+  return say(lang, has_tls and "arrow_in_tls" or "bytes", { size = bytes })
+end
 
 -- What came since it was looked at last, and what came behind it.
 function draw:arrive(event, seen)
@@ -115,8 +119,8 @@ function draw:data(event, seen)
   elseif to == "forward" then
     inner = arrow(nil, say(self.lang, "arrow_forwarded", { to = seen.to }), "observed")
   end
-  return { { outer = unseen > 0 and arrow("right", count(unseen, self.lang), "inferred") or nil,
-    inner = inner } }
+  local outer = unseen > 0 and arrow("right", count(unseen, self.lang, seen), "inferred") or nil
+  return { { outer = outer, inner = inner } }
 end
 
 function draw:datagram(event)
@@ -130,9 +134,9 @@ function draw:sendto(event)
     inner = arrow("left", events.bytes(event, self.lang), "observed") } }
 end
 
-function draw:flush(event)
+function draw:flush(event, seen)
   local left = number(event, "left")
-  return { { outer = arrow("left", count(number(event, "taken"), self.lang), "inferred"),
+  return { { outer = arrow("left", count(number(event, "taken"), self.lang, seen), "inferred"),
     inner = arrow("left", say(self.lang, "arrow_write", event), "observed"),
     note = left > 0 and say(self.lang, "waits_for_room", event) or nil } }
 end

@@ -139,7 +139,9 @@ function details.reset(event, lang)
 end
 
 function details.close(event, lang)
-  return say(lang, "close", event) .. say(lang, "close_" .. text(event, "first"), event)
+  local by_script = event.reason == "closed" -- which says no more than that it is
+  return say(lang, by_script and "close_plain" or "close", event) ..
+    say(lang, "close_" .. text(event, "first"), event)
 end
 
 function details.tcp(event, lang)
