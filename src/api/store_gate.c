@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE_BYTES = 4096, BOOT_BYTES = 40, SPINS = 200, RETRY_MS = 10, ATTEMPTS = 8 };
+enum { PAGE_BYTES = 4096, BOOT_BYTES = 40, SPINS = 40, RETRY_MS = 10, ATTEMPTS = 8 };
 enum { NAPS = 16, NAP_NS = 20000 }; /* which the system makes 70 us each */
 enum { SLICE_MS = 10, ALL_TURNS_MS = 2000, LET_IN_NS = 50000, LET_IN_MAX = 1000 };
 
