@@ -228,16 +228,23 @@ static int refuse_elsewhere(const struct options *options, const char *source) {
   return refuse(options, "%s is not an option of %s", source, options->table->command_name);
 }
 
+/* The row of that name, of the command's own, where it has one; `count` of the table: there is none. */
+static size_t find_row(const struct option_table *table, const char *name, size_t size) {
+  size_t found = table->count;
+  for (size_t i = 0; i < table->count; i++) {
+    const struct option_row *row = &table->rows[i];
+    bool is_named = row->name && strlen(row->name) == size && strncmp(name, row->name, size) == 0;
+    if (is_named && applies(table, row)) return i;
+    if (is_named && found == table->count) found = i;
+  }
+  return found;
+}
+
 /* `word` is behind the dashes: "name" or "name=value". */
 static int read_long(struct options *options, const char *word, struct cursor *cursor) {
   const struct option_table *table = options->table;
   size_t size = strcspn(word, "=");
-  size_t index = 0;
-  while (index < table->count &&
-         (!table->rows[index].name || strlen(table->rows[index].name) != size ||
-          strncmp(word, table->rows[index].name, size) != 0)) {
-    index++;
-  }
+  const size_t index = find_row(table, word, size);
   if (index == table->count) return options_refuse_name(options, word, size);
   const struct option_row *row = &table->rows[index];
   char source[SOURCE_SIZE_MAX];
@@ -315,11 +322,14 @@ int options_read_environment(struct options *options, char *error, size_t error_
 /* The value of a row, of one of `kinds` (bits), that the caller knows to be there; a typing error of ours ends the program. */
 static const struct value *options_find(const struct options *options, const char *name,
                                         unsigned kinds) {
+  const struct value *found = NULL;
   for (size_t i = 0; i < options->table->count; i++) {
     const struct option_row *row = &options->table->rows[i];
     const char *row_name = row->name ? row->name : row->env;
-    if ((kinds & 1u << row->kind) && strcmp(row_name, name) == 0) return &options->values[i];
+    bool is_meant = (kinds & 1u << row->kind) && strcmp(row_name, name) == 0;
+    if (is_meant && (!found || applies(options->table, row))) found = &options->values[i];
   }
+  if (found) return found;
   fprintf(stderr, "the option table has no row \"%s\" of that kind\n", name);
   abort();
 }

@@ -116,8 +116,7 @@ static void set_table(lua_State *L, const struct command_table *table) {
 
 /* --- The program --------------------------------------------------------------------------------- */
 
-static int push_call(lua_State *L, const void *context) {
-  const struct command_call *call = context;
+void in_lua_push_call(lua_State *L, const struct command_call *call) {
   luaL_requiref(L, "moonport.cli.core", core_open, false);
   lua_pop(L, 1);
   lua_newtable(L);
@@ -129,6 +128,10 @@ static int push_call(lua_State *L, const void *context) {
   push_list(L, call->words, call->word_count);
   lua_setfield(L, -2, "words");
   set_table(L, call->table);
+}
+
+static int push_call(lua_State *L, const void *context) {
+  in_lua_push_call(L, context);
   return 1;
 }
 

@@ -17,4 +17,7 @@ int core_open(lua_State *L);
 void editor_open(lua_State *L);
 int editor_new(lua_State *L);
 
+/* Pushes the call as a table: what the module of a command that is written in Lua is given. Raises. */
+void in_lua_push_call(lua_State *L, const struct command_call *call);
+
 #endif

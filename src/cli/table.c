@@ -28,8 +28,9 @@ enum {
   UPGRADE = 1u << 18,
   METRICS = 1u << 19,
   LESSON = 1u << 20,
+  INSPECT = 1u << 21,
   SCRIPTS = SERVE | CHECK | DOCTOR | TRIAL, /* what loads scripts */
-  LUA = SCRIPTS | RUN | REPLAY,             /* what runs Lua */
+  LUA = SCRIPTS | RUN | REPLAY | INSPECT,   /* what runs Lua */
   /* What talks to a server. */
   CLIENTS =
       STATUS | CONNS | KICK | RELOAD | UPGRADE | SHUTDOWN | HEALTH | TRACE | CONSOLE | METRICS,
@@ -63,6 +64,8 @@ static const struct command commands[] = {
      "exit with 0 if it answers; for HEALTHCHECK and probes", .run = health_command},
     {"console", CONSOLE, "", WORDS_OTHER, 0, 0,
      "watch its connections, pause and step them, run Lua in its scripts", .run = in_lua_ask},
+    {"inspect", INSPECT, "[RECORDING]", WORDS_OTHER, 0, 1,
+     "show a running server, or a recording, as a page for the browser", .run = inspect_command},
     {"doctor", DOCTOR, "[PATH...]", WORDS_SCRIPTS, 0, SIZE_MAX,
      "report what would keep scripts from being reached or served well here",
      .run = doctor_command},
@@ -103,6 +106,9 @@ static const struct option_row options[] = {
     {"listen", "ADDR", "MOONPORT_LISTEN",
      "listen here instead of where the script says; for a single script", SCRIPTS,
      .kind = OPTION_STRING},
+    {"listen", "ADDR", NULL,
+     "serve the page here: a port of 127.0.0.1, or HOST:PORT to let others on the network see it",
+     INSPECT, .kind = OPTION_STRING, .fallback_note = "127.0.0.1, a free port"},
     {"host", "HOST", "MOONPORT_HOST", "the host for addresses that name none", SCRIPTS,
      .kind = OPTION_STRING, .fallback = "127.0.0.1"},
     {"tls-cert", "FILE", "MOONPORT_TLS_CERT",
@@ -141,7 +147,7 @@ static const struct option_row options[] = {
      SERVE, .kind = OPTION_STRING},
     {"control", "PATH", "MOONPORT_CONTROL",
      "where the server takes commands: a path, @NAME, or off (serve only)",
-     SERVE | CLIENTS | DOCTOR, .kind = OPTION_STRING,
+     SERVE | CLIENTS | INSPECT | DOCTOR, .kind = OPTION_STRING,
      .fallback_note = "$XDG_RUNTIME_DIR/moonport.sock or /tmp/moonport-UID.sock"},
     {"metrics", "ADDR", "MOONPORT_METRICS",
      "answer GET /metrics here, for Prometheus: 9090, HOST:PORT, unix:///PATH", SERVE,
@@ -154,8 +160,8 @@ static const struct option_row options[] = {
      .kind = OPTION_FLAG},
     {"check", "FILE", NULL, "run this script, and judge whether it does what the lesson asks for",
      LESSON, .kind = OPTION_STRING},
-    {"lang", "LANG", NULL, "the language: en, ko, or auto, as LANG says", LESSON,
-     .kind = OPTION_CHOICE, .fallback = "auto", .choices = languages},
+    {"lang", "LANG", NULL, "the language: en, ko, or auto: as LANG, or the browser, says",
+     LESSON | INSPECT, .kind = OPTION_CHOICE, .fallback = "auto", .choices = languages},
     {"conn", "ID", NULL, "show only this connection", TRACE, .kind = OPTION_STRING},
     {"event", "NAME,...", NULL, "show only these events, as named in docs/events.md", TRACE,
      .kind = OPTION_STRING},
@@ -209,6 +215,8 @@ static const struct option_row options[] = {
      .fallback_note = "direct", .choices = transports},
     {"input-waits", NULL, NULL, "reading standard input waits forever", TRIAL, .kind = OPTION_FLAG,
      .hidden = true},
+    {"texts", NULL, NULL, "texts that count in place of files are in descriptor 4", TRIAL,
+     .kind = OPTION_FLAG, .hidden = true},
     {"man", NULL, NULL, "print the manual page, in roff", HELP, .kind = OPTION_FLAG,
      .hidden = true},
     {"help", NULL, NULL, "show help and end", EVERY, .kind = OPTION_FLAG, .letter = 'h'},

@@ -24,5 +24,6 @@ int health_command(const struct command_call *call);
 int doctor_command(const struct command_call *call);
 int meta_command(const struct command_call *call);
 int cert_command(const struct command_call *call);
+int inspect_command(const struct command_call *call);
 
 #endif

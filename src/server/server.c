@@ -69,7 +69,7 @@ static void server_on_hangup(uv_signal_t *handle, int number) {
     return;
   }
   upgrade_pass_on(server, number);
-  if (server->phase != SERVING) return;
+  if (server->phase != SERVING || server->options.own) return;
   if (server_is_upgrading(server)) {
     log_printf(server->options.log, LOG_WARN, "SIGHUP: no reload, for an upgrade is under way");
     return;
@@ -234,6 +234,7 @@ static const char *who_listens(void *context, const struct runtime *asks, const 
 static int load_script(struct server *server, const char *path) {
   struct script *script = script_new_later(path, &server->script_options);
   if (script && server_append_script(server, script) == 0) {
+    if (server->options.own) script_set_text(script, server->options.own->text);
     struct home_visit visit;
     home_enter(server->home, &visit);
     (void)script_load_first(script);
@@ -330,6 +331,14 @@ static int open_bus(struct server *server) {
   return server->bus_host ? 0 : -1;
 }
 
+/* What the service of the program's own has beyond other scripts. */
+static int furnish_own(lua_State *L) {
+  const struct server *server = script_options_of(runtime_of(L))->context;
+  const struct server_own *own = server->options.own;
+  own->furnish(L, own->context);
+  return 0;
+}
+
 /* What all scripts share. */
 static void set_script_options(struct server *server) {
   const struct server_options *options = &server->options;
@@ -360,6 +369,8 @@ static void set_script_options(struct server *server) {
       .hand_over = options->worker ? hand_over : NULL,
       .on_source = server_on_source,
       .holds_faults = true,
+      .furnish = options->own ? furnish_own : NULL,
+      .is_tested = options->own, /* it tells itself where it listens */
       .context = server,
   };
 }
@@ -400,6 +411,9 @@ static int server_load(const struct server_options *options, bool is_trial, stru
     return -1;
   }
   set_script_options(server);
+  if (options->own) {
+    return load_script(server, options->own->name) < 0 || server_judge(server, NULL) > 0 ? -1 : 0;
+  }
   struct script_paths paths;
   int rc = script_paths_find(&paths, options->paths, options->path_count, options->welcome,
                              server->options.keeps_going, options->log);
@@ -545,8 +559,8 @@ int server_open(const struct server_options *options, struct server **out) {
   int rc = server_load(options, false, out);
   if (rc == 0 && options->warning) log_printf(options->log, LOG_WARN, "%s", options->warning);
   if (rc == 0) rc = listen_all(*out);
-  if (rc == -1 && *out) advise_to_keep_going(*out);
-  if (rc == 0) server_warn_if_idle(*out);
+  if (rc == -1 && *out && !options->own) advise_to_keep_going(*out);
+  if (rc == 0 && !options->own) server_warn_if_idle(*out);
   if (rc == 0) server_fit_descriptors(*out);
   if (rc == 0) loopback_warn(*out, options->log);
   if (rc == 0) open_at_home(*out);

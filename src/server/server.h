@@ -17,6 +17,7 @@ struct durations;
 struct grants;
 struct handover;
 struct log;
+struct lua_State;
 struct script;
 struct store_status;
 struct server; /* opaque; everything hangs off it */
@@ -25,9 +26,19 @@ struct worker;
 /* The process's exit code when code of a script could not be ended. */
 enum { SERVER_EXIT_STUCK = 3 };
 
+/* A service that is part of the program, and in no file. */
+struct server_own {
+  const char *name; /* in place of a path, for messages */
+  const char *text; /* Lua that returns the service */
+  /* Completes the globals that it has; may raise. */
+  void (*furnish)(struct lua_State *L, const void *context);
+  const void *context;
+};
+
 struct server_options {
   struct log *log;
-  const char *const *paths; /* scripts, or directories of *.lua */
+  const struct server_own *own; /* the only thing to serve; NULL: there are paths */
+  const char *const *paths;     /* scripts, or directories of *.lua */
   size_t path_count;
   const char
       *welcome;       /* a script to serve while the directories hold none; NULL: that is a fault */
@@ -147,6 +158,15 @@ struct reload_waiter {
  * done before it returns. `waiter` may be NULL. */
 void server_reload(struct server *server, struct reload_waiter *waiter);
 void server_reload_forget(struct reload_waiter *waiter);
+/* The same of one script: `text` counts from now on in place of what its file has, until that changes. When it
+ * cannot be loaded, all stays as it is. Not while script_is_trying(). 0, or an errno: its file cannot be
+ * read, or memory is out, and nothing happens. */
+int server_try(struct server *server, struct script *script, const char *text, size_t size,
+               struct reload_waiter *waiter);
+/* Its file counts again. */
+void server_untry(struct server *server, struct script *script, struct reload_waiter *waiter);
+/* For the next reload, or the rest of the one that is under way. */
+void server_await_reload(struct server *server, struct reload_waiter *waiter);
 
 /* Loads every script without listening, and shows each, and its modules, to `visit`, which tells by -1 that something
  * is wrong with it. 0, or -1 when there were faults, with a script or in loading, which were logged. */

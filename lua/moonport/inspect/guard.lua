@@ -1,0 +1,156 @@
+-- moonport.inspect.guard — who may see the inspector, and do what: by token, Host, Origin — knows
+-- no page.
+--
+-- A page of anybody's that is open in the same browser can send requests here, and a name of
+-- anybody's can be made to mean 127.0.0.1. So every request needs the cookie, which only who opened
+-- the printed address has; the Host that we are called by; and, where it could change something, an
+-- Origin that is our own. The cookie is bound to a path that no other server on this host is asked
+-- for: browsers give cookies to every port of a host.
+
+local codec = require "moonport.codec"
+
+local TOKEN_BYTES = 32 -- 256 bits
+local COOKIE = "moonport-inspect"
+local LOOPBACK = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
+
+-- Everything the page needs comes from here; nothing else is loaded, sent to, or framed.
+local POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " ..
+  "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " ..
+  "frame-ancestors 'none'"
+
+local SENTENCES = {
+  host = "403: the inspector answers under its own address only, not as the host that this " ..
+    "request names; open the address that moonport inspect printed\n",
+  origin = "403: this request came from the page of another site\n",
+  token = "403: this needs the token: open the address that moonport inspect printed (each start " ..
+    "of it has a new one)\n",
+}
+
+---@class moonport.inspect.Role
+---@field name "teacher"|"student"
+---@field token string
+---@field base string the path of all that it sees, "/0123456789abcdef/"
+
+---@class moonport.inspect.Guard
+---@field roles moonport.inspect.Role[]
+---@field hosts table<string, boolean> by which it may be called beside loopback
+local Guard = {}
+Guard.__index = Guard
+
+local function role_of(name)
+  local token = codec.base64url.encode(codec.random(TOKEN_BYTES))
+  local base = "/" .. codec.hex.encode(codec.sha256("path " .. token)):sub(1, 16) .. "/"
+  return { name = name, token = token, base = base }
+end
+
+-- The host and the port of a Host field or an address; without a port that of HTTP.
+local function split(authority)
+  local host, port = authority:match("^(.-):(%d+)$")
+  if not host or host:find("^%[") and not host:find("%]$") then return authority:lower(), "80" end
+  return host:lower(), port
+end
+
+-- The numbers that the connection itself came to are a host that nobody can make mean another one.
+local function is_ours(self, conn, authority)
+  local our_host, our_port = split(conn.sock or "")
+  local host, port = split(authority)
+  if port ~= our_port then return false end
+  local is_near = our_host:find("^127%.") or our_host == "[::1]"
+  return host == our_host or self.hosts[host] or is_near and LOOPBACK[host] or false
+end
+
+-- Whether the request may be looked at; else what to answer.
+---@param changes boolean whether it could change something
+function Guard:judge(conn, request, changes)
+  local host, origin = request.headers.host or "", request.headers.origin
+  if not is_ours(self, conn, host) then return false, self.refuse("host") end
+  if (changes or origin) and origin ~= "http://" .. host then
+    return false, self.refuse("origin")
+  end
+  return true
+end
+
+-- Whom the cookie says that it is, on the paths of that role.
+---@return moonport.inspect.Role?
+function Guard:role(request)
+  local cookie = ("; " .. (request.headers.cookie or "")):match("; " ..
+    COOKIE:gsub("%-", "%%-") .. "=([%w_-]*)")
+  for _, role in ipairs(self.roles) do
+    local is_here = request.path:sub(1, #role.base) == role.base
+    if is_here and cookie and codec.equal(cookie, role.token) then return role end
+  end
+end
+
+-- Takes the token out of the address and into a cookie.
+function Guard:admit(request)
+  local list, token = {}, nil
+  for _, pair in ipairs(codec.query.list(request.query or "") or {}) do
+    if pair[1] == "token" then token = pair[2] else list[#list + 1] = pair end
+  end
+  for _, role in ipairs(self.roles) do
+    if token and codec.equal(token, role.token) then
+      local rest = codec.query.encode(list)
+      return { status = 303, body = "", headers = self.headers({
+        location = role.base .. (rest ~= "" and "?" .. rest or ""),
+        ["set-cookie"] = ("%s=%s; Path=%s; HttpOnly; SameSite=Strict"):format(COOKIE, role.token,
+          role.base),
+      }) }
+    end
+  end
+  return self.refuse("token")
+end
+
+-- A link on another site leads here without the cookie, which is for our own pages: this page asks
+-- once more, as one of them.
+function Guard:refuse_role(request)
+  local answer = self.refuse("token")
+  if request.headers["sec-fetch-site"] == "cross-site" then answer.headers.refresh = "0" end
+  return answer
+end
+
+-- What every answer has; and more.
+function Guard.headers(more)
+  local headers = {
+    ["content-security-policy"] = POLICY,
+    ["x-content-type-options"] = "nosniff",
+    ["referrer-policy"] = "no-referrer",
+    ["cross-origin-resource-policy"] = "same-origin",
+    ["cross-origin-opener-policy"] = "same-origin",
+    ["cache-control"] = "no-store",
+  }
+  for name, value in pairs(more or {}) do headers[name] = value end
+  return headers
+end
+
+---@param why "host"|"origin"|"token"
+function Guard.refuse(why)
+  return { status = 403, body = SENTENCES[why],
+    headers = Guard.headers({ ["content-type"] = "text/plain; charset=utf-8" }) }
+end
+
+-- The addresses to open, one for each role.
+---@param listener string "tcp://127.0.0.1:40321"
+function Guard:addresses(listener)
+  local host, port = split((listener:gsub("^%w+://", "")))
+  if host == "0.0.0.0" or host == "[::]" then host = self.name or "127.0.0.1" end
+  local list = {}
+  for index, role in ipairs(self.roles) do
+    list[index] = ("http://%s:%s/?token=%s"):format(host, port, role.token)
+  end
+  return list
+end
+
+---@param listen string? what was told, "HOST:PORT"
+---@param names string[] of roles
+local function new(listen, names)
+  local self = setmetatable({ roles = {}, hosts = {} }, Guard)
+  for index, name in ipairs(names) do self.roles[index] = role_of(name) end
+  local host = listen and not listen:find("^%d+$") and split((listen:gsub("^%w+://", "")))
+  if host and host ~= "" and host ~= "0.0.0.0" and host ~= "[::]" then
+    self.hosts[host] = true
+    self.name = host
+  end
+  return self
+end
+
+return { new = new, headers = Guard.headers }
