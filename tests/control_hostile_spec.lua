@@ -7,7 +7,7 @@ local rig = require "tests.support.rig"
 local echo = "return { on_data = function(conn, data) conn:send(data) end }"
 -- What is freed must leave the figures of memory.
 local controlled = { control = true, env = { ASAN_OPTIONS = "quarantine_size_mb=1" } }
-local line_bytes_max = 65536
+local line_bytes_max = 262144
 
 local function assert_refused(peer, command, message)
   local lines, last = control.ask(peer, command)
@@ -74,13 +74,13 @@ end)
 describe("A line", function()
   local moonport = rig.new()
 
-  it("may have 64 KiB, and one with more is refused once, however long", function()
+  it("may have 256 KiB, and one with more is refused once, however long", function()
     local server = moonport:start(echo, controlled)
     local peer = control.connect(server)
     local longest = "ping" .. (" "):rep(line_bytes_max - 4)
     assert.is_true(select(2, control.ask(peer, longest)).ok)
-    assert_refused(peer, longest .. " ", "at most 65536 bytes")
-    assert_refused(peer, ("x"):rep(3 * 1024 * 1024), "at most 65536 bytes")
+    assert_refused(peer, longest .. " ", "at most 262144 bytes")
+    assert_refused(peer, ("x"):rep(3 * 1024 * 1024), "at most 262144 bytes")
     assert.is_true(select(2, control.ask(peer, "ping")).ok)
     assert_serves(server)
   end)

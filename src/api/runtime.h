@@ -91,6 +91,7 @@ struct runtime {
   const char *tls_key;
   const struct worker *worker; /* of several, the one that it is in; NULL: there is only one */
   const struct texts *texts;   /* in place of its files, while it is loaded; NULL: those are read */
+  struct texts *memory;        /* the same of somebody who tries a change, for longer; NULL: no */
   const char *text;            /* in place of the script's file; NULL: it is read */
   size_t text_size;
   bool access_log; /* each of its connections that has ended is told in the log */

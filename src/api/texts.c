@@ -1,10 +1,11 @@
-/* api/texts.c — the Lua files of a version as it read them, in a descriptor: "SIZE PATH", a NUL, and the
- * bytes of each. */
+/* api/texts.c — Lua texts that count in place of files, in a descriptor: "SIZE HASH SIZE PATH", a NUL, and the
+ * bytes of each. The hash and the second size are the digest of the file, which tells when that changes. */
 #include "api/texts.h"
 
 #include "api/version.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 enum { TEXTS_BYTES_MAX = 64 * 1024 * 1024 }; /* a script of more loads its files itself */
+
+#define HEAD_FORMAT "%zu %" PRIu64 " %" PRIu64 " %s"
 
 struct texts {
   size_t size;
@@ -39,7 +42,8 @@ static bool write_all(int fd, const char *bytes, size_t size) {
 
 static bool write_source(int fd, const struct source *source) {
   if (!source->text) return true;
-  bool is_written = dprintf(fd, "%zu %s", source->text_size, source->path) > 0;
+  bool is_written = dprintf(fd, HEAD_FORMAT, source->text_size, source->digest.hash,
+                            source->digest.size, source->path) > 0;
   return is_written && write_all(fd, "", 1) && write_all(fd, source->text, source->text_size);
 }
 
@@ -70,20 +74,59 @@ struct texts *texts_read(int fd) {
   return texts;
 }
 
-const char *texts_find(const struct texts *texts, const char *path, size_t *size) {
+struct texts *texts_new(const char *path, const char *text, size_t size,
+                        const struct digest *file) {
+  char *head = NULL;
+  const int head_size = asprintf(&head, HEAD_FORMAT, size, file->hash, file->size, path);
+  if (head_size < 0) return NULL;
+  const size_t head_bytes = (size_t)head_size + 1;
+  struct texts *texts = malloc(sizeof *texts + head_bytes + size + 1);
+  if (texts) {
+    texts->size = head_bytes + size;
+    memcpy(texts->bytes, head, head_bytes);
+    memcpy(texts->bytes + head_bytes, text, size);
+    texts->bytes[texts->size] = '\0';
+  }
+  free(head);
+  return texts;
+}
+
+int texts_join(const struct texts *const *list, size_t count) {
+  int fd = memfd_create("moonport-texts", MFD_CLOEXEC);
+  for (size_t i = 0; fd >= 0 && i < count; i++) {
+    if (!list[i] || write_all(fd, list[i]->bytes, list[i]->size)) continue;
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+/* One entry: its path and its text. NULL: what stands there is none of ours. */
+static const char *read_entry(const char *at, const char *end, size_t *size, struct digest *file,
+                              const char **path) {
+  char *next;
+  *size = strtoull(at, &next, 10);
+  file->hash = strtoull(next, &next, 10);
+  file->size = strtoull(next, &next, 10);
+  if (*next != ' ') return NULL;
+  *path = next + 1;
+  const char *text = *path + strlen(*path) + 1;
+  return text > end || *size > (size_t)(end - text) ? NULL : text;
+}
+
+const char *texts_find(const struct texts *texts, const char *path, size_t *size,
+                       struct digest *file) {
   const char *at = texts ? texts->bytes : NULL, *end = texts ? at + texts->size : NULL;
   while (at < end) {
-    char *name;
-    const size_t bytes = strtoull(at, &name, 10);
-    if (*name != ' ') return NULL; /* none of ours */
-    const char *text = name + strlen(name) + 1;
-    name++;
-    if (text > end || bytes > (size_t)(end - text)) return NULL;
+    const char *name;
+    struct digest digest;
+    const char *text = read_entry(at, end, size, &digest, &name);
+    if (!text) return NULL;
     if (strcmp(name, path) == 0) {
-      *size = bytes;
+      if (file) *file = digest;
       return text;
     }
-    at = text + bytes;
+    at = text + *size;
   }
   return NULL;
 }

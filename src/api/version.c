@@ -427,6 +427,11 @@ struct source *version_note_source(struct version *version, const char *path, co
   return source;
 }
 
+void version_note_file(struct version *version, struct source *source, const struct digest *file) {
+  if (!digest_equal(source->digest, *file)) version->is_in_memory = true;
+  source->digest = *file;
+}
+
 void sources_free(struct source *sources, size_t count) {
   for (size_t i = 0; i < count; i++) {
     free(sources[i].path);

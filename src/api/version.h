@@ -70,6 +70,7 @@ struct version {
   struct list belongings;
   struct source *sources; /* its own file and what it required */
   size_t source_count;
+  bool is_in_memory; /* one of them is another text than what is in the file */
 };
 
 /* An empty one, the next in number. NULL when memory is out. */
@@ -97,6 +98,8 @@ size_t version_count_owned(const struct version *version, const char *kind_name)
  * until the next call. */
 struct source *version_note_source(struct version *version, const char *path, const char *bytes,
                                    size_t size);
+/* Those bytes were not read from it: what it had is that. */
+void version_note_file(struct version *version, struct source *source, const struct digest *file);
 void sources_free(struct source *sources, size_t count);
 /* Frees those that nothing uses any more, and goes on telling on_reload. For the runtime's turn. */
 void versions_settle(struct runtime *runtime);

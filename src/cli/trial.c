@@ -15,8 +15,9 @@ int trial_command(const struct command_call *call) {
     return EXIT_AT_FAULT;
   }
   const struct server_options options = settings_read(call, grants, log);
-  trial_child_run(&options,
-                  options_flag(call->options, "input-waits")); /* returns when it could not begin */
+  /* Returns when it could not begin. */
+  trial_child_run(&options, options_flag(call->options, "input-waits"),
+                  options_flag(call->options, "texts"));
   log_free(log);
   grants_free(grants);
   return EXIT_AT_FAULT;

@@ -25,6 +25,7 @@
 #include "net/loop.h"
 #include "vm/world.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <libgen.h>
 #include <stdlib.h>
@@ -72,6 +73,16 @@ static void script_on_room(void *context, const struct conn *gone) {
   if (options->on_conn_closed) options->on_conn_closed(options->context);
 }
 
+static const char *find_text(const struct runtime *runtime, const char *path, size_t *size,
+                             struct digest *file) {
+  const char *text = texts_find(runtime->texts, path, size, file);
+  return text ? text : texts_find(runtime->memory, path, size, file);
+}
+
+static const char *script_find_text(void *context, const char *path, size_t *size) {
+  return find_text(context, path, size, NULL);
+}
+
 /* Without a script that loads, or one that runs, nobody asks for it. */
 static void script_on_source(void *context, const char *path, const char *bytes, size_t size) {
   struct runtime *runtime = context;
@@ -80,15 +91,14 @@ static void script_on_source(void *context, const char *path, const char *bytes,
   struct script *script = runtime->context;
   if (!version || runtime->is_program) return;
   struct source *source = version_note_source(version, path, bytes, size);
+  struct digest file;
+  size_t text_size;
+  bool is_text = source && bytes && find_text(runtime, path, &text_size, &file);
+  if (is_text) version_note_file(version, source, &file);
   if (source) texts_keep(source, bytes, size);
   if (source && script->options->on_source) {
     script->options->on_source(script->options->context, source);
   }
-}
-
-static const char *script_find_text(void *context, const char *path, size_t *size) {
-  const struct runtime *runtime = context;
-  return texts_find(runtime->texts, path, size);
 }
 
 static void script_on_shortage(void *context, int error) {
@@ -214,6 +224,47 @@ void script_set_text(struct script *script, const char *text) {
   script->runtime.text_size = strlen(text);
 }
 
+void script_try(struct script *script, struct texts *texts) {
+  struct runtime *runtime = &script->runtime;
+  assert(!script->is_trying);
+  script->memory_before = runtime->memory;
+  script->is_trying = true;
+  runtime->memory = texts;
+  script->edition++;
+}
+
+bool script_is_trying(const struct script *script) {
+  return script->is_trying;
+}
+
+void script_end_try(struct script *script, bool went_well) {
+  struct runtime *runtime = &script->runtime;
+  if (!script->is_trying) return;
+  texts_free(went_well ? script->memory_before : runtime->memory);
+  if (!went_well) runtime->memory = script->memory_before;
+  if (!went_well) script->edition++;
+  script->memory_before = NULL;
+  script->is_trying = false;
+}
+
+bool script_forget_memory(struct script *script) {
+  struct runtime *runtime = &script->runtime;
+  if (!runtime->memory && !script->is_trying) return false;
+  script_end_try(script, true);
+  texts_free(runtime->memory);
+  runtime->memory = NULL;
+  script->edition++;
+  return true;
+}
+
+const struct texts *script_memory(const struct script *script) {
+  return script->runtime.memory;
+}
+
+unsigned script_edition(const struct script *script) {
+  return script->edition;
+}
+
 struct runtime *script_runtime(struct script *script) {
   return &script->runtime;
 }
@@ -291,6 +342,8 @@ void script_free(struct script *script) {
   meters_unref(runtime->meters);
   listen_set_deinit(&script->listeners);
   script_forget_failure(script);
+  texts_free(script->memory_before);
+  texts_free(runtime->memory);
   log_held_free(script->held);
   runtime_deinit_output(runtime);
   inbox_free(runtime->spare_inbox);

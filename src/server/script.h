@@ -103,6 +103,16 @@ void script_tell_listening(struct script *script);
 int script_reload(struct script *script);
 /* In place of its file, which need not be there. It stays the caller's. */
 void script_set_text(struct script *script, const char *text);
+/* From the next load on, `texts`, taken over, count in place of its file, until that changes; NULL: the file does.
+ * If that load fails, what counted before does again. Not while script_is_trying(): the one before. */
+void script_try(struct script *script, struct texts *texts);
+bool script_is_trying(const struct script *script);
+/* Its file counts from the next load on. False: it does anyway. */
+bool script_forget_memory(struct script *script);
+/* What counts in place of its file; or NULL. */
+const struct texts *script_memory(const struct script *script);
+/* Another number whenever something else counts. */
+unsigned script_edition(const struct script *script);
 /* The first half of that: loads it. What comes of it is put in force, or given up, by the second half. */
 int script_load_next(struct script *script);
 /* The second half, of several together: they may exchange addresses. Tells of each, unless on_done is
@@ -209,6 +219,7 @@ struct script_status {
   const char *path;     /* as given */
   const char *state;    /* "serving", "draining"; "failed": no version of it is in force */
   uint64_t version;     /* in force, counted from 1; 0: none */
+  bool is_in_memory;    /* that one is another text than its file had then */
   size_t versions;      /* in use: that one, and earlier ones that still have connections */
   size_t memory_bytes;  /* of its Lua state, in which all of them are */
   uint64_t connections; /* open now */
@@ -245,6 +256,7 @@ void script_status(const struct script *script, struct script_status *out);
 struct script_version {
   unsigned number;
   bool is_in_force;
+  bool is_in_memory; /* it is another text than its file had then */
   size_t connections;
   size_t tasks; /* that it spawned and that have not ended */
   size_t files; /* it was read from */

@@ -114,6 +114,7 @@ void script_status(const struct script *script, struct script_status *out) {
                : script->runtime.draining ? "draining"
                                           : "serving",
       .version = current ? current->number : 0,
+      .is_in_memory = current && current->is_in_memory,
       .versions = count_versions(runtime),
       .memory_bytes = vm_memory_bytes(runtime->vm),
       .connections = totals.open,
@@ -160,6 +161,7 @@ void script_each_version(const struct script *script,
     const struct script_version told = {
         .number = version->number,
         .is_in_force = version == script->runtime.current,
+        .is_in_memory = version->is_in_memory,
         .connections = version->cohort ? version->cohort->group.count : 0,
         .tasks = version_count_owned(version, "task"),
         .files = count_read(version),

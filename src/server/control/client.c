@@ -18,7 +18,7 @@
 static void client_settle(struct control_client *client);
 
 enum {
-  LINE_BYTES_MAX = 65536,
+  LINE_BYTES_MAX = 256 * 1024,
   /* What another worker has read, and quoted anew. */
   RELAYED_BYTES_MAX = WORDS_QUOTED_SIZE_MAX(LINE_BYTES_MAX) * 2,
   ERROR_BYTES_MAX = 1024,

@@ -44,8 +44,13 @@ void control_versions(const struct control_call *call);
 void control_source(const struct control_call *call);
 void control_eval(const struct control_call *call);
 void control_events(const struct control_call *call);
+void control_try(const struct control_call *call);
+void control_untry(const struct control_call *call);
 void control_reload(const struct control_call *call);
 void control_upgrade(const struct control_call *call);
 void control_shutdown(const struct control_call *call);
+
+/* Answers why nothing can be changed now: the server ends, or an upgrade is under way. */
+void control_refuse_change(struct control_client *client);
 
 #endif

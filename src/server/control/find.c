@@ -127,3 +127,12 @@ struct script *control_find_script(const struct control_call *call, const char *
   }
   return NULL;
 }
+
+struct script *control_script_at(const struct control_client *client, const char *path) {
+  const struct server *server = control_server(client);
+  for (size_t i = 0; i < server_script_count(server); i++) {
+    struct script *script = server_script(server, i);
+    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
+  }
+  return NULL;
+}

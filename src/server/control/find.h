@@ -23,4 +23,7 @@ const char *control_conn_name(const struct control_client *client, uint64_t id,
 /* The same as JSON: 12, or "2.12". */
 json_t *control_conn_id(const struct control_client *client, uint64_t id);
 
+/* That of exactly this path, unless it is leaving; or NULL. */
+struct script *control_script_at(const struct control_client *client, const char *path);
+
 #endif

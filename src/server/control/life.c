@@ -29,7 +29,7 @@ static void tell_result(void *context, const struct reload_result *result) {
   control_put(reloading->client, line);
 }
 
-static void life_refuse(struct control_client *client) {
+void control_refuse_change(struct control_client *client) {
   if (server_is_upgrading(control_server(client))) {
     control_fail(client, "an upgrade is under way: reload when it has ended");
     return;
@@ -43,7 +43,7 @@ static void life_on_done(void *context) {
   struct control_client *client = reloading->client;
   reloading->is_answered = true;
   if (!server_is_serving(control_server(client))) {
-    life_refuse(client);
+    control_refuse_change(client);
   } else if (reloading->failed > 0) {
     control_fail(client,
                  "%u of %u script%s could not be reloaded: what was in force before still is",
@@ -67,7 +67,7 @@ static void life_stop_waiting(void *state) {
 void control_reload(const struct control_call *call) {
   struct control_client *client = call->client;
   if (!server_is_serving(control_server(client)) || server_is_upgrading(control_server(client))) {
-    life_refuse(client);
+    control_refuse_change(client);
     return;
   }
   struct reloading *reloading = calloc(1, sizeof *reloading);

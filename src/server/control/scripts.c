@@ -34,11 +34,11 @@ static void tell_version(void *context, const struct script_version *version) {
   struct telling *telling = context;
   telling->count++;
   control_put(telling->client,
-              json_pack("{s:o, s:I, s:b, s:I, s:I, s:I}", "script",
+              json_pack("{s:o, s:I, s:b, s:b, s:I, s:I, s:I}", "script",
                         control_text(script_path(telling->script)), "version",
-                        (json_int_t)version->number, "in_force", version->is_in_force,
-                        "connections", (json_int_t)version->connections, "tasks",
-                        (json_int_t)version->tasks, "files", (json_int_t)version->files));
+                        (json_int_t)version->number, "in_force", version->is_in_force, "in_memory",
+                        version->is_in_memory, "connections", (json_int_t)version->connections,
+                        "tasks", (json_int_t)version->tasks, "files", (json_int_t)version->files));
 }
 
 void control_versions(const struct control_call *call) {

@@ -78,6 +78,7 @@ static void ask_source(void *context, const struct source *source) {
   if (script_is_copy(question->script)) {
     copies_tell_source(question->server, question->script, source->path);
   } else {
+    reload_note_change(question->script, source->path);
     script_set_due(question->script, true);
   }
 }

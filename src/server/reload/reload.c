@@ -7,13 +7,17 @@
 #include "server/server_state.h"
 
 #include "api/tell.h"
+#include "api/texts.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "net/defer.h"
 #include "net/keep.h"
 #include "server/copies/copies.h"
 #include "server/paths.h"
+#include "server/reload/scan.h"
 #include "server/roles.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -311,12 +315,50 @@ void server_reload_due(struct server *server, bool rescans) {
   if (!server->round.is_open && !server_is_upgrading(server)) reload_round_go_on(server);
 }
 
+void reload_note_change(struct script *script, const char *path) {
+  if (strcmp(path, script_path(script)) != 0 || !script_forget_memory(script)) return;
+  runtime_logf(script_runtime(script), LOG_INFO,
+               "its file changed: that counts from now on, and not the text in memory");
+}
+
 void server_reload(struct server *server, struct reload_waiter *waiter) {
-  if (waiter) list_append(&server->round.waiters, &waiter->link);
+  server_await_reload(server, waiter);
   if (!server->round.is_told) notify_reloading(&server->notify);
   server->round.is_told = true;
-  for (size_t i = 0; i < server->script_count; i++) script_set_due(server->scripts[i], true);
+  for (size_t i = 0; i < server->script_count; i++) {
+    (void)script_forget_memory(server->scripts[i]);
+    script_set_due(server->scripts[i], true);
+  }
   server_reload_due(server, true);
+}
+
+static void try_texts(struct server *server, struct script *script, struct texts *texts,
+                      struct reload_waiter *waiter) {
+  server_await_reload(server, waiter);
+  script_try(script, texts);
+  script_set_due(script, true);
+  server_reload_due(server, false);
+}
+
+int server_try(struct server *server, struct script *script, const char *text, size_t size,
+               struct reload_waiter *waiter) {
+  struct home_visit visit;
+  home_enter(server->script_options.home, &visit);
+  const struct file_print file = scan_look(script_path(script));
+  home_leave(server->script_options.home, &visit);
+  if (file.error != 0) return file.error > 0 ? (int)file.error : EMFILE;
+  struct texts *texts = texts_new(script_path(script), text, size, &file.digest);
+  if (!texts) return ENOMEM;
+  try_texts(server, script, texts, waiter);
+  return 0;
+}
+
+void server_untry(struct server *server, struct script *script, struct reload_waiter *waiter) {
+  try_texts(server, script, NULL, waiter);
+}
+
+void server_await_reload(struct server *server, struct reload_waiter *waiter) {
+  if (waiter) list_append(&server->round.waiters, &waiter->link);
 }
 
 void server_reload_forget(struct reload_waiter *waiter) {

@@ -79,7 +79,12 @@ static void look_at_directories(struct server *server) {
                         server->options.welcome, true, NULL) == 0;
 }
 
-static bool is_current(const struct candidate *candidate) {
+static unsigned edition_of(const struct script *script) {
+  return script ? script_edition(script) : 0;
+}
+
+static bool is_current(const struct server *server, const struct candidate *candidate) {
+  if (edition_of(reload_script_at(server, candidate->path)) != candidate->edition) return false;
   for (size_t i = 0; i < candidate->source_count; i++) {
     const struct source *source = &candidate->sources[i];
     const struct file_print print = scan_look(source->path);
@@ -105,7 +110,8 @@ static void round_collect(struct server *server) {
   }
   for (size_t i = 0; i < round->count; i++) {
     struct candidate *candidate = &round->candidates[i];
-    if (candidate->is_tried && !is_current(candidate)) forget_trial(server, candidate);
+    if ((candidate->is_tried || candidate->is_loaded) && !is_current(server, candidate))
+      forget_trial(server, candidate);
   }
 }
 
@@ -165,9 +171,12 @@ static size_t list_untried(struct server *server) {
   if (places) round->trying_at = places;
   for (size_t i = 0; trying && places && i < round->count; i++) {
     if (round->candidates[i].is_tried) continue;
-    const char *path = round->candidates[i].path;
-    trying[count] =
-        (struct trial_script){path, *script_loading_budget(reload_script_at(server, path))};
+    struct candidate *candidate = &round->candidates[i];
+    const struct script *script = reload_script_at(server, candidate->path);
+    candidate->edition = edition_of(script);
+    trying[count] = (struct trial_script){.path = candidate->path,
+                                          .texts = script ? script_memory(script) : NULL,
+                                          .budget = *script_loading_budget(script)};
     places[count++] = i;
   }
   return count;
@@ -208,6 +217,7 @@ static void load_for_others(struct server *server, struct candidate *candidate) 
   candidate->was_absent = !script;
   if (!script)
     script = candidate->script = script_new_later(candidate->path, &server->script_options);
+  candidate->edition = edition_of(script);
   int rc = script ? script_load_next(script) : UV_ENOMEM;
   candidate->is_loaded = script && rc != UV_EAGAIN;
   candidate->rc = rc;

@@ -17,10 +17,11 @@ struct trial_script;
 struct candidate {
   char *path;
   bool is_tried;
-  bool is_done;    /* loaded, or refused, in this round */
-  bool is_loaded;  /* it was loaded to ask other workers, and that gave `rc`, */
-  bool is_asked;   /* and they were */
-  bool was_absent; /* no script was there, but `script`, until that is among the server's */
+  unsigned edition; /* of what it was tried with: script_edition() */
+  bool is_done;     /* loaded, or refused, in this round */
+  bool is_loaded;   /* it was loaded to ask other workers, and that gave `rc`, */
+  bool is_asked;    /* and they were */
+  bool was_absent;  /* no script was there, but `script`, until that is among the server's */
   int rc;
   struct script *script;  /* the same; or NULL */
   char *refusal;          /* why it must not be loaded, behind its path; NULL: it may be */
@@ -71,6 +72,8 @@ struct script *reload_script_at(const struct server *server, const char *path);
 void reload_make_room(struct server *server, bool serves);
 /* Another worker gave up an address, or serves something now, or no more. */
 void reload_on_news(struct server *server);
+/* A file of the script changed; if it is its own, that counts from now on, whatever somebody tried. */
+void reload_note_change(struct script *script, const char *path);
 /* Lets those go that are not among what the round found. */
 void reload_let_go(struct server *server);
 /* Takes on what the round found, between two events. */

@@ -27,6 +27,7 @@ void script_forget_failure(struct script *script) {
 /* What is wrong may be mended in any file that the failed version read: they are kept. */
 static void remember_failure(struct script *script, struct version *version) {
   script_forget_failure(script);
+  script_end_try(script, false);
   script->failed_reloads += script->started;
   PROBE3(reload, script->path, script->runtime.version_last, 0);
   script->error = strdup(script->runtime.fault);
@@ -148,13 +149,15 @@ static void say_what_is_in_force(struct script *script) {
                              count == 1 ? " goes" : "s go", version->number,
                              version->drain ? " until the time of --drain is over" : "");
   }
-  runtime_logf(&script->runtime, LOG_INFO, "reloaded: version %u is in force%s",
-               runtime->current->number, others);
+  runtime_logf(
+      &script->runtime, LOG_INFO, "reloaded: version %u is in force%s%s", runtime->current->number,
+      runtime->current->is_in_memory ? ", in memory: its file has another text" : "", others);
 }
 
 /* Its on_load may raise, and it is in force all the same; whoever asks for the status learns of it. */
 static bool take_on(struct script *script) {
   script_forget_failure(script);
+  script_end_try(script, true);
   bool is_first = !script->started;
   bool went_well = swap(script);
   if (!went_well) {

@@ -5,6 +5,7 @@
  * on that one, and another child goes on with the next. */
 #include "server/reload/trial.h"
 
+#include "api/texts.h"
 #include "api/version.h"
 #include "base/grants.h"
 #include "server/reload/trial_process.h"
@@ -19,7 +20,7 @@
 
 enum {
   START_MS = 10000, /* for the program to start, on a machine that is very busy */
-  FIXED_WORDS = 18, /* of its command line, at most, and NULL */
+  FIXED_WORDS = 19, /* of its command line, at most, and NULL */
   PLACE_BYTES_MAX = 256,
   REFUSAL_BYTES_MAX = 640,
 };
@@ -170,6 +171,19 @@ static void add_option(const char **words, size_t *count, const char *name, cons
   words[(*count)++] = value;
 }
 
+/* What counts in place of files; -1: nothing does. Without it, the server's own load finds what is wrong. */
+static int share_texts(const struct trial *trial) {
+  const struct texts **list = calloc(trial->count, sizeof *list);
+  bool any = false;
+  for (size_t i = trial->next; list && i < trial->count; i++) {
+    list[i] = trial->scripts[i].texts;
+    any = any || list[i];
+  }
+  const int fd = any ? texts_join(list, trial->count) : -1;
+  free(list);
+  return fd;
+}
+
 static int trial_start(struct trial *trial) {
   static const struct trial_process_events events = {trial_on_record, trial_on_exit_of};
   const char **words = calloc(trial->count - trial->next + FIXED_WORDS, sizeof *words);
@@ -186,6 +200,8 @@ static int trial_start(struct trial *trial) {
   add_option(words, &count, "--tls-cert", trial->options.tls_cert);
   add_option(words, &count, "--tls-key", trial->options.tls_key);
   if (trial->options.unsafe) words[count++] = "--unsafe";
+  const int texts_fd = share_texts(trial);
+  if (texts_fd >= 0) words[count++] = "--texts";
   const struct grants *grants = trial->options.grants;
   add_option(words, &count, "--allow", grants ? grants_text(grants) : NULL);
   words[count++] = "--";
@@ -193,9 +209,10 @@ static int trial_start(struct trial *trial) {
   trial->has_begun = trial->has_ended = false;
   int rc = UV_ENOMEM;
   if (add_scripts(trial, scripts)) {
-    rc = trial_process_start(trial->loop, words, trial->options.home,
+    rc = trial_process_start(trial->loop, words, trial->options.home, texts_fd,
                              trial->options.limit_ms + START_MS, &events, trial, &trial->process);
   }
+  if (texts_fd >= 0) close(texts_fd);
   while (*scripts) free(*scripts++);
   free(words);
   return rc;

@@ -21,6 +21,7 @@ struct grants;
 struct home;
 struct net_loop;
 struct source;
+struct texts;
 struct trial; /* opaque; frees itself after trial_end() */
 
 /* How it went with one script. */
@@ -35,7 +36,8 @@ struct trial_verdict {
 
 struct trial_script {
   const char *path;
-  struct vm_budget budget; /* what the server would give it */
+  const struct texts *texts; /* in place of files; NULL: there are none */
+  struct vm_budget budget;   /* what the server would give it */
 };
 
 struct trial_options {

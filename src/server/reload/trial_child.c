@@ -13,6 +13,7 @@
 #include "server/reload/trial_child.h"
 
 #include "api/stores.h"
+#include "api/texts.h"
 #include "api/version.h"
 #include "base/bus.h"
 #include "net/loop.h"
@@ -133,7 +134,15 @@ static const char *read_budget(const char *word, struct vm_budget *out) {
   return *end ? end + 1 : end;
 }
 
-int trial_child_run(const struct server_options *options, bool input_waits) {
+/* Which logs what is wrong with it. */
+static void load(const char *path, const struct script_options *options,
+                 const struct texts *texts) {
+  struct script *script = script_new_later(path, options);
+  if (script && script_load_texts(script, texts) < 0) script_free(script);
+}
+
+int trial_child_run(const struct server_options *options, bool input_waits, bool has_texts) {
+  const struct texts *texts = has_texts ? texts_read(TRIAL_TEXTS_FD) : NULL;
   stand_apart();
   if (input_waits) let_input_wait();
   struct vm_watchdog *watchdog = vm_watchdog_new(&watchdog_events, NULL);
@@ -163,7 +172,7 @@ int trial_child_run(const struct server_options *options, bool input_waits) {
   for (size_t i = 0; i < options->path_count; i++) {
     const char *path = read_budget(options->paths[i], &budget);
     child_put("B", 2);
-    script_load(path, &script_options); /* which logs what is wrong with it */
+    load(path, &script_options, texts);
   }
   child_put("E", 2);
   _exit(EXIT_SUCCESS); /* no finalizer runs: what they do is no part of loading */

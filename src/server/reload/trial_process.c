@@ -20,7 +20,7 @@ enum {
   SAY_MS = 1000, /* to say where it is */
   DIE_MS = 1000, /* after SIGKILL: unless a file system holds it, for which nobody waits */
   TEXT_BYTES = 1024,
-  STDIO_COUNT = TRIAL_FD + 1,
+  STDIO_COUNT = TRIAL_TEXTS_FD + 1,
   /* Two ends each of records, errors and libuv's own pipe to the child that is not yet one; two of
    * them stay open. */
   DESCRIPTORS = 6,
@@ -213,10 +213,12 @@ static void init(struct trial_process *process, uv_loop_t *loop) {
 
 /* A server without a free descriptor has what it keeps back for this. */
 static int spawn(struct trial_process *process, struct net_loop *loop, const char *const *arguments,
-                 const struct home *home) {
+                 const struct home *home, int texts_fd) {
   uv_stdio_container_t stdio[STDIO_COUNT] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
   stdio[STDERR_FILENO] = pipe_from(&process->errors);
   stdio[TRIAL_FD] = pipe_from(&process->records);
+  stdio[TRIAL_TEXTS_FD] = (uv_stdio_container_t){.flags = texts_fd < 0 ? UV_IGNORE : UV_INHERIT_FD,
+                                                 .data.fd = texts_fd};
   const uv_process_options_t options = {
       .exit_cb = process_on_exit_of,
       .file = own_program,
@@ -237,7 +239,7 @@ static int spawn(struct trial_process *process, struct net_loop *loop, const cha
 }
 
 int trial_process_start(struct net_loop *loop, const char *const *arguments,
-                        const struct home *home, uint64_t limit_ms,
+                        const struct home *home, int texts_fd, uint64_t limit_ms,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out) {
   struct trial_process *process = calloc(1, sizeof *process);
@@ -245,7 +247,7 @@ int trial_process_start(struct net_loop *loop, const char *const *arguments,
   process->events = events;
   process->context = context;
   init(process, net_loop_uv(loop));
-  int rc = spawn(process, loop, arguments, home);
+  int rc = spawn(process, loop, arguments, home, texts_fd);
   if (rc < 0) {
     close_all(process);
     return rc;

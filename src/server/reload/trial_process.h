@@ -24,9 +24,9 @@ struct trial_process_events {
 };
 
 /* Starts this same program with `arguments` (NULL at the end), as it was started itself, which has
- * `limit_ms` from now on. 0 or UV_E*, and then no event comes. */
+ * `limit_ms` from now on. Unless it is -1, `texts_fd`, which stays the caller's, is there TRIAL_TEXTS_FD. 0 or UV_E*, and then no event comes. */
 int trial_process_start(struct net_loop *loop, const char *const *arguments,
-                        const struct home *home, uint64_t limit_ms,
+                        const struct home *home, int texts_fd, uint64_t limit_ms,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out);
 /* It has so long from now on. */

@@ -4,6 +4,7 @@
 
 enum {
   TRIAL_FD = 3,                  /* where the child's records go */
+  TRIAL_TEXTS_FD = 4,            /* texts that count in place of files, with --texts */
   TRIAL_RECORD_BYTES_MAX = 8192, /* a path, and little more */
 };
 
