@@ -131,6 +131,7 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.websocket.core"] = true, ["moonport.shared.core"] = true,
   ["moonport.process.core"] = true, ["moonport.http.core"] = true, ["moonport.calls"] = true,
   ["moonport.names"] = true, ["moonport.assets"] = true, ["moonport.lesson"] = true,
+  ["moonport.inspect"] = true,
   ["moonport.show"] = true, ["moonport.show.core"] = true }
 
 -- The modules that are defined, and those in Lua; what is built in adds itself.
