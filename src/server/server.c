@@ -562,7 +562,7 @@ int server_open(const struct server_options *options, struct server **out) {
   if (rc == -1 && *out && !options->own) advise_to_keep_going(*out);
   if (rc == 0 && !options->own) server_warn_if_idle(*out);
   if (rc == 0) server_fit_descriptors(*out);
-  if (rc == 0) loopback_warn(*out, options->log);
+  if (rc == 0 && !options->own) loopback_warn(*out, options->log);
   if (rc == 0) open_at_home(*out);
   if (rc == 0) open_metrics(*out);
   if (rc == 0 && options->metrics) begin_lag_probe(*out);

@@ -28,8 +28,8 @@ end
 local function check_text(text)
   if type(text) ~= "string" then return refuse("the text of the script is missing") end
   if #text > TEXT_BYTES_MAX then
-    return refuse("the text has %d bytes: in memory a script has at most %d; write it into its file",
-      #text, TEXT_BYTES_MAX)
+    return refuse("the text has %d bytes: in memory a script has at most %d; write it into its " ..
+      "file", #text, TEXT_BYTES_MAX)
   end
 end
 

@@ -22,8 +22,8 @@ local SENTENCES = {
   host = "403: the inspector answers under its own address only, not as the host that this " ..
     "request names; open the address that moonport inspect printed\n",
   origin = "403: this request came from the page of another site\n",
-  token = "403: this needs the token: open the address that moonport inspect printed (each start " ..
-    "of it has a new one)\n",
+  token = "403: this needs the token: open the address that moonport inspect printed, which has " ..
+    "a new one at each start\n",
 }
 
 ---@class moonport.inspect.Role

@@ -26,8 +26,8 @@ function M.open(path)
   if math.type(format) ~= "integer" or format < 1 then
     return nil, path .. " is no recording of moonport: make one with moonport trace --record FILE"
   elseif format > FORMAT then
-    return nil, ("%s is a recording in format %d, of moonport %s; this moonport reads formats up " ..
-      "to %d: look at it with a newer one"):format(path, format, tostring(header.version), FORMAT)
+    return nil, ("%s is a recording in format %d, of moonport %s; this moonport reads formats " ..
+      "up to %d: look at it with a newer one"):format(path, format, tostring(header.version), FORMAT)
   end
   return header
 end

@@ -1,4 +1,7 @@
--- moonport.inspect.ring — the last events, numbered, as lines of JSON — knows not what they say.
+-- moonport.inspect.ring — the last events, numbered, as JSON and as they are shown — knows
+-- not what they say.
+
+local words = require "moonport.inspect.words"
 
 ---@class moonport.inspect.Ring
 ---@field first integer number of the oldest one that is there
@@ -27,12 +30,9 @@ function Ring:push(line)
   end
 end
 
-function Ring:line(number) return self.lines[number] end
-
--- What make(line) made of it, once for each language; false: nothing can be made of it.
----@param language string
----@param make fun(line: string): string|false
-function Ring:rendered(number, language, make)
+-- As it is shown, made once for each language; false: it cannot be.
+---@return string|false
+function Ring:rendered(number, language)
   local told = self.told[language]
   if not told then
     told = {}
@@ -40,7 +40,7 @@ function Ring:rendered(number, language, make)
   end
   local text = told[number]
   if text == nil then
-    text = make(self.lines[number])
+    text = self.words:render(number, self.lines[number], language)
     told[number] = text
   end
   return text
@@ -48,7 +48,7 @@ end
 
 local function new(count_max, bytes_max)
   return setmetatable({ first = 1, last = 0, lines = {}, bytes = 0, count_max = count_max,
-    bytes_max = bytes_max, told = {} }, Ring)
+    bytes_max = bytes_max, told = {}, words = words.new() }, Ring)
 end
 
 return { new = new }

@@ -25,7 +25,7 @@ local MESSAGES_MAX = 500 -- of a tab in a second
 local Inspector = {}
 Inspector.__index = Inspector
 
-function Inspector:may(role)
+function Inspector.may(role)
   local teaches = role.name == "teacher"
   return { ask = teaches, edit = teaches, write = teaches, record = teaches, replay = false,
     lessons = false }
@@ -55,7 +55,9 @@ local function poll(self)
   end
   local function watched()
     local list = {}
-    for _, each in pairs(self.tabs) do table.move(each.watched, 1, #each.watched, #list + 1, list) end
+    for _, each in pairs(self.tabs) do
+      table.move(each.watched, 1, #each.watched, #list + 1, list)
+    end
     return list
   end
   local function is_wanted() return next(self.tabs) ~= nil end
@@ -97,7 +99,7 @@ function messages.resume(self, page, message)
   page:resume(self.ring, number, language)
   page:forget_sent()
   page:send({ t = "hello", mode = "live", lang = language, version = self.call.version,
-    may = self:may(page.role), seq = self.ring.last, server = self.feed.server or json.null })
+    may = self.may(page.role), seq = self.ring.last, server = self.feed.server or json.null })
   if self.feed.why then page:send({ t = "gone", why = self.feed.why }) end
 end
 

@@ -5,7 +5,6 @@
 -- misses is counted and told. So a tab costs what it takes, and no more.
 
 local json = require "moonport.json"
-local words = require "moonport.inspect.words"
 
 local BATCH_EVENTS, BATCH_BYTES = 200, 256 * 1024
 local BACK_EVENTS = 1000          -- that a tab which falls behind, or comes, is given at most
@@ -76,10 +75,9 @@ function Tab:send_events(ring)
   if not self.has_begun or self:is_full() then return end
   skip(self, ring)
   local list, bytes = {}, 0
-  local function make(line) return words(line, self.language) end
   while self.position < ring.last and #list < BATCH_EVENTS and bytes < BATCH_BYTES do
     self.position = self.position + 1
-    local text = ring:rendered(self.position, self.language, make)
+    local text = ring:rendered(self.position, self.language)
     if text then
       list[#list + 1] = ('{"n":%d,%s}'):format(self.position, text)
       bytes = bytes + #list[#list]
