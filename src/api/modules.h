@@ -64,5 +64,6 @@ int api_complete_json(lua_State *L);
 /* Of moonport.cli, which is not for scripts. Each pushes nothing, or makes one: api/ending.c */
 void api_open_ending(lua_State *L);
 int api_new_ending(lua_State *L);
+int api_new_standard(lua_State *L); /* api/standard.c */
 
 #endif

@@ -5,11 +5,13 @@
 #include "base/words.h"
 #include "cli/in_lua.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* core.columns(fd) -> how many the terminal at a descriptor has; nil: it is none, or does not say */
@@ -81,17 +83,35 @@ static int close_file(lua_State *L) {
   return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
 }
 
-/* core.open(path, mode) -> a file to write that nobody else may read | nil, message; "w" or "a" */
+/* Of a new file; what is there and none, a device for example, is taken as it is. */
+static int open_new(const char *path) {
+  struct stat status;
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_EXCL, 0600);
+  if (fd >= 0 || errno != EEXIST) return fd;
+  if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) return open(path, O_WRONLY | O_CLOEXEC);
+  errno = EEXIST;
+  return -1;
+}
+
+/* One that others may read already is theirs no more. */
+static int open_private(const char *path, int how) {
+  struct stat status;
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0600);
+  if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) (void)fchmod(fd, 0600);
+  return fd;
+}
+
+/* core.open(path, mode) -> a file to write that nobody else may read | nil, message, errno. "w", "a", or
+ * "x": it must not be there */
 static int l_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const char *mode = luaL_checkstring(L, 2);
-  const int what = *mode == 'a' ? O_APPEND : O_TRUNC;
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   *stream = (luaL_Stream){0}; /* closed, until closef is set */
   luaL_setmetatable(L, LUA_FILEHANDLE);
-  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | what, 0600);
+  int fd = *mode == 'x' ? open_new(path) : open_private(path, *mode == 'a' ? O_APPEND : O_TRUNC);
   if (fd < 0) return luaL_fileresult(L, false, NULL);
-  stream->f = fdopen(fd, mode);
+  stream->f = fdopen(fd, *mode == 'a' ? "a" : "w");
   if (!stream->f) {
     close(fd);
     return luaL_fileresult(L, false, NULL);
@@ -109,6 +129,7 @@ int core_open(lua_State *L) {
                                        {"split", l_split},
                                        {"ending", api_new_ending},
                                        {"editor", editor_new},
+                                       {"standard", api_new_standard},
                                        {NULL, NULL}};
   api_open_ending(L);
   editor_open(L);

@@ -265,7 +265,7 @@ struct script_version {
 void script_each_version(const struct script *script,
                          void (*visit)(void *context, const struct script_version *version),
                          void *context);
-/* The Lua files of the version with that number as it read them, its own file first; 0: of the one in force.
+/* The Lua files of the version with that number as it read them; 0: of the one in force.
  * Returns the number; 0: there is no such version. The texts belong to it. */
 typedef void (*text_visitor)(void *context, const char *path, const char *text, size_t size);
 unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,

@@ -5,16 +5,13 @@ local control = require "moonport.control"
 local core = require "moonport.cli.core"
 local diagram = require "moonport.cli.diagram"
 local events = require "moonport.cli.events"
-local json = require "moonport.json"
 local out = require "moonport.cli.out"
+local recordings = require "moonport.cli.recording"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
-local RECORDING_FORMAT = 1
 local PREVIEW_BYTES = 64
 local PIECE_BYTES = 65536
-local MISSING = "%s missing, for the trace fell behind: record again, with a filter " ..
-  "or on a faster disk"
 -- After its close a connection has no more to tell than its last handler.
 local AFTER_CLOSE_S = 0.3
 
@@ -36,18 +33,6 @@ local function request_of(options, bytes)
     words[#words + 1] = "bytes=" .. (bytes < PREVIEW_BYTES and PREVIEW_BYTES or options.bytes)
   end
   return words
-end
-
--- A file of its owner only, as it holds whatever people sent. Its first line says what follows.
-local function open_recording(path, answer, words)
-  if not path then return nil end
-  local file, fault = core.open(path, "w")
-  if not file then return nil, ("cannot write %s: %s"):format(path, fault) end
-  file:setvbuf("line")
-  file:write(json.encode({ moonport_recording = RECORDING_FORMAT, version = answer.version,
-    pid = answer.pid, time_ns = answer.time_ns, unix_ns = answer.unix_ns,
-    filters = json.array(table.move(words, 2, #words, 1, {})) }), "\n")
-  return file
 end
 
 -- A function that shows an event and returns whether it did, and one that tells the diagram's end.
@@ -75,26 +60,28 @@ local function why_it_ended(message, has_ended)
   return has_ended and message .. ", and the trace with it" or message
 end
 
--- Shows what comes until there was enough. A message when that was no end to wish for, what was not
--- written to the recording, and how many events never came.
+-- Shows what comes until there was enough. A message when that was no end to wish for.
 local function follow(client, next_event, options, recording, bytes)
   local show, is_over = view_of(options, bytes)
-  local shown, closing, missing, lost = 0, false, 0, nil
+  local shown, closing = 0, false
   local function close() client:close() end
   if options["for"] > 0 then timer.after(options["for"], close) end
   while out.is_read() and (options.count == 0 or shown < options.count) do
     out.flush() -- what was shown is seen before the next wait, also through a pipe
     local event, line, has_ended = next_event()
-    if not event then return why_it_ended(line, has_ended), lost, missing end
-    if recording then lost = lost or select(2, recording:write(line, "\n")) end
-    if event.event == "dropped" then missing = missing + (math.tointeger(event.count) or 0) end
+    if not event then return why_it_ended(line, has_ended) end
+    if recording then
+      recording:write(line .. "\n")
+      if event.event == "dropped" then
+        recording.missing = recording.missing + out.number(event, "count")
+      end
+    end
     if show(event, line) then shown = shown + 1 end
     if is_over and is_over() and not closing then
       closing = true
       timer.after(AFTER_CLOSE_S, close)
     end
   end
-  return nil, lost, missing
 end
 
 -- As follow(), of lines that nobody looks into: all that have come go on together. A busy server
@@ -133,20 +120,25 @@ return function(call)
     client:close()
   end)
   local words = request_of(options, bytes)
-  local next_event, recording, lost, missing
+  local next_event, recording, lost, sources
+  if options.record then
+    sources, fault = recordings.sources(client)
+    if not sources then return is_ended and 0 or out.fail(fault) end
+  end
   next_event, fault = client:stream(words)
   if not next_event then return is_ended and 0 or out.fail(fault) end
-  recording, fault = open_recording(options.record, client.answer, words)
-  if fault then return out.fail(fault) end
+  if options.record then
+    recording, fault = recordings.create(options.record, options, client.answer,
+      table.move(words, 2, #words, 1, {}), sources)
+    if not recording then return out.fail(fault) end
+  end
   if options.json and options.count == 0 and not recording then
     fault = pass_on(client, next_event, options)
   else
-    fault, lost, missing = follow(client, next_event, options, recording, bytes)
+    fault = follow(client, next_event, options, recording, bytes)
   end
   if recording then
-    local closed, why = recording:close()
-    local gone = missing == 1 and "1 event is" or missing .. " events are"
-    lost = lost or not closed and why or missing > 0 and MISSING:format(gone)
+    lost = recording:close() or recording.is_full and recording:told_full()
   end
   if fault then out.complain(fault) end
   if lost then out.complain("the recording is not complete: " .. lost) end

@@ -1,5 +1,5 @@
--- moonport.test.recording — what `moonport trace --record` wrote, read and checked: the events of
--- docs/events.md, a line each, behind a header — plays nothing.
+-- moonport.test.recording — what `moonport record` and `trace --record` wrote, read and checked: the
+-- events of docs/events.md, a line each, behind a header — plays nothing.
 
 local core = require "moonport.test.core"
 
@@ -44,7 +44,7 @@ end
 local function counted(count, noun) return count .. " " .. noun .. (count == 1 and "" or "s") end
 
 local NO_RECORDING = "this is no recording of moonport, which begins with a line like " ..
-  '{"moonport_recording":%d}; make one with: moonport trace --record FILE'
+  '{"moonport_recording":%d}; make one with: moonport record FILE'
 
 local function read_header(self, line)
   local header = line and core.read_event(line)
