@@ -157,7 +157,7 @@ describe("A diagram", function()
       " / ~>5 bytes / ",
       " / <~FIN / ",
       "<-FIN /  / ",
-      " /  / #1: closed (eof), 0 bytes in, 0 out, after 0 µs",
+      " /  / #1: closed (eof), 0 bytes in, 0 out, after under 1 ms",
     }, table.move(rows, 6, #rows, 1, {}))
     model:rows { event = "close", conn = 2 }
     assert.is_true(model.is_over)

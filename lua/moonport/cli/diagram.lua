@@ -33,7 +33,7 @@ local function lanes_for(width, conn_cells)
     note = math.max(width - margin - 2 * gap - 4, NOTE_CELLS_MIN) }
 end
 
-local PREVIEW_CELLS_MIN = 6 -- "a...", in quotes
+local PREVIEW_CELLS_MIN = 8 -- a wide character and three dots, in quotes
 
 -- Of bytes that do not fit, less is shown, or only how many there are.
 local function fit(label, room)

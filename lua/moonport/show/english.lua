@@ -2,7 +2,8 @@
 
 ---@type moonport.show.Language
 return {
-  units = { us = "%s µs", ms = "%s ms", s = "%s s", min = "%s min", h = "%s h", d = "%s d" },
+  units = { us = "%s µs", ms = "%s ms", s = "%s s", under_ms = "under 1 ms",
+    min = "%s min", h = "%s h", d = "%s d" },
   nouns = {
     byte = { "%d byte", "%d bytes" },
     event = { "%d event", "%d events" },

@@ -5,7 +5,8 @@
 
 ---@type moonport.show.Language
 return {
-  units = { us = "%s µs", ms = "%s ms", s = "%s초", min = "%s분", h = "%s시간", d = "%s일" },
+  units = { us = "%s µs", ms = "%s ms", s = "%s초", under_ms = "1 ms 미만",
+    min = "%s분", h = "%s시간", d = "%s일" },
   nouns = {
     byte = { "%d바이트", "%d바이트" },
     event = { "이벤트 %d개", "이벤트 %d개" },

@@ -68,6 +68,7 @@ local function put(object, name, what, lang)
   if what == "n" then return ("%d"):format(number) end
   if what == "size" and number >= 1024 then return core.bytes(number) end
   if what == "size" then return M.counted(number, "byte", lang) end
+  if what == "ms" and number == 0 then return M.language(lang).units.under_ms end
   if times[what] then return M.time(number * times[what], lang) end
   return M.counted(number, what, lang)
 end
