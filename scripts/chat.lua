@@ -1,7 +1,7 @@
 -- chat.lua — a chat room: each line goes to all the others, with the name of who wrote it.
 -- Shows: broadcast; fields of one's own in conn; a frame, for the network cuts lines anywhere.
 -- Try it:  moonport scripts/chat.lua        and in two other terminals
---          nc 127.0.0.1 7000            then type: /nick ada, /who, hello, /quit
+--          moonport connect 7000        then type: /nick ada, /who, hello, /quit
 
 local server = require "moonport.server"
 

@@ -1,6 +1,6 @@
 -- echo.lua — sends back what arrives: the smallest service there is.
 -- Try it:  moonport scripts/echo.lua        and in another terminal
---          printf 'hello' | nc -N 127.0.0.1 12345
+--          printf 'hello' | moonport connect 12345
 
 return {
   listen = 12345,

@@ -3,7 +3,7 @@
 -- Shows: a service that asks another and serves on meanwhile; a client that all connections share.
 -- Try it:  moonport scripts/redis_hits.lua        with a Redis at 127.0.0.1:6379, or
 --          REDIS=redis.example:6379 moonport scripts/redis_hits.lua     and in another terminal
---          printf '/moon\n/moon\n/sun\n' | nc -N 127.0.0.1 7700
+--          printf '/moon\n/moon\n/sun\n' | moonport connect 7700
 
 local log = require "moonport.log"
 local redis = require "moonport.redis"
