@@ -74,7 +74,7 @@ describe("A time", function()
       [0] = "0 µs", [999] = "0.999 µs", [12345] = "12.3 µs", [999499] = "999 µs",
       [999500] = "1 ms", [999999] = "1 ms", [999499999] = "999 ms", [999900000] = "0.9999 s",
       [1000000000] = "1 s", [1234567890] = "1.235 s", [59994000000] = "59.99 s",
-      [59995000000] = "1 min 0 s", [61 * 10^9] = "1 min 1 s", [3600 * 10^9] = "1 h 0 min",
+      [59995000000] = "1 min", [61 * 10^9] = "1 min 1 s", [3600 * 10^9] = "1 h",
       [90061 * 10^9] = "1 d 1 h", [2^63] = "53375 d 23 h",
     } do
       assert.equal(told, words.time(ns))
@@ -224,7 +224,7 @@ describe("A diagram", function()
       ' / ->5 bytes "hello" / ',
       '~>1 byte in TLS / ->1 byte "x" / ',
       "<~6 bytes in TLS / <-write 6 bytes / ",
-      " /  / the kernel keeps both addresses in TIME_WAIT, for 1 min 0 s",
+      " /  / the kernel keeps both addresses in TIME_WAIT, for 1 min",
       " /  / closed, 0 bytes in, 0 out, after 1 s, we ended first",
     }, table.move(rows, 2, #rows, 1, {}))
   end)

@@ -58,7 +58,7 @@ return {
     send_rest = ", {rest:n} more to follow",
     sendto = "datagram of {bytes} went",
     sendto_peer = " to {peer}",
-    sendto_failed = "datagram of {bytes} not taken by the kernel",
+    sendto_failed = "kernel did not take a datagram of {bytes}",
     flush = "kernel took {taken:byte}",
     flush_left = ", {left:n} left here",
     flush_later = ", after waiting for room",

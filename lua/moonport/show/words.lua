@@ -32,11 +32,12 @@ local function in_unit(number, unit, digits)
   return unit:format(("%%.%dg"):format(digits):format(number))
 end
 
--- "2 min 5 s", of the largest unit that there is one of and the next.
+-- "2 min 5 s", of the largest unit that there is one of and the next, if there is any of that.
 local function long_time(seconds, units)
   local minutes, hours = seconds // 60, seconds // 3600
   local function pair(one, large, other, small)
-    return units[large]:format(one) .. " " .. units[small]:format(other)
+    local told = units[large]:format(one)
+    return other > 0 and told .. " " .. units[small]:format(other) or told
   end
   if hours >= 24 then return pair(hours // 24, "d", hours % 24, "h") end
   if hours >= 1 then return pair(hours, "h", minutes % 60, "min") end
