@@ -22,9 +22,9 @@ end
 return {
   hints = {
     early = {
-      en = "Your script answered (%s) although the client had not sent FIN. Its next line may " ..
-        "come before all the others in the order: nobody knows the order until the last line " ..
-        "is here. on_eof is called at FIN.",
+      en = "Your script answered (%s) before the client had sent FIN. The next line may sort " ..
+        "before all the others: nobody knows the order until the last line is here. on_eof is " ..
+        "called at FIN.",
       ko = "클라이언트가 FIN을 보내지 않았는데 스크립트가 응답했습니다(%s). 다음 줄이 순서상 " ..
         "맨 앞에 올 수도 있으므로 마지막 줄이 도착하기 전에는 순서를 알 수 없습니다. FIN이 " ..
         "오면 on_eof가 호출됩니다.",
@@ -38,20 +38,20 @@ return {
         "것이 없다는 뜻은 FIN뿐이고, 그때 on_eof가 호출됩니다.",
     },
     ended = {
-      en = "Your script ended the connection although the client had not sent FIN.",
+      en = "Your script ended the connection before the client had sent FIN.",
       ko = "클라이언트가 FIN을 보내지 않았는데 스크립트가 연결을 끝냈습니다.",
     },
     no_answer = {
-      en = "The client sent FIN, and got FIN in return, without an answer. A service without " ..
-        "on_eof closes as soon as the client has said everything. Half of the connection is " ..
-        "still open then, the half towards the client: on_eof may use it.",
+      en = "The client sent FIN and got FIN in return, without an answer. A service without " ..
+        "on_eof closes as soon as the client has said everything. But half of the connection " ..
+        "is still open then, the half towards the client, and on_eof may use it.",
       ko = "클라이언트가 FIN을 보내자 응답 없이 FIN만 돌아왔습니다. on_eof가 없는 서비스는 " ..
         "클라이언트가 할 말을 마치면 바로 연결을 닫습니다. 그 순간에도 연결의 절반, 곧 " ..
         "클라이언트 쪽으로 가는 방향은 아직 열려 있습니다. on_eof에서 그 방향을 쓸 수 있습니다.",
     },
     late = {
-      en = "Your script answered in on_close, when the connection was gone: nobody hears that. " ..
-        "FIN from the client is on_eof, the end of one half; on_close is the end of both.",
+      en = "Your script answered in on_close, when the connection was gone and nobody could " ..
+        "hear it. The client's FIN is on_eof, the end of one half; on_close is the end of both.",
       ko = "스크립트가 on_close에서 응답했습니다. 그때는 이미 연결이 없어져서 아무도 듣지 " ..
         "못합니다. 클라이언트의 FIN은 절반이 끝났다는 on_eof이고, on_close는 양쪽이 모두 " ..
         "끝났다는 뜻입니다.",
@@ -63,8 +63,8 @@ return {
         "열려 있습니다.",
     },
     open = {
-      en = "The answer came, but no FIN behind it, so the client does not know whether that " ..
-        "was all. With an on_eof of yours, closing is yours too: conn:close() sends what is " ..
+      en = "The answer came, but no FIN after it, so the client does not know whether that was " ..
+        "all. If you write on_eof yourself, you also have to close: conn:close() sends what is " ..
         "queued, then FIN.",
       ko = "응답은 왔지만 그 뒤에 FIN이 없어서 클라이언트는 응답이 그것으로 끝인지 알 수 " ..
         "없습니다. on_eof를 직접 쓰면 닫는 것도 직접 해야 합니다. conn:close()는 보낼 것을 다 " ..
@@ -77,20 +77,20 @@ return {
         "버리지만 conn:close()는 버리지 않습니다.",
     },
     unfinished = {
-      en = "The last line had no newline behind it, and is missing: FIN ends a line, too. " ..
-        "on_message is given such a line like any other; recv_line returns it as its third " ..
-        "value, behind nil and \"eof\".",
+      en = "The last line had no newline at its end, and is missing from the answer: FIN ends " ..
+        "a line, too. on_message gets such a line like any other; recv_line returns it as a " ..
+        "third value, after nil and \"eof\".",
       ko = "마지막 줄 끝에 줄바꿈이 없었는데 그 줄이 빠졌습니다. FIN도 줄의 끝입니다. " ..
         "on_message는 이런 줄도 다른 줄과 똑같이 받고, recv_line은 nil과 \"eof\" 다음의 세 " ..
         "번째 값으로 돌려줍니다.",
     },
     other = {
-      en = "The client expected other lines. It received %s and expected %s.",
+      en = "The client received %s and expected %s.",
       ko = "클라이언트가 기대한 줄과 다릅니다. 받은 것은 %s, 기대한 것은 %s입니다.",
     },
     mixed = {
       en = "Two clients were connected, and one of them received %s. Its own lines were %s: " ..
-        "what belongs to one connection belongs into a field of conn.",
+        "what belongs to one connection goes into a field of conn.",
       ko = "두 클라이언트가 연결되어 있었는데 한쪽이 %s을(를) 받았습니다. 그쪽이 보낸 줄은 " ..
         "%s입니다. 한 연결에 속한 것은 conn의 필드에 두어야 합니다.",
     },

@@ -11,9 +11,9 @@ end
 return {
   hints = {
     taken_back = {
-      en = "The client said bye and received RST. conn:reset() throws away what waits to be " ..
-        "sent, and RST makes the client's kernel throw away what arrived: \"goodbye\" may be " ..
-        "lost twice. conn:close() sends it, then FIN.",
+      en = "The client said bye and received RST. conn:reset() throws away what is waiting to " ..
+        "be sent, and RST makes the client's kernel throw away what had arrived: \"goodbye\" " ..
+        "can be lost twice. conn:close() sends it, then FIN.",
       ko = "클라이언트가 bye라고 했는데 RST를 받았습니다. conn:reset()은 보내려던 것을 버리고, " ..
         "RST를 받은 클라이언트의 커널은 이미 도착한 것까지 버립니다. \"goodbye\"는 두 번 " ..
         "사라질 수 있습니다. conn:close()는 그것을 보낸 다음 FIN을 보냅니다.",
@@ -29,7 +29,7 @@ return {
     polite = {
       en = "The client that is to be thrown out received FIN. That is what conn:close() sends, " ..
         "and it is the polite end: \"I have said everything.\" RST says \"this connection is " ..
-        "no more\": conn:reset().",
+        "no more\", and conn:reset() sends it.",
       ko = "쫓아내야 할 클라이언트가 FIN을 받았습니다. FIN은 conn:close()가 보내는 것으로, " ..
         "\"할 말을 다 했습니다\"라는 정중한 끝맺음입니다. \"이 연결은 이제 없다\"는 뜻은 " ..
         "RST이고, conn:reset()이 보냅니다.",
@@ -44,8 +44,8 @@ return {
     },
     half = {
       en = "A client sent FIN, and your script never sent its own: that connection stays half " ..
-        "open for ever (CLOSE_WAIT). Whoever has an on_eof has to close; without one, moonport " ..
-        "does.",
+        "open for ever (CLOSE_WAIT). If you write on_eof yourself, you have to close; without " ..
+        "one, moonport does.",
       ko = "클라이언트가 FIN을 보냈지만 스크립트는 자기 FIN을 보내지 않았습니다. 이 연결은 " ..
         "영원히 절반만 닫힌 채로 남습니다(CLOSE_WAIT). on_eof를 쓰면 직접 닫아야 하고, 쓰지 " ..
         "않으면 moonport가 닫습니다.",
@@ -53,7 +53,7 @@ return {
     own = {
       en = "One client left with FIN and one with RST; two more were ended by your script. The " ..
         "tally is \"%s\" and should be \"fin 1, rst 1\". on_close is told the reason: \"eof\" " ..
-        "and \"reset\" come from the client, \"closed\" is what you ended yourself.",
+        "and \"reset\" come from the client, \"closed\" means that you ended it.",
       ko = "클라이언트 하나는 FIN으로, 하나는 RST로 떠났고, 다른 둘은 스크립트가 끝냈습니다. " ..
         "tally는 \"fin 1, rst 1\"이어야 하는데 \"%s\"입니다. on_close는 이유를 알려 줍니다. " ..
         "\"eof\"와 \"reset\"은 클라이언트가 끝낸 것이고, \"closed\"는 스크립트가 직접 끝낸 " ..

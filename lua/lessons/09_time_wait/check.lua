@@ -22,16 +22,16 @@ return {
   hints = {
     first = {
       en = "The client had its answer and was still connected when FIN came: your server " ..
-        "closed first. The kernel has the server's end of it, %s, in %s: there it stays for a " ..
-        "minute, once for each client. Let the client close, and answer until it does.",
+        "closed first. The kernel now has the server's end, %s, in %s, where it stays for a " ..
+        "minute, once for each client. Let the client close, and go on answering until it does.",
       ko = "클라이언트가 응답을 받고 아직 연결되어 있는데 FIN이 왔습니다. 서버가 먼저 닫은 " ..
         "것입니다. 커널에는 이 연결의 서버 쪽 끝인 %s이(가) %s 상태로 있습니다. 클라이언트마다 " ..
         "하나씩, 1분 동안 남아 있습니다. 닫는 일은 클라이언트에게 맡기고, 그때까지 계속 " ..
         "응답하세요.",
     },
     rst = {
-      en = "The client received RST. It leaves no TIME_WAIT, that is true, but it also takes " ..
-        "an answer with it that is still on its way. Let the client close in place of that.",
+      en = "The client received RST. It is true that RST leaves no TIME_WAIT, but it can also " ..
+        "destroy an answer that is still on its way. Let the client close instead.",
       ko = "클라이언트가 RST를 받았습니다. RST를 보내면 TIME_WAIT는 남지 않지만, 아직 가는 " ..
         "중인 응답까지 함께 사라집니다. 그 대신 클라이언트가 닫게 하세요.",
     },
@@ -45,15 +45,15 @@ return {
     },
     cut = {
       en = "The client asked once more on the same connection, and got no answer. It asked " ..
-        "every 0.4 seconds and was never silent for a whole second: a time since the last " ..
-        "question is meant, not since the first.",
+        "every 0.4 seconds and was never silent for a whole second: the second counts from the " ..
+        "last question, not from the first.",
       ko = "클라이언트가 같은 연결에서 다시 물었지만 응답을 받지 못했습니다. 0.4초마다 " ..
         "물었으므로 1초 내내 조용했던 적은 없습니다. 첫 질문이 아니라 마지막 질문부터 재야 " ..
         "합니다.",
     },
     close_wait = {
-      en = "The client sent FIN, and yours never came. The kernel has your end in %s, and will " ..
-        "keep it for as long as your script does: TIME_WAIT passes, CLOSE_WAIT does not. " ..
+      en = "The client sent FIN, and yours never came. The kernel has your end in %s, and " ..
+        "keeps it there until your script closes: TIME_WAIT passes, CLOSE_WAIT does not. " ..
         "Without an on_eof moonport closes by itself; with one, it is up to you.",
       ko = "클라이언트가 FIN을 보냈지만 서버의 FIN이 오지 않았습니다. 커널에는 서버 쪽 끝이 %s " ..
         "상태로 있고, 스크립트가 닫지 않는 한 계속 남습니다. TIME_WAIT는 지나가지만 " ..
@@ -62,8 +62,8 @@ return {
     },
     forever = {
       en = "A client has been silent for three seconds and is still connected. If all of them " ..
-        "do so, your server will run out of descriptors. Let one second of silence be the end: " ..
-        "timeouts = { idle = 1 }.",
+        "did that, your server would run out of descriptors. Let one second of silence be the " ..
+        "end: timeouts = { idle = 1 }.",
       ko = "클라이언트가 3초 동안 조용한데도 연결되어 있습니다. 모두가 이러면 서버의 " ..
         "디스크립터가 바닥납니다. 1초 동안 조용하면 끝내세요. timeouts = { idle = 1 }입니다.",
     },

@@ -61,8 +61,8 @@ return {
   listen = "udp://127.0.0.1:0",
   hints = {
     no_got = {
-      en = "Part %d arrived whole, and was not answered with \"got\". The sender has to take " ..
-        "it for lost, and will send it again and again.",
+      en = "Part %d arrived whole, and was not answered with \"got\". The sender has to assume " ..
+        "that it is lost, and will send it again and again.",
       ko = "%d번 조각이 온전히 도착했는데 \"got\"으로 응답하지 않았습니다. 보낸 쪽은 조각이 " ..
         "사라졌다고 보고 계속 다시 보내게 됩니다.",
     },
@@ -82,9 +82,9 @@ return {
         "UDP는 순서를 지키지 않습니다. 조각의 자리는 도착한 때가 아니라 번호가 알려 줍니다.",
     },
     silent_again = {
-      en = "Part %d came a second time, and was not answered. The sender did not send it for " ..
-        "fun: the first \"got\" was lost, and so will the sender send this part for ever. A " ..
-        "part that is known already is acknowledged again.",
+      en = "Part %d came a second time, and was not answered. The sender had a reason: the " ..
+        "first \"got\" was lost. Without another one it will send this part for ever. A part " ..
+        "that you already have is acknowledged again.",
       ko = "%d번 조각이 두 번째로 왔는데 응답하지 않았습니다. 괜히 다시 보낸 것이 아닙니다. 첫 " ..
         "번째 \"got\"이 사라졌으므로 이대로는 이 조각을 영원히 보내게 됩니다. 이미 받은 " ..
         "조각에도 다시 응답해야 합니다.",
@@ -97,8 +97,8 @@ return {
     },
     cut = {
       en = "Part %d said that it has %d bytes, and only %d arrived. Your script answered %s, " ..
-        "so the sender will never send the rest. What does not have its size counts as lost: " ..
-        "say nothing, and it comes again.",
+        "so the sender will never send the rest. A part without all of its bytes counts as " ..
+        "lost: say nothing, and it comes again.",
       ko = "%d번 조각은 %d바이트라고 했는데 %d바이트만 도착했습니다. 스크립트가 %s(으)로 " ..
         "응답했으니 보낸 쪽은 나머지를 절대 다시 보내지 않습니다. 크기가 맞지 않으면 사라진 " ..
         "것과 같습니다. 아무 말도 하지 않으면 다시 옵니다.",
@@ -109,7 +109,7 @@ return {
     },
     mixed = {
       en = "Two senders sent at the same time, and one of them was given %s in place of %s. " ..
-        "There is no connection that keeps them apart: `peer` does, the address that a " ..
+        "There is no connection that keeps them apart; what does is `peer`, the address that a " ..
         "datagram came from.",
       ko = "두 곳에서 동시에 보냈는데 한쪽이 %2$s이(가) 아니라 %1$s을(를) 받았습니다. 둘을 " ..
         "구분해 줄 연결이 없습니다. 데이터그램이 온 주소인 `peer`로 구분해야 합니다.",

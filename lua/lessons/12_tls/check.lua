@@ -55,8 +55,8 @@ return {
     },
     clear = {
       en = "%s came in the clear, and should be answered with %s. The answer was %s. The " ..
-        "watcher on the line has read the secret. A server that takes it teaches its clients " ..
-        "to go on like that: conn.tls is nil where a connection does not speak TLS.",
+        "watcher on the line has read the secret. A server that takes it anyway teaches its " ..
+        "clients to go on like that. conn.tls is nil where a connection does not speak TLS.",
       ko = "%s이(가) 평문으로 왔으므로 %s(으)로 응답해야 합니다. 받은 것은 %s입니다. 길목의 " ..
         "감시자는 이미 비밀을 읽었습니다. 이것을 받아 주는 서버는 클라이언트에게 계속 그래도 " ..
         "된다고 가르치는 셈입니다. TLS로 말하지 않는 연결에서는 conn.tls가 nil입니다.",

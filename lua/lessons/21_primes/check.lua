@@ -54,13 +54,13 @@ return {
       ko = "스크립트가 %s에 대해 틀린 답을 합니다.",
     },
     small = {
-      en = "Your script takes %s for a prime. Primes are whole numbers from 2 on.",
+      en = "Your script takes %s for a prime. Primes are whole numbers from 2 up.",
       ko = "스크립트가 %s을(를) 소수라고 합니다. 소수는 2 이상의 정수입니다.",
     },
     fraction = {
-      en = "Your script takes %s for a prime. It is a good request, for JSON has such numbers, " ..
-        "and the answer is false: what is not whole is no prime, and not to be made whole " ..
-        "either.",
+      en = "Your script takes %s for a prime. It is a proper request, for JSON has such " ..
+        "numbers, and the answer is false: a number that is not whole is not prime, and must " ..
+        "not be rounded either.",
       ko = "스크립트가 %s을(를) 소수라고 합니다. JSON에는 이런 수도 있으니 올바른 요청이고, " ..
         "답은 false입니다. 정수가 아니면 소수가 아니며, 정수로 바꾸어서도 안 됩니다.",
     },
@@ -71,22 +71,22 @@ return {
         "합니다.",
     },
     quotes = {
-      en = "%s is malformed: a number in quotes is a text, and Lua's tonumber() is too " ..
-        "friendly here. The answer was %s.",
+      en = "%s is malformed: a number in quotes is text, and Lua's tonumber() is too friendly " ..
+        "here. The answer was %s.",
       ko = "%s은(는) 잘못된 요청입니다. 따옴표 안의 수는 문자열이고, 여기서는 Lua의 " ..
         "tonumber()가 너무 관대합니다. 받은 것은 %s입니다.",
     },
     no_word = {
       en = "%s is malformed, and should be answered with a line that has \"error\" in it. No " ..
-        "line came. json.decode gives nil for what is no JSON, and anything for what is: look " ..
-        "at the type before you look inside.",
+        "line came. json.decode gives nil if the text is not JSON, and otherwise a value of " ..
+        "any type: look at the type before you look inside.",
       ko = "%s은(는) 잘못된 요청이므로 \"error\"가 있는 한 줄로 응답해야 하는데 아무 줄도 오지 " ..
         "않았습니다. json.decode는 JSON이 아니면 nil을, JSON이면 무엇이든 돌려줍니다. 안을 " ..
         "보기 전에 타입부터 확인하세요.",
     },
     goes_on = {
-      en = "%s is malformed, and the connection is still open. Who sends that has lost count " ..
-        "of where requests begin: say so once, then close.",
+      en = "%s is malformed, and the connection is still open. A client that sends this has " ..
+        "lost track of where requests begin: say so once, then close.",
       ko = "%s은(는) 잘못된 요청인데 연결이 아직 열려 있습니다. 이런 것을 보내는 쪽은 요청의 " ..
         "경계를 놓친 것입니다. 한 번 알려 준 다음 연결을 닫으세요.",
     },

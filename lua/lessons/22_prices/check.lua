@@ -20,16 +20,17 @@ return {
   events = "accept,data,error",
   hints = {
     silent = {
-      en = "A mean was asked for, and %d bytes came in place of 4. Were the messages cut as " ..
-        "your script expects them? Nine bytes are a message, however they arrive: frame = { " ..
-        "fixed = 9 }.",
+      en = "A mean was asked for, and %d bytes came in place of 4. Does your script expect one " ..
+        "message at a time? Nine bytes are a message, however they arrive: frame = { fixed = 9 " ..
+        "}.",
       ko = "평균을 물었는데 4바이트가 아니라 %d바이트가 왔습니다. 메시지가 스크립트가 기대한 " ..
         "대로만 잘려 올까요? 어떻게 도착하든 9바이트가 한 메시지입니다. frame = { fixed = 9 " ..
         "}를 써 보세요.",
     },
     ended = {
-      en = "A mean was asked for, and the connection ended after %d bytes in place of 4. The " ..
-        "log of your script may say why: a piece that is no whole message, for example.",
+      en = "A mean was asked for, and the connection ended after %d bytes in place of 4. " ..
+        "Perhaps your script took a piece of a message for a whole one; its log says more. " ..
+        "frame = { fixed = 9 } gives you whole ones.",
       ko = "평균을 물었는데 4바이트가 아니라 %d바이트 뒤에 연결이 끝났습니다. 이유는 " ..
         "스크립트의 로그에 있을 수 있습니다. 예를 들어 온전한 메시지가 아닌 조각을 받았을지도 " ..
         "모릅니다.",
@@ -41,7 +42,7 @@ return {
         "바이트가 먼저 갑니다. string.pack(\">i4\", …)입니다.",
     },
     cut = {
-      en = "Messages were cut between their bytes, and the mean is %d in place of %d.",
+      en = "Messages came in pieces, and the mean is %d in place of %d.",
       ko = "메시지가 중간에서 잘려 왔는데 평균이 %2$d이(가) 아니라 %1$d입니다.",
     },
     mean = {
@@ -49,13 +50,13 @@ return {
       ko = "평균이 %d입니다. %d이어야 합니다.",
     },
     signed = {
-      en = "There are prices below zero (a fee, a refund), and the mean is %d in place of %d. " ..
+      en = "Some prices are below zero (a fee, a refund), and the mean is %d in place of %d. " ..
         "An i4 has a sign, an I4 has none.",
       ko = "0보다 작은 가격도 있습니다(수수료나 환불). 평균이 %2$d이(가) 아니라 %1$d입니다. " ..
         "i4에는 부호가 있고 I4에는 없습니다.",
     },
     down = {
-      en = "The mean of an odd sum is rounded down: it is %d in place of %d. Lua's // does that.",
+      en = "A mean that is not whole is rounded down. It is %d in place of %d. Lua's // does that.",
       ko = "나누어떨어지지 않는 평균은 내림합니다. %2$d이(가) 아니라 %1$d입니다. Lua의 //가 " ..
         "그렇게 계산합니다.",
     },
@@ -66,20 +67,21 @@ return {
         "나중 것은 정정이므로 먼저 것을 대신합니다.",
     },
     none = {
-      en = "There is no price in that time, and the mean is %d in place of %d.",
+      en = "There is no price in that span, and the mean is %d in place of %d.",
       ko = "그 기간에는 가격이 없는데 평균이 %2$d이(가) 아니라 %1$d입니다.",
     },
     shared = {
       en = "Another client sent prices, too, and the mean of this one is %d in place of %d. " ..
-        "What a client sends is its own: a field of conn, not a local of the script.",
+        "What a client sends is its own: it belongs in a field of conn, not in a local of the " ..
+        "script.",
       ko = "다른 클라이언트도 가격을 보냈는데 이 클라이언트의 평균이 %2$d이(가) 아니라 " ..
         "%1$d입니다. 클라이언트가 보낸 것은 그 클라이언트의 것입니다. 스크립트의 지역 변수가 " ..
         "아니라 conn의 필드에 두세요.",
     },
     goes_on = {
-      en = "A message began with \"X\", which is no kind of message, and the connection is " ..
-        "still open. Who sends that has lost count, and everything behind it would be misread: " ..
-        "close.",
+      en = "A message began with \"X\", which does not exist, and the connection is still " ..
+        "open. A client that sends this has lost track, and everything after it would be " ..
+        "misread: close.",
       ko = "메시지가 \"X\"로 시작했는데 그런 메시지는 없습니다. 그런데도 연결이 열려 있습니다. " ..
         "이런 것을 보내는 쪽은 경계를 놓친 것이고, 그 뒤는 모두 잘못 읽게 됩니다. 연결을 " ..
         "닫으세요.",

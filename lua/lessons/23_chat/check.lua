@@ -23,45 +23,46 @@ end
 return {
   hints = {
     question = {
-      en = "Who connects should be asked, first of all, with the line %2$s. It received %1$s.",
+      en = "Whoever connects should first of all be asked with the line %2$s. The line was %1$s.",
       ko = "연결한 사람에게 가장 먼저 %2$s라고 물어야 합니다. 받은 것은 %1$s입니다.",
     },
     here = {
-      en = "Who has given a name is told who is in the room, without oneself and in the order " ..
-        "of their coming. It received %s and expected %s.",
+      en = "Whoever has given a name is told who else is in the room, in the order in which " ..
+        "they came. The line should be %2$s, and was %1$s.",
       ko = "이름을 말한 사람에게는 방에 누가 있는지를 본인은 빼고 들어온 순서대로 알려 줍니다. " ..
-        "받은 것은 %s, 기대한 것은 %s입니다.",
+        "받은 것은 %1$s, 기대한 것은 %2$s입니다.",
     },
     came = {
-      en = "Somebody came in, and who was there received %s and expected %s.",
-      ko = "누군가 들어왔을 때 방에 있던 사람이 받은 것은 %s, 기대한 것은 %s입니다.",
+      en = "Somebody came in. Those in the room should receive %2$s, and received %1$s.",
+      ko = "누군가 들어왔을 때 방에 있던 사람이 받은 것은 %1$s, 기대한 것은 %2$s입니다.",
     },
     left = {
-      en = "Somebody left, and who was there received %s and expected %s.",
-      ko = "누군가 나갔을 때 방에 있던 사람이 받은 것은 %s, 기대한 것은 %s입니다.",
+      en = "Somebody left. Those in the room should receive %2$s, and received %1$s.",
+      ko = "누군가 나갔을 때 방에 있던 사람이 받은 것은 %1$s, 기대한 것은 %2$s입니다.",
     },
     said = {
-      en = "Something was said. Another one in the room received %s and expected %s.",
-      ko = "누군가 말했을 때 방에 있던 다른 사람이 받은 것은 %s, 기대한 것은 %s입니다.",
+      en = "Something was said. Another one in the room should receive %2$s, and received %1$s.",
+      ko = "누군가 말했을 때 방에 있던 다른 사람이 받은 것은 %1$s, 기대한 것은 %2$s입니다.",
     },
     own_words = {
-      en = "Who spoke received %s next, and expected %s: nobody is sent what they said themselves.",
-      ko = "말한 사람이 다음으로 받은 것은 %s, 기대한 것은 %s입니다. 자기가 한 말은 자기에게 " ..
-        "돌아오지 않습니다.",
+      en = "The next line for the one who spoke should be %2$s, and was %1$s: nobody is sent " ..
+        "their own words.",
+      ko = "말한 사람이 다음으로 받은 것은 %1$s, 기대한 것은 %2$s입니다. 자기가 한 말은 " ..
+        "자기에게 돌아오지 않습니다.",
     },
     nameless = {
-      en = "Somebody who has no name yet received %s, and expected nothing but %s, after " ..
-        "giving one. Connected is not yet in the room: server.broadcast reaches all " ..
-        "connections, a group those that were added.",
-      ko = "아직 이름이 없는 사람이 %s을(를) 받았습니다. 이름을 말한 뒤 %s만 받아야 합니다. " ..
-        "연결되었다고 방에 들어온 것은 아닙니다. server.broadcast는 모든 연결에 닿지만, 그룹은 " ..
-        "추가된 연결에만 닿습니다.",
+      en = "Somebody without a name received %1$s. The first line should be %2$s, after giving " ..
+        "a name. Being connected is not yet being in the room: server.broadcast reaches all " ..
+        "connections, a group only those that were added.",
+      ko = "아직 이름이 없는 사람이 %1$s을(를) 받았습니다. 이름을 말한 뒤 %2$s만 받아야 " ..
+        "합니다. 연결되었다고 방에 들어온 것은 아닙니다. server.broadcast는 모든 연결에 " ..
+        "닿지만, 그룹은 추가된 연결에만 닿습니다.",
     },
     ghost = {
-      en = "Somebody connected, gave no name and went. In the room %s was received next, and " ..
-        "expected was %s: who never came in does not leave either.",
-      ko = "누군가 연결했다가 이름을 말하지 않고 끊었습니다. 방에서 다음으로 받은 것은 %s, " ..
-        "기대한 것은 %s입니다. 들어온 적이 없으면 나가지도 않습니다.",
+      en = "Somebody connected, gave no name and left. The next line in the room should be " ..
+        "%2$s, and was %1$s: whoever never came in does not leave either.",
+      ko = "누군가 연결했다가 이름을 말하지 않고 끊었습니다. 방에서 다음으로 받은 것은 %1$s, " ..
+        "기대한 것은 %2$s입니다. 들어온 적이 없으면 나가지도 않습니다.",
     },
     taken = {
       en = "The name is in use, and should be refused with \"no: taken\". The answer was %s.",

@@ -55,8 +55,8 @@ return {
     },
     borders = {
       en = "The server received %s and expected %s. A word is what stands between blanks, and " ..
-        "only a whole one is an account: M- and 6 to 10 digits, nothing before and nothing " ..
-        "behind.",
+        "only a whole word is an account: M- and 6 to 10 digits, with nothing before or after " ..
+        "them.",
       ko = "서버가 받은 것은 %s, 기대한 것은 %s입니다. 단어는 빈칸 사이에 있는 것이고, 단어 " ..
         "전체가 M-와 숫자 6~10개여야 계좌입니다. 앞뒤에 다른 것이 붙으면 안 됩니다.",
     },
@@ -66,19 +66,19 @@ return {
     },
     cut = {
       en = "The network cut a line in the middle of an account number. The server received %s " ..
-        "and expected %s: only a whole line can be looked through.",
+        "and expected %s: you need the whole line before you can look through it.",
       ko = "네트워크가 계좌 번호 한가운데에서 줄을 잘랐습니다. 서버가 받은 것은 %s, 기대한 " ..
         "것은 %s입니다. 온전한 줄이 있어야 살펴볼 수 있습니다.",
     },
     unfinished = {
       en = "The client's last line had no newline when FIN came, and the server received %s of " ..
-        "it. Nobody knows what it would have become, an account number perhaps: drop it.",
+        "it. Nobody knows what the line would have become, perhaps an account number: drop it.",
       ko = "클라이언트의 마지막 줄이 줄바꿈 없이 FIN으로 끝났는데 서버가 %s을(를) 받았습니다. " ..
         "계좌 번호가 될 수도 있었던, 무엇이 되었을지 모르는 줄입니다. 버리세요.",
     },
     no_fin = {
-      en = "The client sent FIN, and the server on the other side did not hear of it. It waits " ..
-        "for more that will not come: pass the end on with shutdown().",
+      en = "The client sent FIN, and the server on the other side was not told. It waits for " ..
+        "more that will never come: pass the end on with shutdown().",
       ko = "클라이언트가 FIN을 보냈는데 반대편 서버에는 알려지지 않았습니다. 서버는 오지 않을 " ..
         "것을 기다립니다. shutdown()으로 끝을 전하세요.",
     },
@@ -89,13 +89,13 @@ return {
         "%s입니다. FIN은 한 방향만 끝냅니다. 다른 방향은 계속되어야 합니다.",
     },
     no_end = {
-      en = "The server closed, and the client did not hear of it.",
+      en = "The server closed, and the client was not told.",
       ko = "서버가 연결을 닫았는데 클라이언트에게 알려지지 않았습니다.",
     },
     nobody = {
       en = "Nobody listens where the client wanted to go. It should be told \"* nobody " ..
-        "there\"; it received %s. socket.connect gives nil and a code then, and assert raises: " ..
-        "the client hears nothing of that.",
+        "there\"; it received %s. socket.connect returns nil and a code then. If you assert " ..
+        "that, an error is raised, and the client is told nothing.",
       ko = "클라이언트가 가려는 곳에 아무도 없습니다. \"* nobody there\"라고 알려 주어야 " ..
         "하는데 클라이언트가 받은 것은 %s입니다. 이때 socket.connect는 nil과 코드를 돌려주고, " ..
         "assert는 오류를 일으킵니다. 클라이언트는 그 오류를 알 수 없습니다.",

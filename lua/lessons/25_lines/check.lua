@@ -157,13 +157,13 @@ return {
   hints = {
     large = {
       en = "A datagram of %d bytes came. At most %d are allowed, escapes included, so that no " ..
-        "network has to cut it: send long texts in several.",
+        "network has to cut it: send long texts in several datagrams.",
       ko = "%d바이트짜리 데이터그램이 왔습니다. 어떤 네트워크도 자르지 않도록 이스케이프를 " ..
         "포함해 최대 %d바이트만 됩니다. 긴 텍스트는 여러 번에 나누어 보내세요.",
     },
     form = {
-      en = "Your script sent %s, which is no message: every field has a | behind it, and in a " ..
-        "text \\ and | have a \\ in front.",
+      en = "Your script sent %s, which is not a message: every field has a | after it, and in " ..
+        "a text \\ and | have a \\ before them.",
       ko = "스크립트가 보낸 %s은(는) 메시지가 아닙니다. 모든 필드 뒤에는 |가 있고, 텍스트 안의 " ..
         "\\와 | 앞에는 \\가 있어야 합니다.",
     },
@@ -173,7 +173,7 @@ return {
     },
     no_got = {
       en = "Text from byte %s on was sent, and no \"got\" came. Every text is answered with " ..
-        "what you have, also one that you had before, or that begins too late.",
+        "how much you have, even if you have it already, or if it begins too late.",
       ko = "%s번째 바이트부터의 텍스트를 보냈지만 \"got\"이 오지 않았습니다. 이미 받은 것이든 " ..
         "너무 뒤에서 시작하는 것이든, 모든 텍스트에 지금까지 받은 길이로 응답해야 합니다.",
     },
@@ -183,20 +183,20 @@ return {
     },
     escaped = {
       en = "Your script says that it has %d bytes of a text of %d. Positions and lengths count " ..
-        "the text itself: a \\ that only marks what follows is not of it.",
+        "the text itself: a \\ that only marks what follows is not part of it.",
       ko = "스크립트는 %d바이트를 받았다고 하는데 텍스트는 %d바이트입니다. 위치와 길이는 " ..
         "텍스트 자체로 셉니다. 뒤의 글자를 표시할 뿐인 \\는 세지 않습니다.",
     },
     gap = {
       en = "Bytes are missing in between, and your script says that it has %d in place of %d. " ..
-        "\"got\" is what is there without a gap.",
+        "\"got\" is how much is there without a gap.",
       ko = "중간의 바이트가 빠졌는데 스크립트는 %2$d바이트가 아니라 %1$d바이트를 받았다고 " ..
         "합니다. \"got\"은 빈 곳 없이 받은 길이입니다.",
     },
     again = {
       en = "The same text came again, and your script says that it has %d bytes in place of " ..
-        "%d. The position says which bytes these are: those that you have are not added once " ..
-        "more.",
+        "%d. The position says which bytes these are: do not add once more what you already " ..
+        "have.",
       ko = "같은 텍스트가 다시 왔는데 스크립트는 %2$d바이트가 아니라 %1$d바이트를 받았다고 " ..
         "합니다. 위치가 어느 바이트인지 알려 줍니다. 이미 받은 바이트를 다시 더하지 마세요.",
     },
@@ -207,8 +207,8 @@ return {
         "%2$d바이트가 아니라 %1$d바이트를 받았다고 합니다.",
     },
     piece = {
-      en = "The line is not complete, and your script answered %s already. A datagram is no " ..
-        "line: lines go on from one to the next, and end with \\n.",
+      en = "The line is not complete, and your script has already answered %s. A datagram is " ..
+        "not a line: lines continue in the next datagram, and end with \\n.",
       ko = "줄이 끝나지 않았는데 스크립트가 벌써 %s(으)로 응답했습니다. 데이터그램은 줄이 " ..
         "아닙니다. 줄은 다음 데이터그램으로 이어지고 \\n에서 끝납니다.",
     },
@@ -218,18 +218,18 @@ return {
     },
     no_resend = {
       en = "Your script's text got lost, and was not sent again within a second. The other " ..
-        "side cannot ask for what it does not know of: send again what was not acknowledged, " ..
-        "every 0.2 seconds.",
+        "side cannot ask for what it does not know about: send again what was not " ..
+        "acknowledged, every 0.2 seconds.",
       ko = "스크립트가 보낸 텍스트가 사라졌는데 1초 안에 다시 보내지 않았습니다. 상대는 모르는 " ..
         "것을 달라고 할 수 없습니다. 확인받지 못한 텍스트를 0.2초마다 다시 보내세요.",
     },
     goes_on = {
-      en = "Your script's text was acknowledged, and it sent it again all the same.",
+      en = "Your script's text was acknowledged, and your script sent it again all the same.",
       ko = "스크립트가 보낸 텍스트를 확인해 주었는데도 다시 보냈습니다.",
     },
     no_shut = {
-      en = "%s was sent, and no \"shut\" came: that answers the end of a session, and whatever " ..
-        "is of a session that there is not.",
+      en = "%s was sent, and no \"shut\" came. It answers the end of a session, and everything " ..
+        "about a session that does not exist.",
       ko = "%s을(를) 보냈지만 \"shut\"이 오지 않았습니다. 세션을 끝낼 때, 그리고 없는 세션에 " ..
         "관한 것이 올 때는 \"shut\"으로 응답합니다.",
     },
@@ -241,8 +241,8 @@ return {
     },
     kept = {
       en = "For three seconds the client acknowledged nothing of what your script sent, and " ..
-        "the session still exists. The client may be gone, and nobody will ever say so: forget " ..
-        "a session after 2 seconds like that.",
+        "the session still exists. The client may be gone, and nobody will ever tell you: " ..
+        "forget a session after 2 seconds of that.",
       ko = "클라이언트가 3초 동안 스크립트가 보낸 것을 하나도 확인하지 않았는데 세션이 그대로 " ..
         "있습니다. 클라이언트가 사라졌을 수도 있고, 그 사실은 아무도 알려 주지 않습니다. 이런 " ..
         "상태가 2초 이어지면 세션을 잊으세요.",

@@ -1,4 +1,4 @@
--- hint: The answer came, but no FIN behind it
+-- hint: The answer came, but no FIN after it
 -- Answers at the peer's FIN, and never sends its own.
 return {
   listen = 12345,

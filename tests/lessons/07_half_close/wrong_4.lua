@@ -1,4 +1,4 @@
--- hint: The last line had no newline behind it
+-- hint: The last line had no newline at its end
 -- Loses a last line that has no newline behind it.
 return {
   listen = 12345,

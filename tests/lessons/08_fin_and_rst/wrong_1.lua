@@ -1,4 +1,4 @@
--- hint: conn:reset() throws away what waits to be sent
+-- hint: conn:reset() throws away what is waiting
 -- Says goodbye, and takes it back with RST.
 local fin, rst = 0, 0
 

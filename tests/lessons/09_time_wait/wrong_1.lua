@@ -1,4 +1,4 @@
--- hint: It leaves no TIME_WAIT, that is true
+-- hint: It is true that RST leaves no TIME_WAIT
 -- Has no TIME_WAIT, because it resets: the answer may be lost with it.
 return {
   listen = 12345,

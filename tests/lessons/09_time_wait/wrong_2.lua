@@ -1,4 +1,4 @@
--- hint: your server will run out of descriptors
+-- hint: would run out of descriptors
 -- Leaves the end to the client, for ever.
 return {
   listen = 12345,

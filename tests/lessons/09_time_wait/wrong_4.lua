@@ -1,4 +1,4 @@
--- hint: not since the first
+-- hint: not from the first
 -- Closes a second after the first question, whoever is still asking.
 return {
   listen = 12345,

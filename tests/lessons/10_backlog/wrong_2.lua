@@ -1,4 +1,4 @@
--- hint: was hung up on
+-- hint: throws out people who are thinking
 -- Throws out who is silent, so that the next one gets a turn.
 local socket = require "moonport.socket"
 

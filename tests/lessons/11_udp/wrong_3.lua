@@ -1,4 +1,4 @@
--- hint: What does not have its size counts as lost
+-- hint: A part without all of its bytes counts as lost
 -- Takes a part that was cut on the way for a whole one.
 local texts = {} -- of each peer: its parts, by their numbers
 

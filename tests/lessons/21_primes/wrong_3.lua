@@ -1,4 +1,4 @@
--- hint: what is not whole is no prime
+-- hint: a number that is not whole is not prime
 -- Drops what stands behind the decimal point, and takes 7.5 for 7.
 local json = require "moonport.json"
 

@@ -1,4 +1,4 @@
--- hint: a number in quotes is a text
+-- hint: a number in quotes is text
 -- Takes a number in quotes for a number.
 local json = require "moonport.json"
 

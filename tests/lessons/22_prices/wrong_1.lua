@@ -1,4 +1,4 @@
--- hint: The log of your script may say why
+-- hint: took a piece of a message for a whole one
 -- Takes what one read gives for one message.
 local function mean(prices, from, to)
   local sum, count = 0, 0

@@ -1,4 +1,4 @@
--- hint: everything behind it would be misread
+-- hint: everything after it would be misread
 -- Looks through what it has no answer to, and waits for more.
 local function mean(prices, from, to)
   local sum, count = 0, 0

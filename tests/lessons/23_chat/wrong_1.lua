@@ -1,4 +1,4 @@
--- hint: Connected is not yet in the room
+-- hint: Being connected is not yet being in the room
 -- Tells all connections, those without a name too.
 local server = require "moonport.server"
 

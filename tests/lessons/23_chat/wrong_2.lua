@@ -1,4 +1,4 @@
--- hint: nobody is sent what they said themselves
+-- hint: nobody is sent their own words
 -- Sends everybody his own words back.
 local server = require "moonport.server"
 

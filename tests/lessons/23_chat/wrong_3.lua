@@ -1,4 +1,4 @@
--- hint: who never came in does not leave
+-- hint: never came in does not leave
 -- Says that somebody left who never came.
 local server = require "moonport.server"
 

@@ -1,4 +1,4 @@
--- hint: without oneself
+-- hint: in the order in which they came
 -- Counts whoever comes among those who are here.
 local server = require "moonport.server"
 

@@ -1,4 +1,4 @@
--- hint: only a whole line can be looked through
+-- hint: you need the whole line before
 -- Looks for numbers in pieces as the network cut them.
 local socket = require "moonport.socket"
 local task = require "moonport.task"

@@ -1,4 +1,4 @@
--- hint: socket.connect gives nil and a code then
+-- hint: socket.connect returns nil and a code then
 -- Knows no word for an upstream that is not there.
 local socket = require "moonport.socket"
 local task = require "moonport.task"

@@ -1,4 +1,4 @@
--- hint: Nobody knows what it would have become
+-- hint: Nobody knows what the line would have become
 -- Passes on a line that was not finished, and so not looked through.
 local socket = require "moonport.socket"
 local task = require "moonport.task"

@@ -1,4 +1,4 @@
--- hint: A datagram is no line
+-- hint: A datagram is not a line
 -- Takes a datagram for a line.
 local timer = require "moonport.timer"
 

@@ -1,4 +1,4 @@
--- hint: those that you have are not added once more
+-- hint: do not add once more
 -- Adds what comes again once more.
 local timer = require "moonport.timer"
 
