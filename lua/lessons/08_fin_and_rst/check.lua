@@ -3,7 +3,7 @@
 -- Asks, so that the connection is known to be served.
 local function tally(judge, peer)
   peer:send("tally\n")
-  local line = peer:read_line(2)
+  local line = peer:read_line()
   judge:expect(line, "no_tally")
   return line
 end
@@ -35,8 +35,8 @@ return {
         "RST이고, conn:reset()이 보냅니다.",
     },
     kept = {
-      en = "The client that is to be thrown out is still connected after two seconds.",
-      ko = "쫓아내야 할 클라이언트가 2초가 지나도 연결되어 있습니다.",
+      en = "The client that is to be thrown out is still connected after five seconds.",
+      ko = "쫓아내야 할 클라이언트가 5초가 지나도 연결되어 있습니다.",
     },
     no_tally = {
       en = "A client asked for the tally and got no line.",
@@ -69,7 +69,7 @@ return {
         local server = judge:serve()
         local peer = judge:connect(server)
         peer:send("bye\n" .. ("and another thing\n"):rep(5000)) -- which nobody reads any more
-        local text, code = peer:read_all(2)
+        local text, code = peer:read_all()
         if code == "reset" then judge:fail("taken_back") end
         judge:expect(text == "goodbye\n", "goodbye", judge:shown(text))
         judge:expect(code == "eof", "open")
@@ -82,7 +82,7 @@ return {
         local server = judge:serve()
         local peer = judge:connect(server)
         peer:send("open up\n")
-        local _, code = peer:read_all(2)
+        local _, code = peer:read_all()
         judge:expect(code ~= "eof", "polite")
         judge:expect(code == "reset", "kept")
       end,
@@ -97,15 +97,15 @@ return {
         local thrown = judge:connect(server)
         tally(judge, leaves)
         leaves:shutdown()
-        local _, code = leaves:read_all(1)
+        local _, code = leaves:read_all()
         judge:expect(code ~= "timeout", "half")
         tally(judge, breaks)
         breaks:reset()
         bye:send("bye\n")
-        bye:read_all(1)
+        bye:read_all()
         bye:close()
         thrown:send("open up\n")
-        thrown:read_all(1)
+        thrown:read_all()
         thrown:close()
         for _, peer in ipairs { leaves, breaks, bye, thrown } do
           server:wait_event({ event = "close", conn = server:conn_of(peer) }, 2)

@@ -4,7 +4,7 @@ local kernel = require "moonport.lesson.kernel"
 
 local function ask(judge, peer, key)
   peer:send("time\n")
-  local line = peer:read_line(2)
+  local line = peer:read_line()
   judge:expect(line or peer.ended ~= "reset", "rst")
   judge:expect(line, key)
   judge:expect(line:find("^%d%d:%d%d:%d%d$"), "no_time", judge:shown(line))
@@ -45,10 +45,10 @@ return {
     },
     cut = {
       en = "The client asked once more on the same connection, and got no answer. It asked " ..
-        "every 0.4 seconds and was never silent for a whole second: the second counts from the " ..
-        "last question, not from the first.",
+        "every 0.4 seconds and was never silent for two seconds: they count from the last " ..
+        "question, not from the first.",
       ko = "클라이언트가 같은 연결에서 다시 물었지만 응답을 받지 못했습니다. 0.4초마다 " ..
-        "물었으므로 1초 내내 조용했던 적은 없습니다. 첫 질문이 아니라 마지막 질문부터 재야 " ..
+        "물었으므로 2초 내내 조용했던 적은 없습니다. 첫 질문이 아니라 마지막 질문부터 재야 " ..
         "합니다.",
     },
     close_wait = {
@@ -61,11 +61,11 @@ return {
         "닫아야 합니다.",
     },
     forever = {
-      en = "A client has been silent for three seconds and is still connected. If all of them " ..
-        "did that, your server would run out of descriptors. Let one second of silence be the " ..
-        "end: timeouts = { idle = 1 }.",
-      ko = "클라이언트가 3초 동안 조용한데도 연결되어 있습니다. 모두가 이러면 서버의 " ..
-        "디스크립터가 바닥납니다. 1초 동안 조용하면 끝내세요. timeouts = { idle = 1 }입니다.",
+      en = "A client has been silent for five seconds and is still connected. If all of them " ..
+        "did that, your server would run out of descriptors. Let two seconds of silence be the " ..
+        "end: timeouts = { idle = 2 }.",
+      ko = "클라이언트가 5초 동안 조용한데도 연결되어 있습니다. 모두가 이러면 서버의 " ..
+        "디스크립터가 바닥납니다. 2초 동안 조용하면 끝내세요. timeouts = { idle = 2 }입니다.",
     },
     other_way = {
       en = "The client closed first, so the kernel should have the client's end, %s, in " ..
@@ -91,7 +91,7 @@ return {
           judge:fail("first", server.address, state_of(server.address, peer.address))
         end
         peer:shutdown()
-        local _, code = peer:read_all(1)
+        local _, code = peer:read_all()
         judge:expect(code ~= "timeout", "close_wait",
           state_of(server.address, peer.address))
         local state = state_of(peer.address, server.address)
@@ -101,17 +101,17 @@ return {
       end,
     },
     {
-      en = "answers as long as the client asks, and lets it go after a second of silence",
-      ko = "클라이언트가 묻는 동안 응답하고, 1초 동안 조용하면 연결을 끝냅니다",
+      en = "answers as long as the client asks, and lets it go after two seconds of silence",
+      ko = "클라이언트가 묻는 동안 응답하고, 2초 동안 조용하면 연결을 끝냅니다",
       judge = function(judge)
         local server = judge:serve()
         local peer = judge:connect(server)
         ask(judge, peer, "no_answer")
-        for _ = 1, 4 do
+        for _ = 1, 6 do
           judge:expect(not peer.ended and peer:read_more(0.4) == "" and not peer.ended, "cut")
           ask(judge, peer, "cut")
         end
-        local _, code = peer:read_all(3)
+        local _, code = peer:read_all()
         judge:expect(code ~= "timeout", "forever")
       end,
     },

@@ -4,7 +4,7 @@ local kernel = require "moonport.lesson.kernel"
 local socket = require "moonport.socket"
 
 local SILENT = 6
-local CONNECT_S = 2 -- whoever finds the queue full for a moment tries again after one second
+local CONNECT_S = 4 -- whoever finds the queue full for a moment tries again after a second
 
 -- How many connections the kernel has completed that nobody has accepted.
 local function waiting(port)
@@ -39,8 +39,8 @@ return {
         "accept하세요.",
     },
     silent = {
-      en = "A client asked, and got no answer within two seconds.",
-      ko = "클라이언트가 물었지만 2초 안에 응답을 받지 못했습니다.",
+      en = "A client asked, and got no answer within five seconds.",
+      ko = "클라이언트가 물었지만 5초 안에 응답을 받지 못했습니다.",
     },
     other = {
       en = "The client sent \"hello\" and should receive \"HELLO\". It received %s.",
@@ -79,13 +79,13 @@ return {
           ko = "클라이언트 %d개가 더 연결하고 아무 말도 하지 않습니다" }, SILENT)
         local peer = judge:connect("127.0.0.1:" .. port)
         peer:send("hello\n")
-        local line = peer:read_line(2)
+        local line = peer:read_line()
         local waits = waiting(port)
         judge:expect(line or waits == 0, "waiting", waits)
         judge:expect(line, "silent")
         judge:expect(line == "HELLO", "other", judge:shown(line))
         first:send("hello\n")
-        judge:expect(first:read_line(2) == "HELLO", "hung_up")
+        judge:expect(first:read_line() == "HELLO", "hung_up")
       end,
     },
     {
@@ -95,11 +95,11 @@ return {
         local port = judge.free_port()
         local first = judge:connect_when_listening(judge:run(port), port)
         first:send("hello\n")
-        first:read_line(2)
+        first:read_line()
         first:reset()
         local second = judge:connect("127.0.0.1:" .. port)
         second:send("hello\n")
-        judge:expect(second:read_line(2) == "HELLO", "broken")
+        judge:expect(second:read_line() == "HELLO", "broken")
       end,
     },
   },

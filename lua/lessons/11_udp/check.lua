@@ -2,7 +2,7 @@
 
 local socket = require "moonport.socket"
 
-local WAIT_S = 1
+local WAIT_S = 4
 
 local Sender = {}
 Sender.__index = Sender

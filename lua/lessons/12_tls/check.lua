@@ -29,17 +29,17 @@ local function quoted(text) return ('"%s"'):format(text) end
 
 local function expect_line(judge, peer, line, expected, key)
   peer:send(line .. "\n")
-  local answer = peer:read_line(2)
+  local answer = peer:read_line()
   judge:expect(answer == expected, key or "other", quoted(line), quoted(expected),
     judge:shown(answer or ""))
 end
 
 local function start_tls(judge, peer)
   peer:send("starttls\n")
-  local line = peer:read_line(1.5)
+  local line = peer:read_line()
   judge:expect(line, "waits")
   judge:expect(line == "go ahead", "go_ahead", judge:shown(line))
-  peer.conn:settimeout(2)
+  peer.conn:settimeout(5)
   local ok, _, detail = peer.conn:starttls { name = "localhost", ca = judge.certificate.cert }
   judge:expect(ok, "no_tls", detail or "-")
   judge:tell({ en = "the handshake is done: %s", ko = "핸드셰이크가 끝났습니다: %s" },

@@ -17,7 +17,7 @@ local function ask(number) return ('{"ask":"prime","number":%s}'):format(number)
 
 -- Reads the answer to a request, and fails, with `key`, where it does not say `is_prime`.
 local function expect_answer(judge, peer, number, is_prime, key)
-  local line, code = peer:read_line(3)
+  local line, code = peer:read_line()
   judge:expect(line, code == "eof" and "ended" or "silent", ask(number))
   local answer = json.decode(line)
   judge:expect(type(answer) == "table" and answer.ask == "prime" and
@@ -101,7 +101,7 @@ return {
         local peer = judge:connect(server)
         server:send_apart(peer, { '{"ask":"pri', 'me","number":7}\n' .. ask(8) .. "\n" .. ask(97),
           "\n" })
-        local line = peer:read_line(2)
+        local line = peer:read_line()
         local answer = line and json.decode(line)
         judge:expect(type(answer) == "table" and answer.prime == true, "cut",
           judge:shown(line or ""))
@@ -128,13 +128,13 @@ return {
         for _, request in ipairs(MALFORMED) do
           local peer = judge:connect(server)
           peer:send(request .. "\n")
-          local line = peer:read_line(2)
+          local line = peer:read_line()
           judge:expect(line, "no_word", request)
           local answer = json.decode(line)
           judge:expect(type(answer) == "table" and answer.error ~= nil,
             request:find('"7"', 1, true) and "quotes" or "taken", request,
             judge:shown(line))
-          local _, code = peer:read_all(1)
+          local _, code = peer:read_all()
           judge:expect(code ~= "timeout", "goes_on", request)
           peer:close()
         end

@@ -8,7 +8,7 @@ local function mean(from, to) return string.pack(">c1 i4 i4", "M", from, to) end
 
 -- A mean as it is received; what is wrong with it is told by `key`, with both numbers.
 local function expect_mean(judge, peer, expected, key)
-  local bytes, code = peer:read(4, 2)
+  local bytes, code = peer:read(4)
   judge:expect(#bytes == 4, code == "eof" and "ended" or "silent", #bytes)
   local received = string.unpack(">i4", bytes)
   local is_swapped = received == SWAPPED or bytes == string.pack("<i4", expected) and expected ~= 0
@@ -141,7 +141,7 @@ return {
         peer:send(put(1, 2) .. mean(1, 1))
         expect_mean(judge, peer, 2, "mean")
         peer:send("X" .. ("\0"):rep(8))
-        local _, code = peer:read_all(2)
+        local _, code = peer:read_all()
         judge:expect(code ~= "timeout", "goes_on")
       end,
     },

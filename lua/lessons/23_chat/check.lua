@@ -2,7 +2,7 @@
 
 -- The next line, which has to be this one; else `key` says what is wrong with what came.
 local function expect_line(judge, peer, expected, key)
-  local line = peer:read_line(2)
+  local line = peer:read_line()
   judge:expect(line == expected, key, judge:shown(line or ""), ('"%s"'):format(expected))
 end
 
@@ -75,8 +75,8 @@ return {
         "영문자와 숫자 1~16자만 됩니다. 받은 것은 %s입니다.",
     },
     stays = {
-      en = "A name was refused, and the connection is still open after two seconds.",
-      ko = "이름을 거절했는데 2초가 지나도 연결이 열려 있습니다.",
+      en = "A name was refused, and the connection is still open after five seconds.",
+      ko = "이름을 거절했는데 5초가 지나도 연결이 열려 있습니다.",
     },
   },
 
@@ -126,11 +126,11 @@ return {
         for _, name in ipairs { "ada", "", "two words", "* bob", ("x"):rep(17) } do
           local peer = connect(judge, server)
           peer:send(name .. "\n")
-          local line = peer:read_line(2)
+          local line = peer:read_line()
           local shown = judge:shown(line or "")
           if name == "ada" then judge:expect(line == "no: taken", "taken", shown) end
           judge:expect(line and line:find("^no:"), "bad_name", name, shown)
-          local _, code = peer:read_all(2)
+          local _, code = peer:read_all()
           judge:expect(code ~= "timeout", "stays")
           peer:close()
         end

@@ -7,11 +7,11 @@ local function new_upstream(judge)
   local listening = socket.tcp()
   assert(listening:bind("127.0.0.1", 0))
   assert(listening:listen(4))
-  listening:settimeout(3)
+  listening:settimeout(5)
   return { address = listening:getsockname(), accept = function()
     local conn = listening:accept()
     judge:expect(conn, "not_reached", listening:getsockname())
-    conn:settimeout(2)
+    conn:settimeout(5)
     return conn
   end }
 end
@@ -122,7 +122,7 @@ return {
         end
         for _, row in ipairs(WORDS) do
           upstream:send(row[1] .. "\n")
-          compare(judge, "back", peer:read_line(2), row[2])
+          compare(judge, "back", peer:read_line(), row[2])
         end
       end,
     },
@@ -152,8 +152,8 @@ return {
         judge:expect(code == "eof", "no_fin")
         upstream:send("and this is the receipt of M-123456\n")
         upstream:close()
-        compare(judge, "cut_off", peer:read_line(2), "and this is the receipt of M-000000")
-        local _, ended = peer:read_all(2)
+        compare(judge, "cut_off", peer:read_line(), "and this is the receipt of M-000000")
+        local _, ended = peer:read_all()
         judge:expect(ended ~= "timeout", "no_end")
       end,
     },
@@ -163,9 +163,9 @@ return {
       judge = function(judge)
         local peer = judge:connect(judge:serve())
         peer:send(("to 127.0.0.1:%d\n"):format(judge.free_port()))
-        local line = peer:read_line(3)
+        local line = peer:read_line()
         judge:expect(line == "* nobody there", "nobody", judge:shown(line or ""))
-        local _, code = peer:read_all(2)
+        local _, code = peer:read_all()
         judge:expect(code ~= "timeout", "stays")
       end,
     },

@@ -5,8 +5,8 @@ local task = require "moonport.task"
 local timer = require "moonport.timer"
 
 local DATAGRAM_BYTES_MAX = 1000
-local STILL_S = 2
-local GONE_S = 3 -- who is silent for longer is gone
+local WAIT_S = 4
+local GONE_S = 4 -- twice as long as a script is to wait
 
 local function escape(text) return (text:gsub("[\\|]", "\\%0")) end
 
@@ -90,26 +90,26 @@ end
 
 function Caller:open()
   self:say("open")
-  self.judge:expect(self:wait(function() return self.got == 0 end, 1), "no_open", self.number)
+  self.judge:expect(self:wait(function() return self.got == 0 end, WAIT_S), "no_open", self.number)
 end
 
 -- Sends text, and expects it to be acknowledged up to `size` bytes.
 function Caller:give(position, text, size, key)
   self.got = nil
   self:say("text", position, escape(text))
-  self:wait(function() return self.got end, 1)
+  self:wait(function() return self.got end, WAIT_S)
   self.judge:expect(self.got, "no_got", position)
   self.judge:expect(self.got == size, key, self.got, size)
 end
 
 -- Whether the script says that there is no such session (any more).
-function Caller:is_shut(seconds)
+function Caller:is_shut()
   self.shut = false
-  return self:wait(function() return self.shut end, seconds)
+  return self:wait(function() return self.shut end, WAIT_S)
 end
 
 function Caller:expect_text(text, key)
-  self:wait(function() return #self.text >= #text end, 1)
+  self:wait(function() return #self.text >= #text end, WAIT_S)
   self.judge:expect(self.text == text, key, self.judge:shown(self.text), self.judge:shown(text))
 end
 
@@ -142,7 +142,7 @@ local function converse(caller, text, answer)
   local function is_done() return caller.got == #text and #caller.text >= #answer end
   while not is_done() do
     local now = (caller.got or -1) + #caller.text
-    if now ~= moved then moved, gives_up = now, timer.now() + STILL_S end
+    if now ~= moved then moved, gives_up = now, timer.now() + WAIT_S end
     if timer.now() > gives_up then return end
     if not caller.got then caller:say("open") end
     for from = caller.got or 0, #text - 1, 70 do
@@ -217,11 +217,10 @@ return {
       ko = "응답이 %s입니다. %s이어야 합니다.",
     },
     no_resend = {
-      en = "Your script's text got lost, and was not sent again within a second. The other " ..
-        "side cannot ask for what it does not know about: send again what was not " ..
-        "acknowledged, every 0.2 seconds.",
-      ko = "스크립트가 보낸 텍스트가 사라졌는데 1초 안에 다시 보내지 않았습니다. 상대는 모르는 " ..
-        "것을 달라고 할 수 없습니다. 확인받지 못한 텍스트를 0.2초마다 다시 보내세요.",
+      en = "Your script's text got lost, and was not sent again. The other side cannot ask for " ..
+        "what it does not know about: send again what was not acknowledged, every 0.2 seconds.",
+      ko = "스크립트가 보낸 텍스트가 사라졌는데 다시 보내지 않았습니다. 상대는 모르는 것을 " ..
+        "달라고 할 수 없습니다. 확인받지 못한 텍스트를 0.2초마다 다시 보내세요.",
     },
     goes_on = {
       en = "Your script's text was acknowledged, and your script sent it again all the same.",
@@ -240,17 +239,17 @@ return {
         "%1$s이(가) %2$g초 동안 멈추었습니다. 응답 %4$d바이트 가운데 %3$d바이트만 왔습니다.",
     },
     kept = {
-      en = "For three seconds the client acknowledged nothing of what your script sent, and " ..
-        "the session still exists. The client may be gone, and nobody will ever tell you: " ..
-        "forget a session after 2 seconds of that.",
-      ko = "클라이언트가 3초 동안 스크립트가 보낸 것을 하나도 확인하지 않았는데 세션이 그대로 " ..
+      en = "For four seconds the client acknowledged nothing of what your script sent, and the " ..
+        "session still exists. The client may be gone, and nobody will ever tell you: forget a " ..
+        "session after 2 seconds of that.",
+      ko = "클라이언트가 4초 동안 스크립트가 보낸 것을 하나도 확인하지 않았는데 세션이 그대로 " ..
         "있습니다. 클라이언트가 사라졌을 수도 있고, 그 사실은 아무도 알려 주지 않습니다. 이런 " ..
         "상태가 2초 이어지면 세션을 잊으세요.",
     },
     forgot = {
-      en = "A client said nothing for three seconds, and had acknowledged everything. Your " ..
+      en = "A client said nothing for four seconds, and had acknowledged everything. Your " ..
         "script has forgotten its session.",
-      ko = "클라이언트가 모두 확인한 다음 3초 동안 조용했을 뿐인데 스크립트가 세션을 잊었습니다.",
+      ko = "클라이언트가 모두 확인한 다음 4초 동안 조용했을 뿐인데 스크립트가 세션을 잊었습니다.",
     },
   },
 
@@ -267,9 +266,9 @@ return {
         caller:give(3, "lo\nmoon\n", 11, "got")
         caller:expect_text("olleh\nnoom\n", "answer")
         caller:say("shut")
-        judge:expect(caller:is_shut(1), "no_shut", "shut|7|")
+        judge:expect(caller:is_shut(), "no_shut", "shut|7|")
         caller:say("text", 11, "x")
-        judge:expect(caller:is_shut(1), "no_shut", "text|7|11|x|")
+        judge:expect(caller:is_shut(), "no_shut", "text|7|11|x|")
       end,
     },
     {
@@ -313,9 +312,9 @@ return {
         judge:tell { en = "the answer is lost, and not acknowledged",
           ko = "응답이 사라져 확인하지 않습니다" }
         local before = caller.texts
-        judge:expect(caller:wait(function() return caller.texts > before end, 1), "no_resend")
+        judge:expect(caller:wait(function() return caller.texts > before end, WAIT_S), "no_resend")
         caller:say("got", 5)
-        caller:wait(function() return false end, 0.1) -- what was under way
+        caller:give(5, "x", 6, "got") -- what was under way came before this answer
         before = caller.texts
         judge:expect(not caller:wait(function() return caller.texts > before end, 0.5), "goes_on")
       end,
@@ -334,7 +333,7 @@ return {
         end
         gone:wait(function() return false end, GONE_S)
         gone:say("text", 5, "x")
-        judge:expect(gone:is_shut(1), "kept")
+        judge:expect(gone:is_shut(), "kept")
         silent:give(5, "tide\n", 10, "forgot")
       end,
     },
@@ -362,7 +361,7 @@ return {
           local so_far = caller.expected:sub(1, #caller.text)
           judge:expect(caller.text == so_far, "answer", judge:shown(caller.text),
             judge:shown(so_far))
-          judge:expect(caller.text == caller.expected, "bad_line", caller.number, STILL_S,
+          judge:expect(caller.text == caller.expected, "bad_line", caller.number, WAIT_S,
             #caller.text, #caller.expected)
         end
       end,
