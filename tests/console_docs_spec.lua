@@ -8,6 +8,7 @@ local rig = require "tests.support.rig"
 local function without_figures(text)
   text = text:gsub("127%.0%.0%.1:%d+", "ADDRESS"):gsub("%d+%.%d+ s", "TIME")
   text = text:gsub("receive space +%S+ %S+", "receive space"):gsub("round trip[^\n]*", "round trip")
+  text = text:gsub("peer's window +%S+ %S+,", "peer's window"):gsub("  our window[^\n]*\n", "")
   text = text:gsub("congestion window[^\n]*", "congestion window"):gsub("%S+/scripts/", "scripts/")
   return (text:gsub(" +", " "))
 end

@@ -68,7 +68,7 @@ describe("moonport trace", function()
 
   it("shows one line an event, with the line of script that ran", function()
     local started = moonport:start(echo, controlled)
-    local child = trace(started, { "--count", "13" })
+    local child = trace(started, { "--count", "12" })
     talk(started, "hello\n")
     assert.equal(0, (child:wait()))
     local lines = told(child:stdout())
@@ -84,7 +84,6 @@ describe("moonport trace", function()
       "# test.lua flush kernel took 6 bytes",
       "# test.lua eof FIN came",
       "# test.lua tcp close-wait at eof",
-      "# test.lua tcp close-wait at close",
       "# test.lua shutdown FIN went (inferred)",
       "# test.lua close closed (eof), 6 bytes in, 6 out",
     }
@@ -92,7 +91,7 @@ describe("moonport trace", function()
       local line = lines[index]:gsub("^#%d+", "#")
       assert.equal(text, line:sub(1, #text))
     end
-    assert.matches("^#%d+$", connection)
+    assert.equal("#1", connection)
     assert.is_nil(child:stdout():find("\27"))
     assert.matches("\n +%+[%d.e+]+ %S*s  #", child:stdout())
   end)
@@ -183,6 +182,12 @@ describe("moonport trace", function()
       text = text:gsub("[^ ]*/test%.lua", "test.lua"):gsub("127%.0%.0%.1:%d+", "PEER")
       drawn[#drawn + 1] = text:gsub(" after [%d.]+ %S+$", "")
     end
+    -- Where its lines end depends on how long it took.
+    local last = ""
+    while not last:find("^closed") do
+      last = table.remove(drawn):match("^| | | (.*)$") .. " " .. last
+    end
+    assert.matches("^closed %(eof%), 5 bytes in, 5 out,.* the peer ended first $", last)
     drawn[1] = drawn[1]:gsub("#%d+", "#1")
     assert.same({
       " connection #1, test.lua",
@@ -200,10 +205,7 @@ describe("moonport trace", function()
       "|< 5 bytes -|< write 5 bytes -|",
       "| FIN ->| end of file ->|",
       "| | [close-wait] |",
-      "| | [close-wait] |",
       "|< FIN -|< close -|",
-      "| | | closed (eof), 5 bytes in, 5",
-      "| | | out,",
     }, drawn)
     -- The lines of the three stand under each other, and nothing is wider than 80 columns.
     for line in child:stdout():gmatch("[^\n]+") do assert.is_true(utf8.len(line) <= 80, line) end

@@ -275,6 +275,13 @@ static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
   api_set_integer(L, "congestion_window", info->congestion_window);
   api_set_integer(L, "send_mss", info->send_mss);
   api_set_integer(L, "receive_space", info->receive_space);
+  if (info->receive_window != EVENT_UNKNOWN) {
+    api_set_integer(L, "receive_window", info->receive_window);
+  }
+  if (info->peer_window != EVENT_UNKNOWN) api_set_integer(L, "peer_window", info->peer_window);
+  api_set_integer(L, "unread", info->unread);
+  api_set_integer(L, "in_flight", info->in_flight);
+  api_set_integer(L, "unsent", info->unsent);
 }
 
 /* conn:stats() -> table; of a closed connection the last figures, with nothing queued */

@@ -59,23 +59,38 @@ static void listener_on_starved(void *owner, int rc) {
   runtime_logf(object->runtime, LOG_WARN, "accept() waits: %s", uv_strerror(rc));
 }
 
+enum { NAME_BYTES_MAX = ADDRESS_TEXT_MAX + 6 };
+
+/* "tcp://127.0.0.1:12345". False: it has no name. */
+static bool read_name(const struct listener_object *object, char name[NAME_BYTES_MAX]) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  char text[ADDRESS_TEXT_MAX];
+  if (listener_address(object->listener, &address, &size) < 0) return false;
+  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
+  snprintf(name, NAME_BYTES_MAX, "%s%s", address.ss_family == AF_UNIX ? "" : "tcp://", text);
+  return true;
+}
+
+static void listener_on_backlog(void *owner, const struct net_backlog *backlog) {
+  const struct listener_object *object = owner;
+  char name[NAME_BYTES_MAX];
+  if (!api_is_told(object->runtime, EVENT_BACKLOG) || !read_name(object, name)) return;
+  api_tell_backlog(object->runtime, name, backlog);
+}
+
 static const struct listener_events events = {.is_wanted = listener_is_wanted,
                                               .on_accept = listener_on_accept,
-                                              .on_starved = listener_on_starved};
+                                              .on_starved = listener_on_starved,
+                                              .on_backlog = listener_on_backlog};
 
 static struct listener_object *listener_check(lua_State *L) {
   return luaL_checkudata(L, 1, type_name);
 }
 
 static void tell_listen(const struct listener_object *object, enum event_kind kind) {
-  struct sockaddr_storage address;
-  socklen_t size;
-  char text[ADDRESS_TEXT_MAX];
-  char name[ADDRESS_TEXT_MAX + 6];
-  if (!api_is_told(object->runtime, kind)) return;
-  if (listener_address(object->listener, &address, &size) < 0) return;
-  address_from_sockaddr((struct sockaddr *)&address, size, text, sizeof text);
-  snprintf(name, sizeof name, "%s%s", address.ss_family == AF_UNIX ? "" : "tcp://", text);
+  char name[NAME_BYTES_MAX];
+  if (!api_is_told(object->runtime, kind) || !read_name(object, name)) return;
   api_tell_listen(object->runtime, kind, name);
 }
 

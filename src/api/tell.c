@@ -2,6 +2,7 @@
 #include "api/tell.h"
 
 #include "net/loop.h"
+#include "net/tcp_info.h"
 #include "vm/tell.h"
 
 #include <stdio.h>
@@ -77,6 +78,15 @@ void api_tell_sendto(lua_State *L, const struct runtime *runtime, const char *by
 void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const char *address) {
   struct event event = {.kind = kind};
   event.of.listen.address = address; /* unlisten has the same */
+  tell_of_script(runtime, &event);
+}
+
+void api_tell_backlog(const struct runtime *runtime, const char *address,
+                      const struct net_backlog *backlog) {
+  struct event event = {.kind = EVENT_BACKLOG, .source = EVENT_KERNEL};
+  event.of.backlog.address = address;
+  event.of.backlog.waiting = backlog->waiting;
+  event.of.backlog.limit = backlog->limit;
   tell_of_script(runtime, &event);
 }
 

@@ -9,6 +9,8 @@
   { #field, EVENT_NUMBER, offsetof(struct event, of.kind.field) }
 #define OPTIONAL(kind, field)                                                                      \
   { #field, EVENT_NUMBER_OPTIONAL, offsetof(struct event, of.kind.field) }
+#define OR_UNKNOWN(kind, field)                                                                    \
+  { #field, EVENT_NUMBER_OR_UNKNOWN, offsetof(struct event, of.kind.field) }
 #define FIELDS(...)                                                                                \
   (const struct event_field[]) {                                                                   \
     __VA_ARGS__, {                                                                                 \
@@ -29,6 +31,10 @@ enum {
 const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
     [EVENT_LISTEN] = {"listen", FIELDS(TEXT(listen, address)), OBSERVED | KERNEL, false},
     [EVENT_UNLISTEN] = {"unlisten", FIELDS(TEXT(unlisten, address)), OBSERVED, false},
+    [EVENT_BACKLOG] = {"backlog",
+                       FIELDS(TEXT(backlog, address), NUMBER(backlog, waiting),
+                              NUMBER(backlog, limit)),
+                       KERNEL, false},
     [EVENT_OPEN] = {"open",
                     FIELDS(TEXT(open, peer), TEXT(open, local), NUMBER(open, age_ms),
                            NUMBER(open, bytes_in), NUMBER(open, bytes_out)),
@@ -43,6 +49,9 @@ const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
                                 TEXT(handshake, name), TEXT(handshake, alpn),
                                 TEXT(handshake, session), TEXT(handshake, error)),
                          OBSERVED, false},
+    [EVENT_ARRIVE] = {"arrive",
+                      FIELDS(NUMBER(arrive, arrived), NUMBER(arrive, waiting), TEXT(arrive, end)),
+                      KERNEL, false},
     [EVENT_DATA] = {"data", FIELDS(TEXT(data, to)), OBSERVED, true},
     [EVENT_MESSAGE] = {"message", NO_FIELDS, OBSERVED, true},
     [EVENT_DATAGRAM] = {"datagram", FIELDS(TEXT(datagram, peer)), OBSERVED, true},
@@ -80,16 +89,21 @@ const struct event_kind_row event_kinds[EVENT_KIND_COUNT] = {
     [EVENT_RESET] = {"reset", FIELDS(TEXT(reset, by), TEXT(reset, error), OPTIONAL(reset, unread)),
                      OBSERVED | INFERRED, false},
     [EVENT_TIMEOUT] = {"timeout", FIELDS(TEXT(timeout, timer)), OBSERVED, false},
+    [EVENT_TIME_WAIT] = {"time_wait",
+                         FIELDS(TEXT(time_wait, local), TEXT(time_wait, peer),
+                                NUMBER(time_wait, left_ms)),
+                         KERNEL, false},
     [EVENT_CLOSE] = {"close",
-                     FIELDS(TEXT(close, reason), NUMBER(close, bytes_in), NUMBER(close, bytes_out),
-                            NUMBER(close, age_ms)),
+                     FIELDS(TEXT(close, reason), TEXT(close, first), NUMBER(close, bytes_in),
+                            NUMBER(close, bytes_out), NUMBER(close, age_ms)),
                      OBSERVED, false},
     [EVENT_TCP] = {"tcp",
                    FIELDS(TEXT(tcp, at), TEXT(tcp, state), NUMBER(tcp, rtt_us),
                           NUMBER(tcp, rtt_variation_us), NUMBER(tcp, retransmits),
                           NUMBER(tcp, unacked), NUMBER(tcp, lost), NUMBER(tcp, congestion_window),
-                          NUMBER(tcp, send_mss), NUMBER(tcp, receive_space), NUMBER(tcp, unread),
-                          NUMBER(tcp, unsent)),
+                          NUMBER(tcp, send_mss), NUMBER(tcp, receive_space),
+                          OR_UNKNOWN(tcp, receive_window), OR_UNKNOWN(tcp, peer_window),
+                          NUMBER(tcp, unread), NUMBER(tcp, in_flight), NUMBER(tcp, unsent)),
                    KERNEL, false},
     [EVENT_ERROR] = {"error", FIELDS(TEXT(error, message)), OBSERVED, false},
     [EVENT_LOG] = {"log", FIELDS(TEXT(log, level), TEXT(log, message)), OBSERVED, false},

@@ -12,11 +12,13 @@
 enum event_kind {
   EVENT_LISTEN,
   EVENT_UNLISTEN,
+  EVENT_BACKLOG,
   EVENT_OPEN,
   EVENT_ACCEPT,
   EVENT_CONNECT,
   EVENT_PROXY,
   EVENT_HANDSHAKE,
+  EVENT_ARRIVE,
   EVENT_DATA,
   EVENT_MESSAGE,
   EVENT_DATAGRAM,
@@ -37,6 +39,7 @@ enum event_kind {
   EVENT_SHUTDOWN,
   EVENT_RESET,
   EVENT_TIMEOUT,
+  EVENT_TIME_WAIT,
   EVENT_CLOSE,
   EVENT_TCP,
   EVENT_ERROR,
@@ -86,6 +89,10 @@ struct event {
       const char *address;
     } listen, unlisten;
     struct {
+      const char *address;
+      uint64_t waiting, limit;
+    } backlog;
+    struct {
       const char *peer, *local;
       uint64_t age_ms, bytes_in, bytes_out;
     } open;
@@ -98,6 +105,10 @@ struct event {
     struct {
       const char *version, *cipher, *name, *alpn, *session, *error;
     } handshake;
+    struct {
+      uint64_t arrived, waiting;
+      const char *end;
+    } arrive;
     struct {
       const char *to;
     } data;
@@ -148,13 +159,17 @@ struct event {
       const char *timer;
     } timeout;
     struct {
-      const char *reason;
+      const char *local, *peer;
+      uint64_t left_ms;
+    } time_wait;
+    struct {
+      const char *reason, *first;
       uint64_t bytes_in, bytes_out, age_ms;
     } close;
     struct {
       const char *at, *state;
       uint64_t rtt_us, rtt_variation_us, retransmits, unacked, lost, congestion_window;
-      uint64_t send_mss, receive_space, unread, unsent;
+      uint64_t send_mss, receive_space, receive_window, peer_window, unread, in_flight, unsent;
     } tcp;
     struct {
       const char *message;
@@ -182,8 +197,10 @@ struct event {
   } of;
 };
 
-/* A number that is optional is not there when it is 0, a text when it is NULL. */
-enum event_field_type { EVENT_TEXT, EVENT_NUMBER, EVENT_NUMBER_OPTIONAL };
+/* A number that is optional is not there when it is 0, one that may be unknown when it is EVENT_UNKNOWN, a
+ * text when it is NULL. */
+enum event_field_type { EVENT_TEXT, EVENT_NUMBER, EVENT_NUMBER_OPTIONAL, EVENT_NUMBER_OR_UNKNOWN };
+#define EVENT_UNKNOWN UINT64_MAX
 
 /* A number or a text of a kind. */
 struct event_field {

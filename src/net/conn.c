@@ -62,7 +62,7 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   conn->stack.transport.ops = &conn_ops;
   conn->receiver = group->events->on_data;
   conn_remember_peer(conn, peer);
-  conn->id = ++group->loop->conn_id_last;
+  if (group->script) conn->id = ++group->loop->conn_id_last;
   conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
   list_append(&group->conns, &conn->group_link);
   group->count++;
@@ -155,7 +155,7 @@ struct conn *conn_next_received(const struct conn_group *group, conn_receiver re
 
 static void conn_on_ended(struct transport *self) {
   struct conn *conn = (struct conn *)self;
-  conn->flags |= CONN_EOF_SEEN;
+  conn->flags |= CONN_EOF_SEEN | (conn->flags & CONN_FIN_SENT ? 0 : CONN_PEER_FIRST);
   if (conn_is_watched(conn)) conn_tell_eof(conn);
   conn_update_reading(conn);
   if (!(conn->flags & CONN_CLOSING)) {

@@ -86,6 +86,8 @@ void conn_failed(struct conn *conn, int rc) {
   if (conn->flags & CONN_CLOSED) return;
   if (rc == UV_ENOMEM) conn->flags |= CONN_STARVED;
   if (!conn->reason) conn->reason = reason_of(conn, rc);
+  bool is_by_peer = rc == UV_ECONNRESET || rc == UV_EPIPE;
+  if (is_by_peer && !(conn->flags & CONN_FIN_SENT)) conn->flags |= CONN_PEER_FIRST;
   bool is_reset = conn->reason != REASON_HANDSHAKE && rc != UV_ENOMEM;
   if (is_reset && conn_is_told(conn, EVENT_RESET)) conn_tell_failed(conn, rc);
   conn_destroy(conn);

@@ -52,7 +52,7 @@ void conn_update_reading(struct conn *conn) {
   tell_hold(conn);
   if (!wanted) {
     transport_under_read_stop(&conn->stack.transport);
-    conn_schedule(conn, HELD_LOOK_MS);
+    conn_schedule(conn, conn_look_ms(conn, net_loop_now_ms(conn->group->loop)));
     return;
   }
   start_reading(conn);

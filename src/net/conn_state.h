@@ -34,6 +34,8 @@ enum conn_flags {
   CONN_SENT_WANTED = 1 << 18, /* with CONN_DRAIN_WANTED: somebody waits for the queue to be empty */
   CONN_IN_REQUEST = 1 << 21,  /* the rest of something that has begun to come is waited for */
   CONN_NO_CLIENT = 1 << 22,   /* no proxy has said yet whose it is, or it is the proxy's own */
+  CONN_PEER_FIRST = 1 << 23,  /* its peer's FIN or RST came before ours went */
+  CONN_END_ARRIVED = 1 << 24, /* conn_look() has told that FIN or RST came */
 };
 
 /* How often it is looked whether the peer acknowledges what was sent. The kernel takes bytes for a
@@ -86,6 +88,7 @@ struct conn {
    * the time for which on_quiet was told. */
   uint32_t first_ms;
   uint32_t request_ms; /* when conn_request_begun() was called */
+  uint32_t arrived;    /* bytes that had come when conn_look() looked last */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   struct transport lowest[];
 };

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "net/tcp_info.h"
+#include "net/time_wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +35,19 @@ static void read_ends(const struct conn *conn, struct ends *out) {
   address_from_sockaddr((struct sockaddr *)&address, size, out->local, sizeof out->local);
 }
 
+/* Whether it was just told, at the peer's end. */
+static bool is_known(const struct conn *conn, const struct net_tcp_info *info) {
+  const struct told_tcp *told = &conn->group->loop->told_tcp;
+  return told->conn == conn->id && told->is_end && memcmp(&told->info, info, sizeof *info) == 0;
+}
+
 /* Nothing on a Unix socket, of which the kernel tells nothing. */
 static void tell_tcp(struct conn *conn, const char *at) {
   struct net_tcp_info info;
   if (!conn_is_told(conn, EVENT_TCP)) return;
-  if (conn_tcp_info(conn, &info) < 0) return;
+  if (conn_tcp_info(conn, &info) < 0 || is_known(conn, &info)) return;
+  conn->group->loop->told_tcp =
+      (struct told_tcp){.conn = conn->id, .is_end = strcmp(at, "eof") == 0, .info = info};
   struct event event = {.kind = EVENT_TCP, .source = EVENT_KERNEL};
   event.of.tcp.at = at;
   event.of.tcp.state = info.state;
@@ -50,7 +59,10 @@ static void tell_tcp(struct conn *conn, const char *at) {
   event.of.tcp.congestion_window = info.congestion_window;
   event.of.tcp.send_mss = info.send_mss;
   event.of.tcp.receive_space = info.receive_space;
+  event.of.tcp.receive_window = info.receive_window;
+  event.of.tcp.peer_window = info.peer_window;
   event.of.tcp.unread = info.unread;
+  event.of.tcp.in_flight = info.in_flight;
   event.of.tcp.unsent = info.unsent;
   conn_tell(conn, &event);
 }
@@ -218,6 +230,34 @@ static void tell_implied_end(struct conn *conn) {
   if (conn_is_told(conn, event.kind)) conn_tell(conn, &event);
 }
 
+/* Who sent the first FIN has what is left of the connection when both have. It is there before close(2), for
+ * the kernel has parted it from the socket. */
+static void tell_time_wait(struct conn *conn) {
+  struct net_loop *loop = conn->group->loop;
+  struct sockaddr_storage local;
+  socklen_t size;
+  struct ends ends;
+  const uint32_t both = CONN_FIN_SENT | CONN_EOF_SEEN;
+  if ((conn->flags & (both | CONN_PEER_FIRST)) != both) return;
+  if (conn->peer.any.sa_family == AF_UNIX || loop->knows_no_time_wait) return;
+  if (conn->proxy) return; /* it is the proxy's, and `peer` is not */
+  if (conn_local(conn, &local, &size) < 0) return;
+  struct event event = {.kind = EVENT_TIME_WAIT, .source = EVENT_KERNEL};
+  int rc = time_wait_ask((struct sockaddr *)&local, &conn->peer.any, &event.of.time_wait.left_ms);
+  if (rc < 0) loop->knows_no_time_wait = true;
+  if (rc <= 0) return;
+  read_ends(conn, &ends);
+  event.of.time_wait.local = ends.local;
+  event.of.time_wait.peer = ends.peer;
+  conn_tell(conn, &event);
+}
+
+/* Who said first that it is over; NULL: nobody, the network gave up. */
+static const char *first_of(const struct conn *conn) {
+  if (conn->flags & CONN_PEER_FIRST) return "peer";
+  return conn->reason == REASON_RESET && !(conn->flags & CONN_FIN_SENT) ? NULL : "us";
+}
+
 void conn_tell_close(struct conn *conn, bool with_rst) {
   struct conn_counters counters;
   conn_counters(conn, &counters);
@@ -229,9 +269,11 @@ void conn_tell_close(struct conn *conn, bool with_rst) {
   } else if (!with_rst && conn->reason != REASON_RESET) {
     tell_implied_end(conn);
   }
+  if (conn_is_told(conn, EVENT_TIME_WAIT)) tell_time_wait(conn);
   if (!conn_is_told(conn, EVENT_CLOSE)) return;
   struct event event = {.kind = EVENT_CLOSE};
   event.of.close.reason = reason_name((enum reason)conn->reason);
+  event.of.close.first = first_of(conn);
   event.of.close.bytes_in = counters.bytes_in;
   event.of.close.bytes_out = counters.bytes_out;
   event.of.close.age_ms = counters.age_ms;

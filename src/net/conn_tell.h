@@ -15,6 +15,8 @@ static inline bool conn_is_watched(const struct conn *conn) {
   return __builtin_expect(conn->group->loop->tap.kinds != 0, 0);
 }
 
+/* To the watchers of the loop; nothing of a connection that is no script's. */
+void conn_tell(struct conn *conn, struct event *event);
 /* Accepted or connected, with what the kernel says of it. */
 void conn_tell_begin(struct conn *conn, enum event_kind kind);
 void conn_tell_data(struct conn *conn, const char *bytes, size_t size);
@@ -31,6 +33,11 @@ void conn_tell_drain(struct conn *conn);
 void conn_tell_fault(struct conn *conn, const char *fault, const char *detail);
 /* Reading stopped for a hold, or goes on after one. */
 void conn_tell_reading(struct conn *conn);
+/* conn_look.c. Of one that is not read: what has come since it was looked at last. Where FIN or RST has, no
+ * more of that. */
+void conn_look(struct conn *conn);
+/* When one that is not read is to be looked at again: soon, while somebody watches. */
+uint64_t conn_look_ms(const struct conn *conn, uint64_t now_ms);
 /* Right before the descriptor is closed. `with_rst`: we send RST. */
 void conn_tell_close(struct conn *conn, bool with_rst);
 

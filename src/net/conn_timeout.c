@@ -192,6 +192,7 @@ void conn_request_ended(struct conn *conn) {
 
 uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   struct conn *conn = LIST_ELEMENT(entry, struct conn, wheel);
+  if (conn_is_told(conn, EVENT_ARRIVE)) conn_look(conn);
   if (was_reset(conn)) return 0;
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
   uint64_t next = due_handshake(conn, now_ms);
@@ -203,5 +204,6 @@ uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms) {
   if (conn->flags & CONN_CLOSED) return 0;
   /* on_timeout() may have begun to close it, with deadlines of its own. */
   if (conn->flags & CONN_CLOSING) return due_closing(conn, now_ms);
-  return conn->flags & CONN_READING ? next : sooner(next, now_ms + HELD_LOOK_MS);
+  if (conn->flags & CONN_READING) return next;
+  return sooner(next, now_ms + conn_look_ms(conn, now_ms));
 }

@@ -15,6 +15,7 @@
 #include "net/incoming.h"
 #include "net/loop_state.h"
 #include "net/network.h"
+#include "net/tcp_info.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ enum {
   FAILURES_MAX = 100,    /* then it is not the connections' fault */
   STARVED_RETRY_MS = 500,
   BACKLOG_MAX = 65536, /* more cannot wait */
+  BACKLOG_LOOK_MS = 50,
 };
 
 struct listener {
@@ -45,9 +47,46 @@ struct listener {
   bool listening;
   bool paused;
   struct list starved_link; /* in loop->starved while there are no descriptors */
+  struct list shut_link;    /* in loop->shut while it listens and nobody is accepted */
+  uint32_t waiting;         /* as on_backlog() was told last */
 };
 
 static void on_connection(uv_poll_t *poll, int status, int events);
+
+/* --- Who waits -------------------------------------------------------------------------------- */
+
+/* What is accepted at once did not wait. On a Unix socket nobody knows. */
+static void look_at_backlog(struct listener *listener, bool is_accepting) {
+  struct net_backlog backlog;
+  if (!listener->events->on_backlog || listener->port) return;
+  if (net_backlog_read(listener->bound.fd, &backlog) < 0) return;
+  if (backlog.waiting == listener->waiting) return;
+  if (is_accepting && listener->waiting == 0 && backlog.waiting == 1) return;
+  listener->waiting = backlog.waiting;
+  listener->events->on_backlog(listener->owner, &backlog);
+}
+
+void listener_look_at_shut(struct net_loop *loop) {
+  const bool is_wanted = tap_wants(&loop->tap, EVENT_BACKLOG) && !list_empty(&loop->shut);
+  if (!is_wanted) clock_timer_stop(&loop->shut_timer);
+  if (!is_wanted) return;
+  if (!clock_timer_runs(&loop->shut_timer)) {
+    clock_timer_start(&loop->shut_timer, BACKLOG_LOOK_MS, BACKLOG_LOOK_MS);
+  }
+  for (struct list *link = loop->shut.next; link != &loop->shut; link = link->next) {
+    look_at_backlog(LIST_ELEMENT(link, struct listener, shut_link), false);
+  }
+}
+
+static void update_shut(struct listener *listener) {
+  struct net_loop *loop = listener->loop;
+  list_remove(&listener->shut_link);
+  if (listener->is_polled || !listener->listening) return;
+  list_append(&loop->shut, &listener->shut_link);
+  if (tap_wants(&loop->tap, EVENT_BACKLOG)) listener_look_at_shut(loop);
+}
+
+/* --- Accepting -------------------------------------------------------------------------------- */
 
 static void update_ready(struct listener *listener) {
   uint32_t events = listener->is_polled ? READY_INPUT : READY_NOTHING;
@@ -59,6 +98,7 @@ static void update_polling(struct listener *listener) {
   bool wanted = listener->listening && !listener->paused && list_empty(&listener->starved_link);
   bool was_polled = listener->is_polled;
   listener->is_polled = wanted;
+  update_shut(listener);
   if (listener->port) {
     if (wanted && port_is_called(listener->port)) net_defer_ask(listener->defer);
     return;
@@ -164,11 +204,13 @@ static bool is_wanted(struct listener *listener) {
 }
 
 static void accept_some(struct listener *listener) {
+  const bool is_told = tap_wants(&listener->loop->tap, EVENT_BACKLOG);
+  if (is_told) look_at_backlog(listener, true);
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     /* on_accept() may pause or close the listener. */
-    if (!listener->is_polled || !is_wanted(listener)) return;
-    if (!accept_one(listener)) return;
+    if (!listener->is_polled || !is_wanted(listener) || !accept_one(listener)) break;
   }
+  if (is_told && !listener->is_closed) look_at_backlog(listener, true);
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
@@ -223,6 +265,7 @@ static struct listener *listener_new(struct net_loop *loop, const struct listene
   listener->events = events;
   listener->owner = owner;
   list_init(&listener->starved_link);
+  list_init(&listener->shut_link);
   return listener;
 }
 
@@ -360,6 +403,7 @@ void listener_close(struct listener *listener) {
   if (listener->is_closed) return;
   listener->is_closed = true;
   list_remove(&listener->starved_link);
+  list_remove(&listener->shut_link);
   if (listener->port) {
     port_close(listener->port);
     listener->is_polled = false;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 struct incoming;
+struct net_backlog;
 struct net_loop;
 struct listener; /* opaque; frees itself after listener_close() */
 
@@ -18,6 +19,8 @@ struct listener_events {
   void (*on_accept)(void *owner, struct incoming *incoming, const struct sockaddr *peer);
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
   void (*on_starved)(void *owner, int rc);
+  /* While somebody watches, how many wait to be accepted now, and how many may. NULL: that is no news. */
+  void (*on_backlog)(void *owner, const struct net_backlog *backlog);
   bool
       uses_spares; /* accepts with the descriptors that the loop keeps back, when there are no others */
 };
@@ -72,6 +75,9 @@ void listener_accept_waiting(struct listener *listener);
 /* Unlinks a Unix socket that is still its own. */
 void listener_close(struct listener *listener);
 
+/* Tells who waits where nobody is accepted now, and goes on to look as long as somebody watches. For the loop,
+ * and for whoever begins to watch. */
+void listener_look_at_shut(struct net_loop *loop);
 /* Resumes the listeners that stopped for want of descriptors. For the loop. */
 void listener_retry_starved(struct net_loop *loop);
 

@@ -40,6 +40,10 @@ static void on_starved(struct clock_timer *timer) {
   listener_retry_starved(timer->loop);
 }
 
+static void on_shut(struct clock_timer *timer) {
+  listener_look_at_shut(timer->loop);
+}
+
 static void on_trim(struct clock_timer *timer) {
   if (!conn_trim_outputs(timer->loop)) clock_timer_stop(timer);
 }
@@ -84,6 +88,9 @@ static struct net_loop *new_loop(bool is_simulated, uint64_t start_ms) {
   output_pool_init(&loop->pool);
   list_init(&loop->starved);
   tap_init(&loop->tap);
+  list_init(&loop->shut);
+  clock_timer_init(&loop->shut_timer, loop, on_shut);
+  clock_timer_unref(&loop->shut_timer);
   clock_timer_init(&loop->starved_timer, loop, on_starved);
   clock_timer_unref(&loop->starved_timer);
   turn_init(&loop->turn, loop->ready ? NULL : &loop->uv);
@@ -117,6 +124,7 @@ void net_loop_free(struct net_loop *loop) {
   if (loop->is_simulated) (void)net_loop_settle(loop, UINT64_MAX);
   net_loop_close_spares(loop);
   wheel_close(loop->wheel);
+  clock_timer_close(&loop->shut_timer, NULL);
   clock_timer_close(&loop->starved_timer, NULL);
   clock_timer_close(&loop->trim_timer, NULL);
   turn_close(&loop->turn);

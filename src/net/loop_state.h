@@ -12,6 +12,7 @@
 #include "net/piped.h"
 #include "net/ready.h"
 #include "net/stage.h"
+#include "net/tcp_info.h"
 #include "net/turn.h"
 
 #include <uv.h>
@@ -19,6 +20,13 @@
 enum {
   READ_BUFFER_BYTES = ROOM_BYTES,
   SPARES = 8, /* descriptors: some commands at a time, a reload that reads files, or its trial */
+};
+
+/* The last event `tcp`: what a FIN of the peer brought is not told again at the close that follows. */
+struct told_tcp {
+  uint64_t conn;
+  bool is_end;
+  struct net_tcp_info info;
 };
 
 struct net_loop {
@@ -31,13 +39,17 @@ struct net_loop {
   uv_prepare_t prepare;               /* without a set of our own: for before_wait */
   void (*before_wait)(void *context); /* or NULL */
   void *before_wait_context;
-  uint64_t now_ms;            /* simulated: the time; else the last time that was asked for anew */
-  struct list timers;         /* simulated: struct clock_timer that run, in order */
-  struct list turns;          /* simulated: struct net_defer, the first asked for first */
-  char *read_buffer;          /* of a room; valid for the length of one read callback */
-  struct udp_batch *batch;    /* for datagrams; NULL until a socket needs it */
-  struct udp_outbox *outbox;  /* the same; of the socket whose batch is handled */
-  struct tap tap;             /* who watches what happens here */
+  uint64_t now_ms;           /* simulated: the time; else the last time that was asked for anew */
+  struct list timers;        /* simulated: struct clock_timer that run, in order */
+  struct list turns;         /* simulated: struct net_defer, the first asked for first */
+  char *read_buffer;         /* of a room; valid for the length of one read callback */
+  struct udp_batch *batch;   /* for datagrams; NULL until a socket needs it */
+  struct udp_outbox *outbox; /* the same; of the socket whose batch is handled */
+  struct tap tap;            /* who watches what happens here */
+  struct told_tcp told_tcp;
+  bool knows_no_time_wait; /* the kernel cannot be asked; time_wait.h */
+  uint64_t looks_ms;       /* when conn_look_ms() was asked last, and how often at that time */
+  unsigned looks;
   struct tls_shared *tls;     /* NULL until a connection has TLS */
   struct trust *trust;        /* NULL until a client asks whom the system trusts */
   struct network *network;    /* simulated: what there is in place of sockets; else NULL */
@@ -45,7 +57,7 @@ struct net_loop {
   struct wheel *wheel;        /* idle, write and linger deadlines of every connection */
   struct output_pool pool;    /* outputs between two uses */
   struct conn *dirty;         /* connections to flush when the handler ends, newest first */
-  uint64_t conn_id_last;      /* ids are never used twice in a process */
+  uint64_t conn_id_last;      /* ids are never used twice in a process; 0: of no script */
   struct turn turn;           /* who may read how much before the others */
   struct stage stage;         /* what is read and not told yet */
   struct piped piped;         /* what is forwarded; for net/transport/direct.c */
@@ -55,6 +67,8 @@ struct net_loop {
   struct list crowded;        /* struct conn_budget that had much queued, until on_fall() */
   struct list waiting; /* struct writing of each connection whose peer has something to take */
   struct clock_timer trim_timer;    /* while it is to be given back some time */
+  struct list shut;                 /* listeners that listen, and do not accept now */
+  struct clock_timer shut_timer;    /* runs while somebody watches who waits there */
   struct list starved;              /* listeners that stopped for want of descriptors or memory */
   struct clock_timer starved_timer; /* tries those again */
   int spares[SPARES];               /* descriptors kept back; see net_loop_keep_spares() */

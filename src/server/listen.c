@@ -144,8 +144,16 @@ static void listen_on_starved(void *owner, int rc) {
                advice);
 }
 
+static void listen_on_backlog(void *owner, const struct net_backlog *backlog) {
+  const struct listen_entry *entry = owner;
+  const struct runtime *runtime = entry->set->runtime;
+  if (!api_is_told(runtime, EVENT_BACKLOG)) return;
+  api_tell_backlog(runtime, entry->set->names[entry->index], backlog);
+}
+
 const struct listener_events listen_events = {.on_accept = listen_on_accept,
-                                              .on_starved = listen_on_starved};
+                                              .on_starved = listen_on_starved,
+                                              .on_backlog = listen_on_backlog};
 
 bool listen_set_bring(struct listen_set *set, const char *name, int fd,
                       const struct sockaddr *peer) {

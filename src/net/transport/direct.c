@@ -400,7 +400,7 @@ static size_t direct_unread(const struct transport *self) {
 
 static size_t direct_unacknowledged(const struct transport *self) {
   const struct direct *direct = direct_of(self);
-  size_t size = net_unsent_bytes(direct->fd);
+  size_t size = net_unacknowledged_bytes(direct->fd);
   for (unsigned i = 0; direct->left && i < direct->left->count - direct->left->first; i++) {
     size += direct->left->bufs[direct->left->first + i].len;
   }

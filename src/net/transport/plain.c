@@ -61,7 +61,7 @@ static int plain_descriptor(const struct transport *self) {
 }
 
 static size_t plain_unacknowledged(const struct transport *self) {
-  size_t in_kernel = net_unsent_bytes(plain_descriptor(self));
+  size_t in_kernel = net_unacknowledged_bytes(plain_descriptor(self));
   return uv_stream_get_write_queue_size(&plain_of(self)->io.stream) + in_kernel;
 }
 

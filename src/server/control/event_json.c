@@ -94,6 +94,7 @@ static char *put_field(char *end, const struct event *event, const struct event_
   }
   uint64_t number = event_number(event, field);
   if (number == 0 && field->type == EVENT_NUMBER_OPTIONAL) return end;
+  if (number == EVENT_UNKNOWN && field->type == EVENT_NUMBER_OR_UNKNOWN) return end;
   /* The only number that is a connection. */
   if (event->kind == EVENT_FORWARD) return put_conn(put_name(end, field->name), worker, number);
   return put_number(put_name(end, field->name), number);

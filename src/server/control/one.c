@@ -163,17 +163,25 @@ void control_reset(const struct control_call *call) {
 
 /* --- Looking --------------------------------------------------------------------------------- */
 
+static void put_if_known(json_t *object, const char *name, uint64_t number) {
+  if (number == EVENT_UNKNOWN) return;
+  json_object_set_new(object, name, json_integer((json_int_t)number));
+}
+
 /* The fields are those of the event `tcp`. */
 static json_t *tcp_fields(const struct control_call *call, const struct conn *conn,
                           const struct net_tcp_info *info) {
-  return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
-                   id_of(call, conn), "state", info->state, "rtt_us", (json_int_t)info->rtt_us,
-                   "rtt_variation_us", (json_int_t)info->rtt_variation_us, "retransmits",
-                   (json_int_t)info->retransmits, "unacked", (json_int_t)info->unacked, "lost",
-                   (json_int_t)info->lost, "congestion_window", (json_int_t)info->congestion_window,
-                   "send_mss", (json_int_t)info->send_mss, "receive_space",
-                   (json_int_t)info->receive_space, "unread", (json_int_t)info->unread, "unsent",
-                   (json_int_t)info->unsent);
+  json_t *fields = json_pack(
+      "{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", id_of(call, conn),
+      "state", info->state, "rtt_us", (json_int_t)info->rtt_us, "rtt_variation_us",
+      (json_int_t)info->rtt_variation_us, "retransmits", (json_int_t)info->retransmits, "unacked",
+      (json_int_t)info->unacked, "lost", (json_int_t)info->lost, "congestion_window",
+      (json_int_t)info->congestion_window, "send_mss", (json_int_t)info->send_mss, "receive_space",
+      (json_int_t)info->receive_space, "unread", (json_int_t)info->unread, "in_flight",
+      (json_int_t)info->in_flight, "unsent", (json_int_t)info->unsent);
+  put_if_known(fields, "receive_window", info->receive_window);
+  put_if_known(fields, "peer_window", info->peer_window);
+  return fields;
 }
 
 void control_tcp(const struct control_call *call) {

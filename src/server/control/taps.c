@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "base/worker.h"
 #include "net/conn.h"
+#include "net/listener.h"
 #include "net/loop.h"
 #include "net/timer.h"
 #include "server/control/commands.h"
@@ -215,4 +216,5 @@ void control_events(const struct control_call *call) {
   for (size_t i = 0; i < server_script_count(server); i++) {
     taps_tell_script(watch, server_script(server, i));
   }
+  listener_look_at_shut(watch->loop);
 }
