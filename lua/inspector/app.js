@@ -11,7 +11,7 @@ import { Link } from "./link.js";
 import { Model } from "./model.js";
 import { Player, Record } from "./record.js";
 import { Script } from "./script.js";
-import { bindSplit, settings } from "./settings.js";
+import { bindSplit, settings, turnLanguage } from "./settings.js";
 import { States } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { chooseLanguage, Words } from "./texts.js";
@@ -36,23 +36,40 @@ const app = {
     app.panels.script.open(file ?? script, Number(line));
   },
 
-  chooseEvent(n) { app.panels.diagram.chooseEvent(n); },
+  chooseEvent(n) {
+    app.panels.diagram.chooseEvent(n);
+  },
 };
 
 // --- What is drawn --------------------------------------------------------------------------------
 
+const REST_MS = 80; // between two drawings of a panel for what came by itself
+const BY_HAND = ["choice", "row", "hello"];
+
+function drawSoon(panel) {
+  clearTimeout(panel.resting);
+  panel.resting = null;
+  soon(
+    (panel.redraw ??= () => {
+      panel.drawnAt = performance.now();
+      panel.draw();
+    }),
+  );
+}
+
 // A panel in a tab that is not shown is drawn when it is.
 function changed(kind) {
   for (const panel of Object.values(app.panels ?? {})) {
-    if (!panel.wants.includes(kind)) continue;
-    if (app.tabs.isHidden(panel)) panel.isLate = true;
-    else soon(panel.drawing_ ??= () => panel.draw());
+    if (!panel.wants.includes(kind) || app.tabs.isHidden(panel)) continue;
+    const rest = BY_HAND.includes(kind) ? 0 : REST_MS - (performance.now() - (panel.drawnAt ?? 0));
+    if (rest <= 0) drawSoon(panel);
+    else panel.resting ??= setTimeout(() => drawSoon(panel), rest);
   }
   if (kind === "choice") watch();
 }
 
 function shown(panel) {
-  if (panel) soon(panel.drawing_ ??= () => panel.draw());
+  if (panel) drawSoon(panel);
 }
 
 function watch() {
@@ -65,11 +82,25 @@ let joined = { state: "joining" };
 
 function drawStatus() {
   const { state, server, why, file } = joined;
-  const values = { version: server?.version ?? "", pid: String(server?.pid ?? ""), why: why ?? "", file: file ?? "" };
-  const parts = [el("span", { class: `dot ${state === "up" || state === "recording" ? "up" : "down"}` }), foreign(t(state, values))];
+  const values = {
+    version: server?.version ?? "",
+    pid: String(server?.pid ?? ""),
+    why: why ?? "",
+    file: file ?? "",
+  };
+  const parts = [
+    el("span", { class: `dot ${state === "up" || state === "recording" ? "up" : "down"}` }),
+    foreign(t(state, values)),
+  ];
   if (app.mode === "class" && state === "up") parts.push(` · ${t("class")}`);
   if (app.model.dropped > 0) {
-    parts.push(el("span", { class: "missing", title: t("missing_why") }, t("missing", { n: app.model.dropped })));
+    parts.push(
+      el(
+        "span",
+        { class: "missing", title: t("missing_why") },
+        t("missing", { n: app.model.dropped }),
+      ),
+    );
   }
   byId("status").replaceChildren(...parts);
 }
@@ -83,6 +114,7 @@ function join(next) {
 
 const takers = {
   hello(message) {
+    if (message.lang !== lang) turnLanguage(message.lang); // --lang decides
     app.may = message.may ?? {};
     app.mode = message.mode;
     const { server } = message;
@@ -105,22 +137,32 @@ const takers = {
     } else app.model.takeEvents(list, dropped);
     if (app.model.dropped !== before) soon(drawStatus);
   },
-  conns({ list, total }) { app.model.takeConns(list, total); },
+  conns({ list, total }) {
+    app.model.takeConns(list, total);
+  },
   status({ status, scripts }) {
     app.model.status = status;
     app.model.scripts = scripts ?? [];
     changed("status");
     changed("conns");
   },
-  gauges({ list }) { app.model.takeGauges(list); },
-  gone({ why }) { join({ state: "gone", why }); },
+  gauges({ list }) {
+    app.model.takeGauges(list);
+  },
+  gone({ why }) {
+    join({ state: "gone", why });
+  },
   back({ server }) {
     forget();
     app.pid = server.pid;
     join({ state: "up", server });
   },
-  edited(message) { app.panels.script.edited(message); },
-  told({ text }) { app.panels.controls.say(text, false); },
+  edited(message) {
+    app.panels.script.edited(message);
+  },
+  told({ text }) {
+    app.panels.controls.say(text, false);
+  },
 };
 
 function forget() {
@@ -159,8 +201,11 @@ bindSplit(app);
 drawStatus();
 ["hello", "conns", "events", "choice"].forEach(changed);
 
-app.link = new Link({
-  opened: () => {},
-  lost: (why) => join({ state: why }),
-  message: (message) => takers[message.t]?.(message),
-}, lang);
+app.link = new Link(
+  {
+    opened: () => {},
+    lost: (why) => join({ state: why }),
+    message: (message) => takers[message.t]?.(message),
+  },
+  lang,
+);

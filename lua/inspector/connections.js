@@ -16,7 +16,15 @@ export class Connections {
     const list = el("div", { id: "conn-list", "aria-label": t("connections") });
     this.empty = el("div", { class: "empty" });
     byId("connections").append(
-      el("div", { class: "head row" }, el("h2", { class: "grow" }, `${t("connections")} `, this.count), this.every), list, this.empty);
+      el(
+        "div",
+        { class: "head row" },
+        el("h2", { class: "grow" }, `${t("connections")} `, this.count),
+        this.every,
+      ),
+      list,
+      this.empty,
+    );
     flag(byId("connections"), "aria-label", t("connections"));
     this.list = new VirtualList(list, {
       source: () => this.shown,
@@ -31,7 +39,9 @@ export class Connections {
 
   make() {
     const row = el("div", { class: "conn" });
-    row.parts = ["chip", "peer", "state", "small two", "small", "small three"].map((name) => el("span", { class: name }));
+    row.parts = ["chip", "peer", "state", "small two", "small", "small three"].map((name) =>
+      el("span", { class: name }),
+    );
     row.parts[1] = el("bdi", { class: "peer" });
     row.append(...row.parts);
     return row;
@@ -61,7 +71,9 @@ export class Connections {
   volume(conn) {
     const { t, words } = this.app;
     const told = t("in_out", { in: words.size(conn.bytesIn), out: words.size(conn.bytesOut) });
-    return conn.queue_bytes > 0 ? `${told} · ${t("queued", { n: words.size(conn.queue_bytes) })}` : told;
+    return conn.queue_bytes > 0
+      ? `${told} · ${t("queued", { n: words.size(conn.queue_bytes) })}`
+      : told;
   }
 
   story(conn) {
@@ -86,16 +98,22 @@ export class Connections {
     this.empty.hidden = conns.length > 0;
     if (conns.length === 0) this.drawEmpty();
     const open = conns.filter((conn) => !conn.isClosed).length;
-    put(this.count, model.total > open ? t("more_conns", { shown: open, total: model.total })
-      : words.numbers.format(open));
+    put(
+      this.count,
+      model.total > open
+        ? t("more_conns", { shown: open, total: model.total })
+        : words.numbers.format(open),
+    );
     this.list.host.hidden = conns.length === 0;
     if (conns.length > 0) this.list.draw();
   }
 
   drawEmpty() {
     const { model, t } = this.app;
-    const listener = model.scripts.flatMap((script) => script.listeners ?? [])
-      .map((each) => String(each.address ?? each)).find((each) => !each.startsWith("udp"));
+    const listener = model.scripts
+      .flatMap((script) => script.listeners ?? [])
+      .map((each) => String(each.address ?? each))
+      .find((each) => !each.startsWith("udp"));
     const command = listener ? `moonport connect ${listener.replace("tcp://", "")}` : "";
     if (this.empty.dataset.command === command && this.empty.firstChild) return;
     this.empty.dataset.command = command;

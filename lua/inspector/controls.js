@@ -24,43 +24,84 @@ export class Controls {
     this.app = app;
     this.wants = ["choice", "conns", "events", "hello"];
     const { t } = app;
-    const button = (name, act, options = {}) => el("button", { type: "button", onclick: act, ...options }, t(name));
+    const button = (name, act, options = {}) =>
+      el("button", { type: "button", onclick: act, ...options }, t(name));
     this.pause = button("pause", () => this.togglePause());
     this.step = button("step", () => this.do("step"));
     this.drawers = {
       send: this.sendForm(t),
       worsen: this.worsenForm(t),
-      end: el("div", { class: "row" }, button("fin", () => this.do("shutdown")), button("kick", () => this.do("kick")),
-        button("reset", () => this.do("reset"))),
+      end: el(
+        "div",
+        { class: "row" },
+        button("fin", () => this.do("shutdown")),
+        button("kick", () => this.do("kick")),
+        button("reset", () => this.do("reset")),
+      ),
     };
     this.openers = {};
     for (const [name, drawer] of Object.entries(this.drawers)) {
       drawer.id = `drawer-${name}`;
       drawer.hidden = true;
       drawer.classList.add("drawer");
-      this.openers[name] = button(name, () => this.toggle(name), { "aria-expanded": "false", "aria-controls": drawer.id });
+      this.openers[name] = button(name, () => this.toggle(name), {
+        "aria-expanded": "false",
+        "aria-controls": drawer.id,
+      });
     }
     this.said = el("p", { class: "said soft grow", role: "status" }, t("pick_first"));
-    app.controlsPlace.append(el("div", { class: "row", role: "group", "aria-label": t("controls") }, this.pause, this.step,
-      ...Object.values(this.openers), this.said), ...Object.values(this.drawers));
+    app.controlsPlace.append(
+      el(
+        "div",
+        { class: "row", role: "group", "aria-label": t("controls") },
+        this.pause,
+        this.step,
+        ...Object.values(this.openers),
+        this.said,
+      ),
+      ...Object.values(this.drawers),
+    );
   }
 
   sendForm(t) {
-    this.text = el("input", { type: "text", "aria-label": t("send_text"), placeholder: "hello\\n", autocomplete: "off",
-      spellcheck: "false" });
-    this.as = el("select", { "aria-label": t("as") }, el("option", { value: "text" }, t("as_text")),
-      el("option", { value: "hex" }, t("as_hex")));
-    return el("form", { class: "row", onsubmit: (event) => this.send(event) }, this.as, this.text,
-      el("button", { class: "first" }, t("send_now")), el("span", { class: "soft" }, t("escapes")));
+    this.text = el("input", {
+      type: "text",
+      "aria-label": t("send_text"),
+      placeholder: "hello\\n",
+      autocomplete: "off",
+      spellcheck: "false",
+    });
+    this.as = el(
+      "select",
+      { "aria-label": t("as") },
+      el("option", { value: "text" }, t("as_text")),
+      el("option", { value: "hex" }, t("as_hex")),
+    );
+    return el(
+      "form",
+      { class: "row", onsubmit: (event) => this.send(event) },
+      this.as,
+      this.text,
+      el("button", { class: "first" }, t("send_now")),
+      el("span", { class: "soft" }, t("escapes")),
+    );
   }
 
   worsenForm(t) {
     this.split = el("input", { type: "number", min: 1, max: 65536, placeholder: "1" });
     this.delay = el("input", { type: "number", min: 0, max: 60000, placeholder: "100" });
-    return el("form", { class: "row", onsubmit: (event) => this.worsen(event) },
-      el("label", {}, t("split"), this.split, t("split_unit")), el("label", {}, t("delay"), this.delay, t("delay_unit")),
+    return el(
+      "form",
+      { class: "row", onsubmit: (event) => this.worsen(event) },
+      el("label", {}, t("split"), this.split, t("split_unit")),
+      el("label", {}, t("delay"), this.delay, t("delay_unit")),
       el("button", { class: "first" }, t("worsen_now")),
-      el("button", { type: "button", onclick: () => this.do("fault", ["off"], "fault_off") }, t("worsen_off")));
+      el(
+        "button",
+        { type: "button", onclick: () => this.do("fault", ["off"], "fault_off") },
+        t("worsen_off"),
+      ),
+    );
   }
 
   toggle(name, isOpen = this.drawers[name].hidden) {
@@ -88,7 +129,10 @@ export class Controls {
     const answer = await link.ask({ t: "ask", words: [command, id, ...more], hex: bytes });
     if (answer.ok && command === "pause") model.conns.get(id).held_by = "console";
     if (answer.ok && command === "resume") model.conns.get(id).held_by = null;
-    this.say(answer.ok ? t(`said_${told}`, { id, ...values }) : answer.error ?? t("no_answer"), !answer.ok);
+    this.say(
+      answer.ok ? t(`said_${told}`, { id, ...values }) : (answer.error ?? t("no_answer")),
+      !answer.ok,
+    );
     model.changed("conns");
   }
 
@@ -117,9 +161,11 @@ export class Controls {
     const { model, t } = this.app;
     const { isPossible } = this;
     this.app.controlsPlace.hidden = !this.app.may.ask;
-    for (const each of [this.pause, this.step, ...Object.values(this.openers)]) each.disabled = !isPossible;
+    for (const each of [this.pause, this.step, ...Object.values(this.openers)])
+      each.disabled = !isPossible;
     for (const drawer of Object.values(this.drawers)) {
-      for (const each of drawer.querySelectorAll("button, input, select")) each.disabled = !isPossible;
+      for (const each of drawer.querySelectorAll("button, input, select"))
+        each.disabled = !isPossible;
     }
     put(this.pause, t(model.chosenConn?.held_by === "console" ? "resume" : "pause"));
     if (this.shownChoice !== model.chosen) {

@@ -7,11 +7,36 @@ import { colourOf } from "./connections.js";
 // By the kind of event, the colour of its arrows and words. What an arrow of another kind means, its
 // words say: colour only helps.
 const KINDS = {
-  accept: "in", connect: "in", open: "in", data: "in", message: "in", recv: "in", datagram: "in",
-  proxy: "in", handshake: "in", arrive: "in", send: "out", sendto: "out", flush: "out", handler: "script",
-  wait: "script", wake: "script", handled: "script", call: "script", eof: "end", shutdown: "end",
-  close: "end", time_wait: "end", reset: "bad", error: "bad", timeout: "bad", dropped: "bad",
-  worker: "bad", stall: "bad", tcp: "kernel", backlog: "kernel",
+  accept: "in",
+  connect: "in",
+  open: "in",
+  data: "in",
+  message: "in",
+  recv: "in",
+  datagram: "in",
+  proxy: "in",
+  handshake: "in",
+  arrive: "in",
+  send: "out",
+  sendto: "out",
+  flush: "out",
+  handler: "script",
+  wait: "script",
+  wake: "script",
+  handled: "script",
+  call: "script",
+  eof: "end",
+  shutdown: "end",
+  close: "end",
+  time_wait: "end",
+  reset: "bad",
+  error: "bad",
+  timeout: "bad",
+  dropped: "bad",
+  worker: "bad",
+  stall: "bad",
+  tcp: "kernel",
+  backlog: "kernel",
 };
 const NO_ROWS = new Ring(1);
 const ROW_REM = 1.875;
@@ -24,18 +49,37 @@ export class Diagram {
     this.wants = ["events", "choice", "row"];
     const { t } = app;
     this.title = el("h2");
-    this.names = el("div", { class: "names", "aria-hidden": "true" }, el("span", { class: "blank" }),
-      el("span", { class: "blank" }), el("span", { class: "life" }, el("span", {}, t("peer")),
-        el("span", {}, t("kernel")), el("span", {}, t("script"))),
-      el("span", { class: "note blank" }, t("notes")));
+    this.names = el(
+      "div",
+      { class: "names", "aria-hidden": "true" },
+      el("span", { class: "blank" }),
+      el("span", { class: "blank" }),
+      el(
+        "span",
+        { class: "life" },
+        el("span", {}, t("peer")),
+        el("span", {}, t("kernel")),
+        el("span", {}, t("script")),
+      ),
+      el("span", { class: "note blank" }, t("notes")),
+    );
     const list = el("div", { id: "diagram", "aria-label": t("diagram") });
     this.empty = el("div", { class: "empty" }, el("p", {}, t("nothing_yet")));
-    this.newest = el("button", { class: "newest", type: "button", hidden: true, onclick: () => this.toEnd() },
-      t("newest"));
+    this.newest = el(
+      "button",
+      { class: "newest", type: "button", hidden: true, onclick: () => this.toEnd() },
+      t("newest"),
+    );
     this.detail = el("div", { class: "detail", "aria-live": "polite" });
     this.holder = el("div", { class: "holder" }, list, this.newest);
-    byId("stage").append(el("div", { class: "head" }, this.title, this.legend(t)), app.controlsPlace,
-      this.names, this.empty, this.holder, this.detail);
+    byId("stage").append(
+      el("div", { class: "head" }, this.title, this.legend(t)),
+      app.controlsPlace,
+      this.names,
+      this.empty,
+      this.holder,
+      this.detail,
+    );
     flag(byId("stage"), "aria-label", t("diagram"));
     this.list = new VirtualList(list, {
       follows: true,
@@ -46,14 +90,21 @@ export class Diagram {
       choose: (item) => app.model.chooseRow(item),
       isChosen: (item) => item === app.model.row,
     });
-    list.addEventListener("scroll", () => soon(this.drawing ??= () => this.drawNewest()), { passive: true });
+    list.addEventListener("scroll", () => soon((this.drawing ??= () => this.drawNewest())), {
+      passive: true,
+    });
     new ResizeObserver(() => this.measure()).observe(byId("stage"));
     this.measure();
   }
 
   legend(t) {
-    return el("p", { class: "legend" }, ...["observed", "kernel", "inferred"].map(
-      (name) => el("span", { class: name }, t(`legend_${name}`))));
+    return el(
+      "p",
+      { class: "legend" },
+      ...["observed", "kernel", "inferred"].map((name) =>
+        el("span", { class: name }, t(`legend_${name}`)),
+      ),
+    );
   }
 
   // As the container query of style.css decides.
@@ -82,8 +133,14 @@ export class Diagram {
     row.inner = gap();
     row.lanes = el("span", { class: "lanes" }, row.outer, row.inner);
     row.note = el("bdi");
+    row.line = el("bdi", { class: "soft" });
     row.runs = [];
-    row.append(row.time, row.chip, row.lanes, el("span", { class: "note" }, row.note));
+    row.append(
+      row.time,
+      row.chip,
+      row.lanes,
+      el("span", { class: "note" }, row.note, "  ", row.line),
+    );
     row.noteBox = row.lastChild;
     return row;
   }
@@ -93,12 +150,18 @@ export class Diagram {
     row.item = item;
     row.isAll = this.isAll;
     const kind = `kind-${KINDS[item.e.event] ?? "kernel"}`;
-    put(row.time, item.passed === null || item.part > 0 ? "" : `+${this.app.words.time(Math.max(item.passed, 0))}`);
+    put(
+      row.time,
+      item.passed === null || item.part > 0
+        ? ""
+        : `+${this.app.words.time(Math.max(item.passed, 0))}`,
+    );
     put(row.chip, this.isAll && item.conn !== null ? `#${item.conn}` : "");
     row.chip.className = this.isAll && item.conn !== null ? `chip ${colourOf(item.conn)}` : "";
     this.fillGap(row.outer, item.outer, item, kind);
     this.fillGap(row.inner, item.inner, item, kind);
     put(row.note, item.note ?? "");
+    put(row.line, item.line ?? "");
     row.noteBox.className = `note ${kind}`;
     this.fillRuns(row, item.lanes);
   }
@@ -160,11 +223,19 @@ export class Diagram {
       return;
     }
     const { e, what, place } = row;
-    const first = el("p", { class: "row" },
-      el("span", { class: "what" }, foreign(row.conn === null ? what : `#${row.conn}  ${what}`)));
+    const first = el(
+      "p",
+      { class: "row" },
+      el("span", { class: "what" }, foreign(row.conn === null ? what : `#${row.conn}  ${what}`)),
+    );
     if (place) {
-      first.append(el("button", { class: "link", type: "button",
-        onclick: () => this.app.showLine(e.script, place) }, t("open_line", { place })));
+      first.append(
+        el(
+          "button",
+          { class: "link", type: "button", onclick: () => this.app.showLine(e.script, place) },
+          t("open_line", { place }),
+        ),
+      );
     }
     this.detail.replaceChildren(first, el("p", { class: "soft" }, t(`source_${e.source}`)));
   }

@@ -7,7 +7,9 @@ export const byId = (id) => document.getElementById(id);
 export function el(name, options = {}, ...children) {
   const made = document.createElement(name);
   set(made, options);
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return made;
 }
 
@@ -41,7 +43,16 @@ export function flag(element, name, value) {
   } else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+// The root's font size. Asking is dear, and who changes it says so.
+let remPx = 0;
+window.addEventListener("resize", () => {
+  remPx = 0;
+});
+
+export function rem() {
+  remPx ||= parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return remPx;
+}
 
 // --- Drawing, once a frame --------------------------------------------------------------------
 
@@ -72,6 +83,8 @@ export class VirtualList {
     this.pool = [];
     this.lost = 0;
     this.isAtEnd = Boolean(options.follows);
+    this.top = 0; // what the browser has, as it told us: asking in the middle of drawing is dear
+    this.viewHeight = 0;
     host.classList.add("virtual");
     host.setAttribute("role", "listbox");
     host.setAttribute("tabindex", "0");
@@ -79,14 +92,18 @@ export class VirtualList {
     host.addEventListener("scroll", () => this.onScroll(), { passive: true });
     host.addEventListener("keydown", (event) => this.onKey(event));
     host.addEventListener("click", (event) => this.onClick(event));
-    new ResizeObserver(() => this.draw()).observe(host);
+    new ResizeObserver(() => {
+      this.viewHeight = host.clientHeight;
+      this.draw();
+    }).observe(host);
   }
 
   onScroll() {
-    const { scrollTop, clientHeight, scrollHeight } = this.host;
-    const isOurs = Math.abs(scrollTop - this.expected) < 2;
-    if (this.follows && !isOurs) this.isAtEnd = scrollTop + clientHeight >= scrollHeight - 4;
-    soon(this.drawing ??= () => this.draw());
+    const { scrollTop, scrollHeight } = this.host;
+    const isOurs = Math.abs(scrollTop - this.top) < 2;
+    this.top = scrollTop;
+    if (this.follows && !isOurs) this.isAtEnd = scrollTop + this.viewHeight >= scrollHeight - 4;
+    soon((this.drawing ??= () => this.draw()));
   }
 
   indexOfChosen() {
@@ -97,8 +114,15 @@ export class VirtualList {
 
   onKey(event) {
     const items = this.source();
-    const page = Math.max(1, Math.floor(this.host.clientHeight / this.height()) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 };
+    const page = Math.max(1, Math.floor(this.viewHeight / this.height()) - 1);
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -1e9,
+      End: 1e9,
+    };
     const step = steps[event.key];
     if (!step || items.length === 0 || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
@@ -115,18 +139,23 @@ export class VirtualList {
   }
 
   firstInView() {
-    return Math.floor(this.host.scrollTop / this.height());
+    return Math.floor(this.top / this.height());
   }
 
   reveal(index) {
     const top = index * this.height();
-    const { scrollTop, clientHeight } = this.host;
     this.isAtEnd = Boolean(this.follows) && index === this.source().length - 1;
-    if (top < scrollTop) this.host.scrollTop = top;
-    else if (top + this.height() > scrollTop + clientHeight) {
-      this.host.scrollTop = top + this.height() - clientHeight;
-    }
+    if (top < this.top) this.moveTo(top);
+    else if (top + this.height() > this.top + this.viewHeight)
+      this.moveTo(top + this.height() - this.viewHeight);
     this.draw();
+  }
+
+  moveTo(top) {
+    const whole = Math.max(Math.round(top), 0);
+    if (Math.abs(whole - this.top) < 1) return;
+    this.host.scrollTop = whole;
+    this.top = whole;
   }
 
   toEnd() {
@@ -137,23 +166,23 @@ export class VirtualList {
   reset() {
     this.lost = this.source().lost ?? 0;
     this.isAtEnd = Boolean(this.follows);
-    if (!this.follows) this.host.scrollTop = 0;
+    if (!this.follows) this.moveTo(0);
     this.draw();
   }
 
   draw() {
     const items = this.source();
     const height = this.height();
-    this.inner.style.height = `${items.length * height}px`;
-    const lost = items.lost ?? 0;
-    if (this.isAtEnd || lost !== this.lost) {
-      this.host.scrollTop = this.isAtEnd ? items.length * height
-        : Math.max(this.host.scrollTop - (lost - this.lost) * height, 0);
-      this.expected = this.host.scrollTop;
+    if (this.innerHeight !== items.length * height) {
+      this.innerHeight = items.length * height;
+      this.inner.style.height = `${this.innerHeight}px`;
     }
+    const lost = items.lost ?? 0;
+    if (this.isAtEnd) this.moveTo(this.innerHeight - this.viewHeight);
+    else if (lost !== this.lost) this.moveTo(this.top - (lost - this.lost) * height);
     this.lost = lost;
     const first = Math.min(this.firstInView(), Math.max(items.length - 1, 0));
-    const count = Math.min(Math.ceil(this.host.clientHeight / height) + 1, items.length - first);
+    const count = Math.min(Math.ceil(this.viewHeight / height) + 1, items.length - first);
     while (this.pool.length < count) this.grow();
     let active = "";
     for (let k = 0; k < this.pool.length; k++) {
@@ -215,7 +244,7 @@ export class Ring {
     return this.at(this.length - 1);
   }
 
-  * [Symbol.iterator]() {
+  *[Symbol.iterator]() {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }
 }

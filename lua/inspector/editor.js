@@ -20,7 +20,11 @@ const script = (src) => el("script", { src });
 // Resolves to CodeMirror, or to nothing where this program has none.
 function codeMirror() {
   loading ??= Promise.all([load("codemirror.css", style), load("codemirror.js", script)])
-    .then(() => load("lua.js", script)).then(() => window.CodeMirror, () => null);
+    .then(() => load("lua.js", script))
+    .then(
+      () => window.CodeMirror,
+      () => null,
+    );
   return loading;
 }
 
@@ -30,11 +34,19 @@ export class Editor {
     this.place = place;
     this.label = label;
     this.on = on;
-    this.area = el("textarea", { "aria-label": label, spellcheck: "false", autocapitalize: "off", autocomplete: "off",
-      oninput: () => on.change(), onkeydown: (event) => this.onKey(event) });
+    this.area = el("textarea", {
+      "aria-label": label,
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      oninput: () => on.change(),
+      onkeydown: (event) => this.onKey(event),
+    });
     place.classList.add("editor");
     place.append(this.area);
-    this.ready = codeMirror().then((library) => { if (library) this.upgrade(library); });
+    this.ready = codeMirror().then((library) => {
+      if (library) this.upgrade(library);
+    });
   }
 
   // Tab stays the key that leaves: a keyboard must not be caught here.
@@ -51,21 +63,35 @@ export class Editor {
     this.area.remove();
     this.area = null;
     this.mirror = library(this.place, {
-      value, readOnly, mode: "lua", lineNumbers: true, tabSize: 2, indentUnit: 2, viewportMargin: 20, inputStyle: "contenteditable",
+      value,
+      readOnly,
+      mode: "lua",
+      lineNumbers: true,
+      tabSize: 2,
+      indentUnit: 2,
+      viewportMargin: 20,
+      inputStyle: "textarea",
       gutters: ["CodeMirror-linenumbers", "marks"],
-      extraKeys: { Tab: false, "Shift-Tab": false, Esc: (mirror) => mirror.getInputField().blur(), "Ctrl-Enter": () => this.on.run(),
-        "Cmd-Enter": () => this.on.run() },
+      extraKeys: {
+        Tab: false,
+        "Shift-Tab": false,
+        Esc: (mirror) => mirror.getInputField().blur(),
+        "Ctrl-Enter": () => this.on.run(),
+        "Cmd-Enter": () => this.on.run(),
+      },
     });
     const field = this.mirror.getInputField();
     field.setAttribute("aria-label", this.label);
-    field.setAttribute("aria-multiline", "true");
-    field.setAttribute("role", "textbox");
-    this.mirror.on("change", (_, change) => { if (change.origin !== "setValue") this.on.change(); });
+    this.mirror.on("change", (_, change) => {
+      if (change.origin !== "setValue") this.on.change();
+    });
     new ResizeObserver(() => this.mirror.refresh()).observe(this.place);
     this.mark(this.errors ?? []);
   }
 
-  get text() { return this.mirror ? this.mirror.getValue() : this.area.value; }
+  get text() {
+    return this.mirror ? this.mirror.getValue() : this.area.value;
+  }
 
   set text(text) {
     if (this.mirror) this.mirror.setValue(text);
@@ -87,7 +113,11 @@ export class Editor {
     for (const { line, message } of errors) {
       if (!line || line > this.mirror.lineCount()) continue;
       this.mirror.addLineClass(line - 1, "background", "wrong");
-      this.mirror.setGutterMarker(line - 1, "marks", el("span", { class: "mark-bad", title: message }, "!"));
+      this.mirror.setGutterMarker(
+        line - 1,
+        "marks",
+        el("span", { class: "mark-bad", title: message }, "!"),
+      );
     }
   }
 
@@ -105,10 +135,14 @@ export class Editor {
     this.area.scrollTop = (line - 4) * parseFloat(getComputedStyle(this.area).lineHeight);
   }
 
-  focus() { (this.mirror ?? this.area).focus(); }
+  focus() {
+    (this.mirror ?? this.area).focus();
+  }
 }
 
 // What is wrong, a line each, under the text.
 export function faultList(errors, words) {
-  return errors.map(({ line, message }) => el("li", {}, line ? words.t("at_line", { line: String(line), message }) : message));
+  return errors.map(({ line, message }) =>
+    el("li", {}, line ? words.t("at_line", { line: String(line), message }) : message),
+  );
 }

@@ -3,8 +3,21 @@
 
 import { byId, el } from "./dom.js";
 
-const LIST = [["?", "help"], ["c", "search"], ["d", "diagram"], ["1 – 5", "tabs"], ["a", "all"], ["↑ ↓", "rows"], ["p", "pause"],
-  ["s", "step"], ["w", "send"], ["e", "end"], ["Ctrl Enter", "apply"], ["Esc", "escape"], ["← →", "split"]];
+const LIST = [
+  ["?", "help"],
+  ["c", "search"],
+  ["d", "diagram"],
+  ["1 – 5", "tabs"],
+  ["a", "all"],
+  ["↑ ↓", "rows"],
+  ["p", "pause"],
+  ["s", "step"],
+  ["w", "send"],
+  ["e", "end"],
+  ["Ctrl Enter", "apply"],
+  ["Esc", "escape"],
+  ["← →", "split"],
+];
 
 function isTyping(target) {
   return target.closest("input:not([type=range]), textarea, select, .CodeMirror, dialog") !== null;
@@ -29,14 +42,30 @@ export function bindKeys(app) {
     };
   });
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || isTyping(event.target)) return;
+    if (
+      event.ctrlKey ||
+      event.altKey ||
+      event.metaKey ||
+      event.isComposing ||
+      isTyping(event.target)
+    )
+      return;
     const act = acts[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
   byId("help").setAttribute("aria-labelledby", "help-title");
-  byId("help").append(el("h2", { id: "help-title" }, t("keys_title")), el("dl", {}, ...LIST.flatMap(([keys, name]) => [
-    el("dt", {}, ...keys.split(" ").map((key) => (key === "–" ? " – " : el("kbd", {}, key)))), el("dd", {}, t(`key_${name}`))])),
-  el("form", { method: "dialog" }, el("button", { class: "first" }, t("close"))));
+  byId("help").append(
+    el("h2", { id: "help-title" }, t("keys_title")),
+    el(
+      "dl",
+      {},
+      ...LIST.flatMap(([keys, name]) => [
+        el("dt", {}, ...keys.split(" ").map((key) => (key === "–" ? " – " : el("kbd", {}, key)))),
+        el("dd", {}, t(`key_${name}`)),
+      ]),
+    ),
+    el("form", { method: "dialog" }, el("button", { class: "first" }, t("close"))),
+  );
 }

@@ -34,7 +34,9 @@ export class Link {
     for (const done of this.asked.values()) done({ ok: false, error: null, isLost: true });
     this.asked.clear();
     const why = await fetch("icon.svg", { cache: "no-store" }).then(
-      (answer) => (answer.status === 403 ? "refused" : "lost"), () => "lost");
+      (answer) => (answer.status === 403 ? "refused" : "lost"),
+      () => "lost",
+    );
     this.on.lost(why);
     setTimeout(() => this.open(), this.retry);
     this.retry = Math.min(this.retry * 2, RETRY_MS_MAX);
@@ -57,7 +59,7 @@ export class Link {
   }
 
   // Resolves to an answer, always: {ok, error, …}; isLost where there is none to be had.
-  ask(object) {
+  ask(object, patience_ms = ANSWER_MS) {
     if (this.socket.readyState !== WebSocket.OPEN) {
       return Promise.resolve({ ok: false, isLost: true });
     }
@@ -66,7 +68,7 @@ export class Link {
       const timer = setTimeout(() => {
         this.asked.delete(id);
         resolve({ ok: false, isLost: true });
-      }, ANSWER_MS);
+      }, patience_ms);
       this.asked.set(id, (answer) => {
         clearTimeout(timer);
         resolve(answer);

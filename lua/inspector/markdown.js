@@ -14,7 +14,8 @@ function inline(text) {
     if (code) parts.push(el("code", {}, code));
     else if (bold) parts.push(el("strong", {}, ...inline(bold)));
     else if (italic) parts.push(el("em", {}, ...inline(italic)));
-    else if (/^https?:\/\//.test(address)) parts.push(el("a", { href: address, rel: "noreferrer", target: "_blank" }, label));
+    else if (/^https?:\/\//.test(address))
+      parts.push(el("a", { href: address, rel: "noreferrer", target: "_blank" }, label));
     else parts.push(label);
     from = found.index + whole.length;
   }
@@ -23,14 +24,34 @@ function inline(text) {
 }
 
 function table(lines) {
-  const cells = (line) => line.replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+  const cells = (line) =>
+    line
+      .replace(/^\||\|$/g, "")
+      .split("|")
+      .map((cell) => cell.trim());
   const [head, , ...body] = lines;
-  return el("table", {}, el("thead", {}, el("tr", {}, ...cells(head).map((cell) => el("th", {}, ...inline(cell))))),
-    el("tbody", {}, ...body.map((line) => el("tr", {}, ...cells(line).map((cell) => el("td", {}, ...inline(cell)))))));
+  return el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, ...cells(head).map((cell) => el("th", {}, ...inline(cell))))),
+    el(
+      "tbody",
+      {},
+      ...body.map((line) =>
+        el("tr", {}, ...cells(line).map((cell) => el("td", {}, ...inline(cell)))),
+      ),
+    ),
+  );
 }
 
 const KINDS = [
-  [/^\s*```/, "fence"], [/^#{1,4} /, "heading"], [/^( {4}|\t)/, "indented"], [/^[-*] /, "ul"], [/^\d+\. /, "ol"], [/^\|/, "table"], [/^\s*$/, "blank"],
+  [/^\s*```/, "fence"],
+  [/^#{1,4} /, "heading"],
+  [/^( {4}|\t)/, "indented"],
+  [/^[-*] /, "ul"],
+  [/^\d+\. /, "ol"],
+  [/^\|/, "table"],
+  [/^\s*$/, "blank"],
 ];
 
 const kindOf = (line) => KINDS.find(([pattern]) => pattern.test(line))?.[1] ?? "text";
@@ -55,7 +76,8 @@ function blockAt(lines, from, kind) {
   }
   const goesOn = (line) => {
     const next = kindOf(line);
-    if (kind === "ul" || kind === "ol") return next === kind || next === "text" || next === "indented" || /^ +\S/.test(line);
+    if (kind === "ul" || kind === "ol")
+      return next === kind || next === "text" || next === "indented" || /^ +\S/.test(line);
     return next === kind || (kind === "text" && next === "indented");
   };
   if (kind !== "heading") while (to < lines.length && goesOn(lines[to])) to++;
@@ -64,7 +86,8 @@ function blockAt(lines, from, kind) {
 
 const makers = {
   fence: (lines) => code(lines.slice(1, -1)),
-  heading: ([line]) => el(line.startsWith("# ") ? "h2" : "h3", {}, ...inline(line.replace(/^#+ /, ""))),
+  heading: ([line]) =>
+    el(line.startsWith("# ") ? "h2" : "h3", {}, ...inline(line.replace(/^#+ /, ""))),
   indented: (lines) => code(lines.map((line) => line.replace(/^( {4}|\t)/, ""))),
   ul: (lines) => list("ul", lines),
   ol: (lines) => list("ol", lines),

@@ -28,8 +28,12 @@ export class Conn {
   }
 
   // What was seen, or what the server counted: of the two, one may be late.
-  get bytesIn() { return Math.max(this.told.in, this.input.size); }
-  get bytesOut() { return Math.max(this.told.out, this.output.arrivedTo); }
+  get bytesIn() {
+    return Math.max(this.told.in, this.input.size);
+  }
+  get bytesOut() {
+    return Math.max(this.told.out, this.output.arrivedTo);
+  }
 }
 
 const names = { accept: "peer", connect: "peer", open: "peer", proxy: "peer" };
@@ -78,7 +82,7 @@ export class Model {
   }
 
   get chosenConn() {
-    return this.chosen === null ? null : this.conns.get(this.chosen) ?? null;
+    return this.chosen === null ? null : (this.conns.get(this.chosen) ?? null);
   }
 
   // Whose bytes and state are shown: the chosen one, or that of the chosen line, or the newest.
@@ -115,9 +119,11 @@ export class Model {
 
   takeEvent({ n, e, what, place, rows }) {
     if (e.event === "dropped") this.miss(e.count ?? 0);
+    if (e.event === "backlog") this.backlog.push({ time_ns: e.time_ns, backlog: e.waiting });
     const conn = e.conn === undefined ? null : this.conn(e.conn);
     if (conn) this.takeFacts(conn, e, n);
-    const drawn = rows?.length ? rows : [{ note: place ? `${what}  ${place}` : what }];
+    const told = (rows ?? []).filter((row) => row.kind !== "head"); // the page has its own
+    const drawn = told.length > 0 ? told : [{ note: what, place }];
     const base = { n, e, what, place, conn: conn?.id ?? null, time_ns: e.time_ns };
     const { base64, ...light } = e; // the bytes are in the streams
     base.e = light;
@@ -126,7 +132,16 @@ export class Model {
     drawn.forEach((row, part) => {
       const lanes = this.lanesOf(before, conn, e.event);
       const passed = this.passed(e, part);
-      const kept = { ...base, part, outer: row.outer, inner: row.inner, note: row.note, lanes, passed };
+      const kept = {
+        ...base,
+        part,
+        outer: row.outer,
+        inner: row.inner,
+        note: row.note,
+        line: row.place,
+        lanes,
+        passed,
+      };
       this.rows.push(kept);
       if (conn) conn.rows.push(kept);
     });
@@ -159,7 +174,9 @@ export class Model {
     const after = conn.lanes.map((lane) => ({ ...lane }));
     const ended = before.filter((lane) => !after.some((each) => each.name === lane.name));
     const begun = after.filter((lane) => !before.some((each) => each.name === lane.name));
-    begun.forEach((lane) => { lane.edge = event === "handler" ? "begin" : null; });
+    begun.forEach((lane) => {
+      lane.edge = event === "handler" ? "begin" : null;
+    });
     return [...after, ...ended.map((lane) => ({ ...lane, edge: "end" }))];
   }
 
@@ -172,8 +189,14 @@ export class Model {
     this[`on_${e.event}`]?.(conn, e, n);
   }
 
-  on_accept(conn, e) { conn.opened_ns = e.time_ns; conn.direction = "in"; }
-  on_connect(conn, e) { conn.opened_ns = e.time_ns; conn.direction = "out"; }
+  on_accept(conn, e) {
+    conn.opened_ns = e.time_ns;
+    conn.direction = "in";
+  }
+  on_connect(conn, e) {
+    conn.opened_ns = e.time_ns;
+    conn.direction = "out";
+  }
 
   on_open(conn, e) {
     const { bytes_in = 0, bytes_out = 0 } = e;
@@ -191,8 +214,12 @@ export class Model {
     conn.input.chunk(e.size, n, e.base64);
   }
 
-  on_message(conn, e, n) { conn.input.message(e.size, n, e.base64); }
-  on_recv(conn, e, n) { conn.input.message(e.size, n, e.base64); }
+  on_message(conn, e, n) {
+    conn.input.message(e.size, n, e.base64);
+  }
+  on_recv(conn, e, n) {
+    conn.input.message(e.size, n, e.base64);
+  }
 
   on_send(conn, e, n) {
     conn.output.chunk(e.size, n, e.base64);
@@ -204,13 +231,28 @@ export class Model {
     conn.queue_bytes = e.left ?? 0;
   }
 
-  on_eof(conn) { conn.closedFirst ??= "peer"; }
-  on_shutdown(conn) { conn.closedFirst ??= "us"; }
-  on_reset(conn, e) { conn.closedFirst ??= e.by === "us" ? "us" : "peer"; conn.wasReset = true; }
-  on_tcp(conn, e) { conn.rtt_us = e.rtt_us ?? conn.rtt_us; }
-  on_pause(conn, e) { conn.held_by = e.by; }
-  on_resume(conn) { conn.held_by = null; }
-  on_fault(conn, e) { conn.fault = e.fault === "off" ? null : e.fault; }
+  on_eof(conn) {
+    conn.closedFirst ??= "peer";
+  }
+  on_shutdown(conn) {
+    conn.closedFirst ??= "us";
+  }
+  on_reset(conn, e) {
+    conn.closedFirst ??= e.by === "us" ? "us" : "peer";
+    conn.wasReset = true;
+  }
+  on_tcp(conn, e) {
+    conn.rtt_us = e.rtt_us ?? conn.rtt_us;
+  }
+  on_pause(conn, e) {
+    conn.held_by = e.by;
+  }
+  on_resume(conn) {
+    conn.held_by = null;
+  }
+  on_fault(conn, e) {
+    conn.fault = e.fault === "off" ? null : e.fault;
+  }
 
   on_close(conn, e) {
     conn.isClosed = true;
@@ -229,8 +271,20 @@ export class Model {
       here.add(String(each.id));
       const conn = this.conn(each.id);
       if (conn.isClosed) continue;
-      for (const name of ["script", "peer", "via", "listener", "direction", "state", "tls", "held_by",
-        "fault", "age_s", "queue_bytes"]) conn[name] = each[name];
+      for (const name of [
+        "script",
+        "peer",
+        "via",
+        "listener",
+        "direction",
+        "state",
+        "tls",
+        "held_by",
+        "fault",
+        "age_s",
+        "queue_bytes",
+      ])
+        conn[name] = each[name];
       conn.told = { in: each.bytes_in ?? 0, out: each.bytes_out ?? 0 };
       conn.seen_ms = performance.now();
     }
@@ -253,7 +307,6 @@ export class Model {
         conn.rtt_us = each.rtt_us ?? conn.rtt_us;
         if (each.state) conn.tcp.go(stateOf(each.state), "kernel");
       }
-      if (each.backlog !== undefined) this.backlog.push(each);
     }
     this.changed("gauges");
   }

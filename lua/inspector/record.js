@@ -3,6 +3,7 @@
 
 import { byId, el, put } from "./dom.js";
 
+const PATIENCE_MS = 60000; // of a replay of a long recording
 const PLAY_MS = 400; // from one event to the next
 
 export class Record {
@@ -10,25 +11,49 @@ export class Record {
     this.app = app;
     this.wants = ["hello"];
     const { t } = app;
-    this.button = el("button", { class: "first", type: "button", onclick: () => this.toggle() }, t("record_on"));
-    this.download = el("a", { href: "recording", download: "moonport.jsonl", hidden: true }, t("record_download"));
+    this.button = el(
+      "button",
+      { class: "first", type: "button", onclick: () => this.toggle() },
+      t("record_on"),
+    );
+    this.download = el(
+      "a",
+      { href: "recording", download: "moonport.jsonl", hidden: true },
+      t("record_download"),
+    );
     this.told = el("p", { role: "status" });
-    this.live = el("div", { class: "pad" }, el("p", { class: "soft" }, t("record_hint", { command: "moonport inspect FILE" })),
-      el("p", { class: "row" }, this.button, this.download), this.told);
+    this.live = el(
+      "div",
+      { class: "pad" },
+      el("p", { class: "soft" }, t("record_hint", { command: "moonport inspect FILE" })),
+      el("p", { class: "row" }, this.button, this.download),
+      this.told,
+    );
     this.replayForm = this.makeReplay(t);
     place.append(this.live, this.replayForm);
   }
 
   makeReplay(t) {
-    this.cut = el("select", { "aria-label": t("cut") }, ...["recorded", "every", "random"].map(
-      (name) => el("option", { value: name }, t(`cut_${name}`))));
+    this.cut = el(
+      "select",
+      { "aria-label": t("cut") },
+      ...["recorded", "every", "random"].map((name) =>
+        el("option", { value: name }, t(`cut_${name}`)),
+      ),
+    );
     this.withEditor = el("input", { type: "checkbox" });
     this.result = el("p", { role: "status" });
     this.output = el("pre", { class: "output", tabindex: "0", hidden: true });
-    return el("form", { class: "pad", onsubmit: (event) => this.replay(event) }, el("p", { class: "soft" }, t("replay_hint")),
+    return el(
+      "form",
+      { class: "pad", onsubmit: (event) => this.replay(event) },
+      el("p", { class: "soft" }, t("replay_hint")),
       el("p", { class: "row" }, el("label", {}, `${t("cut")} `, this.cut)),
       el("p", {}, el("label", {}, this.withEditor, ` ${t("replay_file")}`)),
-      el("button", { class: "first" }, t("replay")), this.result, this.output);
+      el("button", { class: "first" }, t("replay")),
+      this.result,
+      this.output,
+    );
   }
 
   draw() {
@@ -57,9 +82,14 @@ export class Record {
     event.preventDefault();
     const { link, panels, t } = this.app;
     put(this.result, t("replaying"));
-    const tried = this.withEditor.checked ? { script: panels.script.name, text: panels.script.editor.text } : {};
-    const answer = await link.ask({ t: "replay", cut: this.cut.value, ...tried });
-    const ended = answer.same === undefined ? answer.error ?? t("no_answer") : t(answer.same ? "replay_same" : "replay_other");
+    const tried = this.withEditor.checked
+      ? { script: panels.script.name, text: panels.script.editor.text }
+      : {};
+    const answer = await link.ask({ t: "replay", cut: this.cut.value, ...tried }, PATIENCE_MS);
+    const ended =
+      answer.same === undefined
+        ? (answer.error ?? t("no_answer"))
+        : t(answer.same ? "replay_same" : "replay_other");
     put(this.result, ended);
     this.result.className = answer.same ? "good" : "bad";
     this.output.hidden = !answer.output;
@@ -75,13 +105,29 @@ export class Player {
     this.events = [];
     this.at = 0;
     const { t } = app;
-    const button = (name, sign, act) => el("button", { type: "button", "aria-label": t(name), title: t(name), onclick: act }, sign);
-    this.range = el("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": t("player"), oninput: () => this.seek(Number(this.range.value)) });
+    const button = (name, sign, act) =>
+      el("button", { type: "button", "aria-label": t(name), title: t(name), onclick: act }, sign);
+    this.range = el("input", {
+      type: "range",
+      min: 0,
+      max: 0,
+      step: 1,
+      "aria-label": t("player"),
+      oninput: () => this.seek(Number(this.range.value)),
+    });
     this.position = el("span", { class: "soft" });
     this.playing = button("play", "▶", () => this.togglePlay());
-    this.bar = el("div", { class: "player row", role: "group", "aria-label": t("player") }, button("to_start", "⏮", () => this.seek(0)),
-      button("back", "◀", () => this.seek(this.at - 1)), this.playing, button("forward", "▷", () => this.seek(this.at + 1)),
-      button("to_end", "⏭", () => this.seek(this.events.length)), this.range, this.position);
+    this.bar = el(
+      "div",
+      { class: "player row", role: "group", "aria-label": t("player") },
+      button("to_start", "⏮", () => this.seek(0)),
+      button("back", "◀", () => this.seek(this.at - 1)),
+      this.playing,
+      button("forward", "▷", () => this.seek(this.at + 1)),
+      button("to_end", "⏭", () => this.seek(this.events.length)),
+      this.range,
+      this.position,
+    );
     byId("stage").querySelector(".names").before(this.bar);
   }
 

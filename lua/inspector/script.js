@@ -4,6 +4,9 @@
 import { el, flag, put } from "./dom.js";
 import { Editor, faultList } from "./editor.js";
 
+// An empty list of Lua's may look like an object.
+const errorsOf = (answer) => (Array.isArray(answer.errors) ? answer.errors : []);
+
 const CHECK_MS = 300;
 
 export class Script {
@@ -12,8 +15,12 @@ export class Script {
     this.wants = ["status", "hello", "edited"];
     this.tab = "script";
     const { t } = app;
-    const button = (name, act, options = {}) => el("button", { type: "button", onclick: act, ...options }, t(name));
-    this.which = el("select", { "aria-label": t("which_script"), onchange: () => this.load(this.which.value) });
+    const button = (name, act, options = {}) =>
+      el("button", { type: "button", onclick: act, ...options }, t(name));
+    this.which = el("select", {
+      "aria-label": t("which_script"),
+      onchange: () => this.load(this.which.value),
+    });
     this.apply = button("apply", () => this.doApply(), { class: "first", title: t("apply_hint") });
     this.rollback = button("rollback", () => this.doRollback());
     this.write = button("write", () => this.doWrite());
@@ -22,10 +29,27 @@ export class Script {
     this.faults = el("ul", { class: "faults", "aria-live": "polite" });
     this.box = el("div");
     this.empty = el("div", { class: "empty" }, t("no_scripts"));
-    this.body = el("div", { class: "fill" }, el("div", { class: "bar row" }, this.which, this.apply, this.rollback, this.write,
-      this.again, this.told), this.box, this.faults);
+    this.body = el(
+      "div",
+      { class: "fill" },
+      el(
+        "div",
+        { class: "bar row" },
+        this.which,
+        this.apply,
+        this.rollback,
+        this.write,
+        this.again,
+        this.told,
+      ),
+      this.box,
+      this.faults,
+    );
     place.append(this.empty, this.body);
-    this.editor = new Editor(this.box, t("editor"), { change: () => this.changed(), run: () => this.doApply() });
+    this.editor = new Editor(this.box, t("editor"), {
+      change: () => this.changed(),
+      run: () => this.doApply(),
+    });
     this.name = null;
   }
 
@@ -69,7 +93,11 @@ export class Script {
     this.inMemory = answer.in_memory;
     this.showErrors([]);
     const version = model.scripts.find((each) => each.script === name)?.version ?? 1;
-    this.tell(t(answer.in_memory ? "in_force_memory" : "in_force_file", { version: answer.version ?? version }));
+    this.tell(
+      t(answer.in_memory ? "in_force_memory" : "in_force_file", {
+        version: answer.version ?? version,
+      }),
+    );
     this.draw();
     if (this.wanted) this.showLine(this.wanted);
   }
@@ -79,7 +107,10 @@ export class Script {
     await this.editor.ready;
     this.wanted = line;
     const known = this.app.model.scripts.map((each) => each.script);
-    const full = known.find((each) => each === name) ?? known.find((each) => each.endsWith(`/${name}`)) ?? this.name;
+    const full =
+      known.find((each) => each === name) ??
+      known.find((each) => each.endsWith(`/${name}`)) ??
+      this.name;
     if (full !== null && full !== this.name) await this.load(full);
     else this.showLine(line);
   }
@@ -100,7 +131,7 @@ export class Script {
   async check() {
     const { text } = this.editor;
     const answer = await this.app.link.ask({ t: "check", script: this.name, text });
-    if (text === this.editor.text && !answer.isLost) this.showErrors(answer.errors ?? []);
+    if (text === this.editor.text && !answer.isLost) this.showErrors(errorsOf(answer));
   }
 
   showErrors(errors) {
@@ -110,14 +141,20 @@ export class Script {
 
   failed(answer) {
     const error = answer.error ?? this.app.t("no_answer");
-    this.showErrors(answer.errors?.length ? answer.errors : [{ line: null, message: error }]);
+    this.showErrors(
+      errorsOf(answer).length > 0 ? errorsOf(answer) : [{ line: null, message: error }],
+    );
     this.tell(answer.isLost ? error : "", "bad");
   }
 
   async doApply() {
     if (!this.app.may.edit || this.name === null) return;
     clearTimeout(this.timer);
-    const answer = await this.app.link.ask({ t: "apply", script: this.name, text: this.editor.text });
+    const answer = await this.app.link.ask({
+      t: "apply",
+      script: this.name,
+      text: this.editor.text,
+    });
     if (!answer.ok) {
       this.failed(answer);
       return;
@@ -125,7 +162,10 @@ export class Script {
     this.showErrors([]);
     this.isUnsaved = false;
     this.inMemory = true;
-    this.tell(this.app.t("applied", { version: answer.version }), "good");
+    this.tell(
+      this.app.t("applied", { version: answer.version ?? answer.lines?.[0]?.version }),
+      "good",
+    );
     this.draw();
   }
 
@@ -142,7 +182,12 @@ export class Script {
   // A file that somebody changed meanwhile is overwritten only at the second try.
   async doWrite() {
     const { link, t } = this.app;
-    const answer = await link.ask({ t: "write", script: this.name, text: this.editor.text, force: this.isForced || undefined });
+    const answer = await link.ask({
+      t: "write",
+      script: this.name,
+      text: this.editor.text,
+      force: this.isForced || undefined,
+    });
     this.isForced = Boolean(answer.changed);
     if (answer.changed) this.tell(t("write_changed"), "bad");
     else if (!answer.ok) this.failed(answer);

@@ -10,9 +10,17 @@ const SIDE_STEP_REM = 2;
 
 // A button that goes round through what it may be.
 function turner(app, name, values) {
-  const button = el("button", { class: "bare", type: "button", onclick: () => {
-    show(values[(values.indexOf(document.documentElement.dataset[name] ?? values[0]) + 1) % values.length]);
-  } });
+  const button = el("button", {
+    class: "bare",
+    type: "button",
+    onclick: () => {
+      show(
+        values[
+          (values.indexOf(document.documentElement.dataset[name] ?? values[0]) + 1) % values.length
+        ],
+      );
+    },
+  });
   function show(value) {
     const known = values.includes(value) ? value : values[0];
     document.documentElement.dataset[name] = known;
@@ -24,22 +32,43 @@ function turner(app, name, values) {
   return button;
 }
 
-function turnLanguage(app) {
-  const other = app.words.lang === "en" ? "ko" : "en";
-  localStorage.setItem("lang", other);
+// The page begins anew, in another language.
+export function turnLanguage(lang) {
+  localStorage.setItem("lang", lang);
   const address = new URL(location.href);
-  address.searchParams.set("lang", other);
+  address.searchParams.set("lang", lang);
   location.replace(address);
 }
 
 export function settings(app) {
   const { t, words } = app;
   flag(byId("tools"), "aria-label", t("tools"));
-  byId("tools").append(turner(app, "theme", THEMES), turner(app, "size", SIZES),
-    el("button", { class: "bare", type: "button", lang: words.lang === "en" ? "ko" : "en", onclick: () => turnLanguage(app) },
-      t("other_language")),
-    el("button", { class: "bare", type: "button", id: "help-opener", "aria-haspopup": "dialog", onclick: () => byId("help").showModal() },
-      `${t("help")} `, el("kbd", {}, "?")));
+  byId("tools").append(
+    turner(app, "theme", THEMES),
+    turner(app, "size", SIZES),
+    el(
+      "button",
+      {
+        class: "bare",
+        type: "button",
+        lang: words.lang === "en" ? "ko" : "en",
+        onclick: () => turnLanguage(words.lang === "en" ? "ko" : "en"),
+      },
+      t("other_language"),
+    ),
+    el(
+      "button",
+      {
+        class: "bare",
+        type: "button",
+        id: "help-opener",
+        "aria-haspopup": "dialog",
+        onclick: () => byId("help").showModal(),
+      },
+      `${t("help")} `,
+      el("kbd", {}, "?"),
+    ),
+  );
 }
 
 // The bar between diagram and panels: drawn by the pointer, moved by arrows.
@@ -68,7 +97,9 @@ export function bindSplit(app) {
     const before = wide;
     const move = (moved) => place(before + (from - moved.clientX) / rem());
     bar.addEventListener("pointermove", move);
-    bar.addEventListener("pointerup", () => bar.removeEventListener("pointermove", move), { once: true });
+    bar.addEventListener("pointerup", () => bar.removeEventListener("pointermove", move), {
+      once: true,
+    });
   });
   place(wide);
 }

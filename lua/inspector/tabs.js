@@ -6,7 +6,11 @@ export class Tabs {
   constructor(app, place, shown) {
     this.app = app;
     this.shown = shown;
-    this.list = el("div", { role: "tablist", "aria-label": app.t("side"), onkeydown: (event) => this.onKey(event) });
+    this.list = el("div", {
+      role: "tablist",
+      "aria-label": app.t("side"),
+      onkeydown: (event) => this.onKey(event),
+    });
     this.place = place;
     this.names = [];
     this.buttons = {};
@@ -16,9 +20,23 @@ export class Tabs {
 
   add(name) {
     this.names.push(name);
-    this.buttons[name] = el("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`,
-      onclick: () => this.choose(name) }, this.app.t(`tab_${name}`));
-    this.panels[name] = el("div", { role: "tabpanel", id: `panel-${name}`, tabindex: "0", "aria-labelledby": `tab-${name}` });
+    this.buttons[name] = el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": `panel-${name}`,
+        onclick: () => this.choose(name),
+      },
+      this.app.t(`tab_${name}`),
+    );
+    this.panels[name] = el("div", {
+      role: "tabpanel",
+      id: `panel-${name}`,
+      tabindex: "0",
+      "aria-labelledby": `tab-${name}`,
+    });
     this.list.append(this.buttons[name]);
     this.place.append(this.panels[name]);
     return this.panels[name];
@@ -45,5 +63,7 @@ export class Tabs {
     this.buttons[this.chosen].focus();
   }
 
-  isHidden(panel) { return panel.tab !== undefined && panel.tab !== this.chosen; }
+  isHidden(panel) {
+    return panel.tab !== undefined && panel.tab !== this.chosen;
+  }
 }

@@ -33,7 +33,8 @@ export const texts = {
     all: "All",
     no_connections: "Nobody has connected yet.",
     try_it: "Connect from another terminal:",
-    nothing_yet: "Nothing has happened here yet. What the sockets and the script do appears as it happens.",
+    nothing_yet:
+      "Nothing has happened here yet. What the sockets and the script do appears as it happens.",
     state_open: "open",
     state_closing: "closing",
     state_closed: "closed",
@@ -59,7 +60,8 @@ export const texts = {
     legend_inferred: "follows from TCP's rules",
     newest: "Newest ↓",
     pick_row: "Choose a line to see what it means. Its bytes are marked on the right.",
-    source_observed: "Observed: the server did this itself, or one of its system calls reported it.",
+    source_observed:
+      "Observed: the server did this itself, or one of its system calls reported it.",
     source_kernel: "Asked of the kernel, when this was written down.",
     source_inferred: "Inferred: it follows from TCP's rules, though nothing reported it.",
     open_line: "Show line {place}",
@@ -146,7 +148,8 @@ export const texts = {
     "tcp_FIN-WAIT-1": "We sent FIN. Its acknowledgement has not come.",
     "tcp_FIN-WAIT-2": "The peer knows that we are done, and may still send.",
     tcp_CLOSING: "Both sent FIN at the same time.",
-    "tcp_TIME-WAIT": "All is said. The kernel remembers the connection for a minute, for segments that are late.",
+    "tcp_TIME-WAIT":
+      "All is said. The kernel remembers the connection for a minute, for segments that are late.",
     "tcp_CLOSE-WAIT": "The peer sent FIN. We may still send, and have to close.",
     "tcp_LAST-ACK": "We sent FIN after the peer's, and wait for the last acknowledgement.",
     move_listen: "listen",
@@ -179,7 +182,7 @@ export const texts = {
     rolled_back: "Rolled back: the file is in force again.",
     written: "Written to {path}.",
     write_changed: "The file was changed by somebody else. Press again to overwrite it.",
-    edited_other: "Somebody else changed this script. \"Load again\" shows theirs.",
+    edited_other: 'Somebody else changed this script. "Load again" shows theirs.',
     at_line: "line {line}: {message}",
     no_scripts: "The server has no script to show.",
     read_only: "This page may look, but not change the script.",
@@ -202,7 +205,8 @@ export const texts = {
     record_is_on: "Everything goes into {path}.",
     record_saved: "The recording is {path}.",
     record_download: "Download",
-    record_hint: "A recording keeps every event with all its bytes. Open it later, without a server, with {command}",
+    record_hint:
+      "A recording keeps every event with all its bytes. Open it later, without a server, with {command}",
     record_not: "This page may not record.",
     player: "Recording",
     play: "Play",
@@ -213,7 +217,8 @@ export const texts = {
     to_end: "To the end",
     position: "Event {n} of {total}",
     replay: "Replay",
-    replay_hint: "Feeds the recorded bytes to the script anew, cut in other places, and compares the answers.",
+    replay_hint:
+      "Feeds the recorded bytes to the script anew, cut in other places, and compares the answers.",
     cut: "Cut",
     cut_recorded: "as recorded",
     cut_every: "between any two bytes",
@@ -271,13 +276,15 @@ export const texts = {
     class: "읽기 전용: 선생님이 조작합니다",
     missing: "이벤트 {n}개 누락",
     missing_1: "이벤트 1개 누락",
-    missing_why: "이 페이지가 받을 수 있는 것보다 많은 일이 일어나서, 보이는 내용에 빈 곳이 있습니다.",
+    missing_why:
+      "이 페이지가 받을 수 있는 것보다 많은 일이 일어나서, 보이는 내용에 빈 곳이 있습니다.",
 
     connections: "연결",
     all: "모두",
     no_connections: "아직 아무도 연결하지 않았습니다.",
     try_it: "다른 터미널에서 연결해 보세요:",
-    nothing_yet: "아직 아무 일도 일어나지 않았습니다. 소켓과 스크립트가 하는 일이 일어나는 대로 여기에 나타납니다.",
+    nothing_yet:
+      "아직 아무 일도 일어나지 않았습니다. 소켓과 스크립트가 하는 일이 일어나는 대로 여기에 나타납니다.",
     state_open: "열림",
     state_closing: "닫는 중",
     state_closed: "닫힘",
@@ -390,7 +397,8 @@ export const texts = {
     "tcp_FIN-WAIT-1": "우리가 FIN을 보냈고, 아직 확인을 받지 못했습니다.",
     "tcp_FIN-WAIT-2": "상대는 우리가 끝낸 것을 압니다. 상대는 아직 보낼 수 있습니다.",
     tcp_CLOSING: "양쪽이 동시에 FIN을 보냈습니다.",
-    "tcp_TIME-WAIT": "모두 끝났습니다. 늦게 오는 세그먼트에 대비해 커널이 1분 동안 이 연결을 기억합니다.",
+    "tcp_TIME-WAIT":
+      "모두 끝났습니다. 늦게 오는 세그먼트에 대비해 커널이 1분 동안 이 연결을 기억합니다.",
     "tcp_CLOSE-WAIT": "상대가 FIN을 보냈습니다. 우리는 아직 보낼 수 있고, 우리도 닫아야 합니다.",
     "tcp_LAST-ACK": "상대 다음에 우리도 FIN을 보냈고, 마지막 확인을 기다립니다.",
     move_listen: "listen",
@@ -423,7 +431,7 @@ export const texts = {
     rolled_back: "되돌렸습니다. 다시 파일이 적용됩니다.",
     written: "{path}에 썼습니다.",
     write_changed: "다른 사람이 파일을 바꿨습니다. 덮어쓰려면 한 번 더 누르세요.",
-    edited_other: "다른 사람이 이 스크립트를 바꿨습니다. \"다시 불러오기\"로 볼 수 있습니다.",
+    edited_other: '다른 사람이 이 스크립트를 바꿨습니다. "다시 불러오기"로 볼 수 있습니다.',
     at_line: "{line}번째 줄: {message}",
     no_scripts: "서버에 보여 줄 스크립트가 없습니다.",
     read_only: "이 페이지에서는 스크립트를 볼 수만 있습니다.",
@@ -446,7 +454,8 @@ export const texts = {
     record_is_on: "모든 일을 {path}에 기록하고 있습니다.",
     record_saved: "기록은 {path}에 있습니다.",
     record_download: "내려받기",
-    record_hint: "기록에는 모든 이벤트가 바이트까지 남습니다. 나중에 서버 없이 이렇게 열 수 있습니다: {command}",
+    record_hint:
+      "기록에는 모든 이벤트가 바이트까지 남습니다. 나중에 서버 없이 이렇게 열 수 있습니다: {command}",
     record_not: "이 페이지에서는 기록할 수 없습니다.",
     player: "기록",
     play: "재생",
@@ -494,10 +503,15 @@ export const texts = {
 
 // ?lang=, what was chosen before, the browser's languages.
 export function chooseLanguage() {
-  const wished = [new URLSearchParams(location.search).get("lang"), localStorage.getItem("lang"),
-    ...navigator.languages];
+  const wished = [
+    new URLSearchParams(location.search).get("lang"),
+    localStorage.getItem("lang"),
+    ...navigator.languages,
+  ];
   for (const each of wished) {
-    const short = String(each ?? "").slice(0, 2).toLowerCase();
+    const short = String(each ?? "")
+      .slice(0, 2)
+      .toLowerCase();
     if (texts[short]) return short;
   }
   return "en";
@@ -519,12 +533,16 @@ export class Words {
     };
   }
 
-  bytes(n) { return this.t("bytes", { n }); }
+  bytes(n) {
+    return this.t("bytes", { n });
+  }
 
   // "64 KiB", where there is little room
   size(n) {
     if (n < 10000) return this.bytes(n);
-    return n < 1e6 * 1.048576 ? `${(n / 1024).toPrecision(3)} KiB` : `${(n / 1048576).toPrecision(3)} MiB`;
+    return n < 1e6 * 1.048576
+      ? `${(n / 1024).toPrecision(3)} KiB`
+      : `${(n / 1048576).toPrecision(3)} MiB`;
   }
 
   time(ns) {
@@ -532,6 +550,8 @@ export class Words {
     if (ns < 1e6) return this.t("us", { n: figures(ns / 1e3) });
     if (ns < 1e9) return this.t("ms", { n: figures(ns / 1e6) });
     if (ns < 12e10) return this.t("s", { n: figures(ns / 1e9) });
-    return ns < 72e11 ? this.t("min", { n: figures(ns / 6e10) }) : this.t("h", { n: figures(ns / 36e11) });
+    return ns < 72e11
+      ? this.t("min", { n: figures(ns / 6e10) })
+      : this.t("h", { n: figures(ns / 36e11) });
   }
 }

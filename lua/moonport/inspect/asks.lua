@@ -1,5 +1,6 @@
 -- moonport.inspect.asks — what a page asks the server for, and may — answers with what came.
 
+local codec = require "moonport.codec"
 local control = require "moonport.control"
 
 -- What looks, and what a teacher does to one connection or to the scripts. Not what runs code or
@@ -19,8 +20,9 @@ local ALLOWED = set_of(LOOKS, ACTS)
 
 local function refuse(message) return { ok = false, error = message } end
 
--- The words as a command; nil and why it is none.
-local function check(words)
+-- The words as a command; nil and why it is none. Bytes, which need not be text, come as `hex`, and
+-- are the last word.
+local function check(words, hex)
   if type(words) ~= "table" or #words == 0 then return nil, "ask what? words must be a list" end
   for _, word in ipairs(words) do
     if type(word) ~= "string" and math.type(word) ~= "integer" then
@@ -37,6 +39,10 @@ local function check(words)
   end
   local list = {}
   for index, word in ipairs(words) do list[index] = tostring(word) end
+  if hex ~= nil then
+    list[#list + 1] = type(hex) == "string" and codec.hex.decode(hex) or nil
+    if #list == #words then return nil, "hex must be pairs of digits from 0 to f" end
+  end
   return list
 end
 
@@ -56,7 +62,7 @@ function M.command(path, words)
 end
 
 function M.ask(path, request)
-  local words, fault = check(request.words)
+  local words, fault = check(request.words, request.hex)
   if not words then return refuse(fault) end
   return M.command(path, words)
 end
