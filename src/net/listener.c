@@ -78,6 +78,13 @@ void listener_look_at_shut(struct net_loop *loop) {
   }
 }
 
+void listener_tell_shut(struct net_loop *loop) {
+  for (struct list *link = loop->shut.next; link != &loop->shut; link = link->next) {
+    LIST_ELEMENT(link, struct listener, shut_link)->waiting = 0;
+  }
+  listener_look_at_shut(loop);
+}
+
 static void update_shut(struct listener *listener) {
   struct net_loop *loop = listener->loop;
   list_remove(&listener->shut_link);

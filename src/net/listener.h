@@ -75,9 +75,11 @@ void listener_accept_waiting(struct listener *listener);
 /* Unlinks a Unix socket that is still its own. */
 void listener_close(struct listener *listener);
 
-/* Tells who waits where nobody is accepted now, and goes on to look as long as somebody watches. For the loop,
- * and for whoever begins to watch. */
+/* Tells what has changed where nobody is accepted now, and goes on to look as long as somebody watches. For
+ * the loop. */
 void listener_look_at_shut(struct net_loop *loop);
+/* The same, with all who wait there: somebody begins to watch. */
+void listener_tell_shut(struct net_loop *loop);
 /* Resumes the listeners that stopped for want of descriptors. For the loop. */
 void listener_retry_starved(struct net_loop *loop);
 

@@ -216,5 +216,5 @@ void control_events(const struct control_call *call) {
   for (size_t i = 0; i < server_script_count(server); i++) {
     taps_tell_script(watch, server_script(server, i));
   }
-  listener_look_at_shut(watch->loop);
+  listener_tell_shut(watch->loop);
 }
