@@ -143,7 +143,8 @@ void conn_check(const struct conn *conn);
 #endif
 
 /* What its files tell each other; each calls only those below it: conn.c, conn_timeout.c,
- * conn_forward.c, conn_write.c, conn_budget.c, conn_read.c, conn_end.c, conn_tell.c, conn_facts.c. */
+ * conn_forward.c, conn_write.c, conn_budget.c, conn_read.c, conn_end.c, conn_look.c, conn_tell.c,
+ * conn_facts.c. */
 bool conn_wants_reading(const struct conn *conn);
 void conn_update_reading(struct conn *conn);
 void conn_update_room(struct conn *conn); /* its receiver is another, or gets another part */
