@@ -15,14 +15,14 @@ return {
   program = true,
   hints = {
     listen = {
-      en = "Nobody could connect. bind() only gives the socket its address; it takes connections " ..
-        "from listen() on, and accept() hands you the first one.",
+      en = "Nobody could connect. bind() only gives the socket its address; it takes " ..
+        "connections from listen() on, and accept() hands you the first one.",
       ko = "아무도 연결할 수 없었습니다. bind()는 소켓에 주소를 줄 뿐입니다. listen()을 불러야 연결을 받기 " ..
         "시작하고, accept()가 첫 연결을 건네줍니다.",
     },
     silent = {
-      en = "The client sent %s and waits for an answer, but none came. recv() gives you its bytes; " ..
-        "they go back with send(), on the client's connection.",
+      en = "The client sent %s and waits for an answer, but none came. recv() gives you its " ..
+        "bytes; they go back with send(), on the client's connection.",
       ko = "클라이언트가 %s을(를) 보내고 답을 기다렸지만 오지 않았습니다. recv()로 받은 바이트를 클라이언트의 " ..
         "연결에 send()로 돌려보내세요.",
     },

@@ -52,8 +52,8 @@ return {
         "길이가 알려 줍니다.",
     },
     byte_order = {
-      en = "The bytes of your length are the wrong way round: 00 05 is 5, and not 1280. In network " ..
-        "byte order the larger end comes first: big-endian, \"be\".",
+      en = "The bytes of your length are the wrong way round: 00 05 is 5, and not 1280. In " ..
+        "network byte order the larger end comes first: big-endian, \"be\".",
       ko = "길이의 바이트 순서가 거꾸로입니다. 00 05는 1280이 아니라 5입니다. 네트워크 바이트 순서에서는 큰 자리가 " ..
         "먼저 옵니다. 빅 엔디언, 즉 \"be\"입니다.",
     },
@@ -68,14 +68,14 @@ return {
       ko = "%s을(를) 기대했는데 %s을(를) 받았습니다.",
     },
     pieces = {
-      en = "A frame came in pieces, and the first cut went through its length. Wanted was %s, but " ..
-        "%s came. Wait for two bytes, then for as many as they say.",
+      en = "A frame came in pieces, and the first cut went through its length. Wanted was %s, " ..
+        "but %s came. Wait for two bytes, then for as many as they say.",
       ko = "프레임이 여러 조각으로 왔고, 첫 조각은 길이 한가운데서 잘렸습니다. %s을(를) 기대했는데 %s을(를) " ..
         "받았습니다. 두 바이트를 기다린 다음, 그 두 바이트가 말하는 만큼 기다리세요.",
     },
     together = {
-      en = "Three frames came in one piece, and each of them is a message. Wanted was %s, but %s " ..
-        "came.",
+      en = "Three frames came in one piece, and each of them is a message. Wanted was %s, but " ..
+        "%s came.",
       ko = "프레임 세 개가 한 조각으로 왔고, 하나하나가 메시지입니다. %s을(를) 기대했는데 %s을(를) 받았습니다.",
     },
     large = {

@@ -1,15 +1,15 @@
--- Lesson 6: everybody gets a line of 16 KB, with the next number, 50 times a second.
+-- Lesson 6: everybody gets a line of 16 KB, with the next number, 20 times a second.
 --
 -- One who does not read is cut off after two seconds. He should stay, and miss some numbers.
 
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
-local number = 0
+local number, padding = 0, (" "):rep(16000)
 
-timer.every(0.02, function()
+timer.every(0.05, function()
   number = number + 1
-  local line = ("%-16383d\n"):format(number)
+  local line = number .. padding .. "\n"
   for _, conn in ipairs(server.connections()) do
     conn:send(line)
   end
@@ -17,6 +17,7 @@ end)
 
 return {
   listen = 12345,
+  limits = { write_queue = "256K" },
   on_open = function(conn)
     conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
   end,

@@ -20,6 +20,7 @@
 
 local certificate = require "moonport.lesson.certificate"
 local file = require "moonport.file"
+local json = require "moonport.json"
 local kernel = require "moonport.lesson.kernel"
 local learner = require "moonport.lesson.learner"
 local peer = require "moonport.lesson.peer"
@@ -31,10 +32,12 @@ local words = require "moonport.lesson.words"
 
 local SCRIPT_BYTES_MAX = 1024 * 1024
 local DEADLINE_S = 20 -- of all checks together
+local LEFT_S_MIN = 1
 local PORT_S = 8
 local PORT_RETRY_S = 0.02
 local PORT_TRIES = 20 -- before we look where else it listens
-local STEPS_MAX = 200
+local STEPS_MAX = 40
+local SAME_STEPS_MAX = 3 -- one after the other
 
 ---@class moonport.lesson.Verdict
 ---@field name string
@@ -52,6 +55,9 @@ local STEPS_MAX = 200
 ---@field private all moonport.lesson.Learner[] that any check of this script started
 ---@field private servers moonport.lesson.Server[]
 ---@field private peers integer
+---@field private told_step table? the last one, of whom, and how many times in a row
+---@field private told_who any
+---@field private told_times integer?
 local Judge = {}
 Judge.__index = Judge
 
@@ -66,26 +72,43 @@ local function hint_of(self, key, ...)
   return words.say(hint, self.lang, ...)
 end
 
+local function fail_with(self, hint) error(setmetatable({ hint = self.hide(hint) }, Failure), 0) end
+
 ---Ends the check: it is not passed, and `key` of the plan's hints says why.
 ---@param key string
 ---@param ... any for its %s
-function Judge:fail(key, ...)
-  error(setmetatable({ hint = self.hide(hint_of(self, key, ...)) }, Failure), 0)
-end
+function Judge:fail(key, ...) fail_with(self, hint_of(self, key, ...)) end
 
 ---Fails unless `condition`.
 function Judge:expect(condition, key, ...)
   if not condition then self:fail(key, ...) end
 end
 
----Notes what the judge does, for the learner.
+---Notes what the judge does, for the learner. What goes on like that is counted.
 ---@param step { en: string, ko: string }
-function Judge:tell(step, ...)
-  if #self.steps < STEPS_MAX then self.steps[#self.steps + 1] = words.say(step, self.lang, ...) end
+---@param who any
+function Judge:tell(step, who, ...)
+  local steps, is_same = self.steps, step == self.told_step and who == self.told_who
+  self.told_step, self.told_who, self.told_times = step, who, is_same and self.told_times + 1 or 1
+  local more = self.told_times - SAME_STEPS_MAX
+  if more > 1 then steps[#steps] = nil elseif #steps >= STEPS_MAX then return end
+  if more > 0 then step, who = words.steps.more, more end
+  steps[#steps + 1] = words.say(step, self.lang, who, ...)
 end
 
 ---Bytes as a hint shows them: "hello\n".
 function Judge.shown(_, bytes) return peer.quoted(bytes) end
+
+-- Why a script that should go on has ended.
+local function ending_of(self, process)
+  local complaint = process:complaint()
+  if complaint then return hint_of(self, "raised", complaint) end
+  return hint_of(self, "ended", process.code, process:last_words())
+end
+
+---Ends the check: the script has ended, and could have gone on.
+---@param process moonport.lesson.Learner
+function Judge:fail_for_end(process) fail_with(self, ending_of(self, process)) end
 
 -- Whatever was started ends with the check, or with the judge.
 local function keep(self, started)
@@ -105,7 +128,7 @@ function Judge:serve(options)
   end
   local started, fault, process = server.start(self.path, options)
   keep(self, process)
-  if fault == "ended" then self:fail(fault, process.code, process:last_words()) end
+  if fault == "ended" then self:fail_for_end(process) end
   if fault then self:fail(fault, server.start_s) end
   self.servers[#self.servers + 1] = started
   self:tell(words.steps.serve, table.concat(started.addresses, ", "))
@@ -184,7 +207,7 @@ function Judge:connect_when_listening(program, port, key)
   until elsewhere or program.code or timer.now() > ends
   if elsewhere then self:fail("elsewhere", elsewhere, port) end
   if key then self:fail(key) end
-  if program.code then self:fail("ended", program.code, program:last_words()) end
+  if program.code then self:fail_for_end(program) end
   self:fail("no_port", port, PORT_S)
 end
 
@@ -192,8 +215,8 @@ end
 
 local function new_judge(context)
   return setmetatable({ path = context.path, lang = context.lang, plan = context.plan,
-    hide = context.hide, all = context.all, certificate = context.certificate, steps = {},
-    learners = {}, servers = {}, peers = 0 }, Judge)
+    hide = context.hide, all = context.all, certificate = context.certificate,
+    steps = json.array(), learners = {}, servers = {}, peers = 0 }, Judge)
 end
 
 -- What went wrong on the script's side while a check was under way, as a hint: this explains why it
@@ -209,14 +232,12 @@ local function trouble_of(self)
   for _, started in ipairs(self.servers) do
     local raised = started:find({ event = "error" })[1]
     if raised then return hint_of(self, "raised", raised.message) end
-    if started.learner.code then
-      return hint_of(self, "ended", started.learner.code, started.learner:last_words())
-    end
+    if started.learner.code then return ending_of(self, started.learner) end
     if not started:ask("ping") then return hint_of(self, "busy") end
   end
   for _, started in ipairs(self.learners) do
-    local message = started.code and started.code ~= 0 and started:last_words()
-    if message and message ~= "" then return hint_of(self, "raised", message) end
+    local complaint = started.code and started.code ~= 0 and started:complaint()
+    if complaint then return hint_of(self, "raised", complaint) end
   end
 end
 
@@ -244,7 +265,8 @@ end
 local function judge_all(context, checks)
   local tasks, verdicts = {}, {}
   for index, check in ipairs(checks) do
-    tasks[index] = task.spawn(judge_one, new_judge(context), check, context.ends - timer.now())
+    local left = math.max(context.ends - timer.now(), LEFT_S_MIN)
+    tasks[index] = task.spawn(judge_one, new_judge(context), check, left)
     if context.plan.in_turn then tasks[index]:join() end
   end
   for index, running in ipairs(tasks) do

@@ -111,6 +111,16 @@ function Learner:last_words()
   return "..." .. text:sub(-TOLD_BYTES):gsub("^[\128-\191]+", "")
 end
 
+---Why it failed, as its log says last, without time and traceback; nil where that says nothing.
+---@return string?
+function Learner:complaint()
+  local last
+  for message in self:output():gmatch("%f[^\n%z]%d+%-%d+%-%d+ %S+ error ([^\n]*)") do
+    last = message:gsub("^([^/: ]+): (%S*%1:%d)", "%2") -- its name, and its path again
+  end
+  return last
+end
+
 ---Waits until `found()` gives something, for which it is asked after all that the script says.
 ---@param seconds number
 ---@return any found nil: the time is over, or it has ended

@@ -88,6 +88,7 @@ M.steps = {
   eof = { en = "%s receives FIN: no more will come", ko = "%s: FIN 수신, 더 올 바이트 없음" },
   reset = { en = "%s receives RST: broken off", ko = "%s: RST 수신, 연결이 강제로 끊김" },
   shutdown = { en = "%s sends FIN: it will send no more", ko = "%s: FIN 전송, 더 보낼 바이트 없음" },
+  more = { en = "... %d more times like this", ko = "... 같은 일이 %d번 더" },
   abort = { en = "%s sends RST", ko = "%s: RST 전송" },
   close = { en = "%s closes", ko = "%s: 연결 닫음" },
 }
