@@ -1,12 +1,12 @@
-local COUNT = 100000
+local COUNT = 8000
 
-local function line(number) return ("%-63d\n"):format(number) end
+local PADDING = (" "):rep(800)
 
 return {
   listen = 12345,
   main = function(conn)
     for number = 1, COUNT do
-      conn:send(line(number))
+      conn:send(number .. PADDING .. "\n")
       if number % 100 == 0 and not conn:drain() then return end
     end
   end,

@@ -1,11 +1,11 @@
 -- hint: reset() throws away what is queued
-local function line(number) return ("%-63d\n"):format(number) end
+local PADDING = (" "):rep(800)
 
 return {
   listen = 12345,
   main = function(conn)
-    for number = 1, 100000 do
-      conn:send(line(number))
+    for number = 1, 8000 do
+      conn:send(number .. PADDING .. "\n")
       conn:drain()
     end
     conn:reset()

@@ -2,11 +2,11 @@
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
-local number = 0
+local number, padding = 0, (" "):rep(16000)
 
-timer.every(0.02, function()
+timer.every(0.05, function()
   number = number + 1
-  local line = ("%-16383d\n"):format(number)
+  local line = number .. padding .. "\n"
   for _, conn in ipairs(server.connections()) do
     conn:send(line)
     conn:drain()
@@ -15,6 +15,7 @@ end)
 
 return {
   listen = 12345,
+  limits = { write_queue = "256K" },
   on_open = function(conn)
     conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
   end,

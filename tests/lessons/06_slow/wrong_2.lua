@@ -2,11 +2,11 @@
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
-local number = 0
+local number, padding = 0, (" "):rep(16000)
 
-timer.every(0.02, function()
+timer.every(0.05, function()
   number = number + 1
-  local line = ("%-16383d\n"):format(number)
+  local line = number .. padding .. "\n"
   for _, conn in ipairs(server.connections()) do
     conn:send(line)
   end

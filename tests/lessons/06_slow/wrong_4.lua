@@ -2,19 +2,20 @@
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
-local number = 0
+local number, padding = 0, (" "):rep(16000)
 
-timer.every(0.02, function()
+timer.every(0.05, function()
   number = number + 1
-  local line = ("%-16383d\n"):format(number)
+  local line = number .. padding .. "\n"
   for _, conn in ipairs(server.connections()) do
-    conn.is_slow = conn.is_slow or conn:stats().queue > 256 * 1024
+    conn.is_slow = conn.is_slow or conn:stats().queue > 64 * 1024
     if not conn.is_slow then conn:send(line) end
   end
 end)
 
 return {
   listen = 12345,
+  limits = { write_queue = "256K" },
   on_open = function(conn)
     conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
   end,

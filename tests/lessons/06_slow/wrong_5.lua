@@ -1,21 +1,22 @@
--- hint: Only who is behind may miss lines
+-- hint: Waiting for one, in a loop over all, is waiting for all
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
-local number = 0
+local number, padding = 0, (" "):rep(16000)
 
-timer.every(0.02, function()
+timer.every(0.05, function()
   number = number + 1
-  local line = ("%-16383d\n"):format(number)
+  local line = number .. padding .. "\n"
   local longest = 0
   for _, conn in ipairs(server.connections()) do
     longest = math.max(longest, conn:stats().queue)
   end
-  if longest < 256 * 1024 then server.broadcast(line) end
+  if longest < 64 * 1024 then server.broadcast(line) end
 end)
 
 return {
   listen = 12345,
+  limits = { write_queue = "256K" },
   on_open = function(conn)
     conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
   end,

@@ -1,0 +1,7 @@
+return {
+  listen = { "0.0.0.0:12345", "127.0.0.1:12346" },
+  on_open = function(conn)
+    conn:send("you reached me at " .. conn.sock .. "\n")
+    conn:close()
+  end,
+}

@@ -1,0 +1,7 @@
+return {
+  listen = { "[::]:12345", "localhost:12346" },
+  on_open = function(conn)
+    conn:send("you reached me at " .. conn.sock .. "\n")
+    conn:close()
+  end,
+}
