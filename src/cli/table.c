@@ -168,6 +168,8 @@ static const struct option_row options[] = {
      .kind = OPTION_FLAG},
     {"check", "FILE", NULL, "run this script, and judge whether it does what the lesson asks for",
      LESSON, .kind = OPTION_STRING},
+    {"class", NULL, NULL, "print a second address, for students, whose pages only watch", INSPECT,
+     .kind = OPTION_FLAG},
     {"lang", "LANG", NULL, "the language: en, ko, or auto: as LANG, or the browser, says",
      LESSON | INSPECT, .kind = OPTION_CHOICE, .fallback = "auto", .choices = languages},
     {"conn", "ID", NULL, "show only this connection", TRACE | RECORD, .kind = OPTION_STRING},

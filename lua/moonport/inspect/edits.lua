@@ -7,7 +7,7 @@ local file = require "moonport.file"
 local TEXT_BYTES_MAX = 128 * 1024 -- as the command try takes it
 
 ---@class moonport.inspect.Edits
----@field private path string? of the control socket
+---@field private control string? of the control socket
 ---@field private seen table<string, string> what each file had when a page was shown it
 local Edits = {}
 Edits.__index = Edits
@@ -49,7 +49,7 @@ end
 local function ask_source(self, request)
   local script = name_of(request.script)
   if not script then return nil, refuse("which script?") end
-  local answer = asks.command(self.path, { "source", script })
+  local answer = asks.command(self.control, { "source", script })
   if not answer.ok then return nil, answer end
   for _, line in ipairs(answer.lines) do
     if line.file == line.script then
@@ -86,13 +86,13 @@ function Edits:apply(request)
   if not script then return refuse("apply to which script?") end
   local fault = check_text(request.text)
   if fault then return fault end
-  return with_errors(asks.command(self.path, { "try", script, request.text }))
+  return with_errors(asks.command(self.control, { "try", script, request.text }))
 end
 
 function Edits:rollback(request)
   local script = name_of(request.script)
   if not script then return refuse("take back the text of which script?") end
-  return with_errors(asks.command(self.path, { "untry", script }))
+  return with_errors(asks.command(self.control, { "untry", script }))
 end
 
 -- Into the file, whole or not at all, and only where nobody else has changed it since it was shown.
@@ -118,6 +118,6 @@ function Edits:write(request)
   return { ok = true, script = source.name, size = #text }
 end
 
-local function new(path) return setmetatable({ path = path, seen = {} }, Edits) end
+local function new(path) return setmetatable({ control = path, seen = {} }, Edits) end
 
-return { new = new }
+return { new = new, check = Edits.check }

@@ -11,6 +11,7 @@ local codec = require "moonport.codec"
 
 local TOKEN_BYTES = 32 -- 256 bits
 local COOKIE = "moonport-inspect"
+local ROLES = { "teacher", "student" }
 local LOOPBACK = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 -- Everything the page needs comes from here; nothing else is loaded, sent to, or framed.
@@ -128,27 +129,38 @@ function Guard.refuse(why)
     headers = Guard.headers({ ["content-type"] = "text/plain; charset=utf-8" }) }
 end
 
--- The addresses to open, one for each role.
+-- The addresses to open, a line for each role.
 ---@param listener string "tcp://127.0.0.1:40321"
+---@return string[]
 function Guard:addresses(listener)
   local host, port = split((listener:gsub("^%w+://", "")))
-  if host == "0.0.0.0" or host == "[::]" then host = self.name or "127.0.0.1" end
+  if host == "0.0.0.0" or host == "[::]" then host = "127.0.0.1" end
   local list = {}
   for index, role in ipairs(self.roles) do
-    list[index] = ("http://%s:%s/?token=%s"):format(host, port, role.token)
+    local whom = #self.roles > 1 and ROLES[index] .. "  " or ""
+    list[index] = ("%shttp://%s:%s/?token=%s"):format(whom, self.name or host, port, role.token)
   end
   return list
 end
 
----@param listen string? what was told, "HOST:PORT"
----@param names string[] of roles
-local function new(listen, names)
+-- Where it listens is a port, or HOST:PORT.
+---@param listen string? what was told
+---@param is_class boolean? students have a token of their own
+---@return moonport.inspect.Guard?
+---@return string? fault
+local function new(listen, is_class)
   local self = setmetatable({ roles = {}, hosts = {} }, Guard)
-  for index, name in ipairs(names) do self.roles[index] = role_of(name) end
-  local host = listen and not listen:find("^%d+$") and split((listen:gsub("^%w+://", "")))
-  if host and host ~= "" and host ~= "0.0.0.0" and host ~= "[::]" then
-    self.hosts[host] = true
-    self.name = host
+  for index = 1, is_class and #ROLES or 1 do self.roles[index] = role_of(ROLES[index]) end
+  if not listen or listen:find("^%d+$") then return self end
+  local host = (listen:gsub("^tcp://", "")):match("^([%w.-]+):%d+$") or
+    listen:match("^(%[[%x:.]+%]):%d+$")
+  if not host then
+    return nil, ("--listen %s: write a port, or HOST:PORT, where the page is to be served"):format(
+      listen)
+  end
+  if host ~= "0.0.0.0" and host ~= "[::]" then
+    self.name = host:lower()
+    self.hosts[self.name] = true
   end
   return self
 end

@@ -27,7 +27,8 @@ function M.open(path)
     return nil, path .. " is no recording of moonport: make one with moonport trace --record FILE"
   elseif format > FORMAT then
     return nil, ("%s is a recording in format %d, of moonport %s; this moonport reads formats " ..
-      "up to %d: look at it with a newer one"):format(path, format, tostring(header.version), FORMAT)
+      "up to %d: look at it with a newer one"):format(path, format, tostring(header.version),
+      FORMAT)
   end
   return header
 end
@@ -39,30 +40,53 @@ local function shortened(line)
   end, 1))
 end
 
+-- A line that holds a file of a script: of the script's own the name and the text.
+local function script_of(line)
+  if not line:find("^{\"source\":") then return nil end
+  local object = json.decode(line)
+  local source = type(object) == "table" and object.source
+  if type(source) ~= "table" or type(source.script) ~= "string" then return nil end
+  return { name = source.script, text = source.file == source.path and source.text or nil }
+end
+
+local function take(line, ring, scripts)
+  local script = script_of(line)
+  if not script then
+    ring:push(shortened(line))
+    local name = line:match('"script": *"([^"\\]+)"')
+    script = name and not scripts[1] and { name = name }
+  end
+  if not script then return end
+  local is_text = type(script.text) == "string"
+  if not scripts[1] or is_text and not scripts[1].text then scripts[1] = script end
+end
+
 -- Its events go into the ring, a piece at a time. Waits.
 ---@param path string
 ---@param ring moonport.inspect.Ring
 ---@return string? message what is missing of it
+---@return { name: string, text: string? }? script the first one that it has, or tells of
 function M.read(path, ring)
   local source <close>, _, detail = file.open(path)
   if not source then return ("%s cannot be read: %s"):format(path, detail) end
-  local rest, is_header = "", true
+  local rest, is_header, scripts = "", true, {}
   for piece in function() return (source:read(PIECE_BYTES)) end do
     rest = rest .. piece
     local from = 1
     for stop in rest:gmatch("()\n") do
-      if not is_header then ring:push(shortened(rest:sub(from, stop - 1))) end
+      if not is_header then take(rest:sub(from, stop - 1), ring, scripts) end
       is_header, from = false, stop + 1
     end
     rest = rest:sub(from)
     if #rest > LINE_BYTES_MAX then
       return ("%s goes on with a line that is no event: what comes behind event %d is not shown")
-        :format(path, ring.last)
+        :format(path, ring.last), scripts[1]
     end
     timer.sleep(0.001) -- pages that are open go on
   end
-  if rest == "" then return nil end
-  return ("%s was cut: its last line, behind event %d, is not whole"):format(path, ring.last)
+  if rest == "" then return nil, scripts[1] end
+  return ("%s was cut: its last line, behind event %d, is not whole"):format(path, ring.last),
+    scripts[1]
 end
 
 return M

@@ -79,22 +79,19 @@ local function run(recording, script, cut)
   return { ok = true, same = code == 0, output = output }
 end
 
--- The fields of an answer to the page. `text` stands for what the script's file has.
+-- The fields of an answer to the page.
 ---@param recording string its path
----@param script string? path of a file, or the name that the text goes by
----@param text string?
+---@param script string the name that the text goes by
+---@param text string
 ---@param cut string
 return function(recording, script, text, cut)
+  local name = type(script) == "string" and script:match("[^/%z]*$") or ""
   if not CUTS[cut] then return refuse("cut is one of recorded, every and random") end
-  if type(script) ~= "string" or script == "" or script:find("\0", 1, true) then
-    return refuse("replay against which script?")
-  elseif type(text) ~= "string" then
-    return run(recording, script, cut)
-  end
-  local path, clean = write_text(script:match("[^/]*$"), text)
+  if name == "" or type(text) ~= "string" then return refuse("replay against which script?") end
+  local path, clean = write_text(name, text)
   if not path then return refuse("%s", clean) end
   local answer = run(recording, path, cut)
   clean()
-  answer.output = answer.output and answer.output:gsub(path:gsub("%p", "%%%0"), script)
+  answer.output = answer.output and answer.output:gsub(path:gsub("%p", "%%%0"), name)
   return answer
 end
