@@ -17,8 +17,8 @@ function Script:source()
   if text then
     return { ok = true, script = self.name, text = text, in_memory = false }
   end
-  return { ok = false, error = "the script of this recording is neither in it, nor beside it, nor " ..
-    "here" }
+  return { ok = false, error = "the script of this recording is neither in it, nor beside it, " ..
+    "nor here" }
 end
 
 -- Beside the recording, or where we are.
