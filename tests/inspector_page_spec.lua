@@ -16,6 +16,9 @@ return {
 }
 ]]
 
+-- Where one clicks to type: CodeMirror's lines, or the plain text area.
+local EDITOR = "#panel-script .CodeMirror-lines, #panel-script .editor > textarea"
+
 local missing = page.missing()
 
 -- Pictures are for those who look: in the build, or where tests/browser/pictures wants them.
@@ -124,7 +127,7 @@ describe("the inspector's page", function()
     assert.equal("heard a", client:receive_line())
     tab:press { key = "3" }
     tab:wait { code = has(".editor", "heard") }
-    tab:click { at = ".editor .CodeMirror-code, .editor textarea" }
+    tab:click { at = EDITOR }
     write_script(tab, (LINES:gsub("conn:send_message", "conn.send_message")))
     tab:press { key = "Control+Enter" }
     tab:wait { code = has("[role=status]", "version 2 is in force") }

@@ -43,6 +43,11 @@ export class Controls {
     for (const [name, drawer] of Object.entries(this.drawers)) {
       drawer.id = `drawer-${name}`;
       drawer.hidden = true;
+      drawer.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        this.toggle(name, false);
+        this.openers[name].focus();
+      });
       drawer.classList.add("drawer");
       this.openers[name] = button(name, () => this.toggle(name), {
         "aria-expanded": "false",

@@ -161,7 +161,7 @@ export class Diagram {
     this.fillGap(row.outer, item.outer, item, kind);
     this.fillGap(row.inner, item.inner, item, kind);
     put(row.note, item.note ?? "");
-    put(row.line, item.line ?? "");
+    put(row.line, (item.line ?? "").replace(/^.*\//, ""));
     row.noteBox.className = `note ${kind}`;
     this.fillRuns(row, item.lanes);
   }

@@ -1,5 +1,5 @@
-// markdown.js — a lesson's text as elements: headings, paragraphs, lists, fences, tables, `code`, **bold**,
-// links — knows nothing of lessons. What it does not know stays the text that it is.
+// markdown.js — a lesson's text as elements: headings, paragraphs, quotes, lists, fences, tables,
+// `code`, **bold**, links — knows nothing of lessons. What it does not know stays the text that it is.
 
 import { el } from "./dom.js";
 
@@ -51,6 +51,7 @@ const KINDS = [
   [/^[-*] /, "ul"],
   [/^\d+\. /, "ol"],
   [/^\|/, "table"],
+  [/^> ?/, "quote"],
   [/^\s*$/, "blank"],
 ];
 
@@ -92,6 +93,7 @@ const makers = {
   ul: (lines) => list("ul", lines),
   ol: (lines) => list("ol", lines),
   table,
+  quote: (lines) => el("blockquote", {}, ...inline(lines.map((line) => line.slice(2)).join(" "))),
   text: (lines) => el("p", {}, ...inline(lines.map((line) => line.trim()).join(" "))),
 };
 

@@ -77,7 +77,7 @@ const acts = {
     await tabs.get(tab)?.page.close();
     const made = await newTab(tab, options);
     const answer = await made.page.goto(url, { waitUntil: "load" });
-    return answer.status();
+    return answer?.status() ?? 0; // about:blank is no answer
   },
   text: ({ page }, { at }) => page.locator(at).first().innerText(),
   click: ({ page }, { at }) => page.locator(at).first().click(),
