@@ -1,7 +1,7 @@
 -- A client that reads late must get every byte in the end, and meanwhile the script may hold only
 -- what fits into a queue of moderate size: the rest has to wait to be made.
 
-local COUNT, PADDING = 8000, (" "):rep(800)
+local COUNT, PADDING = 3000, (" "):rep(800)
 local QUEUE_BYTES_MAX = 1024 * 1024 -- a drained queue holds about a quarter of it
 local SMALL_BUFFER = 128 * 1024 -- two segments on loopback: with less, TCP stutters
 

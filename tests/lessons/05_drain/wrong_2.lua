@@ -4,7 +4,8 @@ local PADDING = (" "):rep(800)
 return {
   listen = 12345,
   main = function(conn)
-    for number = 1, 8000 do conn:send(number .. PADDING .. "\n") end
+    conn:setoption("sndbuf", 65536) -- the kernel keeps less, so that you see it sooner
+    for number = 1, 3000 do conn:send(number .. PADDING .. "\n") end
     conn:drain()
     conn:close()
   end,
