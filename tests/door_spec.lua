@@ -142,6 +142,10 @@ print(good.recv(9).decode())
         'numbers, and how many bits count, such as "10.0.0.0/8"',
       [ [[deny = { "fe80::1%eth0" },]] ] =
         'deny[1] is "fe80::1%eth0", which is no network: leave the interface out',
+      [ [[allow = { "10.0.0.1/8" },]] ] = 'allow[1] is "10.0.0.1/8", an address and a network ' ..
+        'at once: write "10.0.0.0/8" for the network, or "10.0.0.1" for that address alone',
+      [ [[deny = { "2001:db8::7/31" },]] ] = 'deny[1] is "2001:db8::7/31", an address and a ' ..
+        'network at once: write "2001:db8::/31" for the network',
       [ [[deny = { 10 },]] ] = 'deny[1] is 10: write a network as text, such as "10.0.0.0/8"',
       [ [[deny = true,]] ] =
         'deny is true: write a list of networks, such as deny = { "10.0.0.0/8", "::1" }',

@@ -113,6 +113,17 @@ describe("A server of several workers", function()
     assert.same({ 2, id }, { raw.worker, raw.conn })
   end)
 
+  it("is told of by its scripts' connections under the numbers that commands take", function()
+    local text = [[return { workers = "all", listen = "127.0.0.1:0",
+      on_data = function(conn) conn:send(tostring(conn)) end }]]
+    local server = moonport:serve({ "--workers", "2", moonport:directory():write("id.lua", text) },
+      { control = true })
+    local peer = server:connect()
+    peer:send("?")
+    local id = peer:receive(11):match("^conn #(%d%.%d+)")
+    assert.matches("^%d", (control.ask_once(server, "conns id=" .. id))[1].id)
+  end)
+
   it("puts its number before each line of a log in text, too", function()
     local server = start(moonport, 2, { env = { MOONPORT_LOG_FORMAT = "text" } })
     local _, id = connect(server, 2)
@@ -349,7 +360,7 @@ describe("A server of several workers", function()
     local script = script_of(server, 2)
     local name = script.script:match("[^/]*$")
     local child = moonport:spawn({ require("tests.support.server").program, "trace", "--control",
-      server.control, "--record", recording, "--diagram", "--script", name })
+      server.control, "--record", recording, "--diagram" })
     loop.eventually("the trace to begin", function()
       return uv.fs_stat(recording) and uv.fs_stat(recording).size > 0
     end)

@@ -341,7 +341,7 @@ local M = {}
 ---@param nearest fun(word: string, known: string[], name: string?): string?
 ---@param frame_fault fun(frame: any, message_max: integer?): string?
 ---@param operator moonport.service.Operator?
----@param is_network fun(text: string): boolean
+---@param is_network fun(text: string): boolean, string?
 ---@return table? checked sizes in bytes, times in ms; nil when there are faults
 ---@return string[] told one line each: the faults; when there are none, what is to be warned of
 ---@return boolean? is_foreign there are faults, and nothing of a service: the file may be a module

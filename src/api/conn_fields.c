@@ -6,6 +6,7 @@
 #include "api/values.h"
 #include "api/websocket.h"
 #include "base/address.h"
+#include "base/worker.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -186,7 +187,9 @@ static int l_newindex(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
+  const struct worker *worker = runtime_of(L)->worker;
   lua_pushliteral(L, "conn #");
+  if (worker) lua_pushfstring(L, "%d.", (int)worker->number); /* as in the log, and in commands */
   push_id(L, self);
   lua_pushliteral(L, " ");
   push_peer(L, self);

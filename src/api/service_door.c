@@ -94,7 +94,12 @@ bool service_door_believes(const struct service_door *door, const struct sockadd
 int service_is_network(lua_State *L) {
   struct ip_network network;
   size_t size;
+  char trimmed[IP_TEXT_MAX];
   const char *text = luaL_checklstring(L, 1, &size);
-  lua_pushboolean(L, ip_network_parse(text, size, &network));
-  return 1;
+  const bool is_network = ip_network_parse(text, size, &network);
+  lua_pushboolean(L, is_network);
+  if (!is_network || !ip_network_trim(&network)) return 1;
+  ip_format(&network.ip, trimmed);
+  lua_pushfstring(L, "%s/%d", trimmed, (int)network.bits);
+  return 2;
 }

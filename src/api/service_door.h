@@ -38,7 +38,8 @@ bool service_door_admits(const struct service_door *door, const struct sockaddr 
 /* Whether `peer` may say whose connection it is. */
 bool service_door_believes(const struct service_door *door, const struct sockaddr *peer);
 
-/* For the rules in lua/moonport/service/door.lua: is_network(text) -> boolean */
+/* For the rules in lua/moonport/service/door.lua: is_network(text) -> boolean, and of an
+ * address within a larger network, "10.0.0.1/8", that network. */
 int service_is_network(lua_State *L);
 
 #endif

@@ -51,6 +51,16 @@ bool ip_network_parse(const char *text, size_t size, struct ip_network *out) {
   return true;
 }
 
+bool ip_network_trim(struct ip_network *network) {
+  const struct ip before = network->ip;
+  for (size_t i = 0; i < network->ip.size; i++) {
+    const size_t first = i * 8;
+    const size_t kept = network->bits > first ? network->bits - first : 0;
+    if (kept < 8) network->ip.bytes[i] &= (uint8_t)(0xff00 >> kept);
+  }
+  return memcmp(before.bytes, network->ip.bytes, network->ip.size) != 0;
+}
+
 static bool shares_bits(const struct ip *ip, const struct ip_network *network) {
   const size_t whole = network->bits / 8;
   const unsigned rest = network->bits % 8;

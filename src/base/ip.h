@@ -24,6 +24,8 @@ bool ip_parse(const char *text, size_t size, struct ip *out);
  * not matter. */
 bool ip_network_parse(const char *text, size_t size, struct ip_network *out);
 void ip_format(const struct ip *ip, char out[IP_TEXT_MAX]);
+/* Clears what stands behind the first bits. False: nothing stood there. */
+bool ip_network_trim(struct ip_network *network);
 /* IPv4 inside of IPv6, "::ffff:10.0.0.1", is of the networks of IPv4, as a peer of [::] is. */
 bool ip_is_in(const struct ip *ip, const struct ip_network *network);
 /* The same of a list, looked through from its begin. */

@@ -52,7 +52,12 @@ local function networks(report, service, key, is_network, is_word)
       fault(report, key, given, "%s[%d] is %s: write a network as text, such as %q", key, index,
         shown(text), "10.0.0.0/8")
     elseif not (is_word and is_word(text)) then
-      if is_network(text) then
+      local is_one, whole = is_network(text)
+      if whole then
+        fault(report, key, given, "%s[%d] is %q, an address and a network at once: write %q for " ..
+          "the network, or %q for that address alone", key, index, text, whole,
+          text:match("^[^/]*"))
+      elseif is_one then
         result[#result + 1] = text
       else
         fault(report, key, given, "%s[%d] is %q, which is no network: %s", key, index, text,
@@ -94,7 +99,7 @@ end
 ---@param report moonport.service.Report
 ---@param service table what the script returned
 ---@param result table gets what C wants: `listen` is there already
----@param is_network fun(text: string): boolean
+---@param is_network fun(text: string): boolean, string? also the network of an address in one
 ---@param listens_elsewhere string[]? the operator's addresses
 return function(report, service, result, is_network, listens_elsewhere)
   for _, key in ipairs { "allow", "deny" } do
