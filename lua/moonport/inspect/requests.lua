@@ -2,7 +2,6 @@
 -- connection of it.
 
 local asks = require "moonport.inspect.asks"
-local codec = require "moonport.codec"
 local json = require "moonport.json"
 local lesson = require "moonport.lesson"
 local replay = require "moonport.inspect.replay"
@@ -11,15 +10,7 @@ local M = {}
 
 local function refuse(...) return { ok = false, error = string.format(...) } end
 
--- JSON has no word for bytes: they come in hexadecimal, as the last word.
-function M.ask(inspector, _, message)
-  if message.hex ~= nil then
-    local bytes = type(message.hex) == "string" and codec.hex.decode(message.hex)
-    if not bytes or type(message.words) ~= "table" then return refuse("hex has no bytes") end
-    table.insert(message.words, bytes)
-  end
-  return asks.ask(inspector.control, message)
-end
+function M.ask(inspector, _, message) return asks.ask(inspector.control, message) end
 
 -- --- Scripts ---------------------------------------------------------------------------------
 

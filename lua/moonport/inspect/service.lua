@@ -80,22 +80,30 @@ local function poll(self)
   end
 end
 
+-- Runs f(self), which ends when there is no tab, unless it runs: one that is about to end goes on
+-- where a tab has come meanwhile.
+local function keep_on(self, name, f)
+  if self.running[name] then return end
+  self.running[name] = true
+  task.spawn(function()
+    while next(self.tabs) do f(self) end
+    self.running[name] = false
+  end)
+end
+
 local function begin(self)
   if self.linger then self.linger:cancel() end
-  self.linger = nil
-  if self.feed then self.feed:want(true) end
-  if self.is_running then return end
-  self.is_running = true
-  local ticks, polls = task.spawn(tick, self), self.feed and task.spawn(poll, self)
-  task.spawn(function()
-    ticks:join()
-    if polls then polls:join() end
-    self.is_running = false
-    if next(self.tabs) then return begin(self) end
-    self.linger = timer.after(LINGER_S, function()
-      self.linger = nil
-      if self.feed and not next(self.tabs) then self.feed:want(false) end
-    end)
+  keep_on(self, "tick", tick)
+  if not self.feed then return end
+  self.feed:want(true)
+  keep_on(self, "poll", poll)
+end
+
+-- The last tab is gone, and may be back soon.
+local function rest(self)
+  if not self.feed or next(self.tabs) then return end
+  self.linger = timer.after(LINGER_S, function()
+    if not next(self.tabs) then self.feed:want(false) end
   end)
 end
 
@@ -279,7 +287,7 @@ end
 ---@param call table the command line, and what src/cli/inspect.c adds to it
 return function(call)
   local options = call.options
-  local self = setmetatable({ call = call, control = options.control, tabs = {},
+  local self = setmetatable({ call = call, control = options.control, tabs = {}, running = {},
     mode = options.class and "class" or "live" }, Inspector)
   local fault
   self.guard, fault = guard.new(options.listen, options.class)
@@ -300,6 +308,9 @@ return function(call)
       begin(self)
     end,
     on_message = function(conn, text, kind) self:hear(conn, text, kind) end,
-    on_close = function(conn) self.tabs[conn] = nil end,
+    on_close = function(conn)
+      self.tabs[conn] = nil
+      rest(self)
+    end,
   }
 end
