@@ -20,7 +20,8 @@ local function read_numbers(judge, peer, count)
   local numbers, was_late = {}, false
   for index = 1, count do
     local began = timer.now()
-    local line = peer:read_line(3)
+    local line, code = peer:read_line(3)
+    judge:expect(line or code == "timeout", "kicked")
     judge:expect(line, "silent")
     numbers[index] = number_of(line)
     judge:expect(numbers[index], "torn", judge:shown(line))
@@ -51,8 +52,8 @@ return {
         "때문입니다. conn:stats().queue를 보고, 뒤처진 클라이언트는 건너뛰세요.",
     },
     kicked = {
-      en = "The slow reader was closed by your script. It should stay, and go on later.",
-      ko = "스크립트가 느린 클라이언트를 끊었습니다. 그대로 두고 나중에 이어서 보내야 합니다.",
+      en = "Your script closed a client that was behind. It should stay, and go on later.",
+      ko = "스크립트가 뒤처진 클라이언트를 끊었습니다. 그대로 두고 나중에 이어서 보내야 합니다.",
     },
     memory_of_one = {
       en = "%d KB are queued for a single client that does not read. A larger limit helps it to " ..

@@ -1,4 +1,4 @@
--- hint: was closed by your script
+-- hint: closed a client that was behind
 local server = require "moonport.server"
 local timer = require "moonport.timer"
 
