@@ -114,13 +114,13 @@ function join(next) {
 
 const takers = {
   hello(message) {
-    if (message.lang !== lang) turnLanguage(message.lang); // --lang decides
+    if (message.lang && message.lang !== lang) turnLanguage(message.lang); // --lang decides
     app.may = message.may ?? {};
     app.mode = message.mode;
     const { server } = message;
     if (app.mode === "recording") {
       if (!app.player) app.panels.player = app.player = new Player(app);
-      join({ state: "recording", file: message.file });
+      join({ state: "recording", file: (message.file ?? "").replace(/^.*\//, "") });
     } else if (server) {
       if (app.pid !== undefined && app.pid !== server.pid) forget();
       app.pid = server.pid;

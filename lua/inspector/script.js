@@ -66,8 +66,9 @@ export class Script {
     if (names.length > 0 && (this.name === null || !names.includes(this.name))) this.load(names[0]);
     for (const each of [this.apply, this.rollback]) each.hidden = !may.edit;
     this.write.hidden = !(may.write ?? may.edit);
-    this.editor.readOnly = !may.edit;
-    if (!may.edit) this.tell(t("read_only"));
+    const isWritable = may.edit || may.replay; // a recording is replayed against what is written here
+    this.editor.readOnly = !isWritable;
+    if (!isWritable) this.tell(t("read_only"));
     flag(this.rollback, "disabled", this.inMemory ? null : "disabled");
   }
 
