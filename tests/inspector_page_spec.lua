@@ -119,7 +119,7 @@ describe("the inspector's page", function()
     tab:insert { text = text }
   end
 
-  case("brings an edit into force in memory, shows errors as one types, and takes it back", function()
+  case("brings an edit into force, shows errors as one types, and takes it back", function()
     local served = start()
     local tab = look(served)
     local client = choose(tab, served)
@@ -131,7 +131,7 @@ describe("the inspector's page", function()
     write_script(tab, (LINES:gsub("conn:send_message", "conn.send_message")))
     tab:press { key = "Control+Enter" }
     tab:wait { code = has("[role=status]", "version 2 is in force") }
-    client:send("b\n") -- what is wrong when it runs closes the connection, and is told in the diagram
+    client:send("b\n") -- what raises closes the connection, and is told in the diagram
     served:expect_log("bad argument")
     tab:wait { code = has(".step", "error") }
     write_script(tab, LINES:gsub("heard", "understood") .. "oops oops")
@@ -190,7 +190,7 @@ describe("the inspector's page", function()
     assert_quiet(tab)
   end)
 
-  case("shows markup, marks that turn text around and broken UTF-8 as the bytes they are", function()
+  case("shows markup, marks that turn text and broken UTF-8 as the bytes they are", function()
     local served = start()
     local tab = look(served)
     local client = choose(tab, served)
@@ -224,8 +224,10 @@ describe("the inspector's page", function()
     local first, url = look(served)
     local tabs = { first }
     for index = 2, 10 do tabs[index] = browser:open(url) end
-    first:run { code = "setTimeout(() => { const end = Date.now() + 2000; while (Date.now() < end);" ..
-      "}, 0)" }
+    first:run { code = [[setTimeout(() => {
+      const end = Date.now() + 2000;
+      while (Date.now() < end);
+    }, 0)]] }
     local client = served:connect()
     client:send("all\n")
     assert.equal("heard all", client:receive_line())
@@ -236,7 +238,7 @@ describe("the inspector's page", function()
   case("says that the server is gone, and goes on with the next one", function()
     local served = start()
     local tab = look(served)
-    choose(tab, served)
+    choose(tab, served):close()
     served:signal("sigterm")
     served:wait()
     tab:wait { code = has("#status", "The server is gone") }
@@ -250,7 +252,7 @@ describe("the inspector's page", function()
     assert_quiet(tab)
   end)
 
-  case("opens a recording without a server, plays it forth and back, and replays it", function()
+  case("opens a recording without a server, and plays it forth and back", function()
     local served = start()
     local path = moonport:directory():join("session.jsonl")
     local trace = moonport:spawn({ server.program, "trace", "--control", served.control,
@@ -271,7 +273,7 @@ describe("the inspector's page", function()
     for _ = 1, 3 do tab:click { at = "button[aria-label='Next event']" } end
     tab:wait { code = has(".player", "Event 3 of 12") }
     tab:wait { code = has(".step .gap", "SYN") }
-    assert.is_false(tab:run { code = has(".step", "heard kept") })
+    assert.is_false(tab:run { code = has(".step:not([hidden])", "heard kept") })
     assert_quiet(tab)
   end)
 
@@ -283,7 +285,8 @@ describe("the inspector's page", function()
     local keys = {}
     for index = 1, 30 do keys[index] = ({ "2", "1", "d", "ArrowUp", "e" })[index % 5 + 1] end
     local idle_ms = tab:delay { keys = keys, pause_ms = 30 }
-    local flood = moonport:spawn({ server.program, "run", "tests/browser/flood.lua", served:address() })
+    local flood = moonport:spawn({ server.program, "run", "tests/browser/flood.lua",
+      served:address() })
     tab:wait { code = there("#status .missing") }
     local busy_ms = tab:delay { keys = keys, pause_ms = 30 }
     flood:signal("sigkill")
@@ -358,16 +361,18 @@ describe("the inspector's page", function()
     end)
   end
 
+  -- On a machine that has other work, a page of one sentence is late, too.
   case("paints soon after it is asked for", function()
     local served = start()
-    local tab = look(served)
-    local paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-    local paint_ms = tab:run { code = paint }
-    -- The second time, for the first one starts a browser's processes.
-    tab:run { code = "location.reload()" }
-    tab:wait { code = there(".dot.up") }
-    paint_ms = math.min(paint_ms, tab:run { code = paint })
-    assert.is_true(paint_ms < 300, paint_ms .. " ms")
+    local _, url = look(served)
+    local function paint_ms(address)
+      return browser:open(address):wait { code =
+        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime" }
+    end
+    local one_sentence_ms = paint_ms((url:gsub("%?.*", "")))
+    local page_ms = math.min(paint_ms(url), paint_ms(url))
+    assert.is_true(page_ms < math.max(300, 3 * one_sentence_ms),
+      ("%d ms, one sentence %d ms"):format(page_ms, one_sentence_ms))
   end)
 
   case("has each of its texts in English and in Korean", function()
