@@ -252,9 +252,11 @@ describe("the inspector's page", function()
     assert_quiet(tab)
   end)
 
-  case("opens a recording without a server, and plays it forth and back", function()
+  case("opens a recording without a server, plays it forth and back, and replays it", function()
     local served = start()
-    local path = moonport:directory():join("session.jsonl")
+    local directory = moonport:directory()
+    local path = directory:join("session.jsonl")
+    directory:write("lines.lua", LINES)
     local trace = moonport:spawn({ server.program, "trace", "--control", served.control,
       "--record", path, "--count", "12" })
     loop.wait_until("the trace to begin", function() return trace:stdout():find("listen") end)
@@ -272,8 +274,31 @@ describe("the inspector's page", function()
     tab:wait { code = "document.querySelectorAll('.step:not([hidden])').length === 0" }
     for _ = 1, 3 do tab:click { at = "button[aria-label='Next event']" } end
     tab:wait { code = has(".player", "Event 3 of 12") }
-    tab:wait { code = has(".step .gap", "SYN") }
+    tab:wait { code = has(".step:not([hidden]) .gap", "SYN") }
     assert.is_false(tab:run { code = has(".step:not([hidden])", "heard kept") })
+    tab:press { key = "5" }
+    tab:choose { at = "#panel-recording select", value = "every" }
+    tab:click { at = "#panel-recording button.first:visible" }
+    tab:wait { code = has("#panel-recording .good", "The answers are the same.") }
+    assert_quiet(tab)
+  end)
+
+  case("takes a lesson from its text to its verdict", function()
+    local served = start()
+    local tab = look(served)
+    tab:press { key = "4" }
+    tab:click { at = ".lesson-list button:has-text('A stream is not messages')" }
+    tab:wait { code = has(".prose blockquote", "What one send wrote") }
+    tab:click { at = "text=Check my script" }
+    tab:wait { code = has(".verdict.bad", "Not yet") }
+    local file = assert(io.open("tests/lessons/03_stream/answer.lua"))
+    tab:click { at = "#panel-lessons .CodeMirror-lines, #panel-lessons .editor > textarea" }
+    write_script(tab, file:read("a"))
+    file:close()
+    tab:press { key = "Control+Enter" }
+    tab:wait { code = has(".verdict.good", "Passed") }
+    tab:click { at = "text=All lessons" }
+    tab:wait { code = has(".lesson-list button", "A stream is not messages✓") }
     assert_quiet(tab)
   end)
 

@@ -53,7 +53,7 @@ function Browser:ask(words)
   self.conn:send(cjson.encode(words) .. "\n")
   local answer = cjson.decode(self.conn:receive_line())
   if answer.error then error(answer.error, 3) end
-  return answer.value ~= cjson.null and answer.value or nil
+  if answer.value ~= cjson.null then return answer.value end
 end
 
 --- Opens `url` in a new tab. Options: `profile` (whose cookies; default: one for the test),
