@@ -120,11 +120,11 @@ export class Player {
     this.bar = el(
       "div",
       { class: "player row", role: "group", "aria-label": t("player") },
-      button("to_start", "⏮", () => this.seek(0)),
-      button("back", "◀", () => this.seek(this.at - 1)),
+      button("to_start", "|◁", () => this.seek(0)),
+      button("back", "◁", () => this.seek(this.at - 1)),
       this.playing,
       button("forward", "▷", () => this.seek(this.at + 1)),
-      button("to_end", "⏭", () => this.seek(this.events.length)),
+      button("to_end", "▷|", () => this.seek(this.events.length)),
       this.range,
       this.position,
     );
@@ -166,7 +166,7 @@ export class Player {
         if (this.at === this.events.length) this.togglePlay();
       }, PLAY_MS);
     }
-    put(this.playing, this.timer ? "⏸" : "▶");
+    put(this.playing, this.timer ? "❚❚" : "▶");
     this.playing.setAttribute("aria-label", t(this.timer ? "stop" : "play"));
   }
 
