@@ -1,4 +1,5 @@
-// app.js — puts the page together: the link, the model, the panels, and which of them is drawn when.
+// app.js — puts the page together: the link, the model, the panels, and which of them is drawn
+// when.
 
 import { Bytes } from "./ruler.js";
 import { Connections } from "./connections.js";

@@ -1,5 +1,5 @@
-// diagram.js — what happens between peer, kernel and script, a line for each step, and what a chosen
-// line means — knows no bytes.
+// diagram.js — what happens between peer, kernel and script, a line for each step, and what a
+// chosen line means — knows no bytes.
 
 import { byId, el, flag, foreign, put, rem, Ring, soon, VirtualList } from "./dom.js";
 import { colourOf } from "./connections.js";

@@ -1,5 +1,5 @@
-// editor.js — a text one can change: CodeMirror where the program was built with it, else a plain text
-// area that can do all the same — knows no server.
+// editor.js — a text one can change: CodeMirror where the program was built with it, else a plain
+// text area that can do all the same — knows no server.
 
 import { el } from "./dom.js";
 

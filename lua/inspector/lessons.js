@@ -1,5 +1,5 @@
-// lessons.js — the lessons: their list, a text beside a script to finish, and what a check says — knows
-// no lesson.
+// lessons.js — the lessons: their list, a text beside a script to finish, and what a check says —
+// knows no lesson.
 
 import { el } from "./dom.js";
 import { Editor } from "./editor.js";

@@ -1,5 +1,5 @@
-// link.js — the WebSocket to moonport inspect: asks, answers, and comes back after a loss — knows no
-// panel. The protocol's words are told in docs/inspector.md.
+// link.js — the WebSocket to moonport inspect: asks, answers, and comes back after a loss — knows
+// no panel. The protocol's words are told in docs/inspector.md.
 
 const RETRY_MS_MIN = 300;
 const RETRY_MS_MAX = 4000;

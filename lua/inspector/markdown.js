@@ -1,5 +1,6 @@
 // markdown.js — a lesson's text as elements: headings, paragraphs, quotes, lists, fences, tables,
-// `code`, **bold**, links — knows nothing of lessons. What it does not know stays the text that it is.
+// `code`, **bold**, links — knows nothing of lessons. What it does not know stays the text that it
+// is.
 
 import { el } from "./dom.js";
 

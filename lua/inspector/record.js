@@ -1,5 +1,5 @@
-// record.js — recordings: made of a running server, played event by event, replayed with other cuts —
-// knows no event.
+// record.js — recordings: made of a running server, played event by event, replayed with other cuts
+// — knows no event.
 
 import { byId, el, put } from "./dom.js";
 

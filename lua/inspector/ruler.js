@@ -1,5 +1,5 @@
-// ruler.js — the same bytes in three rows, as they arrived, as the script got them, as messages, and a
-// dump in the same colours — knows no sockets.
+// ruler.js — the same bytes in three rows, as they arrived, as the script got them, as messages,
+// and a dump in the same colours — knows no sockets.
 
 import { el, flag, put, rem, soon, VirtualList } from "./dom.js";
 import { asciiOf, hexOf, letterOf } from "./bytes.js";

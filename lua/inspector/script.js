@@ -1,5 +1,5 @@
-// script.js — a script of the server: changed, tried in memory, taken back, written when told — knows no
-// connections.
+// script.js — a script of the server: changed, tried in memory, taken back, written when told —
+// knows no connections.
 
 import { el, flag, put } from "./dom.js";
 import { Editor, faultList } from "./editor.js";

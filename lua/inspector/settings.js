@@ -1,4 +1,5 @@
-// settings.js — theme, text size, language, the width of the columns: chosen here, kept in this browser.
+// settings.js — theme, text size, language, the width of the columns: chosen here, kept in this
+// browser.
 
 import { byId, el, flag, put, rem } from "./dom.js";
 

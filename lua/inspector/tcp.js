@@ -1,5 +1,5 @@
-// tcp.js — the states of a TCP connection: where it stands, how it came there, and how that is known —
-// knows no screen. After RFC 9293, figure 5.
+// tcp.js — the states of a TCP connection: where it stands, how it came there, and how that is
+// known — knows no screen. After RFC 9293, figure 5.
 
 export const STATES = [
   "CLOSED",

@@ -1,5 +1,5 @@
-// texts.js — every word of the page, in English and Korean, with the same keys — knows nothing else.
-// {name} is filled in; a key with _1 is the form for one.
+// texts.js — every word of the page, in English and Korean, with the same keys — knows nothing
+// else. {name} is filled in; a key with _1 is the form for one.
 
 export const texts = {
   en: {

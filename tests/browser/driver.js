@@ -1,5 +1,5 @@
-// driver.js — node driver.js SOCKET CHROMIUM DEADLINE_MS: a browser that does what it is told over a Unix socket, a
-// line of JSON each, and answers each with one — knows no test.
+// driver.js — node driver.js SOCKET CHROMIUM DEADLINE_MS: a browser that does what it is told over
+// a Unix socket, a line of JSON each, and answers each with one — knows no test.
 //
 // {"tab": "a", "do": "open", …}: see `acts`. The answer is {"value": …}, or {"error": "…"}. What a page
 // logs or raises, and whom it asks for anything, is kept for the test to judge.
