@@ -12,8 +12,9 @@ local PIECE_BYTES = 65536
 
 ---@class moonport.inspect.Recorder
 ---@field path string? of the recording that is written, or was last
----@field is_on boolean
+---@field is_on boolean from when it is asked for, until it is to end
 ---@field private client moonport.ControlClient
+---@field private task moonport.Task? until the file is closed
 local Recorder = {}
 Recorder.__index = Recorder
 
@@ -38,7 +39,7 @@ local function copy(self, file)
     if file.is_full or file.fault then break end
   end
   local fault, was_ended = file:close(), not self.is_on
-  self.is_on = false
+  self.is_on, self.task = false, nil
   self.client:close()
   if not was_ended then
     self.on_end(fault or file.is_full and file:told_full() or "the server has ended")
@@ -58,15 +59,15 @@ local function begin(client)
 end
 
 function Recorder:start(control_path)
-  if self.is_on then return refuse("there is a recording under way: %s", self.path) end
+  if self.is_on or self.task then return refuse("there is a recording under way") end
+  self.is_on = true -- another page may ask while we wait
   local client, fault = control.connect(control_path)
-  if not client then return refuse("%s", fault) end
-  self.is_on = true
-  local file, path = begin(client)
+  local file, path
+  if client then file, path = begin(client) end
   if not file then
     self.is_on = false
-    client:close()
-    return refuse("%s", path)
+    if client then client:close() end
+    return refuse("%s", fault or path)
   end
   self.path, self.client = path, client
   self.task = task.spawn(copy, self, file)
@@ -74,11 +75,11 @@ function Recorder:start(control_path)
 end
 
 function Recorder:stop()
-  if not self.is_on or not self.task then return refuse("nothing is recorded") end
+  local copying = self.task
+  if not self.is_on or not copying then return refuse("nothing is recorded") end
   self.is_on = false
   self.client:close()
-  self.task:join()
-  self.task = nil
+  copying:join()
   return { ok = true, path = self.path }
 end
 
