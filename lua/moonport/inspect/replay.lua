@@ -22,12 +22,14 @@ local function write_text(name, text)
   local made = process.run { "mkdir", "-m", "700", directory }
   if not made or made.code ~= 0 then return nil, "no directory for it can be made in /tmp" end
   local path = directory .. "/" .. name
-  local written, code = file.write(path, text)
-  if not written then return nil, code end
-  return path, function()
+  local function clean()
     os.remove(path)
     os.remove(directory)
   end
+  local written, _, detail = file.write(path, text)
+  if written then return path, clean end
+  clean()
+  return nil, ("%s cannot be written: %s"):format(name, detail)
 end
 
 local function resident_bytes(pid)
@@ -87,11 +89,14 @@ end
 return function(recording, script, text, cut)
   local name = type(script) == "string" and script:match("[^/%z]*$") or ""
   if not CUTS[cut] then return refuse("cut is one of recorded, every and random") end
-  if name == "" or type(text) ~= "string" then return refuse("replay against which script?") end
+  if name:find("^%.?%.?$") or type(text) ~= "string" then
+    return refuse("replay against which script?")
+  end
   local path, clean = write_text(name, text)
   if not path then return refuse("%s", clean) end
   local answer = run(recording, path, cut)
   clean()
-  answer.output = answer.output and answer.output:gsub(path:gsub("%p", "%%%0"), name)
+  answer.output = answer.output and answer.output:gsub(path:gsub("%p", "%%%0"),
+    (name:gsub("%%", "%%%%")))
   return answer
 end
