@@ -10,6 +10,10 @@ local M = {}
 
 local function refuse(...) return { ok = false, error = string.format(...) } end
 
+local function language_of(page, message)
+  return type(message.lang) == "string" and message.lang or page.language
+end
+
 function M.ask(inspector, _, message) return asks.ask(inspector.control, message) end
 
 -- --- Scripts ---------------------------------------------------------------------------------
@@ -61,7 +65,7 @@ end
 
 function M.lessons(_, page, message)
   local list = json.array()
-  for index, row in ipairs(lesson.list(message.lang or page.language)) do
+  for index, row in ipairs(lesson.list(language_of(page, message))) do
     list[index] = { name = row.name, number = row.number, title = row.title,
       summary = row.summary, file = row.file, kind = row.is_task and "task" or "lesson" }
   end
@@ -78,7 +82,7 @@ end
 function M.lesson(_, page, message)
   local found, fault = find(message)
   if not found then return refuse("%s", fault) end
-  local text = lesson.text(found, message.lang or page.language)
+  local text = lesson.text(found, language_of(page, message))
   return { ok = true, name = found.name, file = found.file, text = text,
     title = text:match("^# ([^\n]*)"), start = lesson.start(found) }
 end
@@ -87,7 +91,7 @@ function M.judge(_, page, message)
   local found, fault = find(message)
   if not found then return refuse("%s", fault) end
   if type(message.text) ~= "string" then return refuse("the script to judge is missing") end
-  local result = lesson.judge(found, message.text, message.lang or page.language)
+  local result = lesson.judge(found, message.text, language_of(page, message))
   local checks, hints, output = json.array(), json.array(), {}
   for index, verdict in ipairs(result.checks) do
     checks[index] = { text = verdict.name, ok = verdict.passed, hint = verdict.hint,
