@@ -173,6 +173,20 @@ describe("The inspector", function()
     assert.equal(403, started:request(base, { cookie = cookie }).status)
   end)
 
+  -- With 256 pages of one student all places were taken, and the teacher's page did not open.
+  it("has room for the teacher, however many pages a student opens", function()
+    local started = start({ "--class" }, { addresses = 2 })
+    local cookie, base = started:admit(started.tokens[2])
+    local peers = {}
+    for index = 1, 201 do
+      local peer, status = started:upgrade({ cookie = cookie, path = base .. "ws" })
+      assert.equal(index <= 200 and 101 or 503, status, index)
+      peers[index] = peer
+    end
+    assert.is_true(started:page({ token = started.tokens[1] }).hello.may.edit)
+    for _, peer in ipairs(peers) do peer:close() end
+  end)
+
   it("ends with what is no page of its own: a word, a flood, no word first", function()
     local started = start()
     local cookie, base = started:admit()

@@ -24,6 +24,8 @@ local LINGER_S = 5       -- a page that is loaded anew is back by then
 local NO_WORDS, FLOOD = 4000, 4008 -- codes of WebSocket that end what is no page of ours
 local MESSAGES_MAX = 500 -- of a tab in a second
 local WATCHED_MAX = 16
+local CONNECTIONS_MAX, ADDRESS_MAX = 1024, 256 -- nobody keeps the others out from one machine,
+local STUDENTS_MAX = 200                       -- nor with pages the teacher from the same one
 
 ---@class moonport.inspect.Inspector
 ---@field call table the command line
@@ -232,11 +234,20 @@ function Inspector:answer(conn, request)
   return pages(name, request, guard.headers) or not_found()
 end
 
+function Inspector:is_full_for(role)
+  local count = 0
+  for _, each in pairs(self.tabs) do
+    if each.role == role then count = count + 1 end
+  end
+  return role.name == "student" and count >= STUDENTS_MAX
+end
+
 function Inspector:admit(conn, request)
   local ok, refusal = self.guard:judge(conn, request, true)
   if not ok then return refusal.status end
   local role = self.guard:role(request)
   if not role or request.path ~= role.base .. "ws" then return 403 end
+  if self:is_full_for(role) then return 503 end
   conn.role = role
   return { headers = guard.headers() }
 end
@@ -295,7 +306,8 @@ return function(call)
   if call.words[1] then show_recording(self, call.words[1]) else follow_server(self) end
   return {
     frame = "websocket",
-    limits = { connections = 256, message = "1M", write_queue = "8M", memory = "768M" },
+    limits = { connections = CONNECTIONS_MAX, per_address = ADDRESS_MAX, message = "1M",
+      write_queue = "8M", memory = "768M" },
     timeouts = { idle = 120, first = 10, write = 3600 },
     on_load = function()
       task.spawn(print_addresses, self)
