@@ -92,6 +92,7 @@ export class Script {
     this.editor.text = answer.text;
     this.isUnsaved = false;
     this.inMemory = answer.in_memory;
+    this.digest = answer.digest; // of the file as it is shown
     this.showErrors([]);
     const version = model.scripts.find((each) => each.script === name)?.version ?? 1;
     this.tell(
@@ -187,6 +188,7 @@ export class Script {
       t: "write",
       script: this.name,
       text: this.editor.text,
+      digest: this.digest,
       force: this.isForced || undefined,
     });
     this.isForced = Boolean(answer.changed);
@@ -194,6 +196,7 @@ export class Script {
     else if (!answer.ok) this.failed(answer);
     else {
       this.inMemory = false;
+      this.digest = answer.digest;
       this.isUnsaved = false;
       this.showErrors([]);
       this.tell(t("written", { path: answer.path ?? this.name }), "good");

@@ -2,13 +2,14 @@
 -- written into its file — knows no tab.
 
 local asks = require "moonport.inspect.asks"
+local codec = require "moonport.codec"
 local file = require "moonport.file"
 
 local TEXT_BYTES_MAX = 128 * 1024 -- as the command try takes it
+local WRITABLE = tonumber("222", 8)
 
 ---@class moonport.inspect.Edits
 ---@field private control string? of the control socket
----@field private seen table<string, string> what each file had when a page was shown it
 local Edits = {}
 Edits.__index = Edits
 
@@ -25,11 +26,14 @@ local function with_errors(answer)
   return answer
 end
 
-local function check_text(text)
+-- Which text of the file a page was shown: what each of several pages saw last is for it to say.
+local function digest_of(text) return text and codec.hex.encode(codec.sha256(text)) end
+
+local function check_text(text, bytes_max)
   if type(text) ~= "string" then return refuse("the text of the script is missing") end
-  if #text > TEXT_BYTES_MAX then
+  if bytes_max and #text > bytes_max then
     return refuse("the text has %d bytes: in memory a script has at most %d; write it into its " ..
-      "file", #text, TEXT_BYTES_MAX)
+      "file", #text, bytes_max)
   end
 end
 
@@ -65,8 +69,8 @@ end
 function Edits:source(request)
   local source, refusal = ask_source(self, request)
   if not source then return refusal end
-  self.seen[source.name] = source.file_text
   return { ok = true, script = source.name, text = source.text, version = source.version,
+    digest = digest_of(source.file_text),
     in_memory = source.file_text ~= nil and source.file_text ~= source.text,
     file_text = source.file_text ~= source.text and source.file_text or nil }
 end
@@ -84,7 +88,7 @@ end
 function Edits:apply(request)
   local script = name_of(request.script)
   if not script then return refuse("apply to which script?") end
-  local fault = check_text(request.text)
+  local fault = check_text(request.text, TEXT_BYTES_MAX)
   if fault then return fault end
   return with_errors(asks.command(self.control, { "try", script, request.text }))
 end
@@ -102,11 +106,13 @@ function Edits:write(request)
   local text = request.text or source.text
   local fault = check_text(text)
   if fault then return fault end
-  if not source.file_text then
+  local status = source.file_text and file.stat(source.path)
+  if not status then
     return refuse("%s cannot be read from here, and so not written", source.name)
+  elseif status.mode & WRITABLE == 0 then -- a new file takes its place, which that would not hinder
+    return refuse("%s is read-only: chmod u+w allows to write it", source.name)
   end
-  local seen = self.seen[source.name]
-  if source.file_text ~= seen and not request.force then
+  if digest_of(source.file_text) ~= request.digest and not request.force then
     local answer = refuse("%s was changed by somebody else since it was shown here: look at it " ..
       "first, or write all the same", source.name)
     answer.changed, answer.file_text = true, source.file_text
@@ -114,10 +120,9 @@ function Edits:write(request)
   end
   local written, code, detail = file.write(source.path, text)
   if not written then return refuse("%s cannot be written: %s", source.name, detail or code) end
-  self.seen[source.name] = text
-  return { ok = true, script = source.name, size = #text }
+  return { ok = true, script = source.name, size = #text, digest = digest_of(text) }
 end
 
-local function new(path) return setmetatable({ control = path, seen = {} }, Edits) end
+local function new(path) return setmetatable({ control = path }, Edits) end
 
 return { new = new, check = Edits.check }
