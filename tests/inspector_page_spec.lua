@@ -283,6 +283,36 @@ describe("the inspector's page", function()
     assert_quiet(tab)
   end)
 
+  -- What was no base64 kept all that is drawn from being so; a size of 2^53 was searched through.
+  case("shows what there is of a recording that is full of nonsense", function()
+    local lines = { '{"moonport_recording":1,"version":"0.1.0","time_ns":1,"unix_ns":1}' }
+    local function add(fields)
+      lines[#lines + 1] = ('{"seq":%d,"time_ns":%d,"script":"a.lua","conn":7,%s}'):format(#lines,
+        #lines, fields)
+    end
+    add '"event":"accept","peer":{"a":[1]}'
+    for _, event in ipairs { "open", "data", "message", "recv", "send", "flush", "arrive" } do
+      for _, value in ipairs { '"x"', "{}", "[]", "null", "true", "-1", "1e308", "1.5",
+        "9007199254740991" } do
+        add(('"event":"%s","size":%s,"taken":%s,"left":%s,"waiting":%s,"bytes_in":%s,' ..
+          '"base64":"AA=A!","handler":%s,"by":%s,"rtt_us":%s'):format(event, value, value, value,
+          value, value, value, value, value))
+      end
+    end
+    lines[#lines + 1] = '{"seq":900,"time_ns":900,"event":"data","script":"a.lua","conn":8,' ..
+      '"size":5,"text":"sound","base64":"c291bmQ="}\n'
+    local path = moonport:directory():write("odd.jsonl", table.concat(lines, "\n"))
+    local tab = browser:open((inspect(path)))
+    tab:wait { code = has(".step", "sound") }
+    for panel = 1, 5 do tab:press { key = tostring(panel) } end
+    tab:press { key = "1" }
+    tab:click { at = "#conn-list .conn:has-text('#7')" }
+    tab:wait { code = there(".cut[title^='message 1']") }
+    tab:click { at = "#conn-list .conn:has-text('#8')" }
+    tab:wait { code = has(".dump .cells", "736f756e64") }
+    assert_quiet(tab)
+  end)
+
   case("takes a lesson from its text to its verdict", function()
     local served = start()
     local tab = look(served)

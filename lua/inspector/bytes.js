@@ -6,8 +6,17 @@ import { Ring } from "./dom.js";
 const CUTS_MAX = 400; // of each kind that are kept
 const COLOURS = 6;
 
+// Of what is no base64, as a recording may have, nothing.
+function decoded(base64) {
+  try {
+    return atob(base64 ?? "");
+  } catch {
+    return "";
+  }
+}
+
 function unpacked(base64) {
-  const text = atob(base64 ?? "");
+  const text = decoded(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
@@ -88,8 +97,15 @@ export class Stream {
       let matched = 0;
       while (matched < bytes.length && this.byteAt(at + matched) === bytes[matched]) matched++;
       if (matched === bytes.length) return at;
+      at = this.lastUnknown(at);
     }
     return null;
+  }
+
+  // Of a chunk only the beginning is known: where none of its bytes are, there is nothing to find.
+  lastUnknown(offset) {
+    const chunk = this.chunkAt(offset);
+    return chunk && offset - chunk.from >= chunk.bytes.length ? chunk.to - 1 : offset;
   }
 
   chunkAt(offset) {

@@ -67,8 +67,17 @@ export function soon(draw) {
     isAsked = false;
     const now = [...waiting];
     waiting.clear();
-    for (const each of now) each();
+    for (const each of now) attempt(each);
   });
+}
+
+// What cannot be drawn holds up nothing else.
+function attempt(draw) {
+  try {
+    draw();
+  } catch (error) {
+    reportError(error);
+  }
 }
 
 // --- A list of which only what is in view exists ----------------------------------------------

@@ -36,6 +36,20 @@ export class Conn {
   }
 }
 
+// A recording is anybody's: what should be a figure and is none, or more than there can be, is 0.
+const FIGURES = "waiting left bytes_in bytes_out age_ms count rtt_us".split(" ");
+const ALWAYS = ["time_ns", "size", "taken"]; // of the events that are counted with
+const TIME_MAX = 2 ** 63;
+const SIZE_MAX = 2 ** 50; // so that sums are exact
+
+const figure = (value, max) =>
+  typeof value === "number" && value >= 0 && value <= max ? value : 0;
+
+function mend(e) {
+  for (const name of FIGURES) if (e[name] !== undefined) e[name] = figure(e[name], SIZE_MAX);
+  for (const name of ALWAYS) e[name] = figure(e[name], name === "time_ns" ? TIME_MAX : SIZE_MAX);
+}
+
 const names = { accept: "peer", connect: "peer", open: "peer", proxy: "peer" };
 
 export class Model {
@@ -118,6 +132,7 @@ export class Model {
   }
 
   takeEvent({ n, e, what, place, rows }) {
+    mend(e);
     if (e.event === "dropped") this.miss(e.count ?? 0);
     if (e.event === "backlog") this.backlog.push({ time_ns: e.time_ns, backlog: e.waiting });
     const conn = e.conn === undefined ? null : this.conn(e.conn);
