@@ -14,7 +14,7 @@ local function read_file(path)
 end
 
 local function pages()
-  local list = { "README.md" }
+  local list = { "README.md", "README.ko.md" }
   local listing = assert(io.popen("find docs -name '*.md' | LC_ALL=C sort"))
   for path in listing:lines() do list[#list + 1] = path end
   assert(listing:close())

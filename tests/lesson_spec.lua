@@ -147,7 +147,7 @@ describe("moonport lesson", function()
     { 1, "os.exit(7)", "Nobody could connect" },
     { 1, "assert(os.execute('sleep 12321 &'))", "not allowed here" },
     { 1, "require('moonport.timer').sleep(1000)", "Nobody could connect" },
-    { 1, "assert(require('moonport.socket').connect('192.0.2.1:80'))", "not allowed here" },
+    { 1, "assert(require('moonport.socket').connect('192.0.2.1:80'))", "EACCES" },
   }
 
   it("is not impressed by what a script may do, and leaves nothing behind", function()
@@ -193,6 +193,20 @@ describe("moonport lesson", function()
     end)
     screen:press("C-c")
     screen:wait_end()
+    require("tests.support.loop").eventually("the script to end", function()
+      return #processes_with(path) == 0
+    end)
+  end)
+
+  -- A script that loops without a budget ran on for ever when its judge had been killed.
+  it("leaves nothing behind when it is killed", function()
+    local path = moonport:directory():write("loops.lua",
+      "return { limits = { cpu_ms = 0 }, on_load = function() while true do end end }")
+    local judge = moonport:spawn({ server.program, "lesson", "3", "--check", path })
+    require("tests.support.loop").eventually("the script to run", function()
+      return #processes_with("--\0" .. path) > 0
+    end)
+    judge:signal("sigkill")
     require("tests.support.loop").eventually("the script to end", function()
       return #processes_with(path) == 0
     end)

@@ -9,8 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 enum { MESSAGE_BYTES = 512, COMMANDS_MAX = 32 };
@@ -78,6 +82,13 @@ static int show_help(const struct command *about, const struct options *options)
   return in_lua_run(&call);
 }
 
+/* For a learner's script, or a replay: when the judge is killed, nobody is left to bound it. */
+static void end_with_parent(void) {
+#ifdef __linux__
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+}
+
 /* Reads the arguments and runs the command. `named`: the command line named it. */
 static int run(const struct command *command, bool named, struct options *options, int argc,
                char **argv) {
@@ -103,6 +114,7 @@ static int run(const struct command *command, bool named, struct options *option
   if (options_read_environment(options, error, sizeof error) != 0) {
     return command_refuse(command, "%s", error);
   }
+  if (options_flag(options, "with-parent")) end_with_parent();
   return command->run(&call);
 }
 

@@ -242,6 +242,8 @@ static const struct option_row options[] = {
     {NULL, "HOW", "MOONPORT_TRANSPORT",
      "uv: connections wait in libuv, not in an epoll set of our own", LUA, .kind = OPTION_CHOICE,
      .fallback_note = "direct", .choices = transports},
+    {"with-parent", NULL, NULL, "end at once when whoever started this process has ended",
+     SERVE | RUN | REPLAY, .kind = OPTION_FLAG, .hidden = true},
     {"input-waits", NULL, NULL, "reading standard input waits forever", TRIAL, .kind = OPTION_FLAG,
      .hidden = true},
     {"texts", NULL, NULL, "texts that count in place of files are in descriptor 4", TRIAL,

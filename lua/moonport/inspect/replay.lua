@@ -68,8 +68,9 @@ local function await(child)
 end
 
 local function run(recording, script, cut)
-  local child <close>, _, detail = process.spawn { "/proc/self/exe", "replay", "--cut", cut,
-    "--log-format", "text", "--", recording, script, stdin = "null", stderr = "stdout" }
+  local child <close>, _, detail = process.spawn { "/proc/self/exe", "replay", "--with-parent",
+    "--cut", cut, "--log-format", "text", "--", recording, script, stdin = "null",
+    stderr = "stdout" }
   if not child then return refuse("the replay cannot be started: %s", detail) end
   local pieces = {}
   local reader = task.spawn(read_all, child.stdout, child, pieces)

@@ -33,6 +33,7 @@ local words = require "moonport.lesson.words"
 local SCRIPT_BYTES_MAX = 1024 * 1024
 local DEADLINE_S = 20 -- of all checks together
 local LEFT_S_MIN = 1
+local ERROR_S = 0.1 -- until an error that was raised is told
 local PORT_S = 8
 local PORT_RETRY_S = 0.02
 local PORT_TRIES = 20 -- before we look where else it listens
@@ -140,7 +141,7 @@ end
 ---@return moonport.lesson.Learner
 function Judge:run(...)
   local arguments = { ... }
-  local started = learner.start({ "run", "--allow", learner.allow, "--", self.path,
+  local started = learner.start({ "run", "--with-parent", "--allow", learner.allow, "--", self.path,
     table.unpack(arguments) })
   keep(self, started)
   self:tell(words.steps.run, self.hide(table.concat({ self.path, ... }, " ")))
@@ -230,10 +231,12 @@ local function trouble_of(self)
     end
   end
   for _, started in ipairs(self.servers) do
-    local raised = started:find({ event = "error" })[1]
+    -- Asked first: when it answers, what kept it busy has ended, and is told.
+    local answers = started:ask("ping")
+    local raised = started:wait_event({ event = "error" }, answers and ERROR_S or 0)
     if raised then return hint_of(self, "raised", raised.message) end
     if started.learner.code then return ending_of(self, started.learner) end
-    if not started:ask("ping") then return hint_of(self, "busy") end
+    if not answers then return hint_of(self, "busy") end
   end
   for _, started in ipairs(self.learners) do
     local complaint = started.code and started.code ~= 0 and started:complaint()

@@ -63,8 +63,8 @@ end
 function M.start(path, options)
   local self = setmetatable({ events = {}, told = task.gate() }, Server)
   self.control_path = control_path(math.random(1 << 20))
-  local words = { "serve", "--control", self.control_path, "--no-watch", "--drain", "1",
-    "--log-format", "text", "--allow", learner.allow }
+  local words = { "serve", "--with-parent", "--control", self.control_path, "--no-watch",
+    "--drain", "1", "--log-format", "text", "--allow", learner.allow }
   if options.listen ~= false then
     table.move({ "--listen", options.listen or "127.0.0.1:0" }, 1, 2, #words + 1, words)
   end
