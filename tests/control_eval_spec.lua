@@ -168,10 +168,10 @@ describe("scripts and versions", function()
     assert.is_true(select(2, control.ask_once(server, "reload")).ok)
     lines, last = control.ask_once(server, "versions pin.lua")
     assert.equal(2, last.versions)
-    assert.same({ script = path, version = 1, in_force = false, connections = 1, tasks = 0,
-      files = 1 }, lines[1])
-    assert.same({ script = path, version = 2, in_force = true, connections = 0, tasks = 0,
-      files = 1 }, lines[2])
+    assert.same({ script = path, version = 1, in_force = false, in_memory = false, connections = 1,
+      tasks = 0, files = 1 }, lines[1])
+    assert.same({ script = path, version = 2, in_force = true, in_memory = false, connections = 0,
+      tasks = 0, files = 1 }, lines[2])
     assert.equal("2", control.ask_once(server, "eval v")[1].result)
     assert.is_false(select(2, control.ask_once(server, "versions other.lua")).ok)
   end)

@@ -4,6 +4,7 @@
 local inspector = require "tests.support.inspector"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
+local shell = require "tests.support.shell"
 local websocket = require "tests.support.websocket"
 
 describe("The inspector", function()
@@ -171,6 +172,16 @@ describe("The inspector", function()
     local cookie = started:admit(started.tokens[2])
     local _, base = started:admit(started.tokens[1])
     assert.equal(403, started:request(base, { cookie = cookie }).status)
+  end)
+
+  -- Students were given 127.0.0.1, which is their own host.
+  it("gives students an address by which this host is reached", function()
+    local started = start({ "--class", "--listen", "0.0.0.0:0" }, { addresses = 2 })
+    local told = started.child:stdout()
+    local host = told:match("\nstudent  http://([%d.]+):%d+/")
+    local route = shell.run({ "ip", "route", "get", "192.0.2.1" })
+    assert.equal(route.stdout:match("src ([%d.]+)") or "127.0.0.1", host)
+    assert.matches("^teacher  http://127%.0%.0%.1:", told)
   end)
 
   -- With 256 pages of one student all places were taken, and the teacher's page did not open.

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-enum { INPUT_BYTES_MAX = EVENT_BYTES_MAX, LINES_MAX = 16 };
+enum { INPUT_BYTES_MAX = EVENT_BYTES_MAX, LINES_MAX = 24 };
 
 struct input {
   struct event event;

@@ -8,6 +8,7 @@
 -- for: browsers give cookies to every port of a host.
 
 local codec = require "moonport.codec"
+local socket = require "moonport.socket"
 
 local TOKEN_BYTES = 32 -- 256 bits
 local COOKIE = "moonport-inspect"
@@ -129,16 +130,24 @@ function Guard.refuse(why)
     headers = Guard.headers({ ["content-type"] = "text/plain; charset=utf-8" }) }
 end
 
--- The addresses to open, a line for each role.
+-- By which others most likely reach this host: what the kernel would send from. Nothing is sent.
+local function own_address()
+  local probe <close> = socket.udp()
+  local elsewhere = "192.0.2.1" -- of nobody: RFC 5737
+  return probe:connect(elsewhere, 9) and probe:getsockname():match("^(.*):%d+$")
+end
+
+-- The addresses to open, a line for each role: who watches from other hosts needs one of this one's.
 ---@param listener string "tcp://127.0.0.1:40321"
 ---@return string[]
 function Guard:addresses(listener)
   local host, port = split((listener:gsub("^%w+://", "")))
-  if host == "0.0.0.0" or host == "[::]" then host = "127.0.0.1" end
+  local is_everywhere = host == "0.0.0.0" or host == "[::]"
   local list = {}
   for index, role in ipairs(self.roles) do
+    local at = self.name or is_everywhere and (index > 1 and own_address() or "127.0.0.1") or host
     local whom = #self.roles > 1 and ROLES[index] .. "  " or ""
-    list[index] = ("%shttp://%s:%s/?token=%s"):format(whom, self.name or host, port, role.token)
+    list[index] = ("%shttp://%s:%s/?token=%s"):format(whom, at, port, role.token)
   end
   return list
 end

@@ -68,11 +68,12 @@ local function poll(self)
     end
   end
   local function watched()
-    local list = {}
+    local list, of_students = {}, {}
     for _, each in pairs(self.tabs) do
-      table.move(each.watched, 1, #each.watched, #list + 1, list)
+      local to = each.role.name == "teacher" and list or of_students
+      table.move(each.watched, 1, #each.watched, #to + 1, to)
     end
-    return list
+    return table.move(of_students, 1, #of_students, #list + 1, list)
   end
   local function is_wanted() return next(self.tabs) ~= nil end
   while is_wanted() do
@@ -138,7 +139,8 @@ local function answer_to(self, page, message)
   local switch = requests.switches[message.t]
   if not self:may(page.role)[switch] then
     return { ok = false, error = self.mode == "recording" and "a recording cannot be changed"
-      or "this page only watches" }
+      or page.role.name ~= "teacher" and "this page only watches"
+      or "only a recording can be replayed: moonport inspect FILE opens one" }
   end
   local ok, result = pcall(requests[message.t], self, page, message)
   return ok and result or { ok = false, error = tostring(result) }
