@@ -107,9 +107,20 @@ static size_t check_fields(const json_t *object, const struct event *event) {
   return count;
 }
 
+/* A preview does not end within a character: what its last lead byte announces has to be there. */
+static size_t expect_whole(const char *bytes, size_t size) {
+  size_t lead = size;
+  while (lead > 0 && size - lead < 3 && ((unsigned char)bytes[lead - 1] >> 6) == 2) lead--;
+  if (lead == 0) return size;
+  const unsigned char first = (unsigned char)bytes[lead - 1];
+  const size_t announced = first >> 6 != 3 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : 4;
+  return lead - 1 + announced > size ? lead - 1 : size;
+}
+
 static void check_bytes(const json_t *object, const struct event *event, bool exact) {
   check_number(object, "size", event->size);
   size_t shown = event->kept < EVENT_TEXT_PREVIEW_BYTES ? event->kept : EVENT_TEXT_PREVIEW_BYTES;
+  if (shown < event->size) shown = expect_whole(event->bytes, shown);
   check_text(object, "text", event->bytes, shown);
   const json_t *base64 = json_object_get(object, "base64");
   MUST((base64 != NULL) == exact);
