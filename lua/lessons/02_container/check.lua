@@ -10,7 +10,8 @@ local STAND_IN = "127.0.0.2" -- plays the container's own address where there is
 local LOOK_S = 15
 
 -- The host: it makes the container, a network of its own with an address of its own, and asks at
--- both doors from inside, and then from here. $1 program, $2 what it may, $3 script, $4 the asking.
+-- both doors from inside, and then from here. The server ends with it, also when it is killed.
+-- $1 program, $2 what it may, $3 script, $4 the asking.
 local HOST = [[
   set -eu
   ip link set lo up
@@ -25,7 +26,8 @@ local HOST = [[
   inside ip addr add 10.77.0.2/24 dev eth0
   inside ip link set eth0 up
   echo "container: ready"
-  inside "$1" serve --control off --no-watch --drain 0 --allow "$2" --log-format text -- "$3" &
+  nsenter -t $container -n "$1" serve --with-parent --control off --no-watch --drain 0 \
+    --allow "$2" --log-format text -- "$3" &
   server=$!
   tries=0
   until inside cat /proc/net/tcp /proc/net/tcp6 | grep -q " 0A " || [ $tries -gt 200 ]; do
