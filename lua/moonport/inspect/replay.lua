@@ -17,10 +17,9 @@ local function refuse(...) return { ok = false, error = string.format(...) } end
 
 -- A directory of its own with the text as a file, whose name is that of the script it stands for.
 local function write_text(name, text)
-  local directory = os.tmpname()
-  os.remove(directory)
-  local made = process.run { "mkdir", "-m", "700", directory }
-  if not made or made.code ~= 0 then return nil, "no directory for it can be made in /tmp" end
+  local made = process.run { "mktemp", "-d", "-t", "moonport-replay.XXXXXX" }
+  local directory = made and made.code == 0 and made.stdout:match("^[^\n]+")
+  if not directory then return nil, "no directory for it can be made in $TMPDIR, or /tmp" end
   local path = directory .. "/" .. name
   local function clean()
     os.remove(path)
