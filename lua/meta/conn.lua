@@ -332,7 +332,7 @@ function conn:stats() end
 ---@field congestion_window integer segments
 ---@field send_mss integer bytes
 ---@field receive_space integer bytes
----@field receive_window integer? bytes that the kernel offers the peer now; nil: the kernel does not tell
+---@field receive_window integer? bytes that the kernel offers the peer; nil: it does not tell
 ---@field peer_window integer? bytes that the peer offers; nil: the kernel does not tell
 ---@field unread integer bytes that arrived, and were not read
 ---@field in_flight integer bytes sent, and not acknowledged

@@ -137,7 +137,7 @@ local function own_address()
   return probe:connect(elsewhere, 9) and probe:getsockname():match("^(.*):%d+$")
 end
 
--- The addresses to open, a line for each role: who watches from other hosts needs one of this one's.
+-- The addresses to open, a line for each role: who watches is on other hosts.
 ---@param listener string "tcp://127.0.0.1:40321"
 ---@return string[]
 function Guard:addresses(listener)

@@ -1,5 +1,5 @@
--- moonport.test.recording — what `moonport record` and `trace --record` wrote, read and checked: the
--- events of docs/events.md, a line each, behind a header — plays nothing.
+-- moonport.test.recording — what `moonport record` and `trace --record` wrote, read and checked:
+-- the events of docs/events.md, a line each, behind a header — plays nothing.
 
 local core = require "moonport.test.core"
 
