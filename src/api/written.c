@@ -166,7 +166,8 @@ static void push_joined(lua_State *L, int pieces, int depth) {
   for (lua_Integer i = 1; i <= count; i++) {
     size_t size;
     lua_rawgeti(L, pieces, i);
-    is_broken = is_broken || strchr(lua_tolstring(L, -1, &size), '\n');
+    const char *text = lua_tolstring(L, -1, &size);
+    is_broken = is_broken || strchr(text, '\n');
     total += size + 2;
     lua_pop(L, 1);
   }

@@ -15,8 +15,6 @@ static inline bool conn_is_watched(const struct conn *conn) {
   return __builtin_expect(conn->group->loop->tap.kinds != 0, 0);
 }
 
-/* To the watchers of the loop; nothing of a connection that is no script's. */
-void conn_tell(struct conn *conn, struct event *event);
 /* Accepted or connected, with what the kernel says of it. */
 void conn_tell_begin(struct conn *conn, enum event_kind kind);
 void conn_tell_data(struct conn *conn, const char *bytes, size_t size);
