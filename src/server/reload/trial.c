@@ -209,8 +209,9 @@ static int trial_start(struct trial *trial) {
   trial->has_begun = trial->has_ended = false;
   int rc = UV_ENOMEM;
   if (add_scripts(trial, scripts)) {
-    rc = trial_process_start(trial->loop, words, trial->options.home, texts_fd,
-                             trial->options.limit_ms + START_MS, &events, trial, &trial->process);
+    rc = trial_process_start(trial->loop, words, trial->options.home, texts_fd, &events, trial,
+                             &trial->process);
+    if (rc == 0) trial_process_extend(trial->process, trial->options.limit_ms + START_MS);
   }
   if (texts_fd >= 0) close(texts_fd);
   while (*scripts) free(*scripts++);

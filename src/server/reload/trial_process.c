@@ -239,7 +239,7 @@ static int spawn(struct trial_process *process, struct net_loop *loop, const cha
 }
 
 int trial_process_start(struct net_loop *loop, const char *const *arguments,
-                        const struct home *home, int texts_fd, uint64_t limit_ms,
+                        const struct home *home, int texts_fd,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out) {
   struct trial_process *process = calloc(1, sizeof *process);
@@ -252,7 +252,6 @@ int trial_process_start(struct net_loop *loop, const char *const *arguments,
     close_all(process);
     return rc;
   }
-  trial_process_extend(process, limit_ms);
   *out = process;
   return 0;
 }

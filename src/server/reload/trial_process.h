@@ -23,10 +23,11 @@ struct trial_process_events {
   void (*on_exit)(void *context, const struct trial_exit *exit); /* the last call */
 };
 
-/* Starts this same program with `arguments` (NULL at the end), as it was started itself, which has
- * `limit_ms` from now on. Unless it is -1, `texts_fd`, which stays the caller's, is there TRIAL_TEXTS_FD. 0 or UV_E*, and then no event comes. */
+/* Starts this same program with `arguments` (NULL at the end), as it was started itself, without an
+ * end yet. Unless it is -1, `texts_fd`, which stays the caller's, is there TRIAL_TEXTS_FD. 0 or UV_E*, and then no
+ * event comes. */
 int trial_process_start(struct net_loop *loop, const char *const *arguments,
-                        const struct home *home, int texts_fd, uint64_t limit_ms,
+                        const struct home *home, int texts_fd,
                         const struct trial_process_events *events, void *context,
                         struct trial_process **out);
 /* It has so long from now on. */
