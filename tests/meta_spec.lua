@@ -130,7 +130,8 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
   ["moonport.codec.core"] = true, ["moonport.task.core"] = true,
   ["moonport.websocket.core"] = true, ["moonport.shared.core"] = true,
   ["moonport.process.core"] = true, ["moonport.http.core"] = true, ["moonport.calls"] = true,
-  ["moonport.names"] = true, ["moonport.assets"] = true, ["moonport.lesson"] = true,
+  ["moonport.names"] = true, ["moonport.assets"] = true, ["moonport.bounded"] = true,
+  ["moonport.lesson"] = true,
   ["moonport.inspect"] = true,
   ["moonport.show"] = true, ["moonport.show.core"] = true }
 

@@ -1,16 +1,12 @@
 -- moonport.inspect.replay — a recording against a script, in a process of its own that cannot last
 -- or grow without end — compares nothing itself: that is `moonport replay`.
 
+local bounded = require "moonport.bounded"
 local file = require "moonport.file"
 local process = require "moonport.process"
-local task = require "moonport.task"
-local timer = require "moonport.timer"
 
 local TIME_S = 30
-local OUTPUT_BYTES = 1024 * 1024
-local MEMORY_BYTES = 1024 * 1024 * 1024
-local PAGE_BYTES = 4096
-local LOOK_S = 0.1
+local BOUNDS = { memory_bytes = 1024 * 1024 * 1024, output_bytes = 1024 * 1024 }
 local CUTS = { recorded = true, every = true, random = true }
 
 local function refuse(...) return { ok = false, error = string.format(...) } end
@@ -31,54 +27,21 @@ local function write_text(name, text)
   return nil, ("%s cannot be written: %s"):format(name, detail)
 end
 
-local function resident_bytes(pid)
-  local text = file.read(("/proc/%d/statm"):format(pid))
-  return text and tonumber(text:match("^%d+ (%d+)")) * PAGE_BYTES or 0
-end
-
--- All that comes of a stream, up to a bound, beyond which the process ends.
-local function read_all(stream, child, pieces)
-  local size = 0
-  for data in function() return (stream:recv()) end do
-    size = size + #data
-    if size > OUTPUT_BYTES then
-      pieces.is_cut = true
-      child:kill("SIGKILL")
-      return
-    end
-    pieces[#pieces + 1] = data
-  end
-end
-
--- Waits for its end. Why it was ended; or nil, and its exit code.
-local function await(child)
-  local ends = timer.now() + TIME_S
-  while true do
-    local code, signal = child:wait(LOOK_S)
-    if code or signal and signal ~= "timeout" then return nil, code end
-    if timer.now() > ends then
-      child:kill("SIGKILL")
-      return ("it did not come to its end in %d s"):format(TIME_S)
-    elseif resident_bytes(child.id) > MEMORY_BYTES then
-      child:kill("SIGKILL")
-      return "it took more than 1 GiB of memory"
-    end
-  end
+-- Why it was ended; nil: it has come to its end.
+local function why_ended(child)
+  if child.excess == "output" then return "it printed more than 1 MiB" end
+  if child.excess == "memory" then return "it took more than 1 GiB of memory" end
+  if not child.code then return ("it did not come to its end in %d s"):format(TIME_S) end
 end
 
 local function run(recording, script, cut)
-  local child <close>, _, detail = process.spawn { "/proc/self/exe", "replay", "--with-parent",
-    "--cut", cut, "--log-format", "text", "--", recording, script, stdin = "null",
-    stderr = "stdout" }
-  if not child then return refuse("the replay cannot be started: %s", detail) end
-  local pieces = {}
-  local reader = task.spawn(read_all, child.stdout, child, pieces)
-  local why, code = await(child)
-  reader:join(1)
-  local output = table.concat(pieces)
-  if pieces.is_cut then why = "it printed more than 1 MiB" end
+  local child <close>, fault = bounded.start({ "/proc/self/exe", "replay", "--with-parent", "--cut",
+    cut, "--log-format", "text", "--", recording, script }, BOUNDS)
+  if not child then return refuse("the replay cannot be started: %s", fault) end
+  child:wait(TIME_S)
+  local why, output = why_ended(child), child:output()
   if why then return { ok = false, error = "the replay was ended: " .. why, output = output } end
-  return { ok = true, same = code == 0, output = output }
+  return { ok = true, same = child.code == 0, output = output }
 end
 
 -- The fields of an answer to the page.

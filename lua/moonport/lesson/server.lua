@@ -16,7 +16,6 @@ local RETRY_S = 0.02
 ---@field addresses string[] all of them, with their schemes: "tcp://127.0.0.1:40123"
 ---@field events table[] what moonport trace would show, as docs/events.md has it; all bytes too
 ---@field private control_path string
----@field private told moonport.Gate opened when an event came
 local Server = {}
 Server.__index = Server
 
@@ -41,8 +40,7 @@ end
 local function follow(self, client, next_event)
   for event in next_event do
     self.events[#self.events + 1] = event
-    self.told:open()
-    self.told:close()
+    self.learner:notify()
   end
   client:close()
 end
@@ -61,7 +59,7 @@ end
 ---@return string? hint of moonport.lesson.words why it is none that can be judged
 ---@return moonport.lesson.Learner
 function M.start(path, options)
-  local self = setmetatable({ events = {}, told = task.gate() }, Server)
+  local self = setmetatable({ events = {} }, Server)
   self.control_path = control_path(math.random(1 << 20))
   local words = { "serve", "--with-parent", "--control", self.control_path, "--no-watch",
     "--drain", "1", "--log-format", "text", "--allow", learner.allow }
@@ -103,16 +101,7 @@ end
 
 ---Waits until `look()`, which is asked after every event, gives something.
 ---@return any found nil: the time was over first, or the script has ended
-function Server:wait_until(look, seconds)
-  local ends = timer.now() + seconds
-  while true do
-    local found = look()
-    if found then return found end
-    local left = ends - timer.now()
-    if self.learner.code or left <= 0 then return nil end
-    self.told:wait(math.min(left, 0.5))
-  end
-end
+function Server:wait_until(look, seconds) return self.learner:wait_for(look, seconds) end
 
 ---Waits for the first event that has these fields.
 ---@param seconds number? 5
