@@ -35,8 +35,8 @@ function inspector.start(moonport, words, options)
   return self
 end
 
-function Inspector:connect()
-  return client.connect("tcp://127.0.0.1:" .. self.port)
+function Inspector:connect(options)
+  return client.connect("tcp://127.0.0.1:" .. self.port, options)
 end
 
 -- A head as { status =, NAME = VALUE }.
@@ -75,7 +75,7 @@ end
 --- Returns the peer, and the status of the answer.
 function Inspector:upgrade(options)
   local origin = options.origin == nil and "http://" .. self.host or options.origin
-  local peer = self:connect()
+  local peer = self:connect(options)
   peer:send((websocket.request({ path = options.path, headers =
     (options.cookie and "Cookie: " .. options.cookie .. "\r\n" or "") ..
     (origin and "Origin: " .. origin .. "\r\n" or "") }):gsub("Host: [^\r]*", "Host: " ..
@@ -83,11 +83,13 @@ function Inspector:upgrade(options)
   return peer, read_head(peer).status
 end
 
---- A page that is open, and has said where it was. Options: `n`, `lang`, `token`.
+--- A page that is open, and has said where it was. Options: `n`, `lang`, `token`,
+--- `receive_buffer`.
 function Inspector:page(options)
   options = options or {}
   local cookie, base = self:admit(options.token)
-  local peer, status = self:upgrade({ cookie = cookie, path = base .. "ws" })
+  local peer, status = self:upgrade({ cookie = cookie, path = base .. "ws",
+    receive_buffer = options.receive_buffer })
   assert(status == 101, status)
   local page = setmetatable({ peer = peer, last_id = 0, kept = {}, events = {} }, Page)
   page:send({ t = "resume", n = options.n or 0, lang = options.lang or "en" })
@@ -99,8 +101,9 @@ function Page:send(message)
   self.peer:send(websocket.frame(websocket.TEXT, cjson.encode(message)))
 end
 
--- The next message of any kind; raises at a close frame.
-local function receive(self)
+-- The next message of any kind; raises at a close frame, and after `ends`: figures never end.
+local function receive(self, ends)
+  if os.time() > ends then error("the page was told other things only", 0) end
   local frame = websocket.receive(self.peer)
   if frame.opcode == websocket.CLOSE then
     error(("the page was closed: %d %s"):format((">I2"):unpack(frame.payload),
@@ -117,13 +120,14 @@ end
 --- The next message of that kind for which `wanted(message)` says so. Those of other kinds are kept
 --- for whoever asks for them.
 function Page:next(kind, wanted)
+  local ends = os.time() + loop.deadline_seconds
   for index, message in ipairs(self.kept) do
     if message.t == kind and (not wanted or wanted(message)) then
       return table.remove(self.kept, index)
     end
   end
   while true do
-    local message = receive(self)
+    local message = receive(self, ends)
     if message.t == kind and (not wanted or wanted(message)) then return message end
     if message.t ~= "gauges" then self.kept[#self.kept + 1] = message end
   end
@@ -131,13 +135,14 @@ end
 
 --- Waits for an event of that name; returns it as it is in the list, once.
 function Page:event(name, wanted)
+  local ends = os.time() + loop.deadline_seconds
   while true do
     for index, each in ipairs(self.events) do
       if each.e.event == name and (not wanted or wanted(each)) then
         return table.remove(self.events, index)
       end
     end
-    self.kept[#self.kept + 1] = receive(self)
+    self.kept[#self.kept + 1] = receive(self, ends)
   end
 end
 
