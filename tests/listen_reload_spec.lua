@@ -5,24 +5,10 @@ local client = require "tests.support.client"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local luasocket = require "socket"
+local ports = require "tests.support.ports"
 local rig = require "tests.support.rig"
 
 local WAIT_SECONDS = 5
-
--- Below those that the kernel gives out, so that nobody is given it meanwhile.
-local function free_port()
-  for _ = 1, 100 do
-    local port = math.random(15000, 30000)
-    local tcp, udp = assert(luasocket.bind("0.0.0.0", 0)), assert(luasocket.udp())
-    tcp:close()
-    tcp = luasocket.bind("0.0.0.0", port)
-    local ok = udp:setsockname("0.0.0.0", port)
-    udp:close()
-    if tcp then tcp:close() end
-    if tcp and ok then return port end
-  end
-  error("no port is free")
-end
 
 -- Asks Unix sockets, which may be abstract, for who sends it addresses; it is not moonport.
 -- One for all of them, for Python may take long to start.
@@ -173,7 +159,7 @@ describe("after a reload", function()
       local one, two, third, all, other, rest
 
       before_each(function()
-        local port, next_port = free_port(), free_port()
+        local port, next_port = ports.free(), ports.free()
         one = ("%s://127.0.0.1:%d"):format(scheme, port)
         two = ("%s://127.0.0.2:%d"):format(scheme, port)
         third = ("%s://127.0.0.3:%d"):format(scheme, port)
@@ -291,7 +277,7 @@ describe("after a reload", function()
 
   -- What came while the next version was loaded was lost with the socket that it came to.
   it("has answered what came to the old address meanwhile", function()
-    local port = free_port()
+    local port = ports.free()
     start({ a = { "udp://127.0.0.1:" .. port } })
     local peer = assert(luasocket.udp())
     peer:settimeout(WAIT_SECONDS)

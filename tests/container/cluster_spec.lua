@@ -4,6 +4,7 @@ local client = require "tests.support.client"
 local containers = require "tests.container.containers"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
+local ports = require "tests.support.ports"
 local shell = require "tests.support.shell"
 local websocket = require "tests.support.websocket"
 
@@ -17,12 +18,6 @@ local function read(path)
 end
 
 local function absolute(path) return shell.run({ "realpath", path }).stdout:match("%C+") end
-
-local function free_port()
-  local code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); " ..
-    "print(s.getsockname()[1])"
-  return shell.run({ "python3", "-c", code }).stdout:match("%d+")
-end
 
 -- In the room "tea", under that name; nil while nobody answers.
 local function enter(address, name)
@@ -51,7 +46,7 @@ describe("deploy/cluster/", function()
   after_each(function() made:remove() end)
 
   it("is one chat over two moonports, and survives the end of either", function()
-    local port = free_port()
+    local port = ports.free()
     local text = read("deploy/cluster/compose.yaml")
       :gsub("image: moonport\n", function() return "image: " .. containers.image .. "\n" end)
       :gsub("image: redis:[^\n]*", "image: " .. PEERS)

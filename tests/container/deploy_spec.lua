@@ -4,6 +4,7 @@ local client = require "tests.support.client"
 local containers = require "tests.container.containers"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
+local ports = require "tests.support.ports"
 local shell = require "tests.support.shell"
 
 local function read(path)
@@ -11,13 +12,6 @@ local function read(path)
   local text = file:read("a")
   file:close()
   return text
-end
-
--- A free port of this machine, so that what listens on 12345 is not in the way.
-local function free_port()
-  local code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); " ..
-    "print(s.getsockname()[1])"
-  return shell.run({ "python3", "-c", code }).stdout:match("%d+")
 end
 
 local function echoes(address)
@@ -36,7 +30,7 @@ describe("deploy/", function()
   after_each(function() made:remove() end)
 
   it("has a compose file that serves scripts/ to this machine", function()
-    local port = free_port()
+    local port = ports.free()
     local text = read("deploy/compose.yaml")
       :gsub("image: moonport\n", function() return "image: " .. containers.image .. "\n" end)
       :gsub('"127%.0%.0%.1:12345:', '"127.0.0.1:' .. port .. ":")
@@ -56,7 +50,7 @@ describe("deploy/", function()
   end)
 
   it("has a Kubernetes manifest whose pod serves the ConfigMap", function()
-    local port = free_port()
+    local port = ports.free()
     local name = "moonport-test-" .. port
     local text = read("deploy/kubernetes/moonport.yaml")
       :gsub("image: moonport:latest", function() return "image: " .. containers.image end)

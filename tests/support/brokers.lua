@@ -3,6 +3,7 @@
 
 local client = require "tests.support.client"
 local loop = require "tests.support.loop"
+local ports = require "tests.support.ports"
 local redis = require "tests.support.redis"
 
 local brokers = { redis = {}, nats = {} }
@@ -16,7 +17,7 @@ function brokers.redis.start(rig, port, options)
 end
 
 function brokers.nats.start(rig, port, options)
-  port = port or redis.free_port()
+  port = port or ports.free()
   local command = { "nats-server", "--addr", "127.0.0.1", "--port", tostring(port) }
   for _, word in ipairs(options and options.args or {}) do command[#command + 1] = word end
   local child = rig:spawn(command)

@@ -2,7 +2,7 @@
 
 local client = require "tests.support.client"
 local loop = require "tests.support.loop"
-local uv = require "luv"
+local ports = require "tests.support.ports"
 
 local nginx = {}
 
@@ -26,20 +26,10 @@ http {
 -- Debian keeps it where only the system's own PATH looks.
 local PATH = (os.getenv("PATH") or "") .. ":/usr/sbin:/usr/local/sbin"
 
--- A port that was free just now.
-local function free_port()
-  local probe = uv.new_tcp()
-  assert(probe:bind("127.0.0.1", 0))
-  local port = probe:getsockname().port
-  probe:close()
-  loop.turn()
-  return port
-end
-
 --- Starts one that serves `files`, their contents by name, and waits until it accepts; it ends with
 --- the test. Returns its port.
 function nginx.start(rig, files)
-  local port = free_port()
+  local port = ports.free()
   local directory = rig:directory()
   directory:make("www")
   for name, text in pairs(files) do directory:write("www/" .. name, text) end

@@ -3,7 +3,7 @@
 
 local client = require "tests.support.client"
 local loop = require "tests.support.loop"
-local uv = require "luv"
+local ports = require "tests.support.ports"
 
 local proxies = {}
 
@@ -36,16 +36,6 @@ end
 
 -- --- Programs --------------------------------------------------------------------------------
 
--- A port that was free just now.
-local function free_port()
-  local probe = uv.new_tcp()
-  assert(probe:bind("127.0.0.1", 0))
-  local port = probe:getsockname().port
-  probe:close()
-  loop.turn()
-  return port
-end
-
 local function wait_for(child, name, port)
   loop.eventually(function()
     return name .. " to accept; it said:\n" .. child:stdout() .. child:stderr()
@@ -62,7 +52,7 @@ end
 --- "127.0.0.1:5 send-proxy". `bind` stands behind its own address. Returns where it listens, and
 --- where it tells its state; it ends with the test.
 function proxies.haproxy(rig, server, bind)
-  local port = free_port()
+  local port = ports.free()
   local directory = rig:directory()
   local conf = directory:write("haproxy.cfg", ([[
 global
@@ -87,7 +77,7 @@ end
 
 --- An nginx that passes on to `upstream`, "127.0.0.1:5", with version 1. Returns where it listens.
 function proxies.nginx(rig, upstream)
-  local port = free_port()
+  local port = ports.free()
   local directory = rig:directory()
   local conf = directory:write("nginx.conf", ([[
 load_module %s;

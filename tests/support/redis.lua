@@ -1,27 +1,17 @@
 -- redis.lua — a real redis-server on a free port, for one test — does not know who asks it.
 
 local loop = require "tests.support.loop"
+local ports = require "tests.support.ports"
 local shell = require "tests.support.shell"
-local uv = require "luv"
 
 local redis = {}
-
--- A port that was free just now.
-function redis.free_port()
-  local probe = uv.new_tcp()
-  assert(probe:bind("127.0.0.1", 0))
-  local port = probe:getsockname().port
-  probe:close()
-  loop.turn()
-  return port
-end
 
 --- Starts one that keeps nothing, and waits until it answers; it ends with the test.
 --- Returns its port and its process. `port`: to have it on the port of one that has ended. Options:
 --- `tls`, its certificate and the key of that, and the port speaks TLS; `unix`, a further socket;
 ---`args`, more of its command line.
 function redis.start(rig, port, options)
-  port, options = port or redis.free_port(), options or {}
+  port, options = port or ports.free(), options or {}
   local command = { "redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
     "--dir", rig:directory().path }
   local function add(...) table.move({ ... }, 1, select("#", ...), #command + 1, command) end

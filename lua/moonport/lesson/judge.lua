@@ -35,6 +35,7 @@ local DEADLINE_S = 20 -- of all checks together
 local LEFT_S_MIN = 1
 local ERROR_S = 0.1 -- until an error that was raised is told
 local PORT_S = 8
+local LOWEST_PORT, HIGHEST_PORT = 15000, 30000
 local PORT_RETRY_S = 0.02
 local PORT_TRIES = 20 -- before we look where else it listens
 local STEPS_MAX = 40
@@ -160,12 +161,13 @@ function Judge:start(command, arguments, options)
   return started
 end
 
----A port of 127.0.0.1 that nobody has at the moment.
+---A port of 127.0.0.1 that nobody has at the moment, and that the kernel gives to nobody who asks
+---for any: it may be long until the script takes it, or never.
 ---@return integer
 function Judge.free_port()
   local taken = socket.tcp()
-  assert(taken:bind("127.0.0.1", 0))
-  local port = math.tointeger(tonumber(taken:getsockname():match(":(%d+)$")))
+  local port
+  repeat port = math.random(LOWEST_PORT, HIGHEST_PORT) until taken:bind("127.0.0.1", port)
   taken:close()
   return port
 end
