@@ -14,7 +14,11 @@ describe("moonport.bus", function()
   it("calls who subscribed to a topic, and who to a pattern that means it", function()
     assert.same({ "exact x chat.tea", "star x chat.tea", "rest x chat.tea",
       "rest y chat.tea.hot", "end" }, lines([[
-      local function say(...) io.write(table.concat({ ... }, " "), "\n") end
+      local said = 0
+      local function say(...)
+        io.write(table.concat({ ... }, " "), "\n")
+        said = said + 1
+      end
       local function telling(name) return function(data, topic) say(name, data, topic) end end
       bus.subscribe("chat.tea", telling "exact")
       bus.subscribe("chat.*", telling "star")
@@ -24,7 +28,7 @@ describe("moonport.bus", function()
       assert(bus.publish("chat.tea", "x") == true)
       bus.publish("chat.tea.hot", "y")
       bus.publish("chat", "nobody hears it")
-      timer.sleep(0.01)
+      repeat timer.sleep(0.01) until said == 4
       print("end")
     ]]))
   end)
@@ -32,11 +36,11 @@ describe("moonport.bus", function()
   it("takes any bytes as data, and as many as fit into one message", function()
     assert.same({ "61440\ttrue", "0" }, lines([[
       local long = ("\0\r\n\xff"):rep(15360)
-      bus.subscribe("a", function(data) print(#data, data == long) end)
-      bus.subscribe("b", function(data) print(#data) end)
+      local heard = task.gate()
+      bus.subscribe("a", function(data) print(#data, data == long) bus.publish("b", "") end)
+      bus.subscribe("b", function(data) print(#data) heard:open() end)
       bus.publish("a", long)
-      bus.publish("b", "")
-      timer.sleep(0.01)
+      heard:wait()
     ]]))
   end)
 
@@ -76,13 +80,18 @@ describe("moonport.bus", function()
   it("keeps the order while a function waits, and no other subscription waits for it", function()
     assert.same({ "quick 1", "quick 2", "quick 3", "slow 1", "slow 2", "slow 3" }, lines([[
       local gate = task.gate()
-      bus.subscribe("n", function(data) gate:wait() print("slow " .. data) end)
+      local heard = task.gate()
+      bus.subscribe("n", function(data)
+        gate:wait()
+        print("slow " .. data)
+        if data == "3" then heard:open() end
+      end)
       bus.subscribe("n", function(data)
         print("quick " .. data)
         if data == "3" then gate:open() end
       end)
       for n = 1, 3 do bus.publish("n", tostring(n)) end
-      timer.sleep(0.05)
+      heard:wait()
     ]]))
   end)
 
@@ -97,7 +106,7 @@ describe("moonport.bus", function()
       do local _ <close> = bus.subscribe("a", function() print("never") end) end
       bus.publish("a", "1")
       bus.publish("a", "2")
-      timer.sleep(0.01)
+      repeat timer.sleep(0.01) until bus.status().subscriptions == 0
       bus.publish("a", "3")
       timer.sleep(0.01)
       assert(bus.status().subscriptions == 0)

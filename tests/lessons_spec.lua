@@ -7,7 +7,7 @@ local shell = require "tests.support.shell"
 local uv = require "luv"
 
 local TEXT_LINES_MAX, TEXT_CELLS_MAX = 45, 80
-local AT_ONCE = 4 -- judges; they mostly wait
+local AT_ONCE = 8 -- judges; they mostly wait
 local WRONG_MIN = 3
 
 local function names_in(folder)

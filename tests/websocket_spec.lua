@@ -357,7 +357,7 @@ describe("a WebSocket", function()
 
   it("keeps what comes while a handler waits, in its order, for the version then", function()
     local waiting = [[
-      local timer = require "moonport.timer"
+      local file, timer = require "moonport.file", require "moonport.timer"
       return {
         frame = "websocket",
         on_upgrade = function() timer.sleep(0.02) end,
@@ -369,13 +369,15 @@ describe("a WebSocket", function()
         on_message = function(conn, message)
           if message == "wait" then
             conn:send_message("NAME waits")
-            timer.sleep(0.2)
+            while file.stat("STOP") do timer.sleep(0.02) end
           end
           conn:send_message("NAME " .. message)
         end,
         on_close = function(conn, reason) print("> " .. reason .. " " .. conn.close_code) end,
       }
     ]]
+    local stop = moonport:directory():join("stop")
+    waiting = waiting:gsub("STOP", stop)
     local run = reloading.start(moonport, (waiting:gsub("NAME", "old")))
     local client = websocket.connect(run.server)
     client:send(text("wait") .. text("one") .. websocket.frame(websocket.PING) ..
@@ -386,11 +388,13 @@ describe("a WebSocket", function()
     assert.equal("pong", websocket.told(client))
     assert.equal("text old two", websocket.told(client))
     ends(client, "close 1000")
+    assert(io.open(stop, "w")):close()
     client = websocket.connect(run.server)
     client:send(text("wait") .. text("one"))
     assert.equal("text hello from old", websocket.told(client))
     assert.equal("text old waits", websocket.told(client))
     run:reload((waiting:gsub("NAME", "new")))
+    os.remove(stop)
     assert.equal("text old wait", websocket.told(client))
     assert.equal("text new one", websocket.told(client))
     client:reset()
