@@ -344,7 +344,7 @@ describe("A page of the inspector", function()
     local stalled, reading = started:page({ receive_buffer = 4096 }), started:page()
     reading:server()
     local peer = served:connect()
-    -- Until 20,000 events have come: a page's ring has 5,000, and the kernel may hold as many again.
+    -- Until 20,000 events have come: a page's ring has 5,000, and the kernel may hold as many.
     local before, newest = nil, 0
     for _ = 1, 2000 do
       if newest > 20000 then break end
