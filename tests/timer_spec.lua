@@ -1,6 +1,7 @@
 -- timer_spec.lua — moonport.timer: after, every, sleep and now, and what an error in one costs.
 
 local rig = require "tests.support.rig"
+local shell = require "tests.support.shell"
 
 -- A script that runs `body` as soon as it is loaded and serves an echo.
 local function with_timers(body)
@@ -155,6 +156,28 @@ describe("timer.every", function()
       end)
     ]]))
     server:wait_told("end")
+  end)
+
+  -- The kernel would set the processor's timer, and take it back, for each: a fifth of a small echo.
+  it("gives no wait of the loop a time of its own", function()
+    if not shell.has("strace") then return pending("needs strace") end
+    local server, trace = moonport:start_traced("epoll_wait,epoll_pwait", [[
+      require("moonport.timer").every(0.002, function() end)
+      return { on_data = function(conn, data) conn:send(data) end }
+    ]])
+    local peer = server:connect()
+    for _ = 1, 300 do
+      peer:send("x")
+      assert.equal("x", peer:receive(1))
+    end
+    server:stop()
+    local waits, timed = 0, 0
+    for time in trace():gmatch("epoll_p?wait%(%d+, .-, 1024, (%-?%d+)") do
+      if time ~= "0" then waits = waits + 1 end
+      if tonumber(time) > 0 then timed = timed + 1 end
+    end
+    assert.is_true(waits >= 100, waits .. " waits") -- two may find the answer there already
+    assert.is_true(timed <= waits / 10, ("%d of %d waits"):format(timed, waits))
   end)
 end)
 

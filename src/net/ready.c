@@ -12,15 +12,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
   EVENTS_MAX = 1024, /* what one look brings, as libuv's does */
   TURNS_MAX = 1024,  /* given before the next look */
+  NS_PER_MS = 1000 * 1000,
 };
 
 struct ready_set {
   int epoll;
+  int alarm;         /* a timerfd, which wakes us for the next timer; -1: there is none */
+  uint64_t alarm_ms; /* when, in libuv's time; 0: it has rung */
+  uint64_t rung_ms;  /* when it did so last */
   struct list asked; /* who has a turn to come, the first one first */
   size_t asked_count;
   struct list ending; /* whose next turn is the last */
@@ -83,24 +88,43 @@ void ready_keep(struct net_loop *loop, int change) {
 
 /* --- A turn ---------------------------------------------------------------------------------- */
 
-/* libuv's clock stands where it stood when it looked last; what waits for a timer asks anew. */
+/* Sets the alarm to that moment, unless it rings earlier. False: it cannot wake us then. */
+static bool set_alarm(struct ready_set *set, uint64_t due_ms) {
+  if (set->alarm_ms != 0 && set->alarm_ms <= due_ms) return true;
+  if (set->alarm < 0 || due_ms == set->rung_ms) return false; /* libuv's clock may be behind */
+  const struct itimerspec at = {.it_value = {.tv_sec = (time_t)(due_ms / 1000),
+                                             .tv_nsec = (long)(due_ms % 1000) * NS_PER_MS}};
+  if (timerfd_settime(set->alarm, TFD_TIMER_ABSTIME, &at, NULL) < 0) return false;
+  set->alarm_ms = due_ms;
+  return true;
+}
+
+/* libuv's clock stands where it stood when it looked last; what waits for a timer asks anew. A time
+ * to wait for makes each epoll_wait() program the processor's timer, and take that back, which with a
+ * timer that is due soon costs a fifth of a small echo; an alarm is set once for many of them. */
 static int wait_ms(struct net_loop *loop) {
   if (loop->ready->asked_count > 0 || !list_empty(&loop->ready->ending)) return 0;
   int wait_ms = uv_backend_timeout(&loop->uv);
   if (wait_ms <= 0) return wait_ms;
   uv_update_time(&loop->uv);
-  return uv_backend_timeout(&loop->uv);
+  wait_ms = uv_backend_timeout(&loop->uv);
+  if (wait_ms <= 0) return wait_ms;
+  return set_alarm(loop->ready, uv_now(&loop->uv) + (uint64_t)wait_ms) ? -1 : wait_ms;
 }
 
 /* Whether libuv's descriptor is ready. */
 static bool look(struct net_loop *loop, int timeout_ms) {
   struct epoll_event events[EVENTS_MAX];
+  struct ready_set *set = loop->ready;
   bool is_for_uv = false;
-  int count = epoll_wait(loop->ready->epoll, events, EVENTS_MAX, timeout_ms);
+  int count = epoll_wait(set->epoll, events, EVENTS_MAX, timeout_ms);
   uv_update_time(&loop->uv);
   for (int i = 0; i < count; i++) {
     struct ready *ready = events[i].data.ptr;
-    if (ready) {
+    if (events[i].data.ptr == &set->alarm) {
+      set->rung_ms = set->alarm_ms;
+      set->alarm_ms = 0;
+    } else if (ready) {
       ready->events |= events[i].events;
       ready_ask(loop, ready);
     } else {
@@ -150,19 +174,32 @@ static void nothing(uv_check_t *keeper) {
 }
 
 static void free_set(struct net_loop *loop) {
+  if (loop->ready->alarm >= 0) close(loop->ready->alarm);
   if (loop->ready->epoll >= 0) close(loop->ready->epoll);
   free(loop->ready);
   loop->ready = NULL;
 }
 
+/* Without one, each wait has its time. Edge by edge, so that it need not be read. */
+static void open_alarm(struct net_loop *loop) {
+  struct ready_set *set = loop->ready;
+  set->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (set->alarm < 0) return;
+  if (control(loop, EPOLL_CTL_ADD, set->alarm, EPOLLIN | EPOLLET, &set->alarm) == 0) return;
+  close(set->alarm);
+  set->alarm = -1;
+}
+
 bool ready_set_open(struct net_loop *loop) {
   struct ready_set *set = loop->ready = calloc(1, sizeof *set);
   if (!set) return false;
+  set->alarm = -1;
   set->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (set->epoll < 0 || control(loop, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), EPOLLIN, NULL) < 0) {
     free_set(loop);
     return false;
   }
+  open_alarm(loop);
   list_init(&set->asked);
   list_init(&set->ending);
   uv_pipe_init(&loop->uv, &set->reserve, 0); /* this and the next three cannot fail */
