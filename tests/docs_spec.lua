@@ -105,6 +105,27 @@ describe("A script in the docs", function()
   end)
 end)
 
+-- At 250 words a minute, but for what is code.
+describe("The README", function()
+  for _, path in ipairs({ "README.md", "README.ko.md" }) do
+    it("is read in two minutes: " .. path, function()
+      local text = read_file(path):gsub("\n```.-\n```", ""):gsub("\n    [^\n]*", "")
+      local _, count = text:gsub("%]%([^)]*%)", "]"):gsub("%f[^%s\0]%S+", "")
+      assert(count < 530, count .. " words")
+    end)
+  end
+end)
+
+describe("The list of decisions", function()
+  it("has each of them", function()
+    local list = read_file("docs/adr/README.md")
+    for _, path in ipairs(pages()) do
+      local name = path:match("^docs/adr/(%d.*)")
+      assert(not name or list:find("](" .. name .. ")", 1, true), path .. " is not listed")
+    end
+  end)
+end)
+
 describe("The README's first example", function()
   local moonport = rig.new()
 
@@ -147,7 +168,7 @@ describe("The change in the README", function()
   end)
 end)
 
-describe("The conversation in the README", function()
+describe("The conversation in the guide", function()
   local moonport = rig.new()
 
   it("greets by name", function()
@@ -285,7 +306,7 @@ describe("The docs name", function()
     local words = {}
     for word in help:gmatch("%-%-[%l-]+") do words[word] = true end
     for word in help:gmatch("MOONPORT_[%u_]+") do words[word] = true end
-    assert_named("README.md", words)
+    assert_named("docs/reference.md", words)
     assert_named("docs/operating.md", words)
   end)
 
@@ -315,7 +336,7 @@ describe("The docs name", function()
     for _, record in ipairs(moonport:run({ "check", path }).log) do
       if record.message ~= "log.print" then words["`" .. record.message] = true end
     end
-    assert_named("README.md", words)
+    assert_named("docs/reference.md", words)
   end)
 
   it("every reason for which a connection ends", function()

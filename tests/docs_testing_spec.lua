@@ -59,8 +59,8 @@ describe("Of docs/testing-scripts.md", function()
     assert.equal(1, cut.code)
   end)
 
-  it("the README's example passes too", function()
-    for block in page("README.md"):gmatch("\n```lua\n(.-)```") do
+  it("the guide's example passes too", function()
+    for block in page("docs/guide.md"):gmatch("\n```lua\n(.-)```") do
       if block:find('require "moonport.test"', 1, true) then
         local path = moonport:directory():write("echo_spec.lua", block)
         local result = moonport:run({ "run", "-e", RUNNER, path })
@@ -68,7 +68,7 @@ describe("Of docs/testing-scripts.md", function()
         return
       end
     end
-    error("the README has no such example")
+    error("the guide has no such example")
   end)
 
   it("the way to run a spec by itself works", function()

@@ -31,12 +31,14 @@ async function contextOf({
   height = 800,
   scheme = "light",
   lang = "en-GB",
+  scripts = true,
 }) {
   if (!contexts.has(profile)) {
     const context = await browser.newContext({
       viewport: { width, height },
       colorScheme: scheme,
       locale: lang,
+      javaScriptEnabled: scripts,
       reducedMotion: "reduce",
     });
     context.setDefaultTimeout(DEADLINE_MS);
@@ -100,6 +102,8 @@ const acts = {
       await page.waitForTimeout(POLL_MS);
     }
   },
+  // Waits until the tab is at an address that ends so, and has loaded.
+  arrive: ({ page }, { at }) => page.waitForURL((url) => url.href.endsWith(at)),
   resize: ({ page }, { width, height }) => page.setViewportSize({ width, height }),
   async shot({ page }, { path, at }) {
     await (at ? page.locator(at).first() : page).screenshot({ path, animations: "disabled" });
@@ -122,9 +126,10 @@ const acts = {
     while (delays.length < keys.length) delays.unshift(0);
     return delays[Math.floor(delays.length / 2)];
   },
+  // Without a copy of the style sheets, which it would fetch, and a page's policy may forbid.
   async axe({ page }) {
     await page.evaluate(axe);
-    return findings(await page.evaluate(() => window.axe.run()));
+    return findings(await page.evaluate(() => window.axe.run({ preload: false })));
   },
   told: ({ told }) => told.splice(0),
   hosts: ({ hosts }) => [...hosts],

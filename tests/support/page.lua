@@ -57,7 +57,8 @@ function Browser:ask(words)
 end
 
 --- Opens `url` in a new tab. Options: `profile` (whose cookies; default: one for the test),
---- `width`, `height`, `lang`, `scheme`; they hold for the profile. `status`: that of the answer.
+--- `width`, `height`, `lang`, `scheme`, `scripts` (false: none); they hold for the profile.
+--- `status`: that of the answer.
 function Browser:open(url, options)
   local words = { ["do"] = "open", url = url, tab = "tab" .. #self.tabs + 1, profile = "default" }
   for name, value in pairs(options or {}) do words[name] = value end
