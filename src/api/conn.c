@@ -161,22 +161,30 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
   return past;
 }
 
+/* Of one that a program made itself, the last figures stay to be asked for. */
+static void forget_all_but_past(struct api_conn *self) {
+  inbox_free(self->inbox);
+  self->inbox = NULL;
+  api_http_forget(self);
+}
+
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   if (self->reference != LUA_NOREF) api_websocket_free(self); /* else when it is collected */
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
+  if (!self->cohort) {
+    forget_all_but_past(self);
+    return;
+  }
   api_conn_forget(self);
-  if (!self->cohort) return;
   self->cohort->closing--;
   self->cohort = NULL;
   versions_changed(runtime);
 }
 
 void api_conn_forget(struct api_conn *self) {
-  inbox_free(self->inbox);
-  self->inbox = NULL;
-  api_http_forget(self);
+  forget_all_but_past(self);
   if (self->past) free(self->past->tls_fault);
   free(self->past);
   self->past = NULL;

@@ -23,7 +23,6 @@ local BUSY_S = 0.005 -- until the kernel has room for another datagram
 ---@field conn any the peer: a connection, or a socket for datagrams
 ---@field input moonport.Conn standard input
 ---@field view moonport.cli.connect.View
----@field stats moonport.ConnStats while the connection was open
 ---@field interrupted boolean by Ctrl-C or SIGTERM
 ---@field waited boolean for longer than --wait
 ---@field input_ended boolean
@@ -116,19 +115,12 @@ end
 
 -- --- Both directions --------------------------------------------------------------------------
 
--- Of one that has closed nothing is known any more.
-function Session:count()
-  local stats = self.conn:stats()
-  if stats.age > 0 or not self.stats then self.stats = stats end
-end
-
 -- From standard input to the peer, until one of them ends; no faster than the kernel takes it.
 function Session:send_all()
   local next_piece = pieces_of(self.input, line_ending(self.options, "\n"))
   for piece in next_piece do
     if not self.view:show(">", piece) then return self.conn:reset() end
     if not (self.conn:send(piece) and self.conn:drain()) then return end
-    self:count()
   end
   self.input_ended = true
   if self.interrupted or not self.conn:shutdown() then return end
@@ -146,7 +138,6 @@ function Session:receive_all()
   local next_piece = pieces_of(self.conn, self.options.line and "\n")
   while true do
     local piece, code = next_piece()
-    self:count()
     if not piece then return code end
     if not self.view:show("<", piece) then return "unread" end
   end
@@ -159,7 +150,6 @@ function Session:on_interrupt()
   if self.scheme == "udp" then
     self.conn:close()
   else
-    self:count()
     self.conn:reset()
     self.view:drop()
   end
@@ -209,8 +199,9 @@ function Session:talk()
   local ok = (ENDS[code] or ENDS.reset)(self, sending)
   if ok then conn:close() else conn:reset() end
   ok = self.view:finish() and ok
-  self:tell("%s sent, %s received, after %s", out.bytes(self.stats, "bytes_out"),
-    out.bytes(self.stats, "bytes_in"), words.time(self.stats.age * 1e9))
+  local stats = conn:stats()
+  self:tell("%s sent, %s received, after %s", out.bytes(stats, "bytes_out"),
+    out.bytes(stats, "bytes_in"), words.time(stats.age * 1e9))
   return ok
 end
 
