@@ -16,6 +16,9 @@ file(WRITE "${doc}/changelog.Debian" "moonport (${version}) unstable; urgency=me
 
  -- ${CPACK_PACKAGE_CONTACT}  ${date}
 ")
+# Its zsh looks there for completions, and leaves site-functions to /usr/local.
+file(RENAME "${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/share/zsh/site-functions"
+  "${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/share/zsh/vendor-completions")
 file(RENAME "${doc}/CHANGELOG.md" "${doc}/changelog")
 execute_process(COMMAND gzip -9n "${doc}/changelog.Debian" "${doc}/changelog" "${man}/moonport.1"
   COMMAND_ERROR_IS_FATAL ANY)
