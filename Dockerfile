@@ -19,7 +19,7 @@ WORKDIR /src
 COPY . .
 RUN cmake --preset release -DMOONPORT_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
  && cmake --build --preset release --parallel \
- && DESTDIR=/installed cmake --install build/release --strip
+ && DESTDIR=/installed cmake --install build/release --component program --strip
 
 # ldd names the libraries by the paths under which the program will look for them; OpenSSL it loads by
 # itself, when it first needs it. C.UTF-8 tells how wide a character is on a terminal.

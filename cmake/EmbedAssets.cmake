@@ -20,11 +20,13 @@ function(embed_assets root out)
   set(list_file "${out}.list")
   string(REPLACE ";" "\n" names "${files}")
   file(GENERATE OUTPUT "${list_file}" CONTENT "${names}\n")
-  add_executable(pack_assets "${PROJECT_SOURCE_DIR}/cmake/pack_assets.c")
-  target_link_libraries(pack_assets PRIVATE moonport_compile Zlib::Zlib)
+  if(NOT CMAKE_CROSSCOMPILING)
+    add_executable(pack_assets "${PROJECT_SOURCE_DIR}/cmake/pack_assets.c")
+    target_link_libraries(pack_assets PRIVATE moonport_compile Zlib::Zlib)
+  endif()
   add_custom_command(OUTPUT "${out}"
-    COMMAND pack_assets "${root}" "${list_file}" "${out}"
-    DEPENDS pack_assets ${depends} "${list_file}"
+    COMMAND ${native_pack_assets} "${root}" "${list_file}" "${out}"
+    DEPENDS ${native_pack_assets} ${depends} "${list_file}"
     COMMENT "Embedding pages and lessons"
     VERBATIM)
 endfunction()

@@ -6,23 +6,27 @@ local log = require "moonport.log"
 
 local FIRST_LINE_SECONDS = 0.3 -- a browser speaks first, and at once; a person waits to be greeted
 
-local text = [[
+-- In an image. What `cmake --install` installs speaks of the place that its service serves.
+local place, how = "scripts", [[
+and mount its directory (not the file) where the scripts belong:
+
+    docker run --rm -p 127.0.0.1:12345:12345 -v "$PWD/scripts:/scripts:ro" moonport
+]]
+
+local text = ([[
 This is moonport. It is running, but has no script yet.
 
-Save this as scripts/echo.lua:
+Save this as %s/echo.lua:
 
     return {
       listen = 12345,
       on_data = function(conn, data) conn:send(data) end,
     }
 
-and mount its directory (not the file) where the scripts belong:
-
-    docker run --rm -p 127.0.0.1:12345:12345 -v "$PWD/scripts:/scripts:ro" moonport
-
+%s
 Then:  nc 127.0.0.1 12345
 
-]]
+]]):format(place, how)
 
 local page = table.concat({
   "HTTP/1.1 200 OK", "Content-Type: text/plain; charset=utf-8", "Content-Length: " .. #text,

@@ -145,31 +145,6 @@ describe("deploy/cluster/compose.yaml", function()
   end)
 end)
 
-describe("cmake --install", function()
-  local moonport = rig.new()
-
-  -- After ./dev run, which makes the program alone, the manual page was missing, and it failed.
-  it("finds what the program prints of itself beside the program", function()
-    local build = server.program:match("^(.*)/[^/]*$") or "."
-    if shell.run({ "test", "-f", build .. "/cmake_install.cmake" }).code ~= 0 then
-      return pending("not in the place where it was built")
-    end
-    local place = moonport:directory()
-    local result = shell.run({ "cmake", "--install", build, "--prefix", "/usr" },
-      { env = { DESTDIR = place.path } })
-    assert.equal(0, result.code, result.stderr)
-    for path, word in pairs({
-      ["share/man/man1/moonport.1"] = "MOONPORT_KEEP_GOING",
-      ["share/bash-completion/completions/moonport"] = "keep%-going",
-      ["share/zsh/site-functions/_moonport"] = "keep%-going",
-      ["share/fish/vendor_completions.d/moonport.fish"] = "keep%-going",
-      ["share/moonport/welcome.lua"] = "return",
-    }) do
-      assert.matches(word, read(place:join("usr/" .. path)))
-    end
-  end)
-end)
-
 describe("deploy/prometheus and deploy/grafana", function()
   local moonport = rig.new()
 

@@ -26,7 +26,7 @@ local function has_modules()
 end
 
 local no_site = not shell.has("node") and "there is no node" or
-  not has_modules() and "site has no node_modules: ./dev install site"
+  not has_modules() and "site has no node_modules: ./dev needs site"
 local no_browser = no_site or page.missing()
 
 local function build(...)

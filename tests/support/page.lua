@@ -16,7 +16,7 @@ local CHROMIUM = "/usr/bin/chromium"
 function page.missing()
   if not shell.has("node") then return "there is no node" end
   local modules = io.open("tests/browser/node_modules/playwright-core/package.json")
-  if not modules then return "tests/browser has no node_modules: ./dev install browser" end
+  if not modules then return "tests/browser has no node_modules: ./dev needs browser" end
   modules:close()
   local chromium = io.open(CHROMIUM)
   if not chromium then return "there is no chromium" end

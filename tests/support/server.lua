@@ -56,7 +56,7 @@ function server.start(args, options)
   local self = setmetatable({ log = {}, rest = "", clients = {}, expected = {} }, Server)
   local command = {}
   table.move(options.prefix or {}, 1, #(options.prefix or {}), 1, command)
-  command[#command + 1] = server.program
+  command[#command + 1] = options.program or server.program
   table.move(args, 1, #args, #command + 1, command)
   local env = { MOONPORT_CONTROL = options.control }
   for name, value in pairs(options.env or {}) do env[name] = value end
