@@ -112,6 +112,16 @@ void api_let_go_conn(struct runtime *runtime, int held) {
   lua_settop(vm_state(runtime->vm), held);
 }
 
+/* Frees what the object owns; only its id is known from then on. */
+static void forget(struct api_conn *self) {
+  inbox_free(self->inbox);
+  self->inbox = NULL;
+  api_http_forget(self);
+  if (self->past) free(self->past->tls_fault);
+  free(self->past);
+  self->past = NULL;
+}
+
 /* Nobody can use it any more. What it forwards goes on until it ends by itself. */
 static int l_collected(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
@@ -123,7 +133,7 @@ static int l_collected(lua_State *L) {
   if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
   api_membership_end_all(self);
   self->conn = NULL;
-  api_conn_forget(self);
+  forget(self);
   api_websocket_free(self);
   if (!conn) return 0;
   conn_abandon(conn);
@@ -166,20 +176,11 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
-  api_conn_forget(self);
+  forget(self);
   if (!self->cohort) return;
   self->cohort->closing--;
   self->cohort = NULL;
   versions_changed(runtime);
-}
-
-void api_conn_forget(struct api_conn *self) {
-  inbox_free(self->inbox);
-  self->inbox = NULL;
-  api_http_forget(self);
-  if (self->past) free(self->past->tls_fault);
-  free(self->past);
-  self->past = NULL;
 }
 
 static void make_own_conns(lua_State *L) {
