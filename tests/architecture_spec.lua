@@ -95,6 +95,19 @@ describe("docs/ARCHITECTURE.md", function()
     assert.same(there, named)
   end)
 
+  it("names each header for one folder that others include, too", function()
+    local there = {}
+    for path in pairs(sources.bare) do
+      for header in files[path]:gmatch('#include "([%w_/]+state%.h)"') do
+        local folder = header:match("^.*/")
+        if path:sub(5, 4 + #folder) ~= folder then
+          there[#there + 1] = ("`%s` also for `%s`"):format(header, path:sub(5))
+        end
+      end
+    end
+    assert.equal(table.concat(there, "; "), part("`server/reload/state.h` also", ")"))
+  end)
+
   it("lists each variable of the process that may change", function()
     local named, there = {}, {}
     local list = part("The exceptions are", "\n\n"):gsub("%s+", " ")
@@ -147,13 +160,14 @@ describe("docs/ARCHITECTURE.md", function()
 end)
 
 describe("The other pages for developers", function()
+  local pages = { "CONTRIBUTING.md", "docs/reliability.md", "docs/simulation.md" }
   for path in pairs(files) do
-    if path:find("^docs/adr/") then
-      it("name what there is: " .. path, function() assert_true(path) end)
-    end
+    if path:find("^docs/adr/") then pages[#pages + 1] = path end
   end
-
-  it("name what there is: CONTRIBUTING.md", function() assert_true("CONTRIBUTING.md") end)
+  table.sort(pages)
+  for _, path in ipairs(pages) do
+    it("name what there is: " .. path, function() assert_true(path) end)
+  end
 
   it("tell of each command of ./dev, and of no other", function()
     local named, there = {}, {}

@@ -19,7 +19,8 @@ local c_source = require "tests.support.c_source"
 local tour = {}
 
 local ENDINGS = { c = true, h = true, lua = true, js = true, md = true, cmake = true }
-local PLACES = { "", "src/", "lua/", "lua/moonport/", "tests/", "docs/", "src/server/" }
+local PLACES = { "", "src/", "lua/", "lua/moonport/", "tests/", "tests/sim/", "docs/",
+  "src/server/" }
 
 -- --- The sources --------------------------------------------------------------------------------
 
@@ -105,11 +106,11 @@ function Sources:reaches(caller, name, path, seen)
   return nil
 end
 
--- Whether the file defines the struct, the enum or the function `name()`. Of another name, and in
--- other languages, it is enough that the word is there.
+-- Whether the file defines the struct, the enum or the function `name()`. Of another name, and
+-- outside of src/, it is enough that the word is there.
 function Sources:defines(path, name)
   local word = name:match("^[%w_ ]+")
-  if not path:find("%.[ch]$") then
+  if not self.own[path] then
     return self.files[path]:find("%f[%w_]" .. word .. "%f[^%w_]") ~= nil
   end
   if word:find("^%l+ ") then return self.bare[path]:find(word .. " {", 1, true) ~= nil end
