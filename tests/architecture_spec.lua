@@ -13,10 +13,10 @@ end
 -- What is of the repository; files that git does not know yet among it, what is built not.
 local function read_tree()
   local files = {}
-  local places = "src lua scripts tests docs cmake bench deploy .ci"
-  local listing = assert(io.popen("find " .. places .. " -type f -size -400k; ls -p | grep -v /"))
-  for path in listing:lines() do files[path] = read_file(path) end
-  listing:close()
+  local listing = assert(io.popen("find . \\( -name .git -o -name build -o -name node_modules \\) "
+    .. "-prune -o -type f -size -400k -print"))
+  for path in listing:lines() do files[path:sub(3)] = read_file(path) end
+  assert(listing:close())
   return files
 end
 

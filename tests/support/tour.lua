@@ -1,7 +1,7 @@
 -- tour.lua — holds what a page says of the sources against the sources — judges no prose.
 --
 -- What it understands, in Markdown that reads as it is:
---   `net/conn.c`                     there is such a file, here or in src/, lua/moonport/, …
+--   `net/conn.c`                     there is such a file; the last parts of its path are enough
 --   `conn_close()`                   src/ or lua/ has a function of that name, or calls it
 --   `conn_close()` in `net/conn.c`   it is defined there; also `struct conn`, also (`net/conn.c`);
 --                                    other names stand there
@@ -19,8 +19,7 @@ local c_source = require "tests.support.c_source"
 local tour = {}
 
 local ENDINGS = { c = true, h = true, lua = true, js = true, md = true, cmake = true }
-local PLACES = { "", "src/", "lua/", "lua/moonport/", "tests/", "tests/sim/", "docs/",
-  "src/server/" }
+local PLACES = { "", "src/", "lua/moonport/" }
 
 -- --- The sources --------------------------------------------------------------------------------
 
@@ -54,10 +53,9 @@ end
 --- What `files` define.
 --- @param files table<string, string> path, from the root of the repository, to contents
 function tour.sources(files)
-  local self = setmetatable({ files = files, names = {}, words = {}, bare = {}, own = {},
+  local self = setmetatable({ files = files, words = {}, bare = {}, own = {},
     shared = {}, pointers = {} }, Sources)
   for path, text in pairs(files) do
-    self.names[path:match("[^/]+$")] = path
     local is_checked = path:find("%.md$") or path == "tests/architecture_spec.lua"
     if not is_checked then note_words(self.words, text) end
     if path:find("^src/.*%.[ch]$") then note_functions(self, path, text) end
@@ -66,19 +64,16 @@ function tour.sources(files)
   return self
 end
 
--- The path in the repository that a page means, or nil. A name in capitals and an asterisk are
--- anything.
+-- The path in the repository that a page means, or nil: its last part may be enough. A name in
+-- capitals and an asterisk are anything.
 function Sources:find(path)
   for _, place in ipairs(PLACES) do
     if self.files[place .. path] then return place .. path end
   end
-  if not path:find("/") and self.names[path] then return self.names[path] end
   local pattern = path:gsub("[%.%-]", "%%%0"):gsub("%*", ".-"):gsub("%f[%w_]%u+%f[^%w]", ".-")
   local ending = path:find("/$") and "" or "$"
   for known in pairs(self.files) do
-    for _, place in ipairs(PLACES) do
-      if known:find("^" .. place .. pattern .. ending) then return known end
-    end
+    if ("/" .. known):find("/" .. pattern .. ending) then return known end
   end
   return nil
 end
