@@ -61,6 +61,7 @@ end
 -- process.
 local function each_global(bare, visit)
   bare = ("\n" .. bare):gsub("__attribute__%s*%b()", ""):gsub("\n#[^\n]*", "\n")
+  bare = bare:gsub("(static struct )%b{}", "%1unnamed") -- a type that only this variable has
   local function look(declaration)
     local text = declaration:gsub("%b[]", "")
     local name = text:match("%s([%w_]+)%s*$") or text:match("%*([%w_]+)%s*$")
@@ -242,6 +243,9 @@ describe("The check of pages", function()
     each_global(c_source.bare([[
 static const char *const names[] = {"one"};
 static const struct vm *watched;
+static struct {
+  int field;
+} unnamed_one = {1};
 struct thing;
 struct thing { int field; };
 int counted = 1;
@@ -252,6 +256,6 @@ static int f(int argument) {
 }
 ]]), function(name) found[#found + 1] = name end)
     table.sort(found)
-    assert.same({ "counted", "is_known", "watched" }, found)
+    assert.same({ "counted", "is_known", "unnamed_one", "watched" }, found)
   end)
 end)
