@@ -346,18 +346,6 @@ describe("The docs name", function()
     end
     assert_named("docs/scripting.md", words)
   end)
-
-  it("functions that are in the files they name", function()
-    local page = read_file("docs/ARCHITECTURE.md")
-    local straight_line = page:match("## A connection's life.-```\n(.-)```")
-    local count = 0
-    for path, name in straight_line:gmatch("([%w/]+/[%w_]+%.%l+) +([%w_]+)") do
-      local text = read_file(path:find("^scripts/") and path or "src/" .. path)
-      assert(text:find("%f[%w_]" .. name .. "%f[^%w_]"), path .. " has no " .. name)
-      count = count + 1
-    end
-    assert.is_true(count > 20)
-  end)
 end)
 
 describe("The JSON of status in the docs", function()

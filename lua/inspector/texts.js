@@ -191,7 +191,6 @@ export const texts = {
     lessons: "Lessons",
     tasks: "Larger tasks",
     lesson_back: "All lessons",
-    lesson_number: "Lesson {n}",
     lesson_start: "Begin again",
     lesson_check: "Check my script",
     lesson_checking: "Your script runs, and peers try it…",
@@ -227,7 +226,6 @@ export const texts = {
     replay_same: "The answers are the same.",
     replay_other: "The answers differ.",
     replaying: "Replaying…",
-    replay_not: "Open a recording to replay it: {command}",
 
     keys_title: "Keys",
     key_help: "this list",
@@ -440,7 +438,6 @@ export const texts = {
     lessons: "수업",
     tasks: "더 큰 과제",
     lesson_back: "모든 수업",
-    lesson_number: "수업 {n}",
     lesson_start: "처음부터 다시",
     lesson_check: "내 스크립트 확인",
     lesson_checking: "스크립트를 실행하고, 여러 상대가 접속해 보는 중…",
@@ -475,7 +472,6 @@ export const texts = {
     replay_same: "답이 같습니다.",
     replay_other: "답이 다릅니다.",
     replaying: "다시 실행하는 중…",
-    replay_not: "기록을 열면 다시 실행할 수 있습니다: {command}",
 
     keys_title: "단축키",
     key_help: "이 목록",

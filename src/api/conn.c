@@ -112,6 +112,21 @@ void api_let_go_conn(struct runtime *runtime, int held) {
   lua_settop(vm_state(runtime->vm), held);
 }
 
+/* Frees what the object owns; only its id is known from then on. */
+/* Of one that a program made itself, the last figures stay to be asked for. */
+static void forget_all_but_past(struct api_conn *self) {
+  inbox_free(self->inbox);
+  self->inbox = NULL;
+  api_http_forget(self);
+}
+
+static void forget(struct api_conn *self) {
+  forget_all_but_past(self);
+  if (self->past) free(self->past->tls_fault);
+  free(self->past);
+  self->past = NULL;
+}
+
 /* Nobody can use it any more. What it forwards goes on until it ends by itself. */
 static int l_collected(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
@@ -123,7 +138,7 @@ static int l_collected(lua_State *L) {
   if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
   api_membership_end_all(self);
   self->conn = NULL;
-  api_conn_forget(self);
+  forget(self);
   api_websocket_free(self);
   if (!conn) return 0;
   conn_abandon(conn);
@@ -161,13 +176,6 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
   return past;
 }
 
-/* Of one that a program made itself, the last figures stay to be asked for. */
-static void forget_all_but_past(struct api_conn *self) {
-  inbox_free(self->inbox);
-  self->inbox = NULL;
-  api_http_forget(self);
-}
-
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   if (self->reference != LUA_NOREF) api_websocket_free(self); /* else when it is collected */
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
@@ -177,17 +185,10 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
     forget_all_but_past(self);
     return;
   }
-  api_conn_forget(self);
+  forget(self);
   self->cohort->closing--;
   self->cohort = NULL;
   versions_changed(runtime);
-}
-
-void api_conn_forget(struct api_conn *self) {
-  forget_all_but_past(self);
-  if (self->past) free(self->past->tls_fault);
-  free(self->past);
-  self->past = NULL;
 }
 
 static void make_own_conns(lua_State *L) {

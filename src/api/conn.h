@@ -152,8 +152,6 @@ void api_conn_detach(struct api_conn *self, const struct conn *conn);
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */
 void api_conn_release(struct runtime *runtime, struct api_conn *self);
-/* Frees what the object owns; only its id is known from then on. */
-void api_conn_forget(struct api_conn *self);
 
 /* Calls `handler`, with `word` (NULL: none) as its last argument, and sees to what follows; not while
  * one is under way. The second does so with a body that calls it by itself. */

@@ -82,7 +82,8 @@ int service_nearest(lua_State *L) {
   return 1;
 }
 
-int service_frame_fault(lua_State *L) {
+/* frame_fault(frame [, message_bytes_max]) -> what is wrong with it, or nil */
+static int l_frame_fault(lua_State *L) {
   struct frame_format format;
   lua_Integer message_max = luaL_optinteger(L, 2, FRAME_MESSAGE_BYTES_MAX);
   if (message_max > (lua_Integer)FRAME_MESSAGE_BYTES_MAX) message_max = FRAME_MESSAGE_BYTES_MAX;
@@ -285,7 +286,7 @@ static int load(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushstring(L, loading->path);
   lua_pushcfunction(L, service_nearest);
-  lua_pushcfunction(L, service_frame_fault);
+  lua_pushcfunction(L, l_frame_fault);
   push_operator(L, loading->runtime);
   lua_pushcfunction(L, service_is_network);
   lua_call(L, 6, 3); /* 3: the checked service or nil, 4: faults or warnings, 5: it is no service */

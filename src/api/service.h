@@ -88,7 +88,5 @@ const char *service_handler_name(enum handler handler);
  * nearest(word, list [, name]) -> what was probably meant: of `name`, a field with the names of the tables
  * around it, what it is called here; else the nearest word of the list; or nil */
 int service_nearest(lua_State *L);
-/* frame_fault(frame [, message_bytes_max]) -> what is wrong with it, or nil */
-int service_frame_fault(lua_State *L);
 
 #endif

@@ -96,8 +96,9 @@ static int remove_index(MDB_txn *txn, MDB_dbi index, uint64_t number, const stru
   return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
-int store_forget(const struct store *store, MDB_txn *txn, const struct store_key *key,
-                 const struct store_record *record) {
+/* Without its index entries, or with them. */
+static int forget(const struct store *store, MDB_txn *txn, const struct store_key *key,
+                  const struct store_record *record) {
   int rc = 0;
   if (record->entry.expires_ms > 0)
     rc = remove_index(txn, store->times, record->entry.expires_ms, key);
@@ -107,7 +108,7 @@ int store_forget(const struct store *store, MDB_txn *txn, const struct store_key
 
 int store_remove(const struct store *store, MDB_txn *txn, const struct store_key *key,
                  const struct store_record *record) {
-  int rc = store_forget(store, txn, key, record);
+  int rc = forget(store, txn, key, record);
   MDB_val name = value_of_key(key);
   return rc != 0 ? rc : store_fault_of(mdb_del(txn, store->entries, &name, NULL));
 }
@@ -130,7 +131,7 @@ static int put_record(const struct store *store, MDB_txn *txn, const struct stor
 static int write_entry(struct store *store, MDB_txn *txn, const struct store_key *key,
                        const struct store_record *old, const struct store_entry *next) {
   const size_t size = HEAD_BYTES + payload_size(&next->value) + key->size;
-  int rc = old ? store_forget(store, txn, key, old) : 0;
+  int rc = old ? forget(store, txn, key, old) : 0;
   bool grows = !old || size > old->size;
   if (rc == 0 && grows) rc = store_prepare_room(store, txn, size);
   if (rc == 0) rc = put_record(store, txn, key, next);

@@ -67,9 +67,6 @@ struct store_record {
 int store_fault_of(int rc); /* of LMDB's */
 int store_find(const struct store *store, MDB_txn *txn, const struct store_key *key,
                struct store_record *out);
-/* Without its index entries, or with them. */
-int store_forget(const struct store *store, MDB_txn *txn, const struct store_key *key,
-                 const struct store_record *record);
 int store_remove(const struct store *store, MDB_txn *txn, const struct store_key *key,
                  const struct store_record *record);
 

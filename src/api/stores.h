@@ -10,7 +10,7 @@ struct store_options;
 struct store_status;
 struct stores; /* opaque */
 
-enum { STORES_MAX = 64, STORE_NAME_BYTES_MAX = 64 };
+enum { STORES_MAX = 64 };
 
 /* Where stores without a path of their own live. */
 struct stores_place {

@@ -354,7 +354,6 @@ void bus_status(const struct bus *bus, struct bus_status *out) {
       .is_connected = bus->is_connected,
       .since_s = bus->since_s,
       .subscriptions = bus->subscription_count,
-      .patterns = bus->pattern_count,
       .queued = bus->outgoing.count,
       .published = bus->published,
       .received = bus->received,

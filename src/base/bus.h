@@ -117,7 +117,6 @@ struct bus_status {
   bool is_connected;
   int64_t since_s;      /* since when it is, or is not: seconds since 1970 */
   size_t subscriptions; /* here */
-  size_t patterns;      /* different ones */
   size_t queued;        /* for the broker */
   uint64_t published;   /* here, so far */
   uint64_t received;    /* from elsewhere, so far */

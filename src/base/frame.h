@@ -85,7 +85,7 @@ bool frame_format_set_length(struct frame_format *format, const char *name);
 enum frame_result {
   FRAME_MESSAGE,   /* offset, size and consumed are set */
   FRAME_MORE,      /* needed is set */
-  FRAME_TOO_LONG,  /* longer than message_bytes_max; fault and announced are set */
+  FRAME_TOO_LONG,  /* longer than message_bytes_max; fault is set */
   FRAME_MALFORMED, /* no frame of this format; fault is set */
 };
 
@@ -94,7 +94,6 @@ struct frame_slice {
   size_t size;       /* of the message */
   size_t consumed;   /* of the whole frame: the next one begins at bytes + consumed */
   size_t needed;     /* until `bytes` has so many, the answer remains FRAME_MORE */
-  size_t announced;  /* the message's size by its length field; 0 where the format has none */
   const char *fault; /* a sentence about the frame, static: "the netstring does not end with …" */
   /* Of a length in hexadecimal that says less than the header it counts, without a prefix: a mark of the
    * protocol, such as git's "0000". The message is empty. */

@@ -27,8 +27,7 @@ static enum frame_result more(struct frame_slice *out, size_t needed) {
   return FRAME_MORE;
 }
 
-static enum frame_result too_long(struct frame_slice *out, size_t announced, const char *fault) {
-  out->announced = announced;
+static enum frame_result too_long(struct frame_slice *out, const char *fault) {
   out->fault = fault;
   return FRAME_TOO_LONG;
 }
@@ -49,7 +48,7 @@ static enum frame_result next_line(const struct frame_format *format, size_t *sc
   const char *lf = memchr(bytes + *scanned, '\n', window - *scanned);
   size_t end = lf ? (size_t)(lf - bytes) : window;
   size_t length = trim_cr(bytes, end); /* without LF: what the line has at the least */
-  if (length > max) return too_long(out, 0, "the line is longer than a message may be");
+  if (length > max) return too_long(out, "the line is longer than a message may be");
   if (lf) return message(out, 0, length, end + 1);
   *scanned = window;
   return more(out, size + 1);
@@ -79,7 +78,7 @@ static enum frame_result next_delimited(const struct frame_format *format, size_
     return message(out, 0, length, length + delimiter_size);
   }
   if (window == end_max) {
-    return too_long(out, 0, "the delimiter did not come within the longest message");
+    return too_long(out, "the delimiter did not come within the longest message");
   }
   if (window < delimiter_size) return more(out, delimiter_size);
   *scanned = window - delimiter_size + 1; /* its last bytes may begin a delimiter */
@@ -167,7 +166,7 @@ static enum frame_result next_prefixed(const struct frame_format *format, const 
   uint64_t wanted = length.counted - format->header_counted;
   if (wanted <= max) wanted += format->adjust;
   if (wanted > max) {
-    return too_long(out, (size_t)wanted, "the announced length is more than a message may have");
+    return too_long(out, "the announced length is more than a message may have");
   }
   const size_t message_size = (size_t)wanted;
   if (size - header < message_size) return more(out, header + message_size);
@@ -188,7 +187,7 @@ static enum frame_result frame_split_read_digits(const struct frame_format *form
     if (i > 0 && value == 0) return malformed(out, "the netstring's length has a leading zero");
     size_t digit = (size_t)(bytes[i] - '0');
     if (digit > max || value > (max - digit) / 10) {
-      return too_long(out, 0, "the netstring's length is more than a message may have");
+      return too_long(out, "the netstring's length is more than a message may have");
     }
     value = value * 10 + digit;
   }

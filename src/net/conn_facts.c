@@ -59,11 +59,13 @@ uint64_t conn_forward_passed(const struct conn *conn) {
   return conn->forwarding ? conn->forwarding->passed : 0;
 }
 
-bool conn_forwards_both_ways(const struct conn *conn) {
+/* What it receives goes to another, and what another receives comes to it. */
+static bool forwards_both_ways(const struct conn *conn) {
   return conn_target(conn) && conn_source(conn);
 }
 
-bool conn_forward_is_full(const struct conn *from) {
+/* Whether that which it is forwarded to takes no more now. */
+static bool target_is_full(const struct conn *from) {
   const struct conn *to = conn_target(from);
   return to && (to->flags & CONN_ABOVE_HIGH);
 }
@@ -73,13 +75,13 @@ bool conn_forward_is_full(const struct conn *from) {
  * for it to drain, or between two forwards the source, which is held instead. */
 static bool is_full(const struct conn *conn) {
   if (!(conn->flags & CONN_ABOVE_HIGH) || (conn->flags & CONN_DRAIN_WANTED)) return false;
-  return !conn_forwards_both_ways(conn);
+  return !forwards_both_ways(conn);
 }
 
 bool conn_wants_reading(const struct conn *conn) {
   if (conn->flags & (CONN_CLOSED | CONN_EOF_SEEN | CONN_OPENING)) return false;
   if (conn->flags & CONN_CLOSING) return true;
-  return conn->holds == 0 && !is_full(conn) && !conn_forward_is_full(conn);
+  return conn->holds == 0 && !is_full(conn) && !target_is_full(conn);
 }
 
 bool conn_is_paused(const struct conn *conn) {
@@ -91,7 +93,7 @@ const char *conn_held_by(const struct conn *conn) {
   return conn->holds & CONN_HOLD_CONSOLE  ? "console"
          : conn->holds & CONN_HOLD_SCRIPT ? "script"
          : is_full(conn)                  ? "output"
-         : conn_forward_is_full(conn)     ? "forward"
+         : target_is_full(conn)           ? "forward"
                                           : "handler";
 }
 

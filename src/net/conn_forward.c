@@ -23,7 +23,8 @@ static bool is_part(const struct conn *conn) {
   return conn_target(conn) && !(conn->flags & CONN_EOF_SEEN);
 }
 
-void conn_forward_end_orphan(struct conn *conn) {
+/* Closes one without an owner when nothing can come through it any more. */
+static void end_orphan(struct conn *conn) {
   if ((conn->flags & CONN_ORPHAN) && !is_part(conn)) conn_close(conn, REASON_CLOSED);
 }
 
@@ -40,7 +41,7 @@ static int begin(struct conn *from, struct conn *to, uint64_t left) {
   to->forwarding->from = from;
   if (before && before != to) {
     conn_update_reading(before);
-    conn_forward_end_orphan(before);
+    end_orphan(before);
   }
   if (conn_is_told(from, EVENT_FORWARD)) conn_tell_forward(from, to);
   /* What ended before is passed on now. */
@@ -131,8 +132,8 @@ bool conn_forward_eof(struct conn *from) {
   }
   conn_shutdown(to);
   if (conn_finished(from)) conn_close(from, REASON_EOF); /* its own FIN went out before */
-  conn_forward_end_orphan(from);
-  conn_forward_end_orphan(to);
+  end_orphan(from);
+  end_orphan(to);
   net_loop_flush(to->group->loop);
   return conn_source(from) != NULL; /* else nothing comes back, and its owner should know */
 }
@@ -170,5 +171,5 @@ void conn_abandon(struct conn *conn) {
   conn->flags |= CONN_ORPHAN;
   conn->holds &= CONN_HOLD_CONSOLE;
   conn_update_reading(conn);
-  conn_forward_end_orphan(conn);
+  end_orphan(conn);
 }

@@ -153,16 +153,10 @@ void conn_mark_dirty(struct conn *conn);
 bool conn_send_piped(struct conn *conn, const char **bytes, size_t *size);
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size);
 uint64_t conn_forward_active_ms(const struct conn *conn); /* of those at its other ends; or 0 */
-/* What it receives goes to another, and what another receives comes to it. */
-bool conn_forwards_both_ways(const struct conn *conn);
-/* Whether that which it is forwarded to takes no more now. */
-bool conn_forward_is_full(const struct conn *from);
 /* The queue of `to` crossed a water mark: that decides on reading what is forwarded to it. */
 void conn_forward_changed(struct conn *to);
 /* Passes the FIN on. False when the owner has to be told as usual. */
 bool conn_forward_eof(struct conn *from);
-/* Closes one without an owner when nothing can come through it any more. */
-void conn_forward_end_orphan(struct conn *conn);
 /* `conn` is gone: so is what it forwarded, but for how much that was. */
 void conn_forward_end(struct conn *conn);
 /* Ends connections until what all have queued is within the bounds: conn_budget.c. */

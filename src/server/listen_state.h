@@ -76,6 +76,13 @@ void listen_entry_close_adopted(struct listen_entry *entry);
 int listen_open_in_place(const struct listen_change *changes, size_t count,
                          struct listen_entry *entry, struct target *target, const char *name);
 
+/* server/listen_fault.c */
+/* What is wrong with `text`, an address as the script wrote it: with file and line. */
+void listen_fault(struct listen_set *set, const char *text, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Why the target, whose name is given, cannot be opened. Returns `rc`. */
+int listen_fail(struct listen_set *set, const char *name, int rc, const struct target *target);
+
 /* server/listen_line.c. The line of a script that says `address` in `listen`, or where it says that; 0:
  * it does not show. */
 unsigned listen_find_line(FILE *file, const char *address);

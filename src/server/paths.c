@@ -48,8 +48,9 @@ static int paths_is_script(const struct dirent *entry) {
   return script_paths_is_script(entry->d_name);
 }
 
-/* With one slash, as the path by which a script beside it is required. */
-char *script_paths_join(const char *directory, const char *name) {
+/* With one slash, as the path by which a script beside it is required; the caller frees it. NULL: out of
+ * memory. */
+static char *join(const char *directory, const char *name) {
   char *file = NULL;
   size_t size = strlen(directory);
   while (size > 0 && directory[size - 1] == '/') size--;
@@ -66,7 +67,7 @@ static char *first_script(const char *directory, int depth) {
   char *found = NULL;
   int count = scandir(directory, &entries, depth ? paths_is_shown : paths_is_script, alphasort);
   for (int i = 0; i < count; i++) {
-    char *path = found ? NULL : script_paths_join(directory, entries[i]->d_name);
+    char *path = found ? NULL : join(directory, entries[i]->d_name);
     if (path && depth) {
       found = first_script(path, depth - 1);
       free(path);
@@ -102,7 +103,7 @@ static int find_in_directory(struct script_paths *paths, const char *directory, 
   }
   int rc = 0;
   for (int i = 0; i < count; i++) {
-    if (paths_append(paths, script_paths_join(directory, entries[i]->d_name), log) < 0) rc = -1;
+    if (paths_append(paths, join(directory, entries[i]->d_name), log) < 0) rc = -1;
     free(entries[i]);
   }
   free(entries);

@@ -26,7 +26,5 @@ void script_paths_deinit(struct script_paths *paths);
 /* Whether a file of that name in a served directory is a script: NAME.lua, but no hidden one, for
  * editors keep their copies in those. */
 bool script_paths_is_script(const char *name);
-/* DIRECTORY/NAME as script_paths_find() spells it; the caller frees it. NULL: out of memory. */
-char *script_paths_join(const char *directory, const char *name);
 
 #endif

@@ -96,6 +96,24 @@ int server_append_script(struct server *server, struct script *script);
  * worker. */
 bool server_is_home(const struct server *server, const char *path);
 
+/* server/handles.c */
+int server_open_handles(struct server *server);
+void server_close_handles(struct server *server);
+/* Measures how late the loop is. */
+void server_begin_lag_probe(struct server *server);
+
+/* server/start.c */
+/* Whether another process was this worker before. */
+bool server_starts_again(const struct worker *worker);
+/* What is wrong with it, server_judge() knows; -1 when memory is out. */
+int server_load_script(struct server *server, const char *path);
+/* -1 when one is at fault, and those that are not are not served without it. */
+int server_load_scripts(struct server *server, const struct script_paths *paths);
+/* 0, or -2 after a log line. */
+int server_check_options(const struct server *server);
+/* Brings what was loaded into force. 0, -1 after each fault was logged, or -2 as above. */
+int server_listen(struct server *server);
+
 /* server/drain.c */
 void drain_on_signal(void *context,
                      int number); /* a struct server: it is to end, or to end sooner */

@@ -114,146 +114,6 @@ const char *vm_forbid_waiting(struct vm *vm, const char *why_not) {
   return before;
 }
 
-static void watch(struct vm *vm, lua_State *L, unsigned cpu_ms_max) {
-  if (vm->options.watchdog) vm_watchdog_enter(vm->options.watchdog, L, cpu_ms_max);
-}
-
-void vm_watch_begin(struct vm *vm, lua_State *L) {
-  watch(vm, L, vm->budget.cpu_ms_max);
-}
-
-bool vm_watch_end(struct vm *vm) {
-  bool overdue = vm->options.watchdog && vm_watchdog_leave(vm->options.watchdog);
-  vm->shared->ended = NULL;
-  return overdue;
-}
-
-/* Around what is left of a task that has ended. */
-static void watch_ended(struct vm_task *task, lua_State *L, const char *what) {
-  task->vm->shared->ended = task;
-  task->vm->shared->ended_what = what;
-  vm_watch_begin(task->vm, L);
-}
-
-struct description {
-  struct vm_task *task;
-  int rc;
-  int error;        /* index of the error value */
-  const char *type; /* of that */
-  bool has_text;
-};
-
-/* In place of the message on top one that says more, if there is, and memory for it. */
-static void explain(lua_State *L, const struct vm_task *task) {
-  if (!task->vm->options.explain) return;
-  lua_pushcfunction(L, task->vm->options.explain);
-  lua_pushlightuserdata(L, task->L);
-  lua_pushvalue(L, -3);
-  bool explained = lua_pcall(L, 2, 1, 0) == LUA_OK && !lua_isnil(L, -1);
-  lua_remove(L, explained ? -2 : -1);
-}
-
-/* Its arguments are the description and the error's text, or why there is none. Leaves message and
- * traceback on the stack. */
-static int task_describe(lua_State *L) {
-  const struct description *description = lua_touserdata(L, 1);
-  if (description->rc == LUA_ERRMEM) {
-    lua_pushliteral(L, "not enough memory");
-  } else if (!description->has_text) {
-    const char *why = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "an error value again";
-    lua_pushfstring(L, "(a %s as error value, and its __tostring raised: %s)", description->type,
-                    why);
-  }
-  if (description->rc != LUA_ERRMEM) explain(L, description->task);
-  luaL_traceback(L, description->task->L, NULL, 0);
-  return 2;
-}
-
-/* Pushes the arguments of task_describe(). A __tostring of the script's may raise, or loop: it is
- * entered by itself, so that what ends it does not end the description too. */
-static void push_description(lua_State *L, struct description *description) {
-  struct vm_task *task = description->task;
-  lua_pushlightuserdata(L, description);
-  lua_pushcfunction(L, vm_error_text);
-  lua_pushvalue(L, description->error);
-  description->type = luaL_typename(L, -1);
-  if (description->rc == LUA_ERRMEM) { /* the text is known */
-    lua_remove(L, -2);
-    return;
-  }
-  lua_pushlightuserdata(L, task->L);
-  watch_ended(task, L, "the __tostring of an error of ");
-  description->has_text = lua_pcall(L, 2, 1, 0) == LUA_OK;
-  vm_watch_end(task->vm);
-}
-
-/* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. The value
- * at `error` on the state's stack ended it; 0: it was cancelled. */
-static void unwind(struct vm_task *task, int error) {
-  lua_State *L = task->vm->shared->L;
-  if (error) { /* on top is what each __close is given */
-    lua_pushvalue(L, error);
-    lua_xmove(L, task->L, 1);
-  }
-  vm_world_enter(task->world);
-  watch_ended(task, task->L, "the __close of ");
-#if LUA_VERSION_RELEASE_NUM >= 50406
-  int rc = lua_closethread(task->L, L);
-#else
-  int rc = lua_resetthread(task->L);
-#endif
-  vm_watch_end(task->vm);
-  if (rc == LUA_OK) return;
-  lua_xmove(task->L, L, 1);
-  if (!error || !lua_rawequal(L, -1, error)) {
-    watch_ended(task, L, "the __tostring of an error of ");
-    vm_warn_of_close(L);
-    vm_watch_end(task->vm);
-  }
-  lua_pop(L, 1);
-}
-
-/* When memory runs out Lua collects, but runs no finalizers then: what has one stays, and so would a
- * state that is full of it. */
-static void collect_all(struct vm *vm) {
-  lua_State *L = vm->shared->L;
-  vm_watch_begin(vm, L);
-  lua_gc(L, LUA_GCCOLLECT);
-  vm_watch_end(vm);
-}
-
-/* Tells the owner, and unwinds. `overdue`: it was ended by the watchdog, and no __close of it gets
- * the chance to go on where it looped. */
-static void report(struct vm_task *task, int rc, bool overdue) {
-  lua_State *L = task->vm->shared->L;
-  struct description description = {.task = task, .rc = rc};
-  int top = lua_gettop(L); /* not 0 when on_fail of an earlier failure entered a handler */
-  struct vm_failure failure = {
-      .message = "not enough memory", .message_size = 17, .at_limit = overdue || rc == LUA_ERRMEM};
-  lua_xmove(task->L, L, 1);
-  description.error = top + 1;
-  lua_pushcfunction(L, task_describe);
-  push_description(L, &description);
-  lua_pushvalue(L, -1);
-  lua_insert(L, top + 2); /* a finalizer may use the time up, and there is still the text */
-  vm_watch_begin(task->vm, L);
-  int described = lua_pcall(L, 2, 2, 0);
-  vm_watch_end(task->vm);
-  if (described == LUA_OK) {
-    failure.message = lua_tolstring(L, -2, &failure.message_size);
-    failure.traceback = lua_tolstring(L, -1, &failure.traceback_size);
-  } else if (description.has_text) {
-    failure.message = lua_tolstring(L, top + 2, &failure.message_size);
-  } else if (rc != LUA_ERRMEM) {
-    failure.message = "(an error value that nothing could make a text of)";
-    failure.message_size = strlen(failure.message);
-  }
-  if (!overdue) unwind(task, description.error);
-  if (rc == LUA_ERRMEM) collect_all(task->vm);
-  task->on_fail(task->owner, &failure);
-  lua_settop(L, top);
-}
-
 /* Fails a task that a C function has left by lua_yield(): nobody would ever go on with it.
  * coroutine.yield() itself refuses outside a script's coroutine. */
 static int refuse_yield(struct vm_task *task, int result_count) {
@@ -299,7 +159,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
   if (task->told) vm_tell_wake(task);
   PROBE3(handler_begin, task->conn_id, task->name, vm->script);
   if (task->durations) task->lap_ns = task_now_ns();
-  watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
+  vm_watch(vm, task->L, task->cpu_ms_max > 0 ? task->cpu_ms_max : vm->budget.cpu_ms_max);
   int result_count = 0;
   int rc = lua_resume(task->L, vm->shared->L, argument_count, &result_count);
   if (task->durations) count_left(task, vm->shared->waiting);
@@ -322,7 +182,7 @@ static enum vm_status run(struct vm_task *task, int argument_count) {
     lua_pop(task->L, result_count);
     return VM_WAITING;
   }
-  if (rc != LUA_OK) report(task, rc, overdue);
+  if (rc != LUA_OK) vm_report(task, rc, overdue);
   return rc == LUA_OK ? VM_DONE : VM_FAILED;
 }
 
@@ -398,7 +258,8 @@ void vm_cancel(struct vm_task *task) {
   if (task->told) vm_tell_cancelled(task);
   if (task->durations) durations_add(task->durations, task->took_ns);
   task->turn++; /* whoever would wake it holds a stale ticket from here on */
-  unwind(task, 0);
+  vm_world_enter(task->world);
+  vm_unwind(task, 0);
   void *owner = task->owner;
   void (*on_cancel)(void *) = task->on_cancel;
   task_give_back(task, true);

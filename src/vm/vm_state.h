@@ -110,9 +110,18 @@ void vm_tune_collector(struct vm *vm);
 
 /* vm/task.c */
 void vm_free_tasks(struct vm_shared *shared);
-/* Around each entry into Lua; the end returns whether the entry had used up its time. */
-void vm_watch_begin(struct vm *vm, lua_State *L);
+/* vm/watch.c: around each entry into Lua; the end returns whether the entry had used up its time. */
+void vm_watch(struct vm *vm, lua_State *L, unsigned cpu_ms_max);
+void vm_watch_begin(struct vm *vm, lua_State *L); /* with the state's budget */
 bool vm_watch_end(struct vm *vm);
+
+/* vm/failure.c */
+/* Tells the owner, and unwinds. `overdue`: it was ended by the watchdog, and no __close of it gets
+ * the chance to go on where it looped. */
+void vm_report(struct vm_task *task, int rc, bool overdue);
+/* Unwinds what the coroutine still holds; to-be-closed variables run, within the same budget. The value
+ * at `error` on the state's stack ended it; 0: it was cancelled. Its world is in force. */
+void vm_unwind(struct vm_task *task, int error);
 
 /* vm/tell.c, for a task that is told. `outcome` is "done" or "failed", or NULL when it waits. */
 void vm_tell_wake(struct vm_task *task);

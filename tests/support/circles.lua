@@ -3,58 +3,9 @@
 -- A file calls another when it names a function, or a constant, that the other defines and is not
 -- static; over which header it knows it does not matter. Calls through pointers are no calls.
 
+local c_source = require "tests.support.c_source"
+
 local circles = {}
-
--- Where a string or a character that begins at `at` has ended.
-local function after_literal(text, at, mark)
-  while true do
-    local stop, char = text:match("()([\\" .. mark .. "])", at + 1)
-    if not stop then return #text + 1 end
-    if char == mark then return stop + 1 end
-    at = stop + 1
-  end
-end
-
-local function after_comment(text, at)
-  return text:match("^/%*.-%*/()", at) or text:match("^//[^\n]*()", at)
-end
-
--- C without its comments, strings and characters.
-local function bare(text)
-  local kept, from, look = {}, 1, 1
-  while true do
-    local at, mark = text:match("()([\"'/])", look)
-    if not at then break end
-    if mark == "/" then look = after_comment(text, at) else look = after_literal(text, at, mark) end
-    if look then
-      kept[#kept + 1] = text:sub(from, at - 1)
-      from = look
-    else
-      look = at + 1 -- it divides
-    end
-  end
-  kept[#kept + 1] = text:sub(from)
-  return table.concat(kept, " ")
-end
-
--- Calls visit(name, is_static) for what the bare text of a file defines at its outermost level.
-local function each_definition(text, visit)
-  text = "\n" .. text
-  local function found(head)
-    local name = head:gsub("%b[]", ""):match("([%a_][%w_]*)%s*$")
-    if name then visit(name, head:find("%f[%w_]static%f[^%w_]") ~= nil) end
-  end
-  for head in text:gmatch("\n([%a_][^\n;{}=#()]-)%([^;{}]-%)%s*{") do found(head) end
-  for head in text:gmatch("\n(__attribute__%b()[^;{}=#()]-)%([^;{}]-%)%s*{") do found(head) end
-  for head in text:gmatch("\n([%a_][^;{}=#()]-)=") do found(head) end
-end
-
--- Calls visit(name) for each word of the bare text that is not the name of a field.
-local function each_use(text, visit)
-  for before, name in text:gmatch("([^%w_]?)%f[%a_]([%a_][%w_]*)") do
-    if before ~= "." and before ~= ">" then visit(name) end
-  end
-end
 
 -- "src/server/control/find.c" -> "server".
 local function folder_of(path)
@@ -73,8 +24,8 @@ local function calls_between(files)
   local texts, definer, static, calls = {}, {}, {}, {}
   for _, path in ipairs(sorted_keys(files)) do
     if path:find("%.c$") and folder_of(path) then
-      texts[path], static[path], calls[path] = bare(files[path]), {}, {}
-      each_definition(texts[path], function(name, is_static)
+      texts[path], static[path], calls[path] = c_source.bare(files[path]), {}, {}
+      c_source.each_definition(texts[path], function(name, is_static)
         if is_static then
           static[path][name] = true
         elseif name ~= "__attribute__" then
@@ -84,7 +35,7 @@ local function calls_between(files)
     end
   end
   for path, text in pairs(texts) do
-    each_use(text, function(name)
+    c_source.each_use(text, function(name)
       local other = not static[path][name] and definer[name]
       if other and other ~= path and folder_of(other) == folder_of(path) then
         local first = calls[path][other]

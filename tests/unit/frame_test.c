@@ -378,9 +378,7 @@ static void judges_hostile_lengths_at_once(void) {
   struct frame_slice slice;
   size_t mib = 1048576;
   CHECK(first(by_length("u32be", mib), STREAM("\xff\xff\xff\xff"), &slice) == FRAME_TOO_LONG);
-  CHECK_NUMBER(slice.announced, 4294967295LL);
   CHECK(first(by_length("u32le", mib), STREAM("\x01\0\x10\0"), &slice) == FRAME_TOO_LONG);
-  CHECK_NUMBER(slice.announced, 1048577);
   CHECK(first(by_length("u32le", mib), STREAM("\0\0\x10\0"), &slice) == FRAME_MORE);
   CHECK_NUMBER(slice.needed, 1048580);
   CHECK(first(by_length("u64be", mib), STREAM("\xff\xff\xff\xff\xff\xff\xff\xff"), &slice) ==

@@ -54,7 +54,8 @@ uint64_t ask_everybody(const struct control *control) {
   return count == WORKERS_MAX ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 }
 
-bool ask_is_silent(const struct control *control, unsigned worker, char why[ASK_WHY_BYTES]) {
+/* Why a worker does not answer, as the page tells. False: nothing speaks against it. */
+static bool is_silent(const struct control *control, unsigned worker, char why[ASK_WHY_BYTES]) {
   if (worker == own_number(control)) return false;
   const struct worker_slot *slot = worker_slot_of(control->worker, worker);
   const uint64_t heard = atomic_load(&slot->heard_ms), now = worker_now_ms();
@@ -301,7 +302,7 @@ static int leg_open(struct leg *leg) {
 static bool leg_begin(struct leg *leg) {
   char why[ASK_WHY_BYTES];
   leg->is_answered = false;
-  if (leg->ask->control->worker && ask_is_silent(leg->ask->control, leg->worker, why) &&
+  if (leg->ask->control->worker && is_silent(leg->ask->control, leg->worker, why) &&
       atomic_load(&worker_slot_of(leg->ask->control->worker, leg->worker)->phase) ==
           WORKER_ABSENT) {
     leg_end(leg, why);
@@ -323,7 +324,7 @@ static void ask_on_look(void *context) {
   for (unsigned i = 0; i < ask->count && !ask->is_abandoned; i++) {
     struct leg *leg = &ask->legs[i];
     if (leg->is_answered || !ask->control->worker) continue;
-    if (ask_is_silent(ask->control, leg->worker, why)) leg_end(leg, why);
+    if (is_silent(ask->control, leg->worker, why)) leg_end(leg, why);
   }
   struct net_loop *loop = ask->control->loop;
   ask_settle(ask);
@@ -371,7 +372,7 @@ bool ask_again(struct ask *ask, unsigned worker) {
     const struct worker_slot *slot = worker_slot_of(ask->control->worker, worker);
     char why[ASK_WHY_BYTES];
     if (atomic_load(&slot->phase) < WORKER_SERVING) return false;
-    if (ask_is_silent(ask->control, worker, why)) return false;
+    if (is_silent(ask->control, worker, why)) return false;
     if (leg_open(leg) == 0) {
       leg->is_answered = false;
       if (ask->is_held) conn_hold(leg->conn, CONN_HOLD_SCRIPT, true);

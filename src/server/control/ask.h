@@ -43,9 +43,6 @@ void ask_hold(struct ask *ask, bool on);
 /* No event follows. */
 void ask_abandon(struct ask *ask);
 
-/* Why a worker does not answer, as the page tells. False: nothing speaks against it. */
-bool ask_is_silent(const struct control *control, unsigned worker, char why[ASK_WHY_BYTES]);
-
 /* For control.c. */
 void ask_init_legs(struct control *control);
 
