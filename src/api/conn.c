@@ -112,7 +112,6 @@ void api_let_go_conn(struct runtime *runtime, int held) {
   lua_settop(vm_state(runtime->vm), held);
 }
 
-/* Frees what the object owns; only its id is known from then on. */
 /* Of one that a program made itself, the last figures stay to be asked for. */
 static void forget_all_but_past(struct api_conn *self) {
   inbox_free(self->inbox);
@@ -120,6 +119,7 @@ static void forget_all_but_past(struct api_conn *self) {
   api_http_forget(self);
 }
 
+/* Frees what the object owns; only its id is known from then on. */
 static void forget(struct api_conn *self) {
   forget_all_but_past(self);
   if (self->past) free(self->past->tls_fault);
