@@ -10,6 +10,7 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/wait.h"
+#include "base/platform.h"
 #include "net/connect.h"
 #include "net/loop.h"
 
@@ -125,9 +126,7 @@ static int streams_open(const enum stream kinds[STREAMS], struct streams *stream
     if (kinds[i] == STREAM_INHERIT) streams->its[i] = i;
     if (kinds[i] == STREAM_OUTPUT) streams->its[i] = streams->its[STDOUT_FILENO];
     if (kinds[i] != STREAM_PIPE) continue;
-    rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0
-             ? uv_translate_sys_error(errno)
-             : 0;
+    rc = platform_socketpair(SOCK_STREAM, false, pair) < 0 ? uv_translate_sys_error(errno) : 0;
     if (rc < 0) continue;
     streams->ours[i] = pair[0];
     streams->its[i] = pair[1];

@@ -5,6 +5,7 @@
 #include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/escape.h"
+#include "base/platform.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 
@@ -148,7 +149,7 @@ int health_command(const struct command_call *call) {
     return EXIT_AT_FAULT;
   }
   long pid = 0;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, true);
   FILE *server = reach(fd, call, &address, &pid) ? fdopen(fd, "r") : NULL;
   code = server ? ask(server, call, pid) : EXIT_AT_FAULT;
   if (server) {

@@ -4,6 +4,7 @@
  * upgraded one since, and bug reports need both. */
 #include "cli/version.h"
 
+#include "base/platform.h"
 #include "base/version.h"
 #include "net/tls/context.h"
 
@@ -62,4 +63,7 @@ void version_print(FILE *out) {
 #else
   fputs("no libedit: the console edits no lines\n", out);
 #endif
+  for (const struct platform_lack *lack = platform_lacks; lack->name; lack++) {
+    fprintf(out, "no %s: %s\n", lack->name, lack->consequence);
+  }
 }
