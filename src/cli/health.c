@@ -74,12 +74,14 @@ static bool read_line(FILE *server, const struct command_call *call, long pid,
     line[strcspn(line, "\n")] = '\0';
     return true;
   }
+  char shown[32] = "";
+  if (pid > 0) snprintf(shown, sizeof shown, " (pid %ld)", pid);
   if (ferror(server) && errno == EAGAIN) {
-    complain("the server (pid %ld) did not answer within %.3g s: a handler may keep it busy; "
+    complain("the server%s did not answer within %.3g s: a handler may keep it busy; "
              "--timeout waits longer",
-             pid, (double)options_number(call->options, "timeout") / 1000);
+             shown, (double)options_number(call->options, "timeout") / 1000);
   } else {
-    complain("the server (pid %ld) hung up before it had answered", pid);
+    complain("the server%s hung up before it had answered", shown);
   }
   return false;
 }

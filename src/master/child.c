@@ -162,8 +162,12 @@ static void describe(int status, char *out, size_t size) {
     return;
   }
   const char *name = platform_signal_name(WTERMSIG(status));
-  snprintf(out, size, name ? "SIG%s%s" : "signal %s%s", name ? name : "",
-           WCOREDUMP(status) ? " (core dumped)" : "");
+  const char *core = WCOREDUMP(status) ? " (core dumped)" : "";
+  if (name) {
+    snprintf(out, size, "SIG%s%s", name, core);
+  } else {
+    snprintf(out, size, "signal %d%s", WTERMSIG(status), core);
+  }
 }
 
 /* How long it waits: longer each time, unless it ran well for a while. */

@@ -22,8 +22,8 @@ Server.__index = Server
 
 local M = { start_s = START_S }
 
--- An abstract name leaves no file behind, also of a server that is killed; not every system has them.
--- The count tells those of one process apart.
+-- An abstract name leaves no file behind, also of a server that is killed; not every system has
+-- them. The count tells those of one process apart.
 local count = 0
 local function control_path(pid)
   local place = core.address("@name") and "@" or (os.getenv("TMPDIR") or "/tmp") .. "/"
