@@ -19,9 +19,11 @@
 #include <unistd.h>
 
 const struct platform_lack platform_lacks[] = {
+    {"accept4", "descriptors are closed to what is started in a second call, not in the same one"},
     {"abstract-sockets", "unix:@NAME is refused"},
     {"descriptor-count", "status and metrics do not tell how many descriptors are open"},
     {"holder", "an address that is in use is not told to be whose"},
+    {"joined-only", "a socket of a group may hear what others of this machine have joined"},
     {"memory-figures", "metrics do not tell the resident memory, nor since when the process runs"},
     {"mounts", "doctor and the log do not tell what a mount means for seeing changes"},
     {"own-address",
@@ -29,9 +31,12 @@ const struct platform_lack platform_lacks[] = {
     {"parent-death", "what the server started may outlive it when it is killed"},
     {"peer-credentials",
      "conn.peer_credentials is nil, and the control socket trusts its file mode"},
+    {"recvmmsg", "datagrams come and go with a system call each"},
     {"steering", "workers share connections as the kernel spreads them"},
     {"tcp-info", "the kernel's view of a connection is not in conn:stats(), trace and inspect"},
     {"time-wait", "TIME_WAIT is not traced"},
+    {"unacknowledged",
+     "timeouts.write tells of a full queue only, not of a peer that acknowledges nothing"},
     {"udp-lost", "datagrams that a full buffer lost are not counted"},
     {NULL, NULL},
 };
@@ -241,7 +246,7 @@ int platform_send_many(int fd, struct platform_message *messages, unsigned count
 }
 
 int platform_hear_joined(int fd, int family) {
-  (void)fd, (void)family; /* as it is anyway, where systems are not Linux */
+  (void)fd, (void)family; /* it does not say so: a socket without it is none that fails */
   return 0;
 }
 
