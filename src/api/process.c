@@ -15,6 +15,7 @@
 #include "net/loop.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,4 +339,14 @@ static const luaL_Reg process_methods[] = {
 
 const struct api_type api_process_type = {
     .name = type_name, .methods = process_methods, .finalizer = l_process_gc};
-const luaL_Reg api_process_functions[] = {{"spawn", l_spawn}, {"environ", l_environ}, {NULL, NULL}};
+/* core.own() -> what starts this program again */
+static int l_own(lua_State *L) {
+  char found[PATH_MAX];
+  const char *image = platform_own_image();
+  if (!image) net_process_own_program(found, sizeof found);
+  lua_pushstring(L, image ? image : found);
+  return 1;
+}
+
+const luaL_Reg api_process_functions[] = {
+    {"spawn", l_spawn}, {"environ", l_environ}, {"own", l_own}, {NULL, NULL}};

@@ -32,8 +32,10 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
   if (!text || !*text) return;
   notify->size = notify_read_address(text, &notify->address);
   if (notify->size == 0) {
-    log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME%s; not used", text,
-               platform_has_abstract_sockets ? "" : ", which is of Linux");
+    const bool is_lacking = text[0] == '@' && !platform_has_abstract_sockets;
+    log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": %s; not used", text,
+               is_lacking ? "a name in no file system, as only Linux has"
+                          : "neither a path nor @NAME");
   } else {
     memcpy(notify->text, text, strlen(text) + 1);
   }

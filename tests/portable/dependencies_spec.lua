@@ -1,5 +1,5 @@
--- dependencies_spec.lua — no file of a portable build has met a header of Linux, however far away its
--- #include was, but those in src/base/platform/ — does not compile anything.
+-- dependencies_spec.lua — no file of a portable build has met a header of Linux, however far away
+-- its #include was, but those in src/base/platform/ — does not compile anything.
 
 local build = assert(os.getenv("BUILD"), "BUILD is the directory of a portable build")
 

@@ -2,6 +2,7 @@
 -- (moonport --version) — does not judge whether that is right.
 
 local busted = require "busted"
+local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 
 local supports = {}
@@ -13,7 +14,7 @@ local lacks
 function supports.has(name)
   if not lacks then
     lacks = {}
-    local told = shell.run({ assert(os.getenv("MOONPORT")), "--version" })
+    local told = shell.run({ server.program, "--version" })
     for lack in ("\n" .. told.stdout):gmatch("\nno ([%w-]+):") do lacks[lack] = true end
   end
   return not lacks[name]
@@ -23,6 +24,13 @@ end
 function supports.it(name, sentence, test)
   if supports.has(name) then return busted.it(sentence, test) end
   return busted.pending(("%s (this build has no %s)"):format(sentence, name))
+end
+
+--- `describe` likewise: all of it takes `name`.
+function supports.describe(name, subject, tests)
+  return busted.describe(subject, supports.has(name) and tests or function()
+    busted.pending(("this build has no %s"):format(name))
+  end)
 end
 
 return supports

@@ -21,16 +21,20 @@
 const struct platform_lack platform_lacks[] = {
     {"accept4", "descriptors are closed to what is started in a second call, not in the same one"},
     {"abstract-sockets", "unix:@NAME is refused"},
+    {"affinity", "--workers auto counts all processors, also those that this process may not use"},
     {"descriptor-count", "status and metrics do not tell how many descriptors are open"},
     {"holder", "an address that is in use is not told to be whose"},
     {"joined-only", "a socket of a group may hear what others of this machine have joined"},
     {"memory-figures", "metrics do not tell the resident memory, nor since when the process runs"},
     {"mounts", "doctor and the log do not tell what a mount means for seeing changes"},
+    {"own-image",
+     "a server whose file was replaced or removed tries a change in no process of its own"},
     {"own-address",
      "a UDP socket bound to 0.0.0.0 answers from whichever address the kernel takes"},
     {"parent-death", "what the server started may outlive it when it is killed"},
     {"peer-credentials",
-     "conn.peer_credentials is nil, and the control socket trusts its file mode"},
+     "conn.peer_credentials is nil, the control socket trusts the mode of its file, and "
+     "takes commands of the server's own scripts that may connect to it"},
     {"recvmmsg", "datagrams come and go with a system call each"},
     {"steering", "workers share connections as the kernel spreads them"},
     {"tcp-info", "the kernel's view of a connection is not in conn:stats(), trace and inspect"},
@@ -317,8 +321,14 @@ bool platform_is_of_terminal(const siginfo_t *info) {
 }
 
 const char *platform_signal_name(int number) {
-  (void)number;
-  return NULL;
+  static const char *const names[NSIG] = {
+      [SIGHUP] = "HUP",   [SIGINT] = "INT",   [SIGQUIT] = "QUIT", [SIGILL] = "ILL",
+      [SIGTRAP] = "TRAP", [SIGABRT] = "ABRT", [SIGBUS] = "BUS",   [SIGFPE] = "FPE",
+      [SIGKILL] = "KILL", [SIGUSR1] = "USR1", [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+      [SIGPIPE] = "PIPE", [SIGALRM] = "ALRM", [SIGTERM] = "TERM", [SIGXCPU] = "XCPU",
+      [SIGSYS] = "SYS",
+  };
+  return number > 0 && number < NSIG ? names[number] : NULL;
 }
 
 /* A handler has no argument to find these by. */

@@ -191,9 +191,12 @@ void control_tcp(const struct control_call *call) {
   int rc = conn_tcp_info(conn, &info);
   if (rc < 0) {
     char id[CONN_NAME_BYTES];
+    socklen_t size;
+    const bool is_unix = conn_peer(conn, &size)->sa_family == AF_UNIX;
+    const char *lacks = is_unix ? "a Unix socket, of which the kernel tells nothing of TCP"
+                                : "this build cannot ask the kernel what it knows of TCP";
     control_fail(call->client, "connection %s: %s", name_of(call, conn, id),
-                 rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"
-                                  : uv_strerror(rc));
+                 rc == UV_ENOTSUP ? lacks : uv_strerror(rc));
     return;
   }
   control_ok_with(call->client, tcp_fields(call, conn, &info));
