@@ -70,6 +70,7 @@ export const groups = [
       ["docs/PERFORMANCE.md", "Performance"],
       ["bench/README.md", "Measuring"],
       ["docs/simulation.md", "Simulation"],
+      ["docs/porting.md", "Porting"],
       ["docs/dependencies.md", "Dependencies"],
       ["CONTRIBUTING.md", "Contributing"],
     ],

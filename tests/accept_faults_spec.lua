@@ -2,6 +2,7 @@
 -- run out for real (limits_spec, shortage_spec).
 
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local tcp = require "socket"
 
 local echo = "return { on_data = function(conn, data) conn:send(data) end }"
@@ -24,7 +25,8 @@ describe("accept", function()
   end
 
   for _, code in ipairs { "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE" } do
-    it("that fails for want of something waits, says so once, and goes on: " .. code, function()
+    supports.it("accept4",
+      "that fails for want of something waits, says so once, and goes on: " .. code, function()
       local server = start_failing(code)
       server:allow_log("cannot accept")
       local cpu = server:cpu_seconds()
@@ -48,7 +50,8 @@ describe("accept", function()
   end
 
   -- Then it is not the peers' fault.
-  it("that fails a hundred times in a row waits, says so, and goes on", function()
+  supports.it("accept4",
+    "that fails a hundred times in a row waits, says so, and goes on", function()
     local server = start_failing("EPROTO", 120)
     local peer = server:connect()
     server:expect_log("^cannot accept %(protocol error")
@@ -56,7 +59,8 @@ describe("accept", function()
     ask(server:connect())
   end)
 
-  it("takes at most 64 in a turn, and those that are open have theirs in between", function()
+  supports.it("accept4",
+    "takes at most 64 in a turn, and those that are open have theirs in between", function()
     local server, trace = moonport:start_traced(
       "epoll_wait,epoll_pwait,epoll_ctl,accept4,read,recvfrom", echo)
     local quiet = server:connect()

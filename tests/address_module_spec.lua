@@ -3,6 +3,7 @@
 
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 describe("moonport.address", function()
   local moonport = rig.new()
@@ -11,7 +12,7 @@ describe("moonport.address", function()
     return program.lines(moonport, 'local address = require "moonport.address"\n' .. code)
   end
 
-  it("takes addresses apart and puts them together again", function()
+  supports.it("abstract-sockets", "takes addresses apart and puts them together again", function()
     assert.same({
       "tcp|127.0.0.1|80|nil|tcp://127.0.0.1:80", "nil|::1|7000|nil|[::1]:7000",
       "nil|nil|8080|nil|:8080", "tls|example.org|443|nil|tls://example.org:443",

@@ -3,6 +3,7 @@
 
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local function messages(log)
   local list = {}
@@ -29,7 +30,8 @@ describe("an address in use", function()
 
   for _, listen in ipairs({ "tcp://127.0.0.1:0", "tcp://0.0.0.0:0", "tcp://[::1]:0",
     "udp://127.0.0.1:0" }) do
-    it(("of another process, %s, is told with its name and number"):format(listen), function()
+    supports.it("holder",
+      ("of another process, %s, is told with its name and number"):format(listen), function()
       local server, address = other(listen)
       local handler = listen:find("^udp") and "on_datagram" or "on_data"
       refused(("return { listen = %q, %s = print }"):format(address, handler),
@@ -38,7 +40,8 @@ describe("an address in use", function()
     end)
   end
 
-  it("of another process, a Unix socket, is told with its name and number", function()
+  supports.it("holder",
+    "of another process, a Unix socket, is told with its name and number", function()
     local path = moonport:directory():join("x.sock")
     local server = other("unix://" .. path)
     refused(("return { listen = 'unix:%s', on_data = print }"):format(path),
@@ -46,7 +49,7 @@ describe("an address in use", function()
         server.process.pid))
   end)
 
-  it("of the server itself is told as that", function()
+  supports.it("holder", "of the server itself is told as that", function()
     local place = moonport:directory().path
     refused(([[return { listen = { "unix:%s/x", "unix:%s/./x" }, on_data = print }]]):format(place,
       place), "this server itself has unix:.*/x: leave one of them out, or give it another path")

@@ -1,6 +1,7 @@
 -- conn_fields_spec.lua — what a script can ask of a connection, and what it may keep in it.
 
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local function answering(expression)
   return ([[
@@ -66,7 +67,8 @@ describe("conn", function()
     assert.equal(("unix://%s unix:%s nil nil"):format(path, path), ask(server, peer))
   end)
 
-  it("tells whose process is at the other end of a Unix socket, and of no other", function()
+  supports.it("peer-credentials",
+    "tells whose process is at the other end of a Unix socket, and of no other", function()
     local path = moonport:directory():join("credentials.sock")
     local server = moonport:start(answering(
       '("%d %d %d"):format(conn.peer_credentials.pid, conn.peer_credentials.uid, ' ..
@@ -115,7 +117,8 @@ describe("conn", function()
     assert.equal(("8 %d 2 0 true"):format(#first + 1), peer:receive_line())
   end)
 
-  it("shows the kernel's TCP_INFO for TCP, and none for a Unix socket", function()
+  supports.it("tcp-info", "shows the kernel's TCP_INFO for TCP, and none for a Unix socket",
+    function()
     local script = answering('type((conn:stats().tcp or {}).rtt_us)')
     local tcp = moonport:start(script)
     assert.equal("number", ask(tcp, tcp:connect()))

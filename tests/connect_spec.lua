@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local echo = "return { on_data = function(conn, data) conn:send(data) end }"
 
@@ -40,7 +41,7 @@ describe("moonport connect", function()
     assert.same({ 0, "hello", "" }, { result.code, result.stdout, result.stderr })
   end)
 
-  it("takes every kind of address", function()
+  supports.it("abstract-sockets", "takes every kind of address", function()
     local path = moonport:directory():join("echo.sock")
     local started = moonport:start(echo, { args = { "--listen", "unix://" .. path } })
     assert.equal("one", connect("unix://" .. path, "one").stdout)

@@ -3,6 +3,7 @@
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 -- What differs from one run to the next, and the width of columns that follows from it.
 local function without_figures(text)
@@ -44,7 +45,7 @@ end
 describe("docs/console.md", function()
   local moonport = rig.new()
 
-  it("shows a session as it is", function()
+  supports.it("tcp-info", "shows a session as it is", function()
     local server = moonport:serve({ "--listen", "127.0.0.1:0", "scripts/echo.lua" },
       { control = true })
     local peer = server:connect()

@@ -2,6 +2,7 @@
 
 local control = require "tests.support.control"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local echo = [[
   return {
@@ -37,7 +38,7 @@ end
 describe("moonport status", function()
   local moonport = rig.new()
 
-  it("shows the process and a table of the scripts", function()
+  supports.it("descriptor-count", "shows the process and a table of the scripts", function()
     local server, run = start(moonport)
     connect(server)
     local result = run("status")
@@ -251,7 +252,8 @@ describe("moonport health", function()
     assert.matches("no server at " .. path .. " (any more)", result.stderr, 1, true)
   end)
 
-  it("exits with 1 when the server is stuck, and names its process", function()
+  supports.it("peer-credentials",
+    "exits with 1 when the server is stuck, and names its process", function()
     local server, run = start(moonport)
     server:signal("sigstop")
     local result = run("health", "--timeout", "0.2")

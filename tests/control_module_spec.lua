@@ -2,6 +2,7 @@
 
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local echo = "return { on_data = function(conn, data) conn:send(data) end }"
 
@@ -33,7 +34,7 @@ describe("moonport.control", function()
     return lines(path, 'print(client:ask("status"))')[1]
   end
 
-  it("gives whole answers, one after the other", function()
+  supports.it("peer-credentials", "gives whole answers, one after the other", function()
     local server = moonport:start(echo, { control = true })
     assert.same({ tostring(server.process.pid), server.control, "serving", "true", "integer",
       "false", "5" }, lines(server.control, [[
@@ -62,7 +63,7 @@ describe("moonport.control", function()
       'print(client:stream({ "events", "event=dat" }))')[1])
   end)
 
-  it("says that the server has ended", function()
+  supports.it("peer-credentials", "says that the server has ended", function()
     local path = moonport:stand_in('{"ok":true}\n{"event":"x"}\n')
     local told = lines(path, [[
       local events = assert(client:stream("events"))
@@ -80,7 +81,7 @@ describe("moonport.control", function()
     assert.matches("at most 107 bytes", lines(("x"):rep(200), "print(fault)")[1], 1, true)
   end)
 
-  it("says what is no answer", function()
+  supports.it("peer-credentials", "says what is no answer", function()
     assert.matches("^nil\tthis is no answer of a moonport server: HTTP/1.1 400",
       refusal("HTTP/1.1 400 Bad Request\n"))
     assert.matches("^nil\tthis is no answer of a moonport server: %[1%]", refusal("[1]\n"))
@@ -89,7 +90,7 @@ describe("moonport.control", function()
     assert.matches("hung up", refusal('{"a":1}\n'), 1, true)
   end)
 
-  it("waits no longer than it was told to", function()
+  supports.it("peer-credentials", "waits no longer than it was told to", function()
     local path = moonport:stand_in()
     assert.matches("^nil\tthe server %(pid %d+%) did not answer within 0.1 s", lines(path, [[
       local other <close> = assert(control.connect(path, { timeout = 0.1 }))

@@ -5,6 +5,7 @@ local control = require "tests.support.control"
 local events = require "tests.support.events"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local telling = [[
@@ -42,7 +43,7 @@ end
 describe("pause", function()
   local moonport = rig.new()
 
-  it("leaves what comes in the kernel, and resume hands it on", function()
+  supports.it("tcp-info", "leaves what comes in the kernel, and resume hands it on", function()
     local server, ask, peer = start(moonport)
     assert.same({ ok = true, id = 1, unread_bytes = 0 }, ask("pause 1"))
     peer:send("hello")
@@ -53,7 +54,7 @@ describe("pause", function()
     assert_refused(ask("resume 1"), "connection 1 is not paused: write pause 1 first")
   end)
 
-  it("closes the kernel's window in the end", function()
+  supports.it("tcp-info", "closes the kernel's window in the end", function()
     local _, ask, peer = start(moonport, nil, { send_buffer = 4096 })
     ask("pause 1")
     local sent
@@ -99,7 +100,7 @@ end)
 describe("step", function()
   local moonport = rig.new()
 
-  it("hands one chunk to the handler, and holds the rest", function()
+  supports.it("tcp-info", "hands one chunk to the handler, and holds the rest", function()
     local server, ask, peer = start(moonport)
     ask("pause 1")
     ask("fault 1 split=2")
@@ -114,7 +115,7 @@ describe("step", function()
     assert.equal("<ab><cd><ef>", peer:receive(12))
   end)
 
-  it("waits for what is not there yet", function()
+  supports.it("tcp-info", "waits for what is not there yet", function()
     local server, ask, peer = start(moonport)
     ask("pause 1")
     assert.equal(0, ask("step 1").unread_bytes)
@@ -182,7 +183,7 @@ end)
 describe("tcp", function()
   local moonport = rig.new()
 
-  it("tells what the kernel knows", function()
+  supports.it("tcp-info", "tells what the kernel knows", function()
     local _, ask = start(moonport)
     local told = ask("tcp 1")
     assert.equal("established", told.state)
@@ -234,7 +235,8 @@ describe("fault", function()
     server:wait_told("100001")
   end)
 
-  it("holds nothing up when the connection ends while a piece waits", function()
+  supports.it("tcp-info",
+    "holds nothing up when the connection ends while a piece waits", function()
     local server, ask, peer = start(moonport)
     ask("fault 1 delay=60s")
     peer:send("never read")
@@ -244,7 +246,8 @@ describe("fault", function()
     assert.equal("ECONNRESET", peer:receive_end())
   end)
 
-  it("keeps what waits for its time while the connection is paused, and hands it over after",
+  supports.it("tcp-info",
+    "keeps what waits for its time while the connection is paused, and hands it over after",
     function()
       local server, ask, peer = start(moonport)
       local watch = events.watch(server, "conn=1 event=fault")

@@ -7,6 +7,7 @@ local control = require "tests.support.control"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local echo = "return { listen = '127.0.0.1:0', on_data = function(conn, data) conn:send(data) end }"
@@ -51,7 +52,8 @@ describe("servers of one user", function()
     return cjson.decode(result.stdout:match("([^\n]*)\n$")).pid
   end
 
-  it("have a place each, and who asks without naming one is told to choose", function()
+  supports.it("peer-credentials",
+    "have a place each, and who asks without naming one is told to choose", function()
     local env, first, second = two()
     local directory = env.XDG_RUNTIME_DIR
     for _, words in ipairs(clients) do
@@ -78,7 +80,8 @@ describe("servers of one user", function()
     assert.equal(pid_of(third), pid_shown(env))
   end)
 
-  it("have a place each where a variable names it, with or without a file", function()
+  supports.it("abstract-sockets",
+    "have a place each where a variable names it, with or without a file", function()
     local path = moonport:directory():join("control")
     for name, second_name in pairs({
       [own_name("several")] = own_name("several") .. "-2",
@@ -109,7 +112,8 @@ describe("servers of one user", function()
     assert.equal(1, moonport:run({ "status", table.unpack(words) }).code)
   end)
 
-  it("are nine at most; the next one serves without, and says so", function()
+  supports.it("abstract-sockets",
+    "are nine at most; the next one serves without, and says so", function()
     local env = { MOONPORT_CONTROL = own_name("nine") }
     for _ = 1, 9 do start(env):wait_for("control socket: ") end
     local tenth = start(env)
@@ -122,7 +126,7 @@ describe("servers in containers with one network", function()
   local moonport = rig.new()
 
   -- As two containers of a pod: one network, and processes of their own.
-  it("are asked by what runs in the same container", function()
+  supports.it("abstract-sockets", "are asked by what runs in the same container", function()
     local apart = shell.words(shell.unshare("pf"), "--mount-proc", "--kill-child")
     if shell.run(shell.words(apart, "true")).code ~= 0 then return pending("needs namespaces") end
     local env = { MOONPORT_CONTROL = own_name("pod") }
@@ -158,7 +162,8 @@ describe("moonport doctor beside a server that runs", function()
   end
 
   for _, scheme in ipairs { "tcp", "udp", "unix" } do
-    it("takes the ports that this one has for the same script for served: " .. scheme, function()
+    supports.it("peer-credentials",
+      "takes the ports that this one has for the same script for served: " .. scheme, function()
       place = moonport:directory()
       local more = scheme == "udp" and "on_datagram = print" or ""
       local first = scheme == "unix" and "unix://" .. place:join("x.sock")

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local echo = [[
   return {
@@ -134,7 +135,7 @@ describe("status", function()
     assert.is_true(last.descriptors_max > last.descriptors)
   end)
 
-  it("counts descriptors as the kernel does", function()
+  supports.it("descriptor-count", "counts descriptors as the kernel does", function()
     -- The watch opens files for a moment now and then.
     local server = moonport:start(echo,
       { control = true, args = { "--no-watch", "--listen", "127.0.0.1:0" } })

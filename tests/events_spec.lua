@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local mime = require "mime"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local controlled = { control = true }
 
@@ -113,7 +114,7 @@ end)
 describe("The events of a connection with handlers", function()
   local moonport = rig.new()
 
-  it("go from the bytes to the handler to the kernel", function()
+  supports.it("tcp-info", "go from the bytes to the handler to the kernel", function()
     local server = moonport:start(echo, controlled)
     local watch = events.watch(server)
     local peer = server:connect()
@@ -182,7 +183,7 @@ describe("The events of a connection with handlers", function()
     assert.same({ "wait", "reset", "close" }, watch:kinds())
   end)
 
-  it("infer the RST of a close with bytes left unread", function()
+  supports.it("tcp-info", "infer the RST of a close with bytes left unread", function()
     local server = moonport:start([[
       return { on_open = function(conn) conn:pause() end, timeouts = { idle = 0.2, linger = 0 } }
     ]], controlled)

@@ -4,6 +4,7 @@
 local luasocket = require "socket"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local mebibyte = 1024 * 1024
 
@@ -129,7 +130,8 @@ except OSError: pass
     quiet:close()
   end)
 
-  it("no wake-up takes more datagrams of a flood than a share of 64 KiB", function()
+  supports.it("recvmmsg",
+    "no wake-up takes more datagrams of a flood than a share of 64 KiB", function()
     local started, trace = moonport:start_traced("epoll_wait,epoll_pwait,recvmmsg",
       counting:format(both, "function(_, data) flood(#data) end"), { args = {}, listeners = 2 })
     local quiet = started:connect()

@@ -7,6 +7,7 @@ local inspector = require "tests.support.inspector"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
+local supports = require "tests.support.supports"
 
 local function answering(name)
   return ("return { on_data = function(conn, data) conn:send(%q .. data) end }"):format(name)
@@ -28,7 +29,8 @@ describe("A page of the inspector", function()
     return inspector.start(moonport, { "--control", served.control }, options)
   end
 
-  it("is told what happens in words and rows, in its language, with running numbers", function()
+  supports.it("peer-credentials",
+    "is told what happens in words and rows, in its language, with running numbers", function()
     local started = start()
     local english, korean = started:page(), started:page({ lang = "ko" })
     assert.equal("live", english.hello.mode)
@@ -90,7 +92,7 @@ describe("A page of the inspector", function()
     assert.equal("hello", started:page({ n = 1000000 }).hello.t)
   end)
 
-  it("outlives a restart of the server", function()
+  supports.it("peer-credentials", "outlives a restart of the server", function()
     local started = start()
     local page = started:page()
     page:server()
@@ -106,7 +108,8 @@ describe("A page of the inspector", function()
     assert.equal(other.process.pid, late.hello.server.pid)
   end)
 
-  it("says that there is no server, and finds one that comes", function()
+  supports.it("peer-credentials",
+    "says that there is no server, and finds one that comes", function()
     local where = moonport:directory():join("control.sock")
     local started = inspector.start(moonport, { "--control", where })
     local page = started:page()
@@ -118,7 +121,7 @@ describe("A page of the inspector", function()
     assert.equal(late.process.pid, page:next("back").server.pid)
   end)
 
-  it("costs the server nothing once nobody looks", function()
+  supports.it("descriptor-count", "costs the server nothing once nobody looks", function()
     local started = start()
     local asked = control.connect(served)
     local function descriptors() return select(2, control.ask(asked, "status")).descriptors end
@@ -131,7 +134,8 @@ describe("A page of the inspector", function()
     loop.eventually("no client of the inspector's", function() return descriptors() == before end)
   end)
 
-  it("asks what a teacher may, and nothing that ends the server or runs code", function()
+  supports.it("tcp-info",
+    "asks what a teacher may, and nothing that ends the server or runs code", function()
     local started = start()
     local page, peer = started:page(), served:connect()
     peer:send("1")

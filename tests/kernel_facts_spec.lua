@@ -3,6 +3,7 @@
 local control = require "tests.support.control"
 local events = require "tests.support.events"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local echo = [[
 return {
@@ -13,7 +14,8 @@ return {
 ]]
 
 for _, transport in ipairs({ "direct", "uv" }) do
-  describe("While somebody watches, with MOONPORT_TRANSPORT=" .. transport, function()
+  local subject = "While somebody watches, with MOONPORT_TRANSPORT=" .. transport
+  supports.describe("tcp-info", subject, function()
     local moonport = rig.new()
     local options = { control = true, env = { MOONPORT_TRANSPORT = transport } }
 

@@ -50,6 +50,10 @@ describe("The sources", function()
     assert.is_nil(layering.first_offence(files))
   end)
 
+  it("include what only Linux has where the build leaves it out elsewhere", function()
+    assert.is_nil(layering.first_of_linux(read_sources()))
+  end)
+
   it("call each other in no circle of more than three", function()
     assert.is_nil(circles.too_large(read_sources(), CIRCLE_FILES_MAX))
   end)
@@ -143,6 +147,20 @@ describe("The check of the layers", function()
 
   it("names a folder that is no layer", function()
     assert_offence("src/util/strings.c:1: util is no layer", { ["src/util/strings.c"] = "" })
+  end)
+
+  it("names a header of Linux outside of what the build leaves out elsewhere", function()
+    local files = {
+      ["src/base/platform/linux_tcp.c"] = "#include <linux/sockios.h>\n",
+      ["src/net/ready.c"] = "#include <sys/epoll.h>\n",
+      ["src/net/loop.c"] = "#include <errno.h>\n#include <sys/socket.h>\n",
+    }
+    assert.is_nil(layering.first_of_linux(files))
+    for _, header in ipairs({ "sys/epoll.h", "sys/prctl.h", "linux/tcp.h" }) do
+      files["src/net/loop.c"] = "#include <errno.h>\n#include <" .. header .. ">\n"
+      local offence = assert(layering.first_of_linux(files))
+      assert.equal("src/net/loop.c:2: only Linux has " .. header, offence:match("^.-:.-:[^:]*"))
+    end
   end)
 
   it("names the first offence by file, then by line", function()

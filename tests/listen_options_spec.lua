@@ -7,6 +7,7 @@ local program = require "tests.support.program"
 local reloading = require "tests.support.reloading"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local function answering(listen, more)
   return ([[
@@ -144,7 +145,8 @@ sys.stderr.write(server.stderr.read())
 sys.exit(server.wait())
 ]==]
 
-  it("joins groups beside its address, and each datagram says where it was sent to", function()
+  supports.it("own-address",
+    "joins groups beside its address, and each datagram says where it was sent to", function()
     local in_network = shell.words(shell.unshare("n"), "sh", "-c", groups, "sh")
     if shell.run(shell.words(in_network, "true")).code ~= 0 then
       return pending("needs network namespaces")
@@ -167,7 +169,8 @@ sys.exit(server.wait())
       result.stdout, result.stderr)
   end)
 
-  it("has as many handlers waiting as it says, and counts what the kernel drops", function()
+  supports.it("udp-lost",
+    "has as many handlers waiting as it says, and counts what the kernel drops", function()
     local changed = reloading.start(moonport, [[
       local go = false
       return {

@@ -7,6 +7,7 @@ local loop = require "tests.support.loop"
 local luasocket = require "socket"
 local ports = require "tests.support.ports"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local WAIT_SECONDS = 5
 
@@ -169,7 +170,8 @@ describe("after a reload", function()
         for index = 1, 3 do rest[index] = ("%s://127.0.0.9%d:0"):format(scheme, index) end
       end)
 
-      it("listens wherever it may listen at a start, whatever was before", function()
+      supports.it("own-address",
+        "listens wherever it may listen at a start, whatever was before", function()
         local only_one, everywhere = { [one] = "a", [two] = "nobody" }, { [one] = "a", [two] = "a" }
         go_through({
           { "at one address", only_one, a = { one } },
@@ -189,7 +191,7 @@ describe("after a reload", function()
         }, rest)
       end)
 
-      it("takes what another one gives up with the same reload", function()
+      supports.it("own-address", "takes what another one gives up with the same reload", function()
         go_through({
           { "at the start", { [one] = "a", [other] = "b" }, a = { one }, b = { other } },
           { "exchanged", { [one] = "b", [other] = "a" }, a = { other }, b = { one } },
@@ -249,7 +251,8 @@ describe("after a reload", function()
   end
 
   for _, kind in ipairs({ "path", "abstract" }) do
-    it("listens on Unix sockets likewise, by " .. kind .. ", and leaves none behind", function()
+    supports.it("abstract-sockets",
+      "listens on Unix sockets likewise, by " .. kind .. ", and leaves none behind", function()
       local place, number = moonport:directory(), math.random(1, 1 << 40)
       local function name(word)
         local abstract = ("@mp-%s-%d"):format(word, number)

@@ -5,6 +5,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local client = require "tests.support.client"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 -- Answers each connection with the address that took it.
 local function naming(listen)
@@ -170,7 +171,8 @@ describe("listen", function()
     end)
   end)
 
-  it("takes unix:@name for an abstract name, and ./@name for a file", function()
+  supports.it("abstract-sockets",
+    "takes unix:@name for an abstract name, and ./@name for a file", function()
     local place = moonport:directory()
     local name = ("moonport-%d"):format(math.random(1, 1 << 40))
     local server = moonport:start(naming(("{ %q, %q }"):format("unix:@" .. name, "unix:./@file")),

@@ -1,6 +1,7 @@
 -- meta_spec.lua — the definitions for editors name what there is at run time, and nothing else.
 
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local service = require "moonport.service"
 local uv = require "luv"
 
@@ -165,7 +166,7 @@ local function take_census(moonport)
   return names
 end
 
-describe("the definitions for editors", function()
+supports.describe("LMDB", "the definitions for editors", function()
   local moonport = rig.new()
 
   it("agree with everything that a script can reach", function()

@@ -6,6 +6,7 @@ local metrics = require "tests.support.metrics"
 local rig = require "tests.support.rig"
 local program = require("tests.support.server").program
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local echo = [[
   return {
@@ -59,7 +60,8 @@ end
 describe("--metrics", function()
   local moonport = rig.new()
 
-  it("is all in docs/metrics.md, and promtool finds nothing wrong with it", function()
+  supports.it("memory-figures",
+    "is all in docs/metrics.md, and promtool finds nothing wrong with it", function()
     local made = moonport:directory()
     certificates.make(made, "localhost")
     local script = made:write("tls.lua", [[
@@ -75,7 +77,8 @@ describe("--metrics", function()
     assert.same(documented(), scraped(metrics.read(text)))
   end)
 
-  it("counts connections, bytes, handlers, errors and why connections ended", function()
+  supports.it("memory-figures",
+    "counts connections, bytes, handlers, errors and why connections ended", function()
     local server = moonport:start(echo, options())
     server:allow_log("as asked")
     local one, two = server:connect(), server:connect()
@@ -241,7 +244,7 @@ describe("--metrics", function()
     assert.equal("x", peer:receive(1))
   end)
 
-  it("answers at the same place after an upgrade", function()
+  supports.it("memory-figures", "answers at the same place after an upgrade", function()
     local server = moonport:start(echo, options())
     local before = metrics.read(metrics.scrape(server)):value("process_start_time_seconds")
     assert.equal(0, moonport:run({ "upgrade", "--control", server.control }).code)

@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local echo = "return { on_data = function(conn, data) conn:send(data) end }"
 
@@ -86,7 +87,7 @@ describe("moonport record", function()
     assert.matches('"version":2', table.concat(read(path)))
   end)
 
-  it("ends with the server, and says so", function()
+  supports.it("peer-credentials", "ends with the server, and says so", function()
     local child, started = record(moonport:directory():join("it.rec"))
     started:signal("sigterm")
     assert.equal(0, (child:wait()))
@@ -94,7 +95,8 @@ describe("moonport record", function()
       "with it", child:stderr(), 1, true)
   end)
 
-  it("ends with --count, with --for, and before it is larger than --max-bytes", function()
+  supports.it("tcp-info",
+    "ends with --count, with --for, and before it is larger than --max-bytes", function()
     local path = moonport:directory():join("it.rec")
     local child, started = record(path, { "--count", "3" })
     talk(started, "hello")

@@ -6,6 +6,7 @@ local reloading = require "tests.support.reloading"
 local rig = require "tests.support.rig"
 local server_support = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local GOOD = [[return { on_data = function(conn, data) conn:send(%q .. data) end }]]
@@ -28,7 +29,8 @@ describe("the process that tries a change", function()
   end
 
   -- A package upgrade does both, and the new program may be of another kind.
-  it("is the program that serves, although its file was removed, or replaced", function()
+  supports.it("own-image",
+    "is the program that serves, although its file was removed, or replaced", function()
     local folder = moonport:directory()
     local program = folder:join("moonport")
     assert(uv.fs_copyfile(server_support.program, program))

@@ -2,10 +2,11 @@
 
 local control = require "tests.support.control"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 -- Whoever has it commands every script of the server.
-describe("The control socket of its own server", function()
+supports.describe("peer-credentials", "The control socket of its own server", function()
   local moonport = rig.new()
   local asks = [[
     local socket, task = require "moonport.socket", require "moonport.task"

@@ -2,6 +2,7 @@
 
 local certificates = require "tests.support.certificates"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local LINES_MAX = 60
@@ -44,7 +45,7 @@ end
 describe("scripts/", function()
   local moonport = rig.new()
 
-  it("is clean for moonport check", function()
+  supports.it("LMDB", "is clean for moonport check", function()
     local result = moonport:run({ "check", "scripts/" })
     assert.equal("", result.stderr)
     assert.equal(0, result.code)
@@ -53,7 +54,7 @@ describe("scripts/", function()
     end
   end)
 
-  it("can be served as a whole: no two want the same port", function()
+  supports.it("LMDB", "can be served as a whole: no two want the same port", function()
     -- An address of its own, so that what runs on this machine is not in the way.
     moonport:serve({ "--host", "127.77.7.7", "scripts" }, { listeners = #services })
   end)

@@ -2,8 +2,9 @@
 
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
-describe("scripts/rate_limit.lua", function()
+supports.describe("LMDB", "scripts/rate_limit.lua", function()
   local moonport = rig.new()
 
   local function ask(server, path, words)

@@ -8,6 +8,7 @@ local program = require "tests.support.program"
 local rig = require "tests.support.rig"
 local server_support = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local KILLS = tonumber(os.getenv("MOONPORT_TORTURE_KILLS")) or 25
 local COUNT = tonumber(os.getenv("MOONPORT_TORTURE_KILLS")) and 100000 or 20000
@@ -44,7 +45,7 @@ local function own_directories()
   return names
 end
 
-describe("A store of several processes", function()
+supports.describe("LMDB", "A store of several processes", function()
   local moonport = rig.new()
 
   local function run(code, path, ...)

@@ -4,6 +4,7 @@ local control = require "tests.support.control"
 local program = require "tests.support.program"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 local prelude = [[
   local shared = require "moonport.shared"
@@ -20,7 +21,7 @@ local small = prelude .. [[
   local store = assert(shared.open("spec", { size = "1M" }))
 ]]
 
-describe("moonport.shared", function()
+supports.describe("LMDB", "moonport.shared", function()
   local moonport = rig.new()
 
   local function lines(code, options) return program.lines(moonport, small .. code, options) end

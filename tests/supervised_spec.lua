@@ -7,6 +7,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server_support = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local echo = [[
@@ -235,7 +236,8 @@ describe("a supervisor is told", function()
   local moonport = rig.new()
 
   for _, kind in ipairs({ "a path", "an abstract name" }) do
-    it("READY when all listen and STOPPING when draining begins, at " .. kind, function()
+    supports.it("abstract-sockets",
+      "READY when all listen and STOPPING when draining begins, at " .. kind, function()
       local made = moonport:directory()
       local name = kind == "a path" and made:join("notify") or "@" .. made.path
       local told = made:join("told")

@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local mime = require "mime"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
+local supports = require "tests.support.supports"
 
 local controlled = { control = true }
 
@@ -66,7 +67,7 @@ describe("moonport trace", function()
     peer:close()
   end
 
-  it("shows one line an event, with the line of script that ran", function()
+  supports.it("tcp-info", "shows one line an event, with the line of script that ran", function()
     local started = moonport:start(echo, controlled)
     local child = trace(started, { "--count", "12" })
     talk(started, "hello\n")
@@ -170,7 +171,7 @@ describe("moonport trace", function()
     end
   end)
 
-  it("draws one connection", function()
+  supports.it("tcp-info", "draws one connection", function()
     local started = moonport:start(echo, controlled)
     local path = moonport:directory():join("recording.jsonl")
     local child = trace(started, { "--diagram", "--record", path }, path)
@@ -260,7 +261,7 @@ describe("moonport trace", function()
     end
   end)
 
-  it("says that the server has ended, and ends with 1", function()
+  supports.it("tcp-info", "says that the server has ended, and ends with 1", function()
     local started = moonport:start(echo, controlled)
     local child = trace(started)
     started:signal("sigterm")

@@ -3,6 +3,7 @@
 
 local luasocket = require "socket"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 
 local WAIT_SECONDS = 5
 
@@ -52,7 +53,7 @@ describe("a service on udp://", function()
     assert.same(sent, got)
   end)
 
-  it("takes several from the kernel in one call", function()
+  supports.it("recvmmsg", "takes several from the kernel in one call", function()
     local server, trace = moonport:start_traced("recvmmsg", echo, UDP)
     local peer <close> = peer_of(server)
     assert(peer:send("first"))
@@ -89,7 +90,7 @@ describe("a service on udp://", function()
     return most
   end
 
-  it("answers what came together in one call", function()
+  supports.it("recvmmsg", "answers what came together in one call", function()
     -- More than once, for the machine may be busy with something else just then.
     assert.is_true(most_sent(echo, 20) > 1, "sendmmsg sent one at a time")
   end)

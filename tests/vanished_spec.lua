@@ -7,6 +7,7 @@ local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 
 -- A network of the server's own, whose loopback the test can cut.
 local own_network =
@@ -27,7 +28,7 @@ local talking = [[
   local function closed(_, reason) print("> close " .. reason) end
 ]]
 
-describe("a peer that vanished", function()
+supports.describe("unacknowledged", "a peer that vanished", function()
   local moonport = rig.new()
   local children = {}
 

@@ -5,6 +5,7 @@ local control = require "tests.support.control"
 local events = require "tests.support.events"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 
 local echo = [[
@@ -131,7 +132,7 @@ describe("A server of several workers", function()
     server:wait_for("^%[2%] command send: #" .. id:gsub("%.", "%%."))
   end)
 
-  it("takes every command, wherever what it names is", function()
+  supports.it("tcp-info", "takes every command, wherever what it names is", function()
     local server = start(moonport, 2)
     local one, first, script = connect(server, 1)
     local other, second = connect(server, 2)
@@ -328,7 +329,8 @@ describe("A server of several workers", function()
     end
   end)
 
-  it("takes no commands from its own scripts, whichever worker they are in", function()
+  supports.it("peer-credentials",
+    "takes no commands from its own scripts, whichever worker they are in", function()
     local asks = [[
       local socket, task = require "moonport.socket", require "moonport.task"
       local ask = function()

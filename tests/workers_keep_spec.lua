@@ -4,6 +4,7 @@
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local supports = require "tests.support.supports"
 local uv = require "luv"
 local children = require("tests.support.workers").children
 
@@ -66,7 +67,9 @@ describe("Workers", function()
   end
 
   -- A worker without a script would say so.
-  local idle = "return { listen = 'unix:@moonport-idle-" .. uv.os_getpid() .. "', on_data = print }"
+  local kind = supports.has("abstract-sockets") and "@" or "/tmp/"
+  local idle = ("return { listen = 'unix:%smoonport-idle-%d', on_data = print }"):format(kind,
+    uv.os_getpid())
 
   local function serve(scripts, options)
     if #scripts == 1 then scripts = { scripts[1], idle } end
@@ -307,7 +310,8 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     assert.is_nil(server:log_text():find("second signal", 1, true))
   end)
 
-  it("drain and end when the master is killed, and leave no path behind", function()
+  supports.it("parent-death",
+    "drain and end when the master is killed, and leave no path behind", function()
     local path = moonport:directory():join("x.sock")
     local server = serve({ echo:format(('"unix:%s"'):format(path)) })
     local pid, peer = ask(server, address_of(server, 1), "hello")
@@ -360,7 +364,7 @@ print(" ".join(s.recv(100).decode().split()[1] for n in range(10)))]]
     end)
   end)
 
-  it("are as many as there are processors, with auto", function()
+  supports.it("affinity", "are as many as there are processors, with auto", function()
     local server = moonport:serve({ "--workers", "auto",
       write("one.lua", echo:format('"127.0.0.1:0"')) },
       { prefix = { "taskset", "-c", "0" } })

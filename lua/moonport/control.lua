@@ -3,6 +3,7 @@
 
 local calls = require "moonport.calls"
 local core = require "moonport.control.core"
+local called = require "moonport.show.server"
 local json = require "moonport.json"
 local timer = require "moonport.timer"
 
@@ -57,12 +58,12 @@ end
 -- What it means that a line did not come.
 local function explain(self, code, partial)
   if code == "timeout" then
-    return ("the server (pid %d) did not answer within %.3g s: a handler may keep it busy; " ..
-      "--timeout waits longer"):format(self.pid, self.timeout)
+    return ("%s did not answer within %.3g s: a handler may keep it busy; " ..
+      "--timeout waits longer"):format(called(self.pid), self.timeout)
   elseif code == "limit" then
     return no_answer(partial or self.conn:recv(200) or "")
   end
-  return ("the server (pid %d) hung up before it had answered"):format(self.pid)
+  return called(self.pid) .. " hung up before it had answered"
 end
 
 -- The next line as an object, and as it is; or nil and a message.
@@ -99,7 +100,7 @@ function Client:ask(command, on_line)
     end
     bytes = bytes + #text
     if bytes > ANSWER_BYTES_MAX then
-      return nil, ("the answer of the server (pid %d) does not end: 64 MiB came"):format(self.pid)
+      return nil, ("the answer of %s does not end: 64 MiB came"):format(called(self.pid))
     end
     table.insert(answer.lines, object)
     table.insert(answer.texts, text)
@@ -120,7 +121,7 @@ function Client:stream(command)
     local line, code, partial = self.conn:recv_line(LINE_BYTES_MAX)
     if self.closed then return nil end
     if not line and code ~= "limit" then
-      return nil, ("the server (pid %d) has ended"):format(self.pid), true
+      return nil, called(self.pid) .. " has ended", true
     end
     line = line or partial or self.conn:recv(200) or ""
     local event = line:find("^%s*{") and json.decode(line)

@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "base/crc32.h"
 #include "base/percent.h"
+#include "base/platform.h"
 #include "net/tls/hash.h"
 #include "vm/watchdog.h"
 
@@ -16,11 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
   RANDOM_BYTES_MAX = 1024 * 1024,
-  ENTROPY_BYTES_MAX = 256, /* of one getentropy(3) */
+  ENTROPY_BYTES_MAX = 256, /* of one platform_random() */
 };
 
 /* The one argument. Raises. */
@@ -277,7 +277,8 @@ static int l_random(lua_State *L) {
   for (size_t at = 0, piece; at < (size_t)count; at += piece) {
     size_t left = (size_t)count - at;
     piece = left < ENTROPY_BYTES_MAX ? left : ENTROPY_BYTES_MAX;
-    if (getentropy(place + at, piece) != 0) return luaL_error(L, "random: %s", strerror(errno));
+    if (platform_random(place + at, piece, true) < 0)
+      return luaL_error(L, "random: %s", strerror(errno));
   }
   luaL_pushresultsize(&out, (size_t)count);
   return 1;

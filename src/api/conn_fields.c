@@ -6,6 +6,7 @@
 #include "api/values.h"
 #include "api/websocket.h"
 #include "base/address.h"
+#include "base/platform.h"
 #include "base/worker.h"
 
 #include <lauxlib.h>
@@ -76,11 +77,11 @@ static void push_peer_port(lua_State *L, const struct api_conn *self) {
 /* Who connected to a Unix socket, or made the one that we connected to, as unix(7) has it: a table made anew;
  * nil elsewhere, and once closed. */
 static void push_peer_credentials(lua_State *L, const struct api_conn *self) {
-  struct ucred peer;
-  socklen_t size = sizeof peer, ignored;
+  struct platform_peer peer;
+  socklen_t ignored;
   const int fd = self->conn ? conn_descriptor(self->conn) : -1;
   bool is_unix = fd >= 0 && conn_peer(self->conn, &ignored)->sa_family == AF_UNIX;
-  if (!is_unix || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+  if (!is_unix || platform_peer(fd, &peer) < 0) {
     lua_pushnil(L);
     return;
   }

@@ -11,8 +11,8 @@
 #include "api/tell.h"
 #include "api/values.h"
 #include "api/websocket.h"
+#include "base/platform.h"
 #include "net/loop.h"
-#include "net/tcp_info.h"
 
 #include <lauxlib.h>
 #include <uv.h>
@@ -263,7 +263,7 @@ static int l_conn_getoption(lua_State *L) {
   return self->conn ? api_getoption(L, conn_descriptor(self->conn)) : api_push_closed(L);
 }
 
-static void push_tcp_info(lua_State *L, const struct net_tcp_info *info) {
+static void push_tcp_info(lua_State *L, const struct platform_tcp *info) {
   lua_newtable(L);
   lua_pushstring(L, info->state);
   lua_setfield(L, -2, "state");
@@ -302,7 +302,7 @@ static int l_conn_stats(lua_State *L) {
   api_set_integer(L, "queue", self->conn ? conn_queue_bytes(self->conn) : 0);
   lua_pushnumber(L, (lua_Number)counters.age_ms / 1000);
   lua_setfield(L, -2, "age");
-  struct net_tcp_info info;
+  struct platform_tcp info;
   if (self->conn && conn_tcp_info(self->conn, &info) == 0) {
     push_tcp_info(L, &info);
     lua_setfield(L, -2, "tcp");

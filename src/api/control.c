@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "base/control_find.h"
 #include "base/control_peer.h"
+#include "base/platform.h"
 #include "base/words.h"
 #include "net/connect.h"
 
@@ -62,7 +63,7 @@ static int l_address(lua_State *L) {
 /* A connected descriptor; or -1, with a message, or with EAGAIN in errno. */
 static int open_socket(const struct control_address *address, bool named, long *pid,
                        char message[CONTROL_MESSAGE_BYTES]) {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, false);
   int rc = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&address->sockaddr, address->size);
   int error = rc < 0 ? errno : 0;
   if (error) control_explain(error, address->text, message);

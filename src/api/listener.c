@@ -72,7 +72,7 @@ static bool read_name(const struct listener_object *object, char name[NAME_BYTES
   return true;
 }
 
-static void listener_on_backlog(void *owner, const struct net_backlog *backlog) {
+static void listener_on_backlog(void *owner, const struct platform_backlog *backlog) {
   const struct listener_object *object = owner;
   char name[NAME_BYTES_MAX];
   if (!api_is_told(object->runtime, EVENT_BACKLOG) || !read_name(object, name)) return;

@@ -10,10 +10,12 @@
 #include "api/modules.h"
 #include "api/runtime.h"
 #include "api/wait.h"
+#include "base/platform.h"
 #include "net/connect.h"
 #include "net/loop.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,9 +127,7 @@ static int streams_open(const enum stream kinds[STREAMS], struct streams *stream
     if (kinds[i] == STREAM_INHERIT) streams->its[i] = i;
     if (kinds[i] == STREAM_OUTPUT) streams->its[i] = streams->its[STDOUT_FILENO];
     if (kinds[i] != STREAM_PIPE) continue;
-    rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0
-             ? uv_translate_sys_error(errno)
-             : 0;
+    rc = platform_socketpair(SOCK_STREAM, false, pair) < 0 ? uv_translate_sys_error(errno) : 0;
     if (rc < 0) continue;
     streams->ours[i] = pair[0];
     streams->its[i] = pair[1];
@@ -339,4 +339,14 @@ static const luaL_Reg process_methods[] = {
 
 const struct api_type api_process_type = {
     .name = type_name, .methods = process_methods, .finalizer = l_process_gc};
-const luaL_Reg api_process_functions[] = {{"spawn", l_spawn}, {"environ", l_environ}, {NULL, NULL}};
+/* core.own() -> what starts this program again */
+static int l_own(lua_State *L) {
+  char found[PATH_MAX];
+  const char *image = platform_own_image();
+  if (!image) net_process_own_program(found, sizeof found);
+  lua_pushstring(L, image ? image : found);
+  return 1;
+}
+
+const luaL_Reg api_process_functions[] = {
+    {"spawn", l_spawn}, {"environ", l_environ}, {"own", l_own}, {NULL, NULL}};

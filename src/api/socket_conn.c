@@ -7,8 +7,8 @@
 #include "api/conn.h"
 #include "api/inbox.h"
 #include "api/modules.h"
+#include "base/platform.h"
 #include "net/conn_tls.h"
-#include "net/tcp_info.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -98,7 +98,7 @@ static int l_lend_methods(lua_State *L) {
  * the peer's bytes. */
 static bool is_silent(const struct conn *conn) {
   struct conn_tls tls;
-  struct net_tcp_info info;
+  struct platform_tcp info;
   char byte;
   int fd = conn_descriptor(conn);
   if (fd < 0) return true; /* in memory */

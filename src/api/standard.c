@@ -6,6 +6,7 @@
 #include "api/conn.h"
 #include "api/modules.h"
 #include "api/runtime.h"
+#include "base/platform.h"
 #include "net/connect.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ int api_new_standard(lua_State *L) {
   struct conn_group *group = &runtime_of(L)->sequential;
   int pair[2];
   struct standard *standard = malloc(sizeof *standard);
-  if (!standard || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+  if (!standard || platform_socketpair(SOCK_STREAM, true, pair) < 0) {
     free(standard);
     return luaL_error(L, "not enough memory or descriptors");
   }

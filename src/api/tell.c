@@ -1,8 +1,8 @@
 /* api/tell.c — what a script does, told to those who watch: with the line that did it. */
 #include "api/tell.h"
 
+#include "base/platform.h"
 #include "net/loop.h"
-#include "net/tcp_info.h"
 #include "vm/tell.h"
 
 #include <stdio.h>
@@ -82,7 +82,7 @@ void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const 
 }
 
 void api_tell_backlog(const struct runtime *runtime, const char *address,
-                      const struct net_backlog *backlog) {
+                      const struct platform_backlog *backlog) {
   struct event event = {.kind = EVENT_BACKLOG, .source = EVENT_KERNEL};
   event.of.backlog.address = address;
   event.of.backlog.waiting = backlog->waiting;

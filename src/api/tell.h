@@ -7,7 +7,7 @@
 
 #include <lua.h>
 
-struct net_backlog;
+struct platform_backlog;
 struct sockaddr;
 
 /* Names the runtime's connections and its state, once `script` and `loop` are set: from then on what
@@ -42,7 +42,7 @@ void api_tell_sendto(lua_State *L, const struct runtime *runtime, const char *by
 /* EVENT_LISTEN or EVENT_UNLISTEN. */
 void api_tell_listen(const struct runtime *runtime, enum event_kind kind, const char *address);
 void api_tell_backlog(const struct runtime *runtime, const char *address,
-                      const struct net_backlog *backlog);
+                      const struct platform_backlog *backlog);
 /* A version of the script came into force, or did not. `outcome` as in the log; `error` may be
  * NULL. */
 void api_tell_reload(const struct runtime *runtime, const char *outcome, uint64_t version,

@@ -3,13 +3,13 @@
 #include "api/texts.h"
 
 #include "api/version.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,7 +48,7 @@ static bool write_source(int fd, const struct source *source) {
 }
 
 int texts_write(const struct version *version) {
-  int fd = memfd_create("moonport-texts", MFD_CLOEXEC);
+  int fd = platform_memory_file("moonport-texts");
   for (size_t i = 0; fd >= 0 && i < version->source_count; i++) {
     if (write_source(fd, &version->sources[i])) continue;
     close(fd);
@@ -92,7 +92,7 @@ struct texts *texts_new(const char *path, const char *text, size_t size,
 }
 
 int texts_join(const struct texts *const *list, size_t count) {
-  int fd = memfd_create("moonport-texts", MFD_CLOEXEC);
+  int fd = platform_memory_file("moonport-texts");
   for (size_t i = 0; fd >= 0 && i < count; i++) {
     if (!list[i] || write_all(fd, list[i]->bytes, list[i]->size)) continue;
     close(fd);

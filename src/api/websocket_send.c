@@ -10,11 +10,11 @@
 #include "api/errors.h"
 #include "api/runtime.h"
 #include "api/tell.h"
+#include "base/platform.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <uv.h>
 
 enum {
@@ -43,7 +43,7 @@ static ssize_t queue_frame(struct api_conn *self, struct websocket_frame frame, 
   struct conn *conn = self->conn;
   if (!conn || self->websocket->is_over) return UV_EPIPE;
   if (self->websocket->reader.is_client) {
-    if (getrandom(key, sizeof key, 0) != sizeof key) return UV_EIO;
+    if (platform_random(key, sizeof key, true) < 0) return UV_EIO;
     frame.key = key;
   }
   size_t size = (size_t)frame.size;

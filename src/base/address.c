@@ -2,6 +2,7 @@
  * Opens no socket. */
 #include "base/address.h"
 
+#include "base/platform.h"
 #include "base/text.h"
 
 #include <arpa/inet.h>
@@ -190,6 +191,9 @@ static int parse_path(const struct parse *parse, const char *path) {
   if (size >= ADDRESS_PATH_MAX) {
     return refuse(parse, "has a path of %zu bytes: the system takes %d, choose a shorter one", size,
                   ADDRESS_PATH_MAX - 1);
+  }
+  if (path[0] == '@' && !platform_has_abstract_sockets) {
+    return refuse(parse, "has a name that is in no file system, as only Linux has: write a path");
   }
   if (path[0] == '@' && check_abstract(parse, path + 1) != 0) return -1;
   memcpy(parse->out->path, path, size + 1);

@@ -1,6 +1,8 @@
 /* base/control_address.c — where a server's control socket is. Opens no socket. */
 #include "base/control_address.h"
 
+#include "base/platform.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,11 @@ int control_address_read(const char *text, struct control_address *out, char *er
   }
   if (strcmp(text, "@") == 0) {
     snprintf(error, error_size, "\"@\" is followed by a name: write @moonport, or a path");
+    return -1;
+  }
+  if (*text == '@' && !platform_has_abstract_sockets) {
+    snprintf(error, error_size,
+             "\"%.120s\" is a name in no file system, as only Linux has: write a path", text);
     return -1;
   }
   *out = (struct control_address){0};

@@ -3,6 +3,7 @@
 #include "base/control_find.h"
 
 #include "base/control_peer.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 static bool answers(const struct control_address *address, bool named, long *pid) {
   char ignored[CONTROL_MESSAGE_BYTES];
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, false);
   bool found =
       fd >= 0 && connect(fd, (const struct sockaddr *)&address->sockaddr, address->size) == 0;
   *pid = -1;

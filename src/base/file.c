@@ -1,12 +1,13 @@
 /* base/file.c — opens files that others name, without being held up by what is none. */
 #include "base/file.h"
 
+#include "base/platform.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 int file_kind_refusal(const struct stat *status) {
@@ -68,26 +69,6 @@ char *file_read(const char *path, long long size_max, size_t *size, int *rc) {
   return bytes;
 }
 
-/* The kernel knows where a descriptor leads, also through /proc/PID/root and its like. */
-static int path_of(int fd, char out[PATH_MAX]) {
-  char link[32];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, out, PATH_MAX - 1);
-  if (size < 0) return -errno;
-  out[size] = 0;
-  return 0;
-}
-
-/* PROC_SUPER_MAGIC of <linux/magic.h>, which libc does not bring. */
-enum { PROC_MAGIC = 0x9fa0 };
-
-static bool is_process_memory(int fd, const char *path) {
-  struct statfs system;
-  const char *slash = strrchr(path, '/');
-  return slash && strcmp(slash, "/mem") == 0 && fstatfs(fd, &system) == 0 &&
-         system.f_type == PROC_MAGIC;
-}
-
 static bool has_dots(const char *path) {
   while (*path) {
     size_t size = strcspn(path, "/");
@@ -98,19 +79,20 @@ static bool has_dots(const char *path) {
   return false;
 }
 
-/* Opens the last directory of the path that is there; *rest is what follows in the path. */
-static int open_nearest(const char *path, const char **rest) {
+/* Where the last directory of the path leads that is there; *rest is what follows in the path. */
+static int find_nearest(const char *path, const char **rest, char out[PATH_MAX]) {
   char directory[PATH_MAX];
   const char *end = path + strlen(path);
+  bool ignored;
   for (;;) {
     while (end > path && end[-1] != '/') end--;
     int size = (int)(end - path);
     if (size >= PATH_MAX) return -ENAMETOOLONG;
+    /* With its slash: what is none is -ENOTDIR. */
     snprintf(directory, sizeof directory, "%.*s", size > 0 ? size : 1, size > 0 ? path : ".");
-    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int rc = platform_place(directory, true, out, &ignored);
     *rest = end;
-    if (fd >= 0) return fd;
-    if (errno != ENOENT || end == path) return -errno;
+    if (rc != -ENOENT || end == path) return rc;
     while (end > path && end[-1] == '/') end--;
   }
 }
@@ -121,10 +103,7 @@ static int find_new(const char *path, char out[PATH_MAX]) {
   struct stat status;
   const char *rest;
   if (lstat(path, &status) == 0) return -ELOOP;
-  int fd = open_nearest(path, &rest);
-  if (fd < 0) return fd;
-  int rc = path_of(fd, directory);
-  close(fd);
+  int rc = find_nearest(path, &rest, directory);
   if (rc < 0) return rc;
   if (!*rest || rest[strlen(rest) - 1] == '/' || has_dots(rest)) return -ENOENT;
   const char *between = strcmp(directory, "/") == 0 ? "" : "/";
@@ -134,13 +113,8 @@ static int find_new(const char *path, char out[PATH_MAX]) {
 
 int file_find(const char *path, bool follows, struct file_place *out) {
   out->is_process_memory = false;
-  int fd = open(path, O_PATH | O_CLOEXEC | (follows ? 0 : O_NOFOLLOW));
-  if (fd < 0 && errno == ENOENT) return find_new(path, out->path);
-  if (fd < 0) return -errno;
-  int rc = path_of(fd, out->path);
-  if (rc == 0) out->is_process_memory = is_process_memory(fd, out->path);
-  close(fd);
-  return rc;
+  int rc = platform_place(path, follows, out->path, &out->is_process_memory);
+  return rc == -ENOENT ? find_new(path, out->path) : rc;
 }
 
 bool file_is_below(const char *real_path, const char *directory) {
@@ -164,7 +138,7 @@ bool file_error_is_passing(int error) {
 }
 
 int file_shortage(void) {
-  int fd = open("/", O_PATH | O_CLOEXEC);
+  int fd = platform_open_directory("/");
   if (fd < 0) return errno;
   close(fd);
   return 0;

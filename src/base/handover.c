@@ -2,6 +2,7 @@
 #include "base/handover.h"
 
 #include "base/passing.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ void handover_describe(char *out, size_t size) {
 }
 
 int handover_pair(int ends[2]) {
-  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? errno : 0;
+  return platform_socketpair(SOCK_SEQPACKET, true, ends) < 0 ? errno : 0;
 }
 
 void left_socket_deinit(struct left_socket *left) {

@@ -1,7 +1,8 @@
 /* base/home.c — where and how the process was started. Knows nobody who changes it. */
 #include "base/home.h"
 
-#include <fcntl.h>
+#include "base/platform.h"
+
 #include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
@@ -48,7 +49,7 @@ struct home *home_new(void) {
   struct home *home = calloc(1, sizeof *home);
   struct stat status;
   if (!home) return NULL;
-  home->directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  home->directory = platform_open_directory(".");
   home->path = getcwd(NULL, 0);
   home->environment = copy_environment();
   home->mask = current_mask();
@@ -93,7 +94,7 @@ void home_enter(const struct home *home, struct home_visit *out) {
   if (!home) return;
   out->mask = umask(home->mask);
   if (is_here(home)) return;
-  out->directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  out->directory = platform_open_directory(".");
   (void)!fchdir(home->directory);
 }
 

@@ -345,7 +345,9 @@ static enum step read_further(struct http_reading reading, size_t scanned) {
   at = text_end(at, reading.end);
   enum step step = end_line(&reading, at);
   if (step != STEP_ON) return step;
-  const char *before = memrchr(reading.bytes, '\n', (size_t)(at - reading.bytes));
+  const char *before = at;
+  do before = before > reading.bytes ? before - 1 : NULL;
+  while (before && *before != '\n');
   /* Up to two bytes in is the first line, and then it is not yet too late to begin once more. */
   if (before == NULL || before - reading.bytes < 2) return STEP_END;
   reading.at = before + 1;

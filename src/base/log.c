@@ -75,7 +75,8 @@ struct log *log_new(int fd, enum log_level level_min, enum log_format format) {
 
 struct log *log_new_told(void (*on_record)(void *context, const struct log_record *record),
                          void *context) {
-  struct log *log = malloc(offsetof(struct log, queue)); /* which is not used */
+  void *part = malloc(offsetof(struct log, queue)); /* which is not used */
+  struct log *log = part;
   if (!log) return NULL;
   log->level_min = LOG_DEBUG;
   log->on_record = on_record;

@@ -2,26 +2,21 @@
  *
  * A pipe or a terminal whose reader stopped would stall the whole server in write(). The cure is
  * O_NONBLOCK, but flags belong to the open file, which a shell or a sibling process may share.
- * So the file is opened a second time through /proc, and only that copy is non-blocking. */
+ * So the file is opened a second time, where the system can, and only that copy is non-blocking; elsewhere
+ * poll(2) is asked before each write. */
 #include "base/log_sink.h"
 
+#include "base/platform.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* A pipe that is ready takes this much at once (POSIX, write(2)). */
 enum { SHARED_WRITE_SIZE_MAX = PIPE_BUF };
-
-static int open_again(int fd) {
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
 
 void log_sink_init(struct log_sink *sink, int fd) {
   struct stat status;
@@ -32,7 +27,7 @@ void log_sink_init(struct log_sink *sink, int fd) {
   } else if (S_ISSOCK(status.st_mode)) {
     sink->kind = LOG_SINK_SOCKET;
   } else if (S_ISFIFO(status.st_mode) || isatty(fd)) {
-    int own = open_again(fd);
+    int own = platform_reopen(fd);
     if (own >= 0) *sink = (struct log_sink){.kind = LOG_SINK_OWN, .fd = own};
   }
 }

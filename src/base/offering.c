@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 /* --- What is handed over ----------------------------------------------------------------------- */
@@ -78,24 +77,6 @@ const char *offering_words(struct offering *offering) {
 }
 
 /* --- What it is started with ------------------------------------------------------------------- */
-
-static bool is_descriptor(const char *path) {
-  return strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0 ||
-         strncmp(path, "/proc/self/fd/", strlen("/proc/self/fd/")) == 0;
-}
-
-void offering_find_program(char *out, size_t size) {
-  static const char deleted[] = " (deleted)";
-  const char *given = (const char *)getauxval(AT_EXECFN); /* as execve(2) was told */
-  if (given && !is_descriptor(given)) {
-    snprintf(out, size, "%s%s", strchr(given, '/') ? "" : "./", given);
-    return;
-  }
-  ssize_t length = readlink("/proc/self/exe", out, size - 1);
-  out[length < 0 ? 0 : length] = '\0';
-  char *end = strstr(out, deleted);
-  if (end) *end = '\0';
-}
 
 char **offering_make_environment(char *const *before, const char *notify_socket) {
   size_t count = 0;

@@ -39,9 +39,6 @@ void offering_take_text(struct offering *offering, const char *bytes, size_t siz
 /* Takes what has come without a newline. What is known of why it fails, or "". */
 const char *offering_words(struct offering *offering);
 void offering_deinit(struct offering *offering);
-
-/* The program as this process was started from it: a link, perhaps, that leads to the new one by now. */
-void offering_find_program(char *out, size_t size);
 /* A copy of `before`, with what the new process is to know; `notify_socket` is NULL without a supervisor.
  * To be freed with offering_free_environment(). NULL when memory is out. */
 char **offering_make_environment(char *const *before, const char *notify_socket);

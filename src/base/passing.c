@@ -1,6 +1,8 @@
 /* base/passing.c — messages of a SOCK_SEQPACKET socket, each with at most one descriptor. */
 #include "base/passing.h"
 
+#include "base/platform.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -42,7 +44,7 @@ ssize_t passing_receive(int from, const struct iovec *parts, size_t count, int *
                            .msg_control = control,
                            .msg_controllen = sizeof control};
   ssize_t rc;
-  do rc = recvmsg(from, &message, flags | MSG_CMSG_CLOEXEC);
+  do rc = platform_receive(from, &message, flags);
   while (rc < 0 && errno == EINTR);
   *fd = rc < 0 ? -1 : descriptor_of(&message);
   return rc;

@@ -1,4 +1,4 @@
-/* base/processors.c — how many processors this process may use.
+/* base/processors.c — how many processors the cgroup of this process pays for, on Linux.
  *
  * Both versions of cgroups are read where they are mounted by custom: version 2 at /sys/fs/cgroup, version 1
  * at /sys/fs/cgroup/cpu. In a container the own group is what is mounted there, and the path that
@@ -6,7 +6,6 @@
 #include "base/processors.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,12 +13,6 @@
 #include <string.h>
 
 enum { LINE_BYTES = PATH_MAX + 64 };
-
-static unsigned affine(void) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) < 0) return 1; /* more than 1,024 of them */
-  return (unsigned)CPU_COUNT(&set);
-}
 
 static bool read_line(const char *path, char out[LINE_BYTES]) {
   FILE *file = fopen(path, "re");
@@ -108,8 +101,4 @@ unsigned processors_quota(const char *root, unsigned most) {
   while (file && fgets(line, sizeof line, file)) bound_by_line(&most, root, line);
   if (file) fclose(file);
   return most > 0 ? most : 1;
-}
-
-unsigned processors_usable(void) {
-  return processors_quota("", affine());
 }

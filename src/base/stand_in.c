@@ -1,13 +1,14 @@
 /* base/stand_in.c — the process that others wait for, while servers come and go. Knows no server. */
 #include "base/stand_in.h"
 
+#include "base/platform.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ struct keeping {
 };
 
 int stand_in_open(int ends[2]) {
-  return pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+  return platform_pipe(false, ends);
 }
 
 void stand_in_announce(int place, pid_t pid) {
@@ -34,7 +35,7 @@ void stand_in_announce(int place, pid_t pid) {
 }
 
 void stand_in_begin(void) {
-  (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+  platform_adopt_orphans();
 }
 
 /* Who has taken over, as far as they have said by now. */
@@ -81,7 +82,7 @@ static bool is_end(int number) {
 /* A terminal sends its signals to the whole group, the server included: a second one would end it
  * at once. */
 static bool is_for_server(const siginfo_t *info) {
-  return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
+  return info->si_signo != SIGCHLD && !platform_is_of_terminal(info);
 }
 
 static void block_signals(sigset_t *all) {

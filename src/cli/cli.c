@@ -1,6 +1,7 @@
 /* cli/cli.c — from the command line to the command that it names. Knows no command by itself. */
 #include "cli/cli.h"
 
+#include "base/platform.h"
 #include "base/text.h"
 #include "cli/in_lua.h"
 #include "cli/table.h"
@@ -12,9 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 #include <unistd.h>
 
 enum { MESSAGE_BYTES = 512, COMMANDS_MAX = 32 };
@@ -84,9 +82,7 @@ static int show_help(const struct command *about, const struct options *options)
 
 /* For a learner's script, or a replay: when the judge is killed, nobody is left to bound it. */
 static void end_with_parent(void) {
-#ifdef __linux__
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-#endif
+  (void)platform_end_with_parent(SIGKILL);
 }
 
 /* Reads the arguments and runs the command. `named`: the command line named it. */

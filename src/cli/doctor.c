@@ -6,6 +6,7 @@
 #include "base/descriptors.h"
 #include "base/escape.h"
 #include "base/grants.h"
+#include "base/platform.h"
 #include "base/reach.h"
 #include "cli/in_lua.h"
 #include "cli/settings.h"
@@ -46,7 +47,7 @@ static void add_trait(void *context, enum mount_trait trait, const char *sentenc
 
 /* What the mounts mean for seeing changes, by path; NULL: it cannot be told. */
 static json_t *look_at_mounts(const struct command_call *call) {
-  struct mounts *mounts = mounts_read("/proc/self/mountinfo");
+  struct mounts *mounts = mounts_read(platform_mounts_file());
   if (!mounts) return NULL;
   json_t *paths = json_array();
   for (size_t i = 0; i < call->word_count; i++) {

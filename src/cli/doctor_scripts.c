@@ -1,6 +1,7 @@
 /* cli/doctor_scripts.c — whether scripts load, where they would listen, and who could connect. */
 #include "api/runtime.h"
 #include "base/address.h"
+#include "base/platform.h"
 #include "base/reach.h"
 #include "cli/doctor.h"
 #include "cli/settings.h"
@@ -57,7 +58,7 @@ static int try_unix(const struct spot *spot) {
   struct stat status;
   if (path[0] && lstat(path, &status) != 0) return errno == ENOENT ? 0 : errno;
   if (path[0] && !S_ISSOCK(status.st_mode)) return EEXIST;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, false);
   int error = fd < 0 || connect(fd, spot->address, spot->size) == 0 ? EADDRINUSE : errno;
   if (fd >= 0) close(fd);
   return error == ECONNREFUSED ? 0 : EADDRINUSE;
@@ -67,8 +68,7 @@ static int try_unix(const struct spot *spot) {
 static int try_bind(const struct spot *spot) {
   const int on = 1;
   bool datagrams = spot->kind == ADDRESS_UDP;
-  int fd =
-      socket(spot->address->sa_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(spot->address->sa_family, datagrams ? SOCK_DGRAM : SOCK_STREAM, true);
   if (fd < 0) return errno;
   int error = 0;
   bool shares = !datagrams || address_is_group(spot->address);

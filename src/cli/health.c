@@ -5,6 +5,7 @@
 #include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/escape.h"
+#include "base/platform.h"
 #include "cli/settings.h"
 #include "cli/table.h"
 
@@ -73,12 +74,14 @@ static bool read_line(FILE *server, const struct command_call *call, long pid,
     line[strcspn(line, "\n")] = '\0';
     return true;
   }
+  char shown[32] = "";
+  if (pid > 0) snprintf(shown, sizeof shown, " (pid %ld)", pid);
   if (ferror(server) && errno == EAGAIN) {
-    complain("the server (pid %ld) did not answer within %.3g s: a handler may keep it busy; "
+    complain("the server%s did not answer within %.3g s: a handler may keep it busy; "
              "--timeout waits longer",
-             pid, (double)options_number(call->options, "timeout") / 1000);
+             shown, (double)options_number(call->options, "timeout") / 1000);
   } else {
-    complain("the server (pid %ld) hung up before it had answered", pid);
+    complain("the server%s hung up before it had answered", shown);
   }
   return false;
 }
@@ -148,7 +151,7 @@ int health_command(const struct command_call *call) {
     return EXIT_AT_FAULT;
   }
   long pid = 0;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, true);
   FILE *server = reach(fd, call, &address, &pid) ? fdopen(fd, "r") : NULL;
   code = server ? ask(server, call, pid) : EXIT_AT_FAULT;
   if (server) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 /* Cuts the last name of an absolute path off; false when it is the root's. */
 static bool go_up(char *path) {
@@ -22,8 +23,9 @@ static bool go_up(char *path) {
 int meta_command(const struct command_call *call) {
   static const char *const places[] = {"../share/moonport/meta", "../../lua/meta"};
   char program[PATH_MAX], place[PATH_MAX + 32], folder[PATH_MAX];
+  size_t size = sizeof program;
   (void)call;
-  if (realpath("/proc/self/exe", program) && go_up(program)) {
+  if (uv_exepath(program, &size) == 0 && go_up(program)) {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
       snprintf(place, sizeof place, "%s/%s", program, places[i]);
       if (!file_is_directory(place) || !realpath(place, folder)) continue;

@@ -4,8 +4,10 @@
  * upgraded one since, and bug reports need both. */
 #include "cli/version.h"
 
+#include "base/platform.h"
 #include "base/version.h"
 #include "net/tls/context.h"
+#include "net/tls/lazy.h"
 
 #ifdef MOONPORT_LIBEDIT
 #include <histedit.h>
@@ -62,4 +64,11 @@ void version_print(FILE *out) {
 #else
   fputs("no libedit: the console edits no lines\n", out);
 #endif
+#ifndef MOONPORT_DIRECT
+  fputs("no direct: connections wait in libuv's streams\n", out);
+#endif
+  if (!tls_is_lazy) fputs("no lazy-openssl: it is loaded at each start\n", out);
+  for (const struct platform_lack *lack = platform_lacks; lack->name; lack++) {
+    fprintf(out, "no %s: %s\n", lack->name, lack->consequence);
+  }
 }

@@ -1,5 +1,6 @@
 /* master/child.c — one worker process: how it begins, and what becomes of its end. */
 #include "base/log.h"
+#include "base/platform.h"
 #include "master/homes.h"
 #include "master/keeper.h"
 #include "master/state.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ enum {
 };
 
 static int pair(int fds[2]) {
-  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+  return platform_socketpair(SOCK_SEQPACKET, true, fds);
 }
 
 static void close_fd(int fd) {
@@ -44,7 +44,7 @@ int children_open(struct master *master) {
 
 /* What belongs to the master and to the others. */
 static void leave_master(struct master *master, unsigned own) {
-  close(master->signal_fd);
+  platform_signals_leave(master->signal_fd);
   for (unsigned i = 0; i < master->count; i++) {
     close_fd(master->children[i].questions_fd);
     close_fd(master->children[i].orders_fd);
@@ -81,7 +81,7 @@ int child_serve(struct master *master, unsigned index, const struct ends *ends) 
       .orders_fd = ends->orders_fd,
   };
   /* Without the master nobody would keep its sockets. */
-  (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+  (void)platform_end_with_parent(SIGTERM);
   if (getppid() != master_pid) return CODE_OF_SIGNAL + SIGTERM;
   memcpy(worker.mesh_fds, master->mesh[index], sizeof worker.mesh_fds);
   worker.mesh_fds[index] = -1;
@@ -161,9 +161,13 @@ static void describe(int status, char *out, size_t size) {
     snprintf(out, size, "code %d", WEXITSTATUS(status));
     return;
   }
-  const char *name = sigabbrev_np(WTERMSIG(status));
-  snprintf(out, size, name ? "SIG%s%s" : "signal %s%s", name ? name : "",
-           WCOREDUMP(status) ? " (core dumped)" : "");
+  const char *name = platform_signal_name(WTERMSIG(status));
+  const char *core = WCOREDUMP(status) ? " (core dumped)" : "";
+  if (name) {
+    snprintf(out, size, "SIG%s%s", name, core);
+  } else {
+    snprintf(out, size, "signal %d%s", WTERMSIG(status), core);
+  }
 }
 
 /* How long it waits: longer each time, unless it ran well for a while. */
@@ -232,7 +236,7 @@ static void on_stop(struct master *master, unsigned index, int status) {
   struct child *child = &master->children[index];
   child->is_stopped = WIFSTOPPED(status);
   child->silent_ms = 0;
-  const char *name = child->is_stopped ? sigabbrev_np(WSTOPSIG(status)) : NULL;
+  const char *name = child->is_stopped ? platform_signal_name(WSTOPSIG(status)) : NULL;
   if (child->is_stopped) {
     log_printf(master->options->log, LOG_WARN,
                "worker %u (process %ld) is stopped (SIG%s): what waits for it is served by others, "

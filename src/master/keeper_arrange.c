@@ -4,8 +4,8 @@
  * connections, and what is queued on them already is accepted by another worker, which is lent a
  * descriptor until the owner is back. Both may accept from it for a moment, and that is fine. */
 #include "base/passing.h"
+#include "base/platform.h"
 #include "master/keeper_state.h"
-#include "master/steer.h"
 #include "net/keep_message.h"
 
 #include <sys/uio.h>
@@ -46,7 +46,7 @@ static bool arrange_one(struct kept *kept, unsigned place, uint64_t serving,
 static int steer_to(struct kept *kept, uint64_t among) {
   if (among == 0 || among == kept->steered_to) return 0;
   kept->steered_to = among;
-  return steer(kept->sockets[0].bound.fd, kept->type, kept->count, among);
+  return platform_steer(kept->sockets[0].bound.fd, kept->type, kept->count, among);
 }
 
 static int arrange(struct kept *kept, uint64_t serving, const int *orders_fds) {

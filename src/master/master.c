@@ -11,6 +11,7 @@
 #include "base/descriptors.h"
 #include "base/handover.h"
 #include "base/log.h"
+#include "base/platform.h"
 #include "base/signals.h"
 #include "base/stand_in.h"
 #include "master/homes.h"
@@ -21,10 +22,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-static bool is_end(unsigned number) {
+static bool is_end(int number) {
   return number == SIGTERM || number == SIGINT || number == SIGQUIT;
 }
 
@@ -41,10 +41,10 @@ static void begin_reload(struct master *master) {
 
 /* The second one is another one, which means the same: a worker that has not got to the first one would take
  * two of a kind for one. */
-static void take_signal(struct master *master, const struct signalfd_siginfo *info) {
-  const int number = (int)info->ssi_signo;
+static void take_signal(struct master *master, const struct platform_signal *info) {
+  const int number = info->number;
   if (number == SIGCHLD) return;
-  if (info->ssi_code != SI_KERNEL) upgrade_pass_on_signal(master, number);
+  if (!info->is_of_terminal) upgrade_pass_on_signal(master, number);
   if (number == SIGUSR2) {
     if (master->successor == 0) upgrade_begin(master, "SIGUSR2", UPGRADE_MS, 0);
     return;
@@ -63,20 +63,19 @@ static void take_signal(struct master *master, const struct signalfd_siginfo *in
     return;
   }
   if (number == SIGHUP && !lost_terminal && !master->is_ending) begin_reload(master);
-  if (is_end(info->ssi_signo) || lost_terminal) {
+  if (is_end(number) || lost_terminal) {
     master->is_ending = master->was_told_to_end = true;
     atomic_fetch_add(&master->page->ends, 1);
   }
-  const bool is_second = is_end(info->ssi_signo) && atomic_load(&master->page->ends) > 1;
+  const bool is_second = is_end(number) && atomic_load(&master->page->ends) > 1;
   /* A terminal sends its signals to the whole group, the workers included. */
-  if (info->ssi_code != SI_KERNEL || is_second)
-    child_signal_all(master, is_second ? SIGQUIT : number);
+  if (!info->is_of_terminal || is_second) child_signal_all(master, is_second ? SIGQUIT : number);
 }
 
 static void take_signals(struct master *master) {
-  struct signalfd_siginfo info;
+  struct platform_signal info;
   const bool was_ending = master->is_ending;
-  while (read(master->signal_fd, &info, sizeof info) == sizeof info) take_signal(master, &info);
+  while (platform_signals_read(master->signal_fd, &info)) take_signal(master, &info);
   if (master->is_ending && !was_ending) {
     notify_stopping(&master->notify);
     children_close_sockets(master);
@@ -119,7 +118,7 @@ static int block_signals(struct master *master) {
   sigemptyset(&set);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaddset(&set, numbers[i]);
   if (sigprocmask(SIG_BLOCK, &set, &master->before) < 0) return -1;
-  master->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  master->signal_fd = platform_signals_open(&set);
   return master->signal_fd < 0 ? -1 : 0;
 }
 

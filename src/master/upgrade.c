@@ -4,10 +4,12 @@
 #include "base/log.h"
 #include "base/offering.h"
 #include "base/passing.h"
+#include "base/platform.h"
 #include "base/stand_in.h"
 #include "master/keeper.h"
 #include "master/state.h"
 #include "net/keep_message.h"
+#include "net/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,7 +239,7 @@ static int spawn(struct upgrade *upgrade, const char *program) {
   int rc = handover_pair(pair);
   if (rc == 0) {
     upgrade->channel_fd = pair[0];
-    rc = pipe2(ends, O_CLOEXEC) < 0 ? errno : 0;
+    rc = platform_pipe(true, ends) < 0 ? errno : 0;
     if (rc == 0) {
       upgrade->errors_fd = ends[0];
       (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -303,7 +305,7 @@ void upgrade_begin(struct master *master, const char *cause, int64_t limit_ms, u
     master->watched = upgrade->place_ends[0];
   }
   collect_offers(upgrade);
-  offering_find_program(program, sizeof program);
+  net_process_own_program(program, sizeof program);
   int rc = spawn(upgrade, program);
   if (rc != 0) {
     upgrade->pid = 0;

@@ -4,6 +4,7 @@
  * connection. */
 #include "net/bind.h"
 
+#include "base/platform.h"
 #include "net/listener.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static int unlink_if_stale(const struct sockaddr_un *address, socklen_t size) {
   if (!address->sun_path[0]) return 0; /* abstract: it ends with who listens */
   if (lstat(address->sun_path, &status) < 0) return errno == ENOENT ? 0 : UV_EADDRINUSE;
   if (!S_ISSOCK(status.st_mode)) return UV_EEXIST;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, false);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = connect(fd, (const struct sockaddr *)address, size);
   int error = errno;
@@ -95,7 +96,7 @@ int bind_open(const struct listener_options *options, struct bound_socket *out) 
   const struct sockaddr *address = options->address;
   const socklen_t size = options->address_size;
   *out = (struct bound_socket){0};
-  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(address->sa_family, SOCK_STREAM, false);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = prepare(fd, address, size);
   if (rc == 0 && options->beside) rc = set_on(fd, SOL_SOCKET, SO_REUSEPORT);

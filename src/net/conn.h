@@ -15,7 +15,7 @@ struct blob;
 struct event;
 struct event_place;
 struct net_loop;
-struct net_tcp_info;
+struct platform_tcp;
 struct tap_watcher;
 struct conn; /* opaque; frees itself right after events->on_close */
 
@@ -226,7 +226,7 @@ const struct sockaddr *conn_peer(const struct conn *conn, socklen_t *size);
 /* What the transport knows. 0 or a negative UV_E*, as when it is closed, or has no such thing. */
 int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
 int conn_local(const struct conn *conn, struct sockaddr_storage *out, socklen_t *size);
-int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out);
+int conn_tcp_info(const struct conn *conn, struct platform_tcp *out);
 int conn_descriptor(const struct conn *conn); /* for who asks the kernel; negative: there is none */
 size_t conn_unread_bytes(const struct conn *conn); /* that arrived, and nobody has read yet */
 

@@ -136,7 +136,7 @@ int conn_peer_name(const struct conn *conn, struct sockaddr_storage *out, sockle
   return facts_of(conn)->peer(conn->lowest, (struct sockaddr *)out, size);
 }
 
-int conn_tcp_info(const struct conn *conn, struct net_tcp_info *out) {
+int conn_tcp_info(const struct conn *conn, struct platform_tcp *out) {
   return facts_of(conn)->tcp_info ? facts_of(conn)->tcp_info(conn->lowest, out) : UV_ENOTSUP;
 }
 

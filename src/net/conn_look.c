@@ -2,7 +2,7 @@
  * asked from time to time, and tells what changed. Knows nobody who watches. */
 #include "net/conn_tell.h"
 
-#include "net/tcp_info.h"
+#include "base/platform.h"
 
 #include <string.h>
 
@@ -12,10 +12,10 @@ enum {
 };
 
 /* What is known of a Unix socket, and of one in memory, is what can be read. */
-static void read_info(const struct conn *conn, struct net_tcp_info *out) {
+static void read_info(const struct conn *conn, struct platform_tcp *out) {
   if (conn_tcp_info(conn, out) == 0) return;
   const size_t unread = conn_unread_bytes(conn);
-  *out = (struct net_tcp_info){.state = "", .unread = unread, .bytes_in = conn->bytes_in + unread};
+  *out = (struct platform_tcp){.state = "", .unread = unread, .bytes_in = conn->bytes_in + unread};
 }
 
 /* FIN or RST has come behind what is not read; NULL: neither, as far as the kernel says. */
@@ -27,7 +27,7 @@ static const char *end_of(const struct conn *conn, const char *state) {
 }
 
 void conn_look(struct conn *conn) {
-  struct net_tcp_info info;
+  struct platform_tcp info;
   if (!conn_held_by(conn)) return;
   read_info(conn, &info);
   struct event event = {.kind = EVENT_ARRIVE, .source = EVENT_KERNEL};

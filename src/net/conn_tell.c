@@ -6,8 +6,7 @@
 #include "net/conn_tell.h"
 
 #include "base/address.h"
-#include "net/tcp_info.h"
-#include "net/time_wait.h"
+#include "base/platform.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +35,14 @@ static void read_ends(const struct conn *conn, struct ends *out) {
 }
 
 /* Whether it was just told, at the peer's end. */
-static bool is_known(const struct conn *conn, const struct net_tcp_info *info) {
+static bool is_known(const struct conn *conn, const struct platform_tcp *info) {
   const struct told_tcp *told = &conn->group->loop->told_tcp;
   return told->conn == conn->id && told->is_end && memcmp(&told->info, info, sizeof *info) == 0;
 }
 
 /* Nothing on a Unix socket, of which the kernel tells nothing. */
 static void tell_tcp(struct conn *conn, const char *at) {
-  struct net_tcp_info info;
+  struct platform_tcp info;
   if (!conn_is_told(conn, EVENT_TCP)) return;
   if (conn_tcp_info(conn, &info) < 0 || is_known(conn, &info)) return;
   conn->group->loop->told_tcp =
@@ -181,7 +180,7 @@ void conn_tell_drain(struct conn *conn) {
 
 /* Whether the kernel has given the connection up: then nothing is sent any more, not even FIN. */
 static bool is_dead(const struct conn *conn) {
-  struct net_tcp_info info;
+  struct platform_tcp info;
   return conn_tcp_info(conn, &info) == 0 && strcmp(info.state, "closed") == 0;
 }
 
@@ -243,7 +242,8 @@ static void tell_time_wait(struct conn *conn) {
   if (conn->proxy) return; /* it is the proxy's, and `peer` is not */
   if (conn_local(conn, &local, &size) < 0) return;
   struct event event = {.kind = EVENT_TIME_WAIT, .source = EVENT_KERNEL};
-  int rc = time_wait_ask((struct sockaddr *)&local, &conn->peer.any, &event.of.time_wait.left_ms);
+  int rc =
+      platform_time_wait((struct sockaddr *)&local, &conn->peer.any, &event.of.time_wait.left_ms);
   if (rc < 0) loop->knows_no_time_wait = true;
   if (rc <= 0) return;
   read_ends(conn, &ends);

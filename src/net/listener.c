@@ -10,12 +10,12 @@
 
 #include "base/address.h"
 #include "base/list.h"
+#include "base/platform.h"
 #include "net/bind.h"
 #include "net/defer.h"
 #include "net/incoming.h"
 #include "net/loop_state.h"
 #include "net/network.h"
-#include "net/tcp_info.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ struct listener {
   const struct listener_events *events;
   void *owner;
   struct bound_socket bound;
-  int failures; /* of accept4() in a row, other than for want of something */
+  int failures; /* of accept(2) in a row, other than for want of something */
   bool listening;
   bool paused;
   struct list starved_link; /* in loop->starved while there are no descriptors */
@@ -57,9 +57,9 @@ static void on_connection(uv_poll_t *poll, int status, int events);
 
 /* What is accepted at once did not wait. On a Unix socket nobody knows. */
 static void look_at_backlog(struct listener *listener, bool is_accepting) {
-  struct net_backlog backlog;
+  struct platform_backlog backlog;
   if (!listener->events->on_backlog || listener->port) return;
-  if (net_backlog_read(listener->bound.fd, &backlog) < 0) return;
+  if (platform_backlog_read(listener->bound.fd, &backlog) < 0) return;
   if (backlog.waiting == listener->waiting) return;
   if (is_accepting && listener->waiting == 0 && backlog.waiting == 1) return;
   listener->waiting = backlog.waiting;
@@ -162,18 +162,18 @@ static bool lacks_descriptor(int error) {
 static int accept_descriptor(struct listener *listener, struct sockaddr *peer, socklen_t size) {
   struct net_loop *loop = listener->loop;
   socklen_t taken = size;
-  int fd = accept4(listener->bound.fd, peer, &taken, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int fd = platform_accept(listener->bound.fd, peer, &taken);
   if (fd >= 0 || !listener->events->uses_spares || !lacks_descriptor(errno)) return fd;
-  if (!net_loop_lend_spare(loop)) return fd; /* errno is still accept4's */
+  if (!net_loop_lend_spare(loop)) return fd; /* errno is still that of accept(2) */
   taken = size;
-  fd = accept4(listener->bound.fd, peer, &taken, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  fd = platform_accept(listener->bound.fd, peer, &taken);
   int error = errno;
   if (fd < 0) (void)net_loop_refill_spares(loop); /* the kernel asks for one before it looks */
   errno = error;
   return fd;
 }
 
-/* 0, or an errno of accept4(2). */
+/* 0, or an errno of accept(2). */
 static int take(struct listener *listener, struct incoming *out, struct sockaddr_storage *peer) {
   *out = (struct incoming){.fd = -1};
   if (listener->port) return port_accept(listener->port, &out->pipe, peer);
@@ -221,7 +221,7 @@ static void accept_some(struct listener *listener) {
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
-  (void)status; /* an error on a listening socket shows again in accept4() */
+  (void)status; /* an error on a listening socket shows again in accept(2) */
   (void)events;
   accept_some(LIST_ELEMENT(poll, struct listener, poll));
 }

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 struct incoming;
-struct net_backlog;
+struct platform_backlog;
 struct net_loop;
 struct listener; /* opaque; frees itself after listener_close() */
 
@@ -20,7 +20,7 @@ struct listener_events {
   /* Accepting stopped (`rc` is UV_EMFILE, UV_ENFILE, UV_ENOBUFS or UV_ENOMEM), or goes on (0). */
   void (*on_starved)(void *owner, int rc);
   /* While somebody watches, how many wait to be accepted now, and how many may. NULL: that is no news. */
-  void (*on_backlog)(void *owner, const struct net_backlog *backlog);
+  void (*on_backlog)(void *owner, const struct platform_backlog *backlog);
   bool
       uses_spares; /* accepts with the descriptors that the loop keeps back, when there are no others */
 };

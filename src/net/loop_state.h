@@ -4,6 +4,7 @@
 
 #include "base/blob.h"
 #include "base/list.h"
+#include "base/platform.h"
 #include "base/room.h"
 #include "base/tap.h"
 #include "net/clock.h"
@@ -12,7 +13,6 @@
 #include "net/piped.h"
 #include "net/ready.h"
 #include "net/stage.h"
-#include "net/tcp_info.h"
 #include "net/turn.h"
 
 #include <uv.h>
@@ -26,7 +26,7 @@ enum {
 struct told_tcp {
   uint64_t conn;
   bool is_end;
-  struct net_tcp_info info;
+  struct platform_tcp info;
 };
 
 struct net_loop {

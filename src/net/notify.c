@@ -3,6 +3,7 @@
 #include "net/notify.h"
 
 #include "base/log.h"
+#include "base/platform.h"
 #include "net/keep.h"
 
 #include <errno.h>
@@ -17,10 +18,11 @@
 /* "/run/x", or "@x" for an abstract one. 0: neither, or too long. */
 static socklen_t notify_read_address(const char *text, struct sockaddr_un *out) {
   size_t size = strlen(text);
-  if ((text[0] != '/' && text[0] != '@') || size < 2 || size >= sizeof out->sun_path) return 0;
+  const bool is_abstract = text[0] == '@' && platform_has_abstract_sockets;
+  if ((text[0] != '/' && !is_abstract) || size < 2 || size >= sizeof out->sun_path) return 0;
   *out = (struct sockaddr_un){.sun_family = AF_UNIX};
   memcpy(out->sun_path, text, size);
-  if (text[0] == '@') out->sun_path[0] = '\0';
+  if (is_abstract) out->sun_path[0] = '\0';
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
 }
 
@@ -30,7 +32,10 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
   if (!text || !*text) return;
   notify->size = notify_read_address(text, &notify->address);
   if (notify->size == 0) {
-    log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": neither a path nor @NAME; not used", text);
+    const bool is_lacking = text[0] == '@' && !platform_has_abstract_sockets;
+    log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": %s; not used", text,
+               is_lacking ? "a name in no file system, as only Linux has"
+                          : "neither a path nor @NAME");
   } else {
     memcpy(notify->text, text, strlen(text) + 1);
   }
@@ -39,7 +44,7 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
 
 static void notify_tell(const struct notify *notify, const char *state) {
   if (notify->size == 0) return;
-  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_DGRAM, true);
   ssize_t sent = fd < 0 ? -1
                         : sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
                                  (const struct sockaddr *)&notify->address, notify->size);

@@ -1,6 +1,8 @@
 /* net/option.c — socket options by name: setsockopt(2), getsockopt(2) on any of our descriptors. */
 #include "net/option.h"
 
+#include "base/platform.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -58,7 +60,6 @@ int net_option_membership(int fd, const char *group, bool join) {
   struct ip_mreqn ip4 = {0};
   struct ipv6_mreq ip6 = {0};
   char number[INET6_ADDRSTRLEN];
-  const int none = 0;
   const char *interface = strchr(group, '%');
   int rc;
   snprintf(number, sizeof number, "%.*s", (int)strcspn(group, "%"), group);
@@ -69,7 +70,7 @@ int net_option_membership(int fd, const char *group, bool join) {
     ip4.imr_ifindex = (int)index;
     rc = setsockopt(fd, IPPROTO_IP, option, &ip4, sizeof ip4);
     /* Else it hears the groups of every other socket of this machine as well. */
-    if (rc == 0 && join) (void)setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &none, sizeof none);
+    if (rc == 0 && join) (void)platform_hear_joined(fd, AF_INET);
   } else if (inet_pton(AF_INET6, number, &ip6.ipv6mr_multiaddr) == 1) {
     int option = join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP;
     ip6.ipv6mr_interface = index;

@@ -1,6 +1,7 @@
 /* net/process.c — programs that are started, ended, and waited for. Knows no connection, and no Lua. */
 #include "net/process.h"
 
+#include "base/platform.h"
 #include "net/loop.h"
 
 #include <errno.h>
@@ -72,4 +73,8 @@ int net_process_signal(const struct net_process *process, int signal) {
 void net_process_end(struct net_process *process) {
   process->on_exit = NULL; /* libuv waits for it, so that it leaves no zombie */
   (void)net_process_signal(process, SIGKILL);
+}
+
+void net_process_own_program(char *out, size_t size) {
+  if (!platform_find_program(out, size) && uv_exepath(out, &size) < 0) *out = '\0';
 }

@@ -2,6 +2,8 @@
 #ifndef MOONPORT_NET_PROCESS_H
 #define MOONPORT_NET_PROCESS_H
 
+#include <stddef.h>
+
 struct net_loop;
 struct net_process; /* opaque; frees itself once the program has ended */
 
@@ -23,5 +25,8 @@ int net_process_id(const struct net_process *process);
 int net_process_signal(const struct net_process *process, int signal);
 /* It is killed, and on_exit will not come. */
 void net_process_end(struct net_process *process);
+
+/* The program that this process was started from: a link, perhaps, that leads to a new one by now. */
+void net_process_own_program(char *out, size_t size);
 
 #endif

@@ -1,12 +1,12 @@
 /* net/spares.c — descriptors that are kept back for who must get in when there are none left. */
+#include "base/platform.h"
 #include "net/loop_state.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 bool net_loop_refill_spares(struct net_loop *loop) {
   while (loop->spare_count < loop->spares_wanted) {
-    int fd = eventfd(0, EFD_CLOEXEC); /* the cheapest that needs no file */
+    int fd = platform_spare();
     if (fd < 0) return false;
     loop->spares[loop->spare_count++] = fd;
   }

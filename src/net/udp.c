@@ -7,6 +7,7 @@
 #include "net/udp.h"
 
 #include "base/address.h"
+#include "base/platform.h"
 #include "base/reach.h"
 #include "net/defer.h"
 #include "net/loop_state.h"
@@ -319,7 +320,7 @@ const struct in6_addr *udp_destination(const struct udp *udp) {
 }
 
 uint32_t udp_lost(const struct udp *udp) {
-  return udp->mailbox ? 0 : udp_socket_lost(udp->fd);
+  return udp->mailbox ? 0 : platform_lost(udp->fd);
 }
 
 int udp_send(struct udp *udp, const char *bytes, size_t size, const struct sockaddr *peer,

@@ -5,11 +5,12 @@
  * peers are kept. Memory is bounded: in a set of four, a new peer takes the place of the one that was first heard. */
 #include "net/udp_asked.h"
 
+#include "base/platform.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { SETS = 1024, IN_A_SET = 4 }; /* four times the handlers of a socket that may wait */
 
@@ -28,7 +29,7 @@ struct udp_asked {
 
 struct udp_asked *udp_asked_new(void) {
   struct udp_asked *asked = calloc(1, sizeof *asked); /* pages that nobody touches cost nothing */
-  if (asked && getrandom(&asked->seed, sizeof asked->seed, GRND_NONBLOCK) < 0) {
+  if (asked && platform_random(&asked->seed, sizeof asked->seed, false) < 0) {
     asked->seed = (uintptr_t)asked; /* early at boot; better than a constant */
   }
   return asked;

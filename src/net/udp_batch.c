@@ -1,7 +1,8 @@
-/* net/udp_batch.c — several datagrams from the kernel in one call: recvmmsg(2). Knows no loop. */
+/* net/udp_batch.c — several datagrams from the kernel in one call. Knows no loop. */
 #include "net/udp_batch.h"
 
 #include "base/address.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -10,9 +11,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-enum {
-  TOLD_BYTES = CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo))
-};
+enum { TOLD_BYTES = PLATFORM_OWN_BYTES + CMSG_SPACE(sizeof(struct in6_pktinfo)) };
 
 struct slot {
   struct iovec part;
@@ -23,7 +22,7 @@ struct slot {
 };
 
 struct udp_batch {
-  struct mmsghdr headers[UDP_BATCH_MAX];
+  struct platform_message headers[UDP_BATCH_MAX];
   struct slot slots[UDP_BATCH_MAX];
   int used;                                      /* the last time */
   char bytes[UDP_BATCH_MAX][DATAGRAM_BYTES_MAX]; /* mostly pages that nobody touches */
@@ -60,7 +59,7 @@ int udp_batch_read(struct udp_batch *batch, int fd, int max) {
   int count;
   for (int i = 0; i < batch->used; i++) make_ready(batch, i);
   do {
-    count = recvmmsg(fd, batch->headers, (unsigned)max, 0, NULL);
+    count = platform_receive_many(fd, batch->headers, (unsigned)max);
   } while (count < 0 && errno == EINTR);
   batch->used = count > 0 ? count : 0;
   return count < 0 ? uv_translate_sys_error(errno) : count;
@@ -77,10 +76,10 @@ static void read_own(const struct msghdr *header, struct slot *slot, struct udp_
   const struct cmsghdr *told = CMSG_FIRSTHDR(header);
   out->to = out->own = NULL;
   if (!told) return;
-  if (told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_PKTINFO) {
-    const struct in_pktinfo *info = (const struct in_pktinfo *)(const void *)CMSG_DATA(told);
-    map_ip4(&slot->own, &info->ipi_spec_dst);
-    map_ip4(&slot->to, &info->ipi_addr);
+  struct in_addr own, to;
+  if (platform_read_own(told, &own, &to)) {
+    map_ip4(&slot->own, &own);
+    map_ip4(&slot->to, &to);
     out->own = &slot->own;
     out->to = &slot->to;
   }

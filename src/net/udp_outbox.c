@@ -1,8 +1,9 @@
-/* net/udp_outbox.c — the answers to one batch of datagrams, to leave together: sendmmsg(2). Knows no
- * loop. A system call costs more than what is done in it for a small datagram. */
+/* net/udp_outbox.c — the answers to one batch of datagrams, to leave together. Knows no loop.
+ * A system call costs more than what is done in it for a small datagram. */
 #include "net/udp_outbox.h"
 
 #include "base/address.h"
+#include "base/platform.h"
 #include "net/udp_batch.h"
 #include "net/udp_socket.h"
 
@@ -23,7 +24,7 @@ struct answer {
 
 struct udp_outbox {
   int count;
-  struct mmsghdr headers[UDP_BATCH_MAX];
+  struct platform_message headers[UDP_BATCH_MAX];
   struct answer answers[UDP_BATCH_MAX];
 };
 
@@ -54,7 +55,7 @@ bool udp_outbox_add(struct udp_outbox *outbox, const char *bytes, size_t size,
 int udp_outbox_send(struct udp_outbox *outbox, int fd) {
   int at = 0, rc = 0;
   while (at < outbox->count) {
-    int sent = sendmmsg(fd, outbox->headers + at, (unsigned)(outbox->count - at), 0);
+    int sent = platform_send_many(fd, outbox->headers + at, (unsigned)(outbox->count - at));
     if (sent > 0) {
       at += sent;
     } else if (errno != EINTR) {

@@ -3,20 +3,16 @@
 #include "net/udp_socket.h"
 
 #include "base/address.h"
+#include "base/platform.h"
 #include "base/reach.h"
 #include "net/udp.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
-
-#ifndef IPV6_MULTICAST_ALL
-#define IPV6_MULTICAST_ALL 29
-#endif
 
 static int set(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) < 0 ? uv_translate_sys_error(errno) : 0;
@@ -31,7 +27,7 @@ static int join_ip4(int fd, const struct sockaddr_in *group, int interface) {
       errno != EADDRINUSE) { /* whoever handed it over has joined */
     return uv_translate_sys_error(errno);
   }
-  int rc = set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+  int rc = platform_hear_joined(fd, AF_INET) < 0 ? uv_translate_sys_error(errno) : 0;
   const struct ip_mreqn sending = {.imr_ifindex = interface};
   if (rc == 0 && interface > 0 &&
       setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &sending, sizeof sending) < 0) {
@@ -48,7 +44,7 @@ static int join_ip6(int fd, const struct sockaddr_in6 *group) {
       errno != EADDRINUSE) {
     return uv_translate_sys_error(errno);
   }
-  (void)set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0); /* since Linux 4.20 */
+  (void)platform_hear_joined(fd, AF_INET6);
   return interface > 0 ? set(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface) : 0;
 }
 
@@ -77,7 +73,7 @@ int udp_socket_open(const struct udp_options *options) {
     rc =
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
   } else {
-    fd = socket(options->address->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = platform_socket(options->address->sa_family, SOCK_DGRAM, false);
     if (fd < 0) return uv_translate_sys_error(errno);
     rc = bind_it(fd, options);
   }
@@ -89,26 +85,20 @@ int udp_socket_open(const struct udp_options *options) {
 
 bool udp_socket_tells_own(int fd, const struct sockaddr *address) {
   if (reach_of(address) != REACH_ANY) return false;
-  return address->sa_family == AF_INET ? set(fd, IPPROTO_IP, IP_PKTINFO, 1) == 0
+  return address->sa_family == AF_INET ? platform_tell_own(fd) == 0
                                        : set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0;
-}
-
-uint32_t udp_socket_lost(int fd) {
-  uint32_t figures[SK_MEMINFO_VARS] = {0};
-  socklen_t size = sizeof figures;
-  return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, &size) < 0 ? 0 : figures[SK_MEMINFO_DROPS];
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
 
-static void put_control(struct msghdr *message, int level, int type, const void *info,
-                        size_t size) {
+static void put_own_ip6(struct msghdr *message, const struct in6_addr *own) {
+  const struct in6_pktinfo info = {.ipi6_addr = *own};
   struct cmsghdr *header = CMSG_FIRSTHDR(message);
-  header->cmsg_level = level;
-  header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN(size);
-  memcpy(CMSG_DATA(header), info, size);
-  message->msg_controllen = CMSG_SPACE(size);
+  header->cmsg_level = IPPROTO_IPV6;
+  header->cmsg_type = IPV6_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof info);
+  memcpy(CMSG_DATA(header), &info, sizeof info);
+  message->msg_controllen = CMSG_SPACE(sizeof info);
 }
 
 void udp_control_put_own(struct msghdr *message, int family, const struct in6_addr *own,
@@ -117,12 +107,11 @@ void udp_control_put_own(struct msghdr *message, int family, const struct in6_ad
   message->msg_control = control;
   message->msg_controllen = sizeof *control;
   if (family == AF_INET6) {
-    const struct in6_pktinfo info = {.ipi6_addr = *own};
-    put_control(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    put_own_ip6(message, own);
   } else {
-    struct in_pktinfo info = {0};
-    memcpy(&info.ipi_spec_dst, own->s6_addr + 12, sizeof info.ipi_spec_dst);
-    put_control(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    struct in_addr ip4;
+    memcpy(&ip4, own->s6_addr + 12, sizeof ip4);
+    platform_put_own(message, &ip4);
   }
 }
 

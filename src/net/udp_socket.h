@@ -2,6 +2,8 @@
 #ifndef MOONPORT_NET_UDP_SOCKET_H
 #define MOONPORT_NET_UDP_SOCKET_H
 
+#include "base/platform.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +14,7 @@ struct udp_options;
 
 union udp_control {
   size_t align; /* as struct cmsghdr wants it */
-  char ip4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+  char ip4[PLATFORM_OWN_BYTES];
   char ip6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
@@ -26,8 +28,6 @@ void udp_control_put_own(struct msghdr *message, int family, const struct in6_ad
 int udp_socket_open(const struct udp_options *options);
 /* Whether it is bound to all addresses; then it tells with each datagram to which one it was sent. */
 bool udp_socket_tells_own(int fd, const struct sockaddr *address);
-/* Datagrams for which its buffer had no room so far. */
-uint32_t udp_socket_lost(int fd);
 /* Sends one now. From `own` unless that is NULL; `peer` is NULL on a connected socket. 0 or UV_E*. */
 int udp_socket_send(int fd, const char *bytes, size_t size, const struct sockaddr *peer,
                     const struct in6_addr *own);

@@ -4,6 +4,8 @@
  * handler is our own: it counts, wakes the loop, and calls who can act without it. */
 #include "server/end_signals.h"
 
+#include "base/platform.h"
+
 #include <errno.h>
 
 /* Whom the signals are for. A handler has no argument to find it by. */
@@ -14,7 +16,7 @@ static void end_signals_on_signal(int number, siginfo_t *info, void *ignored) {
   int saved_errno = errno;
   (void)ignored;
   if (!signals) return;
-  atomic_store(&signals->is_of_terminal, info->si_code == SI_KERNEL);
+  atomic_store(&signals->is_of_terminal, platform_is_of_terminal(info));
   unsigned before = atomic_fetch_add(&signals->count, 1);
   atomic_store(&signals->numbers[before > 0], number);
   signals->on_taken(signals->context, before);

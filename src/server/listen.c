@@ -144,7 +144,7 @@ static void listen_on_starved(void *owner, int rc) {
                advice);
 }
 
-static void listen_on_backlog(void *owner, const struct net_backlog *backlog) {
+static void listen_on_backlog(void *owner, const struct platform_backlog *backlog) {
   const struct listen_entry *entry = owner;
   const struct runtime *runtime = entry->set->runtime;
   if (!api_is_told(runtime, EVENT_BACKLOG)) return;

@@ -3,6 +3,7 @@
 
 #include "api/conn.h"
 #include "api/runtime.h"
+#include "base/platform.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "server/script.h"
@@ -40,7 +41,7 @@ static int l_connect(lua_State *L) {
     lua_pushliteral(L, "not enough memory at the start: restart the server");
     return 2;
   }
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+  if (platform_socketpair(SOCK_STREAM, false, pair) < 0) {
     luaL_pushfail(L);
     lua_pushstring(L, strerror(errno));
     return 2;

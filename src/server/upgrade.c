@@ -11,10 +11,12 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "base/offering.h"
+#include "base/platform.h"
 #include "base/stand_in.h"
 #include "base/worker.h"
 #include "net/keep.h"
 #include "net/loop.h"
+#include "net/process.h"
 #include "server/server_state.h"
 
 #include <errno.h>
@@ -335,7 +337,7 @@ static int open_ends(struct upgrade *upgrade, int *channel, int *errors) {
   if (rc != 0) return uv_translate_sys_error(rc);
   upgrade->channel_fd = pair[0];
   *channel = pair[1];
-  if (pipe2(ends, O_CLOEXEC) < 0) return uv_translate_sys_error(errno);
+  if (platform_pipe(true, ends) < 0) return uv_translate_sys_error(errno);
   upgrade->errors_fd = ends[0];
   *errors = ends[1];
   return fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
@@ -421,7 +423,7 @@ void server_upgrade(struct server *server, const char *cause, int64_t limit_ms,
     refuse(server, cause, obstacle ? obstacle : "memory is out", waiter);
     return;
   }
-  offering_find_program(program, sizeof program);
+  net_process_own_program(program, sizeof program);
   server->upgrade = upgrade;
   upgrade->waiter = waiter;
   upgrade->limit_ms = limit_ms;

@@ -4,6 +4,7 @@
  * bytes, or reach into the server's own state. Files, processes and C modules stay, as far as the
  * operator grants them (vm/guard.c): a script is trusted as the program it is, but not to be without
  * mistakes. */
+#include "base/platform.h"
 #include "vm/vm_state.h"
 #include "vm/watchdog.h"
 
@@ -13,7 +14,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 /* os.exit() would end every other connection, and skip their closing. */
@@ -223,7 +223,7 @@ int vm_standard(lua_State *L, enum standard standard) {
  * those of one second drew the same numbers. Where the kernel has none yet, it stays so. */
 static void seed_random(lua_State *L) {
   lua_Integer seeds[2];
-  if (getrandom(seeds, sizeof seeds, GRND_NONBLOCK) != sizeof seeds) return;
+  if (platform_random(seeds, sizeof seeds, false) < 0) return;
   lua_getglobal(L, LUA_MATHLIBNAME);
   lua_getfield(L, -1, "randomseed");
   lua_pushinteger(L, seeds[0]);

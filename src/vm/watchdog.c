@@ -12,6 +12,7 @@
  * (allow_hooks). So what is left that cannot be ended are C functions that do not return. */
 #include "vm/watchdog.h"
 
+#include "base/platform.h"
 #include "vm/vm_state.h"
 
 #include <errno.h>
@@ -19,16 +20,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#ifndef sigev_notify_thread_id /* glibc has the field, but no name for it */
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
 enum {
-  SIGNAL = SIGURG, /* ignored by default, so that a late one does no harm */
   LOOK_MS = 20,
   STUBBORN_LOOK_MS = 2,  /* while what has used its time up begins anew again and again */
   PARK_AFTER_LOOKS = 25, /* with nothing running: no more looks until the next entry */
@@ -58,7 +53,7 @@ struct vm_watchdog {
   volatile uint64_t since_cpu_ns; /* the thread's processor time then */
   volatile unsigned idle_looks;
   bool reaches_hooks; /* allow_hooks() works with this Lua */
-  timer_t timer;
+  struct platform_ticker *ticker;
   struct place place;
   struct place blamed; /* the author's line that was met last when the time was up */
   struct place_names *names;
@@ -78,12 +73,9 @@ static unsigned ms_between(uint64_t since_ns, uint64_t now_ns) {
   return (unsigned)((now_ns - since_ns) / 1000000);
 }
 
-/* timer_settime() is async-signal-safe (POSIX.1, 2.4.3). */
 static void set_timer(struct vm_watchdog *watchdog, long ms) {
-  const struct timespec interval = {.tv_nsec = ms * 1000000};
-  const struct itimerspec each = {.it_interval = interval, .it_value = interval};
   watchdog->parked = ms == 0;
-  (void)timer_settime(watchdog->timer, 0, &each, NULL);
+  platform_ticker_set(watchdog->ticker, ms);
 }
 
 /* --- Hooks --------------------------------------------------------------------------------- */
@@ -234,7 +226,8 @@ static void look_at_nothing(struct vm_watchdog *watchdog, uint64_t entry) {
   if (watchdog->events->on_quiet) watchdog->events->on_quiet(watchdog->context);
 }
 
-static void look(struct vm_watchdog *watchdog) {
+static void watchdog_on_tick(void *context) {
+  struct vm_watchdog *watchdog = context;
   uint64_t entry = watchdog->entry;
   uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
   if (watchdog->end_ns > 0 && now_ns >= watchdog->end_ns) stuck(watchdog, STUCK_END);
@@ -258,28 +251,7 @@ static void look(struct vm_watchdog *watchdog) {
   look_at_budget(watchdog, watchdog->running);
 }
 
-static void watchdog_on_signal(int number, siginfo_t *info, void *context) {
-  (void)number;
-  (void)context;
-  /* Anybody may send this signal; only our own timer's carries a pointer. */
-  if (info->si_code != SI_TIMER) return;
-  int saved_errno = errno;
-  look(info->si_value.sival_ptr);
-  errno = saved_errno;
-}
-
 /* --- Its life ------------------------------------------------------------------------------ */
-
-static int open_timer(struct vm_watchdog *watchdog) {
-  struct sigaction action = {.sa_sigaction = watchdog_on_signal,
-                             .sa_flags = SA_SIGINFO | SA_RESTART};
-  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL};
-  sigemptyset(&action.sa_mask);
-  event.sigev_value.sival_ptr = watchdog;
-  event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-  if (sigaction(SIGNAL, &action, NULL) < 0) return -1;
-  return timer_create(CLOCK_MONOTONIC, &event, &watchdog->timer);
-}
 
 struct vm_watchdog *vm_watchdog_new(const struct vm_watchdog_events *events, void *context) {
   struct vm_watchdog *watchdog = calloc(1, sizeof *watchdog);
@@ -288,15 +260,15 @@ struct vm_watchdog *vm_watchdog_new(const struct vm_watchdog_events *events, voi
   watchdog->context = context;
   watchdog->parked = true;
   watchdog->names = place_names_new();
-  if (watchdog->names && open_timer(watchdog) == 0) return watchdog;
+  watchdog->ticker = watchdog->names ? platform_ticker_new(watchdog_on_tick, watchdog) : NULL;
+  if (watchdog->ticker) return watchdog;
   place_names_free(watchdog->names);
   free(watchdog);
   return NULL;
 }
 
 void vm_watchdog_free(struct vm_watchdog *watchdog) {
-  timer_delete(watchdog->timer);
-  signal(SIGNAL, SIG_IGN); /* one that is still under way would find no watchdog */
+  platform_ticker_free(watchdog->ticker);
   place_names_free(watchdog->names);
   free(watchdog);
 }

@@ -151,4 +151,39 @@ function layering.first_offence(files)
   return find_offence(graph, paths) or find_circle(graph, paths)
 end
 
+-- Headers that no other system has, and the files that may know them: the build of any other leaves
+-- them out (CMakeLists.txt), and so does MOONPORT_PORTABLE.
+local linux_headers = {
+  "^linux/", "^asm/", "^sys/epoll%.h$", "^sys/eventfd%.h$", "^sys/fanotify%.h$", "^sys/inotify%.h$",
+  "^sys/prctl%.h$", "^sys/sendfile%.h$", "^sys/signalfd%.h$", "^sys/statfs%.h$", "^sys/timerfd%.h$",
+  "^sys/auxv%.h$", "^sys/syscall%.h$", "^sys/random%.h$",
+}
+local linux_files = {
+  "^src/base/platform/linux[%l_]*%.c$", "^src/net/ready%.c$", "^src/net/piped%.c$",
+  "^src/net/transport/direct%.c$", "^src/api/shared%.c$", "^src/api/stores?%.c$",
+  "^src/api/store_%l+%.c$",
+}
+
+local function matches_any(text, patterns)
+  for _, pattern in ipairs(patterns) do
+    if text:find(pattern) then return true end
+  end
+  return false
+end
+
+--- The first header of Linux in a file that other systems compile, too; or nil.
+--- @param files table<string, string> as above
+--- @return string?
+function layering.first_of_linux(files)
+  local advice = "%s:%d: only Linux has %s: give src/base/platform.h a call for it"
+  for _, path in ipairs(sorted_paths(files)) do
+    for _, include in ipairs(matches_any(path, linux_files) and {} or includes_of(files, path)) do
+      if matches_any(include.name, linux_headers) then
+        return advice:format(path, include.line, include.name)
+      end
+    end
+  end
+  return nil
+end
+
 return layering

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/log.h"
+#include "base/platform.h"
 #include "net/notify.h"
 
 #include <stdlib.h>
@@ -9,19 +10,42 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A supervisor with a name that is free: the kernel chooses it, as five hexadecimal digits. */
-static int listen_for(struct notify *notify, struct log *log) {
+/* A name that is free: the kernel chooses it, as five hexadecimal digits. */
+static int bind_abstract(char *name, size_t size) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  socklen_t size = sizeof address;
+  socklen_t used = sizeof address;
   int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
   CHECK_NUMBER(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
-  CHECK_NUMBER(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-  char name[16];
-  (void)snprintf(name, sizeof name, "@%.5s", address.sun_path + 1);
+  CHECK_NUMBER(getsockname(fd, (struct sockaddr *)&address, &used), 0);
+  (void)snprintf(name, size, "@%.5s", address.sun_path + 1);
+  return fd;
+}
+
+/* Where there are no abstract names: a file, which the next one takes the place of. */
+static int bind_path(char *name, size_t size) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  (void)snprintf(name, size, "/tmp/moonport-notify-%ld", (long)getpid());
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", name);
+  (void)unlink(name);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  CHECK_NUMBER(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+  return fd;
+}
+
+static int listen_for(struct notify *notify, struct log *log) {
+  char name[64];
+  int fd = (platform_has_abstract_sockets ? bind_abstract : bind_path)(name, sizeof name);
   setenv("NOTIFY_SOCKET", name, 1);
   notify_init(notify, log, NULL);
   CHECK(getenv("NOTIFY_SOCKET") == NULL);
   return fd;
+}
+
+static void end_listening(int fd) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  socklen_t used = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &used) == 0) (void)unlink(address.sun_path);
+  close(fd);
 }
 
 /* What came; static, read before the next. */
@@ -41,7 +65,7 @@ static void tells_each_state_in_one_datagram(void) {
   notify_stopping(&notify);
   CHECK_TEXT(received(fd), "STOPPING=1");
   CHECK_TEXT(received(fd), "");
-  close(fd);
+  end_listening(fd);
   log_free(log);
 }
 
@@ -56,7 +80,7 @@ static void tells_the_time_of_a_reload(void) {
   CHECK_NUMBER(sscanf(received(fd), "RELOADING=1\nMONOTONIC_USEC=%lld", &usec), 1);
   long long since = usec - (before.tv_sec * 1000000LL + before.tv_nsec / 1000);
   CHECK(since >= 0 && since < 60 * 1000000LL);
-  close(fd);
+  end_listening(fd);
   log_free(log);
 }
 

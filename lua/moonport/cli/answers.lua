@@ -3,6 +3,7 @@
 -- A field may be missing, or of another kind than it should be: out.text() and the others make of
 -- it what can be shown.
 
+local called = require "moonport.show.server"
 local core = require "moonport.show.core"
 local json = require "moonport.json"
 local metrics = require "moonport.metrics.text"
@@ -229,7 +230,7 @@ function prints.metrics(answer)
   line((metrics.render(answer.lines):gsub("\n$", "")))
 end
 
-function prints.ping(answer) printf("the server (pid %d) answers", answer.pid) end
+function prints.ping(answer) line(called(answer.pid) .. " answers") end
 
 function prints.reload(answer)
   for _, result in ipairs(answer.lines) do

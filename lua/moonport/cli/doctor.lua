@@ -1,6 +1,7 @@
 -- moonport.cli.doctor — moonport doctor [PATH...]: what would keep scripts from working here, in
 -- words. src/cli/doctor*.c find it out. The exit code is 1 when something will not work.
 
+local called = require "moonport.show.server"
 local connect = require("moonport.control").connect
 local json = require "moonport.json"
 local out = require "moonport.cli.out"
@@ -66,12 +67,12 @@ local function say_served(spot, script, listeners)
     local is_same = file_of(listener.script) == file_of(script.path)
     local is_there = place_of(listener.name) == place_of(spot.name)
     if listener.name == spot.name or is_there and is_same then
+      local holder = called(listener.pid, "the server that runs")
       if is_same then
-        say("ok", "%s: the server that runs (pid %d) serves it at %s", spot.name, listener.pid,
-          listener.name)
+        say("ok", "%s: %s serves it at %s", spot.name, holder, listener.name)
       else
-        say("FAULT", "%s: the server that runs (pid %d) has it for %s: give one of the two " ..
-          "another port", spot.name, listener.pid, listener.script)
+        say("FAULT", "%s: %s has it for %s: give one of the two another port", spot.name, holder,
+          listener.script)
       end
       return true
     end

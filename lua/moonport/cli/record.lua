@@ -7,6 +7,7 @@ local core = require "moonport.cli.core"
 local json = require "moonport.json"
 local out = require "moonport.cli.out"
 local show = require "moonport.show.core"
+local called = require "moonport.show.server"
 local recordings = require "moonport.cli.recording"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
@@ -157,7 +158,7 @@ return function(call)
   end_progress()
   local lost = self.recording:close()
   if why == "gone" then
-    out.complain(("the server (pid %d) has ended, and the recording with it"):format(client.pid))
+    out.complain(called(client.pid) .. " has ended, and the recording with it")
   end
   if self.recording.is_full then out.complain(self.recording:told_full()) end
   out.line(("%s: %s"):format(out.shown(path), self:told()))

@@ -41,8 +41,10 @@ local function name_of(script)
   return type(script) == "string" and script ~= "" and script or nil
 end
 
--- The file as the server itself sees it, wherever that runs.
+-- The file as the server itself sees it, wherever that runs; where nobody tells its process, on
+-- this machine.
 local function path_of(client_pid, path)
+  if client_pid <= 0 and path:find("^/") then return path end
   local place = path:find("^/") and "root" or "cwd/"
   return ("/proc/%d/%s%s"):format(client_pid, place, path)
 end

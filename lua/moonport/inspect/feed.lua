@@ -1,6 +1,7 @@
 -- moonport.inspect.feed — the events of a running server, for as long as somebody looks: one stream
 -- for all — shows nothing.
 
+local called = require "moonport.show.server"
 local control = require "moonport.control"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
@@ -53,7 +54,7 @@ local function follow(self)
   for piece in function() return (client.conn:recv(PIECE_BYTES)) end do
     rest = take(self, rest, piece)
   end
-  return ("the server (pid %d) has ended"):format(client.pid)
+  return called(client.pid) .. " has ended"
 end
 
 local function run(self)

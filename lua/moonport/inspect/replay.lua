@@ -4,6 +4,7 @@
 local bounded = require "moonport.bounded"
 local file = require "moonport.file"
 local process = require "moonport.process"
+local process_core = require "moonport.process.core"
 
 local TIME_S = 30
 local BOUNDS = { memory_bytes = 1024 * 1024 * 1024, output_bytes = 1024 * 1024 }
@@ -35,8 +36,8 @@ local function why_ended(child)
 end
 
 local function run(recording, script, cut)
-  local child <close>, fault = bounded.start({ "/proc/self/exe", "replay", "--with-parent", "--cut",
-    cut, "--log-format", "text", "--", recording, script }, BOUNDS)
+  local child <close>, fault = bounded.start({ process_core.own(), "replay", "--with-parent",
+    "--cut", cut, "--log-format", "text", "--", recording, script }, BOUNDS)
   if not child then return refuse("the replay cannot be started: %s", fault) end
   child:wait(TIME_S)
   local why, output = why_ended(child), child:output()

@@ -2,6 +2,7 @@
 -- a process, watched over its control socket — knows no check.
 
 local control = require "moonport.control"
+local core = require "moonport.control.core"
 local learner = require "moonport.lesson.learner"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
@@ -21,11 +22,13 @@ Server.__index = Server
 
 local M = { start_s = START_S }
 
--- An abstract name leaves no file behind. The count tells those of one process apart.
+-- An abstract name leaves no file behind, also of a server that is killed; not every system has
+-- them. The count tells those of one process apart.
 local count = 0
 local function control_path(pid)
+  local place = core.address("@name") and "@" or (os.getenv("TMPDIR") or "/tmp") .. "/"
   count = count + 1
-  return ("@moonport-lesson-%d-%d-%d"):format(pid, count, math.random(1 << 30))
+  return ("%smoonport-lesson-%d-%d-%d"):format(place, pid, count, math.random(1 << 30))
 end
 
 -- A client, as soon as somebody answers; nil when the script has ended, or takes too long.

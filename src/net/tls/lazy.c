@@ -127,7 +127,11 @@ bool tls_lazy_open(char *error, size_t error_size) {
   snprintf(error, error_size, "TLS needs OpenSSL, which is not there: %s", dlerror());
   return false;
 }
+
+const bool tls_is_lazy = true;
 #else
+const bool tls_is_lazy = false;
+
 bool tls_lazy_open(char *error, size_t error_size) {
   (void)error, (void)error_size;
   return true;

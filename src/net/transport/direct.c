@@ -13,9 +13,9 @@
 #include "net/transport/socket.h"
 
 #include "base/address.h"
+#include "base/platform.h"
 #include "net/bind.h"
 #include "net/loop_state.h"
-#include "net/tcp_info.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -124,7 +124,7 @@ static int direct_adopt(struct transport *self, int fd) {
 /* What connect(2) says at once is told in the next turn, as all that it says. */
 static int direct_connect(struct transport *self, const struct sockaddr *address) {
   struct direct *direct = direct_of(self);
-  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(address->sa_family, SOCK_STREAM, false);
   if (fd < 0) return uv_translate_sys_error(errno);
   direct->fd = fd;
   direct->flags |= DIRECT_CONNECTING;
@@ -400,7 +400,7 @@ static size_t direct_unread(const struct transport *self) {
 
 static size_t direct_unacknowledged(const struct transport *self) {
   const struct direct *direct = direct_of(self);
-  size_t size = net_unacknowledged_bytes(direct->fd);
+  size_t size = platform_unacknowledged_bytes(direct->fd);
   for (unsigned i = 0; direct->left && i < direct->left->count - direct->left->first; i++) {
     size += direct->left->bufs[direct->left->first + i].len;
   }

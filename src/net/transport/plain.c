@@ -12,9 +12,9 @@
 
 #include "base/address.h"
 #include "base/list.h"
+#include "base/platform.h"
 #include "net/bind.h"
 #include "net/loop_state.h"
-#include "net/tcp_info.h"
 
 #include <stdlib.h>
 #include <sys/un.h>
@@ -61,7 +61,7 @@ static int plain_descriptor(const struct transport *self) {
 }
 
 static size_t plain_unacknowledged(const struct transport *self) {
-  size_t in_kernel = net_unacknowledged_bytes(plain_descriptor(self));
+  size_t in_kernel = platform_unacknowledged_bytes(plain_descriptor(self));
   return uv_stream_get_write_queue_size(&plain_of(self)->io.stream) + in_kernel;
 }
 
@@ -95,7 +95,7 @@ static void plain_on_wrote_nothing(uv_write_t *request, int status) {
 /* libuv takes a name to end with its first NUL. connect(2) to a Unix socket does not wait; a write of
  * nothing tells of it in the next turn, as others do. */
 static int connect_abstract(struct plain *plain, const struct sockaddr *address) {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = platform_socket(AF_UNIX, SOCK_STREAM, false);
   if (fd < 0) return uv_translate_sys_error(errno);
   int rc = connect(fd, address, address_size(address));
   rc = rc < 0 ? uv_translate_sys_error(errno) : uv_pipe_open(&plain->io.pipe, fd);

@@ -1,7 +1,7 @@
 /* net/transport/socket.c — what a socket is asked, whoever waits for it. Knows no loop. */
 #include "net/transport/socket.h"
 
-#include "net/tcp_info.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -20,8 +20,8 @@ int socket_peer(const struct transport *self, struct sockaddr *out, socklen_t *s
   return rc < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
-int socket_tcp_info(const struct transport *self, struct net_tcp_info *out) {
-  return net_tcp_info_read(descriptor_of(self), out);
+int socket_tcp_info(const struct transport *self, struct platform_tcp *out) {
+  return platform_tcp_read(descriptor_of(self), out);
 }
 
 int socket_error(const struct transport *self) {
@@ -32,7 +32,7 @@ int socket_error(const struct transport *self) {
 }
 
 size_t socket_unread(const struct transport *self) {
-  return net_unread_bytes(descriptor_of(self));
+  return platform_unread_bytes(descriptor_of(self));
 }
 
 /* Nothing is queued below a connection's output, so that FIN goes out behind all of it. */

@@ -29,7 +29,7 @@ extern const struct socket_kind direct_sockets; /* direct.c: an epoll set of our
 /* Ops and facts of any layer that has a descriptor. */
 int socket_local(const struct transport *self, struct sockaddr *out, socklen_t *size);
 int socket_peer(const struct transport *self, struct sockaddr *out, socklen_t *size);
-int socket_tcp_info(const struct transport *self, struct net_tcp_info *out);
+int socket_tcp_info(const struct transport *self, struct platform_tcp *out);
 int socket_error(const struct transport *self);
 size_t socket_unread(const struct transport *self);
 int socket_finish(struct transport *self);

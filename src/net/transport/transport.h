@@ -33,7 +33,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-struct net_tcp_info;
+struct platform_tcp;
 struct transport_ops;
 
 struct transport {
@@ -66,7 +66,7 @@ struct transport_facts {
   int (*descriptor)(const struct transport *self);
   int (*local)(const struct transport *self, struct sockaddr *out, socklen_t *size);
   int (*peer)(const struct transport *self, struct sockaddr *out, socklen_t *size);
-  int (*tcp_info)(const struct transport *self, struct net_tcp_info *out);
+  int (*tcp_info)(const struct transport *self, struct platform_tcp *out);
 };
 
 struct transport_ops {

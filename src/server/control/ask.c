@@ -1,6 +1,7 @@
 /* server/control/ask.c — one command that several workers are asked, and what each answers. */
 #include "server/control/ask.h"
 
+#include "base/platform.h"
 #include "base/worker.h"
 #include "net/connect.h"
 #include "net/loop.h"
@@ -277,10 +278,10 @@ static int give(struct control *control, unsigned worker, int fd) {
 static int leg_open(struct leg *leg) {
   struct control *control = leg->ask->control;
   int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0) {
+  if (platform_socketpair(SOCK_STREAM, false, fds) < 0) {
     if (errno != EMFILE && errno != ENFILE) return uv_translate_sys_error(errno);
     net_loop_lend_spares(control->loop, 2);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0) {
+    if (platform_socketpair(SOCK_STREAM, false, fds) < 0) {
       return uv_translate_sys_error(errno);
     }
   }

@@ -9,6 +9,7 @@
 #include "base/control_address.h"
 #include "base/handover.h"
 #include "base/log.h"
+#include "base/platform.h"
 #include "base/worker.h"
 #include "net/connect.h"
 #include "net/defer.h"
@@ -21,6 +22,7 @@
 #include "server/control/state.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +43,11 @@ static struct control *control_of(const struct conn *conn) {
 }
 
 /* Who connected, as the kernel knows it: user and process are -1 where it does not tell. */
-static struct ucred control_peer_of(const struct conn *conn) {
-  struct ucred peer;
-  socklen_t size = sizeof peer;
-  int rc = getsockopt(conn_descriptor(conn), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  return rc == 0 ? peer : (struct ucred){.uid = (uid_t)-1, .pid = -1};
+static struct platform_peer control_peer_of(const struct conn *conn) {
+  struct platform_peer peer;
+  if (platform_peer(conn_descriptor(conn), &peer) == 0) return peer;
+  /* A system that tells of nobody let those in whom the mode of the file allows. */
+  return (struct platform_peer){.uid = errno == ENOTSUP ? geteuid() : (uid_t)-1, .pid = -1};
 }
 
 /* A new client is let in before one that has been silent for long, rather one that wants nothing
@@ -96,7 +98,7 @@ static bool is_own_process(const struct control *control, pid_t pid) {
 
 /* Whether the new client may stay; it is told why not. */
 static void control_admit(struct control *control, struct control_client *client) {
-  const struct ucred peer = control_peer_of(client->conn);
+  const struct platform_peer peer = control_peer_of(client->conn);
   if (peer.uid != 0 && peer.uid != geteuid()) {
     control_fail(client, "this server talks to user %ld and to root, not to user %ld: run as one",
                  (long)geteuid(), (long)(int)peer.uid);

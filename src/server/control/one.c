@@ -1,9 +1,9 @@
 /* server/control/one.c — the commands about one connection: hold, step, send, end it, look at it. */
 #include "base/log.h"
+#include "base/platform.h"
 #include "base/tap.h"
 #include "net/conn.h"
 #include "net/loop.h"
-#include "net/tcp_info.h"
 #include "server/control/find.h"
 
 #include <uv.h>
@@ -170,7 +170,7 @@ static void put_if_known(json_t *object, const char *name, uint64_t number) {
 
 /* The fields are those of the event `tcp`. */
 static json_t *tcp_fields(const struct control_call *call, const struct conn *conn,
-                          const struct net_tcp_info *info) {
+                          const struct platform_tcp *info) {
   json_t *fields = json_pack(
       "{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", id_of(call, conn),
       "state", info->state, "rtt_us", (json_int_t)info->rtt_us, "rtt_variation_us",
@@ -187,13 +187,16 @@ static json_t *tcp_fields(const struct control_call *call, const struct conn *co
 void control_tcp(const struct control_call *call) {
   struct conn *conn = control_find_conn(call);
   if (!conn) return;
-  struct net_tcp_info info;
+  struct platform_tcp info;
   int rc = conn_tcp_info(conn, &info);
   if (rc < 0) {
     char id[CONN_NAME_BYTES];
+    socklen_t size;
+    const bool is_unix = conn_peer(conn, &size)->sa_family == AF_UNIX;
+    const char *lacks = is_unix ? "a Unix socket, of which the kernel tells nothing of TCP"
+                                : "this build cannot ask the kernel what it knows of TCP";
     control_fail(call->client, "connection %s: %s", name_of(call, conn, id),
-                 rc == UV_ENOTSUP ? "a Unix socket, of which the kernel tells nothing of TCP"
-                                  : uv_strerror(rc));
+                 rc == UV_ENOTSUP ? lacks : uv_strerror(rc));
     return;
   }
   control_ok_with(call->client, tcp_fields(call, conn, &info));

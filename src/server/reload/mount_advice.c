@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/platform.h"
 #include "server/reload/mounts.h"
 
 #include <limits.h>
@@ -136,7 +137,7 @@ static void mount_advice_on_trait(void *context, enum mount_trait trait, const c
 }
 
 void mount_advice_log(struct log *log, const char *const *paths, size_t count) {
-  struct mounts *mounts = mounts_read("/proc/self/mountinfo");
+  struct mounts *mounts = mounts_read(platform_mounts_file());
   if (!mounts) return;
   for (size_t i = 0; i < count; i++) mount_advice(mounts, paths[i], mount_advice_on_trait, log);
   mounts_free(mounts);

@@ -1,5 +1,4 @@
-/* server/reload/mounts.c — which mount a path is on, after /proc/self/mountinfo. Linux only; elsewhere
- * there is nothing to read. */
+/* server/reload/mounts.c — which mount a path is on, after the kernel's list of them, as Linux has it. */
 #include "server/reload/mounts.h"
 
 #include <stdbool.h>
@@ -95,7 +94,7 @@ struct mounts *mounts_parse(const char *text) {
 }
 
 struct mounts *mounts_read(const char *mountinfo_path) {
-  FILE *file = fopen(mountinfo_path, "re");
+  FILE *file = mountinfo_path ? fopen(mountinfo_path, "re") : NULL;
   if (!file) return NULL;
   char *text = NULL;
   size_t capacity = 0;

@@ -1,5 +1,4 @@
-/* server/reload/mounts.h — which mount a path is on, after /proc/self/mountinfo. Linux only; elsewhere
- * there is nothing to read. */
+/* server/reload/mounts.h — which mount a path is on, after the kernel's list of them, as Linux has it. */
 #ifndef MOONPORT_SERVER_RELOAD_MOUNTS_H
 #define MOONPORT_SERVER_RELOAD_MOUNTS_H
 
@@ -15,7 +14,7 @@ struct mount {
   char *source; /* "/dev/sda1", "server:/export" */
 };
 
-/* "/proc/self/mountinfo" is the usual one. NULL when it cannot be read, or memory is out. */
+/* NULL when there is none, it cannot be read, or memory is out. platform_mounts_file() is the usual one. */
 struct mounts *mounts_read(const char *mountinfo_path);
 /* The same from its text. Lines that are none are passed over. NULL: out of memory. */
 struct mounts *mounts_parse(const char *text);

@@ -2,6 +2,7 @@
 #include "server/reload/scan.h"
 
 #include "base/file.h"
+#include "base/platform.h"
 #include "server/paths.h"
 #include "vm/loader.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 enum {
@@ -61,32 +61,6 @@ void scan_follow(struct scan *scan, struct scan *before) {
   scan_deinit(before);
 }
 
-/* True unless it is of a kind that answers out of this machine's own memory and disks. The numbers are
- * those of <linux/magic.h>, which libc does not bring; so is what they are compared with. */
-static bool is_foreign(const struct statfs *system) {
-  static const unsigned ours[] = {0xef53 /* ext2 to ext4 */, 0x58465342 /* xfs */,
-                                  0x9123683e /* btrfs */,    0xf2f52010 /* f2fs */,
-                                  0x2fc12fc1 /* zfs */,      0x01021994 /* tmpfs */,
-                                  0x794c7630 /* overlay */,  0x73717368 /* squashfs */};
-  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-    if ((unsigned)system->f_type == ours[i]) return false;
-  }
-  return true;
-}
-
-/* Of what is missing, the nearest directory above answers. */
-static bool may_hang(const char *path) {
-  char place[PATH_MAX];
-  struct statfs system;
-  snprintf(place, sizeof place, "%s", path);
-  while (statfs(place, &system) < 0) {
-    char *slash = strrchr(place, '/');
-    if (!slash || slash == place || (errno != ENOENT && errno != ENOTDIR)) return true;
-    *slash = 0;
-  }
-  return is_foreign(&system);
-}
-
 /* With the ctime, which no program can set. */
 static struct digest mark_of(const struct stat *status) {
   struct digest mark = digest_empty();
@@ -112,7 +86,7 @@ static int read_digest(int fd, struct digest *digest) {
 
 /* What tells nothing of what is there leaves what was known of it. */
 static void note(struct scan_entry *entry, int error, struct digest digest) {
-  entry->may_hang = may_hang(entry->path);
+  entry->may_hang = platform_may_hang(entry->path);
   if (file_error_is_passing(error)) return;
   entry->now = (struct file_print){.error = error == ENOTDIR ? ENOENT : error};
   if (error == 0) entry->now.digest = digest;

@@ -16,6 +16,7 @@
 #include "api/texts.h"
 #include "api/version.h"
 #include "base/bus.h"
+#include "base/platform.h"
 #include "net/loop.h"
 #include "server/reload/trial_state.h"
 #include "server/script.h"
@@ -31,8 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* What a signal handler needs cannot be handed to it. */
@@ -103,27 +102,17 @@ static const struct vm_watchdog_events watchdog_events = {
 /* What is written while a script is tried, no other process is to see. */
 static const struct stores_place trial_place = {.is_trial = true};
 
-static void prefer_as_victim(void) {
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  ssize_t put = write(fd, "1000", 4);
-  (void)put; /* without it the kernel may choose the server: no worse than without a trial */
-  close(fd);
-}
-
 static void stand_apart(void) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)platform_end_with_parent(SIGKILL);
   fcntl(TRIAL_FD, F_SETFD, FD_CLOEXEC);
-#ifdef SYS_close_range
-  syscall(SYS_close_range, TRIAL_FD + 1, UINT_MAX, 0);
-#endif
-  prefer_as_victim();
+  platform_close_from(TRIAL_FD + 1);
+  platform_prefer_as_victim();
 }
 
 /* Made here, and not by the server: that one may have no descriptors. */
 static void let_input_wait(void) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) == 0) dup2(ends[0], STDIN_FILENO);
+  if (platform_pipe(true, ends) == 0) dup2(ends[0], STDIN_FILENO);
 }
 
 /* Of "CPU_MS:BYTES:PATH". */

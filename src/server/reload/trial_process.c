@@ -7,9 +7,12 @@
 #include "server/reload/trial_process.h"
 
 #include "base/home.h"
+#include "base/platform.h"
 #include "net/loop.h"
+#include "net/process.h"
 #include "server/reload/trial_state.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +28,6 @@ enum {
    * them stay open. */
   DESCRIPTORS = 6,
 };
-
-/* Names the program also when its file was replaced or removed. */
-static const char own_program[] = "/proc/self/exe";
 
 struct trial_process {
   uv_process_t uv;
@@ -214,6 +214,12 @@ static void init(struct trial_process *process, uv_loop_t *loop) {
 /* A server without a free descriptor has what it keeps back for this. */
 static int spawn(struct trial_process *process, struct net_loop *loop, const char *const *arguments,
                  const struct home *home, int texts_fd) {
+  char found[PATH_MAX];
+  const char *program = platform_own_image();
+  if (!program) {
+    net_process_own_program(found, sizeof found);
+    program = found;
+  }
   uv_stdio_container_t stdio[STDIO_COUNT] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
   stdio[STDERR_FILENO] = pipe_from(&process->errors);
   stdio[TRIAL_FD] = pipe_from(&process->records);
@@ -221,7 +227,7 @@ static int spawn(struct trial_process *process, struct net_loop *loop, const cha
                                                  .data.fd = texts_fd};
   const uv_process_options_t options = {
       .exit_cb = process_on_exit_of,
-      .file = own_program,
+      .file = program,
       .args = (char **)(uintptr_t)arguments,
       .cwd = home_path(home),
       .env = home_environment(home),

@@ -1,4 +1,4 @@
-/* base/holder.c — which process has an address, as far as /proc tells. Opens no socket.
+/* base/platform/linux_holder.c — which process has an address, as far as /proc tells. Opens no socket.
  *
  * /proc/net lists sockets with their inodes, and the descriptors of a process are links to
  * "socket:[inode]". Those of other users cannot be read, and those of other containers are not there. */

@@ -1,9 +1,9 @@
-/* master/steer.c — which of the sockets that share an address get what comes.
+/* base/platform/linux_steer.c — which of the sockets that share an address get what comes.
  *
  * A program of the classic BPF, which needs no privilege: it returns the number of a socket, and the kernel
  * asks it for each connection and each datagram (SO_ATTACH_REUSEPORT_CBPF, socket(7)). Its packet begins
  * behind the header of TCP or UDP; that of IP is at SKF_NET_OFF. */
-#include "master/steer.h"
+#include "base/platform.h"
 
 #include "base/worker.h"
 
@@ -61,7 +61,7 @@ static void add_return(struct program *program, uint32_t value) {
   add(program, BPF_RET | BPF_K, value);
 }
 
-int steer(int fd, int type, unsigned count, uint64_t among) {
+int platform_steer(int fd, int type, unsigned count, uint64_t among) {
   struct program program = {.size = 0};
   uint32_t targets[WORKERS_MAX];
   unsigned number = 0;

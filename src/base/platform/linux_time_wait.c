@@ -1,6 +1,6 @@
-/* net/time_wait.c — whether the kernel keeps what is left of a connection in TIME_WAIT: sock_diag(7), for
+/* base/platform/linux_time_wait.c — whether the kernel keeps what is left of a connection in TIME_WAIT: sock_diag(7), for
  * one pair of addresses. Knows no connection. */
-#include "net/time_wait.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -10,7 +10,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 struct question {
   struct nlmsghdr head;
@@ -44,18 +43,19 @@ static unsigned interface_of(const struct sockaddr *address) {
   return ((const struct sockaddr_in6 *)(const void *)address)->sin6_scope_id;
 }
 
-/* The answer is there when send() returns. 0 or UV_E*. */
+/* The answer is there when send() returns. 0 or a negative errno. */
 static int ask(const struct question *question, struct answer *answer) {
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (fd < 0) return uv_translate_sys_error(errno);
+  if (fd < 0) return -errno;
   ssize_t size = send(fd, question, sizeof *question, 0);
   if (size >= 0) size = recv(fd, answer, sizeof *answer, MSG_DONTWAIT);
-  int rc = size < 0 ? uv_translate_sys_error(errno) : 0;
+  int rc = size < 0 ? -errno : 0;
   close(fd);
-  return rc == 0 && (size_t)size < sizeof answer->head + sizeof answer->as.error ? UV_EPROTO : rc;
+  return rc == 0 && (size_t)size < sizeof answer->head + sizeof answer->as.error ? -EPROTO : rc;
 }
 
-int time_wait_ask(const struct sockaddr *local, const struct sockaddr *peer, uint64_t *left_ms) {
+int platform_time_wait(const struct sockaddr *local, const struct sockaddr *peer,
+                       uint64_t *left_ms) {
   struct question question = {
       .head = {.nlmsg_len = sizeof question,
                .nlmsg_type = SOCK_DIAG_BY_FAMILY,
@@ -73,7 +73,7 @@ int time_wait_ask(const struct sockaddr *local, const struct sockaddr *peer, uin
   if (rc < 0) return rc;
   if (answer.head.nlmsg_type == NLMSG_ERROR) {
     int error = -answer.as.error.error;
-    return error == ENOENT ? 0 : uv_translate_sys_error(error);
+    return error == ENOENT ? 0 : -error;
   }
   /* Where there is no such connection, it may be the listening socket that was found. */
   if (answer.as.found.idiag_state != TCP_TIME_WAIT) return 0;

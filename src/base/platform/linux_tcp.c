@@ -1,5 +1,5 @@
-/* net/tcp_info.c — what the kernel knows of a connection: TCP_INFO and the queues of tcp(7). */
-#include "net/tcp_info.h"
+/* base/platform/linux_tcp.c — what the kernel knows of a connection: TCP_INFO and the queues of tcp(7). */
+#include "base/platform.h"
 
 #include "base/event.h"
 
@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <uv.h>
 
 /* struct tcp_info of the kernel's include/uapi/linux/tcp.h. A kernel only adds to its end, and says how
  * much of it there is; the one of a C library may be older than the kernel. */
@@ -56,7 +55,7 @@ static const char *state_name(unsigned state) {
 static int ask(int fd, struct kernel_info *out) {
   socklen_t size = sizeof *out;
   memset(out, 0xff, sizeof *out);
-  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, out, &size) < 0 ? uv_translate_sys_error(errno) : 0;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, out, &size) < 0 ? -errno : 0;
 }
 
 static uint64_t window(uint32_t bytes) {
@@ -71,7 +70,7 @@ static uint64_t waiting_bytes(int fd, unsigned long which) {
 /* FIN takes a number in the stream, which the kernel counts as a byte, the last one. */
 static uint64_t unacknowledged_bytes(int fd, unsigned state) {
   const bool has_fin = state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
-  const uint64_t size = net_unacknowledged_bytes(fd);
+  const uint64_t size = platform_unacknowledged_bytes(fd);
   return has_fin && size > 0 ? size - 1 : size;
 }
 
@@ -79,13 +78,13 @@ static bool has_peers_fin(unsigned state) {
   return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING;
 }
 
-int net_tcp_info_read(int fd, struct net_tcp_info *out) {
+int platform_tcp_read(int fd, struct platform_tcp *out) {
   struct kernel_info info;
   int rc = ask(fd, &info);
   if (rc < 0) return rc;
   const uint64_t held = unacknowledged_bytes(fd, info.state);
   const uint64_t unsent = info.notsent_bytes < held ? info.notsent_bytes : held;
-  *out = (struct net_tcp_info){
+  *out = (struct platform_tcp){
       .state = state_name(info.state),
       .rtt_us = info.rtt,
       .rtt_variation_us = info.rttvar,
@@ -97,7 +96,7 @@ int net_tcp_info_read(int fd, struct net_tcp_info *out) {
       .receive_space = info.rcv_space,
       .receive_window = window(info.rcv_wnd),
       .peer_window = window(info.snd_wnd),
-      .unread = net_unread_bytes(fd),
+      .unread = platform_unread_bytes(fd),
       .in_flight = held - unsent,
       .unsent = unsent,
       .bytes_in = info.bytes_received - (has_peers_fin(info.state) && info.bytes_received > 0),
@@ -105,18 +104,18 @@ int net_tcp_info_read(int fd, struct net_tcp_info *out) {
   return 0;
 }
 
-int net_backlog_read(int fd, struct net_backlog *out) {
+int platform_backlog_read(int fd, struct platform_backlog *out) {
   struct kernel_info info;
   int rc = ask(fd, &info);
   if (rc < 0) return rc;
-  *out = (struct net_backlog){.waiting = info.unacked, .limit = info.sacked};
+  *out = (struct platform_backlog){.waiting = info.unacked, .limit = info.sacked};
   return 0;
 }
 
-uint64_t net_unread_bytes(int fd) {
+uint64_t platform_unread_bytes(int fd) {
   return waiting_bytes(fd, SIOCINQ);
 }
 
-uint64_t net_unacknowledged_bytes(int fd) {
+uint64_t platform_unacknowledged_bytes(int fd) {
   return waiting_bytes(fd, SIOCOUTQ);
 }
