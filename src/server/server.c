@@ -119,7 +119,11 @@ static void server_on_order(void *context, const struct keep_order *order, int f
 
 static void server_on_beat(uv_timer_t *timer) {
   const struct server *server = timer->data;
-  worker_beat(server->options.worker);
+  if (server->options.worker) {
+    worker_beat(server->options.worker);
+  } else if (server->successor == 0) { /* that one is listened to, and no other */
+    notify_alive(&server->notify);
+  }
 }
 
 /* Rounded down to what libuv's timers can tell. */
@@ -577,9 +581,13 @@ int server_run(struct server *server) {
   if (worker && !succession_await(server)) return 0;
   if (!worker && server->options.handover && !succession_take_over(server)) return 1;
   if (server->phase == SERVING) {
+    char status[NOTIFY_STATUS_BYTES];
     if (worker) worker_set_phase(worker, WORKER_SERVING);
-    notify_ready(&server->notify);
+    server_describe_status(server, status);
+    notify_ready(&server->notify, status);
   }
+  const uint64_t alive_ms = notify_alive_ms(&server->notify);
+  if (alive_ms > 0) uv_timer_start(&server->beat, server_on_beat, 0, alive_ms);
   drain_check(server); /* a signal may have come before it listened */
   net_loop_run(server->loop);
   held_up_bound_closing(server);
