@@ -16,6 +16,13 @@ target_compile_options(moonport_compile INTERFACE
   # Profilers and sanitizers walk the stack by it; it costs next to nothing.
   -fno-omit-frame-pointer)
 
+# What is built for others is the same wherever that is done: no file of it has the path of the sources. A
+# debugger finds them with: set substitute-path . DIR
+if(CMAKE_BUILD_TYPE MATCHES "^Rel")
+  target_compile_options(moonport_compile INTERFACE
+    "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build")
+endif()
+
 if(MOONPORT_SANITIZE)
   # A report ends the program, so that no test can pass over one.
   target_compile_options(moonport_compile INTERFACE
