@@ -19,8 +19,12 @@ target_compile_options(moonport_compile INTERFACE
 # What is built for others is the same wherever that is done: no file of it has the path of the sources. A
 # debugger finds them with: set substitute-path . DIR
 if(CMAKE_BUILD_TYPE MATCHES "^Rel")
-  target_compile_options(moonport_compile INTERFACE
-    "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build")
+  set(no_paths "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=."
+    "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build")
+  target_compile_options(moonport_compile INTERFACE ${no_paths})
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # whose linker has the compiler work once more
+    target_link_options(moonport_compile INTERFACE ${no_paths})
+  endif()
 endif()
 
 if(MOONPORT_SANITIZE)
