@@ -19,6 +19,7 @@ WORKDIR /src
 COPY . .
 RUN cmake --preset release -DMOONPORT_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
  && cmake --build --preset release --parallel \
+ && cmake --build --preset release --target sbom \
  && DESTDIR=/installed cmake --install build/release --component program --strip
 
 # ldd names the libraries by the paths under which the program will look for them; OpenSSL it loads by
@@ -27,6 +28,7 @@ RUN set -eu; \
     install -D -m 644 -t /image/usr/lib/locale/C.utf8 /usr/lib/locale/C.utf8/LC_CTYPE; \
     install -D -t /image/usr/bin /installed/usr/bin/moonport; \
     install -D -m 644 -t /image/usr/share/moonport deploy/welcome.lua; \
+    install -D -m 644 -t /image/usr/share/doc/moonport build/release/sbom.cdx.json; \
     install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt; \
     ssl="$(find /lib/ -name libssl.so.3)"; \
     for library in "$ssl" $(ldd /installed/usr/bin/moonport | grep -o '/[^ ]*') \
@@ -39,7 +41,7 @@ FROM $BASE AS modules
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       ca-certificates lua-cjson lua-filesystem lua-lpeg lua-posix lua-zlib \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/ldconfig/aux-cache
 COPY --from=build /image/usr/ /usr/
 
 # --- What both images say about themselves ------------------------------------------------------

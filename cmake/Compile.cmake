@@ -16,6 +16,17 @@ target_compile_options(moonport_compile INTERFACE
   # Profilers and sanitizers walk the stack by it; it costs next to nothing.
   -fno-omit-frame-pointer)
 
+# What is built for others is the same wherever that is done: no file of it has the path of the sources. A
+# debugger finds them with: set substitute-path . DIR
+if(CMAKE_BUILD_TYPE MATCHES "^Rel")
+  set(no_paths "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=."
+    "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build")
+  target_compile_options(moonport_compile INTERFACE ${no_paths})
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # whose linker has the compiler work once more
+    target_link_options(moonport_compile INTERFACE ${no_paths})
+  endif()
+endif()
+
 if(MOONPORT_SANITIZE)
   # A report ends the program, so that no test can pass over one.
   target_compile_options(moonport_compile INTERFACE

@@ -58,6 +58,7 @@ export const groups = [
     pages: [
       ["docs/reference.md", "Reference at a glance"],
       ["docs/events.md", "Events"],
+      ["docs/compatibility.md", "Compatibility"],
       ["CHANGELOG.md", "Changelog"],
     ],
   },
@@ -71,6 +72,7 @@ export const groups = [
       ["bench/README.md", "Measuring"],
       ["docs/simulation.md", "Simulation"],
       ["docs/porting.md", "Porting"],
+      ["docs/releases.md", "Releases"],
       ["docs/dependencies.md", "Dependencies"],
       ["CONTRIBUTING.md", "Contributing"],
     ],

@@ -1,36 +1,10 @@
 -- meta_spec.lua — the definitions for editors name what there is at run time, and nothing else.
 
+local definitions = require "tests.support.definitions"
 local rig = require "tests.support.rig"
 local supports = require "tests.support.supports"
 local service = require "moonport.service"
 local uv = require "luv"
-
-local meta_files = {}
-for name in uv.fs_scandir_next, uv.fs_scandir("lua/meta") do meta_files[#meta_files + 1] = name end
-
--- Adds the names of one file of definitions to classes[CLASS][NAME]: its fields and its functions.
-local function read_definitions(path, classes)
-  local class, class_of = nil, {}
-  for line in io.lines(path) do
-    local declared = line:match("^%-%-%-@class ([%w.]+)")
-    if declared then
-      class = declared
-      classes[class] = classes[class] or {}
-    end
-    local field = line:match("^%-%-%-@field ([%w_]+)")
-    if field then classes[class][field] = true end
-    local variable = line:match("^local ([%w_]+) = {}")
-    if variable then class_of[variable] = class end
-    local object, name = line:match("^function ([%w_]+)[.:]([%w_]+)%(")
-    if object then classes[class_of[object]][name] = true end
-  end
-end
-
-local function definitions()
-  local classes = {}
-  for _, name in ipairs(meta_files) do read_definitions("lua/meta/" .. name, classes) end
-  return classes
-end
 
 -- The names in one set and not in the other, sorted.
 local function missing(from, names)
@@ -139,7 +113,7 @@ local internal = { ["moonport.service"] = true, ["moonport.socket.core"] = true,
 -- The modules that are defined, and those in Lua; what is built in adds itself.
 local function module_names()
   local names = {}
-  for _, name in ipairs(meta_files) do
+  for _, name in ipairs(definitions.files) do
     names[#names + 1] = io.lines("lua/meta/" .. name)():match("^%-%-%-@meta (%S+)$")
   end
   for name in uv.fs_scandir_next, uv.fs_scandir("lua/moonport") do
@@ -170,7 +144,7 @@ supports.describe("LMDB", "the definitions for editors", function()
   local moonport = rig.new()
 
   it("agree with everything that a script can reach", function()
-    local classes = definitions()
+    local classes = definitions.read()
     local real = take_census(moonport)
     local modules = real.modules
     real.modules = nil
@@ -180,7 +154,7 @@ supports.describe("LMDB", "the definitions for editors", function()
 
   it("are of modules that can be required, and of each of them", function()
     local defined = {}
-    for _, name in ipairs(meta_files) do
+    for _, name in ipairs(definitions.files) do
       local file = assert(io.open("lua/meta/" .. name))
       local head = file:read("l")
       file:close()
@@ -196,7 +170,7 @@ supports.describe("LMDB", "the definitions for editors", function()
     local wrong = { ["?"] = 1 }
     local _, faults = service.read({ ["?"] = 1, limits = wrong, timeouts = wrong }, "x.lua",
       function() end, function() end)
-    local classes = definitions()
+    local classes = definitions.read()
     local seen = {}
     for _, message in ipairs(faults) do
       local group, list = message:match("unknown field '(%l*)%.?%?' %(known: (.-)%)")

@@ -244,12 +244,16 @@ describe("a supervisor is told", function()
       local server = moonport:start(echo, {
         prefix = supervisor("--notify", name, "--told", told),
       })
-      loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+      local ready = "READY=1 STATUS=serving 1 script\n"
+      loop.eventually("READY=1", function() return read(told) == ready end)
       local peer = server:connect()
       peer:send("hello\n")
       assert.equal("hello", peer:receive_line())
       server:signal("sigterm")
-      loop.eventually("STOPPING=1", function() return read(told) == "READY=1\nSTOPPING=1\n" end)
+      loop.eventually("STOPPING=1", function()
+        return read(told) == ready
+          .. "STOPPING=1 STATUS=no new connections; those that are open may end\n"
+      end)
       peer:close()
     end)
   end
@@ -262,6 +266,32 @@ describe("a supervisor is told", function()
     })
     assert.equal(1, result.code)
     assert.equal("", read(told))
+  end)
+
+  -- What `systemctl status` shows; a change that was not taken on is seen there.
+  it("what is served, and whether all of it is as its files are", function()
+    local made = moonport:directory()
+    local scripts = moonport:directory()
+    local told = made:join("told")
+    local server = moonport:serve({ "--host", "127.0.0.1", scripts.path, "--welcome",
+      made:write("welcome.lua", "return { listen = 0, on_data = print }") }, {
+      prefix = supervisor("--notify", made:join("notify"), "--told", told),
+    })
+    local function await(status)
+      loop.eventually(status, function()
+        return read(told):match("STATUS=([^\n]+)\n$") == status
+      end)
+    end
+    server:expect_log("not ready: only the welcome page")
+    await("only the welcome page is served")
+    scripts:write("a.lua", "return { listen = 0, on_data = print }")
+    await("serving 1 script")
+    scripts:write("b.lua", "return {")
+    await("serving 1 script; 1 file is at fault: moonport status says why")
+    server:expect_log("unexpected symbol", "error")
+    scripts:write("b.lua", "return { listen = 0, on_data = print }")
+    await("serving 2 scripts")
+    server.sockets_at_start = server:sockets()
   end)
 
   it("serves on when nobody listens there, and says so", function()
@@ -277,6 +307,71 @@ describe("a supervisor is told", function()
     local server = moonport:start(echo, { env = { NOTIFY_SOCKET = "vsock:1:2" } })
     server:expect_log("NOTIFY_SOCKET is \"vsock:1:2\": neither a path nor @NAME; not used")
     assert.equal("hello", answer_of(server))
+  end)
+end)
+
+-- It waits where no other connection, and no timer, gets its turn, until somebody opens the pipe.
+local stuck = [[
+  return { listen = 12345, on_data = function(conn)
+    conn:send(io.open("%s"):read("a"))
+  end }
+]]
+
+-- WatchdogSec= of systemd: it kills who does not say in time that it is alive.
+describe("a supervisor's watchdog", function()
+  local moonport = rig.new()
+  local USEC = "200000" -- 100 ms from one to the next
+
+  local function watched(script, options)
+    local told = moonport:directory():join("told")
+    local server = moonport:start(script, {
+      prefix = supervisor("--notify", moonport:directory():join("notify"), "--told", told,
+        "--watchdog", options.usec or USEC, table.unpack(options.more or {})),
+      args = shell.words("--listen", "127.0.0.1:0", options.args or {}),
+    })
+    loop.eventually("READY=1", function() return read(told):match("^READY=1 ") end)
+    return server, function() return select(2, read(told):gsub("\nWATCHDOG=1\n", "\n\n")) end, told
+  end
+
+  for _, workers in ipairs({ "1", "2" }) do
+    it("hears again and again that the loop turns, with --workers " .. workers, function()
+      local server, count = watched(echo, { args = { "--workers", workers } })
+      loop.eventually("five of them", function() return count() >= 5 end)
+      assert.equal("hello", answer_of(server))
+    end)
+  end
+
+  it("hears nothing while the loop is held up", function()
+    local pipe = moonport:directory():join("pipe")
+    shell.run({ "mkfifo", pipe })
+    local server, count, told = watched(stuck:format(pipe), {})
+    loop.eventually("the first", function() return count() >= 1 end)
+    local peer = server:connect()
+    peer:send("stop\n")
+    server:expect_log("the loop is held up")
+    loop.eventually("ten times as long as it takes, without a word", function()
+      local before = read(told)
+      shell.run({ "sleep", "1" })
+      return read(told) == before
+    end)
+    local before = count()
+    shell.run({ "sh", "-c", 'echo on >"$0"', pipe })
+    assert.equal("on", peer:receive_line())
+    loop.eventually("more", function() return count() > before end)
+    server:allow_log("held up")
+  end)
+
+  it("is not told when it was meant for another process, or is none", function()
+    for _, case in ipairs({ { more = { "--pid", "1" } }, { usec = "0" }, { usec = "soon" } }) do
+      local server, count, told = watched(echo, case)
+      if case.usec then server:expect_log('WATCHDOG_USEC is "' .. case.usec .. '"') end
+      server:signal("sighup") -- what it tells comes in order
+      loop.eventually("READY=1 again", function()
+        return select(2, read(told):gsub("READY=1", "")) == 2
+      end)
+      assert.equal(0, count())
+      server:stop()
+    end
   end)
 end)
 
@@ -300,15 +395,18 @@ describe("a supervisor of several workers", function()
     local told = made:join("told")
     local server = serve({ any, any },
       supervisor("--notify", made:join("notify"), "--told", told))
-    loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+    local ready = "READY=1 STATUS=serving with 2 workers\n"
+    loop.eventually("READY=1", function() return read(told) == ready end)
     server:signal("sighup")
     loop.eventually("READY=1 again", function()
-      return read(told):match("^READY=1\nRELOADING=1 MONOTONIC_USEC=%d+\nREADY=1\n$")
+      return read(told):match("^" .. ready .. "RELOADING=1 MONOTONIC_USEC=%d+\n" .. ready .. "$")
     end)
     server:signal("sigterm")
-    loop.eventually("STOPPING=1", function() return read(told):match("READY=1\nSTOPPING=1\n$") end)
+    loop.eventually("STOPPING=1", function()
+      return read(told):match(ready .. "STOPPING=1 STATUS=[^\n]+\n$")
+    end)
     server:wait()
-    assert.matches("\nSTOPPING=1\n$", read(told))
+    assert.matches("\nSTOPPING=1 [^\n]+\n$", read(told))
   end)
 
   it("has its sockets served by whichever has the script", function()

@@ -372,19 +372,26 @@ describe("an upgrade", function()
       return text
     end
 
-    it("tells it of the new main process before that is ready, and no end", function()
+    it("tells it of the new main process before that is ready, and no end; then that one "
+      .. "tells its watchdog that it is alive, and the one before no more", function()
       local made = moonport:directory()
       local told = made:join("told")
       local server = start(who,
-        { prefix = supervisor("--notify", made:join("notify"), "--told", told) })
-      loop.eventually("READY=1", function() return read(told) == "READY=1\n" end)
+        { prefix = supervisor("--notify", made:join("notify"), "--told", told,
+          "--watchdog", "200000") })
+      local function heard() return (read(told):gsub("WATCHDOG=1\n", "")) end
+      local ready = "READY=1 STATUS=serving 1 script\n"
+      loop.eventually("READY=1", function() return heard() == ready end)
       -- The one before waits for it to end, and with it goes who writes down.
       local held = client.connect(server:address())
       held:send("x\n")
       held:receive_line()
       local pid = upgrade(server)
       loop.eventually("the new one", function()
-        return read(told) == ("READY=1\nMAINPID=%d\nREADY=1\n"):format(pid)
+        return heard() == ("%sMAINPID=%d\n%s"):format(ready, pid, ready)
+      end)
+      loop.eventually("what its watchdog hears", function()
+        return read(told):match("MAINPID=%d+\n" .. ready .. "WATCHDOG=1\nWATCHDOG=1\n")
       end)
       held:close()
       server.ending = true

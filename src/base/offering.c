@@ -3,6 +3,7 @@
 
 #include "base/handover.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,16 +79,20 @@ const char *offering_words(struct offering *offering) {
 
 /* --- What it is started with ------------------------------------------------------------------- */
 
-char **offering_make_environment(char *const *before, const char *notify_socket) {
+char **offering_make_environment(char *const *before, const char *notify_socket,
+                                 uint64_t watchdog_us) {
   size_t count = 0;
   while (before[count]) count++;
-  char **environment = calloc(count + 3, sizeof *environment); /* those two, and NULL */
+  char **environment = calloc(count + 4, sizeof *environment); /* those three, and NULL */
   char value[64];
   handover_describe(value, sizeof value);
   bool done = environment && asprintf(&environment[0], "%s=%s", HANDOVER_VARIABLE, value) >= 0;
   size_t used = 1;
   if (done && notify_socket) {
     done = asprintf(&environment[used++], "NOTIFY_SOCKET=%s", notify_socket) >= 0;
+  }
+  if (done && watchdog_us > 0) {
+    done = asprintf(&environment[used++], "WATCHDOG_USEC=%" PRIu64, watchdog_us) >= 0;
   }
   for (size_t i = 0; done && i < count; i++) {
     environment[used] = strdup(before[i]);

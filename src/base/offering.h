@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { OFFERING_TEXT_BYTES = 1024, OFFERING_LINES_MAX = 20 };
 
@@ -39,9 +40,11 @@ void offering_take_text(struct offering *offering, const char *bytes, size_t siz
 /* Takes what has come without a newline. What is known of why it fails, or "". */
 const char *offering_words(struct offering *offering);
 void offering_deinit(struct offering *offering);
-/* A copy of `before`, with what the new process is to know; `notify_socket` is NULL without a supervisor.
- * To be freed with offering_free_environment(). NULL when memory is out. */
-char **offering_make_environment(char *const *before, const char *notify_socket);
+/* A copy of `before`, with what the new process is to know; `notify_socket` is NULL without a supervisor,
+ * `watchdog_us` 0 where that has no watchdog. To be freed with offering_free_environment(). NULL when memory is
+ * out. */
+char **offering_make_environment(char *const *before, const char *notify_socket,
+                                 uint64_t watchdog_us);
 void offering_free_environment(char **environment);
 
 #endif

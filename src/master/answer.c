@@ -34,7 +34,7 @@ static void on_ready(struct master *master, unsigned index) {
     if (succession_is_held(master)) {
       succession_on_ready(master);
     } else {
-      notify_ready(&master->notify);
+      master_tell_ready(master);
     }
   }
 }

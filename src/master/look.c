@@ -3,6 +3,7 @@
 #include "master/keeper.h"
 #include "master/state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Who is silent for so long gets no new connections where others are there for them. */
@@ -61,6 +62,18 @@ static void sweep(struct master *master, unsigned index, uint64_t now) {
   if (child->sweep_ms == 0 || now < child->sweep_ms || master->upgrade) return;
   child->sweep_ms = 0;
   keeper_sweep(master->keeper, index + 1);
+}
+
+void master_tell_ready(const struct master *master) {
+  char status[NOTIFY_STATUS_BYTES];
+  snprintf(status, sizeof status, "serving with %u workers", master->count);
+  notify_ready(&master->notify, status);
+}
+
+uint64_t master_alive_due_ms(const struct master *master) {
+  const uint64_t every_ms = notify_alive_ms(&master->notify);
+  const bool is_heard = master->is_ready && master->successor == 0 && !succession_is_held(master);
+  return every_ms > 0 && is_heard ? master->alive_ms + every_ms : UINT64_MAX;
 }
 
 void master_look(struct master *master) {

@@ -88,6 +88,7 @@ static int wait_ms(const struct master *master) {
   const uint64_t now = worker_now_ms();
   uint64_t first = master->looked_ms + LOOK_MS;
   if (upgrade_due_ms(master) < first) first = upgrade_due_ms(master);
+  if (master_alive_due_ms(master) < first) first = master_alive_due_ms(master);
   for (unsigned i = 0; i < master->count && !master->is_ending; i++) {
     const struct child *child = &master->children[i];
     if (child->pid == 0 && child->due_ms < first) first = child->due_ms;
@@ -142,6 +143,10 @@ static void await_news(struct master *master) {
   succession_go_on(master, &others[UPGRADE_FDS]);
   take_signals(master);
   if (worker_now_ms() - master->looked_ms >= LOOK_MS) master_look(master);
+  if (worker_now_ms() >= master_alive_due_ms(master)) {
+    notify_alive(&master->notify);
+    master->alive_ms = worker_now_ms();
+  }
 }
 
 static struct master *master_new(const struct master_options *options) {

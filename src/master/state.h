@@ -53,6 +53,7 @@ struct master {
   sigset_t before; /* the mask that workers get back */
   int signal_fd;
   uint64_t looked_ms;
+  uint64_t alive_ms; /* when the supervisor's watchdog was last told that this goes on */
   bool follows_terminal;
   bool is_ready;           /* all were, once */
   bool was_unsteered;      /* the kernel could not be told where to send what comes */
@@ -84,6 +85,10 @@ void answer_all(struct master *master, unsigned index);
 
 /* master/look.c */
 enum { LOOK_MS = 1000 };
+/* The supervisor hears that all workers are ready. */
+void master_tell_ready(const struct master *master);
+/* When its watchdog is to hear from this one again; UINT64_MAX: it does not ask, or listens to another. */
+uint64_t master_alive_due_ms(const struct master *master);
 /* Who has not turned for long is killed; who is away has its sockets served by others. */
 void master_look(struct master *master);
 /* The second half of that alone: somebody came or went. */

@@ -46,7 +46,7 @@ static void take_over(struct master *master) {
   atomic_store(&master->page->is_held, false);
   log_printf(options->log, LOG_INFO, "upgraded: this process serves in place of process %ld",
              options->handover->pid);
-  notify_ready(&master->notify);
+  master_tell_ready(master);
   master_arrange(master);
 }
 

@@ -234,7 +234,8 @@ __attribute__((noreturn)) static void become(const struct master *master, const 
 static int spawn(struct upgrade *upgrade, const char *program) {
   const struct notify *notify = &upgrade->master->notify;
   int pair[2], ends[2];
-  char **environment = offering_make_environment(environ, notify->size > 0 ? notify->text : NULL);
+  char **environment = offering_make_environment(environ, notify->size > 0 ? notify->text : NULL,
+                                                 notify->watchdog_us);
   if (!environment) return ENOMEM;
   int rc = handover_pair(pair);
   if (rc == 0) {

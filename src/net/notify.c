@@ -26,9 +26,24 @@ static socklen_t notify_read_address(const char *text, struct sockaddr_un *out) 
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
 }
 
+/* As sd_watchdog_enabled(3) reads it. Without a WATCHDOG_PID, as after an upgrade, it is meant for this one. */
+static uint64_t read_watchdog(struct log *log) {
+  const char *text = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+  char *end = NULL;
+  if (!text || !*text || (pid && strtol(pid, NULL, 10) != (long)getpid())) return 0;
+  errno = 0;
+  const uint64_t us = strtoull(text, &end, 10);
+  if (errno == 0 && *end == '\0' && text[0] != '-' && us > 0 && us < UINT64_MAX) return us;
+  log_printf(log, LOG_WARN, "WATCHDOG_USEC is \"%s\": no number of microseconds; not used", text);
+  return 0;
+}
+
 void notify_init(struct notify *notify, struct log *log, const struct worker *worker) {
   *notify = (struct notify){.log = log, .worker = worker};
   const char *text = getenv("NOTIFY_SOCKET");
+  if (text && *text && !worker) notify->watchdog_us = read_watchdog(log);
+  unsetenv("WATCHDOG_USEC");
+  unsetenv("WATCHDOG_PID");
   if (!text || !*text) return;
   notify->size = notify_read_address(text, &notify->address);
   if (notify->size == 0) {
@@ -42,25 +57,49 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
   unsetenv("NOTIFY_SOCKET");
 }
 
-static void notify_tell(const struct notify *notify, const char *state) {
-  if (notify->size == 0) return;
-  int fd = platform_socket(AF_UNIX, SOCK_DGRAM, true);
-  ssize_t sent = fd < 0 ? -1
-                        : sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
-                                 (const struct sockaddr *)&notify->address, notify->size);
-  if (sent < 0) {
-    log_printf(notify->log, LOG_WARN, "the supervisor's NOTIFY_SOCKET takes no \"%.*s\": %s",
-               (int)strcspn(state, "\n"), state, strerror(errno));
-  }
-  if (fd >= 0) close(fd);
+uint64_t notify_alive_ms(const struct notify *notify) {
+  if (notify->size == 0 || notify->watchdog_us == 0) return 0;
+  const uint64_t half_ms = notify->watchdog_us / 2000; /* as sd_watchdog_enabled(3) advises */
+  return half_ms > 0 ? half_ms : 1;
 }
 
-void notify_ready(const struct notify *notify) {
+/* 0, or an errno. */
+static int notify_send(const struct notify *notify, const char *state) {
+  int fd = platform_socket(AF_UNIX, SOCK_DGRAM, true);
+  if (fd < 0) return errno;
+  ssize_t sent = sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
+                        (const struct sockaddr *)&notify->address, notify->size);
+  int failure = sent < 0 ? errno : 0;
+  close(fd);
+  return failure;
+}
+
+static void notify_tell(const struct notify *notify, const char *state) {
+  if (notify->size == 0) return;
+  int failure = notify_send(notify, state);
+  if (failure == 0) return;
+  log_printf(notify->log, LOG_WARN, "the supervisor's NOTIFY_SOCKET takes no \"%.*s\": %s",
+             (int)strcspn(state, "\n"), state, strerror(failure));
+}
+
+void notify_ready(const struct notify *notify, const char *status) {
   if (notify->worker) {
     keep_tell_ready(notify->worker);
     return;
   }
-  notify_tell(notify, "READY=1");
+  char state[NOTIFY_STATUS_BYTES + 32];
+  snprintf(state, sizeof state, "READY=1\nSTATUS=%.*s", NOTIFY_STATUS_BYTES, status);
+  notify_tell(notify, state);
+}
+
+void notify_status(const struct notify *notify, const char *status) {
+  char state[NOTIFY_STATUS_BYTES + 32];
+  snprintf(state, sizeof state, "STATUS=%.*s", NOTIFY_STATUS_BYTES, status);
+  if (!notify->worker) notify_tell(notify, state);
+}
+
+void notify_alive(const struct notify *notify) {
+  if (notify->size > 0) (void)notify_send(notify, "WATCHDOG=1");
 }
 
 void notify_reloading(const struct notify *notify) {
@@ -78,7 +117,8 @@ void notify_reloading(const struct notify *notify) {
 }
 
 void notify_stopping(const struct notify *notify) {
-  if (!notify->worker) notify_tell(notify, "STOPPING=1");
+  if (notify->worker) return;
+  notify_tell(notify, "STOPPING=1\nSTATUS=no new connections; those that are open may end");
 }
 
 void notify_main_pid(const struct notify *notify, pid_t pid) {

@@ -48,7 +48,11 @@ static void server_on_user2(void *context) {
 
 static void server_on_beat(uv_timer_t *timer) {
   const struct server *server = timer->data;
-  worker_beat(server->options.worker);
+  if (server->options.worker) {
+    worker_beat(server->options.worker);
+  } else if (server->successor == 0) { /* that one is listened to, and no other */
+    notify_alive(&server->notify);
+  }
 }
 
 /* Rounded down to what libuv's timers can tell. */
@@ -112,6 +116,11 @@ int server_open_handles(struct server *server) {
       .on_signal = drain_on_signal, .on_taken = held_up_end_soon, .context = server};
   if (rc == 0) rc = end_signals_open(&server->end_signals, uv);
   return rc < 0 ? rc : uv_signal_start(&server->on_hup, server_on_hangup, SIGHUP);
+}
+
+void server_tell_alive(struct server *server) {
+  const uint64_t alive_ms = notify_alive_ms(&server->notify);
+  if (alive_ms > 0) uv_timer_start(&server->beat, server_on_beat, 0, alive_ms);
 }
 
 void server_close_handles(struct server *server) {

@@ -4,6 +4,7 @@
 
 #include "api/version.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/worker.h"
 #include "server/copies/copies.h"
 #include "server/paths.h"
@@ -146,6 +147,32 @@ bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]) {
   script_paths_deeper(server->options.paths, server->options.path_count, deeper, sizeof deeper);
   snprintf(out, SERVER_IDLE_BYTES, "%s%s", idle_reason(server), deeper);
   return true;
+}
+
+static size_t count_not_taken_on(const struct server *server) {
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script_status status;
+    script_status(server->scripts[i], &status);
+    count += status.reload_error != NULL;
+  }
+  return count;
+}
+
+void server_describe_status(const struct server *server, char out[NOTIFY_STATUS_BYTES]) {
+  char sentence[SERVER_IDLE_BYTES];
+  const size_t served = server_count_valid(server), faults = count_not_taken_on(server);
+  int used;
+  if (!server_is_idle(server, sentence)) {
+    used = snprintf(out, NOTIFY_STATUS_BYTES, "serving %zu script%s", served, text_plural(served));
+  } else {
+    used = snprintf(out, NOTIFY_STATUS_BYTES, "%s is served",
+                    server_welcome(server) ? "only the welcome page" : "no script");
+  }
+  if (faults == 0) return;
+  snprintf(out + used, (size_t)(NOTIFY_STATUS_BYTES - used),
+           "; %zu file%s at fault: moonport status says why", faults,
+           faults == 1 ? " is" : "s are");
 }
 
 void server_warn_if_idle(struct server *server) {

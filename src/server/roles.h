@@ -2,6 +2,8 @@
 #ifndef MOONPORT_SERVER_ROLES_H
 #define MOONPORT_SERVER_ROLES_H
 
+#include "net/notify.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +30,8 @@ bool server_lacks_welcome(const struct server *server, bool despite_faults);
 enum { SERVER_IDLE_BYTES = 1024 };
 /* Nothing is served, or only the welcome page: `out` says so. */
 bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]);
+/* What its supervisor shows people of it, as of now. */
+void server_describe_status(const struct server *server, char out[NOTIFY_STATUS_BYTES]);
 /* Logs that, once, when it has come to be so. */
 void server_warn_if_idle(struct server *server);
 

@@ -302,9 +302,12 @@ int server_run(struct server *server) {
   if (worker && !succession_await(server)) return 0;
   if (!worker && server->options.handover && !succession_take_over(server)) return 1;
   if (server->phase == SERVING) {
+    char status[NOTIFY_STATUS_BYTES];
     if (worker) worker_set_phase(worker, WORKER_SERVING);
-    notify_ready(&server->notify);
+    server_describe_status(server, status);
+    notify_ready(&server->notify, status);
   }
+  server_tell_alive(server);
   drain_check(server); /* a signal may have come before it listened */
   net_loop_run(server->loop);
   held_up_bound_closing(server);

@@ -82,7 +82,7 @@ struct server {
   uv_signal_t on_hup;
   struct signals signals;
   uv_timer_t deadline;
-  uv_timer_t beat;      /* shows the master that the loop turns */
+  uv_timer_t beat;      /* shows the master, or the supervisor's watchdog, that the loop turns */
   uv_timer_t lag_probe; /* fires late when the loop is held up */
   uint64_t lag_due_ns;  /* when it is due, by the loop's clock */
   uv_timer_t log_retry; /* a line could not be written: it is tried again before the loop sleeps */
@@ -99,6 +99,8 @@ bool server_is_home(const struct server *server, const char *path);
 /* server/handles.c */
 int server_open_handles(struct server *server);
 void server_close_handles(struct server *server);
+/* The supervisor's watchdog, if there is one, hears from here on that the loop turns. */
+void server_tell_alive(struct server *server);
 /* Measures how late the loop is. */
 void server_begin_lag_probe(struct server *server);
 

@@ -93,7 +93,7 @@ static void on_look(uv_timer_t *timer) {
 bool succession_await(struct server *server) {
   const struct worker *worker = server->options.worker;
   if (!worker_is_held(worker)) return true;
-  notify_ready(&server->notify); /* to the master, who waits for all of them */
+  notify_ready(&server->notify, ""); /* to the master, who waits for all of them */
   uv_timer_start(&server->deadline, on_look, HELD_MS, HELD_MS); /* there is no other one yet */
   while (worker_is_held(worker) && server->phase == SERVING) net_loop_turn(server->loop, true);
   const bool may = server->phase == SERVING;

@@ -298,8 +298,9 @@ static int spawn(struct upgrade *upgrade, const char *program, int channel, int 
   const int fds[STDIO_COUNT] = {STDIN_FILENO, STDOUT_FILENO, errors, channel, STDERR_FILENO};
   uv_stdio_container_t stdio[STDIO_COUNT];
   struct home_visit visit;
+  const struct notify *notify = &server->notify;
   char **environment = offering_make_environment(
-      home_environment(server->home), server->notify.size > 0 ? server->notify.text : NULL);
+      home_environment(server->home), notify->size > 0 ? notify->text : NULL, notify->watchdog_us);
   if (!environment) return UV_ENOMEM;
   for (int i = 0; i < STDIO_COUNT; i++) {
     stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fds[i]};

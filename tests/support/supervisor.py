@@ -2,7 +2,8 @@
 # and writes down what the program notifies — knows nothing of the program.
 #
 #   supervisor.py [--tcp HOST[/PORT] | --udp HOST | --unix PATH | --pipe | --connection | --netlink]...
-#                 [--names NAME:...] [--notify SOCKET --told FILE] [--early FILE] [--pid N] -- PROGRAM ARG...
+#                 [--names NAME:...] [--notify SOCKET --told FILE [--watchdog USEC]] [--early FILE] [--pid N]
+#                 -- PROGRAM ARG...
 #
 # Each socket gets a free port, and "{N}" in an argument becomes the port of socket N (from 0). The
 # program takes this process's place, as sd_listen_fds(3) and sd_notify(3) expect. --early connects to
@@ -125,6 +126,7 @@ def main():
     parser.add_argument("--names")
     parser.add_argument("--notify")
     parser.add_argument("--told")
+    parser.add_argument("--watchdog")
     parser.add_argument("--early")
     parser.add_argument("--pid", type=int, default=os.getpid())
     parser.add_argument("program", nargs="+")
@@ -136,6 +138,9 @@ def main():
         program = [word.replace("{%d}" % index, port_of(one)) for word in program]
     if options.notify:
         notify(options.notify, options.told)
+    if options.watchdog is not None:
+        os.environ["WATCHDOG_USEC"] = options.watchdog
+        os.environ["WATCHDOG_PID"] = str(options.pid)
     if options.early:
         connect_early(made[0], options.early)
     if made:

@@ -364,8 +364,14 @@ static bool is_any_due(const struct server *server) {
 static void round_end(struct server *server) {
   struct reload_round *round = &server->round;
   bool waited = round->is_ending;
+  char status[NOTIFY_STATUS_BYTES];
   round->is_open = round->is_ending = false;
-  if (round->is_told) notify_ready(&server->notify);
+  server_describe_status(server, status);
+  if (round->is_told) {
+    notify_ready(&server->notify, status);
+  } else {
+    notify_status(&server->notify, status);
+  }
   round->is_told = false;
   tell_waiters(round);
   if (waited && is_any_due(server)) reload_round_go_on(server); /* it came meanwhile */
