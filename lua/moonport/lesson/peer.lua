@@ -37,6 +37,11 @@ local function counted(bytes, lang)
   return words.say(words.nouns.bytes, lang, #bytes, quoted)
 end
 
+-- In place of a connection that was broken off before we were told that it is there: a busy machine tells
+-- both at once, and then connecting fails.
+local function fail_as_reset() return nil, "reset" end
+local GONE = setmetatable({ sock = "" }, { __index = function() return fail_as_reset end })
+
 ---Connects.
 ---@param address string
 ---@param options { name: string, tell: function, lang: string, timeout: number? }
@@ -44,6 +49,7 @@ end
 ---@return string? code
 function M.connect(address, options)
   local conn, code = socket.connect(address, { timeout = options.timeout or WAIT_S })
+  if code == "ECONNRESET" then conn = GONE end
   if not conn then return nil, code end
   options.tell(words.steps.connect, options.name)
   return setmetatable({ conn = conn, address = conn.sock, name = options.name,
