@@ -17,6 +17,8 @@ function(put name folder text)
   file(REMOVE "${made}/${name}") # it may be root's, of an earlier time
   file(WRITE "${made}/${name}" "${text}")
   file(INSTALL DESTINATION "${folder}" TYPE FILE FILES "${made}/${name}")
+  # file(INSTALL) adds to it what it has installed, for install_manifest.txt.
+  set(CMAKE_INSTALL_MANIFEST_FILES "${CMAKE_INSTALL_MANIFEST_FILES}" PARENT_SCOPE)
 endfunction()
 
 # localized(FILE OUT [QUOTE]): the text of a file of the source, with the paths in it put right
@@ -26,7 +28,7 @@ function(localized file out)
       "/usr/share/moonport;${prefix}/${share}")
     list(GET pair 0 from)
     list(GET pair 1 to)
-    string(REGEX REPLACE "([ =\n])${from}([-./_a-z]*)" "\\1${ARGN}${to}\\2${ARGN}" text "${text}")
+    string(REGEX REPLACE "([ =\n])${from}([-./_a-z]*[-/_a-z]|)" "\\1${ARGN}${to}\\2${ARGN}" text "${text}")
   endforeach()
   set(${out} "${text}" PARENT_SCOPE)
 endfunction()

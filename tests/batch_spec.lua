@@ -420,8 +420,8 @@ describe("connections that are ready at once", function()
       local _, all = watching:stdout():gsub('"flush"', "")
       return all > count
     end)
-    -- Of each, before anything of the next one. The first may have begun before the trace, and the last
-    -- may not be told whole yet.
+    -- Of each, before anything of the next one. The first may have begun before the trace, and the
+    -- last may not be told whole yet.
     local kinds = {}
     for line in watching:stdout():gmatch("[^\n]+") do
       local kind = line:match('"event":"(%l+)"')

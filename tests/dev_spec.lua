@@ -61,7 +61,7 @@ describe("./dev", function()
     local file = made:write("file", "")
     local result = shell.run({ "./dev", "install", "--prefix", file .. "/x" })
     assert.equal(1, result.code)
-    assert.equal(("dev: cannot install into %s/x: %s is no directory\n"):format(file, file),
+    assert.equal(("dev: cannot install into %s/x: %s is not a directory\n"):format(file, file),
       result.stderr)
     result = shell.run(shell.words(shell.unshare("m"), "sh", "-c",
       'mount -t tmpfs -o ro none "$0" && ./dev install --prefix "$0/x"', made.path))

@@ -46,6 +46,14 @@ describe("cmake --install", function()
     end
     assert.equal(read("deploy/systemd/moonport.service"),
       read(place:join("usr/lib/systemd/system/moonport.service")))
+    -- By this list all of it is removed.
+    local manifest = {}
+    for line in (read(build .. "/install_manifest.txt") .. "\n"):gmatch("([^\n]+)\n") do
+      manifest[#manifest + 1] = place.path .. line
+    end
+    local left = shell.run({ "find", place.path, "-not", "-type", "d" }).stdout
+    for _, path in ipairs(manifest) do left = left:gsub(path:gsub("%p", "%%%0") .. "\n", "") end
+    assert.equal("", left)
   end)
 
   it("writes the place into what names it, also one with a space: units and welcome", function()

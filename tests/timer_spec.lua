@@ -158,7 +158,7 @@ describe("timer.every", function()
     server:wait_told("end")
   end)
 
-  -- The kernel would set the processor's timer, and take it back, for each: a fifth of a small echo.
+  -- The kernel would set the processor's timer, and take it back, for each: a fifth of an echo.
   it("gives no wait of the loop a time of its own", function()
     if not shell.has("strace") then return pending("needs strace") end
     local server, trace = moonport:start_traced("epoll_wait,epoll_pwait", [[

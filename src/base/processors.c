@@ -1,4 +1,4 @@
-/* base/processors.c — how many processors the cgroup of this process pays for, on Linux.
+/* base/processors.c — how many processors the cgroup of this process grants it, on Linux.
  *
  * Both versions of cgroups are read where they are mounted by custom: version 2 at /sys/fs/cgroup, version 1
  * at /sys/fs/cgroup/cpu. In a container the own group is what is mounted there, and the path that

@@ -47,7 +47,7 @@ struct net_loop {
   struct udp_outbox *outbox; /* the same; of the socket whose batch is handled */
   struct tap tap;            /* who watches what happens here */
   struct told_tcp told_tcp;
-  bool knows_no_time_wait; /* the kernel cannot be asked; time_wait.h */
+  bool knows_no_time_wait; /* the kernel cannot be asked; platform_time_wait() */
   uint64_t looks_ms;       /* when conn_look_ms() was asked last, and how often at that time */
   unsigned looks;
   struct tls_shared *tls;     /* NULL until a connection has TLS */

@@ -37,8 +37,8 @@ local function counted(bytes, lang)
   return words.say(words.nouns.bytes, lang, #bytes, quoted)
 end
 
--- In place of a connection that was broken off before we were told that it is there: a busy machine tells
--- both at once, and then connecting fails.
+-- In place of a connection that was broken off before we were told that it is there: a busy machine
+-- tells both at once, and then connecting fails.
 local function fail_as_reset() return nil, "reset" end
 local GONE = setmetatable({ sock = "" }, { __index = function() return fail_as_reset end })
 
