@@ -34,7 +34,8 @@ static uint64_t read_watchdog(struct log *log) {
   errno = 0;
   const uint64_t us = strtoull(text, &end, 10);
   if (errno == 0 && *end == '\0' && text[0] != '-' && us > 0 && us < UINT64_MAX) return us;
-  log_printf(log, LOG_WARN, "WATCHDOG_USEC is \"%s\": not a number of microseconds; not used", text);
+  log_printf(log, LOG_WARN, "WATCHDOG_USEC is \"%s\": not a number of microseconds; not used",
+             text);
   return 0;
 }
 
@@ -49,8 +50,7 @@ void notify_init(struct notify *notify, struct log *log, const struct worker *wo
   if (notify->size == 0) {
     const bool is_lacking = text[0] == '@' && !platform_has_abstract_sockets;
     log_printf(log, LOG_WARN, "NOTIFY_SOCKET is \"%s\": %s; not used", text,
-               is_lacking ? "an abstract name, which only Linux has"
-                          : "neither a path nor @NAME");
+               is_lacking ? "an abstract name, which only Linux has" : "neither a path nor @NAME");
   } else {
     memcpy(notify->text, text, strlen(text) + 1);
   }
