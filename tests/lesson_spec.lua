@@ -201,7 +201,8 @@ describe("moonport lesson", function()
   -- A script that loops without a budget ran on for ever when its judge had been killed.
   it("leaves nothing behind when it is killed", function()
     local path = moonport:directory():write("loops.lua",
-      "return { limits = { cpu_ms = 0 }, on_load = function() while true do end end }")
+      "return { limits = { cpu_ms = 0 }, on_data = print, " ..
+      "on_load = function() while true do end end }")
     local judge = moonport:spawn({ server.program, "lesson", "3", "--check", path })
     require("tests.support.loop").eventually("the script to run", function()
       return #processes_with("--\0" .. path) > 0

@@ -2,6 +2,7 @@
 -- it printed, how it ended — knows not what it is for.
 
 local process = require "moonport.process"
+local process_core = require "moonport.process.core"
 local task = require "moonport.task"
 local timer = require "moonport.timer"
 
@@ -108,4 +109,8 @@ function Bounded:stop()
   self:wait(1)
 end
 
-return { start = start, Bounded = Bounded }
+-- This program, and the option by which one that it starts ends with it.
+local program, own_id = process_core.own()
+
+return { start = start, Bounded = Bounded, program = program,
+  with_parent = "--with-parent=" .. own_id }

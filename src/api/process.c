@@ -339,13 +339,14 @@ static const luaL_Reg process_methods[] = {
 
 const struct api_type api_process_type = {
     .name = type_name, .methods = process_methods, .finalizer = l_process_gc};
-/* core.own() -> what starts this program again */
+/* core.own() -> what starts this program again, the id of this process */
 static int l_own(lua_State *L) {
   char found[PATH_MAX];
   const char *image = platform_own_image();
   if (!image) net_process_own_program(found, sizeof found);
   lua_pushstring(L, image ? image : found);
-  return 1;
+  lua_pushinteger(L, getpid());
+  return 2;
 }
 
 const luaL_Reg api_process_functions[] = {

@@ -12,6 +12,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,9 +81,11 @@ static int show_help(const struct command *about, const struct options *options)
   return in_lua_run(&call);
 }
 
-/* For a learner's script, or a replay: when the judge is killed, nobody is left to bound it. */
-static void end_with_parent(void) {
+/* For a learner's script, or a replay: when the judge is killed, nobody is left to bound it. False: it has been
+ * already. */
+static bool end_with_parent(const char *parent) {
   (void)platform_end_with_parent(SIGKILL);
+  return strtol(parent, NULL, 10) == (long)getppid();
 }
 
 /* Reads the arguments and runs the command. `named`: the command line named it. */
@@ -110,7 +113,8 @@ static int run(const struct command *command, bool named, struct options *option
   if (options_read_environment(options, error, sizeof error) != 0) {
     return command_refuse(command, "%s", error);
   }
-  if (options_flag(options, "with-parent")) end_with_parent();
+  const char *parent = options_string(options, "with-parent");
+  if (parent && !end_with_parent(parent)) return EXIT_AT_FAULT;
   return command->run(&call);
 }
 

@@ -4,7 +4,6 @@
 local bounded = require "moonport.bounded"
 local file = require "moonport.file"
 local process = require "moonport.process"
-local process_core = require "moonport.process.core"
 
 local TIME_S = 30
 local BOUNDS = { memory_bytes = 1024 * 1024 * 1024, output_bytes = 1024 * 1024 }
@@ -36,7 +35,7 @@ local function why_ended(child)
 end
 
 local function run(recording, script, cut)
-  local child <close>, fault = bounded.start({ process_core.own(), "replay", "--with-parent",
+  local child <close>, fault = bounded.start({ bounded.program, "replay", bounded.with_parent,
     "--cut", cut, "--log-format", "text", "--", recording, script }, BOUNDS)
   if not child then return refuse("the replay cannot be started: %s", fault) end
   child:wait(TIME_S)

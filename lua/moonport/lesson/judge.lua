@@ -18,6 +18,7 @@
 -- network does, never how bytes were cut. Whatever it waits for is bounded, and everything that it
 -- started ends with it, after DEADLINE_S at the latest.
 
+local bounded = require "moonport.bounded"
 local certificate = require "moonport.lesson.certificate"
 local file = require "moonport.file"
 local json = require "moonport.json"
@@ -142,8 +143,8 @@ end
 ---@return moonport.lesson.Learner
 function Judge:run(...)
   local arguments = { ... }
-  local started = learner.start({ "run", "--with-parent", "--allow", learner.allow, "--", self.path,
-    table.unpack(arguments) })
+  local started = learner.start({ "run", bounded.with_parent, "--allow", learner.allow, "--",
+    self.path, table.unpack(arguments) })
   keep(self, started)
   self:tell(words.steps.run, self.hide(table.concat({ self.path, ... }, " ")))
   return started

@@ -12,7 +12,7 @@ local MEMORY_BYTES_MAX = 512 * 1024 * 1024
 local TOLD_BYTES = 600 -- of its last words
 
 -- The program that runs us, also when its file has been replaced.
-local PROGRAM = process_core.own()
+local PROGRAM = bounded.program
 local ALLOW = "net=127.*:*,net=localhost:*,net=0.0.0.0:*,net=[::]:*,net=[::1]:*"
 
 -- What the environment may say of these is meant for the library, and for no server of the user's.

@@ -1,6 +1,7 @@
 -- moonport.lesson.server — a learner's script that is served, with its events: `moonport serve` as
 -- a process, watched over its control socket — knows no check.
 
+local bounded = require "moonport.bounded"
 local control = require "moonport.control"
 local core = require "moonport.control.core"
 local learner = require "moonport.lesson.learner"
@@ -64,7 +65,7 @@ end
 function M.start(path, options)
   local self = setmetatable({ events = {} }, Server)
   self.control_path = control_path(math.random(1 << 20))
-  local words = { "serve", "--with-parent", "--control", self.control_path, "--no-watch",
+  local words = { "serve", bounded.with_parent, "--control", self.control_path, "--no-watch",
     "--drain", "1", "--log-format", "text", "--allow", learner.allow }
   if options.listen ~= false then
     table.move({ "--listen", options.listen or "127.0.0.1:0" }, 1, 2, #words + 1, words)
