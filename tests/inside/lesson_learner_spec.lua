@@ -1,6 +1,7 @@
 -- lesson_learner_spec.lua — a learner's script as a process within bounds, however long it takes to
 -- reach them — not its checks.
 
+local bounded = require "moonport.bounded"
 local learner = require "moonport.lesson.learner"
 
 describe("A learner's script", function()
@@ -9,7 +10,7 @@ describe("A learner's script", function()
     local file = assert(io.open(path, "w"))
     file:write(code)
     file:close()
-    local started = learner.start { "run", "--with-parent", path }
+    local started = learner.start { "run", bounded.with_parent, path }
     finally(function()
       started:stop()
       os.remove(path)

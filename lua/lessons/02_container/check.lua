@@ -26,7 +26,7 @@ local HOST = [[
   inside ip addr add 10.77.0.2/24 dev eth0
   inside ip link set eth0 up
   echo "container: ready"
-  nsenter -t $container -n "$1" serve --with-parent --control off --no-watch --drain 0 \
+  nsenter -t $container -n "$1" serve --with-parent $$ --control off --no-watch --drain 0 \
     --allow "$2" --log-format text -- "$3" &
   server=$!
   tries=0
