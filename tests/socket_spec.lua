@@ -664,25 +664,4 @@ describe("an option", function()
       print(ok, code)
     ]]))
   end)
-
-  it("tell the last figures of a connection that has ended, whoever ended it", function()
-    for how, ending in pairs {
-      ["by the peer"] = "far:close() repeat until not near:recv() near:close()",
-      ["by us"] = "near:close() repeat until not far:recv()",
-      ["with RST"] = "far:reset() near:recv() far:close()",
-    } do
-      local told = program.lines(moonport, ([[
-        local near, far = pair()
-        near:send("hello")
-        far:recv_exactly(5)
-        far:send("abc")
-        near:recv_exactly(3)
-        %s
-        while near.state ~= "closed" do turn() end
-        local stats = near:stats()
-        print(stats.bytes_out, stats.bytes_in, stats.queue, stats.tcp)
-      ]]):format(ending))
-      assert.same({ how, "5\t3\t0\tnil" }, { how, told[1] })
-    end
-  end)
 end)

@@ -303,8 +303,7 @@ function conn:reset() end
 ---@field not_after integer seconds since 1970, as os.time()
 ---@field sha256 string its fingerprint, in hexadecimal
 
----Counters so far. The final ones of a closed connection: in on_close, and of one that the script
----made itself for as long as it knows it.
+---Counters so far; in on_close the final ones, and zeros after that.
 ---@return moonport.ConnStats
 function conn:stats() end
 

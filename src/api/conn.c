@@ -112,16 +112,11 @@ void api_let_go_conn(struct runtime *runtime, int held) {
   lua_settop(vm_state(runtime->vm), held);
 }
 
-/* Of one that a program made itself, the last figures stay to be asked for. */
-static void forget_all_but_past(struct api_conn *self) {
+/* Frees what the object owns; only its id is known from then on. */
+static void forget(struct api_conn *self) {
   inbox_free(self->inbox);
   self->inbox = NULL;
   api_http_forget(self);
-}
-
-/* Frees what the object owns; only its id is known from then on. */
-static void forget(struct api_conn *self) {
-  forget_all_but_past(self);
   if (self->past) free(self->past->tls_fault);
   free(self->past);
   self->past = NULL;
@@ -181,11 +176,8 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
-  if (!self->cohort) {
-    forget_all_but_past(self);
-    return;
-  }
   forget(self);
+  if (!self->cohort) return;
   self->cohort->closing--;
   self->cohort = NULL;
   versions_changed(runtime);

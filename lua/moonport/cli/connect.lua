@@ -115,12 +115,24 @@ end
 
 -- --- Both directions --------------------------------------------------------------------------
 
+-- What the connection counts is exact, but it may have closed when its last bytes are taken here,
+-- and then knows nothing any more.
+function Session:count(direction, size)
+  local taken, counted, stats = self.taken, self.counted, self.conn:stats()
+  taken[direction] = taken[direction] + size
+  for each, bytes in pairs(taken) do
+    counted[each] = math.max(counted[each], bytes, stats[each])
+  end
+end
+
 -- From standard input to the peer, until one of them ends; no faster than the kernel takes it.
 function Session:send_all()
   local next_piece = pieces_of(self.input, line_ending(self.options, "\n"))
   for piece in next_piece do
     if not self.view:show(">", piece) then return self.conn:reset() end
-    if not (self.conn:send(piece) and self.conn:drain()) then return end
+    local is_taken = self.conn:send(piece) and self.conn:drain()
+    self:count("bytes_out", is_taken and #piece or 0)
+    if not is_taken then return end
   end
   self.input_ended = true
   if self.interrupted or not self.conn:shutdown() then return end
@@ -139,6 +151,7 @@ function Session:receive_all()
   while true do
     local piece, code = next_piece()
     if not piece then return code end
+    self:count("bytes_in", #piece)
     if not self.view:show("<", piece) then return "unread" end
   end
 end
@@ -190,7 +203,7 @@ end
 function ENDS.unread() return false end
 
 function Session:talk()
-  local conn = self.conn
+  local conn, begun = self.conn, timer.now()
   self:tell(self.scheme == "unix" and "connected to %s" or "connected to %s from %s",
     self.scheme == "unix" and self.target or conn.peer, conn.sock)
   if conn.tls then tell_tls(self) end
@@ -199,9 +212,8 @@ function Session:talk()
   local ok = (ENDS[code] or ENDS.reset)(self, sending)
   if ok then conn:close() else conn:reset() end
   ok = self.view:finish() and ok
-  local stats = conn:stats()
-  self:tell("%s sent, %s received, after %s", out.bytes(stats, "bytes_out"),
-    out.bytes(stats, "bytes_in"), words.time(stats.age * 1e9))
+  self:tell("%s sent, %s received, after %s", out.bytes(self.counted, "bytes_out"),
+    out.bytes(self.counted, "bytes_in"), words.time((timer.now() - begun) * 1e9))
   return ok
 end
 
@@ -273,7 +285,8 @@ return function(call)
   local scheme, text, target = read_target(call.words[1], options)
   if not scheme then return out.refuse(call, text) end
   local self = setmetatable({ options = options, scheme = scheme, target = target,
-    interrupted = false, waited = false, input_ended = false, failed = false }, Session)
+    interrupted = false, waited = false, input_ended = false, failed = false,
+    taken = { bytes_in = 0, bytes_out = 0 }, counted = { bytes_in = 0, bytes_out = 0 } }, Session)
   local code, detail
   self.conn, code, detail = connect(self, text)
   if code == "EINVAL" then return out.refuse(call, detail) end
