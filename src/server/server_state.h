@@ -77,6 +77,7 @@ struct server {
   size_t connections_max; /* what limits.connections add up to, as of server_fit_descriptors() */
   bool is_idle;           /* nothing is served, or only the welcome page, and that was told */
   bool sources_changed;   /* since the watch was last told which files there are */
+  bool is_starting;       /* what was loaded is not served yet: it is no time to load it anew */
   struct reload_round round;
   struct end_signals end_signals;
   uv_signal_t on_hup;
@@ -136,6 +137,8 @@ void loopback_warn(const struct server *server, struct log *log);
 /* Loads anew each script that is due; then adds what came to the served directories and lets go what
  * left them, where `rescans`. */
 void server_reload_due(struct server *server, bool rescans);
+/* What became due while it could not be done. */
+void server_reload_missed(struct server *server);
 void server_free_left_now(struct server *server);
 /* Frees, in the next turn, the scripts that were removed and have no connection left. */
 void server_free_left(struct server *server);

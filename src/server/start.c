@@ -138,7 +138,7 @@ static bool wants_metrics(const struct server *server) {
   return server->options.metrics && (!worker || worker->number == 1);
 }
 
-int server_listen(struct server *server) {
+static int listen_all(struct server *server) {
   int rc = server_check_options(server);
   if (rc < 0) return rc;
   if (wants_metrics(server)) {
@@ -168,5 +168,13 @@ int server_listen(struct server *server) {
     script_tell_listening(server->scripts[i]);
   }
   if (rc == 0) report_handed(server);
+  return rc;
+}
+
+int server_listen(struct server *server) {
+  server->is_starting = true;
+  int rc = listen_all(server);
+  server->is_starting = false;
+  if (rc == 0) server_reload_missed(server);
   return rc;
 }

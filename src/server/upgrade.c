@@ -101,15 +101,6 @@ static void tell_waiter(struct upgrade *upgrade, pid_t pid, const char *fault) {
   if (waiter) waiter->done(waiter->context, pid, fault);
 }
 
-/* What was not loaded meanwhile. */
-static void catch_up(struct server *server) {
-  bool is_due = server->round.rescans_next;
-  for (size_t i = 0; i < server->script_count; i++) {
-    if (script_is_due(server->scripts[i])) is_due = true;
-  }
-  if (server->phase == SERVING && is_due) server_reload_due(server, false);
-}
-
 static void upgrade_fail(struct upgrade *upgrade, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void upgrade_fail(struct upgrade *upgrade, const char *format, ...) {
@@ -135,7 +126,7 @@ static void upgrade_fail(struct upgrade *upgrade, const char *format, ...) {
   log_printf(server->options.log, LOG_ERROR, "no upgrade: %s; this process goes on", fault);
   tell_waiter(upgrade, 0, fault);
   net_loop_flush(server->loop);
-  catch_up(server);
+  server_reload_missed(server);
 }
 
 /* --- What the new process says ----------------------------------------------------------------- */
@@ -400,7 +391,7 @@ void upgrade_told(struct server *server, pid_t pid) {
   const char *fault = pid > 0 ? NULL : server->options.worker->page->upgrade_fault;
   if (waiter) waiter->done(waiter->context, pid, fault);
   net_loop_flush(server->loop);
-  if (pid == 0) catch_up(server);
+  if (pid == 0) server_reload_missed(server);
 }
 
 void upgrade_leave(struct server *server, pid_t pid) {

@@ -312,7 +312,16 @@ void reload_on_news(struct server *server) {
 
 void server_reload_due(struct server *server, bool rescans) {
   if (rescans) server->round.rescans_next = true;
-  if (!server->round.is_open && !server_is_upgrading(server)) reload_round_go_on(server);
+  const bool waits = server->is_starting || server_is_upgrading(server);
+  if (!server->round.is_open && !waits) reload_round_go_on(server);
+}
+
+void server_reload_missed(struct server *server) {
+  bool is_due = server->round.rescans_next;
+  for (size_t i = 0; i < server->script_count; i++) {
+    if (script_is_due(server->scripts[i])) is_due = true;
+  }
+  if (server->phase == SERVING && is_due) server_reload_due(server, false);
 }
 
 void reload_note_change(struct script *script, const char *path) {
