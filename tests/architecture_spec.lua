@@ -1,14 +1,8 @@
 -- architecture_spec.lua — what the pages for developers say of the sources is so — judges no prose.
 
 local c_source = require "tests.support.c_source"
+local read_file = require "tests.support.read_file"
 local tour = require "tests.support.tour"
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 -- What is of the repository; files that git does not know yet among it, what is built not.
 local function read_tree()

@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local definitions = require "tests.support.definitions"
+local read = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 
@@ -14,13 +15,6 @@ local OWN = {
   ["option --texts"] = true, ["variable MOONPORT_LUA_DIR"] = true,
   ["variable MOONPORT_TRANSPORT"] = true,
 }
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 describe("what is promised", function()
   local moonport = rig.new()

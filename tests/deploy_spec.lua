@@ -4,19 +4,13 @@
 local certificates = require "tests.support.certificates"
 local cjson = require "cjson"
 local metrics = require "tests.support.metrics"
+local read = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 local supports = require "tests.support.supports"
 
 local EXPOSURE_MAX = 1.5 -- of 10; systemd calls 2 and less "OK" and smiles
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 -- Every document of a YAML file, as an independent parser reads it.
 local function documents(path)

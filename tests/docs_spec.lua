@@ -3,16 +3,10 @@
 local certificates = require "tests.support.certificates"
 local cjson = require "cjson"
 local control = require "tests.support.control"
+local read_file = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
 local supports = require "tests.support.supports"
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 local function pages()
   local list = { "README.md", "README.ko.md" }

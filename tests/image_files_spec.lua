@@ -1,12 +1,7 @@
 -- image_files_spec.lua — the Dockerfile against what the project says elsewhere; the container
 -- tests build it.
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
+local read = require "tests.support.read_file"
 
 local function words(text)
   local set = {}

@@ -1,18 +1,12 @@
 -- install_spec.lua — `cmake --install` of the build under test: what is where, and what of it names
 -- that place. The package for Debian: tests/package/run.
 
+local read = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
 
 local build = server.program:match("^(.*)/[^/]*$") or "."
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 -- A program that was copied elsewhere has no build beside it that could be installed.
 local it = shell.run({ "test", "-f", build .. "/cmake_install.cmake" }).code == 0 and it or pending

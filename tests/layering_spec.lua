@@ -2,15 +2,9 @@
 
 local circles = require "tests.support.circles"
 local layering = require "tests.support.layering"
+local read_file = require "tests.support.read_file"
 
 local CIRCLE_FILES_MAX = 3 -- of one folder, that call each other
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 local function read_sources()
   local files = {}

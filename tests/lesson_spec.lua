@@ -1,6 +1,7 @@
 -- lesson_spec.lua — moonport lesson: the list, a text, the script to finish, the verdict; and
 -- scripts that do what no learner's should — not whether the lessons are right (lessons_spec.lua).
 
+local read_file = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local terminal = require "tests.support.terminal"
@@ -8,13 +9,6 @@ local uv = require "luv"
 
 local NOT_YET, WRONG_LINE = 1, 2
 local AT_ONCE = 4 -- judges of scripts that take all they can get
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 -- The command lines of all processes in which `word` stands.
 local function processes_with(word)

@@ -1,6 +1,7 @@
 -- lessons_spec.lua — every lesson: its answers pass, its wrong answers fail with the hint that
 -- names the misunderstanding, and both languages have the same to say — not how the command looks.
 
+local read_file = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
@@ -15,13 +16,6 @@ local function names_in(folder)
   for name in uv.fs_scandir_next, assert(uv.fs_scandir(folder)) do names[#names + 1] = name end
   table.sort(names)
   return names
-end
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
 end
 
 -- Cells of a line on a terminal; what is Korean takes two.

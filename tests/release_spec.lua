@@ -2,16 +2,10 @@
 -- the program — the slow half, programs and images built twice, is release/twice.
 
 local cjson = require "cjson"
+local read = require "tests.support.read_file"
 local rig = require "tests.support.rig"
 local server = require "tests.support.server"
 local shell = require "tests.support.shell"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 local function run(...)
   local result = shell.run(shell.words(...))

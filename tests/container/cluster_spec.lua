@@ -5,17 +5,11 @@ local containers = require "tests.container.containers"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
 local ports = require "tests.support.ports"
+local read = require "tests.support.read_file"
 local shell = require "tests.support.shell"
 local websocket = require "tests.support.websocket"
 
 local PEERS = "localhost/moonport-test-peers"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 local function absolute(path) return shell.run({ "realpath", path }).stdout:match("%C+") end
 

@@ -5,14 +5,8 @@ local containers = require "tests.container.containers"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
 local ports = require "tests.support.ports"
+local read = require "tests.support.read_file"
 local shell = require "tests.support.shell"
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
 
 local function echoes(address)
   local peer = client.try_connect(address)

@@ -1,6 +1,8 @@
 -- dependencies_spec.lua — no file of a portable build has met a header of Linux, however far away
 -- its #include was, but those in src/base/platform/ — does not compile anything.
 
+local read = require "tests.support.read_file"
+
 local build = assert(os.getenv("BUILD"), "BUILD is the directory of a portable build")
 
 -- What the headers of the C library bring along is theirs: <errno.h> has linux/errno.h.
@@ -17,13 +19,6 @@ local function dependency_files()
   for path in listing:lines() do files[#files + 1] = path end
   listing:close()
   return files
-end
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
 end
 
 -- "src/net/bind.c needs /usr/include/sys/epoll.h", or nil.

@@ -9,6 +9,7 @@
 local control = require "tests.support.control"
 local directory = require "tests.support.directory"
 local loop = require "tests.support.loop"
+local read_file = require "tests.support.read_file"
 local server = require "tests.support.server"
 local uv = require "luv"
 
@@ -33,13 +34,6 @@ function Game:bytes(size)
   local bytes = {}
   for index = 1, size do bytes[index] = string.char(self:random(0, 255)) end
   return table.concat(bytes)
-end
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
 end
 
 -- --- Peers ---------------------------------------------------------------------------------
