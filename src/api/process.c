@@ -334,11 +334,6 @@ static int l_process_id(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg process_methods[] = {
-    {"wait", l_process_wait}, {"kill", l_process_kill}, {"id", l_process_id}, {NULL, NULL}};
-
-const struct api_type api_process_type = {
-    .name = type_name, .methods = process_methods, .finalizer = l_process_gc};
 /* core.own() -> what starts this program again, the id of this process */
 static int l_own(lua_State *L) {
   char found[PATH_MAX];
@@ -349,5 +344,10 @@ static int l_own(lua_State *L) {
   return 2;
 }
 
+static const luaL_Reg process_methods[] = {
+    {"wait", l_process_wait}, {"kill", l_process_kill}, {"id", l_process_id}, {NULL, NULL}};
+
+const struct api_type api_process_type = {
+    .name = type_name, .methods = process_methods, .finalizer = l_process_gc};
 const luaL_Reg api_process_functions[] = {
     {"spawn", l_spawn}, {"environ", l_environ}, {"own", l_own}, {NULL, NULL}};
