@@ -314,8 +314,7 @@ describe("moonport.bus with a broker that asks who we are", function()
     local cert, key = certificates.certificate(directory, "localhost")
     local started = {
       rediss = brokers.redis.start(moonport, nil, { tls = { cert, key } }),
-      nats = brokers.nats.start(moonport, nil,
-        { args = { "--tls", "--tlscert", cert, "--tlskey", key } }),
+      nats = brokers.nats.start(moonport, nil, { tls = { cert, key } }),
     }
     for scheme, broker in pairs(started) do
       local url = ("%s://localhost:%d"):format(scheme, broker.port)

@@ -9,16 +9,27 @@ local redis = require "tests.support.redis"
 local brokers = { redis = {}, nats = {} }
 
 --- Each starts one on a free port, or on `port`: { url, port, child }. Options: `args`, further
----ones of its command line.
+---ones of its command line; `tls`, a certificate's file and its key's.
 function brokers.redis.start(rig, port, options)
   local child
   port, child = redis.start(rig, port, options)
   return { url = "redis://127.0.0.1:" .. port, port = port, child = child }
 end
 
+-- It hangs up on a client whose handshake or name takes longer than 2 seconds, which is soon on a
+-- machine with much to do; only a file tells it otherwise.
+local patient = "authorization { timeout: 60 }\n"
+local patient_tls = "tls { cert_file: %q, key_file: %q, timeout: 60 }\n"
+
 function brokers.nats.start(rig, port, options)
   port = port or ports.free()
-  local command = { "nats-server", "--addr", "127.0.0.1", "--port", tostring(port) }
+  local settings = patient
+  if options and options.tls then
+    settings = settings .. patient_tls:format(options.tls[1], options.tls[2])
+  end
+  local file = rig:directory():write("nats.conf", settings)
+  local command = { "nats-server", "--config", file, "--addr", "127.0.0.1", "--port",
+    tostring(port) }
   for _, word in ipairs(options and options.args or {}) do command[#command + 1] = word end
   local child = rig:spawn(command)
   loop.wait_until(function() return "nats-server to be ready; it said:\n" .. child:stderr() end,
