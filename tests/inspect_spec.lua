@@ -252,6 +252,7 @@ describe("A page of the inspector", function()
     assert.is_true(player.hello.may.replay)
     assert.is_false(player.hello.may.edit)
     assert.matches("5 bytes", player:event("data").what, 1, true)
+    player:next("status") -- that it was read to its end
     assert.equal(answering("a"), player:ask({ t = "source", script = "test.lua" }).text)
     local same = player:ask({ t = "replay", cut = "recorded" })
     assert.is_true(same.same, same.output)
