@@ -71,8 +71,9 @@ end)
 describe("a server that ends", function()
   local moonport = rig.new()
 
+  -- Little, for all of them have 5 seconds by the clock.
   it("ends a loop in a finalizer by its budget, with code 0", function()
-    local server = start(moonport, 100)
+    local server = start(moonport, 20)
     server:allow_log("__gc")
     local peer = server:connect()
     peer:send([[
