@@ -188,7 +188,7 @@ describe("moonport console on a pipe", function()
         '"' .. ("x"):rep(60) .. '",\n    "' .. ("y"):rep(30) .. '"'),
       run("= { inner = { ('x'):rep(60), ('y'):rep(30) }, list = { 1 } }\n").stdout)
     local long = run("= (function() local t = {} for i = 1, 1e5 do t[i] = i t['k' .. i] = i end " ..
-      "return t end)()\n").stdout
+      "return t end)()\n", "--timeout=60").stdout
     assert.matches("  100,\n  k1 = 1,\n  k10 = 10,\n  k100 = 100,\n", long, 1, true)
     assert.matches("\n  ... 199800 more\n}\n$", long)
     local wide = run("= (function() local function of(n) local t = {} for i = 1, n > 0 and 20 " ..
