@@ -15,7 +15,7 @@ describe("A learner's script", function()
       started:stop()
       os.remove(path)
     end)
-    started:wait(50)
+    started:wait(200)
     return started
   end
 
