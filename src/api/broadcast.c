@@ -71,8 +71,8 @@ static enum way way_of(const struct conn *conn) {
     return cohort->version->receiver->requests ? WAY_NONE : WAY_BYTES;
   }
   if (self->has_requests) return WAY_NONE;
-  if (!self->websocket) return WAY_BYTES;
-  return self->websocket->reader.is_client ? WAY_MASKED : WAY_WEBSOCKET;
+  if (!self->more->websocket) return WAY_BYTES;
+  return self->more->websocket->reader.is_client ? WAY_MASKED : WAY_WEBSOCKET;
 }
 
 static bool is_meant(const struct broadcast *broadcast, const struct conn *conn) {

@@ -13,11 +13,16 @@
 #include "net/conn_tls.h"
 #include "net/loop.h"
 
+#include <assert.h>
 #include <lauxlib.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char type_name[] = "moonport.conn";
+/* The size of the userdata: odd, as that of no other object, whose first pointer may be the same. */
+enum { OBJECT_BYTES = offsetof(struct api_conn, unused) };
+static_assert(OBJECT_BYTES % 2 == 1, "its size tells a connection from other objects");
 /* Registry key of the metatable: quicker than its name. */
 static const char metatable_key = 0;
 /* The same of connections that a script has for its own. */
@@ -29,16 +34,22 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   struct api_conn *self = conn_owner(conn);
   if (self) return self;
   struct conn_group *group = conn_group_of(conn);
-  self = lua_newuserdatauv(L, sizeof *self, 1); /* its value: the script's own fields */
-  *self = (struct api_conn){.type = type_name, .runtime = runtime, .reference = LUA_NOREF};
+  self = lua_newuserdatauv(L, OBJECT_BYTES, 1); /* its value: the script's own fields */
+  memset(self, 0, OBJECT_BYTES);
+  self->runtime = runtime;
+  self->more = (struct conn_more *)&api_nothing_more;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
-  list_init(&self->timers);
-  self->conn = conn;
-  self->id = conn_id(conn);
-  const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
+  self->id = conn_id(conn) & CONN_ID_MAX;
+  self->is_served = group != &runtime->sequential;
+  const struct cohort *cohort = self->cohort = self->is_served ? group->owner : NULL;
   self->has_requests = api_requests_of(self) != NULL;
+  if (self->has_requests && !api_need_more(self)) {
+    luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
+    luaL_error(L, "not enough memory");
+  }
+  self->conn = conn;
   if (cohort && self->id <= cohort->adopted_id_max && self->id > cohort->converted_id_max) {
     self->pending = PENDING_RELOAD;
   }
@@ -114,51 +125,55 @@ void api_let_go_conn(struct runtime *runtime, int held) {
 
 /* Frees what the object owns; only its id is known from then on. */
 static void forget(struct api_conn *self) {
-  inbox_free(self->inbox);
-  self->inbox = NULL;
+  struct conn_more *more = self->more;
+  if (more == &api_nothing_more) return;
+  inbox_free(more->inbox);
+  more->inbox = NULL;
   api_http_forget(self);
-  if (self->past) free(self->past->tls_fault);
-  free(self->past);
-  self->past = NULL;
+  if (more->past) free(more->past->tls_fault);
+  free(more->past);
+  more->past = NULL;
+  if (more->websocket) return; /* of the script's own, which may ask until it is collected */
+  if (!self->is_served) self->forwarded = more->forwarded;
+  self->more = (struct conn_more *)&api_nothing_more;
+  free(more);
 }
 
 /* Nobody can use it any more. What it forwards goes on until it ends by itself. */
 static int l_collected(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   struct conn *conn = self->conn;
-  if (self->inbox) {
-    api_wait_forget(&self->inbox->reader);
-    api_wait_forget(&self->inbox->drainer);
+  if (self->more->inbox) {
+    api_wait_forget(&self->more->inbox->reader);
+    api_wait_forget(&self->more->inbox->drainer);
   }
-  if (conn && self->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
+  if (conn && self->more->websocket) conn_close(conn, REASON_CLOSED); /* while it can say so */
   api_membership_end_all(self);
   self->conn = NULL;
-  forget(self);
   api_websocket_free(self);
+  forget(self);
   if (!conn) return 0;
   conn_abandon(conn);
   if (vm_is_freeing_descriptors(vm_of(L))) conn_skip_linger(conn);
   return 0;
 }
 
-void api_need_inbox(lua_State *L, struct api_conn *self) {
-  if (!self->inbox && !(self->inbox = inbox_new())) luaL_error(L, "not enough memory");
-}
-
 struct api_conn *api_check_conn(lua_State *L, int index) {
   /* What luaL_checkudata() does, without looking the type up for each call of a method. No script
    * writes into a userdata, and nobody else has that address in one. */
-  if (lua_rawlen(L, index) == sizeof(struct api_conn)) {
+  if (lua_rawlen(L, index) == OBJECT_BYTES) {
     struct api_conn *self = lua_touserdata(L, index);
-    if (self && self->type == type_name) return self;
+    if (self && self->runtime == runtime_of(L)) return self;
   }
   return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
 }
 
-struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason) {
-  struct conn_past *past = calloc(1, sizeof *past);
+void api_conn_remember(struct api_conn *self, enum reason reason) {
+  const struct conn *conn = self->conn;
+  struct conn_past *past = api_need_more(self) ? calloc(1, sizeof *past) : NULL;
   struct conn_tls tls;
-  if (!past) return NULL;
+  if (!past) return;
+  self->more->past = past;
   if (conn_tls(conn, &tls)) {
     past->tls_fault = tls.fault ? strdup(tls.fault) : NULL;
     past->met_plaintext = tls.met_plaintext;
@@ -168,7 +183,6 @@ struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason)
   conn_counters(conn, &past->counters);
   const struct sockaddr *peer = conn_peer(conn, &past->peer_size);
   memcpy(&past->peer, peer, past->peer_size);
-  return past;
 }
 
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
@@ -176,11 +190,12 @@ void api_conn_release(struct runtime *runtime, struct api_conn *self) {
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
+  bool was_served = self->is_served;
+  if (was_served) self->cohort->closing--;
+  self->is_served = false;
+  self->forwarded = 0;
   forget(self);
-  if (!self->cohort) return;
-  self->cohort->closing--;
-  self->cohort = NULL;
-  versions_changed(runtime);
+  if (was_served) versions_changed(runtime);
 }
 
 static void make_own_conns(lua_State *L) {

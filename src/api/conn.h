@@ -43,32 +43,45 @@ enum pending {
   PENDING_OPEN = 1 << 5,   /* of a WebSocket, which opens later */
 };
 
-/* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
- * of a script without on_open has none. */
-struct api_conn {
-  const char *type;  /* by whose address it is known: api_check_conn() */
-  struct conn *conn; /* NULL once closed */
-  struct runtime *runtime;
-  struct cohort *cohort; /* whose handlers it has; NULL: it is sequential, or on_close has run */
-  struct inbox *inbox;   /* NULL until a handler reads by itself; api/inbox.h */
+#define CONN_ID_MAX ((UINT64_C(1) << 47) - 1)
+
+/* What most connections never have. */
+struct conn_more {
+  struct inbox *inbox;         /* NULL until a handler reads by itself; api/inbox.h */
   struct websocket *websocket; /* NULL: it speaks something else; api/websocket.h */
   struct http_turn http;
   struct membership *memberships; /* the groups it is in; NULL: none; api/membership.h */
   struct conn_past *past;         /* from the close until on_close has run */
   struct list timers; /* of conn:after() and conn:every(), until it is closed; api/timer.h */
-  uint64_t id;
-  uint64_t forwarded;    /* of one that is closed: bytes that its last forward passed on */
-  int reference;         /* registry; keeps the object until on_close has run */
-  uint8_t pending;       /* enum pending */
-  uint8_t handler;       /* enum handler: the one that runs or waits */
-  uint8_t timeout;       /* enum conn_timeout: what on_timeout was called for */
-  uint16_t close_code;   /* of a WebSocket: how it ended; 0: it is open, or nobody said */
-  bool busy : 1;         /* a handler waits */
-  bool was_reset : 1;    /* of one that is closed */
-  bool is_websocket : 1; /* it is one, or was until it closed */
-  bool is_late : 1;      /* timeouts.first has passed */
-  bool has_requests : 1; /* what it is sent are answers, not bytes */
-  bool keep : 1;         /* what on_timeout or on_error returned */
+  uint64_t forwarded; /* of one that is closed: bytes that its last forward passed on */
+};
+
+extern const struct conn_more api_nothing_more; /* that of all which need none */
+
+/* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
+ * of a script without on_open has none. Ten thousand may be idle: its size counts. */
+struct api_conn {
+  struct runtime *runtime;
+  struct conn *conn; /* NULL once closed */
+  union {
+    struct cohort *cohort; /* of one that is_served: whose handlers it has */
+    uint64_t forwarded;    /* of others, once closed: see above */
+  };
+  struct conn_more *more; /* its own from api_need_more() on; before that it is only read */
+  uint64_t id : 47;
+  bool is_late : 1;              /* timeouts.first has passed */
+  uint64_t close_code : 16;      /* of a WebSocket: how it ended; 0: it is open, or nobody said */
+  int reference;                 /* registry; keeps the object until on_close has run */
+  uint8_t pending;               /* enum pending */
+  uint8_t handler;               /* enum handler: the one that runs or waits */
+  enum conn_timeout timeout : 2; /* what on_timeout was called for */
+  bool is_served : 1;            /* by a service, whose on_close has not run */
+  bool busy : 1;                 /* a handler waits */
+  bool was_reset : 1;            /* of one that is closed */
+  bool is_websocket : 1;         /* it is one, or was until it closed */
+  bool has_requests : 1;         /* what it is sent are answers, not bytes */
+  bool keep : 1;                 /* what on_timeout or on_error returned */
+  char unused[];                 /* api_check_conn() */
 };
 
 /* Who gets the bytes, by the kind of the service: chosen when that comes into force. */
@@ -137,8 +150,10 @@ int api_hold_conn(const struct api_conn *self);
 void api_let_go_conn(struct runtime *runtime, int held);
 /* Raises unless the argument is a connection. */
 struct api_conn *api_check_conn(lua_State *L, int index);
-/* It has an inbox from here on. Raises. */
-void api_need_inbox(lua_State *L, struct api_conn *self);
+/* It has a `more` of its own from here on; an inbox. False when memory is out. */
+bool api_need_more(struct api_conn *self);
+bool api_have_inbox(struct api_conn *self);
+void api_need_inbox(lua_State *L, struct api_conn *self); /* the same; raises */
 /* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
 /* The connection is closed for `fault`, a sentence; `message_max`: the limit that was passed, 0: none was. */
@@ -148,8 +163,8 @@ void api_log_refused(struct runtime *runtime, const struct conn *conn, unsigned 
                      const char *fault);
 /* `conn`, which was its own, has closed: what went with it ends, and who waits for it goes on. */
 void api_conn_detach(struct api_conn *self, const struct conn *conn);
-/* Keeps for on_close what goes with the connection's own memory; NULL when memory is out. */
-struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason);
+/* Keeps for on_close what goes with the connection's own memory, unless memory is out. */
+void api_conn_remember(struct api_conn *self, enum reason reason);
 /* The object of a closed connection is the script's alone from here on. */
 void api_conn_release(struct runtime *runtime, struct api_conn *self);
 

@@ -42,7 +42,7 @@ static void conn_on_open(struct conn *conn) {
 static void conn_on_secured(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   if (!self) return;
-  if (self->inbox) api_wait_wake(&self->inbox->drainer);
+  if (self->more->inbox) api_wait_wake(&self->more->inbox->drainer);
   api_conn_deliver(self);
 }
 
@@ -56,7 +56,7 @@ static void conn_on_eof(struct conn *conn) {
   if (!self) self = api_conn_of(runtime, conn);
   if (!self) return;
   self->pending |= PENDING_EOF;
-  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  if (self->more->inbox) api_wait_wake(&self->more->inbox->reader);
   api_conn_deliver(self);
 }
 
@@ -67,12 +67,12 @@ static void conn_on_drain(struct conn *conn, bool crossed) {
   if (!self && wanted) self = api_conn_of(runtime, conn);
   if (!self) return;
   if (wanted) self->pending |= PENDING_DRAIN;
-  if (self->inbox) api_wait_wake(&self->inbox->drainer);
+  if (self->more->inbox) api_wait_wake(&self->more->inbox->drainer);
   api_conn_deliver(self);
 }
 
 static bool reads(const struct api_conn *self) {
-  return self && self->inbox && api_wait_pending(&self->inbox->reader);
+  return self && self->more->inbox && api_wait_pending(&self->more->inbox->reader);
 }
 
 /* Whether a connection without a frame and without `main` has got as far as its script asks: bytes
@@ -89,7 +89,7 @@ static bool has_greeted(const struct conn *conn) {
 static void end_for_first(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
   self->is_late = true;
-  api_wait_time_out(&self->inbox->reader);
+  api_wait_time_out(&self->more->inbox->reader);
   conn_close(conn, REASON_IDLE);
 }
 
@@ -111,14 +111,15 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
     return;
   }
   /* Its handler may have gone, and its answer goes on. */
-  if (requests && kind == CONN_TIMEOUT_IDLE && self->http.phase == HTTP_EVENTS) return;
+  if (requests && kind == CONN_TIMEOUT_IDLE && self->more->http.phase == HTTP_EVENTS) return;
   /* A handler that waits for these very bytes is told by what it called. */
-  if (self && self->inbox && kind == CONN_TIMEOUT_IDLE && api_wait_time_out(&self->inbox->reader)) {
+  if (self && self->more->inbox && kind == CONN_TIMEOUT_IDLE &&
+      api_wait_time_out(&self->more->inbox->reader)) {
     api_conn_update(self);
     return;
   }
-  if (self && self->inbox && kind == CONN_TIMEOUT_WRITE && has_handler &&
-      api_wait_time_out(&self->inbox->drainer)) {
+  if (self && self->more->inbox && kind == CONN_TIMEOUT_WRITE && has_handler &&
+      api_wait_time_out(&self->more->inbox->drainer)) {
     api_conn_update(self);
     return;
   }
@@ -132,18 +133,20 @@ static void conn_on_timeout(struct conn *conn, enum conn_timeout kind) {
   if (!self) return;
   api_conn_deliver(self);
   if (self->busy || conn_is_closing(conn)) return;
-  self->timeout = (uint8_t)kind;
+  self->timeout = kind;
   api_run_handler(self, HANDLER_ON_TIMEOUT, conn_timeout_name(kind));
   api_conn_deliver(self);
 }
 
 void api_conn_detach(struct api_conn *self, const struct conn *conn) {
-  self->forwarded = conn_forward_passed(conn);
+  const uint64_t forwarded = conn_forward_passed(conn);
+  if (forwarded > 0 && api_need_more(self)) self->more->forwarded = forwarded;
   self->conn = NULL;
   api_membership_end_all(self);
   api_end_conn_timers(self);
-  if (self->inbox) api_wait_wake(&self->inbox->reader);
-  if (self->inbox) api_wait_wake(&self->inbox->drainer); /* who was woken may have let it go */
+  if (self->more->inbox) api_wait_wake(&self->more->inbox->reader);
+  if (self->more->inbox)
+    api_wait_wake(&self->more->inbox->drainer); /* who was woken may have let it go */
 }
 
 static void conn_on_close(struct conn *conn, enum reason reason) {
@@ -155,7 +158,7 @@ static void conn_on_close(struct conn *conn, enum reason reason) {
   if (!self && tells) self = api_conn_of(runtime, conn);
   if (self) {
     self->cohort->closing++;
-    if (self->busy || tells) self->past = api_conn_remember(conn, reason);
+    if (self->busy || tells) api_conn_remember(self, reason);
     api_conn_detach(self, conn);
     /* Last: once it is told, the object may be collected. */
     self->pending = (uint8_t)(PENDING_CLOSE | (self->pending & (PENDING_RELOAD | PENDING_OPEN)));

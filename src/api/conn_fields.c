@@ -25,9 +25,9 @@ static void push_sockaddr(lua_State *L, const struct sockaddr *address, socklen_
 /* The peer of an open or a closed connection; NULL when nothing is known of it any more. */
 static const struct sockaddr *peer_of(const struct api_conn *self, socklen_t *size) {
   if (self->conn) return conn_peer(self->conn, size);
-  if (!self->past) return NULL;
-  *size = self->past->peer_size;
-  return (const struct sockaddr *)&self->past->peer;
+  if (!self->more->past) return NULL;
+  *size = self->more->past->peer_size;
+  return (const struct sockaddr *)&self->more->past->peer;
 }
 
 static void push_id(lua_State *L, const struct api_conn *self) {
@@ -106,7 +106,7 @@ static void push_sock(lua_State *L, const struct api_conn *self) {
 static void push_listener(lua_State *L, const struct api_conn *self) {
   unsigned index = CONN_NO_LISTENER;
   if (self->conn) index = conn_listener_index(self->conn);
-  if (self->past) index = self->past->listener_index;
+  if (self->more->past) index = self->more->past->listener_index;
   if (index == CONN_NO_LISTENER) {
     lua_pushnil(L);
   } else {

@@ -20,12 +20,12 @@
 static int64_t send_leftover(struct api_conn *self, struct conn *to, uint64_t max) {
   const char *bytes;
   size_t size;
-  if (!self->inbox || inbox_empty(self->inbox) || max == 0) return 0;
-  if (!inbox_view(self->inbox, &bytes, &size)) return -1;
+  if (!self->more->inbox || inbox_empty(self->more->inbox) || max == 0) return 0;
+  if (!inbox_view(self->more->inbox, &bytes, &size)) return -1;
   if (size > max) size = (size_t)max;
   if (conn_send_begin(to) < 0 || conn_send_copied(to, bytes, size) < 0) return -1;
   if (api_is_told(self->runtime, EVENT_SEND)) conn_tell_send(to, size, "forward", NULL);
-  inbox_consume(self->inbox, size);
+  inbox_consume(self->more->inbox, size);
   return (int64_t)size;
 }
 
@@ -36,7 +36,7 @@ static bool check_both(lua_State *L, const struct api_conn *self, const struct a
   const char *instead = "other:send_message(conn:recv_message())";
   api_check_carries_bytes(L, self, name, instead);
   api_check_carries_bytes(L, other, name, instead);
-  if (self->inbox && api_wait_pending(&self->inbox->reader)) {
+  if (self->more->inbox && api_wait_pending(&self->more->inbox->reader)) {
     luaL_error(L, "a coroutine reads from this connection");
   }
   return true;
@@ -64,6 +64,10 @@ static int push_failed(lua_State *L, const char *code, uint64_t passed) {
   return 3;
 }
 
+static uint64_t passed_before_end(const struct api_conn *closed) {
+  return closed->more->forwarded + (closed->is_served ? 0 : closed->forwarded);
+}
+
 /* `leftover` bytes went before those that the core has forwarded. */
 static int await_part(lua_State *L, lua_KContext leftover);
 
@@ -72,11 +76,11 @@ static int part_woken(lua_State *L, int status, lua_KContext leftover) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) {
     return push_failed(L, self->was_reset ? "reset" : "closed",
-                       self->forwarded + (uint64_t)leftover);
+                       passed_before_end(self) + (uint64_t)leftover);
   }
   const uint64_t passed = conn_forward_passed(self->conn) + (uint64_t)leftover;
   if (conn_is_forwarding(self->conn)) {
-    if (!self->inbox->reader.timed_out) return await_part(L, leftover);
+    if (!self->more->inbox->reader.timed_out) return await_part(L, leftover);
     conn_forward_stop(self->conn);
     api_conn_update(self);
     return push_failed(L, "timeout", passed);
@@ -89,7 +93,7 @@ static int part_woken(lua_State *L, int status, lua_KContext leftover) {
 
 static int await_part(lua_State *L, lua_KContext leftover) {
   struct api_conn *self = api_check_conn(L, 1);
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   const uint64_t left_ms = inbox_left_ms(inbox, net_loop_now_ms(self->runtime->loop));
   api_wait_begin(L, &inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
@@ -110,7 +114,8 @@ static int forward_part(lua_State *L, struct api_conn *self, struct api_conn *ot
   if (conn_peer_finished(self->conn)) return push_failed(L, "eof", (uint64_t)sent);
   int rc = conn_forward_part(self->conn, other->conn, (uint64_t)(size - sent));
   if (check_begun(L, rc) < 0) return push_failed(L, "EPIPE", (uint64_t)sent);
-  self->inbox->ends_ms = inbox_call_ends_ms(self->inbox, net_loop_now_ms(self->runtime->loop));
+  self->more->inbox->ends_ms =
+      inbox_call_ends_ms(self->more->inbox, net_loop_now_ms(self->runtime->loop));
   return await_part(L, (lua_KContext)sent);
 }
 
@@ -134,23 +139,23 @@ static int l_conn_forward(lua_State *L) {
 static int await_end(lua_State *L, int status, lua_KContext index) {
   (void)status;
   struct api_conn *self = api_check_conn(L, (int)index);
-  if (self->conn && self->inbox) {
-    if (self->inbox->reader.timed_out) conn_close(self->conn, REASON_IDLE);
-    api_wait_begin(L, &self->inbox->reader, 0, "a read from this connection");
+  if (self->conn && self->more->inbox) {
+    if (self->more->inbox->reader.timed_out) conn_close(self->conn, REASON_IDLE);
+    api_wait_begin(L, &self->more->inbox->reader, 0, "a read from this connection");
     api_conn_update(self);
     return vm_wait(L, index, await_end);
   }
   if (index == 1) return await_end(L, LUA_OK, 2);
   for (int i = 1; i <= 2; i++) {
     const struct api_conn *ended = api_check_conn(L, i);
-    lua_pushinteger(L, lua_tointeger(L, i + 2) + (lua_Integer)ended->forwarded);
+    lua_pushinteger(L, lua_tointeger(L, i + 2) + (lua_Integer)passed_before_end(ended));
   }
   return 2;
 }
 
 static int64_t join_one_way(lua_State *L, struct api_conn *from, struct api_conn *to) {
   api_need_inbox(L, from);
-  from->inbox->reader.timed_out = false;
+  from->more->inbox->reader.timed_out = false;
   return send_leftover(from, to->conn, UINT64_MAX);
 }
 

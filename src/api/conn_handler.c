@@ -167,9 +167,9 @@ static void handler_on_end(void *owner, bool failed) {
 static void handler_on_cancel(void *owner) {
   struct api_conn *self = owner;
   self->busy = false;
-  if (self->inbox) {
-    api_wait_forget(&self->inbox->reader);
-    api_wait_forget(&self->inbox->drainer);
+  if (self->more->inbox) {
+    api_wait_forget(&self->more->inbox->reader);
+    api_wait_forget(&self->more->inbox->drainer);
   }
   if (self->handler == HANDLER_ON_CLOSE) {
     api_conn_release(self->runtime, self);
@@ -212,7 +212,7 @@ void api_run_handler(struct api_conn *self, enum handler handler, const char *wo
 }
 
 static const struct receiver *receiver_in_force(const struct api_conn *self) {
-  return self->websocket ? self->websocket->receiver : self->cohort->version->receiver;
+  return self->more->websocket ? self->more->websocket->receiver : self->cohort->version->receiver;
 }
 
 static bool take_pending(struct api_conn *self, enum pending kind) {
@@ -245,7 +245,7 @@ static void handler_tell_closed(struct api_conn *self) {
     api_conn_release(runtime, self);
     return;
   }
-  const char *word = reason_name(self->past ? self->past->reason : REASON_NONE);
+  const char *word = reason_name(self->more->past ? self->more->past->reason : REASON_NONE);
   api_run_handler(self, HANDLER_ON_CLOSE, word);
 }
 
@@ -268,7 +268,7 @@ static bool deliver_one(struct api_conn *self) {
 }
 
 const struct request_hooks *api_requests_of(const struct api_conn *self) {
-  if (self->websocket || !self->cohort) return NULL;
+  if (self->more->websocket || !self->is_served) return NULL;
   return self->cohort->version->receiver->requests;
 }
 
@@ -276,7 +276,7 @@ struct api_conn *api_next_received(struct api_conn *self, conn_receiver receiver
                                    enum handler handler, const char **bytes, size_t *size) {
   struct runtime *runtime = self->runtime;
   /* Something else is to be done for this one first. */
-  if (!self->conn || self->pending || self->inbox || runtime->anchor_count > 0) return NULL;
+  if (!self->conn || self->pending || self->more->inbox || runtime->anchor_count > 0) return NULL;
   if (!vm_may_go_on(runtime->vm)) return NULL;
   const struct conn *conn = conn_next_received(conn_group_of(self->conn), receiver, bytes, size);
   if (!conn) return NULL;
@@ -297,14 +297,14 @@ void api_conn_forwarded(struct conn *conn) {
   if (!self) return;
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
-  if (self->inbox) api_wait_wake(&self->inbox->reader);
+  if (self->more->inbox) api_wait_wake(&self->more->inbox->reader);
   api_conn_update(self);
   api_let_go_conn(runtime, held);
 }
 
 bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
-  if (!self->inbox && !(self->inbox = inbox_new())) return false;
-  struct inbox *inbox = self->inbox;
+  if (!api_have_inbox(self)) return false;
+  struct inbox *inbox = self->more->inbox;
   inbox->fresh = bytes;
   inbox->fresh_size = size;
   api_wait_wake(&inbox->reader);
@@ -332,7 +332,7 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size) {
 
 static conn_receiver receiver_of(const struct api_conn *self, bool reads) {
   const struct receiver *receiver = receiver_in_force(self);
-  bool keeps = self->inbox && !inbox_empty(self->inbox) && !receiver->joins_kept;
+  bool keeps = self->more->inbox && !inbox_empty(self->more->inbox) && !receiver->joins_kept;
   if (self->busy || reads || keeps) return receive_kept;
   return self->pending ? api_receive_first : receiver->received;
 }
@@ -340,8 +340,8 @@ static conn_receiver receiver_of(const struct api_conn *self, bool reads) {
 void api_conn_update(struct api_conn *self) {
   struct conn *conn = self->conn;
   if (!conn) return;
-  bool reads = self->inbox && api_wait_pending(&self->inbox->reader);
-  bool waits = self->busy || !self->cohort;
-  if (self->cohort) conn_set_receiver(conn, receiver_of(self, reads));
+  bool reads = self->more->inbox && api_wait_pending(&self->more->inbox->reader);
+  bool waits = self->busy || !self->is_served;
+  if (self->is_served) conn_set_receiver(conn, receiver_of(self, reads));
   conn_hold(conn, CONN_HOLD_HANDLER, waits && !reads && !conn_is_forwarding(conn));
 }

@@ -6,18 +6,18 @@
 
 bool api_take_inbox(struct api_conn *self, const char *bytes, size_t size) {
   struct runtime *runtime = self->runtime;
-  if (!self->inbox) {
-    self->inbox = runtime->spare_inbox ? runtime->spare_inbox : inbox_new();
+  if (!self->more->inbox && api_need_more(self)) {
+    self->more->inbox = runtime->spare_inbox ? runtime->spare_inbox : inbox_new();
     runtime->spare_inbox = NULL;
   }
-  if (!self->inbox) return false;
-  self->inbox->fresh = bytes;
-  self->inbox->fresh_size = size;
+  if (!self->more->inbox) return false;
+  self->more->inbox->fresh = bytes;
+  self->more->inbox->fresh_size = size;
   return true;
 }
 
 void api_give_back_inbox(struct api_conn *self) {
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   if (!inbox) return;
   if (!inbox_keep_fresh(inbox)) conn_close_starved(self->conn);
   if (self->busy || !inbox_is_unused(inbox)) return;
@@ -26,7 +26,7 @@ void api_give_back_inbox(struct api_conn *self) {
   } else {
     self->runtime->spare_inbox = inbox;
   }
-  self->inbox = NULL;
+  self->more->inbox = NULL;
 }
 
 bool api_next_fed(struct api_conn **self, conn_receiver receiver, enum handler handler) {

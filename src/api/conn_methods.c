@@ -91,7 +91,7 @@ static int refuse_bytes(lua_State *L, const char *name) {
 
 void api_check_carries_bytes(lua_State *L, const struct api_conn *self, const char *name,
                              const char *instead) {
-  if (self->websocket) api_refuse_bytes(L, name, instead);
+  if (self->more->websocket) api_refuse_bytes(L, name, instead);
   if (!self->has_requests) return;
   luaL_error(
       L,
@@ -110,7 +110,7 @@ static int l_conn_send(lua_State *L) {
     return luaL_typeerror(L, 2, "string or list of strings");
   }
   if (!self->conn) return api_push_closed(L);
-  if (self->websocket) return api_refuse_bytes(L, "send", "conn:send_message(message)");
+  if (self->more->websocket) return api_refuse_bytes(L, "send", "conn:send_message(message)");
   int rc = type == LUA_TTABLE ? send_list(L, self) : send_string(L, self);
   if (rc < 0) return api_push_closed(L);
   if (api_is_told(self->runtime, EVENT_SEND)) tell_send(L, self->conn);
@@ -147,23 +147,23 @@ static int drained(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
-  return self->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : api_push_true(L);
+  if (!self->conn || !self->more->inbox || conn_is_closing(self->conn)) return api_push_closed(L);
+  return self->more->inbox->drainer.timed_out ? api_push_timeout(L, NULL) : api_push_true(L);
 }
 
 int api_drain(lua_State *L, struct api_conn *self) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   api_need_inbox(L, self);
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when none is needed */
-  self->inbox->drainer.timed_out = false;
+  self->more->inbox->drainer.timed_out = false;
   bool full = conn_await_drain(self->conn);
-  if (!full && ++self->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
+  if (!full && ++self->more->inbox->drains % DRAINS_PER_TURN) return drained(L, LUA_OK, 0);
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  uint64_t ends_ms = inbox_call_ends_ms(self->inbox, now_ms);
+  uint64_t ends_ms = inbox_call_ends_ms(self->more->inbox, now_ms);
   if (full && ends_ms && ends_ms <= now_ms) return api_push_timeout(L, NULL);
-  api_wait_begin(L, &self->inbox->drainer, ends_ms > now_ms ? ends_ms - now_ms : 0,
+  api_wait_begin(L, &self->more->inbox->drainer, ends_ms > now_ms ? ends_ms - now_ms : 0,
                  "drain() of this connection");
-  if (!full) api_wait_wake_later(&self->inbox->drainer);
+  if (!full) api_wait_wake_later(&self->more->inbox->drainer);
   return vm_wait(L, 0, drained);
 }
 
@@ -204,7 +204,7 @@ static int l_conn_close(lua_State *L) {
   if (!self->is_websocket) api_check_count(L, 1, says_why);
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   tell_call(L, self, "close");
-  if (self->websocket) return api_websocket_close(L, self);
+  if (self->more->websocket) return api_websocket_close(L, self);
   conn_close(self->conn, REASON_CLOSED);
   return api_push_true(L);
 }
@@ -213,7 +213,7 @@ static int l_conn_shutdown(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   api_check_count(L, 1, NULL);
   if (!self->conn || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN) return api_push_closed(L);
-  if (self->websocket) return api_refuse_bytes(L, "shutdown", "conn:close()");
+  if (self->more->websocket) return api_refuse_bytes(L, "shutdown", "conn:close()");
   tell_call(L, self, "shutdown");
   conn_shutdown(self->conn);
   return api_push_true(L);
@@ -235,7 +235,7 @@ static int l_conn_settimeout(lua_State *L) {
   api_check_count(L, 2, "it limits each call as a whole");
   if (!self->conn) return api_push_closed(L);
   api_need_inbox(L, self);
-  self->inbox->timeout_ms = timeout_ms;
+  self->more->inbox->timeout_ms = timeout_ms;
   return api_push_true(L);
 }
 
@@ -247,7 +247,7 @@ static int l_conn_deadline(lua_State *L) {
   if (!self->conn) return api_push_closed(L);
   api_need_inbox(L, self);
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  self->inbox->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
+  self->more->inbox->deadline_ms = timeout_ms ? now_ms + timeout_ms : 0;
   return api_push_true(L);
 }
 
@@ -291,8 +291,8 @@ static int l_conn_stats(lua_State *L) {
   api_check_count(L, 1, NULL);
   if (self->conn) {
     conn_counters(self->conn, &counters);
-  } else if (self->past) {
-    counters = self->past->counters;
+  } else if (self->more->past) {
+    counters = self->more->past->counters;
   }
   lua_newtable(L);
   api_set_integer(L, "bytes_in", counters.bytes_in);

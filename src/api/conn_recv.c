@@ -138,10 +138,10 @@ static const char *eof_code(const struct conn *conn) {
 
 /* Why no more bytes will come, or NULL. */
 static const char *end_code(const struct api_conn *self) {
-  bool reset = self->past && self->past->reason == REASON_RESET;
+  bool reset = self->more->past && self->more->past->reason == REASON_RESET;
   if (!self->conn || conn_is_closing(self->conn)) return reset ? "reset" : "closed";
   if (conn_peer_finished(self->conn)) return eof_code(self->conn);
-  return self->inbox->reader.timed_out ? "timeout" : NULL;
+  return self->more->inbox->reader.timed_out ? "timeout" : NULL;
 }
 
 /* nil, code, and what had arrived of an incomplete piece, which then counts as taken */
@@ -162,13 +162,14 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
 static int go_on(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->inbox) return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
+  if (!self->more->inbox)
+    return push_failure(L, "closed"); /* closed, and forgotten, while it waited */
   return attempt(L, self, (const struct recv_kind *)context);
 }
 
 /* The call waits as often as bytes come that are not enough, and has one limit for all of that. */
 static void begin_call(const struct api_conn *self) {
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
   inbox->ends_ms = inbox_call_ends_ms(inbox, now_ms);
   inbox->reader.timed_out = false;
@@ -178,7 +179,7 @@ static void begin_call(const struct api_conn *self) {
 
 /* 0: no limit. When the time is up, that is noted. */
 static uint64_t time_left_ms(const struct api_conn *self) {
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
   if (inbox->ends_ms == 0) return 0;
   if (inbox->ends_ms > now_ms) return inbox->ends_ms - now_ms;
@@ -188,7 +189,7 @@ static uint64_t time_left_ms(const struct api_conn *self) {
 
 /* What ended it, and why: what the peer said, or what was wrong with what it said. */
 static int push_websocket_end(lua_State *L, const struct api_conn *self, const char *code) {
-  const struct websocket *websocket = self->websocket;
+  const struct websocket *websocket = self->more->websocket;
   if (websocket && websocket->fault) {
     push_failure(L, websocket->hit_limit ? "limit" : "malformed");
     lua_pushstring(L, websocket->fault);
@@ -211,7 +212,7 @@ static int attempt_websocket(lua_State *L, struct api_conn *self) {
   uint64_t left_ms = time_left_ms(self);
   const char *code = end_code(self);
   if (code) return push_websocket_end(L, self, code);
-  api_wait_begin(L, &self->inbox->reader, left_ms, "a read from this connection");
+  api_wait_begin(L, &self->more->inbox->reader, left_ms, "a read from this connection");
   api_conn_update(self);
   return vm_wait(L, (lua_KContext)&kind_message, go_on);
 }
@@ -227,8 +228,8 @@ static void tell_taken(lua_State *L, const struct api_conn *self, const struct r
 }
 
 static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *kind) {
-  struct inbox *inbox = self->inbox;
-  if (self->websocket) return attempt_websocket(L, self);
+  struct inbox *inbox = self->more->inbox;
+  if (self->more->websocket) return attempt_websocket(L, self);
   const char *bytes;
   size_t size;
   if (!inbox_view(inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
@@ -250,12 +251,13 @@ static int attempt(lua_State *L, struct api_conn *self, const struct recv_kind *
 
 int api_receive(lua_State *L, const struct recv_kind *kind) {
   struct api_conn *self = api_check_conn(L, 1);
-  if (!self->conn && !self->inbox) return push_failure(L, self->was_reset ? "reset" : "closed");
+  if (!self->conn && !self->more->inbox)
+    return push_failure(L, self->was_reset ? "reset" : "closed");
   api_need_inbox(L, self);
-  if (self->websocket && kind != &kind_message) {
+  if (self->more->websocket && kind != &kind_message) {
     return api_refuse_bytes(L, kind->name, "conn:recv_message()");
   }
-  if (api_wait_pending(&self->inbox->reader)) {
+  if (api_wait_pending(&self->more->inbox->reader)) {
     return luaL_error(L, "another coroutine already reads from this connection");
   }
   (void)vm_wait_ticket(L); /* raises where no wait is possible, also when the bytes are there */

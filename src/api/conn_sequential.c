@@ -25,13 +25,13 @@ static void sequential_received(struct conn *conn, const char *bytes, size_t siz
 
 static void sequential_on_eof(struct conn *conn) {
   struct api_conn *self = conn_owner(conn);
-  if (self && self->inbox) api_wait_wake(&self->inbox->reader);
+  if (self && self->more->inbox) api_wait_wake(&self->more->inbox->reader);
 }
 
 static void sequential_on_drain(struct conn *conn, bool crossed) {
   (void)crossed;
   struct api_conn *self = conn_owner(conn);
-  if (self && self->inbox) api_wait_wake(&self->inbox->drainer);
+  if (self && self->more->inbox) api_wait_wake(&self->more->inbox->drainer);
 }
 
 static void sequential_on_secured(struct conn *conn) {
@@ -44,13 +44,13 @@ static void sequential_on_timeout(struct conn *conn, enum conn_timeout kind) {
     conn_reset(conn, REASON_WRITE_TIMEOUT);
     return;
   }
-  if (!self || !self->inbox) {
+  if (!self || !self->more->inbox) {
     conn_close(conn, REASON_IDLE);
     return;
   }
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
-  if (!api_wait_time_out(&self->inbox->reader)) conn_close(conn, REASON_IDLE);
+  if (!api_wait_time_out(&self->more->inbox->reader)) conn_close(conn, REASON_IDLE);
   api_conn_update(self);
   api_let_go_conn(runtime, held);
 }
@@ -59,7 +59,7 @@ static void sequential_tell_closed(struct api_conn *self, const struct conn *con
                                    enum reason reason) {
   struct runtime *runtime = self->runtime;
   int held = api_hold_conn(self);
-  self->past = api_conn_remember(conn, reason);
+  api_conn_remember(self, reason);
   self->was_reset = reason == REASON_RESET;
   api_conn_detach(self, conn);
   api_conn_release(runtime, self);

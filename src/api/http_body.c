@@ -21,9 +21,9 @@ static int push_failure(lua_State *L, const char *code, const char *detail) {
 }
 
 static int broken(lua_State *L, struct api_conn *self, struct http_message *message) {
-  const char *fault = self->http.incoming->body.fault;
+  const char *fault = self->more->http.incoming->body.fault;
   message->body = HTTP_BODY_FAILED;
-  self->http.keeps_alive = false; /* where the next one begins nobody knows */
+  self->more->http.keeps_alive = false; /* where the next one begins nobody knows */
   return push_failure(L, "malformed", fault);
 }
 
@@ -38,7 +38,7 @@ static int ended(lua_State *L, struct api_conn *self, struct http_message *messa
  * anybody can send, and what is cut off looks whole. */
 static bool ends_so(const struct api_conn *self) {
   struct conn_tls tls;
-  return self->http.incoming->body.framing == HTTP_BY_CLOSE && self->conn &&
+  return self->more->http.incoming->body.framing == HTTP_BY_CLOSE && self->conn &&
          conn_peer_finished(self->conn) && !(conn_tls(self->conn, &tls) && tls.is_truncated);
 }
 
@@ -46,7 +46,7 @@ static bool ends_so(const struct api_conn *self) {
 static int take_body(lua_State *L, struct inbox *inbox, const char *bytes, size_t size) {
   struct api_conn *self = lua_touserdata(L, 1);
   struct http_message *message = lua_touserdata(L, 3);
-  struct http_incoming *incoming = self->http.incoming;
+  struct http_incoming *incoming = self->more->http.incoming;
   const size_t max = (size_t)lua_tointeger(L, 2);
   if (!incoming || incoming->message != message) return push_failure(L, "closed", NULL);
   for (;;) {

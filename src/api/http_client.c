@@ -50,7 +50,7 @@ static int take_response(lua_State *L, struct inbox *inbox, const char *bytes, s
   if (result == HTTP_REFUSED) return push_refusal(L, &next.head);
   next.consumed = next.head.size;
   next.is_part = next.head.framing != HTTP_NO_BODY;
-  self->http.keeps_alive = next.head.keeps_alive;
+  self->more->http.keeps_alive = next.head.keeps_alive;
   api_push_response(L, self, &next);
   return 1;
 }
@@ -65,8 +65,10 @@ static int l_receive(lua_State *L) {
   luaL_checkstring(L, METHOD);
   lua_Integer max = luaL_optinteger(L, HEAD_MAX, HTTP_HEAD_BYTES_DEFAULT);
   luaL_argcheck(L, max > 0 && max <= UINT32_MAX, HEAD_MAX, "must be 1 to 4294967295 bytes");
-  if (self->cohort) return luaL_error(L, "a connection of a service has requests, not responses");
-  if (self->http.incoming) return luaL_error(L, "the response before it is not read to its end");
+  if (self->is_served)
+    return luaL_error(L, "a connection of a service has requests, not responses");
+  if (self->more->http.incoming)
+    return luaL_error(L, "the response before it is not read to its end");
   lua_settop(L, METHOD);
   lua_pushinteger(L, max);
   return api_receive(L, &response_kind);
@@ -77,8 +79,9 @@ static int l_receive(lua_State *L) {
 static int l_is_reusable(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, CONN);
   bool is_open = self->conn && !conn_is_closing(self->conn) && !conn_peer_finished(self->conn);
-  bool is_clean = !self->http.incoming && (!self->inbox || inbox_empty(self->inbox));
-  lua_pushboolean(L, is_open && is_clean && self->http.keeps_alive);
+  bool is_clean =
+      !self->more->http.incoming && (!self->more->inbox || inbox_empty(self->more->inbox));
+  lua_pushboolean(L, is_open && is_clean && self->more->http.keeps_alive);
   return 1;
 }
 

@@ -39,10 +39,10 @@ static bool append(struct http_incoming *incoming, const char *bytes, size_t siz
 }
 
 void api_http_forget(struct api_conn *self) {
-  if (!self->http.incoming) return;
-  free(self->http.incoming->bytes);
-  free(self->http.incoming);
-  self->http.incoming = NULL;
+  if (!self->more->http.incoming) return;
+  free(self->more->http.incoming->bytes);
+  free(self->more->http.incoming);
+  self->more->http.incoming = NULL;
 }
 
 struct http_incoming *api_http_begin_body(struct api_conn *self, const struct http_head *head) {
@@ -50,14 +50,14 @@ struct http_incoming *api_http_begin_body(struct api_conn *self, const struct ht
   if (!incoming) return NULL;
   incoming->head = *head;
   http_body_begin(&incoming->body, head);
-  self->http.incoming = incoming;
+  self->more->http.incoming = incoming;
   return incoming;
 }
 
 void api_http_invite(struct api_conn *self) {
   static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-  if (!self->http.awaits_continue) return;
-  self->http.awaits_continue = false;
+  if (!self->more->http.awaits_continue) return;
+  self->more->http.awaits_continue = false;
   if (conn_send_begin(self->conn) == 0) conn_send_copied(self->conn, text, sizeof text - 1);
 }
 
@@ -67,12 +67,12 @@ static size_t body_size(const struct http_incoming *incoming) {
 
 /* Moves what has come of the body out of the inbox, until it is whole. */
 static enum http_next_result gather(struct api_conn *self, struct http_next *next) {
-  struct http_incoming *incoming = self->http.incoming;
+  struct http_incoming *incoming = self->more->http.incoming;
   const size_t max = service_of(self)->message_bytes_max;
   for (;;) {
     const char *bytes, *data = NULL;
     size_t size, used = 0, data_size = 0;
-    if (!inbox_view(self->inbox, &bytes, &size)) return refuse_starved(self, next);
+    if (!inbox_view(self->more->inbox, &bytes, &size)) return refuse_starved(self, next);
     enum http_body_result result =
         http_body_read(&incoming->body, bytes, size, &used, &data, &data_size);
     if (result == HTTP_BODY_BROKEN) return refuse(next, 400, incoming->body.fault);
@@ -82,7 +82,7 @@ static enum http_next_result gather(struct api_conn *self, struct http_next *nex
       }
       if (!append(incoming, data, data_size)) return refuse_starved(self, next);
     }
-    inbox_consume(self->inbox, used);
+    inbox_consume(self->more->inbox, used);
     if (result == HTTP_BODY_MORE) return HTTP_NEXT_MORE;
     if (result == HTTP_BODY_END) break;
   }
@@ -99,11 +99,11 @@ static enum http_next_result begin_gathering(struct api_conn *self, struct http_
   if (!incoming || !append(incoming, next->bytes, next->head.size)) {
     return refuse_starved(self, next);
   }
-  inbox_consume(self->inbox, next->head.size);
-  self->http.awaits_continue = next->head.expects_continue;
+  inbox_consume(self->more->inbox, next->head.size);
+  self->more->http.awaits_continue = next->head.expects_continue;
   enum http_next_result result = gather(self, next);
   if (result == HTTP_NEXT_MORE && incoming->size == incoming->head.size) api_http_invite(self);
-  self->http.awaits_continue = false;
+  self->more->http.awaits_continue = false;
   return result;
 }
 
@@ -146,10 +146,10 @@ static const char *path_fault(const char *bytes, const struct http_head *head) {
 }
 
 static enum http_next_result look(struct api_conn *self, struct http_next *next) {
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   size_t size;
   if (!inbox) return HTTP_NEXT_MORE; /* of what is gathered, nothing more has come */
-  if (self->http.incoming) return gather(self, next);
+  if (self->more->http.incoming) return gather(self, next);
   if (inbox_empty(inbox)) return HTTP_NEXT_MORE;
   if (!inbox_view(inbox, &next->bytes, &size)) return refuse_starved(self, next);
   const struct http_limits limits = {.head_bytes_max = service_of(self)->head_bytes_max};
@@ -165,7 +165,8 @@ static enum http_next_result look(struct api_conn *self, struct http_next *next)
 
 enum http_next_result api_http_next(struct api_conn *self, struct http_next *next) {
   enum http_next_result result = look(self, next);
-  bool has_begun = self->http.incoming || (self->inbox && !inbox_empty(self->inbox));
+  bool has_begun =
+      self->more->http.incoming || (self->more->inbox && !inbox_empty(self->more->inbox));
   if (result == HTTP_NEXT_MORE && has_begun) conn_request_begun(self->conn);
   if (result != HTTP_NEXT_MORE) conn_request_ended(self->conn);
   return result;
@@ -173,28 +174,28 @@ enum http_next_result api_http_next(struct api_conn *self, struct http_next *nex
 
 void api_http_taken(struct api_conn *self, const struct http_next *next) {
   if (next->consumed > 0) {
-    inbox_consume(self->inbox, next->consumed);
+    inbox_consume(self->more->inbox, next->consumed);
   } else {
     api_http_forget(self);
   }
 }
 
 bool api_http_skip(struct api_conn *self) {
-  struct http_incoming *incoming = self->http.incoming;
+  struct http_incoming *incoming = self->more->http.incoming;
   while (incoming) {
     const char *bytes, *data;
     size_t size, used = 0, data_size = 0;
-    if (!self->inbox) { /* nothing more has come */
+    if (!self->more->inbox) { /* nothing more has come */
       conn_request_begun(self->conn);
       return false;
     }
-    if (!inbox_view(self->inbox, &bytes, &size)) {
+    if (!inbox_view(self->more->inbox, &bytes, &size)) {
       conn_close_starved(self->conn);
       return false;
     }
     enum http_body_result result =
         http_body_read(&incoming->body, bytes, size, &used, &data, &data_size);
-    inbox_consume(self->inbox, used);
+    inbox_consume(self->more->inbox, used);
     incoming->skipped += used;
     if (result == HTTP_BODY_BROKEN || incoming->skipped > HTTP_SKIP_BYTES_MAX) {
       conn_close(self->conn, result == HTTP_BODY_BROKEN ? REASON_ERROR : REASON_LIMIT);
@@ -208,6 +209,6 @@ bool api_http_skip(struct api_conn *self) {
   }
   conn_request_ended(self->conn);
   api_http_forget(self);
-  self->http.phase = HTTP_IDLE;
+  self->more->http.phase = HTTP_IDLE;
   return true;
 }

@@ -43,21 +43,21 @@ bool api_http_is_full(const struct api_conn *self) {
 }
 
 void api_http_answered(struct api_conn *self) {
-  self->http.phase = HTTP_ANSWERED;
-  if (!self->http.keeps_alive) conn_close(self->conn, REASON_CLOSED);
+  self->more->http.phase = HTTP_ANSWERED;
+  if (!self->more->http.keeps_alive) conn_close(self->conn, REASON_CLOSED);
 }
 
 void api_http_refuse(struct api_conn *self, unsigned status, const char *fault, const char *fields,
                      bool closes) {
   char text[512];
   const char *connection = closes ? "Connection: close\r\n" : "";
-  int size =
-      snprintf(text, sizeof text,
-               "HTTP/1.1 %u %s\r\n%s%s%sContent-Type: text/plain; charset=utf-8\r\n"
-               "Content-Length: %zu\r\n\r\n%s%s",
-               status, http_reason(status), api_http_date(self->runtime), connection, fields,
-               strlen(fault) + 1, self->http.to_head ? "" : fault, self->http.to_head ? "" : "\n");
+  int size = snprintf(text, sizeof text,
+                      "HTTP/1.1 %u %s\r\n%s%s%sContent-Type: text/plain; charset=utf-8\r\n"
+                      "Content-Length: %zu\r\n\r\n%s%s",
+                      status, http_reason(status), api_http_date(self->runtime), connection, fields,
+                      strlen(fault) + 1, self->more->http.to_head ? "" : fault,
+                      self->more->http.to_head ? "" : "\n");
   if (conn_send_begin(self->conn) == 0) conn_send_copied(self->conn, text, (size_t)size);
-  self->http.keeps_alive = !closes;
-  self->http.phase = HTTP_ANSWERED;
+  self->more->http.keeps_alive = !closes;
+  self->more->http.phase = HTTP_ANSWERED;
 }

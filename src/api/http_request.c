@@ -70,7 +70,7 @@ static struct http_message *push_message(lua_State *L, struct api_conn *self,
 
 void api_push_request(lua_State *L, struct api_conn *self, const struct http_next *next) {
   const struct http_head *head = &next->head;
-  struct http_turn *turn = &self->http;
+  struct http_turn *turn = &self->more->http;
   conn_greeted(self->conn);
   turn->phase = HTTP_DUE;
   turn->is_old = head->minor == 0;

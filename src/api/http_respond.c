@@ -32,10 +32,11 @@ void api_http_check_due(lua_State *L, const struct api_conn *self, const char *c
                "frame = \"http\"",
                call);
   }
-  if (self->http.phase == HTTP_DUE) return;
+  if (self->more->http.phase == HTTP_DUE) return;
   luaL_error(L,
-             self->http.phase == HTTP_IDLE ? "there is no request that %s could answer"
-                                           : "the request is answered already: %s comes too late",
+             self->more->http.phase == HTTP_IDLE
+                 ? "there is no request that %s could answer"
+                 : "the request is answered already: %s comes too late",
              call);
 }
 
@@ -290,7 +291,7 @@ static void add_length(lua_State *L, struct http_answer *answer, uint64_t size) 
 static void add_framing(lua_State *L, const struct api_conn *self, struct http_answer *answer) {
   static const char chunked[] = "Transfer-Encoding: chunked\r\n";
   bool streams = answer->body_type == LUA_TFUNCTION;
-  bool is_bare = has_no_body(answer->status) || self->http.to_head;
+  bool is_bare = has_no_body(answer->status) || self->more->http.to_head;
   if (answer->has_length && answer->is_endless) {
     luaL_error(L, "events have no end that is known, and no content-length: leave it out");
   }
@@ -303,7 +304,7 @@ static void add_framing(lua_State *L, const struct api_conn *self, struct http_a
     if (answer->status != 204) add_length(L, answer, answer->length);
   } else if (!streams) {
     if (!has_no_body(answer->status)) add_length(L, answer, answer->size);
-  } else if (!self->http.is_old) {
+  } else if (!self->more->http.is_old) {
     answer->is_chunked = true;
     http_text_add(L, answer->text, chunked, sizeof chunked - 1);
   } else {
@@ -313,15 +314,15 @@ static void add_framing(lua_State *L, const struct api_conn *self, struct http_a
 
 /* A body that is left unread must be skipped before the next request: if that is too much, it is not. */
 static bool leaves_too_much(const struct api_conn *self) {
-  const struct http_incoming *incoming = self->http.incoming;
+  const struct http_incoming *incoming = self->more->http.incoming;
   if (!incoming) return false;
-  return self->http.awaits_continue ||
+  return self->more->http.awaits_continue ||
          (incoming->body.framing == HTTP_BY_LENGTH && incoming->body.left > HTTP_SKIP_BYTES_MAX);
 }
 
 static void add_connection(lua_State *L, struct api_conn *self, struct http_answer *answer) {
   static const char closes[] = "Connection: close\r\n", keeps[] = "Connection: keep-alive\r\n";
-  struct http_turn *turn = &self->http;
+  struct http_turn *turn = &self->more->http;
   if (answer->closes || leaves_too_much(self) || conn_drains(self)) turn->keeps_alive = false;
   if (!turn->keeps_alive) {
     http_text_add(L, answer->text, closes, sizeof closes - 1);
@@ -348,7 +349,7 @@ static void write_head(lua_State *L, struct api_conn *self, struct http_answer *
 static int send_body(lua_State *L, const struct api_conn *self, const struct http_answer *answer) {
   const struct http_text *text = answer->text;
   int rc = conn_send_copied(self->conn, text->bytes, text->size);
-  if (rc < 0 || answer->size == 0 || answer->body_is_sent || self->http.to_head) return rc;
+  if (rc < 0 || answer->size == 0 || answer->body_is_sent || self->more->http.to_head) return rc;
   return answer->body_type == LUA_TTABLE ? api_send_pieces(L, self, BODY)
                                          : api_send_piece(L, self, BODY);
 }
@@ -356,7 +357,7 @@ static int send_body(lua_State *L, const struct api_conn *self, const struct htt
 /* A short body goes out with its head, as one piece. */
 static void join_body(lua_State *L, const struct api_conn *self, struct http_answer *answer) {
   bool is_short = answer->size > 0 && answer->size < SEND_BORROWED_BYTES_MIN;
-  if (!is_short || answer->body_type == LUA_TTABLE || self->http.to_head) return;
+  if (!is_short || answer->body_type == LUA_TTABLE || self->more->http.to_head) return;
   http_text_add(L, answer->text, lua_tostring(L, BODY), (size_t)answer->size);
   answer->body_is_sent = true;
 }
@@ -368,7 +369,7 @@ static int send_answer(lua_State *L, struct api_conn *self, struct http_answer *
   if (rc == 0) rc = send_body(L, self, answer);
   if (rc < 0) return rc;
   if (api_is_told(self->runtime, EVENT_SEND)) {
-    bool adds = !answer->body_is_sent && !self->http.to_head;
+    bool adds = !answer->body_is_sent && !self->more->http.to_head;
     api_tell_send(L, self->conn, answer->text->size + (adds ? (size_t)answer->size : 0));
   }
   return 0;
@@ -385,7 +386,7 @@ int api_http_respond(lua_State *L, struct api_conn *self, bool is_returned, lua_
   if (!self->conn || conn_is_closing(self->conn)) return k(L, LUA_OK, 0);
   int rc = api_http_begin_answer(L, self, &answer);
   if (rc < 0) return k(L, LUA_OK, 0);
-  if (answer.body_type == LUA_TFUNCTION && !self->http.to_head) {
+  if (answer.body_type == LUA_TFUNCTION && !self->more->http.to_head) {
     lua_pushvalue(L, BODY);
     lua_replace(L, ANSWER);
     lua_settop(L, ANSWER);
@@ -409,7 +410,7 @@ static int responded(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct api_conn *self = lua_touserdata(L, CONN);
-  if (!self->conn || self->http.phase != HTTP_ANSWERED) return api_push_closed(L);
+  if (!self->conn || self->more->http.phase != HTTP_ANSWERED) return api_push_closed(L);
   if (self->handler == HANDLER_MAIN && api_http_is_full(self)) return api_drain(L, self);
   return api_push_true(L);
 }

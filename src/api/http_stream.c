@@ -30,10 +30,10 @@ struct http_stream {
 static struct http_stream *push_stream(lua_State *L, struct api_conn *self,
                                        const struct http_answer *answer, enum http_phase phase) {
   struct http_stream *stream = lua_newuserdatauv(L, sizeof *stream, 1);
-  self->http.serial++;
-  self->http.phase = (uint8_t)phase;
+  self->more->http.serial++;
+  self->more->http.phase = (uint8_t)phase;
   *stream = (struct http_stream){.conn = self,
-                                 .serial = self->http.serial,
+                                 .serial = self->more->http.serial,
                                  .is_chunked = answer->is_chunked,
                                  .has_length = answer->has_length,
                                  .left = answer->length};
@@ -44,8 +44,8 @@ static struct http_stream *push_stream(lua_State *L, struct api_conn *self,
 
 static bool is_under_way(const struct http_stream *stream, enum http_phase phase) {
   const struct api_conn *self = stream->conn;
-  return self->conn && !conn_is_closing(self->conn) && self->http.serial == stream->serial &&
-         self->http.phase == phase;
+  return self->conn && !conn_is_closing(self->conn) && self->more->http.serial == stream->serial &&
+         self->more->http.phase == phase;
 }
 
 /* Queues the string at `index`, which is not empty, as the next piece. 0 or UV_E*. Raises. */
@@ -184,8 +184,8 @@ int api_http_events(lua_State *L) {
   if (api_http_begin_answer(L, self, &answer) < 0) return api_push_closed(L);
   struct http_stream *stream = push_stream(L, self, &answer, HTTP_EVENTS);
   luaL_setmetatable(L, events_type);
-  self->http.keeps_alive = false;
-  if (!self->http.to_head) return 1;
+  self->more->http.keeps_alive = false;
+  if (!self->more->http.to_head) return 1;
   stream->is_chunked = false;
   api_http_answered(self);
   return 1;

@@ -4,8 +4,10 @@
 #include "api/conn.h"
 #include "api/runtime.h"
 
+#include <lauxlib.h>
+
 static void unlink_conn(struct membership *membership) {
-  struct membership **place = &membership->self->memberships;
+  struct membership **place = &membership->self->more->memberships;
   while (*place != membership) place = &(*place)->next;
   *place = membership->next;
 }
@@ -29,12 +31,13 @@ static void forget(lua_State *L, const struct group *group, lua_Integer id) {
 
 void api_membership_begin(lua_State *L, struct group *group, struct api_conn *self) {
   struct membership *membership = lua_touserdata(L, -1);
+  if (!api_need_more(self)) luaL_error(L, "not enough memory");
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, (lua_Integer)self->id);
   membership->group = group;
   membership->self = self;
-  membership->next = self->memberships;
-  self->memberships = membership;
+  membership->next = self->more->memberships;
+  self->more->memberships = membership;
   list_append(&group->members, &membership->link);
   group->count++;
 }
@@ -49,8 +52,8 @@ void api_membership_end(lua_State *L, struct membership *membership) {
 
 void api_membership_end_all(struct api_conn *self) {
   /* Of a test's script, what is collected last has no runtime any more, and no memberships. */
-  while (self->memberships) {
-    api_membership_end(vm_state(self->runtime->vm), self->memberships);
+  while (self->more->memberships) {
+    api_membership_end(vm_state(self->runtime->vm), self->more->memberships);
   }
 }
 

@@ -69,7 +69,7 @@ static int data_handle(lua_State *L) {
 
 static int data_handle_kept(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   size_t size = inbox->size < DATA_BYTES_MAX ? inbox->size : DATA_BYTES_MAX;
   push_handler(L, self);
   push_call(L, self);
@@ -83,11 +83,11 @@ static void data_received(struct conn *conn, const char *bytes, size_t size) {
   struct chunk chunk = {.self = self, .bytes = bytes, .size = size};
   api_enter_handler(self, HANDLER_ON_DATA, data_handle, &chunk);
   self = chunk.self; /* the last one */
-  if (self->pending || self->inbox) api_conn_deliver(self);
+  if (self->pending || self->more->inbox) api_conn_deliver(self);
 }
 
 static bool data_deliver_kept(struct api_conn *self) {
-  if (!self->inbox || self->inbox->size == 0) return false;
+  if (!self->more->inbox || self->more->inbox->size == 0) return false;
   api_enter_handler(self, HANDLER_ON_DATA, data_handle_kept, self);
   return true;
 }

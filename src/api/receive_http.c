@@ -33,7 +33,7 @@ static enum reason reason_of(unsigned status) {
 /* The connection is to be closed behind it. */
 static void answer_refused(struct api_conn *self, unsigned status, const char *fault) {
   api_http_forget(self);
-  self->http.to_head = false;
+  self->more->http.to_head = false;
   api_log_refused(self->runtime, self->conn, status, fault);
   api_http_refuse(self, status, fault, "", true);
 }
@@ -49,12 +49,12 @@ static void refuse(struct api_conn *self, const struct http_head *head) {
 
 static void http_timed_out(struct api_conn *self) {
   static const char fault[] = "the request did not come to its end in time";
-  if (self->http.phase != HTTP_IDLE) { /* the rest of one that was answered */
+  if (self->more->http.phase != HTTP_IDLE) { /* the rest of one that was answered */
     if (!self->busy) conn_close(self->conn, REASON_IDLE);
     return;
   }
   answer_refused(self, 408, fault);
-  if (self->inbox) api_wait_time_out(&self->inbox->reader);
+  if (self->more->inbox) api_wait_time_out(&self->more->inbox->reader);
   if (self->conn) conn_close(self->conn, REASON_IDLE);
 }
 
@@ -62,17 +62,17 @@ static void http_timed_out(struct api_conn *self) {
 
 /* Whether the connection may go on with another request. */
 static bool finish(struct api_conn *self) {
-  bool is_over = self->http.phase == HTTP_EVENTS || self->http.phase == HTTP_UPGRADED;
+  bool is_over = self->more->http.phase == HTTP_EVENTS || self->more->http.phase == HTTP_UPGRADED;
   if (!self->conn || conn_is_closing(self->conn) || is_over) return false;
-  if (self->http.phase == HTTP_IDLE) return true;
+  if (self->more->http.phase == HTTP_IDLE) return true;
   return api_http_skip(self);
 }
 
 static void http_failed(struct api_conn *self, bool closes) {
   static const char fault[] = "the server could not answer this request";
-  switch ((enum http_phase)self->http.phase) {
+  switch ((enum http_phase)self->more->http.phase) {
     case HTTP_DUE:
-      closes = closes || !self->http.keeps_alive;
+      closes = closes || !self->more->http.keeps_alive;
       api_http_refuse(self, 500, fault, "", closes);
       break;
     case HTTP_STREAMING: conn_reset(self->conn, REASON_ERROR); return;
@@ -93,7 +93,8 @@ static void drop_received(struct inbox *inbox) {
 
 /* Nobody should ask here any more. */
 static void end_if_draining(struct api_conn *self) {
-  bool has_begun = self->http.incoming || (self->inbox && !inbox_empty(self->inbox));
+  bool has_begun =
+      self->more->http.incoming || (self->more->inbox && !inbox_empty(self->more->inbox));
   if (has_begun) return;
   if (self->runtime->draining) conn_close(self->conn, REASON_SHUTDOWN);
   if (self->cohort->version->drain) conn_close(self->conn, REASON_RELOAD);
@@ -101,7 +102,7 @@ static void end_if_draining(struct api_conn *self) {
 
 /* Whether there is another request to be handled: then it is in `next`. */
 static bool find_next(struct api_conn *self, struct http_next *next) {
-  if (self->http.phase == HTTP_EVENTS) drop_received(self->inbox);
+  if (self->more->http.phase == HTTP_EVENTS) drop_received(self->more->inbox);
   if (!finish(self)) return false;
   switch (api_http_next(self, next)) {
     case HTTP_NEXT_MORE: end_if_draining(self); return false;
@@ -118,10 +119,10 @@ static int answer(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, CONN);
   int count = lua_gettop(L) - CONN;
   if (!self->conn || conn_is_closing(self->conn)) return 0;
-  if (self->http.phase == HTTP_STREAMING) {
+  if (self->more->http.phase == HTTP_STREAMING) {
     return luaL_error(L, "on_request ended before the body that it answers with");
   }
-  if (self->http.phase != HTTP_DUE) {
+  if (self->more->http.phase != HTTP_DUE) {
     if (count > 0) api_tell_result(L, HANDLER_ON_REQUEST, CONN + 1);
     return 0;
   }
@@ -166,7 +167,7 @@ static void handle_one(lua_State *L, struct api_conn *self, const struct http_ne
   } else {
     push_request(L, self, next);
     api_http_refuse(self, 426, "this is a WebSocket: the request has to upgrade to it",
-                    "Upgrade: websocket\r\n", !self->http.keeps_alive);
+                    "Upgrade: websocket\r\n", !self->more->http.keeps_alive);
     api_http_answered(self);
   }
 }
@@ -219,7 +220,7 @@ static void http_received(struct conn *conn, const char *bytes, size_t size) {
   }
   self = batch.self; /* the last one */
   api_give_back_inbox(self);
-  bool has_more = self->inbox && self->http.phase != HTTP_IDLE;
+  bool has_more = self->more->inbox && self->more->http.phase != HTTP_IDLE;
   if (self->pending || has_more) api_conn_deliver(self);
 }
 
@@ -242,16 +243,17 @@ static bool is_blank(const struct inbox *inbox) {
 /* The peer may still read what was wrong. */
 static bool http_deliver_last(struct api_conn *self) {
   const struct http_head cut = {.status = 400, .fault = "the connection ended within the request"};
-  bool is_cut = self->http.incoming || (self->inbox && !is_blank(self->inbox));
-  if (!is_cut || self->http.phase != HTTP_IDLE) return false;
+  bool is_cut = self->more->http.incoming || (self->more->inbox && !is_blank(self->more->inbox));
+  if (!is_cut || self->more->http.phase != HTTP_IDLE) return false;
   refuse(self, &cut);
   return true;
 }
 
 static bool http_is_idle(const struct api_conn *self) {
-  bool reads = self->inbox && api_wait_pending(&self->inbox->reader);
-  if (self->http.phase != HTTP_IDLE && self->http.phase != HTTP_ANSWERED) return false;
-  if (self->http.incoming || (self->inbox && !inbox_empty(self->inbox))) return false;
+  bool reads = self->more->inbox && api_wait_pending(&self->more->inbox->reader);
+  if (self->more->http.phase != HTTP_IDLE && self->more->http.phase != HTTP_ANSWERED) return false;
+  if (self->more->http.incoming || (self->more->inbox && !inbox_empty(self->more->inbox)))
+    return false;
   return !self->busy || reads;
 }
 
@@ -259,7 +261,7 @@ static bool http_is_idle(const struct api_conn *self) {
 
 static int http_take(lua_State *L, struct api_conn *self) {
   struct http_next next;
-  if (self->http.phase != HTTP_IDLE && self->http.phase != HTTP_ANSWERED) {
+  if (self->more->http.phase != HTTP_IDLE && self->more->http.phase != HTTP_ANSWERED) {
     return luaL_error(L, "the request before it is not answered yet: first call conn:respond{ … }");
   }
   if (!finish(self)) return 0;
@@ -276,7 +278,7 @@ static int http_take(lua_State *L, struct api_conn *self) {
 
 static void main_failed(struct api_conn *self, bool closes) {
   static const char text[] = "main ended without an answer to the request at hand";
-  bool is_due = self->http.phase == HTTP_DUE || self->http.phase == HTTP_STREAMING;
+  bool is_due = self->more->http.phase == HTTP_DUE || self->more->http.phase == HTTP_STREAMING;
   if (is_due && !closes) runtime_log(self->runtime, LOG_ERROR, self->id, text, sizeof text - 1);
   http_failed(self, closes);
 }

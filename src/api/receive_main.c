@@ -12,8 +12,8 @@ static void main_received(struct conn *conn, const char *bytes, size_t size) {
 static bool main_deliver_kept(struct api_conn *self) {
   /* With a frame it is the beginning of a message that somebody may yet ask for. */
   bool framed = self->cohort->version->service.protocol == PROTOCOL_FRAMES;
-  if (framed || !self->inbox || self->inbox->size == 0) return false;
-  inbox_consume(self->inbox, self->inbox->size);
+  if (framed || !self->more->inbox || self->more->inbox->size == 0) return false;
+  inbox_consume(self->more->inbox, self->more->inbox->size);
   return true;
 }
 

@@ -48,7 +48,7 @@ static int handle_all(lua_State *L) {
   while (self->conn && !conn_is_closing(self->conn) && self->cohort->version->world == world) {
     const char *bytes;
     struct frame_slice slice;
-    enum frame_result result = api_next_message(self->inbox, &service->frame, &bytes, &slice);
+    enum frame_result result = api_next_message(self->more->inbox, &service->frame, &bytes, &slice);
     if (result == FRAME_MORE) break;
     if (result != FRAME_MESSAGE) {
       messages_refuse(self, result, &slice);
@@ -65,7 +65,7 @@ static int handle_all(lua_State *L) {
     int count = api_push_message(L, &service->frame, bytes, &slice);
     tell_message(L, self->conn, -count);
     if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -count - 2);
-    inbox_consume(self->inbox, slice.consumed);
+    inbox_consume(self->more->inbox, slice.consumed);
     lua_callk(L, 1 + count, LUA_MULTRET, 0, next_message);
     drop_results(L);
   }
@@ -91,7 +91,7 @@ static int last_handle(lua_State *L) {
   struct api_conn *self = lua_touserdata(L, 1);
   const char *bytes;
   size_t size;
-  if (!inbox_view(self->inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
+  if (!inbox_view(self->more->inbox, &bytes, &size)) return luaL_error(L, "not enough memory");
   api_push_conn(L, self);
   lua_replace(L, 1);
   conn_greeted(self->conn);
@@ -101,7 +101,7 @@ static int last_handle(lua_State *L) {
   lua_pushliteral(L, "eof");
   tell_message(L, self->conn, -2);
   if (api_tells_handlers(self->runtime)) api_tell_handler(L, "on_message", -4);
-  inbox_consume(self->inbox, size);
+  inbox_consume(self->more->inbox, size);
   lua_callk(L, 3, LUA_MULTRET, 0, last_handled);
   return last_handled(L, LUA_OK, 0);
 }
@@ -116,14 +116,14 @@ static int messages_handle(lua_State *L) {
 
 static void messages_received(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
-  if (!self->inbox && !(self->inbox = inbox_new())) {
+  if (!api_have_inbox(self)) {
     conn_close_starved(conn);
     return;
   }
-  self->inbox->fresh = bytes;
-  self->inbox->fresh_size = size;
+  self->more->inbox->fresh = bytes;
+  self->more->inbox->fresh_size = size;
   api_enter_handler(self, HANDLER_ON_MESSAGE, messages_handle, self);
-  if (!inbox_keep_fresh(self->inbox)) conn_close_starved(conn);
+  if (!inbox_keep_fresh(self->more->inbox)) conn_close_starved(conn);
   api_conn_deliver(self);
 }
 
@@ -131,8 +131,8 @@ static bool messages_deliver_kept(struct api_conn *self) {
   const char *bytes;
   struct frame_slice slice;
   const struct frame_format *format = &self->cohort->version->service.frame;
-  if (!self->inbox || inbox_empty(self->inbox)) return false;
-  if (api_next_message(self->inbox, format, &bytes, &slice) == FRAME_MORE) return false;
+  if (!self->more->inbox || inbox_empty(self->more->inbox)) return false;
+  if (api_next_message(self->more->inbox, format, &bytes, &slice) == FRAME_MORE) return false;
   api_enter_handler(self, HANDLER_ON_MESSAGE, messages_handle, self);
   return true;
 }
@@ -148,7 +148,7 @@ static void tell_cut(const struct api_conn *self, size_t size) {
  * no message. */
 static bool messages_deliver_last(struct api_conn *self) {
   const struct frame_format *format = &self->cohort->version->service.frame;
-  size_t size = self->inbox ? self->inbox->size : 0;
+  size_t size = self->more->inbox ? self->more->inbox->size : 0;
   if (size == 0) return false;
   bool ends_it = format->kind == FRAME_BY_LINE || format->kind == FRAME_BY_DELIMITER;
   if (ends_it && size > format->message_bytes_max) { /* what ends it was awaited */
@@ -162,7 +162,7 @@ static bool messages_deliver_last(struct api_conn *self) {
     return true;
   }
   tell_cut(self, size);
-  inbox_consume(self->inbox, size);
+  inbox_consume(self->more->inbox, size);
   return false;
 }
 

@@ -120,13 +120,14 @@ static void websocket_received(struct conn *conn, const char *bytes, size_t size
   }
   self = batch.self; /* the last one */
   api_give_back_inbox(self);
-  if (self->pending || self->inbox) api_conn_deliver(self);
+  if (self->pending || self->more->inbox) api_conn_deliver(self);
 }
 
 static bool websocket_deliver_kept(struct api_conn *self) {
   struct batch batch;
   batch.self = self;
-  if (!self->inbox || inbox_empty(self->inbox) || !find_message(self, &batch.message)) return false;
+  if (!self->more->inbox || inbox_empty(self->more->inbox) || !find_message(self, &batch.message))
+    return false;
   api_enter_handler(self, HANDLER_ON_MESSAGE, websocket_handle_kept, &batch);
   return true;
 }

@@ -47,7 +47,7 @@ static struct sending *sending_of(lua_State *L) {
 static int next_piece(lua_State *L, int status, lua_KContext context);
 
 static bool is_gone(const struct api_conn *self) {
-  return !self->conn || !self->inbox || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN;
+  return !self->conn || !self->more->inbox || conn_phase(self->conn) >= CONN_PHASE_SHUTDOWN;
 }
 
 static int push_truncated(lua_State *L, const struct sending *sending) {
@@ -61,7 +61,7 @@ static int push_truncated(lua_State *L, const struct sending *sending) {
 static int drained(lua_State *L, int status, lua_KContext context) {
   const struct api_conn *self = api_check_conn(L, CONN);
   if (is_gone(self)) return api_push_closed(L);
-  if (self->inbox->drainer.timed_out) return api_push_timeout(L, NULL);
+  if (self->more->inbox->drainer.timed_out) return api_push_timeout(L, NULL);
   return next_piece(L, status, context);
 }
 
@@ -82,9 +82,10 @@ static int got_piece(lua_State *L, int status, lua_KContext context) {
   sending->at += (off_t)job->size;
   sending->sent += job->size;
   sending->left -= job->size;
-  self->inbox->drainer.timed_out = false;
+  self->more->inbox->drainer.timed_out = false;
   if (sending->left == 0 || !conn_await_drain(self->conn)) return next_piece(L, status, context);
-  api_wait_begin(L, &self->inbox->drainer, self->inbox->timeout_ms, "drain() of this connection");
+  api_wait_begin(L, &self->more->inbox->drainer, self->more->inbox->timeout_ms,
+                 "drain() of this connection");
   return vm_wait(L, context, drained);
 }
 
@@ -154,7 +155,7 @@ static void check_range(lua_State *L, int index) {
 static int l_conn_send_file(lua_State *L) {
   struct api_conn *self = api_check_conn(L, CONN);
   int failed;
-  if (self->websocket) return api_refuse_bytes(L, "send_file", "conn:send_message(message)");
+  if (self->more->websocket) return api_refuse_bytes(L, "send_file", "conn:send_message(message)");
   api_check_count(L, 4, NULL);
   lua_settop(L, SIZE);
   check_range(L, FROM);

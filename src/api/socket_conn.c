@@ -113,7 +113,7 @@ static bool is_silent(const struct conn *conn) {
 static int l_is_quiet(lua_State *L) {
   const struct api_conn *self = api_check_conn(L, 1);
   bool is_open = self->conn && conn_phase(self->conn) == CONN_PHASE_OPEN;
-  bool is_read = !self->inbox || inbox_empty(self->inbox);
+  bool is_read = !self->more->inbox || inbox_empty(self->more->inbox);
   lua_pushboolean(L, is_open && is_read && is_silent(self->conn));
   return 1;
 }

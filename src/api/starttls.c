@@ -33,7 +33,7 @@ static int misused(lua_State *L, const char *what) {
 
 /* Waits until the connection tells of something. */
 static int await(lua_State *L, struct api_conn *self, enum step step) {
-  struct inbox *inbox = self->inbox;
+  struct inbox *inbox = self->more->inbox;
   uint64_t left_ms = inbox_left_ms(inbox, net_loop_now_ms(self->runtime->loop));
   inbox->drainer.timed_out = false;
   api_wait_begin(L, &inbox->drainer, left_ms, "drain() or starttls() of this connection");
@@ -49,7 +49,7 @@ static int meet_plaintext(lua_State *L, const struct api_conn *self) {
 
 /* It has ended: why. */
 static int ended(lua_State *L, const struct api_conn *self) {
-  const struct conn_past *past = self->past;
+  const struct conn_past *past = self->more->past;
   if (past && past->met_plaintext) return meet_plaintext(L, self);
   if (past && past->reason == REASON_HANDSHAKE)
     return api_push_failure(L, "handshake", past->tls_fault);
@@ -77,7 +77,7 @@ static int begin_handshake(lua_State *L, struct api_conn *self) {
   const struct tls_object *object = api_check_tls_object(L, OBJECT);
   if (conn_await_sent(self->conn)) return await(L, self, STEP_SENT);
   if (conn_is_closing(self->conn)) return ended(L, self);
-  if (!inbox_empty(self->inbox)) return meet_plaintext(L, self);
+  if (!inbox_empty(self->more->inbox)) return meet_plaintext(L, self);
   const char *name = object->name[0] ? object->name : lua_tostring(L, NAME);
   if (!name && object->verifies) {
     return misused(L, "tls.name is missing, and a connection does not keep the host that it was "
@@ -94,9 +94,9 @@ static int go_on(lua_State *L, int status, lua_KContext step) {
   (void)status;
   struct api_conn *self = api_check_conn(L, CONN);
   struct conn_tls tls;
-  if (!self->conn || !self->inbox || conn_is_closing(self->conn)) return ended(L, self);
+  if (!self->conn || !self->more->inbox || conn_is_closing(self->conn)) return ended(L, self);
   if (step == STEP_OPTIONS) return make_context(L);
-  if (self->inbox->drainer.timed_out) return give_up(L, self);
+  if (self->more->inbox->drainer.timed_out) return give_up(L, self);
   if (step == STEP_SENT) return begin_handshake(L, self);
   if (!conn_tls(self->conn, &tls) || !tls.version) return await(L, self, STEP_SHAKEN);
   return api_push_true(L);
@@ -105,10 +105,10 @@ static int go_on(lua_State *L, int status, lua_KContext step) {
 /* What both calls begin with: nobody else may read what is not for him. Raises. */
 static void prepare(lua_State *L, struct api_conn *self) {
   api_need_inbox(L, self);
-  if (api_wait_pending(&self->inbox->reader)) misused(L, "another coroutine reads from it");
+  if (api_wait_pending(&self->more->inbox->reader)) misused(L, "another coroutine reads from it");
   if (conn_is_forwarding(self->conn)) misused(L, "this connection is forwarded");
   (void)vm_wait_ticket(L); /* raises where no wait is possible */
-  self->inbox->drainer.timed_out = false;
+  self->more->inbox->drainer.timed_out = false;
 }
 
 /* Without options an accepted connection shows what the service does. */
@@ -144,7 +144,8 @@ static int l_conn_starttls(lua_State *L) {
   if (api_misuses_tls(L, OPTIONS, is_server, "starttls"))
     return luaL_error(L, "%s", lua_tostring(L, -1));
   prepare(L, self);
-  self->inbox->ends_ms = inbox_call_ends_ms(self->inbox, net_loop_now_ms(self->runtime->loop));
+  self->more->inbox->ends_ms =
+      inbox_call_ends_ms(self->more->inbox, net_loop_now_ms(self->runtime->loop));
   if (api_is_told(self->runtime, EVENT_CALL)) api_tell_call(L, self->conn, "starttls");
   struct tls_object *object = api_push_tls_object(L);
   object->is_server = is_server;
@@ -161,7 +162,7 @@ static int l_secure(lua_State *L) {
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
   prepare(L, self);
   uint64_t now_ms = net_loop_now_ms(self->runtime->loop);
-  self->inbox->ends_ms = timeout_ms ? now_ms + timeout_ms : 0;
+  self->more->inbox->ends_ms = timeout_ms ? now_ms + timeout_ms : 0;
   return go_on(L, LUA_OK, STEP_SENT);
 }
 

@@ -145,6 +145,7 @@ static int timer_start(lua_State *L, struct api_conn *conn, bool repeats) {
                   conn ? "write function(conn) f(conn, …) end, for it is called with that alone"
                        : "write function() f(…) end, for it is called without arguments");
   if (conn && !conn->conn) return api_push_closed(L);
+  if (conn && !api_need_more(conn)) return luaL_error(L, "not enough memory");
   struct runtime *runtime = runtime_of(L);
   struct version *version = version_of(L);
   struct timer_object *object = lua_newuserdatauv(L, sizeof *object, 2);
@@ -167,7 +168,7 @@ static int timer_start(lua_State *L, struct api_conn *conn, bool repeats) {
   if (conn) object->belonging.conn_id = conn->id;
   object->timer =
       net_timer_open(runtime->loop, delay_ms, repeats ? delay_ms : 0, timer_on_fire, object);
-  if (object->timer && conn) list_append(&conn->timers, &object->link);
+  if (object->timer && conn) list_append(&conn->more->timers, &object->link);
   if (object->timer) return 1;
   timer_release_unless_needed(object);
   return luaL_error(L, "not enough memory");
@@ -194,8 +195,8 @@ static int l_conn_every(lua_State *L) {
 }
 
 void api_end_conn_timers(struct api_conn *self) {
-  while (!list_empty(&self->timers)) {
-    struct timer_object *object = LIST_ELEMENT(self->timers.next, struct timer_object, link);
+  while (!list_empty(&self->more->timers)) {
+    struct timer_object *object = LIST_ELEMENT(self->more->timers.next, struct timer_object, link);
     timer_stop(object);
     timer_release_unless_needed(object);
   }

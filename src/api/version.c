@@ -164,10 +164,11 @@ static void mark_adopted(struct conn *conn, void *context) {
   const struct version *version = context;
   struct api_conn *self = conn_owner(conn);
   if (!self) return;
-  if (self->inbox) self->inbox->scanned = 0; /* that was for another frame */
+  if (self->more->inbox) self->more->inbox->scanned = 0; /* that was for another frame */
   self->has_requests = api_requests_of(self) != NULL;
-  bool is_lost = self->websocket ? version->service.protocol != PROTOCOL_WEBSOCKET
-                                 : self->http.incoming && !self->has_requests;
+  if (self->has_requests && !api_need_more(self)) conn_close_starved(conn);
+  bool is_lost = self->more->websocket ? version->service.protocol != PROTOCOL_WEBSOCKET
+                                       : self->more->http.incoming && !self->has_requests;
   if (is_lost) conn_close(conn, REASON_RELOAD); /* it speaks what this version does not */
   if (service_has(&version->service, HANDLER_ON_RELOAD)) self->pending |= PENDING_RELOAD;
   api_conn_update(self);

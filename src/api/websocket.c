@@ -19,7 +19,7 @@
 enum { CAPACITY_FIRST = 1024 };
 
 static size_t message_bytes_max(const struct api_conn *self) {
-  const struct version *version = self->cohort ? self->cohort->version : self->runtime->current;
+  const struct version *version = self->is_served ? self->cohort->version : self->runtime->current;
   return version->service.message_bytes_max;
 }
 
@@ -31,15 +31,15 @@ static void say_close(struct api_conn *self, unsigned code, const char *text, si
   if (size > 0) memcpy(payload + 2, text, size);
   (void)api_websocket_send(self, WEBSOCKET_CLOSE, payload,
                            code == WEBSOCKET_NO_CODE ? 0 : 2 + size);
-  self->websocket->is_over = true;
+  self->more->websocket->is_over = true;
 }
 
 /* `fault` is a sentence in ASCII. */
 static void websocket_refuse(struct api_conn *self, unsigned code, const char *fault) {
   bool is_limit = code == WEBSOCKET_TOO_BIG;
   api_log_closing(self, fault, is_limit ? message_bytes_max(self) : 0);
-  self->websocket->fault = fault;
-  self->websocket->hit_limit = is_limit;
+  self->more->websocket->fault = fault;
+  self->more->websocket->hit_limit = is_limit;
   self->close_code = (uint16_t)code;
   say_close(self, code, fault, strlen(fault));
   conn_close(self->conn, is_limit ? REASON_LIMIT : REASON_ERROR);
@@ -59,15 +59,15 @@ static void take_close(struct api_conn *self, const char *payload, size_t size) 
     return;
   }
   self->close_code = (uint16_t)event.code;
-  self->websocket->peer_ended = true;
-  if (size > 2) self->websocket->close_text = strndup(payload + 2, size - 2);
+  self->more->websocket->peer_ended = true;
+  if (size > 2) self->more->websocket->close_text = strndup(payload + 2, size - 2);
   say_close(self, event.code, NULL, 0);
   conn_close(self->conn, REASON_EOF);
 }
 
 static void take_control(struct api_conn *self, const struct websocket_event *event) {
   char payload[WEBSOCKET_CONTROL_BYTES_MAX];
-  if (self->websocket->reader.is_client) {
+  if (self->more->websocket->reader.is_client) {
     if (event->size > 0) memcpy(payload, event->payload, event->size);
   } else {
     websocket_mask(payload, event->payload, event->size, event->key, 0);
@@ -92,7 +92,7 @@ static char *place_for(struct websocket *websocket, size_t size) {
 
 /* Replaces what was gathered by what it was before it was deflated. False when that ends it. */
 static bool inflate_message(struct api_conn *self, bool is_text) {
-  struct websocket *websocket = self->websocket;
+  struct websocket *websocket = self->more->websocket;
   struct deflate_piece piece;
   switch (deflate_inflate(&self->runtime->deflate, websocket->bytes, websocket->size,
                           message_bytes_max(self), &piece)) {
@@ -115,13 +115,13 @@ static bool inflate_message(struct api_conn *self, bool is_text) {
 
 static enum websocket_step take_data(struct api_conn *self, struct websocket_event *event,
                                      struct websocket_message *message) {
-  struct websocket *websocket = self->websocket;
+  struct websocket *websocket = self->more->websocket;
   bool fits = event->is_first && event->is_last && !event->is_deflated &&
               event->size <= sizeof message->scratch;
   char *to = fits ? message->scratch : place_for(websocket, event->size);
   if (!to) return starve(self);
   bool is_valid = websocket_take(&websocket->reader, event, to);
-  inbox_consume(self->inbox, event->used);
+  inbox_consume(self->more->inbox, event->used);
   if (!is_valid) {
     websocket_refuse(self, event->code, event->fault);
     return WEBSOCKET_STEP_ENDED;
@@ -137,18 +137,18 @@ static enum websocket_step take_data(struct api_conn *self, struct websocket_eve
 
 enum websocket_step api_websocket_step(struct api_conn *self, struct websocket_message *message) {
   enum websocket_step step = WEBSOCKET_STEP_MORE;
-  struct websocket *websocket = self->websocket;
+  struct websocket *websocket = self->more->websocket;
   while (step == WEBSOCKET_STEP_MORE) {
     const char *bytes;
     size_t size;
     struct websocket_event event;
     if (!self->conn || conn_is_closing(self->conn)) return WEBSOCKET_STEP_ENDED;
-    if (!inbox_view(self->inbox, &bytes, &size)) return starve(self);
+    if (!inbox_view(self->more->inbox, &bytes, &size)) return starve(self);
     switch (websocket_next(&websocket->reader, message_bytes_max(self), bytes, size, &event)) {
       case WEBSOCKET_DATA: step = take_data(self, &event, message); break;
       case WEBSOCKET_CONTROL:
         take_control(self, &event);
-        inbox_consume(self->inbox, event.used);
+        inbox_consume(self->more->inbox, event.used);
         break;
       case WEBSOCKET_MORE: return WEBSOCKET_STEP_MORE;
       case WEBSOCKET_REFUSED:
@@ -163,7 +163,7 @@ int api_websocket_push(lua_State *L, struct api_conn *self,
                        const struct websocket_message *message) {
   lua_pushlstring(L, message->bytes, message->size);
   lua_pushstring(L, message->is_text ? "text" : "binary");
-  api_websocket_drop_message(self->websocket);
+  api_websocket_drop_message(self->more->websocket);
   return 2;
 }
 

@@ -33,9 +33,9 @@ static int l_begin(lua_State *L) {
   struct api_conn *self = api_check_conn(L, 1);
   const struct websocket_terms terms = {.window_bits = lua_toboolean(L, 2) ? 15 : 0};
   if (!self->conn || conn_is_closing(self->conn)) return api_push_closed(L);
-  luaL_argcheck(L, !self->websocket, 1, "is a WebSocket already");
-  bool is_ready = self->inbox || (self->inbox = inbox_new());
-  if (!is_ready || !api_websocket_begin(self, &terms)) return luaL_error(L, "not enough memory");
+  luaL_argcheck(L, !self->more->websocket, 1, "is a WebSocket already");
+  api_need_inbox(L, self);
+  if (!api_websocket_begin(self, &terms)) return luaL_error(L, "not enough memory");
   lua_pushvalue(L, 1);
   return 1;
 }

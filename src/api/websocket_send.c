@@ -41,8 +41,8 @@ static ssize_t queue_frame(struct api_conn *self, struct websocket_frame frame, 
   char head[WEBSOCKET_HEAD_BYTES_MAX];
   uint8_t key[WEBSOCKET_KEY_BYTES];
   struct conn *conn = self->conn;
-  if (!conn || self->websocket->is_over) return UV_EPIPE;
-  if (self->websocket->reader.is_client) {
+  if (!conn || self->more->websocket->is_over) return UV_EPIPE;
+  if (self->more->websocket->reader.is_client) {
     if (platform_random(key, sizeof key, true) < 0) return UV_EIO;
     frame.key = key;
   }
@@ -88,7 +88,7 @@ static ssize_t queue_deflated(struct api_conn *self, struct websocket_frame *fra
                               const char *bytes) {
   struct deflate_piece piece;
   size_t size = (size_t)frame->size;
-  unsigned bits = self->websocket->window_bits;
+  unsigned bits = self->more->websocket->window_bits;
   if (bits == 0 || size < DEFLATE_BYTES_MIN) return 0;
   if (deflate_deflate(&self->runtime->deflate, bits, bytes, size, &piece) != DEFLATE_DONE) return 0;
   ssize_t sent = 0;
@@ -107,7 +107,7 @@ int api_websocket_send_message(lua_State *L, struct api_conn *self) {
   api_check_count(L, 3, NULL);
   struct websocket_frame frame = {.opcode = api_check_kind(L, 3, 2), .size = size};
   if (!api_websocket_is_open(self)) return api_push_closed(L);
-  bool lends = size >= SEND_BORROWED_BYTES_MIN && !self->websocket->reader.is_client;
+  bool lends = size >= SEND_BORROWED_BYTES_MIN && !self->more->websocket->reader.is_client;
   ssize_t sent = queue_deflated(self, &frame, bytes);
   if (sent == 0) {
     if (lends) runtime_anchor(L, self->runtime, 2);
@@ -124,7 +124,7 @@ static void queue_close(struct api_conn *self, unsigned code, const char *text, 
   char payload[WEBSOCKET_CONTROL_BYTES_MAX] = {(char)(code >> 8), (char)code};
   if (size > 0) memcpy(payload + 2, text, size);
   (void)api_websocket_send(self, WEBSOCKET_CLOSE, payload, 2 + size);
-  self->websocket->is_over = true;
+  self->more->websocket->is_over = true;
   if (self->close_code == 0) self->close_code = (uint16_t)code;
 }
 
@@ -157,7 +157,7 @@ static unsigned code_for(enum reason reason) {
 
 void api_websocket_closing(struct conn *conn, enum reason reason) {
   struct api_conn *self = conn_owner(conn);
-  if (!self || !self->websocket || self->websocket->is_over) return;
+  if (!self || !self->more->websocket || self->more->websocket->is_over) return;
   /* To a peer that has ended, or takes nothing, there is nothing to say. */
   bool is_heard = !conn_peer_finished(conn) && !conn_is_starved(conn) &&
                   conn_queue_bytes(conn) <= conn_group_of(conn)->queue_high;

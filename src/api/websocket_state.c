@@ -7,12 +7,15 @@
 
 bool api_websocket_begin(struct api_conn *self, const struct websocket_terms *terms) {
   struct websocket *websocket = calloc(1, sizeof *websocket);
-  if (!websocket) return false;
+  if (!websocket || !api_need_more(self)) {
+    free(websocket);
+    return false;
+  }
   websocket->reader.is_client = !terms->receiver;
   websocket->receiver = terms->receiver;
   websocket->reader.deflates = terms->window_bits > 0;
   websocket->window_bits = (uint8_t)terms->window_bits;
-  self->websocket = websocket;
+  self->more->websocket = websocket;
   self->is_websocket = true;
   self->has_requests = false;
   conn_greeted(self->conn);
@@ -27,16 +30,17 @@ void api_websocket_drop_message(struct websocket *websocket) {
 }
 
 void api_websocket_free(struct api_conn *self) {
-  struct websocket *websocket = self->websocket;
+  struct websocket *websocket = self->more->websocket;
   if (!websocket) return;
-  self->websocket = NULL;
+  self->more->websocket = NULL;
   api_websocket_drop_message(websocket);
   free(websocket->close_text);
   free(websocket);
 }
 
 bool api_websocket_is_open(const struct api_conn *self) {
-  return self->websocket && !self->websocket->is_over && self->conn && !conn_is_closing(self->conn);
+  return self->more->websocket && !self->more->websocket->is_over && self->conn &&
+         !conn_is_closing(self->conn);
 }
 
 void api_push_close_code(lua_State *L, const struct api_conn *self) {
@@ -51,5 +55,6 @@ void api_push_close_code(lua_State *L, const struct api_conn *self) {
 }
 
 void api_push_close_text(lua_State *L, const struct api_conn *self) {
-  lua_pushstring(L, self->websocket ? self->websocket->close_text : NULL); /* nil for NULL */
+  lua_pushstring(L, self->more->websocket ? self->more->websocket->close_text
+                                          : NULL); /* nil for NULL */
 }

@@ -24,7 +24,7 @@ enum { KEY_TEXT_BYTES = 24, KEY_BYTES = 16, SHA1_BYTES = 20, ACCEPT_BYTES = 28 }
 
 static int upgrade_refuse(struct api_conn *self, unsigned status, const char *fault,
                           const char *fields) {
-  self->http.keeps_alive = false;
+  self->more->http.keeps_alive = false;
   api_http_refuse(self, status, fault, fields, true);
   api_http_answered(self);
   return 0;
@@ -208,7 +208,7 @@ static int accept_upgrade(lua_State *L, struct api_conn *self, const struct http
   http_text_add(L, text, "\r\n", 2);
   api_need_inbox(L, self);
   if (!api_websocket_begin(self, &terms)) return luaL_error(L, "not enough memory");
-  self->http.phase = HTTP_UPGRADED;
+  self->more->http.phase = HTTP_UPGRADED;
   if (conn_send_begin(self->conn) < 0) return 0;
   if (conn_send_copied(self->conn, text->bytes, text->size) < 0) return 0;
   if (api_is_told(self->runtime, EVENT_SEND)) {
@@ -227,7 +227,7 @@ static int upgraded(lua_State *L, int status, lua_KContext context) {
   struct api_conn *self = lua_touserdata(L, CONN);
   const struct http_message *request = api_check_message(L, REQUEST);
   if (!self->conn || conn_is_closing(self->conn)) return 0;
-  if (self->http.phase != HTTP_DUE) return 0; /* it answered by itself, with conn:respond */
+  if (self->more->http.phase != HTTP_DUE) return 0; /* it answered by itself, with conn:respond */
   if (self->cohort->version->service.protocol != PROTOCOL_WEBSOCKET) { /* a reload came meanwhile */
     return upgrade_refuse(self, 503, "there is no WebSocket here any more", "");
   }

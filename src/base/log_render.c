@@ -57,7 +57,13 @@ static size_t take_layout(const char *text, size_t size, size_t *taken, char out
 static bool put_styled(struct line *line, const struct log_style *style, const char *text,
                        size_t size, size_t limit) {
   const size_t end = line->size + limit;
-  while (size > 0) {
+  for (;;) {
+    size_t plain = escape_plain_size(text, size);
+    if (plain > end - line->size) plain = end - line->size;
+    log_render_put(line, text, plain);
+    text += plain;
+    size -= plain;
+    if (size == 0) return true;
     char unit[ESCAPE_SIZE_MAX];
     size_t taken = 0;
     size_t unit_size = style->lays_out ? take_layout(text, size, &taken, unit) : 0;
@@ -70,7 +76,6 @@ static bool put_styled(struct line *line, const struct log_style *style, const c
     text += taken;
     size -= taken;
   }
-  return true;
 }
 
 static bool log_render_put_text(struct line *line, bool json, const char *text, size_t size,

@@ -62,19 +62,20 @@ void conn_begin(struct conn *conn, const struct sockaddr *peer, bool connected) 
   conn->stack.transport.ops = &conn_ops;
   conn->receiver = group->events->on_data;
   conn_remember_peer(conn, peer);
-  if (group->script) conn->id = ++group->loop->conn_id_last;
-  conn->opened_ms = conn->active_ms = net_loop_now_ms(group->loop);
+  if (group->script) conn->id = ++group->loop->conn_id_last & CONN_LOW_48;
+  conn->active_ms = net_loop_now_ms(group->loop);
+  conn->opened_ms = conn->active_ms & CONN_LOW_48;
   list_append(&group->conns, &conn->group_link);
   group->count++;
-  if (conn->proxy) conn_proxy_begun(conn);
-  if (!conn->proxy) group->accepted++;
-  conn->first_ms = (uint32_t)conn->opened_ms;
+  if (conn_proxy_of(conn)) conn_proxy_begun(conn);
+  if (!conn_proxy_of(conn)) group->accepted++;
+  conn->wheel.mark = (uint32_t)conn->opened_ms;
   conn->flags |= CONN_OPENING;
   if (connected) conn->flags |= CONN_GREETED | CONN_OUTGOING;
   if (connected) {
-    PROBE2(connect, conn->id, group->script);
+    PROBE2(connect, conn_id(conn), group->script);
   } else {
-    PROBE2(accept, conn->id, group->script);
+    PROBE2(accept, conn_id(conn), group->script);
   }
   conn_schedule_first(conn);
   if (conn_is_watched(conn)) conn_tell_begin(conn, connected ? EVENT_CONNECT : EVENT_ACCEPT);
@@ -95,7 +96,7 @@ static void conn_on_ready(struct transport *self) {
   bool has_waited = conn->flags & CONN_WRITING; /* for this: nothing is written so far */
   if (conn_is_told(conn, EVENT_HANDSHAKE)) conn_tell_handshake(conn);
   conn->flags = (conn->flags & ~(uint32_t)CONN_OPENING) | CONN_OPENED;
-  if (is_first && conn->proxy) conn->group->accepted++; /* it is no mere check */
+  if (is_first && conn_proxy_of(conn)) conn->group->accepted++; /* it is no mere check */
   if (!(conn->flags & CONN_CLOSING)) tell_ready(conn, is_first);
   if (has_waited && (conn->flags & CONN_WRITING)) conn_write_on(conn);
   if (conn->flags & CONN_FIN_WANTED) conn_mark_dirty(conn);
@@ -117,7 +118,7 @@ void conn_receive(struct conn *conn, const char *bytes, size_t size) {
 static bool note_received(struct conn *conn, const char *bytes, size_t size) {
   conn->bytes_in += size;
   conn->group->bytes_in += size;
-  PROBE3(data, conn->id, bytes, size);
+  PROBE3(data, conn_id(conn), bytes, size);
   if (conn_is_told(conn, EVENT_DATA)) conn_tell_data(conn, bytes, size);
   if (conn->flags & CONN_STEPPING) conn_hold(conn, CONN_HOLD_CONSOLE, true);
   if (conn->flags & CONN_CLOSING) return false; /* read off, so that closing sends no RST */
@@ -180,12 +181,11 @@ static void conn_on_closed(struct transport *self) {
   struct net_loop *loop = group->loop;
   assert(!(conn->flags & CONN_DIRTY));
   assert(!conn->output);
-  if (conn->forwarding) conn_forward_end(conn);
+  if (conn->rare) conn_forward_end(conn);
   list_remove(&conn->group_link);
   group->count--;
-  PROBE2(close, conn->id, reason_name((enum reason)conn->reason));
+  PROBE2(close, conn_id(conn), reason_name((enum reason)conn->reason));
   group->events->on_close(conn, (enum reason)conn->reason);
-  free(conn->forwarding);
   net_loop_flush(loop);
   conn_free(self);
   net_loop_descriptor_freed(loop);

@@ -13,10 +13,10 @@ static bool has(const struct conn *conn, uint32_t flag) {
 }
 
 static void check_forwarding(const struct conn *conn) {
-  const struct conn *to = conn->forwarding ? conn->forwarding->to : NULL;
-  const struct conn *from = conn->forwarding ? conn->forwarding->from : NULL;
-  assert(implies(to, to && to->forwarding && to->forwarding->from == conn));
-  assert(implies(from, from && from->forwarding && from->forwarding->to == conn));
+  const struct conn *to = conn->rare ? conn->rare->to : NULL;
+  const struct conn *from = conn->rare ? conn->rare->from : NULL;
+  assert(implies(to, to && to->rare && to->rare->from == conn));
+  assert(implies(from, from && from->rare && from->rare->to == conn));
 }
 
 void conn_check(const struct conn *conn) {

@@ -52,11 +52,11 @@ bool conn_is_forwarded_to(const struct conn *conn) {
 }
 
 uint64_t conn_forward_left(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->left : 0;
+  return conn->rare ? conn->rare->left : 0;
 }
 
 uint64_t conn_forward_passed(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->passed : 0;
+  return conn->rare ? conn->rare->passed : 0;
 }
 
 /* What it receives goes to another, and what another receives comes to it. */

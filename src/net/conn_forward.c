@@ -10,12 +10,6 @@
 
 #include <stdlib.h>
 
-/* NULL when memory is out. */
-static struct forwarding *forwarding_of(struct conn *conn) {
-  if (!conn->forwarding) conn->forwarding = calloc(1, sizeof *conn->forwarding);
-  return conn->forwarding;
-}
-
 /* Something may still come through it. */
 static bool is_part(const struct conn *conn) {
   const struct conn *from = conn_source(conn);
@@ -30,15 +24,15 @@ static void end_orphan(struct conn *conn) {
 
 static int begin(struct conn *from, struct conn *to, uint64_t left) {
   if (conn_is_closing(from) || (to->flags & (CONN_FIN_WANTED | CONN_CLOSED))) return UV_EPIPE;
-  if (!forwarding_of(from) || !forwarding_of(to)) return UV_ENOMEM;
+  if (!conn_need_rare(from) || !conn_need_rare(to)) return UV_ENOMEM;
   if (conn_source(to) && conn_source(to) != from) return UV_EBUSY;
   struct conn *before = conn_target(from);
-  if (before) before->forwarding->from = NULL;
-  from->forwarding->to = to;
-  from->forwarding->left = left;
-  from->forwarding->passed = 0;
+  if (before) before->rare->from = NULL;
+  from->rare->to = to;
+  from->rare->left = left;
+  from->rare->passed = 0;
   from->receiver = conn_forward_bytes;
-  to->forwarding->from = from;
+  to->rare->from = from;
   if (before && before != to) {
     conn_update_reading(before);
     end_orphan(before);
@@ -63,8 +57,8 @@ int conn_forward_part(struct conn *from, struct conn *to, uint64_t size) {
 void conn_forward_stop(struct conn *from) {
   struct conn *to = conn_target(from);
   if (!to) return;
-  to->forwarding->from = NULL;
-  from->forwarding->to = NULL;
+  to->rare->from = NULL;
+  from->rare->to = NULL;
   from->receiver = from->group->events->on_data;
   conn_update_reading(to);
   conn_update_reading(from);
@@ -72,7 +66,7 @@ void conn_forward_stop(struct conn *from) {
 }
 
 static bool is_in_part(const struct conn *from) {
-  return conn_target(from) && from->forwarding->left != FORWARD_ALL;
+  return conn_target(from) && from->rare->left != FORWARD_ALL;
 }
 
 /* Its owner has it again, and gets the bytes that are left. */
@@ -85,13 +79,13 @@ static void hand_back(struct conn *from, const char *bytes, size_t size) {
 /* All of it is for `to`, and nobody watches. */
 static void forward_piped(struct conn *from, struct conn *to, size_t size) {
   const char *bytes;
-  from->forwarding->passed += size;
+  from->rare->passed += size;
   if (!conn_send_piped(to, &bytes, &size)) return;
   if (conn_send_borrowed(to, bytes, size) == 0) conn_flush(to);
 }
 
 void conn_forward_bytes(struct conn *from, const char *bytes, size_t size) {
-  struct forwarding *forwarding = from->forwarding;
+  struct conn_rare *forwarding = from->rare;
   struct conn *to = forwarding->to;
   const bool in_part = is_in_part(from);
   const size_t part = size > forwarding->left ? (size_t)forwarding->left : size;
@@ -151,9 +145,9 @@ void conn_forward_end(struct conn *conn) {
   struct conn *to = conn_target(conn);
   struct conn *from = conn_source(conn);
   const bool was_part = is_in_part(conn);
-  conn->forwarding->to = conn->forwarding->from = NULL;
+  conn->rare->to = conn->rare->from = NULL;
   if (to && to != conn) {
-    to->forwarding->from = NULL;
+    to->rare->from = NULL;
     if (!was_part) end_other(to, conn, conn->flags & CONN_EOF_SEEN); /* then FIN went along */
     conn_update_reading(to);
   }
@@ -162,14 +156,14 @@ void conn_forward_end(struct conn *conn) {
     hand_back(from, "", 0);
     return;
   }
-  from->forwarding->to = NULL;
+  from->rare->to = NULL;
   end_other(from, conn, from->flags & CONN_EOF_SEEN);
 }
 
 void conn_abandon(struct conn *conn) {
   conn->owner = NULL;
   conn->flags |= CONN_ORPHAN;
-  conn->holds &= CONN_HOLD_CONSOLE;
+  conn->holds = conn->holds & CONN_HOLD_CONSOLE;
   conn_update_reading(conn);
   end_orphan(conn);
 }

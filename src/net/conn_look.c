@@ -28,15 +28,15 @@ static const char *end_of(const struct conn *conn, const char *state) {
 
 void conn_look(struct conn *conn) {
   struct platform_tcp info;
-  if (!conn_held_by(conn)) return;
+  if (!conn_held_by(conn) || !conn_need_rare(conn)) return;
   read_info(conn, &info);
   struct event event = {.kind = EVENT_ARRIVE, .source = EVENT_KERNEL};
   /* What was read while nobody looked had arrived, too. */
-  const uint32_t news = (uint32_t)info.bytes_in - conn->arrived;
+  const uint32_t news = (uint32_t)info.bytes_in - conn->rare->arrived;
   event.of.arrive.arrived = news < info.unread ? news : info.unread;
   event.of.arrive.waiting = info.unread;
   if (!(conn->flags & CONN_END_ARRIVED)) event.of.arrive.end = end_of(conn, info.state);
-  conn->arrived = (uint32_t)info.bytes_in;
+  conn->rare->arrived = (uint32_t)info.bytes_in;
   if (event.of.arrive.end) conn->flags |= CONN_END_ARRIVED;
   if (event.of.arrive.arrived > 0 || event.of.arrive.end) conn_tell(conn, &event);
 }

@@ -36,17 +36,17 @@ bool conn_is_of_client(const struct conn *conn) {
 }
 
 bool conn_is_counted(const struct conn *conn) {
-  return !conn->proxy || (conn->flags & CONN_OPENED);
+  return !conn_proxy_of(conn) || (conn->flags & CONN_OPENED);
 }
 
 const struct sockaddr *conn_via(const struct conn *conn, socklen_t *size) {
-  const struct conn_proxy *proxy = conn->proxy;
+  const struct conn_proxy *proxy = conn_proxy_of(conn);
   *size = proxy ? proxy->via_size : 0;
   return proxy && proxy->has_header ? (const struct sockaddr *)&proxy->via : NULL;
 }
 
 const struct proxy_header *conn_proxy_header(const struct conn *conn) {
-  const struct conn_proxy *proxy = conn->proxy;
+  const struct conn_proxy *proxy = conn_proxy_of(conn);
   return proxy && proxy->has_header ? &proxy->header : NULL;
 }
 
@@ -83,9 +83,9 @@ static void tell_proxy(struct conn *conn, const char *fault) {
 
 /* A copy of the header that outlives its bytes. False: memory is out. */
 static bool remember_header(struct conn *conn, const struct proxy_header *header) {
-  struct conn_proxy *proxy = realloc(conn->proxy, sizeof *proxy + header->tlvs_size);
+  struct conn_proxy *proxy = realloc(conn->rare->proxy, sizeof *proxy + header->tlvs_size);
   if (!proxy) return false;
-  conn->proxy = proxy;
+  conn->rare->proxy = proxy;
   proxy->header = *header;
   if (header->tlvs_size > 0) memcpy(proxy->tlvs, header->tlvs, header->tlvs_size);
   proxy->header.tlvs = proxy->tlvs;
@@ -127,7 +127,8 @@ static enum proxied_verdict on_header(void *owner, const struct proxy_header *he
   take_client(conn, header);
   tell_proxy(conn, NULL);
   if (is_check) return PROXIED_CHECK;
-  if (!conn->proxy->door->is_welcome(conn->proxy->door_owner, conn)) {
+  const struct conn_proxy *proxy = conn->rare->proxy;
+  if (!proxy->door->is_welcome(proxy->door_owner, conn)) {
     conn_reset(conn, REASON_LIMIT);
     return PROXIED_REFUSED;
   }
@@ -137,7 +138,7 @@ static enum proxied_verdict on_header(void *owner, const struct proxy_header *he
 
 static void on_fault(void *owner, const char *fault) {
   struct conn *conn = owner;
-  const struct conn_proxy *proxy = conn->proxy;
+  const struct conn_proxy *proxy = conn_proxy_of(conn);
   if (!fault) { /* without a word */
     conn->reason = proxy->has_header ? REASON_EOF : REASON_HANDSHAKE;
     conn_destroy(conn);
@@ -151,25 +152,27 @@ static void on_fault(void *owner, const char *fault) {
 int conn_await_proxy(struct conn *conn, const struct conn_door *door, void *owner) {
   static const struct proxied_events events = {.on_header = on_header, .on_fault = on_fault};
   struct transport_layer *layer = proxied_new(conn->group->loop, &events, conn);
-  conn->proxy = layer ? calloc(1, sizeof *conn->proxy) : NULL;
-  if (!conn->proxy) {
+  struct conn_proxy *proxy = layer && conn_need_rare(conn) ? calloc(1, sizeof *proxy) : NULL;
+  if (!proxy) {
     if (layer) transport_drop(layer);
     return UV_ENOMEM;
   }
-  conn->proxy->door = door;
-  conn->proxy->door_owner = owner;
+  proxy->door = door;
+  proxy->door_owner = owner;
+  conn->rare->proxy = proxy;
   conn->flags |= CONN_NO_CLIENT;
   transport_put(layer, &conn->stack);
   return 0;
 }
 
 void conn_proxy_begun(struct conn *conn) {
-  const struct sockaddr *peer = conn_peer(conn, &conn->proxy->via_size);
-  memcpy(&conn->proxy->via, peer, conn->proxy->via_size);
+  struct conn_proxy *proxy = conn->rare->proxy;
+  const struct sockaddr *peer = conn_peer(conn, &proxy->via_size);
+  memcpy(&proxy->via, peer, proxy->via_size);
 }
 
 void conn_proxy_late(struct conn *conn) {
-  const struct conn_proxy *proxy = conn->proxy;
+  const struct conn_proxy *proxy = conn_proxy_of(conn);
   static const char late[] = "no PROXY header came within timeouts.handshake";
   if (!proxy || proxy->has_header) return;
   tell_proxy(conn, late);

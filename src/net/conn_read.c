@@ -29,7 +29,7 @@ static void tell_hold(struct conn *conn) {
 /* All that is forwarded as it is need not come into our memory. */
 static bool may_be_piped(const struct conn *conn) {
   const struct socket_kind *sockets = conn->group->loop->sockets;
-  return conn->receiver == conn_forward_bytes && conn->forwarding->left == FORWARD_ALL &&
+  return conn->receiver == conn_forward_bytes && conn->rare->left == FORWARD_ALL &&
          conn->stack.under == conn->lowest && sockets && sockets->pour;
 }
 

@@ -18,7 +18,8 @@ struct conn *conn_new(struct conn_group *group, size_t lowest_size) {
 void conn_free(struct transport *self) {
   struct conn *conn = (struct conn *)self;
   while (conn->stack.under != conn->lowest) transport_take_out(&conn->stack);
-  free(conn->proxy);
+  free(conn_proxy_of(conn));
+  free(conn->rare);
   free(conn);
 }
 
@@ -45,7 +46,7 @@ int conn_put_layer(struct conn *conn, struct transport_layer *layer) {
   if (conn->output) return UV_EBUSY;
   bool is_ready = !(conn->flags & CONN_OPENING);
   conn->flags |= CONN_OPENING;
-  conn->first_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
+  conn->wheel.mark = (uint32_t)net_loop_now_ms(conn->group->loop);
   conn_update_reading(conn);
   transport_put(layer, place_of_layer(conn));
   struct transport *self = &layer->over.transport;

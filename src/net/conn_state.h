@@ -8,6 +8,7 @@
 #include "net/wheel.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum conn_flags {
@@ -44,38 +45,46 @@ enum conn_flags {
 /* How often one that is not read is asked whether its peer has reset it. */
 enum { HELD_LOOK_MS = 500 };
 
-/* Who gets what this connection receives, and whose bytes it gets; conn_forward.c. */
-struct forwarding {
-  struct conn *to;   /* NULL: its own owner */
-  struct conn *from; /* NULL: only what its owner sends */
-  uint64_t left;     /* bytes to go to `to`; FORWARD_ALL: all that come, and the end */
-  uint64_t passed;   /* bytes that went there since conn_forward() */
+/* What few connections have; conn_need_rare(). */
+struct conn_rare {
+  struct conn_proxy *proxy; /* NULL unless it comes through one; conn_proxy.c */
+  /* Who gets what it receives, and whose bytes it gets; conn_forward.c. */
+  struct conn *to;     /* NULL: its own owner */
+  struct conn *from;   /* NULL: only what its owner sends */
+  uint64_t left;       /* bytes to go to `to`; FORWARD_ALL: all that come, and the end */
+  uint64_t passed;     /* bytes that went there since conn_forward() */
+  uint32_t request_ms; /* low bits of when conn_request_begun() was called */
+  uint32_t arrived;    /* low bits of how many bytes had come when conn_look() looked last */
 };
 
 #define FORWARD_ALL UINT64_MAX
+
+/* Nine thousand years of ms; nine hundred of ten thousand connections a second. */
+#define CONN_LOW_48 ((UINT64_C(1) << 48) - 1)
 
 struct conn {
   struct transport_over stack; /* its topmost end, and what is under that */
   struct conn_group *group;
   conn_receiver receiver; /* conn_forward_bytes() while it is forwarded, else its owner's */
   void *owner;
-  struct output *output;         /* NULL while nothing is queued */
-  struct forwarding *forwarding; /* NULL unless it takes part in one */
-  struct conn_proxy *proxy;      /* NULL unless it comes through one; conn_proxy.c */
+  struct output *output;  /* NULL while nothing is queued */
+  struct conn_rare *rare; /* NULL until it needs one */
   struct conn *dirty_next;
   struct list group_link;
+  /* Its mark: since when timeouts.first, or the end of a handshake, is waited for. With CONN_PROBED: the
+   * active_ms of the time for which on_quiet was told. */
   struct wheel_entry wheel;
-  uint64_t id;
+  uint64_t id : 48;
+  uint64_t listener_index : 16;
   uint64_t bytes_in;
   uint64_t bytes_out;
-  uint64_t opened_ms;
+  uint64_t opened_ms : 48;
+  uint64_t holds : 8;
+  uint64_t reason : 8;
   uint64_t active_ms; /* when the peer last said something; while lingering: when FIN was sent */
   uint32_t messages_in;
   uint32_t messages_out;
   uint32_t flags;
-  uint16_t listener_index;
-  uint8_t holds;
-  uint8_t reason;
   union {
     struct sockaddr any;
     struct sockaddr_in ip4;
@@ -84,11 +93,6 @@ struct conn {
   /* The low bits of a clock and of a count: only differences are taken. */
   uint32_t acked;    /* bytes that the peer had acknowledged when last looked at */
   uint32_t acked_ms; /* when that was last seen to grow */
-  /* Since when timeouts.first, or the end of a handshake, is waited for. With CONN_PROBED: the active_ms of
-   * the time for which on_quiet was told. */
-  uint32_t first_ms;
-  uint32_t request_ms; /* when conn_request_begun() was called */
-  uint32_t arrived;    /* bytes that had come when conn_look() looked last */
   /* Last, and only as large as its kind: an idle connection is mostly this. */
   struct transport lowest[];
 };
@@ -104,11 +108,21 @@ static inline void conn_remember_peer(struct conn *conn, const struct sockaddr *
 }
 
 static inline struct conn *conn_target(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->to : NULL;
+  return conn->rare ? conn->rare->to : NULL;
 }
 
 static inline struct conn *conn_source(const struct conn *conn) {
-  return conn->forwarding ? conn->forwarding->from : NULL;
+  return conn->rare ? conn->rare->from : NULL;
+}
+
+static inline struct conn_proxy *conn_proxy_of(const struct conn *conn) {
+  return conn->rare ? conn->rare->proxy : NULL;
+}
+
+/* False when memory is out. */
+static inline bool conn_need_rare(struct conn *conn) {
+  if (!conn->rare) conn->rare = calloc(1, sizeof *conn->rare);
+  return conn->rare;
 }
 
 /* A connection is made, with room for its lowest layer, which is to be initialised before the next

@@ -239,7 +239,7 @@ static void tell_time_wait(struct conn *conn) {
   const uint32_t both = CONN_FIN_SENT | CONN_EOF_SEEN;
   if ((conn->flags & (both | CONN_PEER_FIRST)) != both) return;
   if (conn->peer.any.sa_family == AF_UNIX || loop->knows_no_time_wait) return;
-  if (conn->proxy) return; /* it is the proxy's, and `peer` is not */
+  if (conn_proxy_of(conn)) return; /* it is the proxy's, and `peer` is not */
   if (conn_local(conn, &local, &size) < 0) return;
   struct event event = {.kind = EVENT_TIME_WAIT, .source = EVENT_KERNEL};
   int rc =

@@ -86,8 +86,8 @@ static void begin_anew(struct conn *conn, enum conn_timeout kind, uint64_t now_m
   switch (kind) {
     case CONN_TIMEOUT_IDLE: conn->active_ms = now_ms; break;
     case CONN_TIMEOUT_WRITE: conn->acked_ms = (uint32_t)now_ms; break;
-    case CONN_TIMEOUT_FIRST: conn->first_ms = (uint32_t)now_ms; break;
-    case CONN_TIMEOUT_REQUEST: conn->request_ms = (uint32_t)now_ms; break;
+    case CONN_TIMEOUT_FIRST: conn->wheel.mark = (uint32_t)now_ms; break;
+    case CONN_TIMEOUT_REQUEST: conn->rare->request_ms = (uint32_t)now_ms; break;
   }
 }
 
@@ -112,7 +112,7 @@ static uint64_t due_kind(struct conn *conn, enum conn_timeout kind, uint64_t sin
 static uint64_t due_handshake(struct conn *conn, uint64_t now_ms) {
   uint64_t handshake_ms = conn->group->handshake_ms;
   if (!(conn->flags & CONN_OPENING) || handshake_ms == 0) return 0;
-  uint64_t due_ms = whole_ms(conn->first_ms, now_ms) + handshake_ms;
+  uint64_t due_ms = whole_ms(conn->wheel.mark, now_ms) + handshake_ms;
   if (due_ms > now_ms) return due_ms;
   if (conn_is_told(conn, EVENT_TIMEOUT)) conn_tell_timeout(conn, "handshake");
   conn_proxy_late(conn);
@@ -137,9 +137,9 @@ static uint64_t later(uint64_t a, uint64_t b) {
 static uint64_t due_quiet(struct conn *conn, uint64_t since_ms, uint64_t now_ms) {
   uint64_t idle_ms = conn->group->idle_ms;
   if (idle_ms == 0 || (conn->flags & (CONN_CLOSING | CONN_CLOSED))) return 0;
-  if (conn->first_ms == (uint32_t)since_ms) return since_ms + idle_ms;
+  if (conn->wheel.mark == (uint32_t)since_ms) return since_ms + idle_ms;
   if (since_ms + idle_ms / 2 > now_ms) return since_ms + idle_ms / 2;
-  conn->first_ms = (uint32_t)since_ms;
+  conn->wheel.mark = (uint32_t)since_ms;
   conn->group->events->on_quiet(conn);
   net_loop_flush(conn->group->loop);
   return since_ms + idle_ms;
@@ -150,7 +150,7 @@ static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
   /* One that takes what waits for it is not idle, nor is one end of a forward while bytes come from
    * the other. What the kernel took for a peer is no sign of it. */
   if (conn->flags & CONN_WRITING) since_ms = later(since_ms, whole_ms(conn->acked_ms, now_ms));
-  if (conn->forwarding) since_ms = later(since_ms, conn_forward_active_ms(conn));
+  if (conn->rare) since_ms = later(since_ms, conn_forward_active_ms(conn));
   if (conn->flags & CONN_PROBED) {
     uint64_t quiet_until_ms = due_quiet(conn, since_ms, now_ms);
     if (quiet_until_ms > now_ms) return quiet_until_ms;
@@ -162,27 +162,31 @@ static uint64_t due_idle(struct conn *conn, uint64_t now_ms) {
 void conn_probe(struct conn *conn) {
   if (conn->flags & (CONN_PROBED | CONN_CLOSING | CONN_CLOSED)) return;
   conn->flags |= CONN_PROBED;
-  conn->first_ms = (uint32_t)(conn->active_ms - 1); /* it was not told yet */
+  conn->wheel.mark = (uint32_t)(conn->active_ms - 1); /* it was not told yet */
   if (conn->group->idle_ms) conn_schedule(conn, conn->group->idle_ms / 2);
 }
 
 static uint64_t due_first(struct conn *conn, uint64_t now_ms) {
   uint64_t first_ms = conn->group->first_ms;
   if ((conn->flags & CONN_GREETED) || first_ms == 0) return 0;
-  uint64_t since_ms = whole_ms(conn->first_ms, now_ms);
+  uint64_t since_ms = whole_ms(conn->wheel.mark, now_ms);
   return due_kind(conn, CONN_TIMEOUT_FIRST, since_ms, first_ms, now_ms);
 }
 
 static uint64_t due_request(struct conn *conn, uint64_t now_ms) {
   if (!(conn->flags & CONN_IN_REQUEST)) return 0;
-  uint64_t since_ms = whole_ms(conn->request_ms, now_ms);
+  uint64_t since_ms = whole_ms(conn->rare->request_ms, now_ms);
   return due_kind(conn, CONN_TIMEOUT_REQUEST, since_ms, conn->group->request_ms, now_ms);
 }
 
 void conn_request_begun(struct conn *conn) {
   if (conn->flags & CONN_IN_REQUEST) return;
+  if (!conn_need_rare(conn)) {
+    conn_close_starved(conn);
+    return;
+  }
   conn->flags |= CONN_IN_REQUEST;
-  conn->request_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
+  conn->rare->request_ms = (uint32_t)net_loop_now_ms(conn->group->loop);
   if (conn->group->request_ms) conn_schedule(conn, conn->group->request_ms);
 }
 

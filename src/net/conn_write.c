@@ -63,7 +63,7 @@ int conn_send_shared(struct conn *conn, struct blob *blob, size_t size) {
 }
 
 static void sent(struct conn *conn, size_t size) {
-  PROBE2(send, conn->id, size);
+  PROBE2(send, conn_id(conn), size);
   if (!(conn->flags & CONN_UNACKED)) conn_await_ack(conn);
   conn->bytes_out += size;
   conn->group->bytes_out += size;
@@ -95,7 +95,7 @@ static void check_high(struct conn *conn) {
   if (conn_queue_bytes(conn) <= conn->group->queue_high) return;
   conn->flags |= CONN_ABOVE_HIGH;
   conn_update_reading(conn);
-  if (conn->forwarding) conn_forward_changed(conn);
+  if (conn->rare) conn_forward_changed(conn);
 }
 
 static void check_low(struct conn *conn) {
@@ -105,7 +105,7 @@ static void check_low(struct conn *conn) {
   bool crossed = conn->flags & CONN_ABOVE_HIGH;
   conn->flags &= ~(uint32_t)(CONN_ABOVE_HIGH | CONN_DRAIN_WANTED | CONN_SENT_WANTED);
   conn_update_reading(conn);
-  if (conn->forwarding) conn_forward_changed(conn);
+  if (conn->rare) conn_forward_changed(conn);
   if (conn->flags & (CONN_CLOSING | CONN_CLOSED)) return;
   if (conn_is_told(conn, EVENT_DRAIN)) conn_tell_drain(conn);
   conn->group->events->on_drain(conn, crossed);

@@ -21,6 +21,7 @@ struct ready {
   void (*on_turn)(struct ready *self); /* may ask for the next one, and free it */
   struct list link;                    /* while it has a turn to come */
   uint32_t events;                     /* of epoll, since the last turn: its owner clears them */
+  int fd;                              /* its owner's, who has the room here */
 };
 
 #ifdef MOONPORT_DIRECT

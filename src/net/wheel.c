@@ -59,7 +59,6 @@ void wheel_close(struct wheel *wheel) {
 
 void wheel_entry_init(struct wheel_entry *entry) {
   list_init(&entry->link);
-  entry->tick = 0;
 }
 
 static void arm(struct wheel *wheel, uint64_t tick) {
@@ -76,16 +75,16 @@ void wheel_schedule(struct wheel *wheel, struct wheel_entry *entry, uint64_t dea
   uint64_t tick = tick_of(deadline_ms);
   if (tick <= wheel->tick_done) tick = wheel->tick_done + 1;
   if (tick >= wheel->tick_done + SLOTS) tick = wheel->tick_done + SLOTS - 1;
-  if (entry->tick && entry->tick <= tick) return;
+  bool is_on = !list_empty(&entry->link);
+  if (is_on && (int32_t)(entry->tick - (uint32_t)tick) <= 0) return;
   list_remove(&entry->link);
   list_append(&wheel->slots[tick % SLOTS], &entry->link);
-  entry->tick = tick;
+  entry->tick = (uint32_t)tick;
   arm(wheel, tick);
 }
 
 void wheel_cancel(struct wheel_entry *entry) {
   list_remove(&entry->link);
-  entry->tick = 0;
 }
 
 /* Asks every entry of a slot. An entry that wants to be asked again lands in a later slot. */

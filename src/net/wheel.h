@@ -12,8 +12,9 @@ struct wheel; /* opaque; one per loop */
 /* Part of what has a deadline. Costs nothing while the deadline only moves away: the owner is asked
  * again when the old one passes, and answers with the new one. */
 struct wheel_entry {
-  struct list link;
-  uint64_t tick; /* when its slot comes up; 0 while not on the wheel */
+  struct list link; /* alone while not on the wheel */
+  uint32_t tick;    /* low bits of when its slot comes up */
+  uint32_t mark;    /* its owner's, who has the room here */
 };
 
 /* The deadlines are kept to 50 ms, never early, and never before what had come in time is read: a

@@ -67,12 +67,13 @@ struct direct {
   struct transport transport;
   struct transport *above;
   struct net_loop *loop;
-  struct ready ready;
-  struct left *left; /* NULL: no write() is under way */
-  int fd;            /* -1 before it has one, and once it is closed */
-  int error;         /* of connect(2), to be told */
+  struct ready ready; /* its fd is -1 before there is one, and once it is closed */
+  struct left *left;  /* NULL: no write() is under way */
   uint32_t flags;
-  uint32_t room;
+  union {
+    uint32_t room;
+    int error; /* of connect(2), to be told: until then it is not read */
+  };
 };
 
 static struct direct *direct_of(const struct transport *self) {
@@ -84,7 +85,7 @@ static void direct_set_above(struct transport *self, struct transport *above) {
 }
 
 static int direct_descriptor(const struct transport *self) {
-  int fd = direct_of(self)->fd;
+  int fd = direct_of(self)->ready.fd;
   return fd < 0 ? UV_EBADF : fd;
 }
 
@@ -92,14 +93,14 @@ static int direct_descriptor(const struct transport *self) {
 static int look_again(struct direct *direct) {
   uint32_t events = READ_EVENTS | (direct->left ? EPOLLOUT : 0);
   direct->flags &= ~(uint32_t)DIRECT_LEVEL;
-  return ready_watch_again(direct->loop, &direct->ready, direct->fd, events);
+  return ready_watch_again(direct->loop, &direct->ready, direct->ready.fd, events);
 }
 
 /* Nothing else may be told all the time: room to write, or an end. */
 static void look_always(struct direct *direct) {
   if (direct->left || (direct->flags & (DIRECT_UNSURE | DIRECT_LEVEL))) return;
   uint32_t events = READ_EVENTS & ~(uint32_t)EPOLLET;
-  if (ready_watch_again(direct->loop, &direct->ready, direct->fd, events) < 0) return;
+  if (ready_watch_again(direct->loop, &direct->ready, direct->ready.fd, events) < 0) return;
   direct->flags |= DIRECT_LEVEL;
 }
 
@@ -117,7 +118,7 @@ static void update_kept(struct direct *direct) {
 static int direct_adopt(struct transport *self, int fd) {
   struct direct *direct = direct_of(self);
   int rc = ready_watch(direct->loop, &direct->ready, fd, READ_EVENTS);
-  if (rc == 0) direct->fd = fd;
+  if (rc == 0) direct->ready.fd = fd;
   return rc;
 }
 
@@ -126,7 +127,7 @@ static int direct_connect(struct transport *self, const struct sockaddr *address
   struct direct *direct = direct_of(self);
   int fd = platform_socket(address->sa_family, SOCK_STREAM, false);
   if (fd < 0) return uv_translate_sys_error(errno);
-  direct->fd = fd;
+  direct->ready.fd = fd;
   direct->flags |= DIRECT_CONNECTING;
   update_kept(direct);
   int rc;
@@ -150,7 +151,7 @@ static void end_connect(struct direct *direct) {
     above->ops->failed(above, error);
     return;
   }
-  if (!(direct->flags & DIRECT_UNIX)) (void)bind_set_tcp_options(direct->fd);
+  if (!(direct->flags & DIRECT_UNIX)) (void)bind_set_tcp_options(direct->ready.fd);
   above->ops->ready(above);
 }
 
@@ -289,7 +290,7 @@ static void tell_end(struct direct *direct, int error) {
 }
 
 static ssize_t direct_pour(struct net_loop *loop, const struct transport *to) {
-  ssize_t taken = to ? piped_give(&loop->piped, direct_of(to)->fd) : 0;
+  ssize_t taken = to ? piped_give(&loop->piped, direct_of(to)->ready.fd) : 0;
   piped_read(&loop->piped, loop->read_buffer);
   return taken;
 }
@@ -299,7 +300,7 @@ static bool pour_in(struct direct *direct) {
   struct net_loop *loop = direct->loop;
   if (direct->room < TRANSPORT_ROOM_PIPE || !(direct->flags & TURN_BULK)) return false;
   if (loop->tap.kinds) return false;
-  size_t size = piped_take(&loop->piped, direct->fd, READ_BUFFER_BYTES);
+  size_t size = piped_take(&loop->piped, direct->ready.fd, READ_BUFFER_BYTES);
   if (size == 0) return false;
   note_read(direct, (ssize_t)size, size);
   direct->above->ops->received(direct->above, NULL, size);
@@ -324,7 +325,7 @@ static void read_once(struct direct *direct) {
   if (pour_in(direct)) return;
   ssize_t size;
   do {
-    size = recv(direct->fd, buffer, room, MSG_DONTWAIT);
+    size = recv(direct->ready.fd, buffer, room, MSG_DONTWAIT);
   } while (size < 0 && errno == EINTR);
   int error = size < 0 ? errno : 0;
   note_read(direct, size, room);
@@ -344,7 +345,7 @@ static bool may_read(const struct direct *direct) {
 /* --- Writing --------------------------------------------------------------------------------- */
 
 static ssize_t direct_write_now(struct transport *self, const uv_buf_t *bufs, unsigned count) {
-  return socket_write(direct_of(self)->fd, bufs, count);
+  return socket_write(direct_of(self)->ready.fd, bufs, count);
 }
 
 static void drop_left(struct direct *direct) {
@@ -380,7 +381,8 @@ static bool is_all_taken(struct left *left, size_t taken) {
 static void write_on(struct direct *direct) {
   struct transport *above = direct->above;
   struct left *left = direct->left;
-  ssize_t taken = socket_write(direct->fd, left->bufs + left->first, left->count - left->first);
+  ssize_t taken =
+      socket_write(direct->ready.fd, left->bufs + left->first, left->count - left->first);
   int rc = taken < 0 ? (int)taken : 0;
   bool is_done = rc == 0 && is_all_taken(left, (size_t)taken);
   if (rc == 0 && !is_done) rc = look_again(direct);
@@ -400,7 +402,7 @@ static size_t direct_unread(const struct transport *self) {
 
 static size_t direct_unacknowledged(const struct transport *self) {
   const struct direct *direct = direct_of(self);
-  size_t size = platform_unacknowledged_bytes(direct->fd);
+  size_t size = platform_unacknowledged_bytes(direct->ready.fd);
   for (unsigned i = 0; direct->left && i < direct->left->count - direct->left->first; i++) {
     size += direct->left->bufs[direct->left->first + i].len;
   }
@@ -452,11 +454,11 @@ static void direct_on_turn(struct ready *ready) {
 
 static void direct_close(struct transport *self) {
   struct direct *direct = direct_of(self);
-  if (direct->fd >= 0) {
-    ready_unwatch(direct->loop, direct->fd);
-    close(direct->fd);
+  if (direct->ready.fd >= 0) {
+    ready_unwatch(direct->loop, direct->ready.fd);
+    close(direct->ready.fd);
   }
-  direct->fd = -1;
+  direct->ready.fd = -1;
   direct->flags |= DIRECT_CLOSED;
   drop_back(direct);
   drop_left(direct);
@@ -467,7 +469,7 @@ static void direct_reset(struct transport *self) {
   const struct linger with_rst = {.l_onoff = 1};
   struct direct *direct = direct_of(self);
   if (!(direct->flags & DIRECT_UNIX)) {
-    (void)setsockopt(direct->fd, SOL_SOCKET, SO_LINGER, &with_rst, sizeof with_rst);
+    (void)setsockopt(direct->ready.fd, SOL_SOCKET, SO_LINGER, &with_rst, sizeof with_rst);
   }
   direct_close(self);
 }
@@ -501,9 +503,10 @@ static void direct_init(struct transport *self, struct transport *above, struct 
       .unacknowledged = direct_unacknowledged,
   };
   struct direct *direct = direct_of(self);
-  *direct = (struct direct){.transport = {&ops}, .above = above, .loop = loop, .fd = -1};
+  *direct = (struct direct){.transport = {&ops}, .above = above, .loop = loop};
   if (is_unix) direct->flags = DIRECT_UNIX | DIRECT_UNSURE;
   ready_init(&direct->ready, direct_on_turn);
+  direct->ready.fd = -1;
 }
 
 const struct socket_kind direct_sockets = {direct_size,  direct_init,        direct_connect,
