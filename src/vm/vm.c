@@ -125,14 +125,15 @@ void vm_tune_collector(struct vm *vm) {
 /* Registry key of a string that must never have to be made. */
 static const char last_message_key = 0;
 
-static void watch_collections(lua_State *L);
-
-/* The finalizer of an object that is dead at every collection, and makes its successor. The
- * collector cannot be set from in here: vm_tune_collector() follows when the handler has ended. */
+/* The finalizer of an object that is dead at every collection: it is watched again, which needs no
+ * memory. The collector cannot be set from in here: vm_tune_collector() follows when the handler has
+ * ended. */
 static int vm_on_collection(lua_State *L) {
   struct vm *vm = vm_of(L);
   vm->shared->collected = true;
-  if (!vm->shared->closing) watch_collections(L);
+  if (vm->shared->closing) return 0;
+  lua_getmetatable(L, 1);
+  lua_setmetatable(L, 1);
   return 0;
 }
 
