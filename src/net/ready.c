@@ -149,6 +149,7 @@ static void give_turns(struct net_loop *loop) {
     turns = TURNS_MAX;
     turn_cut_short(&loop->turn);
   }
+  turn_begin(&loop->turn, turns);
   while (turns-- > 0 && !list_empty(&set->asked)) { /* some of them may have ended */
     set->asked_count--;
     give_turn(&set->asked);

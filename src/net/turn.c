@@ -14,6 +14,13 @@ void turn_end(struct turn *turn) {
   turn->bytes = 0;
 }
 
+/* With a bound that is the same for any number, most of the time would go into looking at those who
+ * have to wait. */
+void turn_begin(struct turn *turn, size_t ready_count) {
+  size_t part = ready_count / TURN_PARTS * TURN_SHARE_BYTES;
+  turn->bytes_max = part > TURN_BYTES_MAX ? part : TURN_BYTES_MAX;
+}
+
 static void on_turn_end(uv_check_t *check) {
   struct turn *turn = check->data;
   turn_end(turn);
@@ -27,7 +34,7 @@ static void use(struct turn *turn) {
 }
 
 void turn_init(struct turn *turn, uv_loop_t *loop) {
-  *turn = (struct turn){.is_of_uv = loop != NULL};
+  *turn = (struct turn){.is_of_uv = loop != NULL, .bytes_max = TURN_BYTES_MAX};
   if (!loop) return;
   uv_check_init(loop, &turn->check); /* always 0 */
   uv_unref((uv_handle_t *)&turn->check);
@@ -45,7 +52,7 @@ static bool is_odd(const struct turn *turn) {
 bool turn_may_read(struct turn *turn, uint32_t flags) {
   use(turn);
   if (!!(flags & TURN_ODD) == is_odd(turn)) return false; /* it had its share of this round */
-  if (turn->bytes < TURN_BYTES_MAX) return true;
+  if (turn->bytes < turn->bytes_max) return true;
   turn->is_short = true;
   return false;
 }

@@ -8,10 +8,11 @@
 #include <uv.h>
 
 /* Those who have much to be read share the turns: each gets a buffer's worth in a round, and all of
- * them TURN_BYTES_MAX in a turn, so that a round may take several. Who has little is read at once. */
+ * them `bytes_max` in a turn, so that a round may take several. Who has little is read at once. */
 struct turn {
   uv_check_t check; /* ends libuv's turns, while it runs */
   size_t bytes;     /* that those with much got in this turn */
+  size_t bytes_max; /* that they may get; TURN_BYTES_MAX, or more where many are ready */
   unsigned round;   /* counted */
   bool is_of_uv;
   bool runs;     /* somebody had much lately */
@@ -29,11 +30,14 @@ enum {
   TURN_SHARE_BYTES = 64 * 1024, /* of one reader in a round */
   TURN_FULL_BYTES = 48 * 1024,  /* a smaller buffer says nothing when it is full */
   TURN_BYTES_MAX = 128 * 1024,  /* of all with much in a turn; bench/latency_beside_floods */
+  TURN_PARTS = 4,               /* of many that are ready, one in so many reads in a turn */
 };
 
 /* A turn is one of libuv's loop, or with NULL it ends when turn_end() says so. */
 void turn_init(struct turn *turn, uv_loop_t *loop);
 void turn_end(struct turn *turn);
+/* So many are ready, and to look at the sockets took time for each of them. */
+void turn_begin(struct turn *turn, size_t ready_count);
 void turn_close(struct turn *turn);
 /* Whether a reader with TURN_BULK may read now. If not, it is asked again in the next turn. */
 bool turn_may_read(struct turn *turn, uint32_t flags);

@@ -47,8 +47,8 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return grown;
 }
 
-/* Some collections' worth. */
-enum { FREE_BYTES_MAX = 384 * 1024 };
+/* A collection's worth of large pieces: the C library would give them back to the system each time. */
+enum { FREE_BYTES_MAX = 1280 * 1024 };
 
 /* What a small script takes, with its libraries. */
 enum { WORLD_BYTES = 96 * 1024 };
@@ -106,8 +106,14 @@ static void vm_on_warning(void *context, const char *text, int to_be_continued) 
 
 /* Lets garbage reach some 256 KiB before it is collected. A handler's arguments are garbage, so with
  * Lua's pause (twice what is in use) a small script that receives 64 KiB pieces would collect at each
- * of them. */
-enum { GARBAGE_BYTES_MIN = 256 * 1024, PAUSE_MIN = 200, PAUSE_MAX = 1000 };
+ * of them. With such pieces among it, it is 1 MiB: what is marked is in no cache any more, once they
+ * have come through. */
+enum {
+  GARBAGE_BYTES_MIN = 256 * 1024,
+  GARBAGE_BYTES_LARGE = 1024 * 1024,
+  PAUSE_MIN = 200,
+  PAUSE_MAX = 1000,
+};
 
 /* Well below a millisecond of work. */
 enum { COLLECT_STEP_KIB = 64 };
@@ -115,7 +121,9 @@ enum { COLLECT_STEP_KIB = 64 };
 void vm_tune_collector(struct vm *vm) {
   if (vm->shared->has_forked) vm_fork_end(vm, LUA_OK);
   size_t used = vm->shared->memory_bytes;
-  size_t pause = 100 * (used + GARBAGE_BYTES_MIN) / used;
+  bool had_large = vm->shared->blocks.free[BLOCK_ROOM] != NULL;
+  size_t garbage = had_large ? GARBAGE_BYTES_LARGE : GARBAGE_BYTES_MIN;
+  size_t pause = 100 * (used + garbage) / used;
   if (pause < PAUSE_MIN) pause = PAUSE_MIN;
   if (pause > PAUSE_MAX) pause = PAUSE_MAX;
   lua_gc(vm->shared->L, LUA_GCSETPAUSE, (int)pause);
@@ -125,14 +133,15 @@ void vm_tune_collector(struct vm *vm) {
 /* Registry key of a string that must never have to be made. */
 static const char last_message_key = 0;
 
-static void watch_collections(lua_State *L);
-
-/* The finalizer of an object that is dead at every collection, and makes its successor. The
- * collector cannot be set from in here: vm_tune_collector() follows when the handler has ended. */
+/* The finalizer of an object that is dead at every collection: it is watched again, which needs no
+ * memory. The collector cannot be set from in here: vm_tune_collector() follows when the handler has
+ * ended. */
 static int vm_on_collection(lua_State *L) {
   struct vm *vm = vm_of(L);
   vm->shared->collected = true;
-  if (!vm->shared->closing) watch_collections(L);
+  if (vm->shared->closing) return 0;
+  lua_getmetatable(L, 1);
+  lua_setmetatable(L, 1);
   return 0;
 }
 
@@ -185,7 +194,7 @@ static bool prepare_protected(struct vm *vm) {
   if (!block) return false;
   struct preparation preparation = {.vm = vm, .room = block + ROOM_HEAD};
   bool prepared = vm_protect(vm, prepare, &preparation, error, sizeof error);
-  vm_block_give(blocks, preparation.room - ROOM_HEAD, ROOM_SIZE);
+  free(preparation.room - ROOM_HEAD); /* where none is kept, there was no large piece */
   return prepared;
 }
 

@@ -64,6 +64,23 @@ static void shares_among_all(void) {
   end(&bench);
 }
 
+/* A look costs for each that is ready, so it is not to be paid for a few pieces of many. */
+static void reads_a_part_of_many(void) {
+  struct bench bench;
+  struct reader readers[READERS] = {0};
+  begin(&bench);
+  for (int turn = 0; turn < TURNS; turn++) {
+    size_t bytes = 0;
+    turn_begin(&bench.turn, (size_t)READERS * TURN_PARTS / 2);
+    for (int i = 0; i < READERS; i++) bytes += read_once(&bench, &readers[i]);
+    CHECK(turn == 0 || bytes == (size_t)READERS / 2 * TURN_SHARE_BYTES);
+    uv_run(&bench.loop, UV_RUN_NOWAIT);
+  }
+  turn_begin(&bench.turn, READERS / 2);
+  CHECK_NUMBER(bench.turn.bytes_max, TURN_BYTES_MAX);
+  end(&bench);
+}
+
 static void lets_one_alone_read_in_each_turn(void) {
   struct bench bench;
   struct reader reader = {0};
@@ -112,6 +129,7 @@ static void knows_when_all_have_read(void) {
 
 static const struct check_case cases[] = {
     {"many with much get the same, and a turn its bound", shares_among_all},
+    {"where many are ready, a part of them reads in a turn", reads_a_part_of_many},
     {"one with much reads a share in each turn", lets_one_alone_read_in_each_turn},
     {"deadlines can wait until all with much have read", knows_when_all_have_read},
     {"without anybody who has much, nothing runs", costs_nothing_when_nobody_has_much},
