@@ -15,7 +15,7 @@ local server, timer = require "moonport.server", require "moonport.timer"
 local function misbehaves(body)
   return modules .. ([[
     return {
-      limits = { cpu_ms = 100 },
+      limits = { cpu_ms = 50 },
       on_data = function(conn, data)
         if data == "?" then return conn:send("!") end
         %s

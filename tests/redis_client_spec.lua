@@ -250,7 +250,9 @@ describe("moonport.redis", function()
     assert.same({ "OK\t1", "nil\thandshake", "1" }, lines([[
       local trusted = redis.new("tls://localhost:" .. arg[3], { tls = { ca = arg[1] } })
       print((trusted:call("SET", "a", 1)), (trusted:call("GET", "a")))
-      local answer, code = redis.new("tls://localhost:" .. arg[3]):call("GET", "a")
+      -- The system's authorities are read first, which takes a busy machine its time.
+      local stranger = redis.new("tls://localhost:" .. arg[3], { timeout = 50 })
+      local answer, code = stranger:call("GET", "a")
       print(answer, code)
       print((redis.new("unix:" .. arg[2]):call("GET", "a")))
     ]], certificate, directory:join("redis.sock"), port))

@@ -30,16 +30,33 @@ end
 describe("A script that tries", function()
   local moonport = rig.new()
   local serves = 'return { listen = "127.0.0.1:0", on_data = print }'
+  local code, told
 
-  for _, escape in ipairs(escapes) do
+  local function name_of(index) return ("escape_%d.lua"):format(index) end
+
+  -- Each script has a Lua state of its own, so one process tries them all.
+  local function try_all()
+    local paths, lines = {}, {}
+    for index, escape in ipairs(escapes) do
+      local made = moonport:directory()
+      paths[index] = made:write(name_of(index), source_of(escape, made, serves))
+    end
+    local result = moonport:run({ "check", table.unpack(paths) })
+    for _, record in ipairs(result.log) do
+      local name = record.script or ""
+      lines[name] = (lines[name] or "") .. record.message .. "\n"
+    end
+    return result.code, lines
+  end
+
+  for index, escape in ipairs(escapes) do
     it(escape.name .. " is held", function()
       if escape.needs and not shared_lua then return pending("no shared Lua here") end
-      local made = moonport:directory()
-      local path = made:write("escape.lua", source_of(escape, made, serves))
-      local result = moonport:run({ "check", path })
-      assert.equal(0, result.code)
-      assert.matches("> held", result.stderr, 1, true)
-      assert.not_matches("> out", result.stderr, 1, true)
+      if not code then code, told = try_all() end
+      assert.equal(0, code)
+      local lines = told[name_of(index)] or ""
+      assert.matches("> held", lines, 1, true)
+      assert.not_matches("> out", lines, 1, true)
     end)
   end
 end)
@@ -163,7 +180,7 @@ describe("A script without --unsafe", function()
         return { limits = { memory = "8M", cpu_ms = 0 }, frame = "line",
           on_message = function(conn, line)
           local most, kept = 0, nil
-          for index = 1, 200 do
+          for index = 1, 100 do -- of more than 16 MB in all
             kept = { tostring(index):rep(100000), kept and kept[1] }
             most = math.max(most, collectgarbage("count"))
           end
@@ -171,7 +188,7 @@ describe("A script without --unsafe", function()
         end }
       ]]):format(mode))
       local peer = started:connect()
-      for _ = 1, 3 do
+      for _ = 1, 2 do
         peer:send("fill\n")
         assert.equal("true", peer:receive_line())
       end

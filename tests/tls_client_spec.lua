@@ -77,6 +77,23 @@ describe("a client of tls://", function()
     ]], { env = { SSL_CERT_FILE = "/nowhere.pem" } }))
   end)
 
+  -- OpenSSL gave back, at exit(), what the thread that reads them used: one of ten such ends
+  -- crashed.
+  it("may end the program while they are read", function()
+    for ms = 2, 16, 2 do
+      local result = moonport:run({ "run", "-e", ([[
+        local socket, task = require "moonport.socket", require "moonport.task"
+        local silent = socket.tcp()
+        assert(silent:bind("127.0.0.1", 0))
+        assert(silent:listen())
+        task.spawn(function() socket.connect("tls://" .. silent:getsockname()) end)
+        require "moonport.timer".sleep(%g)
+        os.exit(7)
+      ]]):format(ms / 1000) }, { env = { SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt" } })
+      assert.equal(7, result.code, result.stderr)
+    end
+  end)
+
   it("shows a certificate of its own, where one is asked for", function()
     local directory = moonport:directory()
     local ours, our_key = tls.certificate(directory, "client")

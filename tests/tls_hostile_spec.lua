@@ -112,8 +112,9 @@ with ThreadPoolExecutor(16) as pool: print(whole > 200, all(pool.map(cut, range(
     server:allow_log("the TLS handshake failed: broken pipe")
     raw(server, ca, [[
 import struct, time
+made = context(CA)
 for count in range(200):
-  peer = Raw(PORT, context(CA))
+  peer = Raw(PORT, made)
   peer.shake()
   time.sleep(count / 2e6)
   peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,6 +9,14 @@
  * An undefined reference to one of OpenSSL's functions: add it to the list. */
 #include "net/tls/lazy.h"
 
+#include <openssl/crypto.h>
+
+/* A program may end while a thread reads the authorities: what OpenSSL gives back at exit() would be
+ * taken from under it. */
+static void keep_at_exit(void) {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 #ifdef MOONPORT_LAZY_OPENSSL
 #include <dlfcn.h>
 #include <openssl/opensslv.h>
@@ -29,7 +37,8 @@
   X(EVP_MD_CTX_new) X(EVP_PKEY_Q_keygen) X(EVP_PKEY_free) X(EVP_aes_256_cbc) X(EVP_sha1) \
   X(EVP_sha256) X(EVP_sha512) \
   X(GENERAL_NAMES_free) X(GENERAL_NAMES_new) X(GENERAL_NAME_free) X(GENERAL_NAME_get0_value) \
-  X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(HMAC) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) \
+  X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(HMAC) X(OPENSSL_cleanse) X(OPENSSL_init_crypto) \
+  X(OPENSSL_sk_new_null) \
   X(OPENSSL_sk_num) X(OPENSSL_sk_pop_free) X(OPENSSL_sk_push) X(OPENSSL_sk_shift) \
   X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OpenSSL_version) X(OSSL_PARAM_construct_end) \
   X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) X(PEM_read_bio_X509) \
@@ -123,9 +132,12 @@ __asm__(".pushsection .text\n"
 #undef X
 
 bool tls_lazy_open(char *error, size_t error_size) {
-  if (dlopen(LIBRARY, RTLD_LAZY)) return true;
-  snprintf(error, error_size, "TLS needs OpenSSL, which is not there: %s", dlerror());
-  return false;
+  if (!dlopen(LIBRARY, RTLD_LAZY)) {
+    snprintf(error, error_size, "TLS needs OpenSSL, which is not there: %s", dlerror());
+    return false;
+  }
+  keep_at_exit();
+  return true;
 }
 
 const bool tls_is_lazy = true;
@@ -134,6 +146,7 @@ const bool tls_is_lazy = false;
 
 bool tls_lazy_open(char *error, size_t error_size) {
   (void)error, (void)error_size;
+  keep_at_exit();
   return true;
 }
 #endif
