@@ -6,9 +6,6 @@
 #include "cli/command.h"
 #include "server/server.h"
 
-struct control_address;
-struct grants;
-
 /* The log that --log-level and --log-format ask for, on stderr. Without a terminal there, "auto" is
  * `elsewhere`: JSON where a server goes on, and machines read; text where an answer is read by who asked.
  * NULL, said on stderr: no memory. */

@@ -4,7 +4,6 @@
 #define MOONPORT_SERVER_ACTIVATION_H
 
 #include "base/handover.h"
-#include "base/list.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,6 +3,7 @@
 #ifndef MOONPORT_SERVER_ACTIVATION_STATE_H
 #define MOONPORT_SERVER_ACTIVATION_STATE_H
 
+#include "base/list.h"
 #include "server/activation.h"
 
 #include <stdbool.h>

@@ -12,7 +12,6 @@ struct conn;
 struct net_timer;
 struct runtime;
 struct service;
-struct sockaddr;
 
 /* Why a connection was reset before its script heard of it. */
 enum door_refusal {

@@ -84,9 +84,9 @@ static void server_on_log_check(void *context) {
 static void server_on_quiet(uv_async_t *quiet) {
   struct server *server = quiet->data;
   for (size_t i = 0; i < server->script_count; i++) {
-    runtime_rest(script_runtime(server->scripts[i]));
+    runtime_rest(&server->scripts[i]->runtime);
   }
-  if (server->metrics) runtime_rest(script_runtime(metrics_server_script(server->metrics)));
+  if (server->metrics) runtime_rest(&server->metrics->script->runtime);
   heap_rest();
 }
 

@@ -9,11 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct conn;
-struct runtime;
 struct script_options;
-struct service;
-struct sockaddr;
 
 struct listen_set {
   struct runtime *runtime;

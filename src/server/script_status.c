@@ -1,78 +1,33 @@
 /* server/script_status.c — what a script is, and says of itself. Changes nothing of it but whether it is
  * due. */
 #include "api/udp.h"
-#include "api/version_life.h"
 #include "net/tls/certificate.h"
 #include "net/tls/context.h"
-#include "server/script_state.h"
+#include "server/script.h"
 #include "vm/vm.h"
 
 #include <string.h>
 
+const struct version *script_newest(const struct script *script) {
+  return script->loaded ? script->loaded : script->runtime.current;
+}
+
 bool script_is_valid(const struct script *script) {
-  return script->loaded || script->runtime.current;
+  return script_newest(script);
 }
 
 bool script_is_foreign(const struct script *script) {
   return !script_is_valid(script) && script->runtime.is_foreign;
 }
 
-const struct version *script_loaded(const struct script *script) {
-  return script->loaded;
-}
-
-bool script_is_copy(const struct script *script) {
-  return script->is_copy;
-}
-
-void script_set_copy(struct script *script) {
-  script->is_copy = script->listeners.is_quiet = true;
-}
-
-void script_set_home(struct script *script, unsigned home) {
-  script->listeners.home = home;
-}
-
-void script_set_spread(struct script *script, size_t workers) {
-  script->listeners.workers = workers;
-}
-
-size_t script_spread(const struct script *script) {
-  return script->listeners.workers;
-}
-
 bool script_is_spread(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return script->listeners.workers > 1 || (version && version->service.workers > 1);
 }
 
 void script_set_next_number(struct script *script, unsigned number) {
   struct runtime *runtime = &script->runtime;
   if (number > runtime->version_last) runtime->version_last = number - 1;
-}
-
-bool script_lacks_address(const struct script *script) {
-  return script->lacks_address;
-}
-
-bool script_is_starved(const struct script *script) {
-  return script->is_starved;
-}
-
-void script_set_due(struct script *script, bool is_due) {
-  script->is_due = is_due;
-}
-
-bool script_is_due(const struct script *script) {
-  return script->is_due;
-}
-
-bool script_is_leaving(const struct script *script) {
-  return script->is_leaving;
-}
-
-const char *script_path(const struct script *script) {
-  return script->path;
 }
 
 static void count_closing(struct conn *conn, void *context) {
@@ -187,7 +142,7 @@ unsigned script_each_text(const struct script *script, unsigned number, text_vis
 }
 
 const struct tls_context *script_tls(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return version ? version->service.tls : NULL;
 }
 
@@ -223,7 +178,7 @@ void script_each_certificate(const struct script *script,
 }
 
 size_t script_connections_max(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return version ? version->service.connections_max : 0;
 }
 

@@ -13,10 +13,8 @@
 
 #include <uv.h>
 
-struct activation;
 struct control;
 struct copies;
-struct home;
 struct metrics_server;
 struct mesh;
 struct names;

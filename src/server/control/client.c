@@ -26,28 +26,8 @@ enum {
   WORDS_MAX = 64, /* of one line, the name of the command included */
 };
 
-struct server *control_server(const struct control_client *client) {
-  return client->control->server;
-}
-
-struct log *control_log(const struct control_client *client) {
-  return client->control->log;
-}
-
-struct net_loop *control_loop(const struct control_client *client) {
-  return client->control->loop;
-}
-
-uint64_t control_uptime_ms(const struct control_client *client) {
-  return net_loop_now_ms(client->control->loop) - client->control->opened_ms;
-}
-
 bool control_is_relayed(const struct control_client *client) {
   return conn_group_of(client->conn) == &client->control->relayed;
-}
-
-const struct worker *control_worker(const struct control_client *client) {
-  return client->control->worker;
 }
 
 bool control_is_open(const struct control_client *client) {

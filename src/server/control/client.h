@@ -9,19 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct conn;
-struct log;
-struct net_loop;
-struct server;
-struct worker;
 struct control_client; /* opaque; gone with its connection, when its job has ended */
-
-struct server *control_server(const struct control_client *client);
-struct log *control_log(const struct control_client *client);
-struct net_loop *control_loop(const struct control_client *client);
-uint64_t control_uptime_ms(const struct control_client *client);
-/* The process is one of several; NULL: it is alone. */
-const struct worker *control_worker(const struct control_client *client);
 
 /* False: its connection has ended, and what is put goes nowhere. */
 bool control_is_open(const struct control_client *client);

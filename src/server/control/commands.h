@@ -3,7 +3,7 @@
 #define MOONPORT_SERVER_CONTROL_COMMANDS_H
 
 #include "base/words.h"
-#include "server/control/client.h"
+#include "server/control/state.h"
 
 /* Where there are several workers: who has what a command is about. */
 enum command_reach {

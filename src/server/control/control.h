@@ -7,26 +7,11 @@
 #include "server/activation.h"
 
 struct control_address;
-struct log;
-struct mesh;
-struct net_loop;
 struct server;
-struct worker;
 struct control; /* opaque */
 
-struct control_options {
-  struct server *server;
-  struct net_loop *loop;
-  struct log *log;
-  const struct control_address *address; /* where it accepts; NULL: nowhere */
-  struct activation *activation; /* has the socket of the process whose place this one takes */
-  int shared_fd; /* a socket that listens there already, which it takes; 0: there is none */
-  const struct worker *worker; /* it is one of several; NULL: it is alone */
-  struct mesh *mesh;           /* to the others; NULL: it is alone */
-};
-
-/* NULL after a warning that says what to do: a server works without. */
-struct control *control_open(const struct control_options *options);
+/* Accepts at `address`; NULL: nowhere. NULL after a warning that says what to do: a server works without. */
+struct control *control_open(struct server *server, const struct control_address *address);
 /* Nobody has to be waited for any more (worker_is_held()): a client may come. */
 void control_go_on_listening(struct control *control);
 /* Nobody has to be waited for any more (worker_is_held()). */

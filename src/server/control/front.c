@@ -10,7 +10,7 @@
 #include "server/control/find.h"
 #include "server/control/merge.h"
 #include "server/control/state.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -406,12 +406,12 @@ static bool begin_script(struct front *front, const struct control_call *call) {
 
 /* Workers end when their master tells them. */
 static void shut_down(const struct control_call *call, const struct worker *worker) {
-  log_printf(control_log(call->client), LOG_INFO, "command shutdown: the workers are told");
+  log_printf(call->client->control->log, LOG_INFO, "command shutdown: the workers are told");
   if (kill(worker->master, SIGTERM) < 0) {
     control_fail(call->client, "the master (pid %ld) cannot be told", (long)worker->master);
     return;
   }
-  const bool has_grace = server_grace_ms(control_server(call->client)) > 0;
+  const bool has_grace = call->client->control->server->options.grace_ms > 0;
   control_ok_with(call->client, json_pack("{s:s}", "phase", has_grace ? "leaving" : "draining"));
 }
 
@@ -425,7 +425,7 @@ static bool check_worker(const struct control_call *call, unsigned count) {
 }
 
 void front_run(const struct control_call *call) {
-  const struct worker *worker = control_worker(call->client);
+  const struct worker *worker = call->client->control->worker;
   const bool is_of_conn = call->reach == REACH_CONN;
   if (is_of_conn && call->word_count == 0) {
     shut_down(call, worker);

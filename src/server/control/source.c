@@ -31,8 +31,8 @@ static json_t *in_base64(const char *bytes, size_t size) {
 static void show_text(void *context, const char *path, const char *text, size_t size) {
   struct showing *showing = context;
   showing->files++;
-  json_t *line = json_pack("{s:o, s:o, s:I}", "script", control_text(script_path(showing->script)),
-                           "file", control_text(path), "size", (json_int_t)size);
+  json_t *line = json_pack("{s:o, s:o, s:I}", "script", control_text(showing->script->path), "file",
+                           control_text(path), "size", (json_int_t)size);
   if (size <= TEXTS_BYTES_MAX - showing->shown_bytes) {
     showing->shown_bytes += size;
     const bool is_text = utf8_is_valid(text, size) && !memchr(text, '\0', size);
@@ -58,7 +58,7 @@ void control_source(const struct control_call *call) {
   if (!showing.script) return;
   if (call->word_count > 1 && wanted == 0) {
     control_fail(call->client, "\"%.60s\" is no version: write its number, as in source %s 1",
-                 words[1].text, script_name(showing.script));
+                 words[1].text, showing.script->runtime.script);
     return;
   }
   const unsigned number = script_each_text(showing.script, wanted, show_text, &showing);
@@ -67,9 +67,9 @@ void control_source(const struct control_call *call) {
                     json_pack("{s:I, s:I}", "version", (json_int_t)number, "files", showing.files));
   } else if (wanted > 0) {
     control_fail(call->client, "%s has no version %u (any more): versions lists them",
-                 script_name(showing.script), wanted);
+                 showing.script->runtime.script, wanted);
   } else {
     control_fail(call->client, "%s has no version in force: status says why",
-                 script_name(showing.script));
+                 showing.script->runtime.script);
   }
 }

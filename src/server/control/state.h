@@ -10,7 +10,6 @@ struct listener;
 struct mesh;
 struct net_defer;
 struct word;
-struct worker;
 
 enum { CONTROL_STREAMS_MAX = 24 };
 

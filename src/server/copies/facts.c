@@ -43,13 +43,13 @@ void copies_publish(struct server *server) {
   uint32_t served = 0, in_force = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    bool serves = script_is_valid(script) && !script_is_leaving(script);
-    served += serves && !script_is_copy(script) && script != server_welcome(server);
-    if (serves && script_runtime(server->scripts[i])->current && in_force < WORKER_SCRIPTS_MAX) {
-      atomic_store(&publishing.facts->scripts[in_force++], copies_hash(script_path(script)));
+    bool serves = script_is_valid(script) && !script->is_leaving;
+    served += serves && !script->is_copy && script != server_welcome(server);
+    if (serves && server->scripts[i]->runtime.current && in_force < WORKER_SCRIPTS_MAX) {
+      atomic_store(&publishing.facts->scripts[in_force++], copies_hash(script->path));
     }
-    if (script_is_foreign(script) || script_is_leaving(script)) continue;
-    publishing.path = script_path(script);
+    if (script_is_foreign(script) || script->is_leaving) continue;
+    publishing.path = script->path;
     script_each_source(script, publish_file, &publishing);
   }
   atomic_store(&publishing.facts->file_count, publishing.count);

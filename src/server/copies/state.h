@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct script;
 struct texts;
 struct version;
 

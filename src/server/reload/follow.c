@@ -50,7 +50,7 @@ void server_follow_update(struct server *server) {
   struct listing listing = {&scan, server->script_options.home};
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (!script_is_leaving(script)) script_each_source(script, add_source, &listing);
+    if (!script->is_leaving) script_each_source(script, add_source, &listing);
   }
   for (size_t i = 0; i < server->directory_count; i++) {
     add_path(&listing, server->directories[i], true, NULL);
@@ -75,11 +75,11 @@ struct question {
 static void ask_source(void *context, const struct source *source) {
   const struct question *question = context;
   if (!is_path(question->home, question->path, source->path)) return;
-  if (script_is_copy(question->script)) {
+  if (question->script->is_copy) {
     copies_tell_source(question->server, question->script, source->path);
   } else {
     reload_note_change(question->script, source->path);
-    script_set_due(question->script, true);
+    question->script->is_due = true;
   }
 }
 

@@ -7,7 +7,7 @@
 #include "api/version_life.h"
 #include "base/log_held.h"
 #include "base/probe.h"
-#include "server/script_state.h"
+#include "server/script.h"
 #include "vm/vm.h"
 
 #include <stdio.h>
@@ -185,11 +185,6 @@ int script_start(struct script *script) {
   return -1;
 }
 
-/* What its on_load did, or why that raised, comes before it. */
-void script_tell_listening(struct script *script) {
-  listen_set_tell(&script->listeners);
-}
-
 static void log_raised(struct script *script, const struct script_refusal *refusal) {
   char fault[1024];
   int size = snprintf(fault, sizeof fault, "%s%s", script->path, refusal->reason);
@@ -274,7 +269,7 @@ int script_prepare(struct script *script, const struct texts *texts) {
 
 void script_take_on(struct script *script) {
   (void)take_on(script);
-  script_tell_listening(script);
+  listen_set_tell(&script->listeners);
 }
 
 void script_give_up(struct script *script) {
@@ -296,7 +291,7 @@ void scripts_take_on(struct script *const *scripts, size_t count,
     if (rc == 0) {
       bool is_next = script->runtime.current;
       (void)take_on(script);
-      script_tell_listening(script);
+      listen_set_tell(&script->listeners);
       if (is_next) say_what_is_in_force(script);
     } else {
       refuse_next(script);
@@ -320,7 +315,8 @@ int script_reload(struct script *script) {
 void script_leave(struct script *script, const char *why) {
   if (script_is_valid(script) && !script->is_copy) {
     runtime_logf(&script->runtime, LOG_INFO, "%s: no new connections; %zu may go on for %.3g s",
-                 why, script_conn_burden(script), (double)script->options->drain_ms / 1000);
+                 why, runtime_conn_burden(&script->runtime),
+                 (double)script->options->drain_ms / 1000);
   }
   script->is_leaving = true;
   script->runtime.draining = true;

@@ -17,8 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct grants;
-struct home;
 struct net_loop;
 struct source;
 struct texts;

@@ -26,7 +26,7 @@ static void know_conn(struct peer *peer) {
   struct conn *conn = peer->conn;
   if (peer->conn_object != LUA_NOREF || !conn) return;
   if (conn_group_of(conn)->events != &api_conn_events) return; /* the script alone has it */
-  if (!api_conn_of(script_runtime(peer->hosted->script), conn)) return;
+  if (!api_conn_of(&peer->hosted->script->runtime, conn)) return;
   vm_protect(peer->hosted->testing->runtime->vm, hold_object, peer, error, sizeof error);
 }
 
@@ -70,7 +70,8 @@ static void hosted_settle(struct hosted *hosted) {
       return;
     }
   } while (attend_peers(hosted));
-  bool is_done = hosted->is_stopping && hosted->script && script_conn_burden(hosted->script) == 0;
+  bool is_done =
+      hosted->is_stopping && hosted->script && runtime_conn_burden(&hosted->script->runtime) == 0;
   if (is_done) hosted_finish(hosted);
 }
 
@@ -100,7 +101,7 @@ static void hosted_advance(struct hosted *hosted) {
 /* --- Its life -------------------------------------------------------------------------------- */
 
 static void hosted_load(struct hosted *hosted) {
-  struct runtime *runtime = script_runtime(hosted->script);
+  struct runtime *runtime = &hosted->script->runtime;
   struct script_status status;
   bool is_first = !runtime->current;
   runtime->text = hosted->text;
@@ -161,7 +162,7 @@ static void hosted_end(struct hosted *hosted) {
 /* --- The bus, which they share --------------------------------------------------------------- */
 
 static bool has_letters(const struct hosted *hosted) {
-  return hosted->script && !list_empty(&script_runtime(hosted->script)->letters_due);
+  return hosted->script && !list_empty(&hosted->script->runtime.letters_due);
 }
 
 /* What this one published may be heard by others, and by the test; and so on. */

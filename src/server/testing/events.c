@@ -45,7 +45,7 @@ static void note_conn(struct hosted *hosted, uint64_t id) {
 static void describe_sender(struct hosted *hosted, const struct event *event, char *out,
                             size_t size) {
   struct event_place place = {0};
-  const char *name = vm_running_handler(script_runtime(hosted->script)->vm, &place);
+  const char *name = vm_running_handler(hosted->script->runtime.vm, &place);
   if (!name || !place.file) {
     snprintf(out, size, "%s", event->of.send.by);
     return;

@@ -2,7 +2,6 @@
 #ifndef MOONPORT_SERVER_TESTING_TESTING_H
 #define MOONPORT_SERVER_TESTING_TESTING_H
 
-struct net_loop;
 struct program_options;
 struct runtime;
 struct testing; /* opaque */
