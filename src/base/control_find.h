@@ -1,6 +1,5 @@
 /* base/control_find.h — which servers of this user answer, of those that may be at a place. */
-#ifndef MOONPORT_BASE_CONTROL_FIND_H
-#define MOONPORT_BASE_CONTROL_FIND_H
+#pragma once
 
 #include "base/control_address.h"
 
@@ -17,5 +16,3 @@ int control_find(const struct control_address *first, bool named,
 /* The one that there is to be asked; `first`, when there is none. False, with a sentence in `out`, when there
  * are several. */
 bool control_choose(struct control_address *first, bool named, char *out, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/control_peer.h — who answers at a control socket, and why nobody does. Opens no socket. */
-#ifndef MOONPORT_BASE_CONTROL_PEER_H
-#define MOONPORT_BASE_CONTROL_PEER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -14,5 +13,3 @@ void control_explain(int error, const char *path, char out[CONTROL_MESSAGE_BYTES
  * believes another user's server only where it was `named`. False with a sentence in `out`. */
 bool control_is_trusted(int fd, const char *path, bool named, long *pid,
                         char out[CONTROL_MESSAGE_BYTES]);
-
-#endif

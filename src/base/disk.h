@@ -1,7 +1,6 @@
 /* base/disk.h — what can be done with files, one deed at a time, each of which may take long — does not
  * know who asks, or in which thread. */
-#ifndef MOONPORT_BASE_DISK_H
-#define MOONPORT_BASE_DISK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,5 +40,3 @@ struct disk_job {
  * its bytes are asked for: a pipe could hold up whoever opens it for ever. */
 void disk_do(struct disk_job *job);
 void disk_job_deinit(struct disk_job *job);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/list.h — an intrusive, circular, doubly linked list — knows nothing of what it links. */
-#ifndef MOONPORT_BASE_LIST_H
-#define MOONPORT_BASE_LIST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ static inline void list_join(struct list *to, struct list *from) {
   to->prev = from->prev;
   list_init(from);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* base/log_held.h — log records that are kept until it is known whether they are to be told. */
-#ifndef MOONPORT_BASE_LOG_HELD_H
-#define MOONPORT_BASE_LOG_HELD_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -15,5 +14,3 @@ enum { LOG_HELD_MAX = 64 };
 bool log_held_is_empty(const struct log_held *held);
 /* Logs all of it to `log`, or to nobody when that is NULL; then there is none. */
 void log_held_tell(struct log_held *held, struct log *log);
-
-#endif

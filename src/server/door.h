@@ -1,7 +1,6 @@
 /* server/door.h — who may come in, and how fast: limits.per_address, limits.accept_rate, allow, deny and
  * proxy_protocol of a script. Counts, and tells who was not let in. Knows no socket. */
-#ifndef MOONPORT_SERVER_DOOR_H
-#define MOONPORT_SERVER_DOOR_H
+#pragma once
 
 #include "server/peer_counts.h"
 
@@ -54,5 +53,3 @@ bool door_is_slowed(const struct door *door);
 uint64_t door_refused(const struct door *door); /* for any reason */
 void door_close(struct door *door);             /* nobody is let in any more; on_pace never comes */
 void door_deinit(struct door *door);
-
-#endif

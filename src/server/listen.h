@@ -1,6 +1,5 @@
 /* server/listen.h — the sockets a script listens on: from its addresses to accepted connections. */
-#ifndef MOONPORT_SERVER_LISTEN_H
-#define MOONPORT_SERVER_LISTEN_H
+#pragma once
 
 #include "server/activation.h"
 #include "server/door.h"
@@ -90,5 +89,3 @@ void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts 
 /* Calls `visit` with the name of each open socket. */
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context);
-
-#endif

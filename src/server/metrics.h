@@ -2,8 +2,7 @@
  *
  * It is served by a script of our own (lua/moonport/metrics/service.lua), which is none of the server's: nobody
  * sees it in status, conns and trace, no reload concerns it, and it answers until all others have ended. */
-#ifndef MOONPORT_SERVER_METRICS_H
-#define MOONPORT_SERVER_METRICS_H
+#pragma once
 
 #include "server/script.h"
 
@@ -28,5 +27,3 @@ void metrics_server_serve(struct metrics_server *server);
 /* Listens no more, and drops its connections; how many are left, which take a turn of the loop to close. */
 size_t metrics_server_end(struct metrics_server *server);
 void metrics_server_free(struct metrics_server *server);
-
-#endif

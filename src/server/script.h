@@ -1,6 +1,5 @@
 /* server/script.h — one script: its Lua state, its listeners, its connections. */
-#ifndef MOONPORT_SERVER_SCRIPT_H
-#define MOONPORT_SERVER_SCRIPT_H
+#pragma once
 
 #include "api/runtime.h"
 #include "base/reason.h"
@@ -287,5 +286,3 @@ struct script *script_new(const char *path, const struct script_options *options
 /* The load that script_try() was for has ended. */
 void script_end_try(struct script *script, bool went_well);
 void script_forget_failure(struct script *script);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/server.h — scripts at work behind their sockets, from start to drained. */
-#ifndef MOONPORT_SERVER_SERVER_H
-#define MOONPORT_SERVER_SERVER_H
+#pragma once
 
 #include "base/list.h"
 
@@ -155,5 +154,3 @@ int server_examine(const struct server_options *options,
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults; -2 when they are the command line's. */
 int server_check(const struct server_options *options, FILE *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/server_state.h — the server's fields, for its own files only. */
-#ifndef MOONPORT_SERVER_SERVER_STATE_H
-#define MOONPORT_SERVER_SERVER_STATE_H
+#pragma once
 
 #include "base/durations.h"
 #include "net/notify.h"
@@ -148,5 +147,3 @@ void server_follow_close(struct server *server);
 /* The scripts, or what they consist of, are others now. */
 void server_sources_changed(struct server *server);
 void server_follow_update(struct server *server);
-
-#endif

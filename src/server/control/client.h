@@ -1,8 +1,7 @@
 /* server/control/client.h — how a command answers who asked. Knows no command.
  *
  * An answer is any number of lines, and then exactly one that says whether it went well. */
-#ifndef MOONPORT_SERVER_CONTROL_CLIENT_H
-#define MOONPORT_SERVER_CONTROL_CLIENT_H
+#pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -58,5 +57,3 @@ bool control_admit_stream(struct control_client *client);
 void control_become_stream(struct control_client *client);
 /* The last line of an answer that came later was put: goes on with what the client sent since. */
 void control_end(struct control_client *client);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/control/commands.h — the commands of the control socket, as one table. */
-#ifndef MOONPORT_SERVER_CONTROL_COMMANDS_H
-#define MOONPORT_SERVER_CONTROL_COMMANDS_H
+#pragma once
 
 #include "base/words.h"
 #include "server/control/state.h"
@@ -52,5 +51,3 @@ void control_shutdown(const struct control_call *call);
 
 /* Answers why nothing can be changed now: the server ends, or an upgrade is under way. */
 void control_refuse_change(struct control_client *client);
-
-#endif

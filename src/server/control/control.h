@@ -1,8 +1,7 @@
 /* server/control/control.h — the socket over which a server is told and asked things while it runs.
  *
  * One command a line comes in, lines of JSON go out; docs/operating.md has the protocol. */
-#ifndef MOONPORT_SERVER_CONTROL_CONTROL_H
-#define MOONPORT_SERVER_CONTROL_CONTROL_H
+#pragma once
 
 #include "server/activation.h"
 
@@ -29,5 +28,3 @@ void control_adopt(struct control *control, int fd);
 void control_close(struct control *control);
 /* After the loop has closed what was open. */
 void control_free(struct control *control);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/control/find.h — what the words of a command name: a connection, a script. */
-#ifndef MOONPORT_SERVER_CONTROL_FIND_H
-#define MOONPORT_SERVER_CONTROL_FIND_H
+#pragma once
 
 #include "server/control/commands.h"
 
@@ -25,5 +24,3 @@ json_t *control_conn_id(const struct control_client *client, uint64_t id);
 
 /* That of exactly this path, unless it is leaving; or NULL. */
 struct script *control_script_at(const struct control_client *client, const char *path);
-
-#endif

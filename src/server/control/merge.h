@@ -1,7 +1,6 @@
 /* server/control/merge.h — the lines of several workers' answers as those of one server. Knows no
  * worker but by its number. */
-#ifndef MOONPORT_SERVER_CONTROL_MERGE_H
-#define MOONPORT_SERVER_CONTROL_MERGE_H
+#pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -28,5 +27,3 @@ const char *merge_silence_of(const struct merge *merge, unsigned worker);
 /* The last line of all: ok when it went well wherever somebody answered. The receiver's; NULL: memory
  * is out. */
 json_t *merge_last(const struct merge *merge);
-
-#endif

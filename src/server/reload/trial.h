@@ -8,8 +8,7 @@
  * same end. What else is wrong with a script, the server finds and tells itself: it takes less than
  * that, what the script printed before is shown, and the server may come to another end, with what
  * C modules and files keep, and sockets that only one of the two can open. */
-#ifndef MOONPORT_SERVER_RELOAD_TRIAL_H
-#define MOONPORT_SERVER_RELOAD_TRIAL_H
+#pragma once
 
 #include "vm/vm.h"
 
@@ -63,5 +62,3 @@ int trial_begin(struct net_loop *loop, const struct trial_options *options,
                 void *context, struct trial **out);
 /* Kills the child; no event comes any more. */
 void trial_end(struct trial *trial);
-
-#endif

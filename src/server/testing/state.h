@@ -1,6 +1,5 @@
 /* server/testing/state.h — a script under test, for server/testing/ only. */
-#ifndef MOONPORT_SERVER_TESTING_STATE_H
-#define MOONPORT_SERVER_TESTING_STATE_H
+#pragma once
 
 #include "api/runtime.h"
 #include "api/wait.h"
@@ -149,5 +148,3 @@ struct hosted *testing_check(lua_State *L, int index); /* of that type */
 
 /* server/testing/lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);
-
-#endif
