@@ -232,24 +232,6 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
-/* One of the versions that are in use. */
-struct script_version {
-  unsigned number;
-  bool is_in_force;
-  bool is_in_memory; /* it is another text than its file had then */
-  size_t connections;
-  size_t tasks; /* that it spawned and that have not ended */
-  size_t files; /* it was read from */
-};
-/* Oldest first. */
-void script_each_version(const struct script *script,
-                         void (*visit)(void *context, const struct script_version *version),
-                         void *context);
-/* The Lua files of the version with that number as it read them; 0: of the one in force.
- * Returns the number; 0: there is no such version. The texts belong to it. */
-typedef void (*text_visitor)(void *context, const char *path, const char *text, size_t size);
-unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
-                          void *context);
 /* Calls `visit` for each file whose change concerns the script, as it was read last, also by a version
  * that is not in force yet. */
 typedef void (*source_visitor)(void *context, const struct source *source);

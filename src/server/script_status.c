@@ -101,46 +101,6 @@ void script_status(const struct script *script, struct script_status *out) {
   out->datagrams_denied = datagrams.denied;
 }
 
-static size_t count_read(const struct version *version) {
-  size_t count = 0;
-  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
-  return count;
-}
-
-void script_each_version(const struct script *script,
-                         void (*visit)(void *context, const struct script_version *version),
-                         void *context) {
-  const struct list *versions = &script->runtime.versions;
-  for (const struct list *link = versions->next; link != versions; link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
-    const struct script_version told = {
-        .number = version->number,
-        .is_in_force = version == script->runtime.current,
-        .is_in_memory = version->is_in_memory,
-        .connections = version->cohort ? version->cohort->group.count : 0,
-        .tasks = version_count_owned(version, "task"),
-        .files = count_read(version),
-    };
-    visit(context, &told);
-  }
-}
-
-unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
-                          void *context) {
-  const struct list *versions = &script->runtime.versions;
-  for (const struct list *link = versions->next; link != versions; link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
-    const bool is_it = number > 0 ? version->number == number : version == script->runtime.current;
-    if (!is_it) continue;
-    for (size_t i = 0; i < version->source_count; i++) {
-      const struct source *source = &version->sources[i];
-      if (source->text) visit(context, source->path, source->text, source->text_size);
-    }
-    return version->number;
-  }
-  return 0;
-}
-
 const struct tls_context *script_tls(const struct script *script) {
   const struct version *version = script_newest(script);
   return version ? version->service.tls : NULL;

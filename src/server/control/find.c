@@ -100,6 +100,22 @@ static bool is_named(const struct script *script, const char *name) {
   return strcmp(script->path, name) == 0 || strcmp(script->runtime.script, name) == 0;
 }
 
+void control_refuse_script(const struct control_call *call, const char *name, size_t count,
+                           const char *names) {
+  if (count == 0) {
+    control_fail(call->client, "there is no script \"%.60s\": there are %s", name ? name : "",
+                 *names ? names : "none");
+  } else if (name) {
+    control_fail(call->client, "there are %zu scripts \"%.60s\": write the path of one", count,
+                 name);
+  } else {
+    control_fail(call->client,
+                 "there are %zu scripts: write %s SCRIPT CODE, or in the console first use SCRIPT, "
+                 "with one of %s",
+                 count, call->name, names);
+  }
+}
+
 struct script *control_find_script(const struct control_call *call, const char *name) {
   const struct server *server = call->client->control->server;
   char names[NAMES_BYTES_MAX];
@@ -113,26 +129,6 @@ struct script *control_find_script(const struct control_call *call, const char *
   }
   if (count == 1) return found;
   list_names(server, names);
-  if (count == 0) {
-    control_fail(call->client, "there is no script \"%.60s\": there are %s", name ? name : "",
-                 *names ? names : "none");
-  } else if (name) {
-    control_fail(call->client, "there are %zu scripts \"%.60s\": write the path of one", count,
-                 name);
-  } else {
-    control_fail(call->client,
-                 "there are %zu scripts: write %s SCRIPT CODE, or in the console first use SCRIPT, "
-                 "with one of %s",
-                 count, call->name, names);
-  }
-  return NULL;
-}
-
-struct script *control_script_at(const struct control_client *client, const char *path) {
-  const struct server *server = client->control->server;
-  for (size_t i = 0; i < server->script_count; i++) {
-    struct script *script = server->scripts[i];
-    if (!script->is_leaving && strcmp(script->path, path) == 0) return script;
-  }
+  control_refuse_script(call, name, count, names);
   return NULL;
 }

@@ -11,6 +11,9 @@ struct conn *control_find_conn(const struct control_call *call);
 /* The script that `name` names, by its path or its file's name; with NULL the only one there is. NULL
  * after an answer that says what is wrong, and which scripts there are. */
 struct script *control_find_script(const struct control_call *call, const char *name);
+/* Answers that `count` scripts, which is not 1, are named so; `names` are those there are, or "". */
+void control_refuse_script(const struct control_call *call, const char *name, size_t count,
+                           const char *names);
 /* Reads "12", or "#12" as the log writes it, and with several workers "2.12": that of worker 2, which is 0
  * when it is not said. */
 bool control_read_id(const char *text, unsigned *worker, uint64_t *out);
@@ -21,6 +24,3 @@ const char *control_conn_name(const struct control_client *client, uint64_t id,
                               char out[CONN_NAME_BYTES]);
 /* The same as JSON: 12, or "2.12". */
 json_t *control_conn_id(const struct control_client *client, uint64_t id);
-
-/* That of exactly this path, unless it is leaving; or NULL. */
-struct script *control_script_at(const struct control_client *client, const char *path);

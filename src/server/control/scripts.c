@@ -1,4 +1,5 @@
 /* server/control/scripts.c — the commands scripts and versions: what there is to be asked. */
+#include "api/version.h"
 #include "server/control/find.h"
 #include "server/roles.h"
 #include "server/script.h"
@@ -24,33 +25,36 @@ void control_scripts(const struct control_call *call) {
   control_ok_with(call->client, json_pack("{s:I}", "scripts", (json_int_t)count));
 }
 
-struct telling {
-  struct control_client *client;
-  const struct script *script;
-  json_int_t count;
-};
+static size_t count_files(const struct version *version) {
+  size_t count = 0;
+  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
+  return count;
+}
 
-static void tell_version(void *context, const struct script_version *version) {
-  struct telling *telling = context;
-  telling->count++;
-  control_put(telling->client,
-              json_pack("{s:o, s:I, s:b, s:b, s:I, s:I, s:I}", "script",
-                        control_text(telling->script->path), "version", (json_int_t)version->number,
-                        "in_force", version->is_in_force, "in_memory", version->is_in_memory,
-                        "connections", (json_int_t)version->connections, "tasks",
-                        (json_int_t)version->tasks, "files", (json_int_t)version->files));
+static void tell_version(struct control_client *client, const struct script *script,
+                         const struct version *version) {
+  const size_t connections = version->cohort ? version->cohort->group.count : 0;
+  control_put(client, json_pack("{s:o, s:I, s:b, s:b, s:I, s:I, s:I}", "script",
+                                control_text(script->path), "version", (json_int_t)version->number,
+                                "in_force", version == script->runtime.current, "in_memory",
+                                version->is_in_memory, "connections", (json_int_t)connections,
+                                "tasks", (json_int_t)version_count_owned(version, "task"), "files",
+                                (json_int_t)count_files(version)));
 }
 
 void control_versions(const struct control_call *call) {
   const struct server *server = call->client->control->server;
-  struct telling telling = {.client = call->client};
   const struct script *only = NULL;
+  json_int_t count = 0;
   if (call->word_count > 0 && !(only = control_find_script(call, call->words[0].text))) return;
   for (size_t i = 0; i < server->script_count; i++) {
-    telling.script = server->scripts[i];
-    if (!only || only == telling.script) {
-      script_each_version(telling.script, tell_version, &telling);
+    const struct script *script = server->scripts[i];
+    const struct list *versions = &script->runtime.versions;
+    if (only && only != script) continue;
+    for (const struct list *link = versions->next; link != versions; link = link->next) {
+      tell_version(call->client, script, LIST_ELEMENT(link, struct version, link));
+      count++;
     }
   }
-  control_ok_with(call->client, json_pack("{s:I}", "versions", telling.count));
+  control_ok_with(call->client, json_pack("{s:I}", "versions", count));
 }

@@ -29,7 +29,7 @@ static void try_tell(void *context, const struct reload_result *result) {
   trying->was_gone = result->outcome == RELOAD_REMOVED;
   if (result->outcome == RELOAD_FAILED) trying->error = strdup(result->error);
   const struct script *script =
-      trying->was_gone ? NULL : control_script_at(trying->client, trying->path);
+      trying->was_gone ? NULL : reload_script_at(trying->client->control->server, trying->path);
   struct script_status status = {0};
   if (script) script_status(script, &status);
   control_put(trying->client,
@@ -56,7 +56,7 @@ static void try_answer(struct trying *trying) {
 static void try_on_done(void *context) {
   struct trying *trying = context;
   struct control_client *client = trying->client;
-  const struct script *script = control_script_at(client, trying->path);
+  const struct script *script = reload_script_at(client->control->server, trying->path);
   if (!trying->is_told && script && script->is_trying &&
       client->control->server->phase == SERVING) {
     server_await_reload(client->control->server, &trying->waiter);
