@@ -186,21 +186,11 @@ static size_t list_untried(struct server *server) {
 static bool try_them(struct server *server) {
   static const struct trial_events events = {round_on_verdict, round_on_end};
   struct reload_round *round = &server->round;
-  const struct trial_options options = {
-      .home = server->script_options.home,
-      .host = server->options.host,
-      .listen = server->options.listen,
-      .tls_cert = server->options.tls_cert,
-      .tls_key = server->options.tls_key,
-      .unsafe = server->options.unsafe,
-      .grants = server->options.grants,
-      .limit_ms = (uint64_t)server->options.trial_ms,
-  };
   size_t count = list_untried(server);
-  if (count == 0 || options.limit_ms == 0 || round->tries >= TRIES_MAX) return false;
+  if (count == 0 || server->options.trial_ms == 0 || round->tries >= TRIES_MAX) return false;
   round->tries++;
-  int rc =
-      trial_begin(server->loop, &options, round->trying, count, &events, server, &round->trial);
+  int rc = trial_begin(server->loop, &server->options, server->script_options.home, round->trying,
+                       count, &events, server, &round->trial);
   if (rc == UV_EMFILE || rc == UV_ENFILE) {
     refuse_all(round, rc);
   } else if (rc < 0) {
