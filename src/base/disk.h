@@ -18,8 +18,6 @@ enum disk_deed {
   DISK_PUT,  /* all of `bytes` at `fd` */
 };
 
-struct blob;
-
 /* One deed, with memory of its own. */
 struct disk_job {
   enum disk_deed deed;

@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 
-struct log;
 struct log_held; /* opaque */
 
 struct log_held *log_held_new(void); /* NULL: out of memory */

@@ -169,7 +169,6 @@ bool platform_signals_read(int fd, struct platform_signal *out);
 void platform_signals_leave(int fd);
 
 /* Interrupts the thread that made it, by SIGNAL of one's own, again and again: one in a process. */
-struct platform_ticker;
 struct platform_ticker *platform_ticker_new(void (*on_tick)(void *context), void *context);
 void platform_ticker_free(struct platform_ticker *ticker);
 /* Every so many ms, up to 999, the first in as many; 0: no more. Also from on_tick(). */

@@ -13,8 +13,6 @@ enum {
   EXIT_USAGE = 2,    /* the command line */
 };
 
-struct command;
-
 /* All that the program can be told: what help, man page and completions are made from. */
 struct command_table {
   const struct command *commands;

@@ -6,7 +6,6 @@
 
 #include "base/handover.h"
 
-struct log;
 struct worker;
 
 struct master_options {

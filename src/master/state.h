@@ -11,10 +11,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct homes;
-struct keeper;
-struct upgrade;
-
 struct child {
   pid_t pid; /* 0: it does not run */
   uint64_t started_ms;

@@ -8,8 +8,6 @@
 #include <stdint.h>
 
 struct conn;
-struct net_timer;
-struct runtime;
 struct service;
 
 /* Why a connection was reset before its script heard of it. */

@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct script_options;
-
 struct listen_set {
   struct runtime *runtime;
   const struct script_options *options;

@@ -8,10 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-struct kept_socket;
-struct listener_events;
-struct socket_wishes;
-
 /* A place for a socket; it is empty while nothing is open. */
 struct listen_entry {
   struct listen_set *set;

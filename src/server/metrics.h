@@ -8,8 +8,6 @@
 
 #include <stddef.h>
 
-struct control;
-
 struct metrics_server {
   struct script_options options;
   const char *address;

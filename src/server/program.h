@@ -3,8 +3,6 @@
 
 #include <stddef.h>
 
-struct grants;
-struct log;
 struct lua_State;
 
 struct program_options {

@@ -12,18 +12,9 @@
 #include <stdio.h>
 #include <time.h>
 
-struct certificate;
-struct conn_group;
-struct grants;
-struct home;
 struct incoming;
 struct listen_entry;
-struct log;
 struct source;
-struct tls_context;
-struct version;
-struct vm_budget;
-struct vm_watchdog;
 
 /* What all scripts of a server share. */
 struct script_options {

@@ -8,17 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct activation;
 struct bus;
-struct bus_address;
-struct control_address;
-struct grants;
-struct handover;
-struct log;
 struct lua_State;
 struct script;
 struct server; /* opaque; everything hangs off it */
-struct worker;
 
 /* The process's exit code when code of a script could not be ended. */
 enum { SERVER_EXIT_STUCK = 3 };

@@ -12,16 +12,6 @@
 
 #include <uv.h>
 
-struct control;
-struct copies;
-struct metrics_server;
-struct mesh;
-struct names;
-struct net_defer;
-struct orders;
-struct upgrade;
-struct watch;
-
 enum {
   CLOSING_MS = 1000, /* for FIN and the last queued bytes, when the drain deadline has passed */
   /* From the deadline until all is closed: in peace, then at once. */

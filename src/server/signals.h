@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <uv.h>
 
-struct log;
-
 struct signals {
   struct log *log;
   void (*on_user2)(void *context); /* SIGUSR2 */

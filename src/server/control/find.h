@@ -3,9 +3,6 @@
 
 #include "server/control/commands.h"
 
-struct conn;
-struct script;
-
 /* The connection that the first word numbers, or NULL after an answer that says what is wrong. */
 struct conn *control_find_conn(const struct control_call *call);
 /* The script that `name` names, by its path or its file's name; with NULL the only one there is. NULL

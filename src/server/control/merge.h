@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct gathering;
-
 struct merge {
   const struct gathering *gathering; /* NULL: every line stands for itself, and is told as it is */
   const char *command;

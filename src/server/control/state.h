@@ -5,9 +5,6 @@
 #include "net/conn.h"
 #include "server/control/client.h"
 
-struct listener;
-struct mesh;
-struct net_defer;
 struct word;
 
 enum { CONTROL_STREAMS_MAX = 24 };

@@ -20,7 +20,6 @@
 struct copies; /* opaque; NULL in a server of one process, which is fine for each of these */
 struct incoming;
 struct listen_entry;
-struct script;
 struct server;
 struct sockaddr;
 

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct texts;
 struct version;
 
 enum copy_what {

@@ -6,11 +6,7 @@
 
 #include <uv.h>
 
-struct script;
 struct server;
-struct source;
-struct trial;
-struct trial_script;
 
 /* A script that is to be loaded: for the first time, or anew. */
 struct candidate {

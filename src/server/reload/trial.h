@@ -19,8 +19,6 @@
 struct home;
 struct net_loop;
 struct server_options;
-struct source;
-struct texts;
 struct trial; /* opaque; frees itself after trial_end() */
 
 /* How it went with one script. */

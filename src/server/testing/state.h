@@ -15,9 +15,6 @@ enum {
   TESTING_START_MS = 1000000, /* some time: 0 means "never" here and there */
 };
 
-struct memory_pipe;
-struct tls_hand;
-
 /* What the test has in Lua of something here: a userdata with a pointer to it. Either may go first, and
  * the other learns of it. The first field of each such struct. */
 struct handle {
