@@ -13,6 +13,11 @@ struct list {
 
 #define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
+/* As `for`: `item` is each element of the list in turn. None may leave it meanwhile, unless that ends the loop. */
+#define LIST_EACH(type, item, head, member)                                                        \
+  for (type *item = LIST_ELEMENT((head)->next, type, member); &item->member != (head);             \
+       item = LIST_ELEMENT(item->member.next, type, member))
+
 static inline void list_init(struct list *list) {
   list->prev = list;
   list->next = list;

@@ -39,9 +39,7 @@ static void count_closing(struct conn *conn, void *context) {
 static void count_running(const struct runtime *runtime, struct script_status *out) {
   out->waiting = vm_count_waiting(runtime->vm);
   out->tasks = runtime->task_count;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
+  LIST_EACH (const struct version, version, &runtime->versions, link) {
     out->timers += version_count_owned(version, "timer");
     if (!version->cohort) continue;
     out->ending += version->cohort->closing;
@@ -51,10 +49,7 @@ static void count_running(const struct runtime *runtime, struct script_status *o
 
 static size_t count_versions(const struct runtime *runtime) {
   size_t count = 0;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    count++;
-  }
+  LIST_EACH (const struct version, version, &runtime->versions, link) count++;
   return count;
 }
 

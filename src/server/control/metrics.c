@@ -219,9 +219,7 @@ static void put_measured(struct metrics *metrics, const struct runtime *runtime)
   static const struct family durations = {
       "moonport_handler_duration_seconds", "histogram",
       "Time in Lua of each call of a handler, without what it waited.", NULL};
-  const struct list *head = &runtime->measured;
-  for (const struct list *link = head->next; link != head; link = link->next) {
-    const struct measured *measured = LIST_ELEMENT(link, struct measured, link);
+  LIST_EACH (const struct measured, measured, &runtime->measured, link) {
     for (int handler = 0; handler < HANDLER_COUNT; handler++) {
       if (count_all(&measured->handlers[handler]) == 0) continue;
       json_t *labels = labels_new(metrics);

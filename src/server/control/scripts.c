@@ -49,10 +49,9 @@ void control_versions(const struct control_call *call) {
   if (call->word_count > 0 && !(only = control_find_script(call, call->words[0].text))) return;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    const struct list *versions = &script->runtime.versions;
     if (only && only != script) continue;
-    for (const struct list *link = versions->next; link != versions; link = link->next) {
-      tell_version(call->client, script, LIST_ELEMENT(link, struct version, link));
+    LIST_EACH (const struct version, version, &script->runtime.versions, link) {
+      tell_version(call->client, script, version);
       count++;
     }
   }

@@ -53,10 +53,8 @@ static void show_files(struct control_client *client, const struct script *scrip
 
 /* That of the number, or for 0 the one in force; NULL: there is none. */
 static const struct version *find_version(const struct script *script, unsigned number) {
-  const struct list *versions = &script->runtime.versions;
   if (number == 0) return script->runtime.current;
-  for (const struct list *link = versions->next; link != versions; link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
+  LIST_EACH (const struct version, version, &script->runtime.versions, link) {
     if (version->number == number) return version;
   }
   return NULL;

@@ -14,8 +14,7 @@
 enum { HELD_MS = 20000 };
 
 static struct copy *find_copy(const struct copies *copies, const char *path) {
-  for (const struct list *link = copies->held.next; link != &copies->held; link = link->next) {
-    struct copy *copy = LIST_ELEMENT(link, struct copy, link);
+  LIST_EACH (struct copy, copy, &copies->held, link) {
     if (strcmp(copy->script->path, path) == 0) return copy;
   }
   return NULL;

@@ -34,8 +34,7 @@ static uint64_t others(const struct copies *copies, size_t workers) {
 /* --- Questions --------------------------------------------------------------------------------- */
 
 static struct ask *find_ask(const struct copies *copies, const char *path) {
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (!ask->is_late && ask->stage != ASK_COMMITTED && strcmp(ask->path, path) == 0) return ask;
   }
   return NULL;
@@ -182,8 +181,7 @@ static void refuse(struct copies *copies, struct ask *ask, unsigned number, cons
 }
 
 static struct ask *find_by_id(const struct copies *copies, uint64_t id) {
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (ask->id == id) return ask;
   }
   return NULL;
@@ -275,8 +273,7 @@ static bool look_at(struct copies *copies, struct ask *ask) {
 }
 
 static bool look_at_one(struct copies *copies) {
-  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (ask->awaited && look_at(copies, ask)) return true;
   }
   return false;
@@ -302,8 +299,7 @@ bool copies_are_asked(const struct server *server) {
   const struct copies *copies = server->copies;
   if (!copies) return false;
   if (copies->room_awaited) return true;
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    const struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (const struct ask, ask, &copies->asks, link) {
     if (!ask->is_late && ask->stage == ASK_PREPARING) return true;
   }
   return false;
@@ -311,9 +307,9 @@ bool copies_are_asked(const struct server *server) {
 
 bool copies_are_taking_on(const struct server *server) {
   const struct copies *copies = server->copies;
-  for (const struct list *link = copies ? copies->asks.next : NULL; copies && link != &copies->asks;
-       link = link->next) {
-    if (LIST_ELEMENT(link, struct ask, link)->stage == ASK_COMMITTED) return true;
+  if (!copies) return false;
+  LIST_EACH (const struct ask, ask, &copies->asks, link) {
+    if (ask->stage == ASK_COMMITTED) return true;
   }
   return false;
 }
@@ -417,8 +413,7 @@ static void ask_again(struct copies *copies, struct ask *ask, unsigned number) {
 
 void lead_on_hello(struct copies *copies, unsigned from) {
   struct server *server = copies->server;
-  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     ask->came |= copies_bit(from);
     ask_again(copies, ask, from);
   }
@@ -450,8 +445,7 @@ void lead_on_has(struct copies *copies, unsigned from, const struct copy_message
 bool copies_restore(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies || script_is_valid(script)) return false;
-  for (const struct list *link = copies->given.next; link != &copies->given; link = link->next) {
-    const struct given *given = LIST_ELEMENT(link, struct given, link);
+  LIST_EACH (const struct given, given, &copies->given, link) {
     if (strcmp(given->path, script->path) != 0) continue;
     if (script_load_texts(script, given->texts) < 0) continue;
     runtime_logf(

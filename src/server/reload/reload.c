@@ -45,9 +45,7 @@ static void reload_tell(struct server *server, struct script *script, enum reloa
       .error = outcome == RELOAD_FAILED ? status.reload_error : NULL,
   };
   tell_watchers(&script->runtime, &result);
-  const struct list *waiters = &server->round.waiters;
-  for (const struct list *link = waiters->next; link != waiters; link = link->next) {
-    const struct reload_waiter *waiter = LIST_ELEMENT(link, struct reload_waiter, link);
+  LIST_EACH (const struct reload_waiter, waiter, &server->round.waiters, link) {
     waiter->each(waiter->context, &result);
   }
 }

@@ -138,9 +138,7 @@ static void say_what_is_in_force(struct script *script) {
   char others[512] = "";
   size_t used = 0;
   bool is_closing = runtime->current->service.reload == RELOAD_CLOSE;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
+  LIST_EACH (const struct version, version, &runtime->versions, link) {
     const size_t count = version->cohort ? version->cohort->group.count : 0;
     bool goes_on = version != runtime->current && count > 0 && !is_closing;
     if (!goes_on || used >= sizeof others) continue;

@@ -33,10 +33,7 @@ static void know_conn(struct peer *peer) {
 static void know_conns(struct hosted *hosted) {
   if (!hosted->is_joined) return;
   hosted->is_joined = false;
-  struct list *head = &hosted->peers;
-  for (struct list *link = head->next; link != head; link = link->next) {
-    know_conn(LIST_ELEMENT(link, struct peer, link));
-  }
+  LIST_EACH (struct peer, peer, &hosted->peers, link) know_conn(peer);
 }
 
 /* Between two steps of the loop; a connection is accepted in one, and opened in a later one. */
@@ -77,8 +74,7 @@ static void hosted_settle(struct hosted *hosted) {
 
 /* Whether a function of the test's is to be told what came. */
 static bool have_news(const struct list *head) {
-  for (const struct list *link = head->next; link != head; link = link->next) {
-    const struct peer *peer = LIST_ELEMENT(link, struct peer, link);
+  LIST_EACH (const struct peer, peer, head, link) {
     if (peer->is_behaving && peer->size > 0) return true;
   }
   return false;
@@ -172,8 +168,7 @@ static void let_others_hear(struct hosted *hosted) {
   for (int rounds = 0; more && rounds < TESTING_STEPS_MAX; rounds++) {
     more = !list_empty(&testing->runtime->letters_due);
     api_bus_tell(testing->runtime);
-    for (struct list *link = testing->scripts.next; link != &testing->scripts; link = link->next) {
-      struct hosted *other = LIST_ELEMENT(link, struct hosted, link);
+    LIST_EACH (struct hosted, other, &testing->scripts, link) {
       if (!has_letters(other)) continue;
       bool was_busy = other->is_busy;
       more = other->is_busy = true;
