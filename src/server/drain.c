@@ -9,7 +9,6 @@
 #include "base/worker.h"
 #include "net/keep.h"
 #include "net/loop.h"
-#include "net/notify.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
 #include "server/metrics.h"

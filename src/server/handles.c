@@ -9,7 +9,6 @@
 #include "net/loop.h"
 #include "server/held_up.h"
 #include "server/metrics.h"
-#include "server/signals.h"
 #include "server/upgrade.h"
 
 #include <signal.h>

@@ -5,7 +5,6 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/udp.h"
-#include "base/address.h"
 #include "base/worker.h"
 #include "net/conn_proxy.h"
 #include "net/connect.h"

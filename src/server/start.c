@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "net/loop.h"
-#include "server/activation.h"
 #include "server/copies/copies.h"
 #include "server/metrics.h"
 #include "server/names.h"

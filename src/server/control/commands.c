@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "server/control/front.h"
-#include "server/control/state.h"
 
 #include <string.h>
 

@@ -5,7 +5,6 @@
 #include "net/conn_proxy.h"
 #include "net/conn_tls.h"
 #include "server/control/find.h"
-#include "server/script.h"
 #include "server/server_state.h"
 
 #include <fnmatch.h>

@@ -18,7 +18,6 @@
 #include "server/control/commands.h"
 #include "server/process_facts.h"
 #include "server/roles.h"
-#include "server/script.h"
 #include "server/server_state.h"
 
 #include <stddef.h>

@@ -16,7 +16,6 @@
 #include "server/control/commands.h"
 #include "server/control/event_filter.h"
 #include "server/control/event_json.h"
-#include "server/script.h"
 #include "server/server_state.h"
 
 #include <stdlib.h>

@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/control/find.h"
-#include "server/script.h"
 #include "server/server_state.h"
 
 #include <stdlib.h>

@@ -4,10 +4,8 @@
  * counts for whom it goes to. It lies in the socket between the two: if the other ends, the worker that
  * takes its place reads it. */
 #include "api/runtime.h"
-#include "base/address.h"
 #include "base/log.h"
 #include "net/connect.h"
-#include "net/mesh.h"
 #include "server/copies/state.h"
 #include "server/listen_state.h"
 #include "server/server_state.h"

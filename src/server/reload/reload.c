@@ -13,14 +13,12 @@
 #include "net/defer.h"
 #include "net/keep.h"
 #include "server/copies/copies.h"
-#include "server/paths.h"
 #include "server/reload/scan.h"
 #include "server/roles.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 const char *reload_outcome_name(enum reload_outcome outcome) {
   static const char *const names[] = {

@@ -7,8 +7,6 @@
 #include "net/loop.h"
 #include "net/timer.h"
 
-#include <lauxlib.h>
-
 enum { CLOSING_MS = 1000 }; /* as a server's: for FIN and the last bytes */
 
 /* --- Until nothing is left to do ------------------------------------------------------------- */

@@ -2,7 +2,6 @@
  * is whose peer's, how each ended, and for a replay who sent what. */
 #include "server/testing/state.h"
 
-#include "base/tap.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "vm/tell.h"

@@ -2,12 +2,10 @@
 #include "server/testing/state.h"
 
 #include "api/modules.h"
-#include "api/runtime.h"
 #include "net/loop.h"
 #include "vm/task.h"
 #include "vm/world.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,7 +9,6 @@
 #include "net/network.h"
 
 #include <arpa/inet.h>
-#include <lauxlib.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,6 @@
 #include "net/tls/hand.h"
 #include "net/transport/memory.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
