@@ -49,5 +49,7 @@ void door_note_gone(struct door *door, const struct conn *conn);
 /* Those who come now wait in the kernel's backlog, until on_pace. */
 bool door_is_slowed(const struct door *door);
 uint64_t door_refused(const struct door *door); /* for any reason */
-void door_close(struct door *door);             /* nobody is let in any more; on_pace never comes */
+/* Whether something that may happen often, and was told last at *told_ms, is to be logged now. */
+bool door_is_news(const struct door *door, uint64_t *told_ms);
+void door_close(struct door *door); /* nobody is let in any more; on_pace never comes */
 void door_deinit(struct door *door);

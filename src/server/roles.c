@@ -18,20 +18,12 @@ static const char neither_of_both[] =
     "is not served: it returns no service, and no script here requires it; give it a handler "
     "(on_data, on_open or main), require it, or move it out of this directory";
 
-struct reading {
-  const char *path;
-  bool is_read;
-};
-
-static void compare_source(void *context, const struct source *source) {
-  struct reading *reading = context;
-  if (source->was_read && strcmp(source->path, reading->path) == 0) reading->is_read = true;
-}
-
 static bool reads(const struct script *reader, const struct script *read) {
-  struct reading reading = {.path = read->path};
-  script_each_source(reader, compare_source, &reading);
-  return reading.is_read;
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(reader, &walk));) {
+    if (source->was_read && strcmp(source->path, read->path) == 0) return true;
+  }
+  return false;
 }
 
 /* It serves, or would if it were not at fault. Of files that require each other, none does. */

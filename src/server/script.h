@@ -223,10 +223,12 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
-/* Calls `visit` for each file whose change concerns the script, as it was read last, also by a version
- * that is not in force yet. */
-typedef void (*source_visitor)(void *context, const struct source *source);
-void script_each_source(const struct script *script, source_visitor visit, void *context);
+/* The next file whose change concerns the script, as it was read last, also by a version that is not in force
+ * yet; NULL: there is none. The walk is all 0 at first. */
+struct source_walk {
+  size_t failed, version, source; /* how far it is in each list */
+};
+const struct source *script_next_source(const struct script *script, struct source_walk *walk);
 /* Where the loaded script is to listen, as written: `count` addresses. */
 const char *const *script_addresses(const struct script *script, size_t *count);
 /* limits.connections; 0: no version was ever in force */

@@ -155,19 +155,16 @@ static bool has_failed_source(const struct script *script, const char *path) {
   return false;
 }
 
-static void each_source_of(const struct script *script, const struct version *version,
-                           source_visitor visit, void *context) {
-  for (size_t i = 0; version && i < version->source_count; i++) {
-    const struct source *source = &version->sources[i];
-    if (!has_failed_source(script, source->path)) visit(context, source);
-  }
-}
-
-void script_each_source(const struct script *script, source_visitor visit, void *context) {
-  for (size_t i = 0; i < script->failed_source_count; i++) {
-    visit(context, &script->failed_sources[i]);
-  }
+const struct source *script_next_source(const struct script *script, struct source_walk *walk) {
   /* Until other workers have answered both count: what is not watched meanwhile would be news then. */
-  each_source_of(script, script->loaded, visit, context);
-  each_source_of(script, script->runtime.current, visit, context);
+  const struct version *const versions[] = {script->loaded, script->runtime.current};
+  if (walk->failed < script->failed_source_count) return &script->failed_sources[walk->failed++];
+  for (; walk->version < 2; walk->version++, walk->source = 0) {
+    const struct version *version = versions[walk->version];
+    while (version && walk->source < version->source_count) {
+      const struct source *source = &version->sources[walk->source++];
+      if (!has_failed_source(script, source->path)) return source;
+    }
+  }
+  return NULL;
 }

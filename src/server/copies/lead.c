@@ -466,24 +466,20 @@ void copies_forget_given(struct server *server) {
   }
 }
 
-struct search {
-  const char *file;
-  bool is_found;
-};
-
-static void compare(void *context, const struct source *source) {
-  struct search *search = context;
-  if (strcmp(source->path, search->file) == 0) search->is_found = true;
+static bool is_made_of(const struct script *script, const char *file) {
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(script, &walk));) {
+    if (strcmp(source->path, file) == 0) return true;
+  }
+  return false;
 }
 
 void lead_on_changed(struct copies *copies, const struct copy_message *message) {
   struct script *script = copies->hooks->script_at(copies->server, message->path);
   char file[PATH_MAX];
   snprintf(file, sizeof file, "%.*s", (int)message->text_size, message->text);
-  struct search search = {.file = file};
   if (!script || script->is_copy) return;
-  script_each_source(script, compare, &search);
-  if (search.is_found) return; /* it is followed here */
+  if (is_made_of(script, file)) return; /* it is followed here */
   script->is_due = true;
   copies->hooks->reload_due(copies->server, false);
 }
