@@ -14,9 +14,11 @@ struct list {
 #define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* As `for`: `item` is each element of the list in turn. None may leave it meanwhile, unless that ends the loop. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type, and names */
 #define LIST_EACH(type, item, head, member)                                                        \
   for (type *item = LIST_ELEMENT((head)->next, type, member); &item->member != (head);             \
        item = LIST_ELEMENT(item->member.next, type, member))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *list) {
   list->prev = list;
