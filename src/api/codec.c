@@ -6,7 +6,6 @@
 #include "api/arguments.h"
 #include "api/modules.h"
 #include "base/base64.h"
-#include "base/crc32.h"
 #include "base/percent.h"
 #include "base/platform.h"
 #include "net/tls/hash.h"
@@ -17,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
   RANDOM_BYTES_MAX = 1024 * 1024,
@@ -261,7 +261,7 @@ static int l_crc32(lua_State *L) {
   lua_Integer before = luaL_optinteger(L, 2, 0);
   api_check_count(L, 2, NULL);
   luaL_argcheck(L, before >= 0 && before <= UINT32_MAX, 2, "is no result of crc32");
-  lua_pushinteger(L, crc32_add((uint32_t)before, bytes, size));
+  lua_pushinteger(L, (lua_Integer)crc32_z((uLong)before, (const Bytef *)bytes, size));
   return 1;
 }
 

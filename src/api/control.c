@@ -8,7 +8,6 @@
 #include "api/runtime.h"
 #include "api/values.h"
 #include "base/address.h"
-#include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/platform.h"
 #include "base/words.h"

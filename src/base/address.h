@@ -1,7 +1,6 @@
 /* base/address.h — where a socket lives: "tcp://127.0.0.1:80" as text, as a struct and as sockaddr.
  * Opens no socket. */
-#ifndef MOONPORT_BASE_ADDRESS_H
-#define MOONPORT_BASE_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,5 +73,3 @@ void address_set_port(struct sockaddr *sa, uint16_t port);
 void address_unmap(struct sockaddr_storage *sa);
 void address_map(const struct sockaddr_in *sa, struct sockaddr_in6 *out);
 bool address_is_group(const struct sockaddr *sa); /* multicast */
-
-#endif

@@ -1,6 +1,5 @@
 /* base/assets.h — files that the program carries as they are: pages, texts, lessons — does not know what they say. */
-#ifndef MOONPORT_BASE_ASSETS_H
-#define MOONPORT_BASE_ASSETS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -15,5 +14,3 @@ struct asset {
 /* Generated at build time, by cmake/EmbedAssets.cmake, in the order of their names; ends with a name of
  * NULL. */
 extern const struct asset assets[];
-
-#endif

@@ -1,7 +1,6 @@
 /* base/base64.h — bytes as text and back: RFC 4648, with padding (section 4), or for addresses and names
  * of files without it (section 5). */
-#ifndef MOONPORT_BASE_BASE64_H
-#define MOONPORT_BASE_BASE64_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -17,5 +16,3 @@ size_t base64url_encode(const char *bytes, size_t size, char *out); /* not more 
  * wrong, or of the end where something is missing. */
 ssize_t base64_decode(const char *text, size_t size, char *out);
 ssize_t base64url_decode(const char *text, size_t size, char *out); /* takes padding, too */
-
-#endif

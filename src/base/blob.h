@@ -1,6 +1,5 @@
 /* base/blob.h — bytes with a count of their holders — does not know who sends them. */
-#ifndef MOONPORT_BASE_BLOB_H
-#define MOONPORT_BASE_BLOB_H
+#pragma once
 
 #include <stddef.h>
 
@@ -25,5 +24,3 @@ void blob_unref(struct blob *blob); /* NULL is allowed */
 /* From now on it is counted in `account`, until blob_uncharge() or its end, and only there. */
 void blob_charge(struct blob *blob, struct blob_account *account);
 void blob_uncharge(struct blob *blob);
-
-#endif

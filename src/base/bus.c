@@ -251,8 +251,7 @@ static void tell(const struct bus_pattern *pattern, struct bus_message *message)
 static void tell_all(struct bus *bus, struct bus_message *message) {
   const struct bus_pattern *exact = find(bus, message->bytes, message->topic_size);
   if (exact) tell(exact, message);
-  for (const struct list *link = bus->wild.next; link != &bus->wild; link = link->next) {
-    const struct bus_pattern *pattern = LIST_ELEMENT(link, struct bus_pattern, wild);
+  LIST_EACH (const struct bus_pattern, pattern, &bus->wild, wild) {
     if (topic_matches(pattern->text, message->bytes)) tell(pattern, message);
   }
 }

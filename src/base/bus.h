@@ -3,8 +3,7 @@
  *
  * Publishing calls every subscription whose pattern matches, which only queues: whoever it is of is told
  * in a turn of his own. What is to go further, to a broker or to other workers, is queued beside that. */
-#ifndef MOONPORT_BASE_BUS_H
-#define MOONPORT_BASE_BUS_H
+#pragma once
 
 #include "base/list.h"
 
@@ -123,5 +122,3 @@ struct bus_status {
   uint64_t dropped;     /* on the way, or for a subscription that was slow: so far */
 };
 void bus_status(const struct bus *bus, struct bus_status *out);
-
-#endif

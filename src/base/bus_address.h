@@ -1,6 +1,5 @@
 /* base/bus_address.h — the address of a broker, as --bus has it — does not know how one talks to it. */
-#ifndef MOONPORT_BASE_BUS_ADDRESS_H
-#define MOONPORT_BASE_BUS_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@ struct bus_address {
 
 /* NULL after a sentence in `error`, which follows "--bus " and does not tell the password. */
 struct bus_address *bus_address_read(const char *text, char *error, size_t error_size);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/control_address.h — where a server's control socket is. Opens no socket. */
-#ifndef MOONPORT_BASE_CONTROL_ADDRESS_H
-#define MOONPORT_BASE_CONTROL_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ int control_address_read(const char *text, struct control_address *out, char *er
 /* Place `number` of those beside each other, from 1 on. False: there is none. */
 bool control_address_place(const struct control_address *first, int number,
                            struct control_address *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/descriptors.h — how many descriptors this process may have. Opens none. */
-#ifndef MOONPORT_BASE_DESCRIPTORS_H
-#define MOONPORT_BASE_DESCRIPTORS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -14,5 +13,3 @@ enum { DESCRIPTORS_RESERVE = 50 };
  * Not simply to the hard limit, which is 2^30 in some containers: what closes every descriptor that
  * it might have inherited, as children of scripts do, would take minutes. */
 size_t descriptors_raise(size_t connections);
-
-#endif

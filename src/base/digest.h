@@ -1,6 +1,5 @@
 /* base/digest.h — tells whether bytes are the same as before — no protection against forgery. */
-#ifndef MOONPORT_BASE_DIGEST_H
-#define MOONPORT_BASE_DIGEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +27,3 @@ static inline void digest_add(struct digest *digest, const void *bytes, size_t s
 static inline bool digest_equal(struct digest a, struct digest b) {
   return a.hash == b.hash && a.size == b.size;
 }
-
-#endif

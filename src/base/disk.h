@@ -1,7 +1,6 @@
 /* base/disk.h — what can be done with files, one deed at a time, each of which may take long — does not
  * know who asks, or in which thread. */
-#ifndef MOONPORT_BASE_DISK_H
-#define MOONPORT_BASE_DISK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +17,6 @@ enum disk_deed {
   DISK_GET,  /* up to `max` bytes of `fd`, from `at` on or (negative) where it stands */
   DISK_PUT,  /* all of `bytes` at `fd` */
 };
-
-struct blob;
 
 /* One deed, with memory of its own. */
 struct disk_job {
@@ -41,5 +38,3 @@ struct disk_job {
  * its bytes are asked for: a pipe could hold up whoever opens it for ever. */
 void disk_do(struct disk_job *job);
 void disk_job_deinit(struct disk_job *job);
-
-#endif

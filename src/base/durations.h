@@ -1,6 +1,5 @@
 /* base/durations.h — how long something took, as a histogram of nanoseconds — does not know what. */
-#ifndef MOONPORT_BASE_DURATIONS_H
-#define MOONPORT_BASE_DURATIONS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ static inline void durations_add(struct durations *durations, uint64_t ns) {
   durations->counts[i]++;
   durations->sum_ns += ns;
 }
-
-#endif

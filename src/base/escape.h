@@ -1,6 +1,5 @@
 /* base/escape.h — bytes of anyone's as text that is safe to show, and inside of a JSON string. */
-#ifndef MOONPORT_BASE_ESCAPE_H
-#define MOONPORT_BASE_ESCAPE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,5 +15,3 @@ size_t escape_one(bool json, const char *text, size_t size, size_t *taken,
 
 /* The length of the beginning of `text` that both styles show as it is: printable ASCII. */
 size_t escape_plain_size(const char *text, size_t size);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * The kinds, and which numbers and texts each has, are one table (event_kinds in event.c), from
  * which the JSON, the documentation's test and the filters are made. */
-#ifndef MOONPORT_BASE_EVENT_H
-#define MOONPORT_BASE_EVENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -223,5 +222,3 @@ const char *event_source_name(enum event_source source);
 enum event_kind event_kind_find(const char *name, size_t size);
 const char *event_text(const struct event *event, const struct event_field *field);
 uint64_t event_number(const struct event *event, const struct event_field *field);
-
-#endif

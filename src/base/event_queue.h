@@ -2,8 +2,7 @@
  *
  * Whole events go in, with copies of their texts and of so many of their bytes, and come out in
  * order. One that finds no room is dropped and counted; the count comes out where it is missing. */
-#ifndef MOONPORT_BASE_EVENT_QUEUE_H
-#define MOONPORT_BASE_EVENT_QUEUE_H
+#pragma once
 
 #include "base/event.h"
 #include "base/list.h"
@@ -34,5 +33,3 @@ const struct event *event_queue_first(struct event_queue *queue);
 /* Forgets the one that event_queue_first() returned. */
 void event_queue_take(struct event_queue *queue);
 bool event_queue_empty(const struct event_queue *queue);
-
-#endif

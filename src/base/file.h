@@ -1,6 +1,5 @@
 /* base/file.h — opens files that others name, without being held up by what is none. */
-#ifndef MOONPORT_BASE_FILE_H
-#define MOONPORT_BASE_FILE_H
+#pragma once
 
 #include <limits.h>
 #include <stdbool.h>
@@ -39,5 +38,3 @@ bool file_error_is_passing(int error);
 
 /* Whether any file could be opened now: 0, or the errno, of a call that does not tell why it failed. */
 int file_shortage(void);
-
-#endif

@@ -9,8 +9,7 @@
  *     bytes += slice.consumed, size -= slice.consumed;
  *   }
  */
-#ifndef MOONPORT_BASE_FRAME_H
-#define MOONPORT_BASE_FRAME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,5 +128,3 @@ struct frame_wrapping {
  * NULL, or why the format cannot carry the message, as the rest of a sentence: "contains …". */
 const char *frame_wrap(const struct frame_format *format, const char *prefix, size_t prefix_size,
                        const char *message, size_t size, struct frame_wrapping *out);
-
-#endif

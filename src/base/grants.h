@@ -1,8 +1,7 @@
 /* base/grants.h — what the operator lets scripts have: read from text, and asked — opens nothing.
  *
  * Without grants (NULL) a script may have everything; with them, only what is named. */
-#ifndef MOONPORT_BASE_GRANTS_H
-#define MOONPORT_BASE_GRANTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ bool grants_path(const struct grants *grants, const char *real_path);
 bool grants_net(const struct grants *grants, const char *host, int port);
 /* A Unix socket by its real path. */
 bool grants_unix(const struct grants *grants, const char *real_path);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/grow.h — bytes of which nobody knows how many they will be. */
-#ifndef MOONPORT_BASE_GROW_H
-#define MOONPORT_BASE_GROW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,5 +8,3 @@
  * twice as many each time, so that what comes byte by byte is copied a few times only. False when memory
  * is out, with all as it was. */
 bool grow_bytes(char **bytes, size_t *capacity, size_t wanted, size_t first);
-
-#endif

@@ -11,8 +11,7 @@
  * The end of the channel before `go` is the end of the attempt. docs/operating.md, "How sockets are handed
  * over", has the fields: both processes may be of different versions, so whoever does not know a word or a
  * field passes over it. */
-#ifndef MOONPORT_BASE_HANDOVER_H
-#define MOONPORT_BASE_HANDOVER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,5 +76,3 @@ bool handover_is(const char *message, const char *word);
 bool handover_field(const char *message, const char *name, char *out, size_t size);
 /* Adds a field, unless `value` is NULL or cannot stand in a line. */
 void handover_add(char message[HANDOVER_BYTES_MAX], const char *name, const char *value);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/heap.h — the free memory of the process — does not know who freed it. */
-#ifndef MOONPORT_BASE_HEAP_H
-#define MOONPORT_BASE_HEAP_H
+#pragma once
 
 #include <stddef.h>
 
@@ -11,5 +10,3 @@ void heap_trim(void);
 void heap_rest(void);
 /* So much is about to be allocated: its pages come at once (Linux 5.14), and not by a fault for each. */
 void heap_warm(size_t size);
-
-#endif

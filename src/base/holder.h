@@ -1,6 +1,5 @@
 /* base/holder.h — which process has an address, as far as /proc tells. Opens no socket. */
-#ifndef MOONPORT_BASE_HOLDER_H
-#define MOONPORT_BASE_HOLDER_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -15,5 +14,3 @@ struct holder {
 /* Finds who listens (for datagrams: who is bound) where `address` cannot be had for it. False: nobody is
  * seen to. */
 bool holder_find(const struct sockaddr *address, bool is_datagrams, struct holder *out);
-
-#endif

@@ -1,8 +1,7 @@
 /* base/home.h — where and how the process was started: its directory, umask, environment and locale. They are
  * the whole process's, and a module in C that a script loads may change them; what the server does by a path
  * goes by what they were. */
-#ifndef MOONPORT_BASE_HOME_H
-#define MOONPORT_BASE_HOME_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -25,5 +24,3 @@ struct home_visit {
  * unless what ran meanwhile has changed them. */
 void home_enter(const struct home *home, struct home_visit *out);
 void home_leave(const struct home *home, const struct home_visit *visit);
-
-#endif

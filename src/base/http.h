@@ -11,8 +11,7 @@
  *     case HTTP_REFUSED: ... head.status and head.fault say how to answer, and that is the end
  *   }
  */
-#ifndef MOONPORT_BASE_HTTP_H
-#define MOONPORT_BASE_HTTP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -127,5 +126,3 @@ void http_body_begin(struct http_body *body, const struct http_head *head);
  * bytes at *data, which are among them, belong to the body. */
 enum http_body_result http_body_read(struct http_body *body, const char *bytes, size_t size,
                                      size_t *used, const char **data, size_t *data_size);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/http_bytes.h — which bytes may stand where in HTTP. Shared by the files of base/http*.c. */
-#ifndef MOONPORT_BASE_HTTP_BYTES_H
-#define MOONPORT_BASE_HTTP_BYTES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ static inline bool http_same(const char *bytes, const char *others, size_t size)
   }
   return true;
 }
-
-#endif

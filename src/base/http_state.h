@@ -1,7 +1,6 @@
 /* base/http_state.h — a head that is being read. Shared by base/http_head.c, which reads lines, and
  * base/http_values.c, which reads what a field says. */
-#ifndef MOONPORT_BASE_HTTP_STATE_H
-#define MOONPORT_BASE_HTTP_STATE_H
+#pragma once
 
 #include "base/http.h"
 
@@ -37,5 +36,3 @@ const char *http_authority_fault(const char *value, size_t size);
  * nothing is wrong; otherwise what is, and head->status is what to answer, if that is not 400. */
 const char *http_known_fault(struct http_reading *reading, const char *name, size_t name_size,
                              const char *value, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/id_set.h — a set of connection ids — does not know what they are in it for. */
-#ifndef MOONPORT_BASE_ID_SET_H
-#define MOONPORT_BASE_ID_SET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,5 +16,3 @@ bool id_set_add(struct id_set *set, uint64_t id);
 bool id_set_has(const struct id_set *set, uint64_t id);
 void id_set_remove(struct id_set *set, uint64_t id);
 void id_set_deinit(struct id_set *set);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * In memory (/dev/shm), or where the user's programs have such things. A lock on it (flock(2)) ends with
  * the last of the processes, so that the next server can tell one that was left behind, and removes it. */
-#ifndef MOONPORT_BASE_INSTANCE_H
-#define MOONPORT_BASE_INSTANCE_H
+#pragma once
 
 struct instance; /* opaque */
 
@@ -13,5 +12,3 @@ const char *instance_path(const struct instance *instance);
 /* Removes it, with the files in it, in the process that made it; in a child of it, only forgets it.
  * `instance` may be NULL. */
 void instance_free(struct instance *instance);
-
-#endif

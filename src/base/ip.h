@@ -1,6 +1,5 @@
 /* base/ip.h — internet addresses as bytes, and the networks they are in. Knows no port and no name. */
-#ifndef MOONPORT_BASE_IP_H
-#define MOONPORT_BASE_IP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ bool ip_network_trim(struct ip_network *network);
 bool ip_is_in(const struct ip *ip, const struct ip_network *network);
 /* The same of a list, looked through from its begin. */
 bool ip_is_in_any(const struct ip *ip, const struct ip_network *networks, size_t count);
-
-#endif

@@ -1,6 +1,5 @@
 /* base/list.h — an intrusive, circular, doubly linked list — knows nothing of what it links. */
-#ifndef MOONPORT_BASE_LIST_H
-#define MOONPORT_BASE_LIST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +12,13 @@ struct list {
 };
 
 #define LIST_ELEMENT(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+
+/* As `for`: `item` is each element of the list in turn. None may leave it meanwhile, unless that ends the loop. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type, and names */
+#define LIST_EACH(type, item, head, member)                                                        \
+  for (type *item = LIST_ELEMENT((head)->next, type, member); &item->member != (head);             \
+       item = LIST_ELEMENT(item->member.next, type, member))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *list) {
   list->prev = list;
@@ -66,5 +72,3 @@ static inline void list_join(struct list *to, struct list *from) {
   to->prev = from->prev;
   list_init(from);
 }
-
-#endif

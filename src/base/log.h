@@ -1,7 +1,6 @@
 /* base/log.h — log records, rendered to one descriptor without ever waiting for its reader.
  * Knows no event loop: whoever owns one calls log_flush() now and then. One thread only. */
-#ifndef MOONPORT_BASE_LOG_H
-#define MOONPORT_BASE_LOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,5 +91,3 @@ uint64_t log_dropped(const struct log *log);
 
 /* Tries again to write what a stalled reader left queued. True when nothing is left. */
 bool log_flush(struct log *log);
-
-#endif

@@ -1,10 +1,8 @@
 /* base/log_held.h — log records that are kept until it is known whether they are to be told. */
-#ifndef MOONPORT_BASE_LOG_HELD_H
-#define MOONPORT_BASE_LOG_HELD_H
+#pragma once
 
 #include <stdbool.h>
 
-struct log;
 struct log_held; /* opaque */
 
 struct log_held *log_held_new(void); /* NULL: out of memory */
@@ -15,5 +13,3 @@ enum { LOG_HELD_MAX = 64 };
 bool log_held_is_empty(const struct log_held *held);
 /* Logs all of it to `log`, or to nobody when that is NULL; then there is none. */
 void log_held_tell(struct log_held *held, struct log *log);
-
-#endif

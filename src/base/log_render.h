@@ -1,6 +1,5 @@
 /* base/log_render.h — one log record as one piece of text or JSON. Knows no descriptor, no clock. */
-#ifndef MOONPORT_BASE_LOG_RENDER_H
-#define MOONPORT_BASE_LOG_RENDER_H
+#pragma once
 
 #include "base/log.h"
 
@@ -21,5 +20,3 @@ struct log_style {
  * library for anything that takes a lock or memory: a signal handler may call it. */
 size_t log_render(const struct log_style *style, const struct timespec *now,
                   const struct log_record *record, char out[LOG_LINE_SIZE_MAX]);
-
-#endif

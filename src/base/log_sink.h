@@ -1,6 +1,5 @@
 /* base/log_sink.h — a descriptor that is written without waiting. Knows nothing of what it writes. */
-#ifndef MOONPORT_BASE_LOG_SINK_H
-#define MOONPORT_BASE_LOG_SINK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +27,3 @@ ssize_t log_sink_write(const struct log_sink *sink, const char *bytes, size_t si
 
 /* Waits until the sink may take more. False after `timeout_ms`, or when it never will. */
 bool log_sink_wait(const struct log_sink *sink, int timeout_ms);
-
-#endif

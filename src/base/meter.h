@@ -3,8 +3,7 @@
  *
  * What one script has are its meters. Their label sets are bounded, for labels may come from peers: a set
  * beyond the bound is not kept, and is counted. Nothing of it goes before the meters as a whole do. */
-#ifndef MOONPORT_BASE_METER_H
-#define MOONPORT_BASE_METER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,5 +84,3 @@ struct meter_set *meter_set_for(struct meter *meter, const struct meter_labels *
 struct meter_set *meter_set_find(const struct meter *meter, const struct meter_labels *labels);
 /* Of a histogram. */
 void meter_observe(struct meter_set *set, double value);
-
-#endif

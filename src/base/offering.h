@@ -1,7 +1,6 @@
 /* base/offering.h — the old process's side of base/handover.h: what it hands over, and what it hears. Knows
  * neither a loop nor how the new process was started. */
-#ifndef MOONPORT_BASE_OFFERING_H
-#define MOONPORT_BASE_OFFERING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,5 +45,3 @@ void offering_deinit(struct offering *offering);
 char **offering_make_environment(char *const *before, const char *notify_socket,
                                  uint64_t watchdog_us);
 void offering_free_environment(char **environment);
-
-#endif

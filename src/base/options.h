@@ -1,6 +1,5 @@
 /* base/options.h — a command line and an environment read by one table. Knows no option by name. */
-#ifndef MOONPORT_BASE_OPTIONS_H
-#define MOONPORT_BASE_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,5 +73,3 @@ int options_choice(const struct options *options, const char *name);
 
 /* What was no option, in order; borrowed. */
 const char *const *options_paths(const struct options *options, size_t *count);
-
-#endif

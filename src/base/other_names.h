@@ -1,6 +1,5 @@
 /* base/other_names.h — what others call what is here: LuaSocket, OpenResty, Node, Python. Knows no Lua. */
-#ifndef MOONPORT_BASE_OTHER_NAMES_H
-#define MOONPORT_BASE_OTHER_NAMES_H
+#pragma once
 
 enum other_names {
   OTHER_FIELDS,   /* of the table that a script returns */
@@ -14,5 +13,3 @@ enum other_names {
 /* What somebody who writes `name` there looks for, as it is written here, so that "did you mean %s?"
  * is a sentence; or NULL. Case and underscores of `name` do not matter. Static text. */
 const char *other_name(enum other_names kind, const char *name);
-
-#endif

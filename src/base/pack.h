@@ -1,6 +1,5 @@
 /* base/pack.h — how many bytes a format of string.unpack() takes, while they come. Knows no Lua. */
-#ifndef MOONPORT_BASE_PACK_H
-#define MOONPORT_BASE_PACK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,5 +21,3 @@ enum pack_result { PACK_WHOLE, PACK_MORE, PACK_TOO_LONG };
 /* Of a format that was checked. PACK_WHOLE: walk->at bytes are all of it. */
 enum pack_result pack_go_on(struct pack_walk *walk, const char *format, const char *bytes,
                             size_t size, size_t max);
-
-#endif

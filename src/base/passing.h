@@ -1,7 +1,6 @@
 /* base/passing.h — messages of a SOCK_SEQPACKET socket, each with at most one descriptor. Knows not what
  * is said. */
-#ifndef MOONPORT_BASE_PASSING_H
-#define MOONPORT_BASE_PASSING_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -14,5 +13,3 @@ ssize_t passing_send(int to, const struct iovec *parts, size_t count, int fd, in
 /* Receives one, cut where the parts end. *fd is -1, or a descriptor that came with it and is the caller's
  * to close, and to be closed by exec. What recvmsg(2) gives, with errno. */
 ssize_t passing_receive(int from, const struct iovec *parts, size_t count, int *fd, int flags);
-
-#endif

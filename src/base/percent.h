@@ -1,7 +1,6 @@
 /* base/percent.h — bytes as hexadecimal digits, and as in addresses of the web (RFC 3986, section 2.1), and
  * back. Allocates nothing. */
-#ifndef MOONPORT_BASE_PERCENT_H
-#define MOONPORT_BASE_PERCENT_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -22,5 +21,3 @@ enum {
 /* How many bytes, of which at most `size` are written, also in place; -1 - the place of a "%" that is
  * followed by no two digits. */
 ssize_t percent_decode(const char *text, size_t size, unsigned how, char *out);
-
-#endif

@@ -6,8 +6,7 @@
  * What is missing says so: a call fails with ENOTSUP, or tells that nothing is known, and
  * platform_lacks names it for `moonport --version`. Where it is not said otherwise a call is as
  * those of POSIX: -1 and errno. */
-#ifndef MOONPORT_BASE_PLATFORM_H
-#define MOONPORT_BASE_PLATFORM_H
+#pragma once
 
 #include <limits.h>
 #include <netinet/in.h>
@@ -170,10 +169,7 @@ bool platform_signals_read(int fd, struct platform_signal *out);
 void platform_signals_leave(int fd);
 
 /* Interrupts the thread that made it, by SIGNAL of one's own, again and again: one in a process. */
-struct platform_ticker;
 struct platform_ticker *platform_ticker_new(void (*on_tick)(void *context), void *context);
 void platform_ticker_free(struct platform_ticker *ticker);
 /* Every so many ms, up to 999, the first in as many; 0: no more. Also from on_tick(). */
 void platform_ticker_set(struct platform_ticker *ticker, long ms);
-
-#endif

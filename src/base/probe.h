@@ -2,8 +2,7 @@
  *
  * A probe is one nop, and a note in the program that says where it is and where its arguments stand; what they are
  * stays as it is while nobody looks. docs/metrics.md lists them: names and arguments are for others, and stay. */
-#ifndef MOONPORT_BASE_PROBE_H
-#define MOONPORT_BASE_PROBE_H
+#pragma once
 
 #ifdef MOONPORT_PROBES
 #include <sys/sdt.h>
@@ -18,6 +17,4 @@
 #else
 #define PROBE2(name, a, b) ((void)0)
 #define PROBE3(name, a, b, c) ((void)0)
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* base/proxy_header.h — what a proxy says before a connection's bytes: who its client is. Versions 1 and 2
  * of the PROXY protocol (HAProxy's doc/proxy-protocol.txt) — knows no socket. */
-#ifndef MOONPORT_BASE_PROXY_HEADER_H
-#define MOONPORT_BASE_PROXY_HEADER_H
+#pragma once
 
 #include "base/ip.h"
 
@@ -70,5 +69,3 @@ bool proxy_ssl_read(const struct proxy_tlv *tlv, struct proxy_ssl *out);
 /* Writes version 2, without more than the addresses of both; or without them, unless it `has_ends`. How
  * many bytes. */
 size_t proxy_header_write(const struct proxy_header *header, char out[PROXY_HEADER_WRITTEN_MAX]);
-
-#endif

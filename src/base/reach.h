@@ -1,6 +1,5 @@
 /* base/reach.h — who can reach a listening socket, after its address. Asks no network. */
-#ifndef MOONPORT_BASE_REACH_H
-#define MOONPORT_BASE_REACH_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -16,5 +15,3 @@ enum reach reach_of(const struct sockaddr *address);
 /* What contains this process: "docker", "podman", "kubernetes" or whatever $container says; NULL:
  * nothing that shows. When $container is there it alone decides, and empty it means nothing. */
 const char *reach_container(void);
-
-#endif

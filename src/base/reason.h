@@ -1,6 +1,5 @@
 /* base/reason.h — why a connection ended, in one vocabulary for scripts, logs, events and metrics. */
-#ifndef MOONPORT_BASE_REASON_H
-#define MOONPORT_BASE_REASON_H
+#pragma once
 
 enum reason {
   REASON_NONE,
@@ -22,5 +21,3 @@ enum reason {
 
 /* "eof", "reset", … as scripts see it; "none" for REASON_NONE. Static text. */
 const char *reason_name(enum reason reason);
-
-#endif

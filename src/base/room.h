@@ -2,8 +2,7 @@
  *
  * What Lua has in front of a long string's bytes and behind them fits around those that were read, so
  * that they become a string where they are (vm_push_read() in vm/vm.h). */
-#ifndef MOONPORT_BASE_ROOM_H
-#define MOONPORT_BASE_ROOM_H
+#pragma once
 
 enum {
   ROOM_HEAD = 24, /* in front, nobody uses them */
@@ -11,5 +10,3 @@ enum {
   ROOM_TAIL = 8,
   ROOM_SIZE = ROOM_HEAD + ROOM_BYTES + ROOM_TAIL, /* of what malloc() gave */
 };
-
-#endif

@@ -1,6 +1,5 @@
 /* base/signals.h — signals that must neither end a process nor reach its children. */
-#ifndef MOONPORT_BASE_SIGNALS_H
-#define MOONPORT_BASE_SIGNALS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -20,5 +19,3 @@ void signals_run(void);
 bool signals_have_terminal(void);
 /* Whether it is to go on without: nohup(1) has started it. */
 bool signals_ignore_hangup(void);
-
-#endif

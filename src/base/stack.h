@@ -1,6 +1,5 @@
 /* base/stack.h — a C stack of known size for what runs on it — does not know what that is. */
-#ifndef MOONPORT_BASE_STACK_H
-#define MOONPORT_BASE_STACK_H
+#pragma once
 
 enum {
   /* Lua goes 200 C calls deep (LUAI_MAXCCALLS). Until it then says "C stack overflow", recursion takes,
@@ -12,5 +11,3 @@ enum {
 
 /* Calls body(argc, argv) where there are STACK_BYTES_MIN of stack, and returns what it returned. */
 int stack_call(int (*body)(int argc, char **argv), int argc, char **argv);
-
-#endif

@@ -4,8 +4,7 @@
  * to it. An upgrade starts another one. So the first process stays, or process 1 of a container, which is
  * there anyway: it forwards signals to who serves now, and ends when all servers have. Each of these holds
  * the writing end of one pipe; who takes over writes its number into it. */
-#ifndef MOONPORT_BASE_STAND_IN_H
-#define MOONPORT_BASE_STAND_IN_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -24,5 +23,3 @@ void stand_in_take_signals(pid_t server);
  * end, of which this process holds no writing end. Returns the exit code of who served last. To be called
  * where there are no threads that take signals. */
 int stand_in_keep(int watched, pid_t server);
-
-#endif

@@ -15,8 +15,7 @@ void tap_init(struct tap *tap) {
 static void add_up(struct tap *tap) {
   tap->kinds = 0;
   tap->bytes_max = 0;
-  for (struct list *link = tap->watchers.next; link != &tap->watchers; link = link->next) {
-    const struct tap_watcher *watcher = LIST_ELEMENT(link, struct tap_watcher, link);
+  LIST_EACH (const struct tap_watcher, watcher, &tap->watchers, link) {
     tap->kinds |= watcher->kinds;
     if (watcher->bytes_max > tap->bytes_max) tap->bytes_max = watcher->bytes_max;
   }
@@ -43,8 +42,7 @@ void tap_emit(struct tap *tap, struct event *event) {
   int saved_errno = errno;
   assert(event_kinds[event->kind].sources >> event->source & 1); /* as docs/events.md has it */
   tap_number(tap, event);
-  for (struct list *link = tap->watchers.next; link != &tap->watchers; link = link->next) {
-    struct tap_watcher *watcher = LIST_ELEMENT(link, struct tap_watcher, link);
+  LIST_EACH (struct tap_watcher, watcher, &tap->watchers, link) {
     if ((watcher->kinds >> event->kind) & 1) watcher->on_event(watcher, event);
   }
   errno = saved_errno;

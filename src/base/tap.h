@@ -1,8 +1,7 @@
 /* base/tap.h — who watches the events of a loop, and what they want — knows no event's meaning.
  *
  * While nobody watches, a tap costs whoever might emit one load and one branch: tap_wants(). */
-#ifndef MOONPORT_BASE_TAP_H
-#define MOONPORT_BASE_TAP_H
+#pragma once
 
 #include "base/event.h"
 #include "base/list.h"
@@ -41,5 +40,3 @@ void tap_emit(struct tap *tap, struct event *event);
 
 /* The same for one watcher alone, who has just come: of what was there before. */
 void tap_tell(struct tap *tap, struct tap_watcher *watcher, struct event *event);
-
-#endif

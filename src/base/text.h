@@ -1,6 +1,5 @@
 /* base/text.h — small readers of text: sizes, times, the nearest known word. Knows no option names. */
-#ifndef MOONPORT_BASE_TEXT_H
-#define MOONPORT_BASE_TEXT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,5 +41,3 @@ static inline const char *text_plural(uint64_t count) {
  * max(1, strlen(word) / 3) letters inserted, removed, replaced or swapped with their neighbour,
  * upper and lower case being the same. Of equals the first wins. */
 const char *text_nearest(const char *word, const char *const *known, size_t count);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A topic is words with dots between them: "chat.room.tea". In a pattern "*" stands for one word, and
  * ">" at the end for one or more: the subjects of NATS, word by word. */
-#ifndef MOONPORT_BASE_TOPIC_H
-#define MOONPORT_BASE_TOPIC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,5 +17,3 @@ const char *topic_pattern_fault(const char *pattern, size_t size);
 bool topic_is_wild(const char *pattern, size_t size);
 /* Both end with NUL, and nothing is wrong with them. */
 bool topic_matches(const char *pattern, const char *topic);
-
-#endif

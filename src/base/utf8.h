@@ -1,6 +1,5 @@
 /* base/utf8.h — one character of UTF-8 at a time, and whether it is safe to show. */
-#ifndef MOONPORT_BASE_UTF8_H
-#define MOONPORT_BASE_UTF8_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ static inline bool utf8_check_ends(const struct utf8_check *check) {
 }
 /* The same of what is there as a whole. */
 bool utf8_is_valid(const char *bytes, size_t size);
-
-#endif

@@ -10,8 +10,7 @@
  *   }
  *   bytes += event.used, size -= event.used;
  */
-#ifndef MOONPORT_BASE_WEBSOCKET_H
-#define MOONPORT_BASE_WEBSOCKET_H
+#pragma once
 
 #include "base/utf8.h"
 
@@ -121,5 +120,3 @@ size_t websocket_write_head(const struct websocket_frame *frame,
  * payload they begin. */
 void websocket_mask(char *to, const char *from, size_t size, const uint8_t key[WEBSOCKET_KEY_BYTES],
                     size_t offset);
-
-#endif

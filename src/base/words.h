@@ -1,6 +1,5 @@
 /* base/words.h — one line of a command as its words, and a word as it stands in a line. */
-#ifndef MOONPORT_BASE_WORDS_H
-#define MOONPORT_BASE_WORDS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -22,5 +21,3 @@ int words_split(char *line, size_t size, struct word *words, size_t max, char *e
 /* Writes the bytes as one word that words_split() reads back, always in quotes and in ASCII without
  * control characters. Returns its size without the NUL. */
 size_t words_quote(const char *bytes, size_t size, char *out);
-
-#endif

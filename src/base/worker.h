@@ -3,8 +3,7 @@
  *
  * The master makes one page of shared memory before it forks. Each worker writes its own slot, and reads
  * those of the others; the master reads all of them. */
-#ifndef MOONPORT_BASE_WORKER_H
-#define MOONPORT_BASE_WORKER_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -93,5 +92,3 @@ bool worker_is_first_to_say(const struct worker *worker, enum worker_saying what
 void worker_set_phase(const struct worker *worker, enum worker_phase phase);
 /* CLOCK_MONOTONIC. */
 uint64_t worker_now_ms(void);
-
-#endif

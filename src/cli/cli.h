@@ -1,8 +1,5 @@
 /* cli/cli.h — from the command line to the command that it names. Knows no command by itself. */
-#ifndef MOONPORT_CLI_CLI_H
-#define MOONPORT_CLI_CLI_H
+#pragma once
 
 /* Runs the program: returns its exit code. */
 int cli_main(int argc, char **argv);
-
-#endif

@@ -1,6 +1,5 @@
 /* cli/command.h — what a command is, and what it is called with. */
-#ifndef MOONPORT_CLI_COMMAND_H
-#define MOONPORT_CLI_COMMAND_H
+#pragma once
 
 #include "base/options.h"
 
@@ -13,8 +12,6 @@ enum {
   EXIT_AT_FAULT = 1, /* the script, the address or the machine */
   EXIT_USAGE = 2,    /* the command line */
 };
-
-struct command;
 
 /* All that the program can be told: what help, man page and completions are made from. */
 struct command_table {
@@ -54,5 +51,3 @@ struct command {
 /* Says on stderr what is wrong with the command line and how to learn more. Returns EXIT_USAGE. */
 int command_refuse(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-#endif

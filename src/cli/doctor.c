@@ -2,7 +2,7 @@
  * starts nothing and changes nothing. The words for it are in lua/moonport/cli/doctor.lua. */
 #include "cli/doctor.h"
 
-#include "base/control_find.h"
+#include "base/control_peer.h"
 #include "base/descriptors.h"
 #include "base/escape.h"
 #include "base/grants.h"

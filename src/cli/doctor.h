@@ -1,6 +1,5 @@
 /* cli/doctor.h — what moonport doctor looks at, as JSON: lua/moonport/cli/doctor.lua puts it in words. */
-#ifndef MOONPORT_CLI_DOCTOR_H
-#define MOONPORT_CLI_DOCTOR_H
+#pragma once
 
 #include "cli/command.h"
 
@@ -16,5 +15,3 @@ json_t *doctor_text(const char *text);
  * `all_load` in `facts` itself. Adds up *connections. */
 void doctor_look_at_scripts(const struct command_call *call, const struct grants *grants,
                             json_t *facts, size_t *connections);
-
-#endif

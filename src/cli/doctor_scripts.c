@@ -123,7 +123,7 @@ static json_t *look_at_address(const struct look *look, struct script *script, c
   if (address_parse(text, host, &address, error, sizeof error) < 0) {
     return json_pack("{s:o, s:o}", "text", doctor_text(text), "error", doctor_text(error));
   }
-  int count = find_addresses(script_runtime(script)->loop, &address, found, sizes);
+  int count = find_addresses(script->runtime.loop, &address, found, sizes);
   if (count < 0) {
     snprintf(error, sizeof error,
              "host \"%s\" does not resolve (%s): check the spelling, or that this machine reaches "

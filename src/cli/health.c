@@ -2,7 +2,6 @@
  *
  * The one command that asks a server in C: probes come every few seconds, also where processor time is
  * scarce, and what they need is one line. */
-#include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/escape.h"
 #include "base/platform.h"

@@ -2,7 +2,6 @@
  * command. */
 #include "cli/in_lua.h"
 
-#include "base/control_find.h"
 #include "base/control_peer.h"
 #include "base/log.h"
 #include "base/version.h"

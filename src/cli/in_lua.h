@@ -1,6 +1,5 @@
 /* cli/in_lua.h — the commands that are written in Lua: lua/moonport/cli. */
-#ifndef MOONPORT_CLI_IN_LUA_H
-#define MOONPORT_CLI_IN_LUA_H
+#pragma once
 
 #include "cli/command.h"
 
@@ -19,5 +18,3 @@ int editor_new(lua_State *L);
 
 /* Pushes the call as a table: what the module of a command that is written in Lua is given. Raises. */
 void in_lua_push_call(lua_State *L, const struct command_call *call);
-
-#endif

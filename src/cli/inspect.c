@@ -27,7 +27,7 @@ static void append_listener(void *context, const char *name) {
 static int l_listeners(lua_State *L) {
   const struct script *script = runtime_of(L)->context;
   lua_newtable(L);
-  script_each_listener(script, append_listener, L);
+  listen_set_each(&script->listeners, append_listener, L);
   return 1;
 }
 

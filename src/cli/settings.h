@@ -1,13 +1,9 @@
 /* cli/settings.h — the options of a command line as the server takes them. */
-#ifndef MOONPORT_CLI_SETTINGS_H
-#define MOONPORT_CLI_SETTINGS_H
+#pragma once
 
 #include "base/log.h"
 #include "cli/command.h"
 #include "server/server.h"
-
-struct control_address;
-struct grants;
 
 /* The log that --log-level and --log-format ask for, on stderr. Without a terminal there, "auto" is
  * `elsewhere`: JSON where a server goes on, and machines read; text where an answer is read by who asked.
@@ -26,5 +22,3 @@ struct server_options settings_read(const struct command_call *call, const struc
  * EXIT_DONE, or EXIT_USAGE after saying what is wrong with it. */
 int settings_read_control(const struct command_call *call, struct control_address *out,
                           bool *wanted);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A new command is one row in table.c, and a file of lua/moonport/cli with its name; or, where it must be
  * C, one with its function, declared here. */
-#ifndef MOONPORT_CLI_TABLE_H
-#define MOONPORT_CLI_TABLE_H
+#pragma once
 
 #include "cli/command.h"
 
@@ -25,5 +24,3 @@ int doctor_command(const struct command_call *call);
 int meta_command(const struct command_call *call);
 int cert_command(const struct command_call *call);
 int inspect_command(const struct command_call *call);
-
-#endif

@@ -1,6 +1,5 @@
 /* cli/version.h — which moonport, Lua and libuv this is. */
-#ifndef MOONPORT_CLI_VERSION_H
-#define MOONPORT_CLI_VERSION_H
+#pragma once
 
 #include <stddef.h>
 #include <stdio.h>
@@ -13,5 +12,3 @@ void version_lua(char *out, size_t size);
 
 /* The x of the Lua 5.4.x that runs; -1 for another Lua. */
 int version_lua_release(void);
-
-#endif

@@ -51,8 +51,8 @@ void homes_free(struct homes *homes) {
 }
 
 static struct home_of *find(const struct homes *homes, const char *script) {
-  for (struct list *link = homes->all.next; link != &homes->all; link = link->next) {
-    if (strcmp(home_at(link)->script, script) == 0) return home_at(link);
+  LIST_EACH (struct home_of, home, &homes->all, link) {
+    if (strcmp(home->script, script) == 0) return home;
   }
   return NULL;
 }

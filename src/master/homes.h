@@ -1,6 +1,5 @@
 /* master/homes.h — which worker each script lives in. Knows no process. */
-#ifndef MOONPORT_MASTER_HOMES_H
-#define MOONPORT_MASTER_HOMES_H
+#pragma once
 
 struct homes; /* opaque */
 
@@ -11,5 +10,3 @@ void homes_free(struct homes *homes);
 unsigned homes_find(struct homes *homes, const char *script);
 /* It is gone, and counts no more. */
 void homes_forget(struct homes *homes, const char *script);
-
-#endif

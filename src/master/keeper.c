@@ -78,15 +78,15 @@ static bool is_at(const struct kept *kept, const struct keep_request *request) {
 }
 
 static struct kept *find(struct keeper *keeper, const struct keep_request *request) {
-  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
-    if (is_at(kept_of(link), request)) return kept_of(link);
+  LIST_EACH (struct kept, kept, &keeper->all, link) {
+    if (is_at(kept, request)) return kept;
   }
   return NULL;
 }
 
 static struct kept *find_id(struct keeper *keeper, uint32_t id) {
-  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
-    if (kept_of(link)->id == id) return kept_of(link);
+  LIST_EACH (struct kept, kept, &keeper->all, link) {
+    if (kept->id == id) return kept;
   }
   return NULL;
 }
@@ -248,8 +248,7 @@ void keeper_put_by(struct keeper *keeper, unsigned number, const struct keep_req
 }
 
 void keeper_on_start(struct keeper *keeper, unsigned number) {
-  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next)
-    kept_of(link)->stale |= kept_of(link)->users & bit_of(number);
+  LIST_EACH (struct kept, kept, &keeper->all, link) kept->stale |= kept->users & bit_of(number);
 }
 
 void keeper_sweep(struct keeper *keeper, unsigned number) {

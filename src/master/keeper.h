@@ -1,7 +1,6 @@
 /* master/keeper.h — the listening sockets of all workers, which stay open when a worker dies. Accepts
  * nothing, reads nothing, and knows no process. */
-#ifndef MOONPORT_MASTER_KEEPER_H
-#define MOONPORT_MASTER_KEEPER_H
+#pragma once
 
 #include "base/handover.h"
 
@@ -46,5 +45,3 @@ void keeper_import(struct keeper *keeper, const struct left_socket *left, unsign
 void keeper_settle(struct keeper *keeper);
 /* They are another process's. */
 void keeper_disown(struct keeper *keeper);
-
-#endif

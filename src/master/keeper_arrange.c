@@ -67,8 +67,7 @@ int keeper_arrange(struct keeper *keeper, uint64_t serving, const int *orders_fd
   const bool is_as_before = serving == keeper->serving;
   int error = 0;
   keeper->serving = serving;
-  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
-    struct kept *kept = kept_of(link);
+  LIST_EACH (struct kept, kept, &keeper->all, link) {
     if (kept->count < 2 || (is_as_before && kept->is_arranged)) continue;
     int its = arrange(kept, serving, orders_fds);
     if (its != 0) error = its;

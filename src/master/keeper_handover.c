@@ -30,8 +30,7 @@ static void export_one(const struct kept *kept, unsigned place, handover_visit *
 
 /* In the order in which they began to listen, by which the kernel counts them, too. */
 void keeper_export(const struct keeper *keeper, handover_visit *visit, void *context) {
-  for (const struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
-    const struct kept *kept = LIST_ELEMENT(link, struct kept, link);
+  LIST_EACH (const struct kept, kept, &keeper->all, link) {
     for (unsigned i = 0; i < kept->count; i++) export_one(kept, i, visit, context);
   }
 }
@@ -91,7 +90,5 @@ void keeper_settle(struct keeper *keeper) {
 }
 
 void keeper_disown(struct keeper *keeper) {
-  for (struct list *link = keeper->all.next; link != &keeper->all; link = link->next) {
-    own_files(kept_of(link), false);
-  }
+  LIST_EACH (struct kept, kept, &keeper->all, link) own_files(kept, false);
 }

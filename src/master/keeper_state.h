@@ -1,6 +1,5 @@
 /* master/keeper_state.h — the sockets that are kept, for master/keeper*.c only. */
-#ifndef MOONPORT_MASTER_KEEPER_STATE_H
-#define MOONPORT_MASTER_KEEPER_STATE_H
+#pragma once
 
 #include "base/list.h"
 #include "base/worker.h"
@@ -54,5 +53,3 @@ static inline uint64_t bit_of(unsigned number) {
 static inline struct kept *kept_of(struct list *link) {
   return LIST_ELEMENT(link, struct kept, link);
 }
-
-#endif

@@ -9,7 +9,6 @@
 #include "master/master.h"
 
 #include "base/descriptors.h"
-#include "base/handover.h"
 #include "base/log.h"
 #include "base/platform.h"
 #include "base/signals.h"

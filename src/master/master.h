@@ -1,13 +1,11 @@
 /* master/master.h — the process above several workers: it starts them, and starts them again. Knows no
  * script, has no loop and no threads, and reads nothing that a peer has sent. */
-#ifndef MOONPORT_MASTER_MASTER_H
-#define MOONPORT_MASTER_MASTER_H
+#pragma once
 
 #include <stdint.h>
 
 #include "base/handover.h"
 
-struct log;
 struct worker;
 
 struct master_options {
@@ -31,5 +29,3 @@ struct master_options {
 /* Runs the workers until all have ended. Returns the exit code of the process: in the master, and in
  * each worker, too. */
 int master_run(const struct master_options *options);
-
-#endif

@@ -1,6 +1,5 @@
 /* master/state.h — the master's fields, for its own files only. */
-#ifndef MOONPORT_MASTER_STATE_H
-#define MOONPORT_MASTER_STATE_H
+#pragma once
 
 #include "base/worker.h"
 #include "master/master.h"
@@ -11,10 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-struct homes;
-struct keeper;
-struct upgrade;
 
 struct child {
   pid_t pid; /* 0: it does not run */
@@ -114,5 +109,3 @@ bool succession_is_held(const struct master *master);
 void succession_on_ready(const struct master *master); /* all workers are */
 struct pollfd succession_watch(const struct master *master);
 void succession_go_on(struct master *master, const struct pollfd *polled);
-
-#endif

@@ -6,7 +6,6 @@
 #include "master/state.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,10 +1,8 @@
 /* server/activation.h — sockets that were open before the server started: the supervisor opened them, and
  * handed them down as sd_listen_fds(3) describes, or the process before this one did (base/handover.h). */
-#ifndef MOONPORT_SERVER_ACTIVATION_H
-#define MOONPORT_SERVER_ACTIVATION_H
+#pragma once
 
 #include "base/handover.h"
-#include "base/list.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -74,5 +72,3 @@ void activation_share_taken(const struct activation *activation, _Atomic uint64_
  * to it wait for an answer in vain. */
 void activation_report(const struct activation *activation, const _Atomic uint64_t *taken,
                        struct log *log);
-
-#endif

@@ -1,8 +1,8 @@
 /* server/activation_state.h — the sockets that were open before the server started, for server/activation*.c
  * only. */
-#ifndef MOONPORT_SERVER_ACTIVATION_STATE_H
-#define MOONPORT_SERVER_ACTIVATION_STATE_H
+#pragma once
 
+#include "base/list.h"
 #include "server/activation.h"
 
 #include <stdbool.h>
@@ -39,5 +39,3 @@ struct activation *activation_create(void);
 /* Appends it; `fd` is closed at exec from here on. NULL, or why the descriptor is of no use, and then it
  * stays the caller's. */
 const char *activation_add(struct activation *activation, int fd, struct handed_socket **out);
-
-#endif

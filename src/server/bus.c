@@ -69,7 +69,7 @@ struct bus_host *bus_host_open(struct bus *bus, struct net_loop *loop,
     bus_host_close(host);
     return NULL;
   }
-  host->runtime = script_runtime(host->script);
+  host->runtime = &host->script->runtime;
   const struct vm_owner owner = {.self = host,
                                  .name = "bus",
                                  .world = host->runtime->current->world,

@@ -1,6 +1,5 @@
 /* server/bus.h — the bus of a server, and where it goes beyond the process. */
-#ifndef MOONPORT_SERVER_BUS_H
-#define MOONPORT_SERVER_BUS_H
+#pragma once
 
 struct bus_host; /* opaque */
 struct server_options;
@@ -14,5 +13,3 @@ struct bus_host *bus_host_open(struct bus *bus, struct net_loop *loop,
 /* Lets what is queued reach a broker that is there, for a second at most, and ends. Turns the loop. NULL is
  * allowed. */
 void bus_host_close(struct bus_host *host);
-
-#endif

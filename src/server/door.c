@@ -32,8 +32,7 @@ static const struct service_door *rules_of(const struct door *door) {
 
 /* --- Telling ----------------------------------------------------------------------------------- */
 
-/* Whether something that may happen often should be logged now. */
-static bool is_news(const struct door *door, uint64_t *told_ms) {
+bool door_is_news(const struct door *door, uint64_t *told_ms) {
   uint64_t now = net_loop_now_ms(door->runtime->loop);
   if (*told_ms && now - *told_ms < TELL_AGAIN_MS) return false;
   *told_ms = now;
@@ -42,7 +41,7 @@ static bool is_news(const struct door *door, uint64_t *told_ms) {
 
 static bool note_refused(struct door *door, enum door_refusal why) {
   door->refused[why]++;
-  return is_news(door, &door->told_ms[why]);
+  return door_is_news(door, &door->told_ms[why]);
 }
 
 /* "10.0.0.1"; of who has no address, where it comes from. */
@@ -160,7 +159,7 @@ static void slow_down(struct door *door, const struct service_door *rules, uint6
   door->timer =
       net_timer_open(door->runtime->loop, (wait_us + MS_US - 1) / MS_US, 0, on_pace, door);
   door->slowed++;
-  if (!is_news(door, &door->told_slowed_ms)) return;
+  if (!door_is_news(door, &door->told_slowed_ms)) return;
   runtime_logf(door->runtime, LOG_WARN,
                "limits.accept_rate = %g reached: connections wait in the backlog, %" PRIu64
                " time%s so far",

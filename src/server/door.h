@@ -1,7 +1,6 @@
 /* server/door.h — who may come in, and how fast: limits.per_address, limits.accept_rate, allow, deny and
  * proxy_protocol of a script. Counts, and tells who was not let in. Knows no socket. */
-#ifndef MOONPORT_SERVER_DOOR_H
-#define MOONPORT_SERVER_DOOR_H
+#pragma once
 
 #include "server/peer_counts.h"
 
@@ -9,10 +8,7 @@
 #include <stdint.h>
 
 struct conn;
-struct net_timer;
-struct runtime;
 struct service;
-struct sockaddr;
 
 /* Why a connection was reset before its script heard of it. */
 enum door_refusal {
@@ -53,7 +49,7 @@ void door_note_gone(struct door *door, const struct conn *conn);
 /* Those who come now wait in the kernel's backlog, until on_pace. */
 bool door_is_slowed(const struct door *door);
 uint64_t door_refused(const struct door *door); /* for any reason */
-void door_close(struct door *door);             /* nobody is let in any more; on_pace never comes */
+/* Whether something that may happen often, and was told last at *told_ms, is to be logged now. */
+bool door_is_news(const struct door *door, uint64_t *told_ms);
+void door_close(struct door *door); /* nobody is let in any more; on_pace never comes */
 void door_deinit(struct door *door);
-
-#endif

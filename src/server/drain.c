@@ -9,7 +9,6 @@
 #include "base/worker.h"
 #include "net/keep.h"
 #include "net/loop.h"
-#include "net/notify.h"
 #include "server/copies/copies.h"
 #include "server/held_up.h"
 #include "server/metrics.h"
@@ -21,14 +20,16 @@
 
 static size_t conn_count(const struct server *server) {
   size_t count = 0;
-  for (size_t i = 0; i < server->script_count; i++) count += script_conn_count(server->scripts[i]);
+  for (size_t i = 0; i < server->script_count; i++)
+    count += runtime_conn_count(&server->scripts[i]->runtime);
   return count;
 }
 
 /* With those that have closed, and whose main or on_close has not come to its end. */
 static size_t conn_burden(const struct server *server) {
   size_t count = 0;
-  for (size_t i = 0; i < server->script_count; i++) count += script_conn_burden(server->scripts[i]);
+  for (size_t i = 0; i < server->script_count; i++)
+    count += runtime_conn_burden(&server->scripts[i]->runtime);
   return count;
 }
 

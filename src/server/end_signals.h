@@ -1,6 +1,5 @@
 /* server/end_signals.h — SIGTERM, SIGINT and SIGQUIT, taken where one can always act — does not know what they end. */
-#ifndef MOONPORT_SERVER_END_SIGNALS_H
-#define MOONPORT_SERVER_END_SIGNALS_H
+#pragma once
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -34,5 +33,3 @@ void end_signals_hand_on(struct end_signals *signals, void (*on_signal)(void *co
                          void *context);
 /* From here on they are ignored, unless they were handed on: the process is at its end. */
 void end_signals_close(struct end_signals *signals);
-
-#endif

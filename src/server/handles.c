@@ -9,7 +9,6 @@
 #include "net/loop.h"
 #include "server/held_up.h"
 #include "server/metrics.h"
-#include "server/signals.h"
 #include "server/upgrade.h"
 
 #include <signal.h>
@@ -84,9 +83,9 @@ static void server_on_log_check(void *context) {
 static void server_on_quiet(uv_async_t *quiet) {
   struct server *server = quiet->data;
   for (size_t i = 0; i < server->script_count; i++) {
-    runtime_rest(script_runtime(server->scripts[i]));
+    runtime_rest(&server->scripts[i]->runtime);
   }
-  if (server->metrics) runtime_rest(script_runtime(metrics_server_script(server->metrics)));
+  if (server->metrics) runtime_rest(&server->metrics->script->runtime);
   heap_rest();
 }
 

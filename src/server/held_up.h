@@ -1,6 +1,5 @@
 /* server/held_up.h — a loop that a script holds up: what is said of it, and how it ends. */
-#ifndef MOONPORT_SERVER_HELD_UP_H
-#define MOONPORT_SERVER_HELD_UP_H
+#pragma once
 
 #include "vm/watchdog.h"
 
@@ -16,5 +15,3 @@ void held_up_end_soon(void *context, unsigned signals_before);
 void held_up_bound_draining(const struct server *server);
 /* The same for closing the scripts, when everything else has ended. */
 void held_up_bound_closing(struct server *server);
-
-#endif

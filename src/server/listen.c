@@ -5,7 +5,6 @@
 #include "api/runtime.h"
 #include "api/tell.h"
 #include "api/udp.h"
-#include "base/address.h"
 #include "base/worker.h"
 #include "net/conn_proxy.h"
 #include "net/connect.h"
@@ -23,10 +22,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <uv.h>
-
-enum {
-  TELL_AGAIN_MS = 10000, /* a state that comes and goes is not logged each time */
-};
 
 bool listen_set_is_paused(const struct listen_set *set) {
   return set->full || door_is_slowed(&set->door) || worker_is_held(set->options->worker);
@@ -54,20 +49,12 @@ void listen_set_init(struct listen_set *set, const char *path, struct runtime *r
   door_init(&set->door, runtime, update_pauses, set);
 }
 
-/* Whether something that may happen often should be logged now. */
-static bool is_news(struct listen_set *set, uint64_t *told_ms) {
-  uint64_t now = net_loop_now_ms(set->runtime->loop);
-  if (*told_ms && now - *told_ms < TELL_AGAIN_MS) return false;
-  *told_ms = now;
-  return true;
-}
-
 static void check_full(struct listen_set *set) {
   struct runtime *runtime = set->runtime;
   if (set->full || runtime_conn_burden(runtime) < set->connections_max) return;
   set->full = true;
   update_pauses(set);
-  if (!is_news(set, &set->told_full_ms)) return;
+  if (!door_is_news(&set->door, &set->told_full_ms)) return;
   runtime_logf(set->runtime, LOG_WARN,
                "limits.connections = %zu reached: new ones wait until one closes",
                set->connections_max);
@@ -135,7 +122,7 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
 static void listen_on_starved(void *owner, int rc) {
   struct listen_entry *entry = owner;
   struct listen_set *set = entry->set;
-  if (rc == 0 || !is_news(set, &set->told_starved_ms)) return;
+  if (rc == 0 || !door_is_news(&set->door, &set->told_starved_ms)) return;
   runtime_collect(set->runtime); /* what nobody can use any more may have some */
   const char *advice =
       rc == UV_EMFILE ? "; raise the limit (ulimit -n) or lower limits.connections" : "";

@@ -1,6 +1,5 @@
 /* server/listen.h — the sockets a script listens on: from its addresses to accepted connections. */
-#ifndef MOONPORT_SERVER_LISTEN_H
-#define MOONPORT_SERVER_LISTEN_H
+#pragma once
 
 #include "server/activation.h"
 #include "server/door.h"
@@ -8,12 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct conn;
-struct runtime;
-struct script_options;
-struct service;
-struct sockaddr;
 
 struct listen_set {
   struct runtime *runtime;
@@ -94,5 +87,3 @@ void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts 
 /* Calls `visit` with the name of each open socket. */
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context);
-
-#endif

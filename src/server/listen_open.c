@@ -6,7 +6,6 @@
 #include "api/runtime.h"
 #include "api/service.h"
 #include "api/udp.h"
-#include "base/address.h"
 #include "net/keep.h"
 #include "net/listener.h"
 #include "net/socket_wishes.h"
@@ -16,7 +15,6 @@
 #include "server/script.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>

@@ -1,6 +1,5 @@
 /* server/listen_state.h — one listening socket's fields, for server/listen*.c only. */
-#ifndef MOONPORT_SERVER_LISTEN_STATE_H
-#define MOONPORT_SERVER_LISTEN_STATE_H
+#pragma once
 
 #include "base/address.h"
 #include "base/list.h"
@@ -8,10 +7,6 @@
 
 #include <limits.h>
 #include <stdio.h>
-
-struct kept_socket;
-struct listener_events;
-struct socket_wishes;
 
 /* A place for a socket; it is empty while nothing is open. */
 struct listen_entry {
@@ -97,5 +92,3 @@ void listen_mark_wanted(const struct listen_change *change);
 /* Opens what is wanted and not open. 0, or -1 after each fault was logged. */
 int listen_open_wanted(const struct listen_change *changes, size_t count,
                        const struct listen_change *change);
-
-#endif

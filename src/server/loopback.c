@@ -33,9 +33,9 @@ void loopback_warn(const struct server *server, struct log *log) {
   const char *container = reach_container();
   struct finding finding = {.count = 0};
   char others[48] = "";
-  for (size_t i = 0; container && i < server_script_count(server); i++) {
-    struct script *script = server_script(server, i);
-    if (!script_is_copy(script)) script_each_listener(script, loopback_look, &finding);
+  for (size_t i = 0; container && i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (!script->is_copy) listen_set_each(&script->listeners, loopback_look, &finding);
   }
   if (finding.count == 0) return;
   if (!worker_is_first_to_say(server->options.worker, WORKER_SAYS_LOOPBACK)) return;

@@ -5,8 +5,6 @@
 #include "api/runtime.h"
 #include "base/platform.h"
 #include "net/connect.h"
-#include "net/loop.h"
-#include "server/script.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -14,14 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-struct metrics_server {
-  struct script_options options;
-  const char *address;
-  struct script *script;
-  struct control *control; /* NULL: none */
-  void (*adopt)(struct control *control, int fd);
-};
 
 /* For messages, where it is the option that says the address; and as a file's name: there is no such file. */
 static const char path[] = "--metrics";
@@ -98,26 +88,15 @@ static void tell_place(void *context, const char *name) {
   log_printf(context, LOG_INFO, "metrics: GET /metrics at %s", name);
 }
 
-int metrics_server_start(struct metrics_server *server) {
-  return script_start(server->script);
-}
-
-void metrics_server_serve(struct metrics_server *server, struct control *control,
-                          void (*adopt)(struct control *control, int fd)) {
-  server->control = control;
-  server->adopt = adopt;
-  script_tell_listening(server->script);
-  script_each_listener(server->script, tell_place, server->options.log);
-}
-
-struct script *metrics_server_script(struct metrics_server *server) {
-  return server->script;
+void metrics_server_serve(struct metrics_server *server) {
+  listen_set_tell(&server->script->listeners);
+  listen_set_each(&server->script->listeners, tell_place, server->options.log);
 }
 
 size_t metrics_server_end(struct metrics_server *server) {
   script_stop_listening(server->script);
   script_close_conns(server->script, true);
-  return script_conn_burden(server->script) + script_drop_sequential(server->script);
+  return runtime_conn_burden(&server->script->runtime) + script_drop_sequential(server->script);
 }
 
 void metrics_server_free(struct metrics_server *server) {

@@ -2,30 +2,26 @@
  *
  * It is served by a script of our own (lua/moonport/metrics/service.lua), which is none of the server's: nobody
  * sees it in status, conns and trace, no reload concerns it, and it answers until all others have ended. */
-#ifndef MOONPORT_SERVER_METRICS_H
-#define MOONPORT_SERVER_METRICS_H
+#pragma once
 
-#include <stdbool.h>
+#include "server/script.h"
+
 #include <stddef.h>
 
-struct control;
-struct script;
-struct script_options;
-struct metrics_server; /* opaque */
+struct metrics_server {
+  struct script_options options;
+  const char *address;
+  struct script *script;
+  struct control *control; /* NULL: none; else a client comes to it by `adopt` */
+  void (*adopt)(struct control *control, int fd);
+};
 
 /* Loaded, and not listening yet, at `address`, with what all scripts have in common, which is copied. NULL after
  * each fault was logged. */
 struct metrics_server *metrics_server_load(const struct script_options *options,
                                            const char *address);
-/* Listens. 0, or -1 after each fault was logged. */
-int metrics_server_start(struct metrics_server *server);
-/* Answers with what this control socket tells (NULL: there is none), to which `adopt` gives a client, as
- * control_adopt() does. Before the loop runs. */
-void metrics_server_serve(struct metrics_server *server, struct control *control,
-                          void (*adopt)(struct control *control, int fd));
-struct script *metrics_server_script(struct metrics_server *server);
+/* Answers with what its control socket tells. Before the loop runs. */
+void metrics_server_serve(struct metrics_server *server);
 /* Listens no more, and drops its connections; how many are left, which take a turn of the loop to close. */
 size_t metrics_server_end(struct metrics_server *server);
 void metrics_server_free(struct metrics_server *server);
-
-#endif

@@ -52,8 +52,7 @@ static void names_on_resolved(void *owner, const struct sockaddr_storage *addres
 }
 
 static struct host *find(const struct names *names, const char *name) {
-  for (struct list *link = names->hosts.next; link != &names->hosts; link = link->next) {
-    struct host *host = LIST_ELEMENT(link, struct host, link);
+  LIST_EACH (struct host, host, &names->hosts, link) {
     if (strcmp(host->name, name) == 0) return host;
   }
   return NULL;

@@ -1,6 +1,5 @@
 /* server/names.h — the hosts that scripts listen on, looked up beside the loop. Knows no script. */
-#ifndef MOONPORT_SERVER_NAMES_H
-#define MOONPORT_SERVER_NAMES_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -25,5 +24,3 @@ bool names_are_pending(const struct names *names);
 /* Of all hosts; what is under way ends unheard. */
 void names_forget(struct names *names);
 void names_free(struct names *names);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/paths.h — from the command line's paths to script files. Knows the file system only. */
-#ifndef MOONPORT_SERVER_PATHS_H
-#define MOONPORT_SERVER_PATHS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,5 +25,3 @@ void script_paths_deinit(struct script_paths *paths);
 /* Whether a file of that name in a served directory is a script: NAME.lua, but no hidden one, for
  * editors keep their copies in those. */
 bool script_paths_is_script(const char *name);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/peer_counts.h — how many connections each peer's address has. Knows no connection. */
-#ifndef MOONPORT_SERVER_PEER_COUNTS_H
-#define MOONPORT_SERVER_PEER_COUNTS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -19,5 +18,3 @@ void peer_counts_add(struct peer_counts *counts, const struct sockaddr *peer);
 /* One fewer, if it was counted. */
 void peer_counts_remove(struct peer_counts *counts, const struct sockaddr *peer);
 void peer_counts_deinit(struct peer_counts *counts);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/process_facts.h — what the kernel knows of this process — does not know what it does. */
-#ifndef MOONPORT_SERVER_PROCESS_FACTS_H
-#define MOONPORT_SERVER_PROCESS_FACTS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -16,5 +15,3 @@ void process_facts_read(struct process_facts *out);
 /* These two alone. */
 int64_t process_descriptors(void);
 int64_t process_descriptors_max(void);
-
-#endif

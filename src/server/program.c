@@ -179,7 +179,7 @@ int program_run(const struct program_options *options) {
     stores_free(stores);
     return 1;
   }
-  program.runtime = script_runtime(program.script);
+  program.runtime = &program.script->runtime;
   program.testing = testing_new(program.runtime, options);
   vm_fork_watch_program(program.runtime->vm);
   if (program.testing) {

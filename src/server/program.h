@@ -1,11 +1,8 @@
 /* server/program.h — a plain Lua program with moonport's modules, from its first line to its end. */
-#ifndef MOONPORT_SERVER_PROGRAM_H
-#define MOONPORT_SERVER_PROGRAM_H
+#pragma once
 
 #include <stddef.h>
 
-struct grants;
-struct log;
 struct lua_State;
 
 struct program_options {
@@ -23,5 +20,3 @@ struct program_options {
 /* Runs it until it and its tasks have ended. Returns its exit code: 0, 1 after an error that nobody
  * caught, or what it gave to os.exit(). */
 int program_run(const struct program_options *options);
-
-#endif

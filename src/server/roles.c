@@ -18,26 +18,17 @@ static const char neither_of_both[] =
     "is not served: it returns no service, and no script here requires it; give it a handler "
     "(on_data, on_open or main), require it, or move it out of this directory";
 
-struct reading {
-  const char *path;
-  bool is_read;
-};
-
-static void compare_source(void *context, const struct source *source) {
-  struct reading *reading = context;
-  if (source->was_read && strcmp(source->path, reading->path) == 0) reading->is_read = true;
-}
-
 static bool reads(const struct script *reader, const struct script *read) {
-  struct reading reading = {.path = script_path(read)};
-  script_each_source(reader, compare_source, &reading);
-  return reading.is_read;
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(reader, &walk));) {
+    if (source->was_read && strcmp(source->path, read->path) == 0) return true;
+  }
+  return false;
 }
 
 /* It serves, or would if it were not at fault. Of files that require each other, none does. */
 static bool is_service_of(const struct script *reader, const struct script *module) {
-  if (script_is_leaving(reader) || script_is_foreign(reader) || !reads(reader, module))
-    return false;
+  if (reader->is_leaving || script_is_foreign(reader) || !reads(reader, module)) return false;
   return script_is_valid(reader) || !reads(module, reader);
 }
 
@@ -47,7 +38,7 @@ bool server_is_module(const struct server *server, const struct script *script) 
     const struct script *other = server->scripts[i];
     if (other != script && is_service_of(other, script)) return true;
   }
-  return script_is_foreign(script) && copies_read_elsewhere(server, script_path(script));
+  return script_is_foreign(script) && copies_read_elsewhere(server, script->path);
 }
 
 bool server_is_given(const struct server *server, const char *path) {
@@ -61,14 +52,14 @@ size_t server_count_valid(const struct server *server) {
   size_t count = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    count += script_is_valid(script) && !script_is_leaving(script);
+    count += script_is_valid(script) && !script->is_leaving;
   }
   return count;
 }
 
 /* A module that is required later, in a handler, is no reason to serve nothing. */
 static bool may_be_ignored(const struct server *server, const struct script *script) {
-  return script_is_foreign(script) && !server_is_given(server, script_path(script)) &&
+  return script_is_foreign(script) && !server_is_given(server, script->path) &&
          server_count_valid(server) + copies_count_elsewhere(server) > 0;
 }
 
@@ -95,14 +86,14 @@ size_t server_judge(struct server *server,
 
 static bool is_welcome(const struct server *server, const struct script *script) {
   const char *welcome = server->options.welcome;
-  return welcome && strcmp(script_path(script), welcome) == 0;
+  return welcome && strcmp(script->path, welcome) == 0;
 }
 
 struct script *server_welcome(const struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    bool serves = script_is_valid(script) && !script_is_leaving(script);
-    bool is_given = server_is_given(server, script_path(script));
+    bool serves = script_is_valid(script) && !script->is_leaving;
+    bool is_given = server_is_given(server, script->path);
     if (serves && !is_given && is_welcome(server, script)) return script;
   }
   return NULL;
@@ -114,9 +105,9 @@ bool server_lacks_welcome(const struct server *server, bool despite_faults) {
   if (server->copies && !server_is_home(server, server->options.welcome)) return false;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (script_is_leaving(script)) continue;
+    if (script->is_leaving) continue;
     if (is_welcome(server, script)) return false; /* it does not work */
-    bool is_fault = !script_is_foreign(script) || server_is_given(server, script_path(script));
+    bool is_fault = !script_is_foreign(script) || server_is_given(server, script->path);
     if (is_fault && !despite_faults) return false;
   }
   return true;
@@ -128,7 +119,7 @@ static const char *idle_reason(const struct server *server) {
   size_t others = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    others += script != welcome && !script_is_leaving(script);
+    others += script != welcome && !script->is_leaving;
   }
   if (!welcome) {
     return others == 0 ? "no script is served: there is none"

@@ -1,6 +1,5 @@
 /* server/roles.h — what the files of the served directories are: services, modules of those, or faults. */
-#ifndef MOONPORT_SERVER_ROLES_H
-#define MOONPORT_SERVER_ROLES_H
+#pragma once
 
 #include "net/notify.h"
 
@@ -34,5 +33,3 @@ bool server_is_idle(const struct server *server, char out[SERVER_IDLE_BYTES]);
 void server_describe_status(const struct server *server, char out[NOTIFY_STATUS_BYTES]);
 /* Logs that, once, when it has come to be so. */
 void server_warn_if_idle(struct server *server);
-
-#endif

@@ -1,5 +1,5 @@
 /* server/script.c — one script: its Lua state, its listeners, its connections. */
-#include "server/script_state.h"
+#include "server/script.h"
 
 #include "api/bus.h"
 #include "api/conn.h"
@@ -9,7 +9,6 @@
 #include "api/inbox.h"
 #include "api/measured.h"
 #include "api/modules.h"
-#include "api/names.h"
 #include "api/socket.h"
 #include "api/task.h"
 #include "api/tell.h"
@@ -211,10 +210,6 @@ struct script *script_new_program(const char *path, const struct script_options 
   return script;
 }
 
-const char *script_name(const struct script *script) {
-  return script->runtime.script;
-}
-
 const struct vm_budget *script_loading_budget(const struct script *script) {
   return script ? vm_budget(script->runtime.vm) : &loading_budget;
 }
@@ -231,10 +226,6 @@ void script_try(struct script *script, struct texts *texts) {
   script->is_trying = true;
   runtime->memory = texts;
   script->edition++;
-}
-
-bool script_is_trying(const struct script *script) {
-  return script->is_trying;
 }
 
 void script_end_try(struct script *script, bool went_well) {
@@ -257,30 +248,6 @@ bool script_forget_memory(struct script *script) {
   return true;
 }
 
-const struct texts *script_memory(const struct script *script) {
-  return script->runtime.memory;
-}
-
-unsigned script_edition(const struct script *script) {
-  return script->edition;
-}
-
-struct runtime *script_runtime(struct script *script) {
-  return &script->runtime;
-}
-
-void script_tell_undefined(struct script *script) {
-  names_tell_undefined(script->loaded, script->path);
-}
-
-bool script_adopt(struct script *script, uint32_t id, uint32_t place, int fd) {
-  return listen_set_adopt(&script->listeners, id, place, fd);
-}
-
-void script_return(struct script *script, uint32_t id, uint32_t place) {
-  listen_set_return(&script->listeners, id, place);
-}
-
 void script_stop_listening(struct script *script) {
   struct home_visit visit;
   home_enter(script->options->home, &visit);
@@ -300,19 +267,11 @@ void script_leave_listeners(struct script *script) {
   close_listeners(script);
 }
 
-void script_go_on_listening(struct script *script) {
-  listen_set_go_on(&script->listeners);
-}
-
 void script_own_listeners(struct script *script) {
   struct home_visit visit;
   home_enter(script->options->home, &visit);
   listen_set_own_files(&script->listeners, true);
   home_leave(script->options->home, &visit);
-}
-
-void script_export_listeners(const struct script *script, handover_visit *visit, void *context) {
-  listen_set_export(&script->listeners, visit, context);
 }
 
 static void free_versions(struct runtime *runtime) {
@@ -355,14 +314,6 @@ void script_free(struct script *script) {
   free(script);
 }
 
-size_t script_conn_count(const struct script *script) {
-  return runtime_conn_count(&script->runtime);
-}
-
-size_t script_conn_burden(const struct script *script) {
-  return runtime_conn_burden(&script->runtime);
-}
-
 static void reset_conn(struct conn *conn, void *context) {
   (void)context;
   conn_reset(conn, REASON_SHUTDOWN);
@@ -389,30 +340,13 @@ void script_close_conns(struct script *script, bool at_once) {
   net_loop_flush(script->runtime.loop);
 }
 
-bool script_bring(struct script *script, const char *name, int fd, const struct sockaddr *peer) {
-  return listen_set_bring(&script->listeners, name, fd, peer);
-}
-
 void script_end_in(struct script *script, uint64_t ms) {
   script->runtime.ends_at_ms = net_loop_now_ns(script->runtime.loop) / 1000000 + ms;
-}
-
-size_t script_cut_off(struct script *script) {
-  return script->runtime.cut_off;
 }
 
 void script_set_draining(struct script *script) {
   script->runtime.draining = true;
   versions_close_idle(&script->runtime);
-}
-
-void script_each_listener(const struct script *script,
-                          void (*visit)(void *context, const char *name), void *context) {
-  listen_set_each(&script->listeners, visit, context);
-}
-
-const char *script_listen_conflict(const struct script *script, const char *name) {
-  return listen_set_conflict(&script->listeners, name);
 }
 
 struct conn_group *script_conn_group(struct script *script, size_t index) {

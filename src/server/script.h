@@ -1,38 +1,20 @@
 /* server/script.h — one script: its Lua state, its listeners, its connections. */
-#ifndef MOONPORT_SERVER_SCRIPT_H
-#define MOONPORT_SERVER_SCRIPT_H
+#pragma once
 
-#include "base/list.h"
+#include "api/runtime.h"
 #include "base/reason.h"
-#include "server/activation.h"
+#include "server/listen.h"
 
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
-struct bus;
-struct certificate;
-struct conn;
-struct conn_group;
-struct grants;
-struct home;
 struct incoming;
 struct listen_entry;
-struct log;
-struct net_loop;
-struct runtime;
-struct sockaddr;
 struct source;
-struct stores;
-struct texts;
-struct tls_context;
-struct version;
-struct vm_budget;
-struct vm_watchdog;
-struct worker;
-struct script; /* opaque */
 
 /* What all scripts of a server share. */
 struct script_options {
@@ -82,6 +64,33 @@ struct script_options {
   void *context;
 };
 
+struct script {
+  struct runtime runtime;
+  struct listen_set listeners;
+  const struct script_options *options;
+  char *path; /* as given */
+  char *directory;
+  struct version *loaded;      /* and not in force yet; NULL once it is */
+  bool started;                /* a version is in force, and was told so */
+  bool is_due;                 /* it is to be loaded anew */
+  bool is_trying;              /* and if that fails, */
+  struct texts *memory_before; /* that is the runtime's `memory` again; NULL: its file counted */
+  unsigned edition;            /* changes whenever another text, or its file, counts for it */
+  struct log_held *held;       /* what was wrong when it was loaded; NULL: that is told at once */
+  bool is_copy;                /* another worker is its home, and says when it is loaded */
+  bool is_leaving;             /* it listens no more, and goes when its connections have */
+  /* Of the last reload, when that failed. */
+  char *error; /* NULL: it did not */
+  time_t error_time;
+  uint64_t reloads;              /* after the first load: that went well, */
+  uint64_t failed_reloads;       /* and that did not */
+  time_t loaded_time;            /* when a load last went well */
+  bool lacks_address;            /* it could not listen */
+  bool is_starved;               /* descriptors or memory were out, which is not its fault */
+  struct source *failed_sources; /* files that it had read, or looked for */
+  size_t failed_source_count;
+};
+
 /* What the script of that runtime was made with. */
 const struct script_options *script_options_of(const struct runtime *runtime);
 
@@ -94,9 +103,8 @@ int script_load_first(struct script *script);
 /* True: a host that the loaded script listens on is being looked up; script_start() waits for none. */
 bool script_awaits_names(struct script *script);
 /* Listens there, and puts it in force. 0, or -1 after each fault was logged: it may be in force all the
- * same, or be loaded anew. Where it listens is told by the other one, once it is known that it does. */
+ * same, or be loaded anew. listen_set_tell() says where it listens, once it is known that it does. */
 int script_start(struct script *script);
-void script_tell_listening(struct script *script);
 /* Loads it, as a new version, and puts it in force. -1 after each fault was logged, or UV_EAGAIN: a
  * host that it listens on is being looked up, and it is to be loaded again when that has ended. Nothing
  * has changed then. */
@@ -104,15 +112,10 @@ int script_reload(struct script *script);
 /* In place of its file, which need not be there. It stays the caller's. */
 void script_set_text(struct script *script, const char *text);
 /* From the next load on, `texts`, taken over, count in place of its file, until that changes; NULL: the file does.
- * If that load fails, what counted before does again. Not while script_is_trying(): the one before. */
+ * If that load fails, what counted before does again. Not while `is_trying`: the one before. */
 void script_try(struct script *script, struct texts *texts);
-bool script_is_trying(const struct script *script);
 /* Its file counts from the next load on. False: it does anyway. */
 bool script_forget_memory(struct script *script);
-/* What counts in place of its file; or NULL. */
-const struct texts *script_memory(const struct script *script);
-/* Another number whenever something else counts. */
-unsigned script_edition(const struct script *script);
 /* The first half of that: loads it. What comes of it is put in force, or given up, by the second half. */
 int script_load_next(struct script *script);
 /* The second half, of several together: they may exchange addresses. Tells of each, unless on_done is
@@ -133,7 +136,9 @@ void script_refuse(struct script *script, const struct script_refusal *refusal,
 void script_refuse_loaded(struct script *script, const char *reason);
 /* What it may use while it is loaded; NULL: one that is new. */
 const struct vm_budget *script_loading_budget(const struct script *script);
-/* A version of it is loaded, or in force. */
+/* The version that is loaded, or else the one in force; NULL: neither is there. */
+const struct version *script_newest(const struct script *script);
+/* There is one. */
 bool script_is_valid(const struct script *script);
 /* What its file returned was nothing of a service, and that is why it is not. */
 bool script_is_foreign(const struct script *script);
@@ -143,20 +148,8 @@ bool script_holds_faults(const struct script *script);
 void script_tell_faults(struct script *script, const char *sentence);
 void script_drop_faults(struct script *script);
 /* --- Of one that runs in several workers: server/copies/ */
-/* The version that is loaded, and not in force; or NULL. */
-const struct version *script_loaded(const struct script *script);
-/* Its home is in another worker, which decides when it is loaded and what comes of that; what is wrong with it is
- * told there. */
-void script_set_copy(struct script *script);
-bool script_is_copy(const struct script *script);
-/* Where its home is, and in how many workers it is to be in force. */
-void script_set_home(struct script *script, unsigned home);
-void script_set_spread(struct script *script, size_t workers);
-size_t script_spread(const struct script *script);
 /* It is, or was to be, in several. */
 bool script_is_spread(const struct script *script);
-/* A connection that another worker accepted for it, as listen_set_bring(). */
-bool script_bring(struct script *script, const char *name, int fd, const struct sockaddr *peer);
 /* The next version has that number, unless there was one with it. */
 void script_set_next_number(struct script *script, unsigned number);
 /* Loads the next version, and opens its sockets: it can be put in force. 0, or -1 and the runtime has the
@@ -169,33 +162,16 @@ void script_take_on(struct script *script);
 /* Or not; also what script_load_next() has loaded. */
 void script_give_up(struct script *script);
 
-/* The last change of it was not taken on because it could not listen. */
-bool script_lacks_address(const struct script *script);
-/* The same because descriptors or memory were out: it is to be tried again. */
-bool script_is_starved(const struct script *script);
-/* Whether it is to be loaded anew; for who decides that. */
-void script_set_due(struct script *script, bool is_due);
-bool script_is_due(const struct script *script);
 /* The same for a program of moonport run: nothing is loaded, nothing is limited. */
 struct script *script_new_program(const char *path, const struct script_options *options);
-struct runtime *script_runtime(struct script *script);
 void script_stop_listening(struct script *script);
 /* Stops, too, but what waits in its sockets, and the files of these, are another process's, which has them. */
 void script_leave_listeners(struct script *script);
-void script_go_on_listening(struct script *script); /* as listen_set_go_on() */
 /* The files of its Unix sockets, which it has from another process, are this one's now. */
 void script_own_listeners(struct script *script);
-/* Each that is this process's own, with its record. */
-void script_export_listeners(const struct script *script, handover_visit *visit, void *context);
-/* As listen_set_adopt() and listen_set_return(). */
-bool script_adopt(struct script *script, uint32_t id, uint32_t place, int fd);
-void script_return(struct script *script, uint32_t id, uint32_t place);
 /* Its connections must be closed. The memory goes when the loop has closed its handles. */
 void script_free(struct script *script);
 
-size_t script_conn_count(const struct script *script);
-/* With those that have closed, and of which a handler has not ended. */
-size_t script_conn_burden(const struct script *script);
 /* Closes each connection, in peace or at once. */
 void script_close_conns(struct script *script, bool at_once);
 /* Drops the connections that the script made itself; those that are left take a turn to close. */
@@ -204,15 +180,10 @@ size_t script_drop_sequential(struct script *script);
 void script_close_sequential(struct script *script);
 /* From so long from now on no handler of it is called any more, whatever is left to be told. */
 void script_end_in(struct script *script, uint64_t ms);
-/* How many were not called for that. */
-size_t script_cut_off(struct script *script);
 /* Tells the script's own code, in server.stats(), that the server is about to end. */
 void script_set_draining(struct script *script);
 /* It listens no more, and its connections have drain_ms to come to their end; `why` is for the log. */
 void script_leave(struct script *script, const char *why);
-bool script_is_leaving(const struct script *script);
-const char *script_path(const struct script *script);
-const char *script_name(const struct script *script); /* of its file: "echo.lua" */
 
 /* What can be told of a script; the texts and lists belong to it. */
 struct script_status {
@@ -252,28 +223,12 @@ struct script_status {
   int64_t reload_failed_at_s; /* when that was, in seconds since 1970 */
 };
 void script_status(const struct script *script, struct script_status *out);
-/* One of the versions that are in use. */
-struct script_version {
-  unsigned number;
-  bool is_in_force;
-  bool is_in_memory; /* it is another text than its file had then */
-  size_t connections;
-  size_t tasks; /* that it spawned and that have not ended */
-  size_t files; /* it was read from */
+/* The next file whose change concerns the script, as it was read last, also by a version that is not in force
+ * yet; NULL: there is none. The walk is all 0 at first. */
+struct source_walk {
+  size_t failed, version, source; /* how far it is in each list */
 };
-/* Oldest first. */
-void script_each_version(const struct script *script,
-                         void (*visit)(void *context, const struct script_version *version),
-                         void *context);
-/* The Lua files of the version with that number as it read them; 0: of the one in force.
- * Returns the number; 0: there is no such version. The texts belong to it. */
-typedef void (*text_visitor)(void *context, const char *path, const char *text, size_t size);
-unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
-                          void *context);
-/* Calls `visit` for each file whose change concerns the script, as it was read last, also by a version
- * that is not in force yet. */
-typedef void (*source_visitor)(void *context, const struct source *source);
-void script_each_source(const struct script *script, source_visitor visit, void *context);
+const struct source *script_next_source(const struct script *script, struct source_walk *walk);
 /* Where the loaded script is to listen, as written: `count` addresses. */
 const char *const *script_addresses(const struct script *script, size_t *count);
 /* limits.connections; 0: no version was ever in force */
@@ -291,11 +246,6 @@ void script_each_certificate(const struct script *script,
                              void *context);
 /* What it begins connections over TLS with; NULL: none. */
 const struct tls_context *script_tls(const struct script *script);
-/* Calls `visit` for each address it listens on: "tcp://127.0.0.1:12345". */
-void script_each_listener(const struct script *script,
-                          void (*visit)(void *context, const char *name), void *context);
-/* As listen_set_conflict(). */
-const char *script_listen_conflict(const struct script *script, const char *name);
 /* Its connections: group 0 is those it made itself, the others are accepted ones. NULL: no more
  * groups. */
 struct conn_group *script_conn_group(struct script *script, size_t index);
@@ -305,7 +255,9 @@ const char *script_listener_of(const struct script *script, const struct conn *c
 /* "scripts/echo.lua: ok, listens on 12345"; or -1 after a log line for each address that is none.
  * `out` may be NULL. */
 int script_describe(struct script *script, FILE *out);
-/* Warns of names that the script, which is loaded, uses and nothing defines. */
-void script_tell_undefined(struct script *script);
 
-#endif
+/* --- For server/script.c and server/reload/swap.c. The first gives NULL when memory is out. */
+struct script *script_new(const char *path, const struct script_options *options, bool is_program);
+/* The load that script_try() was for has ended. */
+void script_end_try(struct script *script, bool went_well);
+void script_forget_failure(struct script *script);

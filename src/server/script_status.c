@@ -1,78 +1,33 @@
 /* server/script_status.c — what a script is, and says of itself. Changes nothing of it but whether it is
  * due. */
 #include "api/udp.h"
-#include "api/version_life.h"
 #include "net/tls/certificate.h"
 #include "net/tls/context.h"
-#include "server/script_state.h"
+#include "server/script.h"
 #include "vm/vm.h"
 
 #include <string.h>
 
+const struct version *script_newest(const struct script *script) {
+  return script->loaded ? script->loaded : script->runtime.current;
+}
+
 bool script_is_valid(const struct script *script) {
-  return script->loaded || script->runtime.current;
+  return script_newest(script);
 }
 
 bool script_is_foreign(const struct script *script) {
   return !script_is_valid(script) && script->runtime.is_foreign;
 }
 
-const struct version *script_loaded(const struct script *script) {
-  return script->loaded;
-}
-
-bool script_is_copy(const struct script *script) {
-  return script->is_copy;
-}
-
-void script_set_copy(struct script *script) {
-  script->is_copy = script->listeners.is_quiet = true;
-}
-
-void script_set_home(struct script *script, unsigned home) {
-  script->listeners.home = home;
-}
-
-void script_set_spread(struct script *script, size_t workers) {
-  script->listeners.workers = workers;
-}
-
-size_t script_spread(const struct script *script) {
-  return script->listeners.workers;
-}
-
 bool script_is_spread(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return script->listeners.workers > 1 || (version && version->service.workers > 1);
 }
 
 void script_set_next_number(struct script *script, unsigned number) {
   struct runtime *runtime = &script->runtime;
   if (number > runtime->version_last) runtime->version_last = number - 1;
-}
-
-bool script_lacks_address(const struct script *script) {
-  return script->lacks_address;
-}
-
-bool script_is_starved(const struct script *script) {
-  return script->is_starved;
-}
-
-void script_set_due(struct script *script, bool is_due) {
-  script->is_due = is_due;
-}
-
-bool script_is_due(const struct script *script) {
-  return script->is_due;
-}
-
-bool script_is_leaving(const struct script *script) {
-  return script->is_leaving;
-}
-
-const char *script_path(const struct script *script) {
-  return script->path;
 }
 
 static void count_closing(struct conn *conn, void *context) {
@@ -84,9 +39,7 @@ static void count_closing(struct conn *conn, void *context) {
 static void count_running(const struct runtime *runtime, struct script_status *out) {
   out->waiting = vm_count_waiting(runtime->vm);
   out->tasks = runtime->task_count;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
+  LIST_EACH (const struct version, version, &runtime->versions, link) {
     out->timers += version_count_owned(version, "timer");
     if (!version->cohort) continue;
     out->ending += version->cohort->closing;
@@ -96,10 +49,7 @@ static void count_running(const struct runtime *runtime, struct script_status *o
 
 static size_t count_versions(const struct runtime *runtime) {
   size_t count = 0;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    count++;
-  }
+  LIST_EACH (const struct version, version, &runtime->versions, link) count++;
   return count;
 }
 
@@ -146,48 +96,8 @@ void script_status(const struct script *script, struct script_status *out) {
   out->datagrams_denied = datagrams.denied;
 }
 
-static size_t count_read(const struct version *version) {
-  size_t count = 0;
-  for (size_t i = 0; i < version->source_count; i++) count += version->sources[i].was_read;
-  return count;
-}
-
-void script_each_version(const struct script *script,
-                         void (*visit)(void *context, const struct script_version *version),
-                         void *context) {
-  const struct list *versions = &script->runtime.versions;
-  for (const struct list *link = versions->next; link != versions; link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
-    const struct script_version told = {
-        .number = version->number,
-        .is_in_force = version == script->runtime.current,
-        .is_in_memory = version->is_in_memory,
-        .connections = version->cohort ? version->cohort->group.count : 0,
-        .tasks = version_count_owned(version, "task"),
-        .files = count_read(version),
-    };
-    visit(context, &told);
-  }
-}
-
-unsigned script_each_text(const struct script *script, unsigned number, text_visitor visit,
-                          void *context) {
-  const struct list *versions = &script->runtime.versions;
-  for (const struct list *link = versions->next; link != versions; link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
-    const bool is_it = number > 0 ? version->number == number : version == script->runtime.current;
-    if (!is_it) continue;
-    for (size_t i = 0; i < version->source_count; i++) {
-      const struct source *source = &version->sources[i];
-      if (source->text) visit(context, source->path, source->text, source->text_size);
-    }
-    return version->number;
-  }
-  return 0;
-}
-
 const struct tls_context *script_tls(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return version ? version->service.tls : NULL;
 }
 
@@ -223,7 +133,7 @@ void script_each_certificate(const struct script *script,
 }
 
 size_t script_connections_max(const struct script *script) {
-  const struct version *version = script->loaded ? script->loaded : script->runtime.current;
+  const struct version *version = script_newest(script);
   return version ? version->service.connections_max : 0;
 }
 
@@ -245,19 +155,16 @@ static bool has_failed_source(const struct script *script, const char *path) {
   return false;
 }
 
-static void each_source_of(const struct script *script, const struct version *version,
-                           source_visitor visit, void *context) {
-  for (size_t i = 0; version && i < version->source_count; i++) {
-    const struct source *source = &version->sources[i];
-    if (!has_failed_source(script, source->path)) visit(context, source);
-  }
-}
-
-void script_each_source(const struct script *script, source_visitor visit, void *context) {
-  for (size_t i = 0; i < script->failed_source_count; i++) {
-    visit(context, &script->failed_sources[i]);
-  }
+const struct source *script_next_source(const struct script *script, struct source_walk *walk) {
   /* Until other workers have answered both count: what is not watched meanwhile would be news then. */
-  each_source_of(script, script->loaded, visit, context);
-  each_source_of(script, script->runtime.current, visit, context);
+  const struct version *const versions[] = {script->loaded, script->runtime.current};
+  if (walk->failed < script->failed_source_count) return &script->failed_sources[walk->failed++];
+  for (; walk->version < 2; walk->version++, walk->source = 0) {
+    const struct version *version = versions[walk->version];
+    while (version && walk->source < version->source_count) {
+      const struct source *source = &version->sources[walk->source++];
+      if (!has_failed_source(script, source->path)) return source;
+    }
+  }
+  return NULL;
 }

@@ -4,6 +4,7 @@
  * it in handles.c, how it drains in drain.c. */
 #include "server/server_state.h"
 
+#include "api/names.h"
 #include "api/runtime.h"
 #include "api/stores.h"
 #include "api/tls_context.h"
@@ -20,9 +21,7 @@
 #include "net/keep_message.h"
 #include "net/loop.h"
 #include "net/mesh.h"
-#include "net/notify.h"
 #include "net/orders.h"
-#include "server/activation.h"
 #include "server/bus.h"
 #include "server/control/control.h"
 #include "server/copies/copies.h"
@@ -57,15 +56,15 @@ static void export_sockets(const struct server *server, handover_visit *visit, v
   if (server->control) control_export(server->control, visit, context);
   activation_export(server->activation, visit, context);
   for (size_t i = 0; i < server->script_count; i++) {
-    script_export_listeners(server->scripts[i], visit, context);
+    listen_set_export(&server->scripts[i]->listeners, visit, context);
   }
   if (!server->metrics) return;
-  script_export_listeners(metrics_server_script(server->metrics), visit, context);
+  listen_set_export(&server->metrics->script->listeners, visit, context);
 }
 
 static void server_on_upgraded(struct server *server, const char *cause) {
   if (server->control) control_retire(server->control);
-  if (server->metrics) script_leave_listeners(metrics_server_script(server->metrics));
+  if (server->metrics) script_leave_listeners(server->metrics->script);
   drain_hand_over(server, cause);
 }
 
@@ -76,9 +75,9 @@ static void server_on_order(void *context, const struct keep_order *order, int f
   if (order->kind == ORDER_LEAVE) upgrade_leave(server, (pid_t)order->id);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (order->kind == ORDER_RETURN) script_return(script, order->id, order->place);
+    if (order->kind == ORDER_RETURN) listen_set_return(&script->listeners, order->id, order->place);
     if (order->kind == ORDER_ADOPT && !is_taken && fd >= 0)
-      is_taken = script_adopt(script, order->id, order->place, fd);
+      is_taken = listen_set_adopt(&script->listeners, order->id, order->place, fd);
   }
   if (fd >= 0 && !is_taken) close(fd); /* it was given up meanwhile, and the master knows */
 }
@@ -104,9 +103,9 @@ static const char *who_listens(void *context, const struct runtime *asks, const 
   const struct server *server = context;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_runtime(script) == asks) continue; /* it may have both */
-    *its = script_listen_conflict(script, name);
-    if (*its) return script_path(script);
+    if (&script->runtime == asks) continue; /* it may have both */
+    *its = listen_set_conflict(&script->listeners, name);
+    if (*its) return script->path;
   }
   return NULL;
 }
@@ -250,23 +249,13 @@ static void advise_to_keep_going(const struct server *server) {
       "--keep-going to serve the rest");
 }
 
-/* With NULL one that is asked by the server's own parts, and by the other workers, only. */
-static struct control *open_control(struct server *server, const struct control_address *address) {
-  return control_open(&(struct control_options){.server = server,
-                                                .loop = server->loop,
-                                                .log = server->options.log,
-                                                .address = address,
-                                                .activation = server->activation,
-                                                .shared_fd = server->options.control_fd,
-                                                .worker = server->options.worker,
-                                                .mesh = server->mesh});
-}
-
 /* It asks the control socket; there may be one without a way in. */
 static void open_metrics(struct server *server) {
   if (!server->metrics) return;
-  if (!server->control) server->control = open_control(server, NULL);
-  metrics_server_serve(server->metrics, server->control, control_adopt);
+  if (!server->control) server->control = control_open(server, NULL);
+  server->metrics->control = server->control;
+  server->metrics->adopt = control_adopt;
+  metrics_server_serve(server->metrics);
 }
 
 static void open_at_home(struct server *server) {
@@ -274,7 +263,7 @@ static void open_at_home(struct server *server) {
   struct home_visit visit;
   home_enter(server->home, &visit);
   if (options->control || options->worker) {
-    server->control = open_control(server, options->control);
+    server->control = control_open(server, options->control);
   }
   server_follow_open(server);
   home_leave(server->home, &visit);
@@ -312,7 +301,7 @@ int server_run(struct server *server) {
   net_loop_run(server->loop);
   held_up_bound_closing(server);
   size_t cut_off = 0;
-  for (size_t i = 0; i < server->script_count; i++) cut_off += script_cut_off(server->scripts[i]);
+  for (size_t i = 0; i < server->script_count; i++) cut_off += server->scripts[i]->runtime.cut_off;
   if (cut_off == 0) return 0;
   log_printf(server->options.log, LOG_ERROR,
              "the deadline has passed: on_close was not called for %zu connection%s, for the "
@@ -398,11 +387,11 @@ int server_examine(const struct server_options *options,
 
 static int server_describe(void *out, struct script *script) {
   if (!script_is_valid(script)) {
-    if (out) fprintf(out, "%s: ok, a module of what is beside it\n", script_path(script));
+    if (out) fprintf(out, "%s: ok, a module of what is beside it\n", script->path);
     return 0;
   }
-  script_tell_undefined(script);
-  api_judge_tls(script_runtime(script), script_tls(script));
+  names_tell_undefined(script->loaded, script->path);
+  api_judge_tls(&script->runtime, script_tls(script));
   return script_describe(script, out);
 }
 

@@ -1,6 +1,5 @@
 /* server/server.h — scripts at work behind their sockets, from start to drained. */
-#ifndef MOONPORT_SERVER_SERVER_H
-#define MOONPORT_SERVER_SERVER_H
+#pragma once
 
 #include "base/list.h"
 
@@ -9,19 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct activation;
 struct bus;
-struct bus_address;
-struct control_address;
-struct durations;
-struct grants;
-struct handover;
-struct log;
 struct lua_State;
 struct script;
-struct store_status;
 struct server; /* opaque; everything hangs off it */
-struct worker;
 
 /* The process's exit code when code of a script could not be ended. */
 enum { SERVER_EXIT_STUCK = 3 };
@@ -86,25 +76,6 @@ int server_end(struct server *server, int code);
 
 /* "serving", "leaving", "draining", "closing" or "ending"; static text. */
 const char *server_phase_name(const struct server *server);
-bool server_is_serving(const struct server *server);
-int64_t server_grace_ms(const struct server *server);
-/* How often a script held the loop up for longer than half a second, and how long at most. */
-uint64_t server_stalls(const struct server *server, unsigned *ms_max);
-/* How late the loop was, now and then; NULL: that is not measured. */
-const struct durations *server_lag(const struct server *server);
-/* NULL: it serves alone. */
-const struct worker *server_worker(const struct server *server);
-size_t server_script_count(const struct server *server);
-struct script *server_script(const struct server *server, size_t index);
-/* What scripts may do here: server_options has the words. */
-bool server_is_unsafe(const struct server *server);
-const struct grants *server_grants(const struct server *server);
-const struct bus *server_bus(const struct server *server);
-/* What moonport.shared has open in this process. */
-void server_each_store(const struct server *server,
-                       void (*visit)(void *context, const char *name,
-                                     const struct store_status *status),
-                       void *context);
 /* As SIGTERM does; `cause` is what the log says of it. Nothing when it drains already. */
 void server_drain(struct server *server, const char *cause);
 
@@ -159,7 +130,7 @@ struct reload_waiter {
 void server_reload(struct server *server, struct reload_waiter *waiter);
 void server_reload_forget(struct reload_waiter *waiter);
 /* The same of one script: `text` counts from now on in place of what its file has, until that changes. When it
- * cannot be loaded, all stays as it is. Not while script_is_trying(). 0, or an errno: its file cannot be
+ * cannot be loaded, all stays as it is. Not while `is_trying`. 0, or an errno: its file cannot be
  * read, or memory is out, and nothing happens. */
 int server_try(struct server *server, struct script *script, const char *text, size_t size,
                struct reload_waiter *waiter);
@@ -176,5 +147,3 @@ int server_examine(const struct server_options *options,
 /* Loads and judges every script without listening; a line each to `out`, faults to the log.
  * 0, or -1 when there were faults; -2 when they are the command line's. */
 int server_check(const struct server_options *options, FILE *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/server_state.h — the server's fields, for its own files only. */
-#ifndef MOONPORT_SERVER_SERVER_STATE_H
-#define MOONPORT_SERVER_SERVER_STATE_H
+#pragma once
 
 #include "base/durations.h"
 #include "net/notify.h"
@@ -12,18 +11,6 @@
 #include "server/signals.h"
 
 #include <uv.h>
-
-struct activation;
-struct control;
-struct copies;
-struct home;
-struct metrics_server;
-struct mesh;
-struct names;
-struct net_defer;
-struct orders;
-struct upgrade;
-struct watch;
 
 enum {
   CLOSING_MS = 1000, /* for FIN and the last queued bytes, when the drain deadline has passed */
@@ -150,5 +137,3 @@ void server_follow_close(struct server *server);
 /* The scripts, or what they consist of, are others now. */
 void server_sources_changed(struct server *server);
 void server_follow_update(struct server *server);
-
-#endif

@@ -1,11 +1,8 @@
 /* server/signals.h — the signals of a server that are neither its end nor a reload. */
-#ifndef MOONPORT_SERVER_SIGNALS_H
-#define MOONPORT_SERVER_SIGNALS_H
+#pragma once
 
 #include <stdbool.h>
 #include <uv.h>
-
-struct log;
 
 struct signals {
   struct log *log;
@@ -23,5 +20,3 @@ void signals_close(struct signals *signals);
 /* Whether the terminal that the server was started on is gone: a SIGHUP then means that, and not a
  * reload. */
 bool signals_lost_terminal(const struct signals *signals);
-
-#endif

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "net/loop.h"
-#include "server/activation.h"
 #include "server/copies/copies.h"
 #include "server/metrics.h"
 #include "server/names.h"
@@ -53,7 +52,7 @@ static size_t count_scripts(const struct server *server) {
   size_t count = copies_count_elsewhere(server);
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    count += script_is_valid(script) && !script_is_leaving(script) && !script_is_copy(script);
+    count += script_is_valid(script) && !script->is_leaving && !script->is_copy;
   }
   return count;
 }
@@ -81,10 +80,9 @@ static void await_names(struct server *server) {
   bool awaits = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_loaded(script) && !script_is_copy(script) && script_awaits_names(script))
-      awaits = true;
+    if (script->loaded && !script->is_copy && script_awaits_names(script)) awaits = true;
   }
-  if (server->metrics && script_awaits_names(metrics_server_script(server->metrics))) awaits = true;
+  if (server->metrics && script_awaits_names(server->metrics->script)) awaits = true;
   while (awaits && server->phase == SERVING && names_are_pending(server->names)) {
     net_loop_turn(server->loop, true);
   }
@@ -94,27 +92,27 @@ static void await_names(struct server *server) {
 static void ask_copies(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_copy(script)) continue;
+    if (script->is_copy) continue;
     (void)copies_restore(server, script);
-    if (script_loaded(script)) copies_ask(server, script);
+    if (script->loaded) copies_ask(server, script);
   }
   copies_await_answers(server);
 }
 
 static int start_script(struct server *server, struct script *script) {
-  const char *refusal = copies_refusal(server, script_path(script));
+  const char *refusal = copies_refusal(server, script->path);
   int rc = -1;
   if (refusal) {
     script_refuse_loaded(script, refusal);
-    copies_give_up(server, script_path(script));
+    copies_give_up(server, script->path);
     if (copies_restore(server, script)) rc = script_start(script);
   } else {
     rc = script_start(script);
   }
-  if (script_runtime(script)->current) {
+  if (script->runtime.current) {
     copies_take_on(server, script);
   } else {
-    copies_give_up(server, script_path(script));
+    copies_give_up(server, script->path);
   }
   if (server->options.worker) worker_beat(server->options.worker);
   return rc;
@@ -149,13 +147,13 @@ static int listen_all(struct server *server) {
   ask_copies(server);
   for (size_t i = 0; i < server->script_count && server->phase == SERVING; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_valid(script) || script_is_copy(script)) continue;
+    if (!script_is_valid(script) || script->is_copy) continue;
     struct home_visit visit;
     home_enter(server->home, &visit);
     if (start_script(server, script) < 0 && !server->options.keeps_going) rc = -1;
     home_leave(server->home, &visit);
   }
-  if (server->metrics && metrics_server_start(server->metrics) < 0 &&
+  if (server->metrics && script_start(server->metrics->script) < 0 &&
       !server->options.keeps_going) {
     rc = -1;
   }
@@ -165,7 +163,7 @@ static int listen_all(struct server *server) {
     rc = succession_check(server);
   }
   for (size_t i = 0; i < server->script_count && rc == 0; i++) {
-    script_tell_listening(server->scripts[i]);
+    listen_set_tell(&server->scripts[i]->listeners);
   }
   if (rc == 0) report_handed(server);
   return rc;

@@ -50,8 +50,8 @@ static bool is_at_fault(const void *context, const char *path) {
   const struct server *server = context;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (strcmp(script_path(script), path) != 0) continue;
-    return !script_is_valid(script) || script_lacks_address(script);
+    if (strcmp(script->path, path) != 0) continue;
+    return !script_is_valid(script) || script->lacks_address;
   }
   return false;
 }
@@ -100,10 +100,10 @@ bool succession_await(struct server *server) {
   if (may) uv_timer_stop(&server->deadline);
   stop_telling(server);
   for (size_t i = 0; may && i < server->script_count; i++) {
-    script_go_on_listening(server->scripts[i]);
+    listen_set_go_on(&server->scripts[i]->listeners);
   }
   if (may && server->control) control_release(server->control);
-  if (may && server->metrics) script_go_on_listening(metrics_server_script(server->metrics));
+  if (may && server->metrics) listen_set_go_on(&server->metrics->script->listeners);
   if (may && server->control) control_go_on_listening(server->control);
   return may;
 }
@@ -118,7 +118,7 @@ bool succession_take_over(struct server *server) {
     return false;
   }
   for (size_t i = 0; i < server->script_count; i++) script_own_listeners(server->scripts[i]);
-  if (server->metrics) script_own_listeners(metrics_server_script(server->metrics));
+  if (server->metrics) script_own_listeners(server->metrics->script);
   if (server->control) control_own(server->control);
   activation_settle(server->activation);
   log_printf(server->options.log, LOG_INFO, "upgraded: this process serves in place of process %ld",

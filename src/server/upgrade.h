@@ -1,6 +1,5 @@
 /* server/upgrade.h — another process takes this one's place, started from what is now in the program's file. */
-#ifndef MOONPORT_SERVER_UPGRADE_H
-#define MOONPORT_SERVER_UPGRADE_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -29,5 +28,3 @@ int succession_check(const struct server *server);
 bool succession_await(struct server *server);
 /* Says that it is ready, and waits until it may serve. False after a log line: it must not. */
 bool succession_take_over(struct server *server);
-
-#endif

@@ -61,9 +61,9 @@ static void act(int peers[PEERS], struct input *input) {
 /* Nobody is connected any more: most connections notice, and those that wait for something else are
  * closed at once, as at the end of a server. Their handlers come to an end, too. */
 static void settle(void) {
-  struct script *script = server_script(served.server, 0);
+  struct script *script = served.server->scripts[0];
   int turns = 0;
-  while (script_conn_count(script) > 0) {
+  while (runtime_conn_count(&script->runtime) > 0) {
     served_turn(&served);
     if (++turns == 20) script_close_conns(script, true);
     if (turns > 20) usleep(200);

@@ -27,7 +27,7 @@ static uint64_t open_peer(void) {
   struct conn *conn = NULL;
   for (int i = 0; i < 3; i++) served_turn(&served);
   for (size_t i = 0; i < 4 && !conn; i++) {
-    struct conn_group *group = script_conn_group(server_script(served.server, 0), i);
+    struct conn_group *group = script_conn_group(served.server->scripts[0], i);
     if (group) conn = conn_group_newest(group);
   }
   return conn ? conn_id(conn) : 0;
@@ -136,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   MUST(done <= commands);
   if (answer.ended && !has(bytes, length, "events")) MUST(done == commands);
   free(bytes);
-  if (!server_is_serving(served.server)) {
+  if (served.server->phase != SERVING) {
     if (peer >= 0) (void)close(peer);
     peer = -1;
     served_close(&served);

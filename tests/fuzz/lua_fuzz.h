@@ -65,7 +65,7 @@ static void open_program(void) {
   MUST(program.options.log != NULL && program.options.loop != NULL);
   struct script *script = script_new_program("fuzz", &program.options);
   MUST(script != NULL);
-  program.runtime = script_runtime(script);
+  program.runtime = &script->runtime;
   MUST(testing_new(program.runtime, &none) != NULL);
   if (vm_protect(program.runtime->vm, load, NULL, error, sizeof error)) return;
   (void)fprintf(stderr, "%s\n", error);

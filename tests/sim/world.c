@@ -110,7 +110,7 @@ static const char *who_listens(void *context, const struct runtime *asks, const 
 
 /* How many there are, but for coroutines; at the end these must all be at rest. */
 static size_t registry_references(struct script *script, bool is_at_end) {
-  const struct vm *vm = script_runtime(script)->vm;
+  const struct vm *vm = script->runtime.vm;
   lua_State *L = vm->shared->L;
   size_t count = 0;
   size_t threads = 0;
@@ -232,7 +232,7 @@ static void set_mode(const struct world *world, uint32_t value) {
 
 static void reload(struct world *world, const struct step *step) {
   struct script *script = world->served[step->which % world->count].script;
-  if (script_is_leaving(script)) return;
+  if (script->is_leaving) return;
   set_mode(world, step->value);
   failing_enter();
   (void)script_reload(script);
@@ -242,7 +242,7 @@ static void reload(struct world *world, const struct step *step) {
 /* As at the end of the server, or once its file was removed. */
 static void drain(struct script *script, uint32_t value) {
   if (value % 3 < 2) script_close_conns(script, value % 3);
-  if (value % 3 == 2 && !script_is_leaving(script)) script_leave(script, "its file was removed");
+  if (value % 3 == 2 && !script->is_leaving) script_leave(script, "its file was removed");
 }
 
 /* Of connections that begin from now on, also of those between scripts. */
@@ -393,9 +393,9 @@ static void end_script(struct world *world, struct served *served) {
   script_close_conns(served->script, true);
   (void)script_drop_sequential(served->script);
   pass(world, LONG_MS);
-  if (script_conn_burden(served->script) > 0) {
+  if (runtime_conn_burden(&served->script->runtime) > 0) {
     sim_fail("%s: %zu handlers never come to their end", served->kind->file,
-             script_conn_burden(served->script));
+             runtime_conn_burden(&served->script->runtime));
   }
   (void)registry_references(served->script, false); /* what is collected may defer the rest */
   settle(world);

@@ -1,6 +1,7 @@
 /* server/control/ask.c — one command that several workers are asked, and what each answers. */
 #include "server/control/ask.h"
 
+#include "base/grow.h"
 #include "base/platform.h"
 #include "base/worker.h"
 #include "net/connect.h"
@@ -18,7 +19,10 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { LOOK_MS = 100 }; /* how often it is looked whether those live who are waited for */
+enum {
+  LOOK_MS = 100,     /* how often it is looked whether those live who are waited for */
+  INPUT_BYTES = 256, /* room for what is no line yet, at first */
+};
 
 /* The way to one worker. */
 struct leg {
@@ -172,13 +176,7 @@ static size_t leg_take_lines(struct leg *leg, const char *input, size_t size) {
 }
 
 static bool leg_keep(struct leg *leg, const char *bytes, size_t size) {
-  if (leg->size + size > leg->capacity) {
-    const size_t capacity = (leg->size + size) * 2;
-    char *grown = realloc(leg->input, capacity);
-    if (!grown) return false;
-    leg->input = grown;
-    leg->capacity = capacity;
-  }
+  if (!grow_bytes(&leg->input, &leg->capacity, leg->size + size, INPUT_BYTES)) return false;
   if (size > 0) memcpy(leg->input + leg->size, bytes, size);
   leg->size += size;
   return true;

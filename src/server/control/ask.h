@@ -4,8 +4,7 @@
  * To each worker, to this one as well, goes one end of a pair of sockets, of which that makes a client
  * like any other. One that has died, is stuck or is stopped is not waited for: the page that all
  * share (base/worker.h) tells of it. Where there is a single process, it asks itself. */
-#ifndef MOONPORT_SERVER_CONTROL_ASK_H
-#define MOONPORT_SERVER_CONTROL_ASK_H
+#pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -45,5 +44,3 @@ void ask_abandon(struct ask *ask);
 
 /* For control.c. */
 void ask_init_legs(struct control *control);
-
-#endif

@@ -3,6 +3,7 @@
  * Bytes gather until they hold a line. A client does one thing in a turn of the loop: a command, or
  * a step of the job that a command left. While there is more to do it is not read, and while it
  * does not read its answers, nothing more is done for it. */
+#include "base/grow.h"
 #include "base/utf8.h"
 #include "base/words.h"
 #include "net/defer.h"
@@ -23,31 +24,12 @@ enum {
   RELAYED_BYTES_MAX = WORDS_QUOTED_SIZE_MAX(LINE_BYTES_MAX) * 2,
   ERROR_BYTES_MAX = 1024,
   FAULT_BYTES_MAX = 160,
-  WORDS_MAX = 64, /* of one line, the name of the command included */
+  WORDS_MAX = 64,    /* of one line, the name of the command included */
+  INPUT_BYTES = 256, /* room for what is no command yet, at first */
 };
-
-struct server *control_server(const struct control_client *client) {
-  return client->control->server;
-}
-
-struct log *control_log(const struct control_client *client) {
-  return client->control->log;
-}
-
-struct net_loop *control_loop(const struct control_client *client) {
-  return client->control->loop;
-}
-
-uint64_t control_uptime_ms(const struct control_client *client) {
-  return net_loop_now_ms(client->control->loop) - client->control->opened_ms;
-}
 
 bool control_is_relayed(const struct control_client *client) {
   return conn_group_of(client->conn) == &client->control->relayed;
-}
-
-const struct worker *control_worker(const struct control_client *client) {
-  return client->control->worker;
 }
 
 bool control_is_open(const struct control_client *client) {
@@ -235,13 +217,8 @@ static void drop_input(struct control_client *client) {
 static bool append_input(struct control_client *client, const char *bytes, size_t size) {
   if (client->size > 0) memmove(client->input, client->input + client->start, client->size);
   client->start = 0;
-  size_t needed = client->size + size + 1;
-  if (needed > client->capacity) {
-    char *grown = realloc(client->input, needed);
-    if (!grown) return false;
-    client->input = grown;
-    client->capacity = needed;
-  }
+  const size_t wanted = client->size + size + 1;
+  if (!grow_bytes(&client->input, &client->capacity, wanted, INPUT_BYTES)) return false;
   memcpy(client->input + client->size, bytes, size);
   client->size += size;
   return true;

@@ -1,27 +1,14 @@
 /* server/control/client.h — how a command answers who asked. Knows no command.
  *
  * An answer is any number of lines, and then exactly one that says whether it went well. */
-#ifndef MOONPORT_SERVER_CONTROL_CLIENT_H
-#define MOONPORT_SERVER_CONTROL_CLIENT_H
+#pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct conn;
-struct log;
-struct net_loop;
-struct server;
-struct worker;
 struct control_client; /* opaque; gone with its connection, when its job has ended */
-
-struct server *control_server(const struct control_client *client);
-struct log *control_log(const struct control_client *client);
-struct net_loop *control_loop(const struct control_client *client);
-uint64_t control_uptime_ms(const struct control_client *client);
-/* The process is one of several; NULL: it is alone. */
-const struct worker *control_worker(const struct control_client *client);
 
 /* False: its connection has ended, and what is put goes nowhere. */
 bool control_is_open(const struct control_client *client);
@@ -70,5 +57,3 @@ bool control_admit_stream(struct control_client *client);
 void control_become_stream(struct control_client *client);
 /* The last line of an answer that came later was put: goes on with what the client sent since. */
 void control_end(struct control_client *client);
-
-#endif

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "server/control/front.h"
-#include "server/control/state.h"
 
 #include <string.h>
 
@@ -101,7 +100,7 @@ static void commands_refuse_name(struct control_client *client, const struct wor
 
 /* It comes from outside, and there are other workers. */
 static bool is_for_several(const struct control_client *client) {
-  return control_worker(client) && !control_is_relayed(client);
+  return client->control->worker && !control_is_relayed(client);
 }
 
 void control_run(struct control_client *client, const struct word *words, size_t count) {

@@ -1,9 +1,8 @@
 /* server/control/commands.h — the commands of the control socket, as one table. */
-#ifndef MOONPORT_SERVER_CONTROL_COMMANDS_H
-#define MOONPORT_SERVER_CONTROL_COMMANDS_H
+#pragma once
 
 #include "base/words.h"
-#include "server/control/client.h"
+#include "server/control/state.h"
 
 /* Where there are several workers: who has what a command is about. */
 enum command_reach {
@@ -52,5 +51,3 @@ void control_shutdown(const struct control_call *call);
 
 /* Answers why nothing can be changed now: the server ends, or an upgrade is under way. */
 void control_refuse_change(struct control_client *client);
-
-#endif

@@ -5,8 +5,7 @@
 #include "net/conn_proxy.h"
 #include "net/conn_tls.h"
 #include "server/control/find.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -114,7 +113,7 @@ static void conns_describe(const struct control_client *client, const struct scr
   const char *listener = script_listener_of(script, conn); /* NULL: it was not accepted */
   const char *const texts[FIELD_COUNT][2] = {
       [FIELD_ID] = {row->id, row->number},
-      [FIELD_SCRIPT] = {script_path(script), script_name(script)},
+      [FIELD_SCRIPT] = {script->path, script->runtime.script},
       [FIELD_PEER] = {row->peer, row->ip},
       [FIELD_LISTENER] = {listener ? listener : ""},
       [FIELD_STATE] = {conn_phase_name(conn_phase(conn))},
@@ -204,10 +203,10 @@ static bool tell_group(struct control_client *client, struct listing *listing,
 
 static bool conns_tell_some(struct control_client *client, void *state) {
   struct listing *listing = state;
-  const struct server *server = control_server(client);
+  const struct server *server = client->control->server;
   size_t budget = CONNS_PER_STEP;
-  while (listing->script < server_script_count(server)) {
-    struct script *script = server_script(server, listing->script);
+  while (listing->script < server->script_count) {
+    struct script *script = server->scripts[listing->script];
     struct conn_group *group = script_conn_group(script, listing->group);
     if (group && tell_group(client, listing, script, group, &budget)) return true;
     listing->last_id = 0;

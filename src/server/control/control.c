@@ -20,7 +20,7 @@
 #include "server/control/commands.h"
 #include "server/control/place.h"
 #include "server/control/state.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -106,7 +106,7 @@ static void control_admit(struct control *control, struct control_client *client
     return;
   }
   /* One of its own scripts, however it spelled the address: it would command all the others. */
-  if (is_own_process(control, peer.pid) && !server_is_unsafe(control->server)) {
+  if (is_own_process(control, peer.pid) && !control->server->options.unsafe) {
     control_fail(client, "this server takes no commands from its own scripts (the operator may "
                          "allow them: --unsafe)");
     conn_close(client->conn, REASON_CLOSED);
@@ -259,12 +259,13 @@ void control_go_on_listening(struct control *control) {
 }
 
 /* Tells where, or why not. */
-static int open_listener(struct control *control, const struct control_options *options) {
-  if (options->shared_fd > 0) return open_shared(control, options->shared_fd);
-  control->place = *options->address;
-  int rc = open_inherited(control, &control->place, options->activation);
+static int open_listener(struct control *control, const struct control_address *address) {
+  const struct server *server = control->server;
+  if (server->options.control_fd > 0) return open_shared(control, server->options.control_fd);
+  control->place = *address;
+  int rc = open_inherited(control, &control->place, server->activation);
   if (rc == UV_ENOENT) rc = open_own(control, &control->place);
-  control_place_tell(control->log, rc, options->address, &control->place);
+  control_place_tell(control->log, rc, address, &control->place);
   return rc;
 }
 
@@ -281,24 +282,24 @@ static void control_on_message(void *context, unsigned from, const char *bytes, 
   net_loop_flush(control->loop);
 }
 
-struct control *control_open(const struct control_options *options) {
+struct control *control_open(struct server *server, const struct control_address *address) {
   struct control *control = calloc(1, sizeof *control);
   if (!control) return NULL;
   *control = (struct control){
-      .server = options->server,
+      .server = server,
       .run = control_run,
-      .loop = options->loop,
-      .log = options->log,
-      .mesh = options->mesh,
-      .worker = options->worker,
-      .opened_ms = net_loop_now_ms(options->loop),
+      .loop = server->loop,
+      .log = server->options.log,
+      .mesh = server->mesh,
+      .worker = server->options.worker,
+      .opened_ms = net_loop_now_ms(server->loop),
   };
   init_clients(control, &control->clients);
   init_clients(control, &control->relayed);
   ask_init_legs(control);
   control->defer = net_defer_new(control->loop, control_on_turn, control);
   int rc = control->defer ? 0 : UV_ENOMEM;
-  if (rc == 0 && options->address) rc = open_listener(control, options);
+  if (rc == 0 && address) rc = open_listener(control, address);
   if (rc < 0 && !control->worker) { /* of several, it is asked by the others all the same */
     control_close(control);
     control_free(control);

@@ -1,32 +1,16 @@
 /* server/control/control.h — the socket over which a server is told and asked things while it runs.
  *
  * One command a line comes in, lines of JSON go out; docs/operating.md has the protocol. */
-#ifndef MOONPORT_SERVER_CONTROL_CONTROL_H
-#define MOONPORT_SERVER_CONTROL_CONTROL_H
+#pragma once
 
 #include "server/activation.h"
 
 struct control_address;
-struct log;
-struct mesh;
-struct net_loop;
 struct server;
-struct worker;
 struct control; /* opaque */
 
-struct control_options {
-  struct server *server;
-  struct net_loop *loop;
-  struct log *log;
-  const struct control_address *address; /* where it accepts; NULL: nowhere */
-  struct activation *activation; /* has the socket of the process whose place this one takes */
-  int shared_fd; /* a socket that listens there already, which it takes; 0: there is none */
-  const struct worker *worker; /* it is one of several; NULL: it is alone */
-  struct mesh *mesh;           /* to the others; NULL: it is alone */
-};
-
-/* NULL after a warning that says what to do: a server works without. */
-struct control *control_open(const struct control_options *options);
+/* Accepts at `address`; NULL: nowhere. NULL after a warning that says what to do: a server works without. */
+struct control *control_open(struct server *server, const struct control_address *address);
 /* Nobody has to be waited for any more (worker_is_held()): a client may come. */
 void control_go_on_listening(struct control *control);
 /* Nobody has to be waited for any more (worker_is_held()). */
@@ -44,5 +28,3 @@ void control_adopt(struct control *control, int fd);
 void control_close(struct control *control);
 /* After the loop has closed what was open. */
 void control_free(struct control *control);
-
-#endif

@@ -96,10 +96,9 @@ void control_eval(const struct control_call *call) {
     return;
   }
   asking->client = call->client;
-  log_about(control_log(call->client), LOG_INFO, script_path(script), 0, "command eval: %s: %.*s",
-            script_name(script), LOGGED_BYTES_MAX, code->text);
-  asking->evaluation =
-      api_evaluate(script_runtime(script), code->text, code->size, &events, asking);
+  log_about(call->client->control->log, LOG_INFO, script->path, 0, "command eval: %s: %.*s",
+            script->runtime.script, LOGGED_BYTES_MAX, code->text);
+  asking->evaluation = api_evaluate(&script->runtime, code->text, code->size, &events, asking);
   if (asking->is_answered) {
     free(asking);
     return;

@@ -1,6 +1,5 @@
 /* server/control/event_filter.h — which events a watcher wants — does not know who it is. */
-#ifndef MOONPORT_SERVER_CONTROL_EVENT_FILTER_H
-#define MOONPORT_SERVER_CONTROL_EVENT_FILTER_H
+#pragma once
 
 #include "base/event.h"
 #include "base/id_set.h"
@@ -36,5 +35,3 @@ bool event_filter_read(struct event_filter *filter, const char *word,
 /* What the filter has to be shown; more than it wants when it must know connections by their peer. */
 uint64_t event_filter_kinds(const struct event_filter *filter);
 bool event_filter_wants(struct event_filter *filter, const struct event *event);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/control/event_json.h — one event as one line of JSON, as docs/events.md says. */
-#ifndef MOONPORT_SERVER_CONTROL_EVENT_JSON_H
-#define MOONPORT_SERVER_CONTROL_EVENT_JSON_H
+#pragma once
 
 #include "base/event.h"
 
@@ -17,5 +16,3 @@ struct event_json {
 /* Writes the line, its newline included, and returns its size. */
 size_t event_json_render(const struct event *event, const struct event_json *how,
                          char out[EVENT_JSON_BYTES_MAX]);
-
-#endif

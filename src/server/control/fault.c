@@ -61,7 +61,7 @@ void control_fault(const struct control_call *call) {
     return;
   }
   conn_fault_text(&fault, text);
-  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
+  log_about(call->client->control->log, LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
             "command fault: #%s %s", id, text);
   control_ok_with(call->client, json_pack("{s:o, s:s, s:I, s:I}", "id",
                                           control_conn_id(call->client, conn_id(conn)), "fault",

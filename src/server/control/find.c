@@ -5,7 +5,7 @@
 #include "net/conn.h"
 #include "server/roles.h"
 #include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,9 +16,9 @@
 enum { NAMES_BYTES_MAX = 600 };
 
 static struct conn *find_conn(const struct server *server, uint64_t id) {
-  for (size_t i = 0; i < server_script_count(server); i++) {
+  for (size_t i = 0; i < server->script_count; i++) {
     struct conn_group *group;
-    for (size_t k = 0; (group = script_conn_group(server_script(server, i), k)); k++) {
+    for (size_t k = 0; (group = script_conn_group(server->scripts[i], k)); k++) {
       struct conn *conn = NULL;
       while ((conn = conn_group_next(group, conn))) {
         if (conn_id(conn) == id) return conn;
@@ -51,7 +51,7 @@ bool control_read_id(const char *text, unsigned *worker, uint64_t *out) {
 
 const char *control_conn_name(const struct control_client *client, uint64_t id,
                               char out[CONN_NAME_BYTES]) {
-  const struct worker *worker = control_worker(client);
+  const struct worker *worker = client->control->worker;
   if (worker) {
     snprintf(out, CONN_NAME_BYTES, "%u.%llu", worker->number, (unsigned long long)id);
   } else {
@@ -62,21 +62,21 @@ const char *control_conn_name(const struct control_client *client, uint64_t id,
 
 json_t *control_conn_id(const struct control_client *client, uint64_t id) {
   char name[CONN_NAME_BYTES];
-  if (!control_worker(client)) return json_integer((json_int_t)id);
+  if (!client->control->worker) return json_integer((json_int_t)id);
   return json_string(control_conn_name(client, id, name));
 }
 
 struct conn *control_find_conn(const struct control_call *call) {
   uint64_t id;
   unsigned number;
-  const struct worker *worker = control_worker(call->client);
+  const struct worker *worker = call->client->control->worker;
   char name[CONN_NAME_BYTES];
   if (!control_read_id(call->words[0].text, &number, &id) || (number > 0 && !worker)) {
     control_fail(call->client, "\"%.60s\" is no connection: write its number, as in %s %s12",
                  call->words[0].text, call->name, worker ? "2." : "");
     return NULL;
   }
-  struct conn *conn = find_conn(control_server(call->client), id);
+  struct conn *conn = find_conn(call->client->control->server, id);
   if (!conn) {
     control_fail(call->client, "there is no connection %s (any more): conns lists them",
                  control_conn_name(call->client, id, name));
@@ -88,31 +88,20 @@ struct conn *control_find_conn(const struct control_call *call) {
 static void list_names(const struct server *server, char out[NAMES_BYTES_MAX]) {
   size_t used = 0;
   *out = '\0';
-  for (size_t i = 0; i < server_script_count(server) && used < NAMES_BYTES_MAX; i++) {
-    if (server_is_module(server, server_script(server, i))) continue;
-    const char *name = script_name(server_script(server, i));
+  for (size_t i = 0; i < server->script_count && used < NAMES_BYTES_MAX; i++) {
+    if (server_is_module(server, server->scripts[i])) continue;
+    const char *name = server->scripts[i]->runtime.script;
     int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? ", " : "", name);
     used += size > 0 ? (size_t)size : 0;
   }
 }
 
 static bool is_named(const struct script *script, const char *name) {
-  return strcmp(script_path(script), name) == 0 || strcmp(script_name(script), name) == 0;
+  return strcmp(script->path, name) == 0 || strcmp(script->runtime.script, name) == 0;
 }
 
-struct script *control_find_script(const struct control_call *call, const char *name) {
-  const struct server *server = control_server(call->client);
-  char names[NAMES_BYTES_MAX];
-  struct script *found = NULL;
-  size_t count = 0;
-  for (size_t i = 0; i < server_script_count(server); i++) {
-    struct script *script = server_script(server, i);
-    if (name ? !is_named(script, name) : server_is_module(server, script)) continue;
-    found = script;
-    count++;
-  }
-  if (count == 1) return found;
-  list_names(server, names);
+void control_refuse_script(const struct control_call *call, const char *name, size_t count,
+                           const char *names) {
   if (count == 0) {
     control_fail(call->client, "there is no script \"%.60s\": there are %s", name ? name : "",
                  *names ? names : "none");
@@ -125,14 +114,21 @@ struct script *control_find_script(const struct control_call *call, const char *
                  "with one of %s",
                  count, call->name, names);
   }
-  return NULL;
 }
 
-struct script *control_script_at(const struct control_client *client, const char *path) {
-  const struct server *server = control_server(client);
-  for (size_t i = 0; i < server_script_count(server); i++) {
-    struct script *script = server_script(server, i);
-    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
+struct script *control_find_script(const struct control_call *call, const char *name) {
+  const struct server *server = call->client->control->server;
+  char names[NAMES_BYTES_MAX];
+  struct script *found = NULL;
+  size_t count = 0;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (name ? !is_named(script, name) : server_is_module(server, script)) continue;
+    found = script;
+    count++;
   }
+  if (count == 1) return found;
+  list_names(server, names);
+  control_refuse_script(call, name, count, names);
   return NULL;
 }

@@ -10,7 +10,7 @@
 #include "server/control/find.h"
 #include "server/control/merge.h"
 #include "server/control/state.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -91,7 +91,7 @@ static const char *phase_of(const struct worker_slot *slot) {
 static json_t *describe_worker(const struct front *front, unsigned number) {
   const struct worker_totals *totals = &front->totals[number - 1];
   const struct worker_slot *slot = worker_slot_of(front->control->worker, number);
-  const json_t *last = merge_last_of(front->merge, number);
+  const json_t *last = front->merge->lasts[number - 1];
   const uint64_t now = worker_now_ms(), heard = atomic_load(&slot->heard_ms);
   const uint32_t starts = atomic_load(&slot->generation);
   const bool runs = atomic_load(&slot->phase) != WORKER_ABSENT;
@@ -148,8 +148,8 @@ static void front_answer(struct front *front) {
   size_t i = 0;
   json_t *line;
   json_t *last = merge_last(front->merge);
-  if (merge_gathers(front->merge)) {
-    json_array_foreach(merge_lines(front->merge), i, line) {
+  if (front->merge->gathering) {
+    json_array_foreach(front->merge->lines, i, line) {
       control_put(client, json_incref(line));
     }
   }
@@ -168,7 +168,7 @@ static void front_on_done(void *context);
 
 static void front_on_line(void *context, unsigned worker, const char *line, size_t size) {
   struct front *front = context;
-  if (merge_gathers(front->merge) || front->search) {
+  if (front->merge->gathering || front->search) {
     json_t *object = json_loadb(line, size, 0, NULL);
     struct worker_totals *totals = &front->totals[worker - 1];
     totals->connections += json_integer_value(json_object_get(object, "connections"));
@@ -230,7 +230,7 @@ static unsigned first_of(uint64_t workers) {
 /* False: one that could have it does not answer, and that was told. */
 static bool check_silences(const struct front *front) {
   for (unsigned number = 1; number <= front->control->worker->count; number++) {
-    const char *why = merge_silence_of(front->merge, number);
+    const char *why = front->merge->silences[number - 1];
     if (!why) continue;
     control_fail(front->client, "not found where there is an answer, and %s", why);
     return false;
@@ -238,29 +238,31 @@ static bool check_silences(const struct front *front) {
   return true;
 }
 
-/* "2.17, 3.17" */
-static void list_ids(const json_t *lines, char out[NAMES_BYTES_MAX]) {
+/* "2.17 or 3.17": that field of each line, as far as there is room. */
+static void list_of(const json_t *lines, const char *field, const char *glue,
+                    char out[NAMES_BYTES_MAX]) {
   size_t used = 0, i = 0;
   const json_t *line;
+  *out = '\0';
   json_array_foreach(lines, i, line) {
-    const char *id = json_string_value(json_object_get(line, "id"));
-    if (!id || used >= NAMES_BYTES_MAX) continue;
-    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? " or " : "", id);
+    const char *text = json_string_value(json_object_get(line, field));
+    if (!text || used >= NAMES_BYTES_MAX) continue;
+    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? glue : "", text);
     used += size > 0 ? (size_t)size : 0;
   }
 }
 
 /* The worker that has it; 0 after an answer. */
 static unsigned find_conn(struct front *front, const char **id) {
-  const json_t *lines = merge_lines(front->merge);
+  const json_t *lines = front->merge->lines;
   const size_t count = json_array_size(lines);
   if (count == 1) {
     *id = json_string_value(json_object_get(json_array_get(lines, 0), "id"));
     return first_of(workers_of(json_array_get(lines, 0)));
   }
-  char ids[NAMES_BYTES_MAX] = "";
+  char ids[NAMES_BYTES_MAX];
   if (count > 1) {
-    list_ids(lines, ids);
+    list_of(lines, "id", " or ", ids);
     control_fail(front->client, "%zu workers have a connection %s: write %s", count, front->wanted,
                  ids);
   } else if (check_silences(front)) {
@@ -277,32 +279,11 @@ static bool is_wanted_script(const struct front *front, const json_t *line) {
   return (path && strcmp(path, front->wanted) == 0) || (name && strcmp(name, front->wanted) == 0);
 }
 
-static void list_scripts(const json_t *lines, char out[NAMES_BYTES_MAX]) {
-  size_t used = 0, i = 0;
-  const json_t *line;
-  json_array_foreach(lines, i, line) {
-    const char *name = json_string_value(json_object_get(line, "name"));
-    if (!name || used >= NAMES_BYTES_MAX) continue;
-    int size = snprintf(out + used, NAMES_BYTES_MAX - used, "%s%s", used ? ", " : "", name);
-    used += size > 0 ? (size_t)size : 0;
-  }
-}
-
 static void refuse_script(const struct front *front, size_t count) {
-  char names[NAMES_BYTES_MAX] = "none";
-  list_scripts(merge_lines(front->merge), names);
-  if (count > 0 && !front->wanted) {
-    control_fail(front->client,
-                 "there are %zu scripts: write %s SCRIPT CODE, or in the console first use SCRIPT, "
-                 "with one of %s",
-                 count, front->command, names);
-  } else if (count > 0) {
-    control_fail(front->client, "there are %zu scripts \"%.60s\": write the path of one", count,
-                 front->wanted);
-  } else if (check_silences(front)) {
-    control_fail(front->client, "there is no script \"%.60s\": there are %s",
-                 front->wanted ? front->wanted : "", names);
-  }
+  const struct control_call call = {.client = front->client, .name = front->command};
+  char names[NAMES_BYTES_MAX];
+  list_of(front->merge->lines, "name", ", ", names);
+  if (count > 0 || check_silences(front)) control_refuse_script(&call, front->wanted, count, names);
 }
 
 /* Those that have it; 0 after an answer. */
@@ -310,7 +291,7 @@ static uint64_t find_script(const struct front *front, const char **path) {
   size_t count = 0, i = 0;
   uint64_t workers = 0;
   const json_t *line;
-  json_array_foreach(merge_lines(front->merge), i, line) {
+  json_array_foreach(front->merge->lines, i, line) {
     if (!is_wanted_script(front, line)) continue;
     workers = workers_of(line);
     *path = json_string_value(json_object_get(line, "script"));
@@ -406,12 +387,12 @@ static bool begin_script(struct front *front, const struct control_call *call) {
 
 /* Workers end when their master tells them. */
 static void shut_down(const struct control_call *call, const struct worker *worker) {
-  log_printf(control_log(call->client), LOG_INFO, "command shutdown: the workers are told");
+  log_printf(call->client->control->log, LOG_INFO, "command shutdown: the workers are told");
   if (kill(worker->master, SIGTERM) < 0) {
     control_fail(call->client, "the master (pid %ld) cannot be told", (long)worker->master);
     return;
   }
-  const bool has_grace = server_grace_ms(control_server(call->client)) > 0;
+  const bool has_grace = call->client->control->server->options.grace_ms > 0;
   control_ok_with(call->client, json_pack("{s:s}", "phase", has_grace ? "leaving" : "draining"));
 }
 
@@ -425,7 +406,7 @@ static bool check_worker(const struct control_call *call, unsigned count) {
 }
 
 void front_run(const struct control_call *call) {
-  const struct worker *worker = control_worker(call->client);
+  const struct worker *worker = call->client->control->worker;
   const bool is_of_conn = call->reach == REACH_CONN;
   if (is_of_conn && call->word_count == 0) {
     shut_down(call, worker);

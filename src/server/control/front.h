@@ -1,7 +1,6 @@
 /* server/control/front.h — a client's command where several workers are one server: whom it is for, and
  * one answer of what they answer. */
-#ifndef MOONPORT_SERVER_CONTROL_FRONT_H
-#define MOONPORT_SERVER_CONTROL_FRONT_H
+#pragma once
 
 #include "server/control/commands.h"
 
@@ -12,5 +11,3 @@ void front_stream(const struct control_call *call);
 
 /* The command as a line: its name, and the words from `first` on. The receiver's; NULL: no memory. */
 char *front_line(const struct control_call *call, const char *head, size_t first);
-
-#endif

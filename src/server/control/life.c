@@ -2,7 +2,7 @@
 #include "base/text.h"
 #include "net/loop.h"
 #include "server/control/commands.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stdlib.h>
 
@@ -30,19 +30,19 @@ static void tell_result(void *context, const struct reload_result *result) {
 }
 
 void control_refuse_change(struct control_client *client) {
-  if (server_is_upgrading(control_server(client))) {
+  if (server_is_upgrading(client->control->server)) {
     control_fail(client, "an upgrade is under way: reload when it has ended");
     return;
   }
   control_fail(client, "the server is %s: it accepts no more changes",
-               server_phase_name(control_server(client)));
+               server_phase_name(client->control->server));
 }
 
 static void life_on_done(void *context) {
   struct reloading *reloading = context;
   struct control_client *client = reloading->client;
   reloading->is_answered = true;
-  if (!server_is_serving(control_server(client))) {
+  if (client->control->server->phase != SERVING) {
     control_refuse_change(client);
   } else if (reloading->failed > 0) {
     control_fail(client,
@@ -52,7 +52,7 @@ static void life_on_done(void *context) {
     control_ok(client);
   }
   if (!reloading->is_waited_for) return;
-  struct net_loop *loop = control_loop(client);
+  struct net_loop *loop = client->control->loop;
   control_end(client);
   net_loop_flush(loop); /* it comes from another worker, or a process, and not from an event */
 }
@@ -66,7 +66,7 @@ static void life_stop_waiting(void *state) {
 
 void control_reload(const struct control_call *call) {
   struct control_client *client = call->client;
-  if (!server_is_serving(control_server(client)) || server_is_upgrading(control_server(client))) {
+  if (client->control->server->phase != SERVING || server_is_upgrading(client->control->server)) {
     control_refuse_change(client);
     return;
   }
@@ -78,7 +78,7 @@ void control_reload(const struct control_call *call) {
   reloading->client = client;
   reloading->waiter =
       (struct reload_waiter){.each = tell_result, .done = life_on_done, .context = reloading};
-  server_reload(control_server(client), &reloading->waiter);
+  server_reload(client->control->server, &reloading->waiter);
   if (reloading->is_answered) {
     free(reloading);
     return;
@@ -94,7 +94,7 @@ void control_shutdown(const struct control_call *call) {
     control_finish(call);
     return;
   }
-  struct server *server = control_server(call->client);
+  struct server *server = call->client->control->server;
   server_drain(server, "command shutdown");
   control_ok_with(call->client, json_pack("{s:s}", "phase", server_phase_name(server)));
 }

@@ -5,7 +5,6 @@
 #include "server/control/merge.h"
 
 #include "base/text.h"
-#include "base/worker.h"
 #include "server/control/client.h"
 
 #include <stdio.h>
@@ -37,15 +36,6 @@ static const char *const by_weight[] = {
     "removed", "unchanged", "added",    "reloaded", "failed",           /* outcomes */
 };
 
-struct merge {
-  const struct gathering *gathering; /* NULL: every line stands for itself */
-  const char *command;
-  json_t *lines; /* in the order of `keys`, if they are gathered */
-  char **keys;   /* of each line */
-  json_t *lasts[WORKERS_MAX];
-  char *silences[WORKERS_MAX];
-};
-
 struct merge *merge_new(const char *command) {
   struct merge *merge = calloc(1, sizeof *merge);
   if (!merge) return NULL;
@@ -68,10 +58,6 @@ void merge_free(struct merge *merge) {
   free(merge->keys);
   json_decref(merge->lines);
   free(merge);
-}
-
-bool merge_gathers(const struct merge *merge) {
-  return merge->gathering;
 }
 
 /* --- One object and another ------------------------------------------------------------------ */
@@ -246,18 +232,6 @@ bool merge_add_last(struct merge *merge, unsigned worker, json_t *last, const ch
   }
   free(merge->silences[worker - 1]);
   merge->silences[worker - 1] = strdup(why);
-  return merge->silences[worker - 1];
-}
-
-const json_t *merge_lines(const struct merge *merge) {
-  return merge->lines;
-}
-
-const json_t *merge_last_of(const struct merge *merge, unsigned worker) {
-  return merge->lasts[worker - 1];
-}
-
-const char *merge_silence_of(const struct merge *merge, unsigned worker) {
   return merge->silences[worker - 1];
 }
 

@@ -18,8 +18,7 @@
 #include "server/control/commands.h"
 #include "server/process_facts.h"
 #include "server/roles.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -50,7 +49,7 @@ static json_t *metrics_number(double value) {
 static json_t *labels_new(const struct metrics *metrics) {
   json_t *labels = json_object();
   if (metrics->script) {
-    json_object_set_new(labels, "script", control_text(script_path(metrics->script)));
+    json_object_set_new(labels, "script", control_text(metrics->script->path));
   }
   return labels;
 }
@@ -219,9 +218,7 @@ static void put_measured(struct metrics *metrics, const struct runtime *runtime)
   static const struct family durations = {
       "moonport_handler_duration_seconds", "histogram",
       "Time in Lua of each call of a handler, without what it waited.", NULL};
-  const struct list *head = &runtime->measured;
-  for (const struct list *link = head->next; link != head; link = link->next) {
-    const struct measured *measured = LIST_ELEMENT(link, struct measured, link);
+  LIST_EACH (const struct measured, measured, &runtime->measured, link) {
     for (int handler = 0; handler < HANDLER_COUNT; handler++) {
       if (count_all(&measured->handlers[handler]) == 0) continue;
       json_t *labels = labels_new(metrics);
@@ -292,7 +289,7 @@ static void put_meters(struct metrics *metrics, const struct meters *meters) {
 }
 
 static void put_script(struct metrics *metrics, struct script *script) {
-  const struct runtime *runtime = script_runtime(script);
+  const struct runtime *runtime = &script->runtime;
   struct script_status status;
   script_status(script, &status);
   metrics->script = script;
@@ -311,7 +308,7 @@ static void put_worker(struct metrics *metrics, const struct server *server) {
       "How often a worker was started again because it had died.", "max"};
   static const struct family serving = {"moonport_workers_serving", "gauge",
                                         "Processes that take new connections.", NULL};
-  const struct worker *worker = server_worker(server);
+  const struct worker *worker = server->options.worker;
   char number[12] = "1";
   double count = 0;
   if (worker) {
@@ -320,7 +317,7 @@ static void put_worker(struct metrics *metrics, const struct server *server) {
     count = generation > 0 ? generation - 1 : 0;
   }
   put_with(metrics, &restarts, "worker", number, count);
-  metrics_put(metrics, &serving, server_is_serving(server));
+  metrics_put(metrics, &serving, server->phase == SERVING);
 }
 
 static void put_process_facts(struct metrics *metrics) {
@@ -352,11 +349,9 @@ static void put_loop(struct metrics *metrics, const struct server *server) {
       "How often a script held the loop up for more than half a second.", NULL};
   static const struct family longest = {"moonport_loop_stall_max_seconds", "gauge",
                                         "The longest of these.", "max"};
-  unsigned ms_max = 0;
-  const struct durations *late = server_lag(server);
-  if (late) put_durations(metrics, &lag, NULL, late);
-  metrics_put(metrics, &stalls, (double)server_stalls(server, &ms_max));
-  metrics_put(metrics, &longest, (double)ms_max / 1000);
+  if (server->options.metrics) put_durations(metrics, &lag, NULL, &server->lag);
+  metrics_put(metrics, &stalls, (double)server->stalls);
+  metrics_put(metrics, &longest, (double)server->stall_ms_max / 1000);
 }
 
 static void put_bus(struct metrics *metrics, const struct bus *bus) {
@@ -394,14 +389,14 @@ static void put_process(struct metrics *metrics) {
   static const struct family events = {
       "moonport_events_dropped_total", "counter",
       "Events that whoever watches, with trace for example, was too slow to take.", NULL};
-  const struct server *server = control_server(metrics->client);
+  const struct server *server = metrics->client->control->server;
   put_with(metrics, &build, "version", MOONPORT_VERSION, 1);
   put_worker(metrics, server);
   put_process_facts(metrics);
   put_loop(metrics, server);
-  put_bus(metrics, server_bus(server));
-  metrics_put(metrics, &records, (double)log_dropped(control_log(metrics->client)));
-  metrics_put(metrics, &events, (double)net_loop_tap(control_loop(metrics->client))->dropped);
+  put_bus(metrics, server->bus);
+  metrics_put(metrics, &records, (double)log_dropped(metrics->client->control->log));
+  metrics_put(metrics, &events, (double)net_loop_tap(metrics->client->control->loop)->dropped);
 }
 
 /* --- The command ------------------------------------------------------------------------------- */
@@ -409,10 +404,10 @@ static void put_process(struct metrics *metrics) {
 /* A script that is removed meanwhile may hide the one behind it from this answer. */
 static bool metrics_step(struct control_client *client, void *state) {
   struct metrics *metrics = state;
-  struct server *server = control_server(client);
+  struct server *server = client->control->server;
   metrics->told = NULL;
-  if (metrics->next_script < server_script_count(server)) {
-    struct script *script = server_script(server, metrics->next_script++);
+  if (metrics->next_script < server->script_count) {
+    struct script *script = server->scripts[metrics->next_script++];
     if (!server_is_module(server, script)) put_script(metrics, script);
     return true;
   }

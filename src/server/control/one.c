@@ -19,7 +19,7 @@ static json_t *id_of(const struct control_call *call, const struct conn *conn) {
 
 static void log_command(const struct control_call *call, const struct conn *conn) {
   char name[CONN_NAME_BYTES];
-  log_about(control_log(call->client), LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
+  log_about(call->client->control->log, LOG_INFO, conn_group_of(conn)->script, conn_id(conn),
             "command %s: #%s", call->name, name_of(call, conn, name));
 }
 
@@ -125,7 +125,7 @@ void control_send(const struct control_call *call) {
   struct conn *conn = one_find_open(call);
   if (!conn) return;
   const struct word *text = &call->words[1];
-  struct net_loop *loop = control_loop(call->client);
+  struct net_loop *loop = call->client->control->loop;
   int rc = conn_send_begin(conn);
   if (rc == 0) rc = conn_send_copied(conn, text->text, text->size);
   if (rc < 0) {

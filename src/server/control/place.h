@@ -1,6 +1,5 @@
 /* server/control/place.h — where a control socket is bound. Knows no loop, and nobody who connects. */
-#ifndef MOONPORT_SERVER_CONTROL_PLACE_H
-#define MOONPORT_SERVER_CONTROL_PLACE_H
+#pragma once
 
 #include "net/bind.h"
 
@@ -17,5 +16,3 @@ void control_place_close(const struct bound_socket *bound, bool was_forked);
 /* Says where it is, or as a warning why it is not (`rc`), and what to do. */
 void control_place_tell(struct log *log, int rc, const struct control_address *wanted,
                         const struct control_address *place);
-
-#endif

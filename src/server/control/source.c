@@ -1,5 +1,6 @@
 /* server/control/source.c — the command source: the Lua files of a script as a version of it read them, which
  * are not always those that are there now. */
+#include "api/version.h"
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "server/control/find.h"
@@ -13,13 +14,6 @@
  * queue holds that (CONTROL_QUEUE_BYTES_MAX). */
 enum { TEXTS_BYTES_MAX = 512 * 1024 };
 
-struct showing {
-  struct control_client *client;
-  const struct script *script;
-  size_t shown_bytes;
-  json_int_t files;
-};
-
 static json_t *in_base64(const char *bytes, size_t size) {
   char *text = malloc(BASE64_SIZE(size));
   json_t *string = text ? json_stringn(text, base64_encode(bytes, size, text)) : NULL;
@@ -28,18 +22,42 @@ static json_t *in_base64(const char *bytes, size_t size) {
 }
 
 /* What is no text, or has a NUL, which most readers of JSON take for an end, is told in base64. */
-static void show_text(void *context, const char *path, const char *text, size_t size) {
-  struct showing *showing = context;
-  showing->files++;
-  json_t *line = json_pack("{s:o, s:o, s:I}", "script", control_text(script_path(showing->script)),
-                           "file", control_text(path), "size", (json_int_t)size);
-  if (size <= TEXTS_BYTES_MAX - showing->shown_bytes) {
-    showing->shown_bytes += size;
+static void show_file(struct control_client *client, const struct script *script,
+                      const struct source *source, size_t *shown_bytes) {
+  const char *text = source->text;
+  const size_t size = source->text_size;
+  json_t *line = json_pack("{s:o, s:o, s:I}", "script", control_text(script->path), "file",
+                           control_text(source->path), "size", (json_int_t)size);
+  if (size <= TEXTS_BYTES_MAX - *shown_bytes) {
+    *shown_bytes += size;
     const bool is_text = utf8_is_valid(text, size) && !memchr(text, '\0', size);
     json_object_set_new(line, is_text ? "text" : "base64",
                         is_text ? json_stringn(text, size) : in_base64(text, size));
   }
-  control_put(showing->client, line);
+  control_put(client, line);
+}
+
+/* As the version read them. */
+static void show_files(struct control_client *client, const struct script *script,
+                       const struct version *version) {
+  size_t shown_bytes = 0;
+  json_int_t files = 0;
+  for (size_t i = 0; i < version->source_count; i++) {
+    if (!version->sources[i].text) continue;
+    show_file(client, script, &version->sources[i], &shown_bytes);
+    files++;
+  }
+  control_ok_with(client,
+                  json_pack("{s:I, s:I}", "version", (json_int_t)version->number, "files", files));
+}
+
+/* That of the number, or for 0 the one in force; NULL: there is none. */
+static const struct version *find_version(const struct script *script, unsigned number) {
+  if (number == 0) return script->runtime.current;
+  LIST_EACH (const struct version, version, &script->runtime.versions, link) {
+    if (version->number == number) return version;
+  }
+  return NULL;
 }
 
 /* 0: it is none. */
@@ -53,23 +71,19 @@ static unsigned read_version(const struct word *word) {
 void control_source(const struct control_call *call) {
   const struct word *words = call->words;
   const unsigned wanted = call->word_count > 1 ? read_version(&words[1]) : 0;
-  struct showing showing = {.client = call->client,
-                            .script = control_find_script(call, words[0].text)};
-  if (!showing.script) return;
+  const struct script *script = control_find_script(call, words[0].text);
+  if (!script) return;
+  const char *name = script->runtime.script;
+  const struct version *version = find_version(script, wanted);
   if (call->word_count > 1 && wanted == 0) {
     control_fail(call->client, "\"%.60s\" is no version: write its number, as in source %s 1",
-                 words[1].text, script_name(showing.script));
-    return;
-  }
-  const unsigned number = script_each_text(showing.script, wanted, show_text, &showing);
-  if (number > 0) {
-    control_ok_with(call->client,
-                    json_pack("{s:I, s:I}", "version", (json_int_t)number, "files", showing.files));
+                 words[1].text, name);
+  } else if (version) {
+    show_files(call->client, script, version);
   } else if (wanted > 0) {
-    control_fail(call->client, "%s has no version %u (any more): versions lists them",
-                 script_name(showing.script), wanted);
+    control_fail(call->client, "%s has no version %u (any more): versions lists them", name,
+                 wanted);
   } else {
-    control_fail(call->client, "%s has no version in force: status says why",
-                 script_name(showing.script));
+    control_fail(call->client, "%s has no version in force: status says why", name);
   }
 }

@@ -1,16 +1,11 @@
 /* server/control/state.h — the control socket's fields, for its own files only. */
-#ifndef MOONPORT_SERVER_CONTROL_STATE_H
-#define MOONPORT_SERVER_CONTROL_STATE_H
+#pragma once
 
 #include "base/control_address.h"
 #include "net/conn.h"
 #include "server/control/client.h"
 
-struct listener;
-struct mesh;
-struct net_defer;
 struct word;
-struct worker;
 
 enum { CONTROL_STREAMS_MAX = 24 };
 
@@ -60,5 +55,3 @@ void control_client_go_on(struct control_client *client);
 bool control_client_streams(const struct control_client *client);
 /* Ends its job, if there is one. */
 void control_client_end_job(struct control_client *client);
-
-#endif

@@ -1,15 +1,15 @@
 /* server/control/status.c — the commands that tell how the server is: status and health. */
 #include "api/store.h"
+#include "api/stores.h"
 #include "base/bus.h"
 #include "base/grants.h"
 #include "base/version.h"
-#include "net/conn.h"
+#include "net/loop.h"
 #include "net/tls/certificate.h"
 #include "server/control/commands.h"
 #include "server/process_facts.h"
 #include "server/roles.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static void append_name(void *context, const char *name) {
 
 static json_t *listeners_of(const struct script *script) {
   json_t *list = json_array();
-  script_each_listener(script, append_name, list);
+  listen_set_each(&script->listeners, append_name, list);
   return list;
 }
 
@@ -103,7 +103,7 @@ static void status_tell_bus(struct control_client *client, const struct bus *bus
 
 /* null: everything. */
 static json_t *grants_of(const struct server *server) {
-  const struct grants *grants = server_grants(server);
+  const struct grants *grants = server->options.grants;
   return grants ? control_text(grants_text(grants)) : json_null();
 }
 
@@ -122,23 +122,23 @@ static void status_tell_store(void *client, const char *name, const struct store
 }
 
 void control_status(const struct control_call *call) {
-  const struct server *server = control_server(call->client);
-  for (size_t i = 0; i < server_script_count(server); i++) {
-    struct script *script = server_script(server, i);
+  const struct server *server = call->client->control->server;
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
     if (!server_is_module(server, script)) status_tell_script(call->client, script);
   }
-  status_tell_bus(call->client, server_bus(server));
-  server_each_store(server, status_tell_store, call->client);
-  unsigned stall_ms_max = 0;
-  uint64_t stalls = server_stalls(server, &stall_ms_max);
+  status_tell_bus(call->client, server->bus);
+  stores_each(server->stores, status_tell_store, call->client);
+  const struct control *control = call->client->control;
   control_ok_with(
       call->client,
       json_pack("{s:s, s:s, s:I, s:o, s:f, s:I, s:I, s:I, s:f, s:o}", "version", MOONPORT_VERSION,
                 "phase", server_phase_name(server), "pid", (json_int_t)getpid(), "upgraded_from",
-                predecessor_of(server), "uptime_s", (double)control_uptime_ms(call->client) / 1000,
-                "descriptors", (json_int_t)process_descriptors(), "descriptors_max",
-                (json_int_t)process_descriptors_max(), "stalls", (json_int_t)stalls, "stall_max_s",
-                (double)stall_ms_max / 1000, "allow", grants_of(server)));
+                predecessor_of(server), "uptime_s",
+                (double)(net_loop_now_ms(control->loop) - control->opened_ms) / 1000, "descriptors",
+                (json_int_t)process_descriptors(), "descriptors_max",
+                (json_int_t)process_descriptors_max(), "stalls", (json_int_t)server->stalls,
+                "stall_max_s", (double)server->stall_ms_max / 1000, "allow", grants_of(server)));
 }
 
 /* What keeps the server from being ready, a sentence each. A change that could not be taken on is
@@ -146,16 +146,16 @@ void control_status(const struct control_call *call) {
  * nobody any more, that one is lost, too. */
 static json_t *obstacles_of(const struct server *server) {
   json_t *list = json_array();
-  if (!server_is_serving(server)) {
+  if (server->phase != SERVING) {
     json_array_append_new(list, json_string("the server ends: it takes no new connections"));
   }
   char idle[SERVER_IDLE_BYTES];
   if (!server_is_idle(server, idle)) return list;
   json_array_append_new(list, control_text(idle));
-  for (size_t i = 0; i < server_script_count(server); i++) {
+  for (size_t i = 0; i < server->script_count; i++) {
     struct script_status status;
-    script_status(server_script(server, i), &status);
-    if (status.version > 0 || server_is_module(server, server_script(server, i))) continue;
+    script_status(server->scripts[i], &status);
+    if (status.version > 0 || server_is_module(server, server->scripts[i])) continue;
     json_t *path = control_text(status.path);
     json_array_append_new(list, json_sprintf("%s is not in force: %s", json_string_value(path),
                                              status.reload_error ? status.reload_error : "?"));
@@ -165,7 +165,7 @@ static json_t *obstacles_of(const struct server *server) {
 }
 
 void control_health(const struct control_call *call) {
-  const struct server *server = control_server(call->client);
+  const struct server *server = call->client->control->server;
   json_t *obstacles = obstacles_of(server);
   json_t *answer = json_pack("{s:s, s:b, s:o}", "phase", server_phase_name(server), "ready",
                              json_array_size(obstacles) == 0, "obstacles", obstacles);

@@ -5,6 +5,7 @@
  * place is asked, too. What the client does not take stays with the workers, which count what they
  * drop. */
 #include "base/event.h"
+#include "base/grow.h"
 #include "base/worker.h"
 #include "net/loop.h"
 #include "net/timer.h"
@@ -24,6 +25,7 @@ enum {
   LOOK_MS = 100,               /* for workers that come */
   TIME_BYTES_MAX = 64,         /* in which a line tells its time */
   FIELD_BYTES = 10,            /* "time_ns": */
+  LINE_BYTES = 512,            /* room for what waits, at first */
 };
 
 /* Lines of one worker that were not told yet, each with its newline. */
@@ -122,13 +124,8 @@ static bool keep_line(struct source_lines *source, const char *line, size_t size
     memmove(source->bytes, source->bytes + source->start, source->size);
     source->start = 0;
   }
-  if (source->start + source->size + size + 1 > source->capacity) {
-    const size_t capacity = (source->size + size + 1) * 2;
-    char *grown = realloc(source->bytes, capacity);
-    if (!grown) return false;
-    source->bytes = grown;
-    source->capacity = capacity;
-  }
+  const size_t wanted = source->start + source->size + size + 1;
+  if (!grow_bytes(&source->bytes, &source->capacity, wanted, LINE_BYTES)) return false;
   memcpy(source->bytes + source->start + source->size, line, size);
   source->size += size;
   source->bytes[source->start + source->size++] = '\n';

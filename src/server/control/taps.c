@@ -16,8 +16,7 @@
 #include "server/control/commands.h"
 #include "server/control/event_filter.h"
 #include "server/control/event_json.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -139,7 +138,7 @@ static struct watch *watch_new(struct control_client *client) {
   struct watch *watch = malloc(sizeof *watch);
   if (!watch) return NULL;
   watch->client = client;
-  watch->loop = control_loop(client);
+  watch->loop = client->control->loop;
   watch->tap = net_loop_tap(watch->loop);
   watch->timer = NULL;
   watch->credit_ns = 0;
@@ -147,7 +146,7 @@ static struct watch *watch_new(struct control_client *client) {
   watch->watcher = (struct tap_watcher){.on_event = taps_on_event};
   list_init(&watch->watcher.link);
   event_filter_init(&watch->filter);
-  if (control_worker(client)) watch->filter.worker = control_worker(client)->number;
+  if (client->control->worker) watch->filter.worker = client->control->worker->number;
   event_queue_init(&watch->queue, QUEUE_BYTES);
   return watch;
 }
@@ -178,7 +177,7 @@ static void tell_listener(void *context, const char *name) {
 static void taps_tell_script(struct watch *watch, struct script *script) {
   struct naming naming = {.watch = watch, .script = script_conn_group(script, 0)->script};
   struct conn_group *group;
-  script_each_listener(script, tell_listener, &naming);
+  listen_set_each(&script->listeners, tell_listener, &naming);
   for (size_t i = 0; (group = script_conn_group(script, i)); i++) {
     struct conn *conn = NULL;
     while ((conn = conn_group_next(group, conn))) {
@@ -207,14 +206,14 @@ void control_events(const struct control_call *call) {
     return;
   }
   const struct control_job job = {.on_room = taps_on_room, .end = end_watch, .state = watch};
-  const struct server *server = control_server(call->client);
+  const struct server *server = call->client->control->server;
   watch->watcher.kinds = event_filter_kinds(&watch->filter);
   watch->watcher.bytes_max = watch->filter.bytes_max;
   control_ok_with(call->client, taps_describe());
   control_begin(call->client, &job);
   tap_add(watch->tap, &watch->watcher);
-  for (size_t i = 0; i < server_script_count(server); i++) {
-    taps_tell_script(watch, server_script(server, i));
+  for (size_t i = 0; i < server->script_count; i++) {
+    taps_tell_script(watch, server->scripts[i]);
   }
   listener_tell_shut(watch->loop);
 }

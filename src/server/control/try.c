@@ -2,8 +2,7 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/control/find.h"
-#include "server/script.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,7 @@ static void try_tell(void *context, const struct reload_result *result) {
   trying->was_gone = result->outcome == RELOAD_REMOVED;
   if (result->outcome == RELOAD_FAILED) trying->error = strdup(result->error);
   const struct script *script =
-      trying->was_gone ? NULL : control_script_at(trying->client, trying->path);
+      trying->was_gone ? NULL : reload_script_at(trying->client->control->server, trying->path);
   struct script_status status = {0};
   if (script) script_status(script, &status);
   control_put(trying->client,
@@ -41,7 +40,7 @@ static void try_tell(void *context, const struct reload_result *result) {
 static void try_answer(struct trying *trying) {
   struct control_client *client = trying->client;
   trying->is_answered = true;
-  if (!server_is_serving(control_server(client))) {
+  if (client->control->server->phase != SERVING) {
     control_refuse_change(client);
   } else if (!trying->is_told || trying->was_gone) {
     control_fail(client, "%s is not served any more", trying->path);
@@ -56,15 +55,15 @@ static void try_answer(struct trying *trying) {
 static void try_on_done(void *context) {
   struct trying *trying = context;
   struct control_client *client = trying->client;
-  const struct script *script = control_script_at(client, trying->path);
-  if (!trying->is_told && script && script_is_trying(script) &&
-      server_is_serving(control_server(client))) {
-    server_await_reload(control_server(client), &trying->waiter);
+  const struct script *script = reload_script_at(client->control->server, trying->path);
+  if (!trying->is_told && script && script->is_trying &&
+      client->control->server->phase == SERVING) {
+    server_await_reload(client->control->server, &trying->waiter);
     return;
   }
   try_answer(trying);
   if (!trying->is_waited_for) return;
-  struct net_loop *loop = control_loop(client);
+  struct net_loop *loop = client->control->loop;
   control_end(client);
   net_loop_flush(loop); /* it comes from another worker, or a process, and not from an event */
 }
@@ -80,7 +79,7 @@ static void try_end(void *state) {
 /* NULL after an answer. */
 static struct trying *trying_new(const struct control_call *call, const struct script *script) {
   struct trying *trying = calloc(1, sizeof *trying);
-  if (trying) trying->path = strdup(script_path(script));
+  if (trying) trying->path = strdup(script->path);
   if (!trying || !trying->path) {
     free(trying);
     control_fail(call->client, "not enough memory");
@@ -88,7 +87,7 @@ static struct trying *trying_new(const struct control_call *call, const struct s
   }
   trying->client = call->client;
   trying->waiter = (struct reload_waiter){.each = try_tell, .done = try_on_done, .context = trying};
-  log_about(control_log(call->client), LOG_INFO, script_path(script), 0, "command %s", call->name);
+  log_about(call->client->control->log, LOG_INFO, script->path, 0, "command %s", call->name);
   return trying;
 }
 
@@ -104,16 +103,16 @@ static void wait_for(struct trying *trying) {
 
 /* The script that may be changed now; or NULL after an answer. */
 static struct script *find_changeable(const struct control_call *call) {
-  const struct server *server = control_server(call->client);
+  const struct server *server = call->client->control->server;
   struct script *script = control_find_script(call, call->words[0].text);
   if (!script) return NULL;
-  if (script_is_copy(script)) {
+  if (script->is_copy) {
     control_ok(call->client); /* the worker where its home is answers */
-  } else if (!server_is_serving(server) || server_is_upgrading(server)) {
+  } else if (server->phase != SERVING || server_is_upgrading(server)) {
     control_refuse_change(call->client);
-  } else if (script_is_trying(script)) {
+  } else if (script->is_trying) {
     control_fail(call->client, "another change of %s is being tried: ask again when that has ended",
-                 script_name(script));
+                 script->runtime.script);
   } else {
     return script;
   }
@@ -134,7 +133,7 @@ void control_try(const struct control_call *call) {
   struct trying *trying = trying_new(call, script);
   if (!trying) return;
   const int error =
-      server_try(control_server(call->client), script, text->text, text->size, &trying->waiter);
+      server_try(call->client->control->server, script, text->text, text->size, &trying->waiter);
   if (error == 0) {
     wait_for(trying);
     return;
@@ -148,13 +147,13 @@ void control_try(const struct control_call *call) {
 void control_untry(const struct control_call *call) {
   struct script *script = find_changeable(call);
   if (!script) return;
-  if (!script_memory(script)) {
+  if (!script->runtime.memory) {
     control_fail(call->client, "%s is in force as its file has it: there is nothing to undo",
-                 script_name(script));
+                 script->runtime.script);
     return;
   }
   struct trying *trying = trying_new(call, script);
   if (!trying) return;
-  server_untry(control_server(call->client), script, &trying->waiter);
+  server_untry(call->client->control->server, script, &trying->waiter);
   wait_for(trying);
 }

@@ -30,7 +30,7 @@ static void upgrading_on_done(void *context, long pid, const char *fault) {
 static void upgrading_stop_waiting(void *state) {
   struct upgrading *upgrading = state;
   if (!upgrading->is_answered) {
-    server_upgrade_forget(control_server(upgrading->client), &upgrading->waiter);
+    server_upgrade_forget(upgrading->client->control->server, &upgrading->waiter);
   }
   free(upgrading);
 }
@@ -54,7 +54,7 @@ void control_upgrade(const struct control_call *call) {
   }
   upgrading->client = client;
   upgrading->waiter = (struct upgrade_waiter){.done = upgrading_on_done, .context = upgrading};
-  server_upgrade(control_server(client), "command upgrade", limit_ms, &upgrading->waiter);
+  server_upgrade(client->control->server, "command upgrade", limit_ms, &upgrading->waiter);
   if (upgrading->is_answered) {
     free(upgrading);
     return;

@@ -18,7 +18,7 @@ static void copies_on_time(uv_timer_t *timer) {
 void copies_let_go(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies) return;
-  if (script_is_copy(script)) {
+  if (script->is_copy) {
     follow_forget(copies, script);
   } else {
     lead_let_go(copies, script);

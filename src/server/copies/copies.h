@@ -12,8 +12,7 @@
  * What holds when processes end meanwhile: a worker that starts again loads the file that there is; when that
  * is not what is in force at home (a change that was refused, say) it serves no copy until the next
  * change, and that is told. When the home starts again it asks all, and who has the very same goes on. */
-#ifndef MOONPORT_SERVER_COPIES_COPIES_H
-#define MOONPORT_SERVER_COPIES_COPIES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +20,6 @@
 struct copies; /* opaque; NULL in a server of one process, which is fine for each of these */
 struct incoming;
 struct listen_entry;
-struct script;
 struct server;
 struct sockaddr;
 
@@ -95,5 +93,3 @@ bool copies_hand_over(struct server *server, const struct listen_entry *entry,
                       struct incoming *incoming, const struct sockaddr *peer);
 /* Some may still be on the way to this worker, which drains; the hook check_drain comes when not. */
 bool copies_may_come(struct server *server);
-
-#endif

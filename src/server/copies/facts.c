@@ -24,38 +24,36 @@ uint64_t copies_hash(const char *path) {
   return digest.hash;
 }
 
-struct publishing {
-  struct worker_facts *facts;
-  uint32_t count;
-  const char *path; /* of the script: that it reads itself says nothing */
-};
-
-static void publish_file(void *context, const struct source *source) {
-  struct publishing *publishing = context;
-  if (!source->was_read || publishing->count == WORKER_FILES_MAX) return;
-  if (strcmp(source->path, publishing->path) == 0) return;
-  atomic_store(&publishing->facts->files[publishing->count++], copies_hash(source->path));
+/* From there on, and how many there are then. That it reads itself says nothing. */
+static uint32_t publish_files(struct worker_facts *facts, const struct script *script,
+                              uint32_t count) {
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(script, &walk));) {
+    if (!source->was_read || count == WORKER_FILES_MAX) continue;
+    if (strcmp(source->path, script->path) == 0) continue;
+    atomic_store(&facts->files[count++], copies_hash(source->path));
+  }
+  return count;
 }
 
 void copies_publish(struct server *server) {
   if (!server->copies) return;
-  struct publishing publishing = {.facts = facts_of(server, server->options.worker->number)};
-  uint32_t served = 0, in_force = 0;
+  struct worker_facts *facts = facts_of(server, server->options.worker->number);
+  uint32_t files = 0, served = 0, in_force = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    bool serves = script_is_valid(script) && !script_is_leaving(script);
-    served += serves && !script_is_copy(script) && script != server_welcome(server);
-    if (serves && script_runtime(server->scripts[i])->current && in_force < WORKER_SCRIPTS_MAX) {
-      atomic_store(&publishing.facts->scripts[in_force++], copies_hash(script_path(script)));
+    bool serves = script_is_valid(script) && !script->is_leaving;
+    served += serves && !script->is_copy && script != server_welcome(server);
+    if (serves && script->runtime.current && in_force < WORKER_SCRIPTS_MAX) {
+      atomic_store(&facts->scripts[in_force++], copies_hash(script->path));
     }
-    if (script_is_foreign(script) || script_is_leaving(script)) continue;
-    publishing.path = script_path(script);
-    script_each_source(script, publish_file, &publishing);
+    if (script_is_foreign(script) || script->is_leaving) continue;
+    files = publish_files(facts, script, files);
   }
-  atomic_store(&publishing.facts->file_count, publishing.count);
-  atomic_store(&publishing.facts->script_count, in_force);
-  atomic_store(&publishing.facts->served, served);
-  atomic_store(&publishing.facts->generation,
+  atomic_store(&facts->file_count, files);
+  atomic_store(&facts->script_count, in_force);
+  atomic_store(&facts->served, served);
+  atomic_store(&facts->generation,
                atomic_load(&worker_own_slot(server->options.worker)->generation));
 }
 

@@ -14,9 +14,8 @@
 enum { HELD_MS = 20000 };
 
 static struct copy *find_copy(const struct copies *copies, const char *path) {
-  for (const struct list *link = copies->held.next; link != &copies->held; link = link->next) {
-    struct copy *copy = LIST_ELEMENT(link, struct copy, link);
-    if (strcmp(script_path(copy->script), path) == 0) return copy;
+  LIST_EACH (struct copy, copy, &copies->held, link) {
+    if (strcmp(copy->script->path, path) == 0) return copy;
   }
   return NULL;
 }
@@ -38,7 +37,7 @@ static struct copy *add_copy(struct copies *copies, unsigned home, const char *p
     free(copy);
     return NULL;
   }
-  script_set_copy(script);
+  script->is_copy = script->listeners.is_quiet = true;
   copy->script = script;
   copy->home = home;
   list_append(&copies->held, &copy->link);
@@ -64,12 +63,12 @@ static void answer(struct copies *copies, const struct copy *copy, enum copy_wha
                    const char *why) {
   const struct copy_head head = {.id = copy->id, .what = what};
   const struct copies_text text = {
-      .path = script_path(copy->script), .text = why, .size = why ? strlen(why) : 0};
+      .path = copy->script->path, .text = why, .size = why ? strlen(why) : 0};
   copies_send(copies, copy->home, &head, &text);
 }
 
 static void refuse(struct copies *copies, struct copy *copy, const char *why) {
-  const char *path = script_path(copy->script);
+  const char *path = copy->script->path;
   size_t size = strlen(path);
   char text[600];
   bool names_file = strncmp(why, path, size) == 0;
@@ -88,8 +87,8 @@ static void load(struct copies *copies, struct copy *copy) {
   copy->texts = NULL;
   copy->stage = rc == 0 ? COPY_LOADED : COPY_IDLE;
   if (rc < 0) {
-    refuse(copies, copy, script_runtime(copy->script)->fault);
-  } else if (!copies_has_sources(script_loaded(copy->script), copy->sources, copy->sources_size)) {
+    refuse(copies, copy, copy->script->runtime.fault);
+  } else if (!copies_has_sources(copy->script->loaded, copy->sources, copy->sources_size)) {
     refuse(copies, copy, "its files are not those that its home has loaded");
   } else {
     answer(copies, copy, COPY_READY, NULL);
@@ -97,7 +96,7 @@ static void load(struct copies *copies, struct copy *copy) {
 }
 
 static bool is_in_force(const struct copy *copy) {
-  const struct version *current = script_runtime(copy->script)->current;
+  const struct version *current = copy->script->runtime.current;
   return current && current->source_count > 0 &&
          copies_has_sources(current, copy->sources, copy->sources_size);
 }
@@ -132,7 +131,7 @@ void follow_on_prepare(struct copies *copies, unsigned from, const struct copy_m
   }
   copies_watch_time(copies);
   /* `is_late`, or a home that has started again: the same needs not come into force once more. */
-  if (is_in_force(copy) && message->head.number <= script_runtime(copy->script)->version_last) {
+  if (is_in_force(copy) && message->head.number <= copy->script->runtime.version_last) {
     copy->stage = COPY_SAME;
     answer(copies, copy, COPY_READY, NULL);
     return;
@@ -161,8 +160,8 @@ void follow_on_commit(struct copies *copies, unsigned from, const struct copy_me
   if (!copy || copy->id != message->head.id || copy->home != from) return;
   if (copy->stage == COPY_LOADED) {
     script_take_on(copy->script);
-    script_set_spread(copy->script, copy->workers);
-    script_set_home(copy->script, from);
+    copy->script->listeners.workers = copy->workers;
+    copy->script->listeners.home = from;
     copies_publish(server);
     copies->hooks->on_sources(server);
     server_fit_descriptors(server);
@@ -192,8 +191,8 @@ void follow_on_hello(struct copies *copies, unsigned from) {
     link = link->next;
     if (copy->home != from) continue;
     const struct copy_head head = {.what = COPY_HAS};
-    const struct copies_text text = {.path = script_path(copy->script)};
-    const struct version *current = script_runtime(copy->script)->current;
+    const struct copies_text text = {.path = copy->script->path};
+    const struct version *current = copy->script->runtime.current;
     int fd = current ? texts_write(current) : -1;
     copies_send_file(copies, from, &head, &text, fd);
     if (fd >= 0) close(fd);
@@ -201,7 +200,7 @@ void follow_on_hello(struct copies *copies, unsigned from) {
 }
 
 void follow_forget(struct copies *copies, struct script *script) {
-  struct copy *copy = find_copy(copies, script_path(script));
+  struct copy *copy = find_copy(copies, script->path);
   if (!copy) return;
   script_give_up(script);
   copy_free(copy);
@@ -225,10 +224,10 @@ bool follow_on_time(struct copies *copies) {
 
 void copies_tell_source(struct server *server, const struct script *script, const char *file) {
   struct copies *copies = server->copies;
-  const struct copy *copy = copies ? find_copy(copies, script_path(script)) : NULL;
+  const struct copy *copy = copies ? find_copy(copies, script->path) : NULL;
   if (!copy) return;
   const struct copy_head head = {.what = COPY_CHANGED};
-  const struct copies_text text = {script_path(script), file, strlen(file)};
+  const struct copies_text text = {script->path, file, strlen(file)};
   copies_send(copies, copy->home, &head, &text);
 }
 

@@ -4,10 +4,8 @@
  * counts for whom it goes to. It lies in the socket between the two: if the other ends, the worker that
  * takes its place reads it. */
 #include "api/runtime.h"
-#include "base/address.h"
 #include "base/log.h"
 #include "net/connect.h"
-#include "net/mesh.h"
 #include "server/copies/state.h"
 #include "server/listen_state.h"
 #include "server/server_state.h"
@@ -104,8 +102,8 @@ static struct script *find_script(const struct server *server, const char *path)
   struct script *found = NULL;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (strcmp(script_path(script), path) != 0 || !script_runtime(script)->current) continue;
-    if (!script_is_leaving(script)) return script;
+    if (strcmp(script->path, path) != 0 || !script->runtime.current) continue;
+    if (!script->is_leaving) return script;
     found = script;
   }
   return found;
@@ -143,7 +141,7 @@ static bool take(struct copies *copies, struct waiting *waiting) {
   struct script *script = find_script(copies->server, waiting->path);
   if (!script) return false;
   const struct sockaddr *peer = (const struct sockaddr *)&waiting->peer;
-  if (!script_bring(script, waiting->name, waiting->fd, peer)) return false;
+  if (!listen_set_bring(&script->listeners, waiting->name, waiting->fd, peer)) return false;
   waiting_free(copies, waiting);
   return true;
 }

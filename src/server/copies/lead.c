@@ -31,16 +31,10 @@ static uint64_t others(const struct copies *copies, size_t workers) {
   return set;
 }
 
-static const struct version *version_to_be(struct script *script) {
-  const struct version *loaded = script_loaded(script);
-  return loaded ? loaded : script_runtime(script)->current;
-}
-
 /* --- Questions --------------------------------------------------------------------------------- */
 
 static struct ask *find_ask(const struct copies *copies, const char *path) {
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (!ask->is_late && ask->stage != ASK_COMMITTED && strcmp(ask->path, path) == 0) return ask;
   }
   return NULL;
@@ -81,10 +75,10 @@ static void send_prepare(struct copies *copies, struct ask *ask, const struct ve
 
 /* Those that are about to start again find it. NULL: there is nobody to ask, or no memory. */
 static struct ask *ask_begin(struct copies *copies, struct script *script, uint64_t whom) {
-  const struct version *version = version_to_be(script);
+  const struct version *version = script_newest(script);
   struct ask *ask = whom ? calloc(1, sizeof *ask) : NULL;
   if (!ask) return NULL;
-  ask->path = strdup(script_path(script));
+  ask->path = strdup(script->path);
   list_append(&copies->asks, &ask->link);
   if (!ask->path) {
     ask_free(ask);
@@ -121,20 +115,19 @@ static uint64_t overtake(struct copies *copies, const char *path) {
 void copies_ask(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies) return;
-  copies_give_up(server, script_path(script));
-  const uint64_t came = overtake(copies, script_path(script));
-  struct ask *ask =
-      ask_begin(copies, script, others(copies, script_loaded(script)->service.workers));
+  copies_give_up(server, script->path);
+  const uint64_t came = overtake(copies, script->path);
+  struct ask *ask = ask_begin(copies, script, others(copies, script->loaded->service.workers));
   if (ask) ask->came = came;
 }
 
 /* One worker is to have what is in force. */
 static void bring(struct copies *copies, struct script *script, unsigned to) {
-  if (!script_runtime(script)->current || script_is_leaving(script)) return;
-  const struct ask *asked = find_ask(copies, script_path(script));
+  if (!script->runtime.current || script->is_leaving) return;
+  const struct ask *asked = find_ask(copies, script->path);
   if (asked && asked->asked & copies_bit(to)) return; /* it gets what comes next */
-  const size_t workers = script_runtime(script)->current->service.workers;
-  if (!(others(copies, workers) & copies_bit(to)) || script_loaded(script)) return;
+  const size_t workers = script->runtime.current->service.workers;
+  if (!(others(copies, workers) & copies_bit(to)) || script->loaded) return;
   struct ask *ask = ask_begin(copies, script, copies_bit(to));
   if (ask) ask->is_late = true;
 }
@@ -188,8 +181,7 @@ static void refuse(struct copies *copies, struct ask *ask, unsigned number, cons
 }
 
 static struct ask *find_by_id(const struct copies *copies, uint64_t id) {
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (ask->id == id) return ask;
   }
   return NULL;
@@ -281,8 +273,7 @@ static bool look_at(struct copies *copies, struct ask *ask) {
 }
 
 static bool look_at_one(struct copies *copies) {
-  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     if (ask->awaited && look_at(copies, ask)) return true;
   }
   return false;
@@ -308,8 +299,7 @@ bool copies_are_asked(const struct server *server) {
   const struct copies *copies = server->copies;
   if (!copies) return false;
   if (copies->room_awaited) return true;
-  for (const struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    const struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (const struct ask, ask, &copies->asks, link) {
     if (!ask->is_late && ask->stage == ASK_PREPARING) return true;
   }
   return false;
@@ -317,9 +307,9 @@ bool copies_are_asked(const struct server *server) {
 
 bool copies_are_taking_on(const struct server *server) {
   const struct copies *copies = server->copies;
-  for (const struct list *link = copies ? copies->asks.next : NULL; copies && link != &copies->asks;
-       link = link->next) {
-    if (LIST_ELEMENT(link, struct ask, link)->stage == ASK_COMMITTED) return true;
+  if (!copies) return false;
+  LIST_EACH (const struct ask, ask, &copies->asks, link) {
+    if (ask->stage == ASK_COMMITTED) return true;
   }
   return false;
 }
@@ -344,13 +334,13 @@ static void drop(struct copies *copies, const char *path, uint64_t from) {
 void copies_take_on(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies) return;
-  const uint64_t before = others(copies, script_spread(script));
-  const size_t workers = script_runtime(script)->current->service.workers;
+  const uint64_t before = others(copies, script->listeners.workers);
+  const size_t workers = script->runtime.current->service.workers;
   const uint64_t after = others(copies, workers);
-  script_set_spread(script, workers);
+  script->listeners.workers = workers;
   hand_over_take_waiting(copies);
-  drop(copies, script_path(script), before & ~after);
-  struct ask *ask = find_ask(copies, script_path(script));
+  drop(copies, script->path, before & ~after);
+  struct ask *ask = find_ask(copies, script->path);
   const uint64_t came = after & ~(ask ? ask->asked : 0);
   if (ask) {
     tell(copies, ask, ask->asked, COPY_COMMIT);
@@ -374,9 +364,9 @@ void copies_give_up(struct server *server, const char *path) {
 }
 
 void lead_let_go(struct copies *copies, struct script *script) {
-  copies_give_up(copies->server, script_path(script));
-  drop(copies, script_path(script), others(copies, script_spread(script)));
-  script_set_spread(script, 1);
+  copies_give_up(copies->server, script->path);
+  drop(copies, script->path, others(copies, script->listeners.workers));
+  script->listeners.workers = 1;
 }
 
 void copies_tell_changed(struct server *server) {
@@ -413,7 +403,7 @@ static void ask_again(struct copies *copies, struct ask *ask, unsigned number) {
   const bool is_asked = ask->stage == ASK_PREPARING && ask->awaited & copies_bit(number);
   if (!is_asked || sent == 0 || sent == atomic_load(&slot->generation)) return;
   struct script *script = copies->hooks->script_at(copies->server, ask->path);
-  const struct version *version = script ? version_to_be(script) : NULL;
+  const struct version *version = script ? script_newest(script) : NULL;
   if (!version) return;
   int fd = texts_write(version);
   send_prepare(copies, ask, version, number, fd);
@@ -423,21 +413,20 @@ static void ask_again(struct copies *copies, struct ask *ask, unsigned number) {
 
 void lead_on_hello(struct copies *copies, unsigned from) {
   struct server *server = copies->server;
-  for (struct list *link = copies->asks.next; link != &copies->asks; link = link->next) {
-    struct ask *ask = LIST_ELEMENT(link, struct ask, link);
+  LIST_EACH (struct ask, ask, &copies->asks, link) {
     ask->came |= copies_bit(from);
     ask_again(copies, ask, from);
   }
   for (size_t i = 0; i < server->script_count; i++) {
-    if (!script_is_copy(server->scripts[i])) bring(copies, server->scripts[i], from);
+    if (!server->scripts[i]->is_copy) bring(copies, server->scripts[i], from);
   }
 }
 
 void lead_on_has(struct copies *copies, unsigned from, const struct copy_message *message) {
   struct script *script = copies->hooks->script_at(copies->server, message->path);
-  const struct version *version = script ? version_to_be(script) : NULL;
+  const struct version *version = script ? script_newest(script) : NULL;
   bool is_to = version && others(copies, version->service.workers) & copies_bit(from);
-  if (!script || script_is_copy(script) || (version && !is_to)) {
+  if (!script || script->is_copy || (version && !is_to)) {
     drop(copies, message->path, copies_bit(from));
     return;
   }
@@ -456,12 +445,11 @@ void lead_on_has(struct copies *copies, unsigned from, const struct copy_message
 bool copies_restore(struct server *server, struct script *script) {
   struct copies *copies = server->copies;
   if (!copies || script_is_valid(script)) return false;
-  for (const struct list *link = copies->given.next; link != &copies->given; link = link->next) {
-    const struct given *given = LIST_ELEMENT(link, struct given, link);
-    if (strcmp(given->path, script_path(script)) != 0) continue;
+  LIST_EACH (const struct given, given, &copies->given, link) {
+    if (strcmp(given->path, script->path) != 0) continue;
     if (script_load_texts(script, given->texts) < 0) continue;
     runtime_logf(
-        script_runtime(script), LOG_WARN,
+        &script->runtime, LOG_WARN,
         "what its file holds cannot be served: what is in force in other workers is, until "
         "its next change");
     return true;
@@ -478,25 +466,21 @@ void copies_forget_given(struct server *server) {
   }
 }
 
-struct search {
-  const char *file;
-  bool is_found;
-};
-
-static void compare(void *context, const struct source *source) {
-  struct search *search = context;
-  if (strcmp(source->path, search->file) == 0) search->is_found = true;
+static bool is_made_of(const struct script *script, const char *file) {
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(script, &walk));) {
+    if (strcmp(source->path, file) == 0) return true;
+  }
+  return false;
 }
 
 void lead_on_changed(struct copies *copies, const struct copy_message *message) {
   struct script *script = copies->hooks->script_at(copies->server, message->path);
   char file[PATH_MAX];
   snprintf(file, sizeof file, "%.*s", (int)message->text_size, message->text);
-  struct search search = {.file = file};
-  if (!script || script_is_copy(script)) return;
-  script_each_source(script, compare, &search);
-  if (search.is_found) return; /* it is followed here */
-  script_set_due(script, true);
+  if (!script || script->is_copy) return;
+  if (is_made_of(script, file)) return; /* it is followed here */
+  script->is_due = true;
   copies->hooks->reload_due(copies->server, false);
 }
 

@@ -35,9 +35,8 @@ static void unsent_free(struct unsent *unsent) {
 }
 
 static bool is_waiting(const struct copies *copies, unsigned to) {
-  const struct list *head = &copies->unsent;
-  for (const struct list *link = head->next; link != head; link = link->next) {
-    if (LIST_ELEMENT(link, struct unsent, link)->to == to) return true;
+  LIST_EACH (const struct unsent, unsent, &copies->unsent, link) {
+    if (unsent->to == to) return true;
   }
   return false;
 }

@@ -1,6 +1,5 @@
 /* server/copies/state.h — what the files of server/copies/ know of each other. */
-#ifndef MOONPORT_SERVER_COPIES_STATE_H
-#define MOONPORT_SERVER_COPIES_STATE_H
+#pragma once
 
 #include "base/list.h"
 #include "base/worker.h"
@@ -11,8 +10,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct script;
-struct texts;
 struct version;
 
 enum copy_what {
@@ -179,5 +176,3 @@ void hand_over_begin(const struct copies *copies);
 bool hand_over_on_time(struct copies *copies);
 void hand_over_free(struct copies *copies);
 void hand_over_on_message(void *context, unsigned from, const char *bytes, size_t size, int fd);
-
-#endif

@@ -40,8 +40,11 @@ static bool is_path(const struct home *home, const char *added, const char *path
          (is_longer && added[size] == '/' && strcmp(added + size + 1, path) == 0);
 }
 
-static void add_source(void *context, const struct source *source) {
-  add_path(context, source->path, false, source->was_read ? &source->digest : NULL);
+static void add_sources(const struct listing *listing, const struct script *script) {
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(script, &walk));) {
+    add_path(listing, source->path, false, source->was_read ? &source->digest : NULL);
+  }
 }
 
 void server_follow_update(struct server *server) {
@@ -50,7 +53,7 @@ void server_follow_update(struct server *server) {
   struct listing listing = {&scan, server->script_options.home};
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    if (!script_is_leaving(script)) script_each_source(script, add_source, &listing);
+    if (!script->is_leaving) add_sources(&listing, script);
   }
   for (size_t i = 0; i < server->directory_count; i++) {
     add_path(&listing, server->directories[i], true, NULL);
@@ -65,21 +68,17 @@ void server_sources_changed(struct server *server) {
   net_defer_ask(server->turn);
 }
 
-struct question {
-  const char *path;
-  struct script *script; /* whether it is made of that */
-  struct server *server;
-  const struct home *home;
-};
-
-static void ask_source(void *context, const struct source *source) {
-  const struct question *question = context;
-  if (!is_path(question->home, question->path, source->path)) return;
-  if (script_is_copy(question->script)) {
-    copies_tell_source(question->server, question->script, source->path);
-  } else {
-    reload_note_change(question->script, source->path);
-    script_set_due(question->script, true);
+/* The path changed: whether the script is made of that. */
+static void ask_script(struct server *server, struct script *script, const char *path) {
+  struct source_walk walk = {0};
+  for (const struct source *source; (source = script_next_source(script, &walk));) {
+    if (!is_path(server->script_options.home, path, source->path)) continue;
+    if (script->is_copy) {
+      copies_tell_source(server, script, source->path);
+    } else {
+      reload_note_change(script, source->path);
+      script->is_due = true;
+    }
   }
 }
 
@@ -95,9 +94,7 @@ static void follow_on_change(void *context, const struct scan *scan) {
     log_printf(server->options.log, LOG_DEBUG, "%s changed", entry->path);
     if (entry->is_directory || entry->now.error || entry->told.error) rescans = true;
     for (size_t j = 0; j < server->script_count; j++) {
-      struct question question = {entry->path, server->scripts[j], server,
-                                  server->script_options.home};
-      script_each_source(question.script, ask_source, &question);
+      ask_script(server, server->scripts[j], entry->path);
     }
   }
   server_reload_due(server, rescans);

@@ -1,6 +1,5 @@
 /* server/reload/mount_advice.h — what the mount that a script is on means for seeing its changes. */
-#ifndef MOONPORT_SERVER_RELOAD_MOUNT_ADVICE_H
-#define MOONPORT_SERVER_RELOAD_MOUNT_ADVICE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -24,5 +23,3 @@ void mount_advice(const struct mounts *mounts, const char *path,
 
 /* The same for each of the paths, to the log. */
 void mount_advice_log(struct log *log, const char *const *paths, size_t count);
-
-#endif

@@ -1,6 +1,5 @@
 /* server/reload/mounts.h — which mount a path is on, after the kernel's list of them, as Linux has it. */
-#ifndef MOONPORT_SERVER_RELOAD_MOUNTS_H
-#define MOONPORT_SERVER_RELOAD_MOUNTS_H
+#pragma once
 
 struct mounts; /* opaque */
 
@@ -26,5 +25,3 @@ const struct mount *mounts_find(const struct mounts *mounts, const char *path);
 /* The same for all that is below `path`: calls `visit` for each mount that shows there. */
 void mounts_each_below(const struct mounts *mounts, const char *path,
                        void (*visit)(void *context, const struct mount *mount), void *context);
-
-#endif

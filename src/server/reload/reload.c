@@ -13,14 +13,12 @@
 #include "net/defer.h"
 #include "net/keep.h"
 #include "server/copies/copies.h"
-#include "server/paths.h"
 #include "server/reload/scan.h"
 #include "server/roles.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 const char *reload_outcome_name(enum reload_outcome outcome) {
   static const char *const names[] = {
@@ -44,10 +42,8 @@ static void reload_tell(struct server *server, struct script *script, enum reloa
       .version = status.version,
       .error = outcome == RELOAD_FAILED ? status.reload_error : NULL,
   };
-  tell_watchers(script_runtime(script), &result);
-  const struct list *waiters = &server->round.waiters;
-  for (const struct list *link = waiters->next; link != waiters; link = link->next) {
-    const struct reload_waiter *waiter = LIST_ELEMENT(link, struct reload_waiter, link);
+  tell_watchers(&script->runtime, &result);
+  LIST_EACH (const struct reload_waiter, waiter, &server->round.waiters, link) {
     waiter->each(waiter->context, &result);
   }
 }
@@ -55,7 +51,7 @@ static void reload_tell(struct server *server, struct script *script, enum reloa
 struct script *reload_script_at(const struct server *server, const char *path) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_leaving(script) && strcmp(script_path(script), path) == 0) return script;
+    if (!script->is_leaving && strcmp(script->path, path) == 0) return script;
   }
   return NULL;
 }
@@ -72,7 +68,7 @@ static int take_loaded(struct server *server, struct script *script, struct cand
 /* As its trial says: what is refused may be mended in any file that it read. 0: it is loaded, and to
  * be taken on; or a negative UV_E*; UV_EAGAIN: later in this round. */
 static int reload_load(struct server *server, struct script *script) {
-  struct candidate *candidate = reload_round_find(server, script_path(script));
+  struct candidate *candidate = reload_round_find(server, script->path);
   if (candidate && server->copies && !candidate->refusal)
     return take_loaded(server, script, candidate);
   if (!candidate || !candidate->refusal) {
@@ -106,7 +102,7 @@ static void tell_copies(struct server *server, struct script *script, int rc) {
     copies_take_on(server, script);
     server->has_news = true;
   } else {
-    copies_give_up(server, script_path(script));
+    copies_give_up(server, script->path);
   }
 }
 
@@ -123,7 +119,7 @@ static void on_added(void *context, struct script *script, int rc) {
 /* True when it is loaded, and to be taken on. */
 static bool load_again(struct server *server, struct script *script) {
   int rc = reload_load(server, script);
-  script_set_due(script, rc == UV_EAGAIN);
+  script->is_due = rc == UV_EAGAIN;
   if (rc < 0 && rc != UV_EAGAIN) on_reloaded(server, script, rc);
   return rc == 0;
 }
@@ -133,11 +129,11 @@ static void let_go(struct server *server, struct script *script, const char *why
   const struct worker *worker = server->options.worker;
   copies_let_go(server, script);
   script_leave(script, why);
-  if (worker && !script_is_copy(script) && script != server_welcome(server))
-    keep_forget(worker, script_path(script));
+  if (worker && !script->is_copy && script != server_welcome(server))
+    keep_forget(worker, script->path);
   server->has_news = true;
   server_sources_changed(server);
-  if (!was_module && !script_is_copy(script)) reload_tell(server, script, RELOAD_REMOVED);
+  if (!was_module && !script->is_copy) reload_tell(server, script, RELOAD_REMOVED);
 }
 
 /* When scripts are about to be served, the welcome page, which may have their address, goes. Returns how many
@@ -157,15 +153,15 @@ static size_t make_way(struct server *server, struct script **scripts, size_t co
 
 /* True when the script that came has nowhere to listen, for another one does there. */
 static bool is_one_too_many(struct server *server, struct script *script) {
-  const struct candidate *candidate = reload_round_find(server, script_path(script));
+  const struct candidate *candidate = reload_round_find(server, script->path);
   size_t others = server_count_valid(server) - (server_welcome(server) ? 1 : 0) +
                   copies_count_elsewhere(server);
   if (!server->options.listen || others == 0) return false;
   if (candidate && candidate->refusal) return false;
   if (!script_is_valid(script) && script_load_first(script) < 0) return false;
-  log_about(server->options.log, LOG_ERROR, script_path(script), 0,
+  log_about(server->options.log, LOG_ERROR, script->path, 0,
             "%s is not served: --listen is for a single script: set listen in each script",
-            script_path(script));
+            script->path);
   return true;
 }
 
@@ -209,9 +205,8 @@ static bool let_go_removed(struct server *server, const struct script_paths *pat
   bool any = false;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    const char *path = script_path(script);
-    if (script_is_leaving(script) || server_is_given(server, path) || is_among(paths, path))
-      continue;
+    const char *path = script->path;
+    if (script->is_leaving || server_is_given(server, path) || is_among(paths, path)) continue;
     if (script == server_welcome(server)) continue; /* until something else is served */
     let_go(server, script, "its file was removed");
     any = true;
@@ -232,7 +227,7 @@ static bool is_loaded(struct script *const *loaded, size_t count, const struct s
 }
 
 static bool is_concerned(const struct server *server, const struct script *script) {
-  const struct candidate *candidate = reload_round_find(server, script_path(script));
+  const struct candidate *candidate = reload_round_find(server, script->path);
   return candidate && !candidate->is_done;
 }
 
@@ -243,14 +238,13 @@ static void reload_together(struct server *server, bool any_left) {
   size_t count = 0;
   for (size_t i = 0; i < server->script_count && loaded; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_leaving(script) || !is_concerned(server, script)) continue;
+    if (script->is_leaving || !is_concerned(server, script)) continue;
     if (load_again(server, script)) loaded[count++] = script;
   }
   bool changes = any_left || count > 0;
   for (size_t i = 0; i < server->script_count && loaded && changes; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_leaving(script) || script_is_copy(script) || !script_lacks_address(script))
-      continue;
+    if (script->is_leaving || script->is_copy || !script->lacks_address) continue;
     if (script_is_spread(script)) continue; /* its other workers are to be asked */
     if (!is_loaded(loaded, count, script) && load_again(server, script)) loaded[count++] = script;
   }
@@ -288,7 +282,7 @@ void reload_make_room(struct server *server, bool serves) {
                         NULL) == 0)
     (void)let_go_removed(server, &paths);
   script_paths_deinit(&paths);
-  if (serves && welcome && !script_is_leaving(welcome)) {
+  if (serves && welcome && !welcome->is_leaving) {
     let_go(server, welcome, "there is a script to serve now");
   }
   server->has_news = false; /* who asked knows */
@@ -302,9 +296,8 @@ void reload_on_news(struct server *server) {
   server_warn_if_idle(server);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (script_is_leaving(script) || script_is_copy(script) || !script_lacks_address(script))
-      continue;
-    script_set_due(script, true);
+    if (script->is_leaving || script->is_copy || !script->lacks_address) continue;
+    script->is_due = true;
     any = true;
   }
   if (any) server_reload_due(server, false);
@@ -319,14 +312,14 @@ void server_reload_due(struct server *server, bool rescans) {
 void server_reload_missed(struct server *server) {
   bool is_due = server->round.rescans_next;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_is_due(server->scripts[i])) is_due = true;
+    if (server->scripts[i]->is_due) is_due = true;
   }
   if (server->phase == SERVING && is_due) server_reload_due(server, false);
 }
 
 void reload_note_change(struct script *script, const char *path) {
-  if (strcmp(path, script_path(script)) != 0 || !script_forget_memory(script)) return;
-  runtime_logf(script_runtime(script), LOG_INFO,
+  if (strcmp(path, script->path) != 0 || !script_forget_memory(script)) return;
+  runtime_logf(&script->runtime, LOG_INFO,
                "its file changed: that counts from now on, and not the text in memory");
 }
 
@@ -336,7 +329,7 @@ void server_reload(struct server *server, struct reload_waiter *waiter) {
   server->round.is_told = true;
   for (size_t i = 0; i < server->script_count; i++) {
     (void)script_forget_memory(server->scripts[i]);
-    script_set_due(server->scripts[i], true);
+    server->scripts[i]->is_due = true;
   }
   server_reload_due(server, true);
 }
@@ -345,7 +338,7 @@ static void try_texts(struct server *server, struct script *script, struct texts
                       struct reload_waiter *waiter) {
   server_await_reload(server, waiter);
   script_try(script, texts);
-  script_set_due(script, true);
+  script->is_due = true;
   server_reload_due(server, false);
 }
 
@@ -353,10 +346,10 @@ int server_try(struct server *server, struct script *script, const char *text, s
                struct reload_waiter *waiter) {
   struct home_visit visit;
   home_enter(server->script_options.home, &visit);
-  const struct file_print file = scan_look(script_path(script));
+  const struct file_print file = scan_look(script->path);
   home_leave(server->script_options.home, &visit);
   if (file.error != 0) return file.error > 0 ? (int)file.error : EMFILE;
-  struct texts *texts = texts_new(script_path(script), text, size, &file.digest);
+  struct texts *texts = texts_new(script->path, text, size, &file.digest);
   if (!texts) return ENOMEM;
   try_texts(server, script, texts, waiter);
   return 0;
@@ -376,7 +369,7 @@ void server_reload_forget(struct reload_waiter *waiter) {
 
 void server_free_left(struct server *server) {
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_is_leaving(server->scripts[i])) net_defer_ask(server->turn);
+    if (server->scripts[i]->is_leaving) net_defer_ask(server->turn);
   }
 }
 
@@ -384,7 +377,7 @@ void server_free_left_now(struct server *server) {
   size_t kept = 0;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    bool left = script_is_leaving(script) && script_conn_burden(script) == 0 &&
+    bool left = script->is_leaving && runtime_conn_burden(&script->runtime) == 0 &&
                 script_drop_sequential(script) == 0;
     if (left) {
       script_free(script);

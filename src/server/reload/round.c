@@ -80,7 +80,7 @@ static void look_at_directories(struct server *server) {
 }
 
 static unsigned edition_of(const struct script *script) {
-  return script ? script_edition(script) : 0;
+  return script ? script->edition : 0;
 }
 
 static bool is_current(const struct server *server, const struct candidate *candidate) {
@@ -101,8 +101,8 @@ static void round_collect(struct server *server) {
   if (round->rescans_next) look_at_directories(server);
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
-    if (!script_is_due(script) || script_is_leaving(script) || script_is_copy(script)) continue;
-    if (round_add(server, script_path(script))) script_set_due(script, false);
+    if (!script->is_due || script->is_leaving || script->is_copy) continue;
+    if (round_add(server, script->path)) script->is_due = false;
   }
   for (size_t i = 0; i < round->found.count; i++) {
     if (!server_is_home(server, round->found.files[i])) continue;
@@ -175,7 +175,7 @@ static size_t list_untried(struct server *server) {
     const struct script *script = reload_script_at(server, candidate->path);
     candidate->edition = edition_of(script);
     trying[count] = (struct trial_script){.path = candidate->path,
-                                          .texts = script ? script_memory(script) : NULL,
+                                          .texts = script ? script->runtime.memory : NULL,
                                           .budget = *script_loading_budget(script)};
     places[count++] = i;
   }
@@ -186,21 +186,11 @@ static size_t list_untried(struct server *server) {
 static bool try_them(struct server *server) {
   static const struct trial_events events = {round_on_verdict, round_on_end};
   struct reload_round *round = &server->round;
-  const struct trial_options options = {
-      .home = server->script_options.home,
-      .host = server->options.host,
-      .listen = server->options.listen,
-      .tls_cert = server->options.tls_cert,
-      .tls_key = server->options.tls_key,
-      .unsafe = server->options.unsafe,
-      .grants = server->options.grants,
-      .limit_ms = (uint64_t)server->options.trial_ms,
-  };
   size_t count = list_untried(server);
-  if (count == 0 || options.limit_ms == 0 || round->tries >= TRIES_MAX) return false;
+  if (count == 0 || server->options.trial_ms == 0 || round->tries >= TRIES_MAX) return false;
   round->tries++;
-  int rc =
-      trial_begin(server->loop, &options, round->trying, count, &events, server, &round->trial);
+  int rc = trial_begin(server->loop, &server->options, server->script_options.home, round->trying,
+                       count, &events, server, &round->trial);
   if (rc == UV_EMFILE || rc == UV_ENFILE) {
     refuse_all(round, rc);
   } else if (rc < 0) {
@@ -254,7 +244,7 @@ static void ask_for_copies(struct server *server) {
     struct script *script = candidate->script;
     if (!script) script = reload_script_at(server, candidate->path);
     candidate->is_asked = true;
-    if (script && script_loaded(script)) copies_ask(server, script);
+    if (script && script->loaded) copies_ask(server, script);
   }
 }
 
@@ -306,7 +296,7 @@ static void empty(struct server *server) {
 static bool is_starved(const struct server *server) {
   if (server->round.found.shortage != 0) return true;
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_is_starved(server->scripts[i])) return true;
+    if (server->scripts[i]->is_starved) return true;
   }
   return false;
 }
@@ -332,7 +322,7 @@ static void round_on_again(uv_timer_t *timer) {
     return;
   }
   for (size_t i = 0; i < server->script_count; i++) {
-    if (script_is_starved(server->scripts[i])) script_set_due(server->scripts[i], true);
+    if (server->scripts[i]->is_starved) server->scripts[i]->is_due = true;
   }
   round->rescans_next = true; /* one may have come meanwhile */
   reload_round_go_on(server);
@@ -356,7 +346,7 @@ static bool is_any_due(const struct server *server) {
   bool any = server->round.rescans_next;
   for (size_t i = 0; i < server->script_count; i++) {
     const struct script *script = server->scripts[i];
-    any = any || (script_is_due(script) && !script_is_leaving(script) && !script_is_copy(script));
+    any = any || (script->is_due && !script->is_leaving && !script->is_copy);
   }
   return any;
 }

@@ -2,8 +2,7 @@
  *
  * A pass costs a stat() for each file, listing each directory, and reading what looks different.
  * It waits as long as the file system does. */
-#ifndef MOONPORT_SERVER_RELOAD_SCAN_H
-#define MOONPORT_SERVER_RELOAD_SCAN_H
+#pragma once
 
 #include "base/digest.h"
 
@@ -58,5 +57,3 @@ bool scan_run(struct scan *scan);
 void scan_deinit(struct scan *scan);
 
 struct file_print scan_look(const char *path); /* what is there now */
-
-#endif

@@ -1,17 +1,12 @@
 /* server/reload/state.h — a reload under way, for server/reload*.c and server/server.c only. */
-#ifndef MOONPORT_SERVER_RELOAD_STATE_H
-#define MOONPORT_SERVER_RELOAD_STATE_H
+#pragma once
 
 #include "base/list.h"
 #include "server/paths.h"
 
 #include <uv.h>
 
-struct script;
 struct server;
-struct source;
-struct trial;
-struct trial_script;
 
 /* A script that is to be loaded: for the first time, or anew. */
 struct candidate {
@@ -78,5 +73,3 @@ void reload_note_change(struct script *script, const char *path);
 void reload_let_go(struct server *server);
 /* Takes on what the round found, between two events. */
 void reload_apply(struct server *server);
-
-#endif

@@ -7,7 +7,7 @@
 #include "api/version_life.h"
 #include "base/log_held.h"
 #include "base/probe.h"
-#include "server/script_state.h"
+#include "server/script.h"
 #include "vm/vm.h"
 
 #include <stdio.h>
@@ -138,9 +138,7 @@ static void say_what_is_in_force(struct script *script) {
   char others[512] = "";
   size_t used = 0;
   bool is_closing = runtime->current->service.reload == RELOAD_CLOSE;
-  for (const struct list *link = runtime->versions.next; link != &runtime->versions;
-       link = link->next) {
-    const struct version *version = LIST_ELEMENT(link, struct version, link);
+  LIST_EACH (const struct version, version, &runtime->versions, link) {
     const size_t count = version->cohort ? version->cohort->group.count : 0;
     bool goes_on = version != runtime->current && count > 0 && !is_closing;
     if (!goes_on || used >= sizeof others) continue;
@@ -183,11 +181,6 @@ int script_start(struct script *script) {
   if (change.rc == 0) return take_on(script) ? 0 : -1;
   refuse_next(script);
   return -1;
-}
-
-/* What its on_load did, or why that raised, comes before it. */
-void script_tell_listening(struct script *script) {
-  listen_set_tell(&script->listeners);
 }
 
 static void log_raised(struct script *script, const struct script_refusal *refusal) {
@@ -274,7 +267,7 @@ int script_prepare(struct script *script, const struct texts *texts) {
 
 void script_take_on(struct script *script) {
   (void)take_on(script);
-  script_tell_listening(script);
+  listen_set_tell(&script->listeners);
 }
 
 void script_give_up(struct script *script) {
@@ -296,7 +289,7 @@ void scripts_take_on(struct script *const *scripts, size_t count,
     if (rc == 0) {
       bool is_next = script->runtime.current;
       (void)take_on(script);
-      script_tell_listening(script);
+      listen_set_tell(&script->listeners);
       if (is_next) say_what_is_in_force(script);
     } else {
       refuse_next(script);
@@ -320,7 +313,8 @@ int script_reload(struct script *script) {
 void script_leave(struct script *script, const char *why) {
   if (script_is_valid(script) && !script->is_copy) {
     runtime_logf(&script->runtime, LOG_INFO, "%s: no new connections; %zu may go on for %.3g s",
-                 why, script_conn_burden(script), (double)script->options->drain_ms / 1000);
+                 why, runtime_conn_burden(&script->runtime),
+                 (double)script->options->drain_ms / 1000);
   }
   script->is_leaving = true;
   script->runtime.draining = true;

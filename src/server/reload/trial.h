@@ -8,8 +8,7 @@
  * same end. What else is wrong with a script, the server finds and tells itself: it takes less than
  * that, what the script printed before is shown, and the server may come to another end, with what
  * C modules and files keep, and sockets that only one of the two can open. */
-#ifndef MOONPORT_SERVER_RELOAD_TRIAL_H
-#define MOONPORT_SERVER_RELOAD_TRIAL_H
+#pragma once
 
 #include "vm/vm.h"
 
@@ -17,11 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct grants;
 struct home;
 struct net_loop;
-struct source;
-struct texts;
+struct server_options;
 struct trial; /* opaque; frees itself after trial_end() */
 
 /* How it went with one script. */
@@ -40,17 +37,6 @@ struct trial_script {
   struct vm_budget budget;   /* what the server would give it */
 };
 
-struct trial_options {
-  const struct home *home; /* as which the child is started; NULL: as things are */
-  const char *host;
-  const char *listen;   /* in place of what the script says; NULL: as it says */
-  const char *tls_cert; /* the same of certificates */
-  const char *tls_key;
-  bool unsafe;
-  const struct grants *grants; /* NULL: no bounds */
-  uint64_t limit_ms;           /* for each script, in wall-clock time */
-};
-
 struct trial_events {
   /* In the order in which the scripts were given, once each. */
   void (*on_verdict)(void *context, size_t index, struct trial_verdict *verdict);
@@ -58,12 +44,11 @@ struct trial_events {
   void (*on_end)(void *context, bool was_possible);
 };
 
-/* Tries `count` scripts, which must stay. Events come from the loop. 0 or UV_E*: then there is
+/* Tries `count` scripts, which must stay, as the options say. `home`: as which the child is started; NULL: as
+ * things are. Events come from the loop. 0 or UV_E*: then there is
  * no child, and no event comes. */
-int trial_begin(struct net_loop *loop, const struct trial_options *options,
-                const struct trial_script *scripts, size_t count, const struct trial_events *events,
-                void *context, struct trial **out);
+int trial_begin(struct net_loop *loop, const struct server_options *options,
+                const struct home *home, const struct trial_script *scripts, size_t count,
+                const struct trial_events *events, void *context, struct trial **out);
 /* Kills the child; no event comes any more. */
 void trial_end(struct trial *trial);
-
-#endif

@@ -1,7 +1,6 @@
 /* server/reload/trial_child.h — the child's side of a trial: loads scripts, says how far it is. Knows no
  * server. */
-#ifndef MOONPORT_SERVER_RELOAD_TRIAL_CHILD_H
-#define MOONPORT_SERVER_RELOAD_TRIAL_CHILD_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ struct server_options;
  * reading standard input waits for ever; otherwise it is what the process was started with.
  * `has_texts`: what counts in place of files is in TRIAL_TEXTS_FD. */
 int trial_child_run(const struct server_options *options, bool input_waits, bool has_texts);
-
-#endif

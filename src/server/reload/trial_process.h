@@ -1,7 +1,6 @@
 /* server/reload/trial_process.h — the child process of a trial: its start, its time, its end. Knows nothing
  * of scripts. */
-#ifndef MOONPORT_SERVER_RELOAD_TRIAL_PROCESS_H
-#define MOONPORT_SERVER_RELOAD_TRIAL_PROCESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,5 +33,3 @@ int trial_process_start(struct net_loop *loop, const char *const *arguments,
 void trial_process_extend(struct trial_process *process, uint64_t limit_ms);
 /* Ends it, and all that it started; no event comes any more. */
 void trial_process_kill(struct trial_process *process);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A slow file system holds up no connection. What counts is contents: a file that was only touched
  * did not change, and an older one put back did. */
-#ifndef MOONPORT_SERVER_RELOAD_WATCH_H
-#define MOONPORT_SERVER_RELOAD_WATCH_H
+#pragma once
 
 #include "server/reload/scan.h"
 
@@ -27,5 +26,3 @@ struct watch *watch_new(struct net_loop *loop,
 void watch_set(struct watch *watch, struct scan scan);
 /* No call follows. Does not wait for a file system that does not answer. */
 void watch_free(struct watch *watch);
-
-#endif

@@ -7,8 +7,6 @@
 #include "net/loop.h"
 #include "net/timer.h"
 
-#include <lauxlib.h>
-
 enum { CLOSING_MS = 1000 }; /* as a server's: for FIN and the last bytes */
 
 /* --- Until nothing is left to do ------------------------------------------------------------- */
@@ -26,17 +24,14 @@ static void know_conn(struct peer *peer) {
   struct conn *conn = peer->conn;
   if (peer->conn_object != LUA_NOREF || !conn) return;
   if (conn_group_of(conn)->events != &api_conn_events) return; /* the script alone has it */
-  if (!api_conn_of(script_runtime(peer->hosted->script), conn)) return;
+  if (!api_conn_of(&peer->hosted->script->runtime, conn)) return;
   vm_protect(peer->hosted->testing->runtime->vm, hold_object, peer, error, sizeof error);
 }
 
 static void know_conns(struct hosted *hosted) {
   if (!hosted->is_joined) return;
   hosted->is_joined = false;
-  struct list *head = &hosted->peers;
-  for (struct list *link = head->next; link != head; link = link->next) {
-    know_conn(LIST_ELEMENT(link, struct peer, link));
-  }
+  LIST_EACH (struct peer, peer, &hosted->peers, link) know_conn(peer);
 }
 
 /* Between two steps of the loop; a connection is accepted in one, and opened in a later one. */
@@ -70,14 +65,14 @@ static void hosted_settle(struct hosted *hosted) {
       return;
     }
   } while (attend_peers(hosted));
-  bool is_done = hosted->is_stopping && hosted->script && script_conn_burden(hosted->script) == 0;
+  bool is_done =
+      hosted->is_stopping && hosted->script && runtime_conn_burden(&hosted->script->runtime) == 0;
   if (is_done) hosted_finish(hosted);
 }
 
 /* Whether a function of the test's is to be told what came. */
 static bool have_news(const struct list *head) {
-  for (const struct list *link = head->next; link != head; link = link->next) {
-    const struct peer *peer = LIST_ELEMENT(link, struct peer, link);
+  LIST_EACH (const struct peer, peer, head, link) {
     if (peer->is_behaving && peer->size > 0) return true;
   }
   return false;
@@ -100,7 +95,7 @@ static void hosted_advance(struct hosted *hosted) {
 /* --- Its life -------------------------------------------------------------------------------- */
 
 static void hosted_load(struct hosted *hosted) {
-  struct runtime *runtime = script_runtime(hosted->script);
+  struct runtime *runtime = &hosted->script->runtime;
   struct script_status status;
   bool is_first = !runtime->current;
   runtime->text = hosted->text;
@@ -161,7 +156,7 @@ static void hosted_end(struct hosted *hosted) {
 /* --- The bus, which they share --------------------------------------------------------------- */
 
 static bool has_letters(const struct hosted *hosted) {
-  return hosted->script && !list_empty(&script_runtime(hosted->script)->letters_due);
+  return hosted->script && !list_empty(&hosted->script->runtime.letters_due);
 }
 
 /* What this one published may be heard by others, and by the test; and so on. */
@@ -171,8 +166,7 @@ static void let_others_hear(struct hosted *hosted) {
   for (int rounds = 0; more && rounds < TESTING_STEPS_MAX; rounds++) {
     more = !list_empty(&testing->runtime->letters_due);
     api_bus_tell(testing->runtime);
-    for (struct list *link = testing->scripts.next; link != &testing->scripts; link = link->next) {
-      struct hosted *other = LIST_ELEMENT(link, struct hosted, link);
+    LIST_EACH (struct hosted, other, &testing->scripts, link) {
       if (!has_letters(other)) continue;
       bool was_busy = other->is_busy;
       more = other->is_busy = true;

@@ -2,7 +2,6 @@
  * is whose peer's, how each ended, and for a replay who sent what. */
 #include "server/testing/state.h"
 
-#include "base/tap.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "vm/tell.h"
@@ -21,9 +20,7 @@ struct sent {
 };
 
 static struct peer *find_peer(struct hosted *hosted, uint64_t conn_id) {
-  struct list *head = &hosted->peers;
-  for (struct list *link = head->next; link != head; link = link->next) {
-    struct peer *peer = LIST_ELEMENT(link, struct peer, link);
+  LIST_EACH (struct peer, peer, &hosted->peers, link) {
     if (peer->conn_id == conn_id) return peer;
   }
   return NULL;
@@ -31,9 +28,7 @@ static struct peer *find_peer(struct hosted *hosted, uint64_t conn_id) {
 
 /* A connection has begun: one of those that no peer is known to have yet. */
 static void note_conn(struct hosted *hosted, uint64_t id) {
-  struct list *head = &hosted->peers;
-  for (struct list *link = head->next; link != head; link = link->next) {
-    struct peer *peer = LIST_ELEMENT(link, struct peer, link);
+  LIST_EACH (struct peer, peer, &hosted->peers, link) {
     struct conn *conn = peer->conn_id == 0 ? net_conn_on(peer->pipe) : NULL;
     if (!conn || conn_id(conn) != id) continue;
     peer->conn = conn;
@@ -45,7 +40,7 @@ static void note_conn(struct hosted *hosted, uint64_t id) {
 static void describe_sender(struct hosted *hosted, const struct event *event, char *out,
                             size_t size) {
   struct event_place place = {0};
-  const char *name = vm_running_handler(script_runtime(hosted->script)->vm, &place);
+  const char *name = vm_running_handler(hosted->script->runtime.vm, &place);
   if (!name || !place.file) {
     snprintf(out, size, "%s", event->of.send.by);
     return;
@@ -125,8 +120,8 @@ static void push_sent(lua_State *L, const struct sent *sent) {
 int testing_push_sends(lua_State *L, struct peer *peer) {
   lua_Integer count = 0;
   lua_newtable(L);
-  for (struct list *link = peer->sent.next; link != &peer->sent; link = link->next) {
-    push_sent(L, LIST_ELEMENT(link, struct sent, link));
+  LIST_EACH (const struct sent, sent, &peer->sent, link) {
+    push_sent(L, sent);
     lua_rawseti(L, -2, ++count);
   }
   testing_forget_sends(peer);

@@ -84,8 +84,8 @@ int testing_take_log(lua_State *L) {
   struct hosted *hosted = testing_check(L, 1);
   lua_Integer count = 0;
   lua_newtable(L);
-  for (struct list *link = hosted->records.next; link != &hosted->records; link = link->next) {
-    push_record(L, LIST_ELEMENT(link, struct record, link));
+  LIST_EACH (const struct record, record, &hosted->records, link) {
+    push_record(L, record);
     lua_rawseti(L, -2, ++count);
   }
   drop_records(hosted);

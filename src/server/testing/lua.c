@@ -2,12 +2,10 @@
 #include "server/testing/state.h"
 
 #include "api/modules.h"
-#include "api/runtime.h"
 #include "net/loop.h"
 #include "vm/task.h"
 #include "vm/world.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +54,7 @@ static int l_new(lua_State *L) {
   lua_pushvalue(L, 2);
   hosted->prepare = luaL_ref(L, LUA_REGISTRYINDEX);
   if (!lua_isnil(L, 4)) copy_list(L, 4, hosted);
-  script_runtime(hosted->script)->wall_ms = (int64_t)(time_s * 1000) - TESTING_START_MS;
+  hosted->script->runtime.wall_ms = (int64_t)(time_s * 1000) - TESTING_START_MS;
   return 1;
 }
 
@@ -117,20 +115,21 @@ static int l_look(lua_State *L) {
   lua_pushboolean(L, hosted->is_busy);
   lua_pushboolean(L, hosted->script == NULL);
   lua_pushinteger(L, (lua_Integer)(net_loop_now_ms(hosted->loop) - TESTING_START_MS));
-  lua_pushinteger(L, hosted->script ? (lua_Integer)script_conn_count(hosted->script) : 0);
+  lua_pushinteger(L,
+                  hosted->script ? (lua_Integer)runtime_conn_count(&hosted->script->runtime) : 0);
   return 4;
 }
 
 /* hosted:metric(name, ...) -> what get() would say of it in the script; nil: it has no such one */
 static int l_metric(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
-  return api_push_metric(L, hosted->script ? script_runtime(hosted->script)->meters : NULL);
+  return api_push_metric(L, hosted->script ? hosted->script->runtime.meters : NULL);
 }
 
 /* hosted:globals() -> those of the version in force */
 static int l_globals(lua_State *L) {
   const struct hosted *hosted = testing_check(L, 1);
-  const struct version *version = hosted->script ? script_runtime(hosted->script)->current : NULL;
+  const struct version *version = hosted->script ? hosted->script->runtime.current : NULL;
   if (version) {
     vm_world_push_globals(L, version->world);
   } else {

@@ -9,7 +9,6 @@
 #include "net/network.h"
 
 #include <arpa/inet.h>
-#include <lauxlib.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +116,7 @@ static const char *push_name(lua_State *L, const struct hosted *hosted, lua_Inte
                              const char *wanted, bool is_inverse) {
   struct search search = {L, wanted, is_inverse};
   lua_newtable(L);
-  if (hosted->script) script_each_listener(hosted->script, append_listener, &search);
+  if (hosted->script) listen_set_each(&hosted->script->listeners, append_listener, &search);
   lua_rawgeti(L, -1, index);
   lua_remove(L, -2);
   return lua_tostring(L, -1);

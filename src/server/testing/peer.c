@@ -11,7 +11,6 @@
 #include "net/tls/hand.h"
 #include "net/transport/memory.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,7 +235,7 @@ static int l_conn(lua_State *L) {
 /* --- TLS ------------------------------------------------------------------------------------- */
 
 static const char *directory_of(const struct hosted *hosted) {
-  return hosted->script ? vm_script_directory(script_runtime(hosted->script)->vm) : NULL;
+  return hosted->script ? vm_script_directory(hosted->script->runtime.vm) : NULL;
 }
 
 /* Pushes what it begins with, by the options at `index`; NULL: a sentence of what is wrong. */
@@ -295,7 +294,7 @@ static int l_tls(lua_State *L) {
 static const struct frame_format *frame_of(const struct peer *peer) {
   const struct conn *conn = peer->conn;
   if (!peer->hosted->script) return NULL;
-  const struct version *version = script_runtime(peer->hosted->script)->current;
+  const struct version *version = peer->hosted->script->runtime.current;
   if (conn && conn_group_of(conn)->events == &api_conn_events) {
     const struct cohort *cohort = conn_group_of(conn)->owner;
     version = cohort->version;

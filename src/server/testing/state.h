@@ -1,6 +1,5 @@
 /* server/testing/state.h — a script under test, for server/testing/ only. */
-#ifndef MOONPORT_SERVER_TESTING_STATE_H
-#define MOONPORT_SERVER_TESTING_STATE_H
+#pragma once
 
 #include "api/runtime.h"
 #include "api/wait.h"
@@ -15,9 +14,6 @@ enum {
   TESTING_STEPS_MAX = 10000,  /* without the clock moving: then something goes in circles */
   TESTING_START_MS = 1000000, /* some time: 0 means "never" here and there */
 };
-
-struct memory_pipe;
-struct tls_hand;
 
 /* What the test has in Lua of something here: a userdata with a pointer to it. Either may go first, and
  * the other learns of it. The first field of each such struct. */
@@ -149,5 +145,3 @@ struct hosted *testing_check(lua_State *L, int index); /* of that type */
 
 /* server/testing/lua.c: the module. Its argument is the struct testing. Raises. */
 int testing_open(lua_State *L);
-
-#endif

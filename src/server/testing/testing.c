@@ -14,7 +14,6 @@
 #include "server/program.h"
 #include "vm/watchdog.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

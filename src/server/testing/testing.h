@@ -1,8 +1,6 @@
 /* server/testing/testing.h — scripts under test: they run in the Lua state of the program that tests them. */
-#ifndef MOONPORT_SERVER_TESTING_TESTING_H
-#define MOONPORT_SERVER_TESTING_TESTING_H
+#pragma once
 
-struct net_loop;
 struct program_options;
 struct runtime;
 struct testing; /* opaque */
@@ -12,5 +10,3 @@ struct testing; /* opaque */
 struct testing *testing_new(struct runtime *runtime, const struct program_options *options);
 /* Ends the scripts that are left. Before the program's state is freed. */
 void testing_free(struct testing *testing);
-
-#endif
