@@ -182,7 +182,7 @@ describe("an upgrade", function()
       prefix = { "sh", "-c", 'shift; exec "$0" "$@"', at } })
     directory:write("served.lua", text:format(new, kept))
     upgrade(server)
-    assert.is_nil(uv.fs_stat(old))
+    loop.eventually("the old file to go", function() return not uv.fs_stat(old) end)
     for _, path in ipairs({ new, kept }) do
       local peer = client.connect("unix://" .. path)
       peer:send("x")
