@@ -5,6 +5,7 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
+#include "api/arguments.h"
 #include "api/http.h"
 #include "api/inbox.h"
 #include "api/membership.h"
@@ -146,13 +147,7 @@ void api_need_inbox(lua_State *L, struct api_conn *self) {
 }
 
 struct api_conn *api_check_conn(lua_State *L, int index) {
-  /* What luaL_checkudata() does, without looking the type up for each call of a method. No script
-   * writes into a userdata, and nobody else has that address in one. */
-  if (lua_rawlen(L, index) == sizeof(struct api_conn)) {
-    struct api_conn *self = lua_touserdata(L, index);
-    if (self && self->type == type_name) return self;
-  }
-  return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
+  return api_check_typed(L, index, type_name, sizeof(struct api_conn));
 }
 
 struct conn_past *api_conn_remember(const struct conn *conn, enum reason reason) {

@@ -46,7 +46,7 @@ enum pending {
 /* The payload of a userdata "moonport.conn". Made when a handler first needs it; an idle connection
  * of a script without on_open has none. */
 struct api_conn {
-  const char *type;  /* by whose address it is known: api_check_conn() */
+  const char *type;  /* by whose address it is known: api_check_typed() */
   struct conn *conn; /* NULL once closed */
   struct runtime *runtime;
   struct cohort *cohort; /* whose handlers it has; NULL: it is sequential, or on_close has run */

@@ -61,6 +61,7 @@ static const struct udp_events asked_events = {
 struct udp_object *api_udp_push(lua_State *L, struct runtime *runtime) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   memset(object, 0, sizeof *object);
+  object->type = type_name;
   object->runtime = runtime;
   object->reference = LUA_NOREF;
   list_init(&object->belonging.link);
@@ -84,7 +85,7 @@ static const struct belonging_kind kind = {.name = "udp", .end = udp_end};
 /* --- What a script calls ------------------------------------------------------------------- */
 
 static struct udp_object *udp_check(lua_State *L) {
-  return luaL_checkudata(L, 1, type_name);
+  return api_check_typed(L, 1, type_name, sizeof(struct udp_object));
 }
 
 /* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */
