@@ -5,6 +5,7 @@
  * then what it owns is freed, so it needs no finalizer: those are dear at ten thousand a second. */
 #include "api/conn.h"
 
+#include "api/arguments.h"
 #include "api/http.h"
 #include "api/inbox.h"
 #include "api/membership.h"

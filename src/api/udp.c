@@ -61,6 +61,7 @@ static const struct udp_events asked_events = {
 struct udp_object *api_udp_push(lua_State *L, struct runtime *runtime) {
   struct udp_object *object = lua_newuserdatauv(L, sizeof *object, 0);
   memset(object, 0, sizeof *object);
+  object->type = type_name;
   object->runtime = runtime;
   object->reference = LUA_NOREF;
   list_init(&object->belonging.link);
@@ -83,8 +84,14 @@ static const struct belonging_kind kind = {.name = "udp", .end = udp_end};
 
 /* --- What a script calls ------------------------------------------------------------------- */
 
+/* What luaL_checkudata() does, without looking the type up for each call of a method. No script writes into
+ * a userdata, and nobody else has that address there. */
 static struct udp_object *udp_check(lua_State *L) {
-  return luaL_checkudata(L, 1, type_name);
+  if (lua_rawlen(L, 1) == sizeof(struct udp_object)) {
+    struct udp_object *object = lua_touserdata(L, 1);
+    if (object && object->type == type_name) return object;
+  }
+  return luaL_checkudata(L, 1, type_name); /* raises, in the usual words */
 }
 
 /* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */

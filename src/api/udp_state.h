@@ -14,7 +14,8 @@ enum { PEER_TEXT_BYTES = 64 };
 struct asking; /* a handler of on_datagram, see api/udp_serve.c */
 
 struct udp_object {
-  struct udp *udp; /* NULL once closed */
+  const char *type; /* by whose address it is known */
+  struct udp *udp;  /* NULL once closed */
   struct runtime *runtime;
   struct belonging belonging; /* to its version, while it is open; a service's belongs to none */
   int reference;              /* registry; of a service's socket */

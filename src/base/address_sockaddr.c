@@ -56,10 +56,17 @@ static char *put_number(char *out, unsigned number) {
   return out + text_format_number(number, 1, out);
 }
 
+static char *put_byte(char *out, unsigned char byte) {
+  if (byte >= 100) *out++ = (char)('0' + byte / 100);
+  if (byte >= 10) *out++ = (char)('0' + byte / 10 % 10);
+  *out++ = (char)('0' + byte % 10);
+  return out;
+}
+
 static char *put_ip4(char *out, const unsigned char bytes[4]) {
   for (int i = 0; i < 4; i++) {
     if (i > 0) *out++ = '.';
-    out = put_number(out, bytes[i]);
+    out = put_byte(out, bytes[i]);
   }
   return out;
 }

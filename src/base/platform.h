@@ -92,6 +92,10 @@ struct platform_backlog {
 /* The same. */
 int platform_backlog_read(int fd, struct platform_backlog *out);
 
+/* As recv(2) and send(2), with MSG_DONTWAIT and MSG_NOSIGNAL. */
+ssize_t platform_recv(int fd, void *buffer, size_t size);
+ssize_t platform_send(int fd, const void *bytes, size_t size);
+
 /* Bytes that arrived, and that nobody has read yet; 0 where the kernel does not tell. */
 uint64_t platform_unread_bytes(int fd);
 /* Bytes that the kernel took, and the peer has not acknowledged; 0 likewise. */

@@ -148,21 +148,30 @@ static bool arena_reserve(struct output *output, size_t size) {
   return true;
 }
 
-bool output_copy(struct output *output, const char *bytes, size_t size) {
-  if (!arena_reserve(output, size)) return false;
+/* Not inlined: it would push what is for a small piece behind others out of output_copy(). */
+__attribute__((noinline)) static bool copy_apart(struct output *output, const char *bytes,
+                                                 size_t size) {
+  struct range *range = arena_reserve(output, size) ? range_append(output) : NULL;
+  if (!range) return false;
   char *at = output->arena->bytes + output->arena_used;
-  struct range *last = output->count ? &output->ranges[output->first + output->count - 1] : NULL;
-  bool joins = last && last->holder == output->arena && last->bytes + last->size == at;
-  struct range *range = joins ? NULL : range_append(output);
-  if (!joins && !range) return false;
   memcpy(at, bytes, size);
   output->arena_used += size;
-  if (joins) {
-    last->size += size;
-    output->size += size;
-  } else {
-    range_commit(output, range, at, size, blob_ref(output->arena));
-  }
+  range_commit(output, range, at, size, blob_ref(output->arena));
+  return true;
+}
+
+bool output_copy(struct output *output, const char *bytes, size_t size) {
+  const struct blob *arena = output->arena;
+  if (output->count == 0 || !arena || arena->capacity - output->arena_used < size)
+    return copy_apart(output, bytes, size);
+  struct range *last = &output->ranges[output->first + output->count - 1];
+  char *at = output->arena->bytes + output->arena_used;
+  if (last->bytes + last->size != at || last->holder != arena)
+    return copy_apart(output, bytes, size);
+  last->size += size;
+  output->size += size;
+  output->arena_used += size;
+  memcpy(at, bytes, size);
   return true;
 }
 

@@ -200,6 +200,14 @@ int platform_backlog_read(int fd, struct platform_backlog *out) {
   return -ENOTSUP;
 }
 
+ssize_t platform_recv(int fd, void *buffer, size_t size) {
+  return recv(fd, buffer, size, MSG_DONTWAIT);
+}
+
+ssize_t platform_send(int fd, const void *bytes, size_t size) {
+  return send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 uint64_t platform_unread_bytes(int fd) {
   int bytes = 0;
   return ioctl(fd, FIONREAD, &bytes) < 0 ? 0 : (uint64_t)bytes;

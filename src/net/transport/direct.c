@@ -325,7 +325,7 @@ static void read_once(struct direct *direct) {
   if (pour_in(direct)) return;
   ssize_t size;
   do {
-    size = recv(direct->ready.fd, buffer, room, MSG_DONTWAIT);
+    size = platform_recv(direct->ready.fd, buffer, room);
   } while (size < 0 && errno == EINTR);
   int error = size < 0 ? errno : 0;
   note_read(direct, size, room);

@@ -45,7 +45,7 @@ ssize_t socket_write(int fd, const uv_buf_t *bufs, unsigned count) {
   ssize_t taken;
   do {
     if (count == 1) {
-      taken = send(fd, bufs->base, bufs->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+      taken = platform_send(fd, bufs->base, bufs->len);
     } else {
       const struct msghdr message = {.msg_iov = (struct iovec *)(void *)bufs, .msg_iovlen = count};
       taken = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
