@@ -1,6 +1,5 @@
 /* baseline.h — how the servers in plain C on libuv listen, and read. Knows no protocol. */
-#ifndef MOONPORT_BENCH_BASELINE_H
-#define MOONPORT_BENCH_BASELINE_H
+#pragma once
 
 #include <stddef.h>
 #include <uv.h>
@@ -15,5 +14,3 @@ void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
 /* Listens at a free port of 127.0.0.1, tells it in the line that bench/run waits for, the same that
  * moonport logs ("listening on SCHEME://127.0.0.1:PORT"), and serves. Memory that was freed once is kept. */
 int serve(const char *scheme, uv_connection_cb on_connection);
-
-#endif

@@ -1,7 +1,6 @@
 /* baseline_rest.h — what a socket did not take at once, of a program that answers on the same connection.
  * Knows no protocol. */
-#ifndef MOONPORT_BENCH_BASELINE_REST_H
-#define MOONPORT_BENCH_BASELINE_REST_H
+#pragma once
 
 #include <stddef.h>
 #include <uv.h>
@@ -12,5 +11,3 @@ void write_rest(uv_stream_t *stream, const char *bytes, size_t size);
 /* The program's own. */
 void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
 void stream_close(uv_stream_t *stream);
-
-#endif

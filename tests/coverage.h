@@ -1,7 +1,6 @@
 /* coverage.h — comes before all else in a build that counts what runs (CMakePresets.json) — changes
  * nothing that can be seen. */
-#ifndef MOONPORT_TESTS_COVERAGE_H
-#define MOONPORT_TESTS_COVERAGE_H
+#pragma once
 
 #include <unistd.h>
 
@@ -20,5 +19,3 @@ __attribute__((noreturn, unused)) static inline void counted_exit(int code) {
   _exit(code);
 }
 #define _exit counted_exit
-
-#endif

@@ -1,6 +1,5 @@
 /* load/burst.h — many hellos at once, and what an open connection waits. Knows no output. */
-#ifndef BENCH_LOAD_BURST_H
-#define BENCH_LOAD_BURST_H
+#pragma once
 
 #include "load.h"
 
@@ -9,5 +8,3 @@
  * is empty before: the messages of that one, and how long they took. 0, or -1 at the first wrong
  * byte, error or silence of 10 s. */
 int burst_run(const struct load_plan *plan, struct load_result *result);
-
-#endif

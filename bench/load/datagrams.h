@@ -1,6 +1,5 @@
 /* load/datagrams.h — drives datagram sockets and checks what comes back. Knows no output. */
-#ifndef BENCH_LOAD_DATAGRAMS_H
-#define BENCH_LOAD_DATAGRAMS_H
+#pragma once
 
 #include "load.h"
 
@@ -10,5 +9,3 @@ enum { DATAGRAM_BYTES_MAX = 65507 }; /* what IPv4 leaves of 64 KiB */
  * each answer. Fills in `result`, which is empty before. 0, or -1 at the first wrong byte, error or
  * silence of 10 s. */
 int datagrams_run(const struct load_plan *plan, struct load_result *result);
-
-#endif

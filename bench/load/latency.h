@@ -1,6 +1,5 @@
 /* load/latency.h — a histogram of nanoseconds in constant space. Knows nothing of what is timed. */
-#ifndef BENCH_LOAD_LATENCY_H
-#define BENCH_LOAD_LATENCY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ void latency_add(struct latency *latency, uint64_t ns);
 
 /* The smallest bucket bound that `percent` of the values do not exceed, in ns; 0 without values. */
 uint64_t latency_percentile(const struct latency *latency, double percent);
-
-#endif

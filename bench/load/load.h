@@ -1,6 +1,5 @@
 /* load/load.h — drives connections and checks what comes back. Knows no command line, no output. */
-#ifndef BENCH_LOAD_LOAD_H
-#define BENCH_LOAD_LOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,5 +46,3 @@ int load_hold(struct load *load,
 /* After load_run(): that it may be called once more, on the same connections, with counters at 0. */
 void load_plan_again(struct load *load, uint64_t messages_max, uint64_t duration_ns);
 int load_finish(struct load *load); /* FIN on all, and waits until the server sent its own */
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Byte P of a connection's stream depends on P and on the connection, so that a byte lost, doubled,
  * swapped or delivered to the wrong connection shows up at the place where it happened. */
-#ifndef BENCH_LOAD_PATTERN_H
-#define BENCH_LOAD_PATTERN_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ const unsigned char *pattern_at(const struct pattern *pattern, uint64_t id, uint
 /* The first index at which `bytes` differ from the stream, or `size` when all are right. */
 size_t pattern_compare(const struct pattern *pattern, uint64_t id, uint64_t position,
                        const unsigned char *bytes, size_t size);
-
-#endif

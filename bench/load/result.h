@@ -1,6 +1,5 @@
 /* load/result.h — what a run of load has counted so far, and the clock. Knows no sockets. */
-#ifndef BENCH_LOAD_RESULT_H
-#define BENCH_LOAD_RESULT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ void result_untimed(struct load_result *result, size_t size, uint64_t now_ns);
 __attribute__((format(printf, 2, 3))) void result_fail(struct load_result *result,
                                                        const char *format, ...);
 bool result_failed(const struct load_result *result);
-
-#endif

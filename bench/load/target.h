@@ -1,6 +1,5 @@
 /* load/target.h — the address that load is put on. Knows sockets, not what is sent through them. */
-#ifndef BENCH_LOAD_TARGET_H
-#define BENCH_LOAD_TARGET_H
+#pragma once
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -19,5 +18,3 @@ int target_connect(const struct target *target, uint64_t number);
 
 /* A non-blocking datagram socket that sends there and hears only from there, or -1 with errno. */
 int target_open_datagrams(const struct target *target);
-
-#endif

@@ -1,7 +1,6 @@
 /* load/websocket.h — a client of WebSocket around a socket: handshake, frames, masks. Knows no plan, and no
  * pattern. */
-#ifndef BENCH_LOAD_WEBSOCKET_H
-#define BENCH_LOAD_WEBSOCKET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@ ssize_t websocket_recv(struct websocket *websocket, int fd, unsigned char *out, 
 ssize_t websocket_send(struct websocket *websocket, int fd, const unsigned char *bytes,
                        size_t size);
 bool websocket_is_drained(const struct websocket *websocket);
-
-#endif

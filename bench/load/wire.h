@@ -1,7 +1,6 @@
 /* load/wire.h — a connection's bytes, as they are, in TLS, or in frames of WebSocket. Knows no plan and no
  * pattern. */
-#ifndef BENCH_LOAD_WIRE_H
-#define BENCH_LOAD_WIRE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,5 +45,3 @@ int wire_finish(struct wire *wire);
 /* Only the edge of an event is told, so all must be read: whether `got` bytes were all there was. */
 bool wire_is_drained(const struct wire *wire, size_t got, size_t size);
 const char *wire_why(int error);
-
-#endif

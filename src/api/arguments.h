@@ -1,7 +1,6 @@
 /* api/arguments.h — arguments that cannot be meant: what a call does not take, and would drop, or what is
  * no object of its method. For api/ only. */
-#ifndef MOONPORT_API_ARGUMENTS_H
-#define MOONPORT_API_ARGUMENTS_H
+#pragma once
 
 #include <lua.h>
 
@@ -27,5 +26,3 @@ int api_refuse(lua_State *L);
 
 /* A string that C reads as a whole: no NUL is in it. Raises. */
 const char *api_check_text(lua_State *L, int index);
-
-#endif

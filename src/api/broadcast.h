@@ -1,6 +1,5 @@
 /* api/broadcast.h — one copy of some bytes, or of a message's frame, to several connections, for api/ only. */
-#ifndef MOONPORT_API_BROADCAST_H
-#define MOONPORT_API_BROADCAST_H
+#pragma once
 
 #include <lua.h>
 
@@ -18,5 +17,3 @@ struct audience {
  * queued for. Raises where one of them has no place for that, and then nobody has got anything. */
 int api_broadcast(lua_State *L, const struct audience *audience, int index);
 int api_broadcast_message(lua_State *L, const struct audience *audience, int index, int kind);
-
-#endif

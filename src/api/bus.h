@@ -1,6 +1,5 @@
 /* api/bus.h — subscriptions of scripts, as their runtime sees them, for api/ and server/. */
-#ifndef MOONPORT_API_BUS_H
-#define MOONPORT_API_BUS_H
+#pragma once
 
 struct bus;
 struct list;
@@ -12,5 +11,3 @@ struct runtime;
 void api_bus_tell(struct runtime *runtime);
 /* Nothing dropped is told of any more. */
 void api_bus_end(struct runtime *runtime);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/bus_broker.h — the bus, for the program in Lua that takes it to a broker. */
-#ifndef MOONPORT_API_BUS_BROKER_H
-#define MOONPORT_API_BUS_BROKER_H
+#pragma once
 
 #include "api/wait.h"
 
@@ -22,5 +21,3 @@ struct bus_broker {
 void bus_broker_wake(void *context);
 /* Pushes the functions that moonport/bus/broker.lua works with. Raises. */
 void bus_broker_push(lua_State *L, struct bus_broker *broker);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/codec.h — what else in api/ needs of moonport.codec. */
-#ifndef MOONPORT_API_CODEC_H
-#define MOONPORT_API_CODEC_H
+#pragma once
 
 #include <lua.h>
 #include <stddef.h>
@@ -12,5 +11,3 @@ size_t api_push_decoded(lua_State *L, const char *text, size_t size, unsigned ho
 /* Pushes the parameters of the query of an address as a table, in which the last one of a name wins; a "%"
  * without two digits is one. Raises. */
 void api_push_query(lua_State *L, const char *text, size_t size);
-
-#endif

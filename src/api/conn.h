@@ -1,6 +1,5 @@
 /* api/conn.h — a connection as its script sees it: the Lua object around net/conn, for api/ only. */
-#ifndef MOONPORT_API_CONN_H
-#define MOONPORT_API_CONN_H
+#pragma once
 
 #include "api/version.h"
 #include "net/conn.h"
@@ -243,5 +242,3 @@ void api_set_conn_fields(lua_State *L);
 void api_set_conn_metatable(lua_State *L);
 /* Pushes the table of what every connection has: functions are methods. */
 void api_push_conn_names(lua_State *L);
-
-#endif

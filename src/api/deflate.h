@@ -1,7 +1,6 @@
 /* api/deflate.h — messages deflated and inflated as RFC 7692 has it, without memory between them. Knows no
  * connection: one serves all of a script. */
-#ifndef MOONPORT_API_DEFLATE_H
-#define MOONPORT_API_DEFLATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,5 +21,3 @@ enum deflate_result deflate_inflate(struct deflate **held, const char *bytes, si
 enum deflate_result deflate_deflate(struct deflate **held, unsigned window_bits, const char *bytes,
                                     size_t size, struct deflate_piece *out);
 void deflate_free(struct deflate *deflate); /* NULL is allowed */
-
-#endif

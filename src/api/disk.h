@@ -1,6 +1,5 @@
 /* api/disk.h — a deed on files that a coroutine waits for, for api/ only. */
-#ifndef MOONPORT_API_DISK_H
-#define MOONPORT_API_DISK_H
+#pragma once
 
 #include "api/wait.h"
 #include "base/disk.h"
@@ -33,5 +32,3 @@ bool api_disk_may_retry(lua_State *L, const struct api_disk *disk);
 /* The path at `index`, if the script may use it so; else pushes nil, code, detail: *failed is how many,
  * and 0 otherwise. Raises. */
 const char *api_disk_path(lua_State *L, int index, const char *call, bool writes, int *failed);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/errors.h — expected failures as Lua values: nil, code, detail. */
-#ifndef MOONPORT_API_ERRORS_H
-#define MOONPORT_API_ERRORS_H
+#pragma once
 
 #include <lua.h>
 
@@ -23,5 +22,3 @@ int api_push_denied(lua_State *L);
 
 /* true, of what was done. Returns 1. */
 int api_push_true(lua_State *L);
-
-#endif

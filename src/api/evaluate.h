@@ -1,6 +1,5 @@
 /* api/evaluate.h — code that somebody types, run in a script's state like code of its own. */
-#ifndef MOONPORT_API_EVALUATE_H
-#define MOONPORT_API_EVALUATE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -26,5 +25,3 @@ struct evaluation *api_evaluate(struct runtime *runtime, const char *code, size_
                                 const struct evaluation_events *events, void *owner);
 /* Ends one that waits; no event comes any more. */
 void api_evaluation_abandon(struct evaluation *evaluation);
-
-#endif

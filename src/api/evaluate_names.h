@@ -1,6 +1,5 @@
 /* api/evaluate_names.h — what code that somebody types finds by name, for api/ only. */
-#ifndef MOONPORT_API_EVALUATE_NAMES_H
-#define MOONPORT_API_EVALUATE_NAMES_H
+#pragma once
 
 #include <lua.h>
 
@@ -8,5 +7,3 @@
  * local variables that its handlers use, and its globals, in this order; an assignment goes where
  * the name is found, or else to the globals. Raises. */
 void api_push_names(lua_State *L);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/frame.h — frame formats as scripts write them, for api/ only. */
-#ifndef MOONPORT_API_FRAME_H
-#define MOONPORT_API_FRAME_H
+#pragma once
 
 #include "base/frame.h"
 
@@ -31,5 +30,3 @@ const char *api_push_wrapped(lua_State *L, const struct frame_format *format);
 
 /* The fault of a message that is not too long, but for which there is no memory. */
 extern const char api_frame_starved[];
-
-#endif

@@ -4,8 +4,7 @@
  * The way of a request: receive_http.c has the bytes, http_incoming.c finds the next whole request among
  * them, http_request.c makes the object of it, http_respond.c and http_stream.c answer, http_refuse.c does
  * so where no script can. http_client.c has the other side of the wire. */
-#ifndef MOONPORT_API_HTTP_H
-#define MOONPORT_API_HTTP_H
+#pragma once
 
 #include "api/conn.h"
 #include "base/http.h"
@@ -148,5 +147,3 @@ int api_http_events(lua_State *L); /* conn:events([headers]) */
  * the phase to HTTP_UPGRADED: then no request is looked for any more. May wait, with continuations that
  * end the handler: what comes behind is looked at after that. What it returns is of no account. */
 int api_websocket_upgrade(lua_State *L, struct api_conn *self);
-
-#endif

@@ -1,7 +1,6 @@
 /* api/http_text.h — where heads of answers are put together, and what is known of an answer. For the
  * http files of api/ only. */
-#ifndef MOONPORT_API_HTTP_TEXT_H
-#define MOONPORT_API_HTTP_TEXT_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -30,5 +29,3 @@ static inline void http_text_add(lua_State *L, struct http_text *text, const cha
   __builtin_memcpy(text->bytes + text->size, bytes, size);
   text->size += size;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* api/inbox.h — bytes that arrived for a handler that reads by itself, and who waits for them. */
-#ifndef MOONPORT_API_INBOX_H
-#define MOONPORT_API_INBOX_H
+#pragma once
 
 #include "api/wait.h"
 #include "base/pack.h"
@@ -43,5 +42,3 @@ uint64_t inbox_call_ends_ms(const struct inbox *inbox, uint64_t now_ms);
 uint64_t inbox_left_ms(const struct inbox *inbox, uint64_t now_ms);
 /* Nothing would be lost with it. */
 bool inbox_is_unused(const struct inbox *inbox);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/json.h — what both halves of moonport.json go by. */
-#ifndef MOONPORT_API_JSON_H
-#define MOONPORT_API_JSON_H
+#pragma once
 
 #include <lua.h>
 
@@ -15,5 +14,3 @@ extern const char api_json_array[];
 
 /* json.encode(value) -> text | nil, message */
 int api_json_encode(lua_State *L);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/measured.h — how long the handlers of each version take, for who asks later — does not measure. */
-#ifndef MOONPORT_API_MEASURED_H
-#define MOONPORT_API_MEASURED_H
+#pragma once
 
 #include "api/version.h"
 #include "base/durations.h"
@@ -27,5 +26,3 @@ void measured_forget(struct runtime *runtime);
 static inline struct durations *measured_of(const struct version *version, enum handler handler) {
   return version->measured ? &version->measured->handlers[handler] : NULL;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* api/membership.h — that a connection is in a group, for api/ only. */
-#ifndef MOONPORT_API_MEMBERSHIP_H
-#define MOONPORT_API_MEMBERSHIP_H
+#pragma once
 
 #include "base/list.h"
 
@@ -35,5 +34,3 @@ void api_membership_end(lua_State *L, struct membership *membership);
 void api_membership_end_all(struct api_conn *self);
 /* The group is collected: nobody is in it any more. */
 void api_membership_end_group(lua_State *L, struct group *group);
-
-#endif

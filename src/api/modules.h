@@ -1,6 +1,5 @@
 /* api/modules.h — the types and modules of scripts, as their files define them for api/modules.c. */
-#ifndef MOONPORT_API_MODULES_H
-#define MOONPORT_API_MODULES_H
+#pragma once
 
 #include <lauxlib.h>
 
@@ -65,5 +64,3 @@ int api_complete_json(lua_State *L);
 void api_open_ending(lua_State *L);
 int api_new_ending(lua_State *L);
 int api_new_standard(lua_State *L); /* api/standard.c */
-
-#endif

@@ -1,6 +1,5 @@
 /* api/option.h — setoption(name, value), getoption(name) of any socket, for api/ only. */
-#ifndef MOONPORT_API_OPTION_H
-#define MOONPORT_API_OPTION_H
+#pragma once
 
 #include <lua.h>
 
@@ -8,5 +7,3 @@
  * Return what the method returns. */
 int api_setoption(lua_State *L, int fd);
 int api_getoption(lua_State *L, int fd);
-
-#endif

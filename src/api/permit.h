@@ -1,6 +1,5 @@
 /* api/permit.h — whom a script may talk to, where the operator granted only some, for api/ only. */
-#ifndef MOONPORT_API_PERMIT_H
-#define MOONPORT_API_PERMIT_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -21,5 +20,3 @@ int api_permit_name(lua_State *L, const char *call, const char *name);
 /* From now on the script may send it datagrams or bind it: a name that it was granted led there, or
  * it has sent a datagram. The oldest of 256 is forgotten. */
 void api_know_peer(struct runtime *runtime, const struct sockaddr *address);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/result.h — what a handler or a function returns to nobody, for api/ only. */
-#ifndef MOONPORT_API_RESULT_H
-#define MOONPORT_API_RESULT_H
+#pragma once
 
 #include "api/service.h"
 
@@ -11,5 +10,3 @@ void api_tell_result(lua_State *L, enum handler handler, int index);
 void api_tell_timer_result(lua_State *L, int function, int index);
 /* Pushes "on_request (site.lua:3)", of a handler that the service has. Raises. */
 const char *api_push_handler_place(lua_State *L, enum handler handler);
-
-#endif

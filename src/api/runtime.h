@@ -1,6 +1,5 @@
 /* api/runtime.h — one script at work: its Lua state, its connections, its log. */
-#ifndef MOONPORT_API_RUNTIME_H
-#define MOONPORT_API_RUNTIME_H
+#pragma once
 
 #include "api/version.h"
 #include "base/log.h"
@@ -174,5 +173,3 @@ void runtime_log_failure(struct runtime *runtime, uint64_t conn_id,
 /* The same where on_error is told of it. */
 void runtime_log_told_failure(struct runtime *runtime, uint64_t conn_id,
                               const struct vm_failure *failure);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/service.h — the table that a script returns, as C sees it: handlers, limits, times. */
-#ifndef MOONPORT_API_SERVICE_H
-#define MOONPORT_API_SERVICE_H
+#pragma once
 
 #include "api/service_door.h"
 #include "base/frame.h"
@@ -88,5 +87,3 @@ const char *service_handler_name(enum handler handler);
  * nearest(word, list [, name]) -> what was probably meant: of `name`, a field with the names of the tables
  * around it, what it is called here; else the nearest word of the list; or nil */
 int service_nearest(lua_State *L);
-
-#endif

@@ -1,7 +1,6 @@
 /* api/service_door.h — what a service says of who may come in: read from its checked table, and asked. Counts
  * nobody. */
-#ifndef MOONPORT_API_SERVICE_DOOR_H
-#define MOONPORT_API_SERVICE_DOOR_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -41,5 +40,3 @@ bool service_door_believes(const struct service_door *door, const struct sockadd
 /* For the rules in lua/moonport/service/door.lua: is_network(text) -> boolean, and of an
  * address within a larger network, "10.0.0.1/8", that network. */
 int service_is_network(lua_State *L);
-
-#endif

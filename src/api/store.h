@@ -4,8 +4,7 @@
  * Readers wait for nobody. Writers take turns, by a lock of our own that waits for so long and no longer
  * (api/store_gate.h): LMDB's would wait for ever, for a process that was stopped. Who is killed, wherever,
  * leaves the store as his last commit did. */
-#ifndef MOONPORT_API_STORE_H
-#define MOONPORT_API_STORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -118,5 +117,3 @@ int store_keys(struct store *store, const struct store_search *search, struct st
 
 /* "process 17 has had its lock for longer than …": of the last STORE_BUSY. */
 void store_tell_busy(const struct store *store, char fault[STORE_FAULT_BYTES]);
-
-#endif

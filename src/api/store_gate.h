@@ -3,8 +3,7 @@
  * A robust mutex in shared memory, waited for with a limit. The file also tells whether anybody has the
  * store open (flock(2), which ends with its holder), and what is to be known of it after a crash of the
  * machine. */
-#ifndef MOONPORT_API_STORE_GATE_H
-#define MOONPORT_API_STORE_GATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,5 +45,3 @@ void store_gate_close(struct store_gate *gate);
 int store_gate_enter(struct store_gate *gate);
 void store_gate_leave(struct store_gate *gate);
 pid_t store_gate_owner(const struct store_gate *gate);
-
-#endif

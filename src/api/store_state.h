@@ -5,8 +5,7 @@
  *   times    EXPIRES_MS KEY     -> nothing; of those that expire: the first one is the next to go
  *   order    TRANSACTION KEY    -> nothing; where something is evicted: the first one was set first
  * Numbers in keys are big-endian, so that they are in order. */
-#ifndef MOONPORT_API_STORE_STATE_H
-#define MOONPORT_API_STORE_STATE_H
+#pragma once
 
 #include "api/store.h"
 #include "api/store_gate.h"
@@ -83,5 +82,3 @@ int store_prepare_room(const struct store *store, MDB_txn *txn, size_t size);
 void store_mind_readers(struct store *store);
 /* A write has failed for want of room: true when it may be tried again. With the lock held. */
 bool store_make_room(struct store *store, uint64_t now_ms, unsigned attempt);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/stores.h — the stores that a process has open: each once, until all are closed. Knows no Lua. */
-#ifndef MOONPORT_API_STORES_H
-#define MOONPORT_API_STORES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ int stores_open(struct stores *stores, const struct store_options *options, char
 void stores_each(struct stores *stores,
                  void (*visit)(void *context, const char *name, const struct store_status *status),
                  void *context);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/tell.h — what a script does, told to those who watch: with the line that did it. */
-#ifndef MOONPORT_API_TELL_H
-#define MOONPORT_API_TELL_H
+#pragma once
 
 #include "api/runtime.h"
 #include "base/tap.h"
@@ -52,5 +51,3 @@ void api_tell_log(const struct runtime *runtime, enum log_level level, uint64_t 
                   const char *message, size_t size);
 /* Code of the script raised. */
 void api_tell_error(const struct runtime *runtime, uint64_t conn_id, const char *message);
-
-#endif

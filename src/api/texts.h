@@ -1,8 +1,7 @@
 /* api/texts.h — Lua texts apart from files: those of a version as it read them, for people, and in a descriptor
  * for another process that is to load the same although the files are others by now; and one that somebody
  * wrote and put into no file. */
-#ifndef MOONPORT_API_TEXTS_H
-#define MOONPORT_API_TEXTS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -26,5 +25,3 @@ int texts_join(const struct texts *const *list, size_t count);
 const char *texts_find(const struct texts *texts, const char *path, size_t *size,
                        struct digest *file);
 void texts_free(struct texts *texts);
-
-#endif

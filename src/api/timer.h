@@ -1,6 +1,5 @@
 /* api/timer.h — what the end of a script, or of a connection, needs to know of its timers. */
-#ifndef MOONPORT_API_TIMER_H
-#define MOONPORT_API_TIMER_H
+#pragma once
 
 struct api_conn;
 struct runtime;
@@ -12,5 +11,3 @@ void api_end_sleeps(struct runtime *runtime);
 
 /* Of one that has closed: they fire no more. A function that waits goes on to its end. Not while Lua runs. */
 void api_end_conn_timers(struct api_conn *self);
-
-#endif

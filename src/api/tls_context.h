@@ -1,6 +1,5 @@
 /* api/tls_context.h — the `tls` table of a service, made to what its connections begin with. */
-#ifndef MOONPORT_API_TLS_CONTEXT_H
-#define MOONPORT_API_TLS_CONTEXT_H
+#pragma once
 
 #include "net/tls/context.h"
 
@@ -26,5 +25,3 @@ struct tls_context *api_make_tls(struct runtime *runtime, struct tls_wish *wish)
 /* Tells in the log what clients will have against what is shown, and who may read what they say;
  * NULL: nothing is shown. */
 void api_judge_tls(struct runtime *runtime, const struct tls_context *context);
-
-#endif

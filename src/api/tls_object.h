@@ -1,7 +1,6 @@
 /* api/tls_object.h — the TLS options of a call, made to what a connection begins with; for api/ and
  * server/testing/ only. */
-#ifndef MOONPORT_API_TLS_OBJECT_H
-#define MOONPORT_API_TLS_OBJECT_H
+#pragma once
 
 #include "api/wait.h"
 #include "base/address.h"
@@ -36,5 +35,3 @@ enum tls_made { TLS_MADE, TLS_WAITS, TLS_UNUSABLE };
  * asks again then. TLS_UNUSABLE: it pushed a sentence of what is wrong with a file. Raises when memory
  * is out. */
 enum tls_made api_make_tls_object(lua_State *L, int index, struct tls_object *object);
-
-#endif

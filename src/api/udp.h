@@ -1,6 +1,5 @@
 /* api/udp.h — the datagram sockets of a service, for server/. */
-#ifndef MOONPORT_API_UDP_H
-#define MOONPORT_API_UDP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,5 +32,3 @@ void api_udp_share_port(const struct udp_object *object, bool on); /* as listene
 void api_udp_receive_waiting(struct udp_object *object);
 int api_udp_address(const struct udp_object *object, struct sockaddr_storage *out, socklen_t *size);
 void api_close_udp(struct udp_object *object);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/udp_state.h — a datagram socket's fields, for api/udp*.c only. */
-#ifndef MOONPORT_API_UDP_STATE_H
-#define MOONPORT_API_UDP_STATE_H
+#pragma once
 
 #include "api/version.h"
 #include "api/wait.h"
@@ -43,5 +42,3 @@ struct udp_object {
 struct udp_object *api_udp_push(lua_State *L, struct runtime *runtime);
 void api_udp_remember_peer(struct udp_object *object, const struct sockaddr *peer);
 void api_udp_shut(struct udp_object *object); /* closes the socket; the object stays */
-
-#endif

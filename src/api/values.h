@@ -1,6 +1,5 @@
 /* api/values.h — Lua values that several modules make the same way, for api/ only. */
-#ifndef MOONPORT_API_VALUES_H
-#define MOONPORT_API_VALUES_H
+#pragma once
 
 #include <lua.h>
 #include <stdint.h>
@@ -27,5 +26,3 @@ int api_push_address(lua_State *L, int rc, const struct sockaddr_storage *addres
 /* The address in text at `index`: 0, or 3 for the nil, "EINVAL" and sentence it pushed. Raises when
  * there is no text. */
 int api_read_address(lua_State *L, int index, const char *default_host, struct address *out);
-
-#endif

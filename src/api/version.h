@@ -3,8 +3,7 @@
  * A version is loaded whole, then put in force, then retired by the next one. What it began for
  * itself (timers, tasks, sockets of its own) ends with it. Connections belong to a cohort, which
  * the next version adopts or leaves to the one that has it. */
-#ifndef MOONPORT_API_VERSION_H
-#define MOONPORT_API_VERSION_H
+#pragma once
 
 #include "api/service.h"
 #include "base/digest.h"
@@ -117,5 +116,3 @@ struct conn_totals {
   uint64_t bytes_out;
 };
 struct conn_totals runtime_totals(const struct runtime *runtime);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/version_life.h — what a version is told of its own life: on_load, on_unload. */
-#ifndef MOONPORT_API_VERSION_LIFE_H
-#define MOONPORT_API_VERSION_LIFE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ struct version;
 bool version_tell_loaded(struct version *version, unsigned before);
 /* Tells it that `next` takes over (0: the server ends); keeps what on_unload returns for that. */
 void version_tell_unloaded(struct version *version, unsigned next);
-
-#endif

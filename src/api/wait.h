@@ -1,6 +1,5 @@
 /* api/wait.h — one place where a coroutine may wait, with or without a time limit, for api/ only. */
-#ifndef MOONPORT_API_WAIT_H
-#define MOONPORT_API_WAIT_H
+#pragma once
 
 #include "base/list.h"
 #include "vm/task.h"
@@ -40,5 +39,3 @@ void api_forget_waits(struct runtime *runtime);
 
 /* An argument in seconds as ms: nil and 0 are "no limit" (0). Raises. */
 uint64_t api_check_timeout_ms(lua_State *L, int index);
-
-#endif

@@ -1,6 +1,5 @@
 /* api/websocket.h — a connection on which both sides have agreed to speak WebSocket, for api/ only. */
-#ifndef MOONPORT_API_WEBSOCKET_H
-#define MOONPORT_API_WEBSOCKET_H
+#pragma once
 
 #include "api/conn.h"
 #include "base/websocket.h"
@@ -79,5 +78,3 @@ enum websocket_opcode api_check_kind(lua_State *L, int index, int message);
 /* conn.close_code, conn.close_text: nil while it is open, and of what is no WebSocket. */
 void api_push_close_code(lua_State *L, const struct api_conn *self);
 void api_push_close_text(lua_State *L, const struct api_conn *self);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/bind.h — a stream socket from socket(2) to bind(2), for net/ and master/. */
-#ifndef MOONPORT_NET_BIND_H
-#define MOONPORT_NET_BIND_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -34,5 +33,3 @@ void bind_own_file(struct bound_socket *bound, bool on);
 int bind_set_tcp_options(int fd);
 /* Closes it; unlinks the path of a Unix socket, unless somebody else's is there by now. */
 void bind_release(const struct bound_socket *bound);
-
-#endif

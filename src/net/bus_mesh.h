@@ -1,6 +1,5 @@
 /* net/bus_mesh.h — what is published in one worker, to the others. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_BUS_MESH_H
-#define MOONPORT_NET_BUS_MESH_H
+#pragma once
 
 struct bus;
 struct mesh;
@@ -13,5 +12,3 @@ struct bus_mesh *bus_mesh_open(struct net_loop *loop, struct bus *bus, struct me
                                const struct worker *worker);
 /* Before any of them goes; sends what it still can. NULL is allowed. */
 void bus_mesh_close(struct bus_mesh *self);
-
-#endif

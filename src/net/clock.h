@@ -1,6 +1,5 @@
 /* net/clock.h — timers that go by a loop's clock, libuv's or one that is moved by hand. For net/ only. */
-#ifndef MOONPORT_NET_CLOCK_H
-#define MOONPORT_NET_CLOCK_H
+#pragma once
 
 #include "base/list.h"
 
@@ -35,5 +34,3 @@ void clock_timer_stop(struct clock_timer *timer);
 bool clock_timer_runs(const struct clock_timer *timer);
 /* `on_closed` may free it, now or in a later turn; NULL: nobody wants to know. */
 void clock_timer_close(struct clock_timer *timer, void (*on_closed)(struct clock_timer *timer));
-
-#endif

@@ -1,6 +1,5 @@
 /* net/conn.h — one connection, from accept to close. Knows no socket, and no Lua. */
-#ifndef MOONPORT_NET_CONN_H
-#define MOONPORT_NET_CONN_H
+#pragma once
 
 #include "base/blob.h"
 #include "base/list.h"
@@ -247,5 +246,3 @@ struct conn_counters {
   uint64_t age_ms;
 };
 void conn_counters(const struct conn *conn, struct conn_counters *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/conn_fault.h — what a network may do to the bytes of a connection, on purpose. Knows no Lua. */
-#ifndef MOONPORT_NET_CONN_FAULT_H
-#define MOONPORT_NET_CONN_FAULT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,5 +26,3 @@ void conn_fault_of(const struct conn *conn, struct conn_fault *out);
 enum { CONN_FAULT_TEXT_MAX = 64 };
 /* "split=1 delay=50ms", or "off"; as it is asked for. */
 void conn_fault_text(const struct conn_fault *fault, char out[CONN_FAULT_TEXT_MAX]);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/conn_proxy.h — what a proxy says of the connection that it passes on, and what we say of ours. Knows no
  * list of proxies, and no Lua. */
-#ifndef MOONPORT_NET_CONN_PROXY_H
-#define MOONPORT_NET_CONN_PROXY_H
+#pragma once
 
 #include "net/conn.h"
 
@@ -36,5 +35,3 @@ void conn_proxy_between(const struct sockaddr *client, const struct sockaddr *re
                         struct proxy_header *out);
 /* Sends it at once. As conn_send_copied(). */
 int conn_send_proxy_header(struct conn *conn, const struct proxy_header *header);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/conn_state.h — a connection's fields and what its files tell each other, for net/ only. */
-#ifndef MOONPORT_NET_CONN_STATE_H
-#define MOONPORT_NET_CONN_STATE_H
+#pragma once
 
 #include "net/conn.h"
 #include "net/output.h"
@@ -193,5 +192,3 @@ uint64_t conn_due(struct wheel_entry *entry, uint64_t now_ms);
 void conn_await_ack(struct conn *conn);
 void conn_schedule(struct conn *conn, uint64_t delay_ms);
 void conn_schedule_first(struct conn *conn); /* for one that begins */
-
-#endif

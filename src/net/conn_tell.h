@@ -1,6 +1,5 @@
 /* net/conn_tell.h — what happens on a connection, told to those who watch, for net/ only. */
-#ifndef MOONPORT_NET_CONN_TELL_H
-#define MOONPORT_NET_CONN_TELL_H
+#pragma once
 
 #include "net/conn_state.h"
 #include "net/loop_state.h"
@@ -38,5 +37,3 @@ void conn_look(struct conn *conn);
 uint64_t conn_look_ms(const struct conn *conn, uint64_t now_ms);
 /* Right before the descriptor is closed. `with_rst`: we send RST. */
 void conn_tell_close(struct conn *conn, bool with_rst);
-
-#endif

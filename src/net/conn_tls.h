@@ -1,6 +1,5 @@
 /* net/conn_tls.h — TLS under a connection: begun, and what is known of it. Knows no files, and no Lua. */
-#ifndef MOONPORT_NET_CONN_TLS_H
-#define MOONPORT_NET_CONN_TLS_H
+#pragma once
 
 #include "net/conn.h"
 
@@ -35,5 +34,3 @@ bool conn_tls(const struct conn *conn, struct conn_tls *out);
 void conn_tell_handshake(struct conn *conn);
 /* What OpenSSL knows of it, also of one that is under no connection. */
 void conn_tls_of(struct ssl_st *ssl, struct conn_tls *out);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/connect.h — connections over sockets, or the network in memory: accepted, or begun by us. Knows
  * no Lua. */
-#ifndef MOONPORT_NET_CONNECT_H
-#define MOONPORT_NET_CONNECT_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -51,5 +50,3 @@ int net_connect(struct conn_group *group, const struct sockaddr *address,
                 struct connect_attempt **out);
 /* on_done will not be called. */
 void net_connect_cancel(struct connect_attempt *attempt);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/defer.h — something to do in the next turn of the loop. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_DEFER_H
-#define MOONPORT_NET_DEFER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -15,5 +14,3 @@ void net_defer_close(struct net_defer *defer);
 
 /* For net/clock.c, of a simulated loop: does what was asked for first. False: nothing was. */
 bool net_defer_run_first(struct net_loop *loop);
-
-#endif

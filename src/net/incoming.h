@@ -1,6 +1,5 @@
 /* net/incoming.h — a connection that waits to be accepted, for net/ only. */
-#ifndef MOONPORT_NET_INCOMING_H
-#define MOONPORT_NET_INCOMING_H
+#pragma once
 
 struct memory_pipe;
 
@@ -9,5 +8,3 @@ struct incoming {
   int fd;
   struct memory_pipe *pipe; /* of the network in memory, in place of `fd`; or NULL */
 };
-
-#endif

@@ -1,8 +1,7 @@
 /* net/keep.h — what a worker has the master do, which outlives it: sockets that stay open, and which
  * worker a script lives in. Knows no loop; each call waits for the master's answer, which has nothing else
  * to do. */
-#ifndef MOONPORT_NET_KEEP_H
-#define MOONPORT_NET_KEEP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,5 +53,3 @@ void keep_tell_reloading(const struct worker *worker);
 void keep_tell_shutdown(const struct worker *worker);
 /* Another process is to take its place: the order ORDER_UPGRADE says what became of it. */
 void keep_tell_upgrade(const struct worker *worker, uint32_t limit_ms);
-
-#endif

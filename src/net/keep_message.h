@@ -1,6 +1,5 @@
 /* net/keep_message.h — what a worker asks its master, and what it answers. For net/keep.c and master/. */
-#ifndef MOONPORT_NET_KEEP_MESSAGE_H
-#define MOONPORT_NET_KEEP_MESSAGE_H
+#pragma once
 
 #include "base/address.h"
 
@@ -63,5 +62,3 @@ struct keep_order {
   uint32_t id;
   uint32_t place; /* which one of the address's sockets */
 };
-
-#endif

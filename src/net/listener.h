@@ -1,6 +1,5 @@
 /* net/listener.h — a listening socket: bind, listen, accept. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_LISTENER_H
-#define MOONPORT_NET_LISTENER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,5 +81,3 @@ void listener_look_at_shut(struct net_loop *loop);
 void listener_tell_shut(struct net_loop *loop);
 /* Resumes the listeners that stopped for want of descriptors. For the loop. */
 void listener_retry_starved(struct net_loop *loop);
-
-#endif

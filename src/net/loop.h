@@ -1,6 +1,5 @@
 /* net/loop.h — the event loop and what all its connections share. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_LOOP_H
-#define MOONPORT_NET_LOOP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ bool net_loop_refill_spares(struct net_loop *loop);
 /* Lets go so many, or all, for what opens some and closes them soon; net_loop_refill_spares()
  * follows. */
 void net_loop_lend_spares(struct net_loop *loop, unsigned count);
-
-#endif

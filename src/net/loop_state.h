@@ -1,6 +1,5 @@
 /* net/loop_state.h — the loop's fields, for net/ only. */
-#ifndef MOONPORT_NET_LOOP_STATE_H
-#define MOONPORT_NET_LOOP_STATE_H
+#pragma once
 
 #include "base/blob.h"
 #include "base/list.h"
@@ -85,5 +84,3 @@ void net_loop_descriptor_freed(struct net_loop *loop);
 /* Closes one, so that the next call that needs a descriptor has it; false: there is none. */
 bool net_loop_lend_spare(struct net_loop *loop);
 void net_loop_close_spares(struct net_loop *loop);
-
-#endif

@@ -4,8 +4,7 @@
  * Two workers have a pair of SOCK_SEQPACKET sockets, made before either began and kept by the master: what
  * is sent to one that has died is read by the one that takes its place. So whoever asks for an answer names
  * the question, and does not wait for ever (worker_slot.generation tells of a new process). */
-#ifndef MOONPORT_NET_MESH_H
-#define MOONPORT_NET_MESH_H
+#pragma once
 
 #include <stddef.h>
 
@@ -44,5 +43,3 @@ void mesh_on(struct mesh *mesh, enum mesh_kind kind,
 /* Once, when worker number `to`, to whom mesh_send() gave UV_EAGAIN, takes messages again. */
 void mesh_on_room(struct mesh *mesh, enum mesh_kind kind,
                   void (*on_room)(void *context, unsigned to));
-
-#endif

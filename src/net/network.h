@@ -9,8 +9,7 @@
  * How it fails: nobody listens (UV_ECONNREFUSED), an address is taken (UV_EADDRINUSE), a host says
  * nothing (UV_ETIMEDOUT after two minutes), a backlog is full (the caller waits in it), a name is not
  * known (UV_EAI_NONAME), a datagram finds nobody, or no room (it is lost), memory is out. */
-#ifndef MOONPORT_NET_NETWORK_H
-#define MOONPORT_NET_NETWORK_H
+#pragma once
 
 #include "net/transport/memory.h"
 
@@ -96,5 +95,3 @@ void mailbox_close(struct mailbox *mailbox);
 /* How many addresses `name` stands for, at most `max`. */
 int network_find(const struct network *network, const char *name, struct sockaddr_storage *out,
                  int max);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/network_state.h — the network's fields, and its addresses; for network.c, mailbox.c, place.c. */
-#ifndef MOONPORT_NET_NETWORK_STATE_H
-#define MOONPORT_NET_NETWORK_STATE_H
+#pragma once
 
 #include "base/list.h"
 #include "net/network.h"
@@ -35,5 +34,3 @@ bool place_collides(const struct sockaddr *a, const struct sockaddr *b, bool bes
 void network_keep_own(struct network *network, union place *own, const struct sockaddr *address);
 /* Who speaks to `to` without an address of its own. */
 void network_make_caller(struct network *network, const struct sockaddr *to, union place *from);
-
-#endif

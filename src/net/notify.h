@@ -1,7 +1,6 @@
 /* net/notify.h — tells the supervisor how far the server is, as sd_notify(3) does; a worker tells its
  * master, who waits for all of them. */
-#ifndef MOONPORT_NET_NOTIFY_H
-#define MOONPORT_NET_NOTIFY_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,5 +40,3 @@ void notify_stopping(const struct notify *notify);
 void notify_alive(const struct notify *notify);
 /* That process is the service from now on: what this one tells is not listened to any more. */
 void notify_main_pid(const struct notify *notify, pid_t pid);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/option.h — socket options by name: setsockopt(2), getsockopt(2) on any of our descriptors. */
-#ifndef MOONPORT_NET_OPTION_H
-#define MOONPORT_NET_OPTION_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -24,5 +23,3 @@ int net_option_set(int fd, const struct net_option *option, int value);
 int net_option_get(int fd, const struct net_option *option, int *value);
 /* "join" or "leave" a multicast group, an IPv4 or IPv6 address in text. 0 or UV_E*. */
 int net_option_membership(int fd, const char *group, bool join);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/orders.h — what the master tells a worker that has not asked. Knows libuv, not what is done about
  * it. */
-#ifndef MOONPORT_NET_ORDERS_H
-#define MOONPORT_NET_ORDERS_H
+#pragma once
 
 struct keep_order;
 struct net_loop;
@@ -14,5 +13,3 @@ struct orders *orders_open(struct net_loop *loop, const struct worker *worker,
                            void *context);
 /* Its memory goes when the loop has closed its handle. NULL is nothing. */
 void orders_close(struct orders *orders);
-
-#endif

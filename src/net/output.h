@@ -1,6 +1,5 @@
 /* net/output.h — what one connection still has to write, in order — does not know how it is written. */
-#ifndef MOONPORT_NET_OUTPUT_H
-#define MOONPORT_NET_OUTPUT_H
+#pragma once
 
 #include "base/list.h"
 
@@ -69,5 +68,3 @@ unsigned output_peek(const struct output *output, struct uv_buf_t *bufs, unsigne
 /* Copies `size` bytes from `offset` on, which are there. */
 void output_read(const struct output *output, size_t offset, size_t size, char *out);
 void output_consume(struct output *output, size_t size);
-
-#endif

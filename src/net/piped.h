@@ -1,6 +1,5 @@
 /* net/piped.h — bytes between two sockets, in a pipe that no memory of ours is needed for. For net/ only. */
-#ifndef MOONPORT_NET_PIPED_H
-#define MOONPORT_NET_PIPED_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -18,5 +17,3 @@ ssize_t piped_give(struct piped *piped, int fd);
 /* The rest, until it is empty. */
 void piped_read(struct piped *piped, char *buffer);
 void piped_close(struct piped *piped);
-
-#endif

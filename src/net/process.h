@@ -1,6 +1,5 @@
 /* net/process.h — programs that are started, ended, and waited for. Knows no connection, and no Lua. */
-#ifndef MOONPORT_NET_PROCESS_H
-#define MOONPORT_NET_PROCESS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -28,5 +27,3 @@ void net_process_end(struct net_process *process);
 
 /* The program that this process was started from: a link, perhaps, that leads to a new one by now. */
 void net_process_own_program(char *out, size_t size);
-
-#endif

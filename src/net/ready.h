@@ -1,7 +1,6 @@
 /* net/ready.h — which sockets are ready, from an epoll set of our own, and whose turn it is. For net/
  * only. */
-#ifndef MOONPORT_NET_READY_H
-#define MOONPORT_NET_READY_H
+#pragma once
 
 #include "base/list.h"
 
@@ -65,6 +64,4 @@ static inline void ready_end(struct net_loop *loop, struct ready *ready) {
 static inline void ready_keep(struct net_loop *loop, int change) {
   (void)loop, (void)change;
 }
-#endif
-
 #endif

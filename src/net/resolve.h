@@ -1,6 +1,5 @@
 /* net/resolve.h — from a host's name to addresses, without holding the loop up. Not Lua. */
-#ifndef MOONPORT_NET_RESOLVE_H
-#define MOONPORT_NET_RESOLVE_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -23,5 +22,3 @@ void net_resolve_cancel(struct resolve *resolve);
 
 /* net_loop_free() calls it. What is still under way is cancelled. */
 void resolver_close(struct resolver *resolver);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/socket_wishes.h — what a socket that is listened on is to be, beside its address. Opens none. */
-#ifndef MOONPORT_NET_SOCKET_WISHES_H
-#define MOONPORT_NET_SOCKET_WISHES_H
+#pragma once
 
 #include <stddef.h>
 
@@ -27,5 +26,3 @@ int socket_wishes_fulfil(const struct socket_wishes *wishes, int fd, const char 
 /* What the kernel gave less of: a buffer's size, of which it has a bound. NULL: it gave everything. */
 const struct socket_wish *socket_wishes_lacking(const struct socket_wishes *wishes, int fd,
                                                 int *given);
-
-#endif

@@ -3,8 +3,7 @@
  * Small pieces are first read from many, then handled, then answered: the kernel's ways and the
  * interpreter each find their code and data in the processor's caches, which by turns they would take
  * from each other. */
-#ifndef MOONPORT_NET_STAGE_H
-#define MOONPORT_NET_STAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ static inline void stage_clear(struct stage *stage) {
 static inline const struct staged *stage_first(const struct stage *stage) {
   return stage->first < stage->count ? &stage->all[stage->first] : NULL;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* net/timer.h — a timer of the loop, precise to the millisecond. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_TIMER_H
-#define MOONPORT_NET_TIMER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -13,5 +12,3 @@ struct net_timer *net_timer_open(struct net_loop *loop, uint64_t delay_ms, uint6
                                  void (*on_fire)(void *owner), void *owner);
 /* No call follows. Once for each timer, also for one that has fired. */
 void net_timer_close(struct net_timer *timer);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/turn.h — what may be read in one turn of the loop, so that nobody waits long. For net/ only. */
-#ifndef MOONPORT_NET_TURN_H
-#define MOONPORT_NET_TURN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ void turn_count(struct turn *turn, uint32_t *flags, size_t bytes);
 void turn_cut_short(struct turn *turn);
 /* Whether all with much have read something since `round` was under way. */
 bool turn_has_read_all(const struct turn *turn, unsigned round);
-
-#endif

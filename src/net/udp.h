@@ -1,6 +1,5 @@
 /* net/udp.h — a datagram socket. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_UDP_H
-#define MOONPORT_NET_UDP_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -61,5 +60,3 @@ int udp_connect(struct udp *udp, const struct sockaddr *peer);
 int udp_address(const struct udp *udp, struct sockaddr_storage *out, socklen_t *size);
 int udp_descriptor(const struct udp *udp); /* or UV_ENOTSUP */
 void udp_close(struct udp *udp);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/udp_asked.h — which of our addresses each peer of a datagram socket spoke to. For net/ only. */
-#ifndef MOONPORT_NET_UDP_ASKED_H
-#define MOONPORT_NET_UDP_ASKED_H
+#pragma once
 
 #include <netinet/in.h>
 
@@ -13,5 +12,3 @@ void udp_asked_note(struct udp_asked *asked, const struct sockaddr *peer,
                     const struct in6_addr *own);
 /* NULL: it was not heard lately. */
 const struct in6_addr *udp_asked_find(struct udp_asked *asked, const struct sockaddr *peer);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/udp_batch.h — several datagrams from the kernel in one call. For net/ only. */
-#ifndef MOONPORT_NET_UDP_BATCH_H
-#define MOONPORT_NET_UDP_BATCH_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -23,5 +22,3 @@ void udp_batch_free(struct udp_batch *batch);
 /* How many there were, at most `max`, or a negative UV_E*; UV_EAGAIN: none. */
 int udp_batch_read(struct udp_batch *batch, int fd, int max);
 void udp_batch_letter(struct udp_batch *batch, int index, struct udp_letter *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/udp_outbox.h — the answers to one batch of datagrams, to leave together. For net/ only. */
-#ifndef MOONPORT_NET_UDP_OUTBOX_H
-#define MOONPORT_NET_UDP_OUTBOX_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -15,5 +14,3 @@ bool udp_outbox_add(struct udp_outbox *outbox, const char *bytes, size_t size,
                     const struct sockaddr *peer, const struct in6_addr *own);
 /* Sends all, in order, and is empty. 0, or the UV_E* of the last one that was not sent. */
 int udp_outbox_send(struct udp_outbox *outbox, int fd);
-
-#endif

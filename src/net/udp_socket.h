@@ -1,6 +1,5 @@
 /* net/udp_socket.h — a datagram socket's descriptor: opened, bound, sent from. For net/ and master/. */
-#ifndef MOONPORT_NET_UDP_SOCKET_H
-#define MOONPORT_NET_UDP_SOCKET_H
+#pragma once
 
 #include "base/platform.h"
 
@@ -31,5 +30,3 @@ bool udp_socket_tells_own(int fd, const struct sockaddr *address);
 /* Sends one now. From `own` unless that is NULL; `peer` is NULL on a connected socket. 0 or UV_E*. */
 int udp_socket_send(int fd, const char *bytes, size_t size, const struct sockaddr *peer,
                     const struct in6_addr *own);
-
-#endif

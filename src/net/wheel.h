@@ -1,6 +1,5 @@
 /* net/wheel.h — one timer for the coarse deadlines of many — does not know what they are for. */
-#ifndef MOONPORT_NET_WHEEL_H
-#define MOONPORT_NET_WHEEL_H
+#pragma once
 
 #include "base/list.h"
 
@@ -34,5 +33,3 @@ void wheel_entry_init(struct wheel_entry *entry);
 /* Sees to it that `entry` is asked at `deadline_ms` or earlier. */
 void wheel_schedule(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_ms);
 void wheel_cancel(struct wheel_entry *entry);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/work.h — what would hold the loop up is done in another thread. Knows libuv, not Lua. */
-#ifndef MOONPORT_NET_WORK_H
-#define MOONPORT_NET_WORK_H
+#pragma once
 
 struct net_loop;
 
@@ -8,5 +7,3 @@ struct net_loop;
  * until then. A simulated loop has no other threads: it runs it at once. 0 or UV_E*. */
 int net_work(struct net_loop *loop, void (*run)(void *context), void (*done)(void *context),
              void *context);
-
-#endif

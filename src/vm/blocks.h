@@ -2,8 +2,7 @@
  *
  * What a handler makes is garbage when it has ended. The collector frees much of it at once, which is
  * more than the C library keeps at hand for the next handlers, and they are warm. */
-#ifndef MOONPORT_VM_BLOCKS_H
-#define MOONPORT_VM_BLOCKS_H
+#pragma once
 
 #include "base/room.h"
 
@@ -34,5 +33,3 @@ void vm_block_give(struct vm_blocks *blocks, void *memory, size_t size);
 void *vm_block_resize(struct vm_blocks *blocks, void *block, size_t size, size_t new_size);
 /* The C library has all of them again. */
 void vm_blocks_trim(struct vm_blocks *blocks);
-
-#endif

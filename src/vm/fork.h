@@ -1,6 +1,5 @@
 /* vm/fork.h — a module in C that forks: its child comes back to no loop. */
-#ifndef MOONPORT_VM_FORK_H
-#define MOONPORT_VM_FORK_H
+#pragma once
 
 struct vm;
 struct vm_watchdog;
@@ -11,5 +10,3 @@ void vm_fork_watch(struct vm_watchdog *watchdog);
 void vm_fork_watch_program(const struct vm *vm);
 /* Ends the process, which is such a child, and whose entry ended with `rc` of lua_resume(). */
 __attribute__((noreturn)) void vm_fork_end(const struct vm *vm, int rc);
-
-#endif

@@ -1,6 +1,5 @@
 /* vm/library.h — the Lua part of moonport, embedded in the binary — does not know what it does. */
-#ifndef MOONPORT_VM_LIBRARY_H
-#define MOONPORT_VM_LIBRARY_H
+#pragma once
 
 #include <stddef.h>
 
@@ -14,5 +13,3 @@ struct library_module {
 
 /* Generated at build time; ends with a name of NULL. */
 extern const struct library_module library_modules[];
-
-#endif

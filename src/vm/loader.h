@@ -1,6 +1,5 @@
 /* vm/loader.h — a Lua source file, read whole and compiled — does not know what it is for. */
-#ifndef MOONPORT_VM_LOADER_H
-#define MOONPORT_VM_LOADER_H
+#pragma once
 
 #include <lua.h>
 
@@ -17,5 +16,3 @@ void loader_note_source(lua_State *L, const char *path, const char *bytes, size_
 /* Tells whoever follows the sources that looking for one came to nothing for want of descriptors, or
  * the like. */
 void loader_note_shortage(lua_State *L, int error);
-
-#endif

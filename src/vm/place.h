@@ -1,6 +1,5 @@
 /* vm/place.h — where a state is, read without touching it — does not know who asks, or why. */
-#ifndef MOONPORT_VM_PLACE_H
-#define MOONPORT_VM_PLACE_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -31,5 +30,3 @@ bool place_read_line(lua_State *L, struct place *out);
 void place_read(lua_State *L, const struct place_names *names, struct place *out);
 /* The same from a signal handler of the thread that runs Lua, which may be anywhere in it. */
 void place_read_from_signal(lua_State *L, const struct place_names *names, struct place *out);
-
-#endif

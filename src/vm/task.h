@@ -3,8 +3,7 @@
  * Whatever a script does runs in a task: a cached coroutine with an owner. A C function that has to
  * wait calls vm_wait(); when what it waits for has come, somebody calls vm_wake(). Entries never
  * nest: both functions are for the loop, not for code that Lua called. */
-#ifndef MOONPORT_VM_TASK_H
-#define MOONPORT_VM_TASK_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -97,5 +96,3 @@ size_t vm_count_waiting(const struct vm *vm); /* tasks that wait */
 /* From here on no task may wait, until NULL is given: while a script loads, or has a lock. Returns what
  * was given before. */
 const char *vm_forbid_waiting(struct vm *vm, const char *why_not);
-
-#endif

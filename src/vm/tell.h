@@ -1,6 +1,5 @@
 /* vm/tell.h — what runs in a state, told to those who watch. Knows Lua, not who watches. */
-#ifndef MOONPORT_VM_TELL_H
-#define MOONPORT_VM_TELL_H
+#pragma once
 
 #include "base/event.h"
 
@@ -27,5 +26,3 @@ struct event_place vm_caller_place(lua_State *L);
 /* The name of what the running task does, and where the function that it began with is defined; NULL
  * when none runs. */
 const char *vm_running_handler(const struct vm *vm, struct event_place *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* vm/vm.h — one Lua state: made, limited and entered. Knows Lua, not libuv. */
-#ifndef MOONPORT_VM_VM_H
-#define MOONPORT_VM_VM_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -95,5 +94,3 @@ bool vm_may_run(lua_State *L); /* whether it may start programs */
 /* Calls body(argument) on the main thread, protected: for C code that may raise but neither runs a
  * script nor waits. False, and the message in `error`, when it raised. */
 bool vm_protect(struct vm *vm, lua_CFunction body, void *argument, char *error, size_t error_size);
-
-#endif

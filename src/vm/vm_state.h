@@ -1,6 +1,5 @@
 /* vm/vm_state.h — a state's fields, for vm/ only. */
-#ifndef MOONPORT_VM_VM_STATE_H
-#define MOONPORT_VM_VM_STATE_H
+#pragma once
 
 #include "vm/blocks.h"
 #include "vm/vm.h"
@@ -162,5 +161,3 @@ void vm_open_coroutine(lua_State *L);
 void vm_open_protect(lua_State *L);
 /* vm/library.c: where require() looks. Raises. */
 void vm_open_searchers(lua_State *L);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * The thread that runs Lua writes down what it enters. A timer of the kernel interrupts it now and
  * then, and the signal's handler looks: there is no second thread. */
-#ifndef MOONPORT_VM_WATCHDOG_H
-#define MOONPORT_VM_WATCHDOG_H
+#pragma once
 
 #include "vm/place.h"
 
@@ -83,5 +82,3 @@ lua_State *vm_watchdog_switch(struct vm_watchdog *watchdog, lua_State *L);
 void vm_watchdog_caught(lua_State *L);
 /* The coroutine that runs now, or NULL. For a signal handler of that thread, too. */
 lua_State *vm_watchdog_running(struct vm_watchdog *watchdog);
-
-#endif

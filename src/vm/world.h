@@ -4,8 +4,7 @@
  * that a script can change: what one version writes into a global, a library table or
  * package.loaded, no other sees. Which one is in force is a matter of four registry entries, so
  * Lua's own functions need not know. */
-#ifndef MOONPORT_VM_WORLD_H
-#define MOONPORT_VM_WORLD_H
+#pragma once
 
 #include <lua.h>
 
@@ -30,5 +29,3 @@ void *vm_world_owner(const struct vm_world *world);
 void vm_world_keep(struct vm_world *world, void *thing, void (*end)(void *thing));
 /* Its table of globals. Needs a place on the stack. */
 void vm_world_push_globals(lua_State *L, const struct vm_world *world);
-
-#endif

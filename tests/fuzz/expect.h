@@ -1,7 +1,6 @@
 /* expect.h — what texts of anyone's must look like, said a second time and slowly, for the targets to
  * compare with — uses nothing of what it judges. */
-#ifndef MOONPORT_TESTS_FUZZ_EXPECT_H
-#define MOONPORT_TESTS_FUZZ_EXPECT_H
+#pragma once
 
 #include "fuzz.h"
 
@@ -113,5 +112,3 @@ static inline char *take_line(const uint8_t **data, size_t *size) {
   *data += newline ? length + 1 : length;
   return line;
 }
-
-#endif

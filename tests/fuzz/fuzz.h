@@ -1,6 +1,5 @@
 /* fuzz.h — what a fuzz target has, and how it says that something cannot be. */
-#ifndef MOONPORT_TESTS_FUZZ_FUZZ_H
-#define MOONPORT_TESTS_FUZZ_FUZZ_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@ static inline _Noreturn void must_fail(const char *condition, const char *file, 
 
 /* Ends the program when it does not hold, in every build type: that is a finding. */
 #define MUST(condition) ((condition) ? (void)0 : must_fail(#condition, __FILE__, __LINE__))
-
-#endif

@@ -1,6 +1,5 @@
 /* served.h — a whole server in the target's own process, turned by hand — knows no input. */
-#ifndef MOONPORT_TESTS_FUZZ_SERVED_H
-#define MOONPORT_TESTS_FUZZ_SERVED_H
+#pragma once
 
 #include "fuzz.h"
 
@@ -105,5 +104,3 @@ static inline void served_check_log(struct served *served, const char *word) {
   }
   MUST(ftruncate(served->log_fd, 0) == 0 && lseek(served->log_fd, 0, SEEK_SET) == 0);
 }
-
-#endif

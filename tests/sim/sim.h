@@ -6,8 +6,7 @@
  * peers.c    the peers' ends, and the model: what each of them must get
  * failing.c  the allocator that fails when it is told to
  * services/  the scripts */
-#ifndef MOONPORT_TESTS_SIM_H
-#define MOONPORT_TESTS_SIM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -128,5 +127,3 @@ bool failing_began(void); /* one has failed */
 /* Only what happens inside of the core counts. */
 void failing_enter(void);
 void failing_leave(void);
-
-#endif

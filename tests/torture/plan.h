@@ -1,7 +1,6 @@
 /* plan.h — which allocation or system call fails next; a file that the test writes and the program
  * maps, so that one process can be made to fail many times — knows no test. */
-#ifndef MOONPORT_TESTS_TORTURE_PLAN_H
-#define MOONPORT_TESTS_TORTURE_PLAN_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,5 +32,3 @@ static inline bool plan_hits(struct plan_part *part) {
   atomic_fetch_add(&part->failed, 1);
   return true;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* wrap.h — stands between what is linked statically and malloc(), by the linker's --wrap; who includes it
  * has `static bool fails(void)` before, which says whether the next allocation fails. */
-#ifndef MOONPORT_TESTS_WRAP_H
-#define MOONPORT_TESTS_WRAP_H
+#pragma once
 
 #include <stddef.h>
 
@@ -19,5 +18,3 @@ WRAP(void *, calloc, (size_t count, size_t size), (count, size))
 WRAP(char *, strdup, (const char *text), (text))
 WRAP(char *, strndup, (const char *text, size_t size), (text, size))
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
-#endif

@@ -1,8 +1,7 @@
 /* check.h — the harness of the unit tests: named cases, and checks that no NDEBUG removes.
  *
  * A check that fails says where and what, and the case goes on: one run shows all failures. */
-#ifndef MOONPORT_TESTS_UNIT_CHECK_H
-#define MOONPORT_TESTS_UNIT_CHECK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -78,5 +77,3 @@ static inline int check_run(const struct check_case *cases, size_t count) {
   int main(void) {                                                                                 \
     return check_run((cases), sizeof(cases) / sizeof(cases)[0]);                                   \
   }
-
-#endif

@@ -1,7 +1,6 @@
 /* failing.h — the n-th allocation fails, in a unit test that is linked with --wrap (CMakeLists.txt): of all
  * that is linked statically. For one file of a program. */
-#ifndef MOONPORT_TESTS_UNIT_FAILING_H
-#define MOONPORT_TESTS_UNIT_FAILING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,5 +40,3 @@ static long relent(void) {
 }
 
 enum { NEVER = 1 << 30 };
-
-#endif

@@ -1,6 +1,5 @@
 /* memory_peer.h — the other end of a pipe in memory, by hand: what it sends, and what it got. */
-#ifndef MOONPORT_TESTS_MEMORY_PEER_H
-#define MOONPORT_TESTS_MEMORY_PEER_H
+#pragma once
 
 #include "check.h"
 
@@ -17,5 +16,3 @@ static inline void check_taken(struct memory_pipe *pipe, const char *expected) {
   memory_take(pipe, bytes, sizeof bytes - 1);
   CHECK_TEXT(bytes, expected);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* namespace.h — namespaces of the test program's own, also for those who are not root. */
-#ifndef MOONPORT_TESTS_UNIT_NAMESPACE_H
-#define MOONPORT_TESTS_UNIT_NAMESPACE_H
+#pragma once
 
 #include <fcntl.h>
 #include <sched.h>
@@ -36,5 +35,3 @@ static inline void namespace_enter(int flags) {
   namespace_write("/proc/self/uid_map", user_map);
   namespace_write("/proc/self/gid_map", group_map);
 }
-
-#endif

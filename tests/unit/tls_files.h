@@ -1,7 +1,6 @@
 /* tls_files.h — certificates in files, for the unit tests of TLS: made when they are asked for, in a
  * directory that is gone at the end. */
-#ifndef MOONPORT_TESTS_UNIT_TLS_FILES_H
-#define MOONPORT_TESTS_UNIT_TLS_FILES_H
+#pragma once
 
 #include "net/tls/issue.h"
 
@@ -85,5 +84,3 @@ static inline struct issued tls_issue_authority(const char *name) {
   if (issue_authority(&order, &issued, &reason) != 0) abort();
   return issued;
 }
-
-#endif

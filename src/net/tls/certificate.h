@@ -1,6 +1,5 @@
 /* net/tls/certificate.h — what a certificate says, as text and numbers. Judges nothing. */
-#ifndef MOONPORT_NET_TLS_CERTIFICATE_H
-#define MOONPORT_NET_TLS_CERTIFICATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,5 +27,3 @@ void certificate_deinit(struct certificate *certificate); /* also an empty one *
 /* "2026-11-29", of seconds since 1970. */
 enum { CERTIFICATE_DATE_SIZE = 32 };
 void certificate_date(int64_t seconds, char out[CERTIFICATE_DATE_SIZE]);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/tls/context.h — certificates, keys and rules of TLS: of a service's listeners, or of a client.
  * Knows OpenSSL, and no connection. */
-#ifndef MOONPORT_NET_TLS_CONTEXT_H
-#define MOONPORT_NET_TLS_CONTEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,5 +74,3 @@ const char *tls_library_version(void);
 /* In the order of its identities. */
 void tls_context_each(const struct tls_context *context,
                       void (*visit)(void *owner, const struct tls_shown *shown), void *owner);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/tls/hand.h — TLS in the hands of a caller, who moves all bytes: for the far end of a pipe in
  * memory. Knows no connection. */
-#ifndef MOONPORT_NET_TLS_HAND_H
-#define MOONPORT_NET_TLS_HAND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ bool tls_hand_flush(struct tls_hand *hand,
 /* `is_truncated`: the other side has not said yet that it has finished. */
 void tls_hand_facts(const struct tls_hand *hand, struct conn_tls *out);
 const char *tls_hand_fault(const struct tls_hand *hand); /* why it failed; NULL: it has not */
-
-#endif

@@ -1,6 +1,5 @@
 /* net/tls/hash.h — digests and what is signed with a secret, by OpenSSL. Knows no connection. */
-#ifndef MOONPORT_NET_TLS_HASH_H
-#define MOONPORT_NET_TLS_HASH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,5 +20,3 @@ struct hash_key {
 };
 size_t hash_with_key(enum hash hash, struct hash_key key, const void *bytes, size_t size,
                      unsigned char out[HASH_BYTES_MAX], char *error, size_t error_size);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/tls/issue.h — makes keys and certificates for trying things. Names no file. */
-#ifndef MOONPORT_NET_TLS_ISSUE_H
-#define MOONPORT_NET_TLS_ISSUE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ int issued_write_key(const struct issued *issued, FILE *file);
 bool issued_read(const char *cert, const char *key, struct issued *out, char *error,
                  size_t error_size);
 void issued_deinit(struct issued *issued);
-
-#endif

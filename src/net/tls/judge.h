@@ -1,6 +1,5 @@
 /* net/tls/judge.h — what clients will have against a certificate, in words. Opens nothing. */
-#ifndef MOONPORT_NET_TLS_JUDGE_H
-#define MOONPORT_NET_TLS_JUDGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,5 +21,3 @@ void judge_context(const struct judge *judge, const struct tls_context *context)
 /* Whether those who trust `roots`, as systems do, will trust what it shows. Says something of each. */
 void judge_trust(const struct judge *judge, const struct tls_context *context,
                  struct x509_store_st *roots);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/tls/lazy.h — OpenSSL, loaded when it is first needed. Knows no connection. */
-#ifndef MOONPORT_NET_TLS_LAZY_H
-#define MOONPORT_NET_TLS_LAZY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,5 +8,3 @@
 bool tls_lazy_open(char *error, size_t error_size);
 /* Whether it is; in other builds it is loaded at each start. */
 extern const bool tls_is_lazy;
-
-#endif

@@ -1,7 +1,6 @@
 /* net/tls/pem.h — certificates and keys as PEM files hold them, and in words what is wrong with one.
  * Knows no context. */
-#ifndef MOONPORT_NET_TLS_PEM_H
-#define MOONPORT_NET_TLS_PEM_H
+#pragma once
 
 #include "net/tls/context.h"
 
@@ -30,5 +29,3 @@ void tls_forget_files(struct pem_file *files);
 STACK_OF(X509) * tls_read_certificates(const struct tls_reading *reading, const char *path);
 /* The first one of a file. The caller frees it. NULL: it was said why. */
 EVP_PKEY *tls_read_key(const struct tls_reading *reading, const char *path);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/tls/roots.h — the authorities that this system trusts. Knows no connection. */
-#ifndef MOONPORT_NET_TLS_ROOTS_H
-#define MOONPORT_NET_TLS_ROOTS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -11,5 +10,3 @@ struct x509_store_st;
  * `error`. Each context has its own hold on it. */
 struct x509_store_st *tls_roots_load(char *error, size_t error_size);
 void tls_roots_free(struct x509_store_st *roots); /* NULL is fine */
-
-#endif

@@ -1,7 +1,6 @@
 /* net/tls/shared.h — what the TLS connections of a loop have in common: where ciphertext stands, and whose
  * handshake goes on. Knows OpenSSL, and no connection. For net/ only. */
-#ifndef MOONPORT_NET_TLS_SHARED_H
-#define MOONPORT_NET_TLS_SHARED_H
+#pragma once
 
 #include "base/list.h"
 
@@ -56,5 +55,3 @@ bool tls_may_step(struct tls_shared *shared);
 void tls_ask_turn(struct tls_shared *shared, struct list *list, struct list *link);
 /* Where the text of `ciphertext` goes: the loop's room, which it is not in any more. */
 char *tls_room_for(struct tls_shared *shared, struct net_loop *loop, const char *ciphertext);
-
-#endif

@@ -1,8 +1,7 @@
 /* net/tls/tickets.h — the keys of session tickets, and how they age. Knows no connection.
  *
  * Shared by the contexts that follow each other, so that an exchanged certificate forgets no session. */
-#ifndef MOONPORT_NET_TLS_TICKETS_H
-#define MOONPORT_NET_TLS_TICKETS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,5 +33,3 @@ const struct ticket_key *tickets_current(struct tickets *tickets, uint64_t now_s
 const struct ticket_key *tickets_find(struct tickets *tickets,
                                       const unsigned char name[TICKET_NAME_SIZE], uint64_t now_s,
                                       bool *is_old);
-
-#endif

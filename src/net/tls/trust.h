@@ -1,7 +1,6 @@
 /* net/tls/trust.h — the authorities that the system trusts, read once in a loop's life, and beside it.
  * Knows no connection. */
-#ifndef MOONPORT_NET_TLS_TRUST_H
-#define MOONPORT_NET_TLS_TRUST_H
+#pragma once
 
 #include "base/list.h"
 
@@ -22,5 +21,3 @@ const char *trust_fault(const struct net_loop *loop);
 /* Reads them: on_done comes from the loop, once, unless `wait` is taken out of its list. 0 or UV_E*. */
 int trust_read(struct net_loop *loop, struct trust_wait *wait);
 void trust_free(struct trust *trust); /* NULL is fine; nothing is being read */
-
-#endif

@@ -1,6 +1,5 @@
 /* net/tls/words.h — why TLS failed, in words. Knows OpenSSL, and no connection. */
-#ifndef MOONPORT_NET_TLS_WORDS_H
-#define MOONPORT_NET_TLS_WORDS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -10,5 +9,3 @@ struct ssl_st;
 void tls_words(const struct ssl_st *ssl, char *out, size_t size);
 /* Of bytes that came first, and are no TLS. */
 void tls_words_of_plaintext(const char *bytes, size_t size, char *out, size_t out_size);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/transport/fault.h — a layer that does to received bytes what a network may do, for net/ only. */
-#ifndef MOONPORT_NET_TRANSPORT_FAULT_H
-#define MOONPORT_NET_TRANSPORT_FAULT_H
+#pragma once
 
 #include "net/conn_fault.h"
 #include "net/transport/transport.h"
@@ -14,5 +13,3 @@ struct transport_layer *fault_new(struct net_loop *loop, const struct conn_fault
 bool fault_is(const struct transport *layer);
 /* What `layer` does; NULL when it is another kind. */
 const struct conn_fault *fault_of(const struct transport *layer);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * One end is the lowest layer of a connection. The other end is the peer, in the hands of the caller,
  * who may move it at any time: what that does comes to the connection in later turns of the loop. */
-#ifndef MOONPORT_NET_TRANSPORT_MEMORY_H
-#define MOONPORT_NET_TRANSPORT_MEMORY_H
+#pragma once
 
 #include "net/transport/transport.h"
 
@@ -67,5 +66,3 @@ void memory_name(struct memory_pipe *pipe, const struct sockaddr_storage *local,
 /* The connection's end, as the lowest layer of one that is being made: see conn_new(). */
 size_t memory_size(void);
 void memory_init(struct transport *self, struct transport *above, struct memory_pipe *pipe);
-
-#endif

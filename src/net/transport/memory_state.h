@@ -1,7 +1,6 @@
 /* net/transport/memory_state.h — a pipe's fields, and what both of its ends call, for memory.c and
  * memory_peer.c only. */
-#ifndef MOONPORT_NET_TRANSPORT_MEMORY_STATE_H
-#define MOONPORT_NET_TRANSPORT_MEMORY_STATE_H
+#pragma once
 
 #include "base/list.h"
 #include "net/transport/memory.h"
@@ -60,5 +59,3 @@ void memory_drop_arrivals(struct memory_pipe *pipe);
 size_t memory_window_left(const struct memory_pipe *pipe, size_t used);
 /* What waits to be written moves into the window. */
 void memory_admit(struct memory_pipe *pipe);
-
-#endif

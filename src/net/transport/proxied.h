@@ -1,7 +1,6 @@
 /* net/transport/proxied.h — a layer that reads what a proxy says before the client's bytes: the PROXY
  * protocol. For net/ only. */
-#ifndef MOONPORT_NET_TRANSPORT_PROXIED_H
-#define MOONPORT_NET_TRANSPORT_PROXIED_H
+#pragma once
 
 #include "net/transport/transport.h"
 
@@ -28,5 +27,3 @@ struct proxied_events {
 /* NULL when memory is out. */
 struct transport_layer *proxied_new(struct net_loop *loop, const struct proxied_events *events,
                                     void *owner);
-
-#endif

@@ -1,6 +1,5 @@
 /* net/transport/socket.h — the lowest layers that have a socket, and what they share. For net/ only. */
-#ifndef MOONPORT_NET_TRANSPORT_SOCKET_H
-#define MOONPORT_NET_TRANSPORT_SOCKET_H
+#pragma once
 
 #include "net/transport/transport.h"
 
@@ -36,5 +35,3 @@ int socket_finish(struct transport *self);
 
 /* As write_now(). */
 ssize_t socket_write(int fd, const uv_buf_t *bufs, unsigned count);
-
-#endif

@@ -1,7 +1,6 @@
 /* net/transport/tls.h — a layer that encrypts what goes down and decrypts what comes up: TLS. For net/
  * only. */
-#ifndef MOONPORT_NET_TRANSPORT_TLS_H
-#define MOONPORT_NET_TRANSPORT_TLS_H
+#pragma once
 
 #include "net/transport/transport.h"
 
@@ -25,5 +24,3 @@ const char *tls_fault(const struct transport *layer);
 bool tls_has_heard(const struct transport *layer); /* the peer has said something */
 /* It failed because what came first was no TLS. */
 bool tls_met_plaintext(const struct transport *layer);
-
-#endif

@@ -24,8 +24,7 @@
  *   - After `failed` nothing more comes but, once it was asked for, `closed`. After close or reset,
  *     too, nothing but `closed`, and the bytes of a write that is under way are looked at no more.
  *   - A layer keeps no bytes of its own that it said were taken: `close` may follow. */
-#ifndef MOONPORT_NET_TRANSPORT_TRANSPORT_H
-#define MOONPORT_NET_TRANSPORT_TRANSPORT_H
+#pragma once
 
 #include <assert.h>
 #include <stddef.h>
@@ -168,5 +167,3 @@ TRANSPORT_TELL(above, ended, (struct transport * self), (other))
 TRANSPORT_TELL(above, failed, (struct transport * self, int rc), (other, rc))
 TRANSPORT_TELL(above, written, (struct transport * self), (other))
 TRANSPORT_TELL(above, closed, (struct transport * self), (other))
-
-#endif
