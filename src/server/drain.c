@@ -58,8 +58,11 @@ static void drain_on_deadline(uv_timer_t *timer) {
     snprintf(waiting, sizeof waiting, "; handlers of %zu closed %s", closed,
              closed == 1 ? "one wait" : "ones wait");
   }
-  log_printf(server->options.log, LOG_WARN, "the deadline has passed: closing %zu connection%s%s%s",
-             open, text_plural(open), at_once ? " at once" : "", waiting);
+  if (open + closed > 0) { /* else what is left closes by itself, and no peer loses anything */
+    log_printf(server->options.log, LOG_WARN,
+               "the deadline has passed: closing %zu connection%s%s%s", open, text_plural(open),
+               at_once ? " at once" : "", waiting);
+  }
   for (size_t i = 0; i < server->script_count; i++) script_close_conns(server->scripts[i], at_once);
   if (!at_once) uv_timer_start(timer, drain_on_deadline, CLOSING_MS, 0);
   drain_check(server);
