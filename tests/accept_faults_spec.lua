@@ -92,7 +92,7 @@ describe("accept", function()
         in_turn = 0
         heard = quiet_fd ~= nil and line:find(names[quiet_fd], 1, true) ~= nil
       end
-      local added, name = line:match("^epoll_ctl%(%d+, EPOLL_CTL_ADD, (%d+), .-(u64=%w+})")
+      local added, name = line:match("^epoll_ctl%(%d+, EPOLL_CTL_ADD, (%d+), .-(%w+=%w+}+)%)")
       if added then names[added] = name end
       local fd, bytes = line:match('^re%l+%((%d+), "(.-)"')
       if bytes == "?" then quiet_fd = quiet_fd or fd end

@@ -104,7 +104,7 @@ describe("a client of tls://", function()
       conn:send("ko\n")
       print(conn:recv_line())
     ]]):format(ours, our_key)))
-    assert.matches("CN = client", child:stdout() .. child:stderr(), 1, true)
+    assert.matches("CN ?= ?client", child:stdout() .. child:stderr())
   end)
 
   it("says who sent no certificate where one is required", function()

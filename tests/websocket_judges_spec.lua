@@ -23,12 +23,13 @@ local echo = [[
 ]]
 
 local websockets_client = [[
-import asyncio, sys, websockets
+import asyncio, sys
+from websockets.legacy.client import connect
 
 async def main(port):
     for compression in None, "deflate":
-        async with websockets.connect(f"ws://127.0.0.1:{port}/", compression=compression,
-                                      subprotocols=["chat.2", "chat.1"]) as client:
+        async with connect(f"ws://127.0.0.1:{port}/", compression=compression,
+                           subprotocols=["chat.2", "chat.1"]) as client:
             assert client.subprotocol == "chat.1"
             assert bool(client.extensions) == bool(compression)
             for message in "", "h\u00e9llo", "x" * 70000, b"\0\xff", b"yz" * 300000:
@@ -87,7 +88,8 @@ print("done")
 ]]
 
 local websockets_server = [[
-import asyncio, sys, websockets
+import asyncio
+from websockets.legacy import server as websockets
 
 async def serve(conn, path):
     assert conn.request_headers["Authorization"] == "me"

@@ -41,6 +41,11 @@ function certificates.make(directory, name, options)
   local config = directory:write("ca.conf", (CONFIG:gsub("DIRECTORY", directory.path)))
   local extensions = ("basicConstraints = critical,CA:%s\n"):format(
     options.authority and "TRUE" or "FALSE")
+  -- What Python 3.13 wants of whom it trusts.
+  if options.authority then
+    extensions = extensions .. "keyUsage = critical,keyCertSign,cRLSign\n"
+  end
+  extensions = extensions .. "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
   if options.usage then
     extensions = extensions .. "extendedKeyUsage = " .. options.usage .. "\n"
   end
