@@ -189,8 +189,7 @@ static bool try_them(struct server *server) {
   size_t count = list_untried(server);
   if (count == 0 || server->options.trial_ms == 0 || round->tries >= TRIES_MAX) return false;
   round->tries++;
-  int rc = trial_begin(server->loop, &server->options, server->script_options.home, round->trying,
-                       count, &events, server, &round->trial);
+  int rc = trial_begin(server, round->trying, count, &events, server, &round->trial);
   if (rc == UV_EMFILE || rc == UV_ENFILE) {
     refuse_all(round, rc);
   } else if (rc < 0) {

@@ -9,7 +9,7 @@
 #include "api/version.h"
 #include "base/grants.h"
 #include "server/reload/trial_process.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -27,9 +27,7 @@ enum {
 };
 
 struct trial {
-  struct net_loop *loop;
-  const struct server_options *options;
-  const struct home *home;
+  const struct server *server;
   const struct trial_script *scripts;
   size_t count;
   const struct trial_events *events;
@@ -89,7 +87,8 @@ static void trial_on_record(void *context, const char *record) {
   if (trial->has_begun) trial_tell(trial, trial->refusal);
   trial->has_begun = record[0] == 'B' && trial->next < trial->count;
   trial->has_ended = record[0] == 'E';
-  if (trial->has_begun) trial_process_extend(trial->process, (uint64_t)trial->options->trial_ms);
+  if (trial->has_begun)
+    trial_process_extend(trial->process, (uint64_t)trial->server->options.trial_ms);
 }
 
 /* --- How it ends ----------------------------------------------------------------------------- */
@@ -103,7 +102,7 @@ static void trial_describe(const struct trial *trial, const struct trial_exit *e
         out, REFUSAL_BYTES_MAX,
         ": loading it takes longer than --trial %.3g s allows%s%s; what waits or runs for long "
         "belongs in a handler, a timer or a task",
-        (double)trial->options->trial_ms / 1000, before, words);
+        (double)trial->server->options.trial_ms / 1000, before, words);
   } else if (exit->signal > 0) {
     snprintf(out, REFUSAL_BYTES_MAX,
              ": loading it ended the process that tried it by signal %d (%s)%s%s", exit->signal,
@@ -196,25 +195,25 @@ static int trial_start(struct trial *trial) {
   words[count++] = "--log-level=error";
   words[count++] = "--log-format=text";
   words[count++] = "--host";
-  words[count++] = trial->options->host;
+  words[count++] = trial->server->options.host;
   if (may_input_wait()) words[count++] = "--input-waits";
-  add_option(words, &count, "--listen", trial->options->listen);
-  add_option(words, &count, "--tls-cert", trial->options->tls_cert);
-  add_option(words, &count, "--tls-key", trial->options->tls_key);
-  if (trial->options->unsafe) words[count++] = "--unsafe";
+  add_option(words, &count, "--listen", trial->server->options.listen);
+  add_option(words, &count, "--tls-cert", trial->server->options.tls_cert);
+  add_option(words, &count, "--tls-key", trial->server->options.tls_key);
+  if (trial->server->options.unsafe) words[count++] = "--unsafe";
   const int texts_fd = share_texts(trial);
   if (texts_fd >= 0) words[count++] = "--texts";
-  const struct grants *grants = trial->options->grants;
+  const struct grants *grants = trial->server->options.grants;
   add_option(words, &count, "--allow", grants ? grants_text(grants) : NULL);
   words[count++] = "--";
   char **scripts = (char **)&words[count];
   trial->has_begun = trial->has_ended = false;
   int rc = UV_ENOMEM;
   if (add_scripts(trial, scripts)) {
-    rc = trial_process_start(trial->loop, words, trial->home, texts_fd, &events, trial,
-                             &trial->process);
+    rc = trial_process_start(trial->server->loop, words, trial->server->script_options.home,
+                             texts_fd, &events, trial, &trial->process);
     if (rc == 0)
-      trial_process_extend(trial->process, (uint64_t)trial->options->trial_ms + START_MS);
+      trial_process_extend(trial->process, (uint64_t)trial->server->options.trial_ms + START_MS);
   }
   if (texts_fd >= 0) close(texts_fd);
   while (*scripts) free(*scripts++);
@@ -222,18 +221,12 @@ static int trial_start(struct trial *trial) {
   return rc;
 }
 
-int trial_begin(struct net_loop *loop, const struct server_options *options,
-                const struct home *home, const struct trial_script *scripts, size_t count,
+int trial_begin(const struct server *server, const struct trial_script *scripts, size_t count,
                 const struct trial_events *events, void *context, struct trial **out) {
   struct trial *trial = calloc(1, sizeof *trial);
   if (!trial) return UV_ENOMEM;
-  *trial = (struct trial){.loop = loop,
-                          .options = options,
-                          .home = home,
-                          .scripts = scripts,
-                          .count = count,
-                          .events = events,
-                          .context = context};
+  *trial = (struct trial){
+      .server = server, .scripts = scripts, .count = count, .events = events, .context = context};
   int rc = trial_start(trial);
   if (rc < 0) {
     free(trial);

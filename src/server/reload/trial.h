@@ -16,9 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct home;
-struct net_loop;
-struct server_options;
+struct server;
 struct trial; /* opaque; frees itself after trial_end() */
 
 /* How it went with one script. */
@@ -44,11 +42,9 @@ struct trial_events {
   void (*on_end)(void *context, bool was_possible);
 };
 
-/* Tries `count` scripts, which must stay, as the options say. `home`: as which the child is started; NULL: as
- * things are. Events come from the loop. 0 or UV_E*: then there is
- * no child, and no event comes. */
-int trial_begin(struct net_loop *loop, const struct server_options *options,
-                const struct home *home, const struct trial_script *scripts, size_t count,
+/* Tries `count` scripts, which must stay, as the server's options say. Events come from its loop. 0 or UV_E*: then
+ * there is no child, and no event comes. */
+int trial_begin(const struct server *server, const struct trial_script *scripts, size_t count,
                 const struct trial_events *events, void *context, struct trial **out);
 /* Kills the child; no event comes any more. */
 void trial_end(struct trial *trial);
