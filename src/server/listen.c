@@ -95,11 +95,11 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
       options->hand_over(options->context, entry, incoming, peer)) {
     return;
   }
-  if (!door_admits(&set->door, peer)) {
+  struct version *version = set->runtime->current;
+  if (!version || !door_admits(&set->door, peer)) { /* without one its script is at its end */
     net_refuse(incoming);
     return;
   }
-  struct version *version = set->runtime->current;
   const bool is_proxied = version->service.door.is_proxied;
   const struct accepting accepting = {
       .listener_index = entry->index,
