@@ -101,6 +101,7 @@ void upgrade_on_end(struct master *master, pid_t pid, const char *how);
 /* Whoever started this process means the server, in whose place it stands. */
 void upgrade_pass_on_signal(struct master *master, int number);
 void upgrade_call_off(struct master *master); /* the server ends */
+void upgrade_forget(struct master *master);   /* in a worker, which has no part in it */
 
 /* master/succession.c, of the new one. */
 void succession_begin(struct master *master); /* before there are workers */

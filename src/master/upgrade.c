@@ -212,6 +212,11 @@ void upgrade_call_off(struct master *master) {
   if (master->upgrade) fail(master->upgrade, "the server ends");
 }
 
+void upgrade_forget(struct master *master) {
+  if (master->upgrade) free_upgrade(master->upgrade);
+  master->upgrade = NULL;
+}
+
 /* --- Its start --------------------------------------------------------------------------------- */
 
 /* In the child. */
