@@ -52,6 +52,7 @@ static void leave_master(struct master *master, unsigned own) {
       if (i != own && i != j) close(master->mesh[i][j]);
     }
   }
+  upgrade_forget(master);
   keeper_leave(master->keeper);
   homes_free(master->homes);
   master->keeper = NULL;

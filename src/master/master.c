@@ -205,7 +205,6 @@ int master_run(const struct master_options *options) {
     await_news(master);
     end_workers(master);
   }
-  if (index >= 0) upgrade_forget(master);
   int code = index >= 0 ? child_serve(master, (unsigned)index, &ends) : master->code;
   const pid_t successor = index < 0 ? master->successor : 0;
   const int watched = master->watched;
