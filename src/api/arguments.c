@@ -95,6 +95,15 @@ const char *api_check_text(lua_State *L, int index) {
   return text;
 }
 
+void *api_check_known(lua_State *L, int index, const char *type_name, size_t size,
+                      const void *first) {
+  if (lua_rawlen(L, index) == size) {
+    void *object = lua_touserdata(L, index);
+    if (object && *(const void *const *)object == first) return object;
+  }
+  return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
+}
+
 int api_refuse(lua_State *L) {
   struct place place;
   if (place_read_line(L, &place)) {

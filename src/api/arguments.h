@@ -21,6 +21,12 @@ void api_push_dropped(lua_State *L, int count, int index, const char *instead);
  * method of that name, in Lua or standing in for one. */
 void api_check_object(lua_State *L, int class, const char *object, const char *name);
 
+/* What luaL_checkudata() does, without looking the type up for each call of a method: of a userdata of `size`
+ * bytes that begins with the pointer `first`. No script writes into one, and no other of that size begins so.
+ * Raises. */
+void *api_check_known(lua_State *L, int index, const char *type_name, size_t size,
+                      const void *first);
+
 /* Raises the message on top, in the innermost line of the author's: that of the library is not his. */
 int api_refuse(lua_State *L);
 

@@ -43,8 +43,7 @@ struct api_conn *api_make_conn(lua_State *L, struct runtime *runtime, struct con
   lua_setmetatable(L, -2);
   self->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   self->id = conn_id(conn) & CONN_ID_MAX;
-  self->is_served = group != &runtime->sequential;
-  const struct cohort *cohort = self->cohort = self->is_served ? group->owner : NULL;
+  const struct cohort *cohort = self->cohort = group == &runtime->sequential ? NULL : group->owner;
   self->has_requests = api_requests_of(self) != NULL;
   if (self->has_requests && !api_need_more(self)) {
     luaL_unref(L, LUA_REGISTRYINDEX, self->reference);
@@ -124,8 +123,9 @@ void api_let_go_conn(struct runtime *runtime, int held) {
   lua_settop(vm_state(runtime->vm), held);
 }
 
-/* Frees what the object owns; only its id is known from then on. */
-static void forget(struct api_conn *self) {
+/* Frees what the object owns; only its id is known from then on. One that is the script's own may be asked,
+ * until it is collected, how its WebSocket and its forward ended. */
+static void forget(struct api_conn *self, bool may_be_asked) {
   struct conn_more *more = self->more;
   if (more == &api_nothing_more) return;
   inbox_free(more->inbox);
@@ -134,8 +134,7 @@ static void forget(struct api_conn *self) {
   if (more->past) free(more->past->tls_fault);
   free(more->past);
   more->past = NULL;
-  if (more->websocket) return; /* of the script's own, which may ask until it is collected */
-  if (!self->is_served) self->forwarded = more->forwarded;
+  if (may_be_asked) return;
   self->more = (struct conn_more *)&api_nothing_more;
   free(more);
 }
@@ -152,7 +151,7 @@ static int l_collected(lua_State *L) {
   api_membership_end_all(self);
   self->conn = NULL;
   api_websocket_free(self);
-  forget(self);
+  forget(self, false);
   if (!conn) return 0;
   conn_abandon(conn);
   if (vm_is_freeing_descriptors(vm_of(L))) conn_skip_linger(conn);
@@ -160,13 +159,7 @@ static int l_collected(lua_State *L) {
 }
 
 struct api_conn *api_check_conn(lua_State *L, int index) {
-  /* What luaL_checkudata() does, without looking the type up for each call of a method. No script
-   * writes into a userdata, and nobody else has that address in one. */
-  if (lua_rawlen(L, index) == OBJECT_BYTES) {
-    struct api_conn *self = lua_touserdata(L, index);
-    if (self && self->runtime == runtime_of(L)) return self;
-  }
-  return luaL_checkudata(L, index, type_name); /* raises, in the usual words */
+  return api_check_known(L, index, type_name, OBJECT_BYTES, runtime_of(L));
 }
 
 void api_conn_remember(struct api_conn *self, enum reason reason) {
@@ -187,16 +180,16 @@ void api_conn_remember(struct api_conn *self, enum reason reason) {
 }
 
 void api_conn_release(struct runtime *runtime, struct api_conn *self) {
-  if (self->reference != LUA_NOREF) api_websocket_free(self); /* else when it is collected */
+  bool is_own = self->reference == LUA_NOREF;
+  if (!is_own) api_websocket_free(self); /* else when it is collected */
   luaL_unref(vm_state(runtime->vm), LUA_REGISTRYINDEX, self->reference);
   self->reference = LUA_NOREF;
   runtime->has_let_go = true;
-  bool was_served = self->is_served;
-  if (was_served) self->cohort->closing--;
-  self->is_served = false;
-  self->forwarded = 0;
-  forget(self);
-  if (was_served) versions_changed(runtime);
+  forget(self, is_own);
+  if (!self->cohort) return;
+  self->cohort->closing--;
+  self->cohort = NULL;
+  versions_changed(runtime);
 }
 
 static void make_own_conns(lua_State *L) {

@@ -61,11 +61,8 @@ extern const struct conn_more api_nothing_more; /* that of all which need none *
  * of a script without on_open has none. Ten thousand may be idle: its size counts. */
 struct api_conn {
   struct runtime *runtime;
-  struct conn *conn; /* NULL once closed */
-  union {
-    struct cohort *cohort; /* of one that is_served: whose handlers it has */
-    uint64_t forwarded;    /* of others, once closed: see above */
-  };
+  struct conn *conn;      /* NULL once closed */
+  struct cohort *cohort;  /* whose handlers it has; NULL: it is sequential, or on_close has run */
   struct conn_more *more; /* its own from api_need_more() on; before that it is only read */
   uint64_t id : 47;
   bool is_late : 1;              /* timeouts.first has passed */
@@ -74,7 +71,6 @@ struct api_conn {
   uint8_t pending;               /* enum pending */
   uint8_t handler;               /* enum handler: the one that runs or waits */
   enum conn_timeout timeout : 2; /* what on_timeout was called for */
-  bool is_served : 1;            /* by a service, whose on_close has not run */
   bool busy : 1;                 /* a handler waits */
   bool was_reset : 1;            /* of one that is closed */
   bool is_websocket : 1;         /* it is one, or was until it closed */
@@ -153,6 +149,7 @@ struct api_conn *api_check_conn(lua_State *L, int index);
 bool api_need_more(struct api_conn *self);
 bool api_have_inbox(struct api_conn *self);
 void api_need_inbox(lua_State *L, struct api_conn *self); /* the same; raises */
+bool api_is_read(const struct api_conn *self);            /* a coroutine waits for its bytes */
 /* Of one that is closed: what nobody else tells, and where it is asked for a line of each. */
 void api_conn_log_end(struct runtime *runtime, const struct conn *conn, enum reason reason);
 /* The connection is closed for `fault`, a sentence; `message_max`: the limit that was passed, 0: none was. */

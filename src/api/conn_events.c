@@ -72,7 +72,7 @@ static void conn_on_drain(struct conn *conn, bool crossed) {
 }
 
 static bool reads(const struct api_conn *self) {
-  return self && self->more->inbox && api_wait_pending(&self->more->inbox->reader);
+  return self && api_is_read(self);
 }
 
 /* Whether a connection without a frame and without `main` has got as far as its script asks: bytes

@@ -36,7 +36,7 @@ static bool check_both(lua_State *L, const struct api_conn *self, const struct a
   const char *instead = "other:send_message(conn:recv_message())";
   api_check_carries_bytes(L, self, name, instead);
   api_check_carries_bytes(L, other, name, instead);
-  if (self->more->inbox && api_wait_pending(&self->more->inbox->reader)) {
+  if (api_is_read(self)) {
     luaL_error(L, "a coroutine reads from this connection");
   }
   return true;
@@ -64,10 +64,6 @@ static int push_failed(lua_State *L, const char *code, uint64_t passed) {
   return 3;
 }
 
-static uint64_t passed_before_end(const struct api_conn *closed) {
-  return closed->more->forwarded + (closed->is_served ? 0 : closed->forwarded);
-}
-
 /* `leftover` bytes went before those that the core has forwarded. */
 static int await_part(lua_State *L, lua_KContext leftover);
 
@@ -76,7 +72,7 @@ static int part_woken(lua_State *L, int status, lua_KContext leftover) {
   struct api_conn *self = api_check_conn(L, 1);
   if (!self->conn || conn_is_closing(self->conn)) {
     return push_failed(L, self->was_reset ? "reset" : "closed",
-                       passed_before_end(self) + (uint64_t)leftover);
+                       self->more->forwarded + (uint64_t)leftover);
   }
   const uint64_t passed = conn_forward_passed(self->conn) + (uint64_t)leftover;
   if (conn_is_forwarding(self->conn)) {
@@ -148,7 +144,7 @@ static int await_end(lua_State *L, int status, lua_KContext index) {
   if (index == 1) return await_end(L, LUA_OK, 2);
   for (int i = 1; i <= 2; i++) {
     const struct api_conn *ended = api_check_conn(L, i);
-    lua_pushinteger(L, lua_tointeger(L, i + 2) + (lua_Integer)passed_before_end(ended));
+    lua_pushinteger(L, lua_tointeger(L, i + 2) + (lua_Integer)ended->more->forwarded);
   }
   return 2;
 }

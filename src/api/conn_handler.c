@@ -268,7 +268,7 @@ static bool deliver_one(struct api_conn *self) {
 }
 
 const struct request_hooks *api_requests_of(const struct api_conn *self) {
-  if (self->more->websocket || !self->is_served) return NULL;
+  if (self->more->websocket || !self->cohort) return NULL;
   return self->cohort->version->receiver->requests;
 }
 
@@ -314,16 +314,12 @@ bool api_conn_feed(struct api_conn *self, const char *bytes, size_t size) {
   return kept;
 }
 
-static bool is_awaited(const struct api_conn *self) {
-  return self->more->inbox && api_wait_pending(&self->more->inbox->reader);
-}
-
 /* Of one whose handler waits, for bytes or for something else, or which has kept bytes that come
  * before these. */
 static void receive_kept(struct conn *conn, const char *bytes, size_t size) {
   struct api_conn *self = conn_owner(conn);
   if (!api_conn_feed(self, bytes, size)) conn_close_starved(conn);
-  if (self->busy && is_awaited(self)) return; /* who began that wait has seen to what follows */
+  if (self->busy && api_is_read(self)) return; /* who began that wait has seen to what follows */
   api_conn_deliver(self);
 }
 
@@ -345,8 +341,8 @@ static conn_receiver receiver_of(const struct api_conn *self, bool reads) {
 void api_conn_update(struct api_conn *self) {
   struct conn *conn = self->conn;
   if (!conn) return;
-  bool reads = is_awaited(self);
-  bool waits = self->busy || !self->is_served;
-  if (self->is_served) conn_set_receiver(conn, receiver_of(self, reads));
+  bool reads = api_is_read(self);
+  bool waits = self->busy || !self->cohort;
+  if (self->cohort) conn_set_receiver(conn, receiver_of(self, reads));
   conn_hold(conn, CONN_HOLD_HANDLER, waits && !reads && !conn_is_forwarding(conn));
 }

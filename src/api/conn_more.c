@@ -23,6 +23,10 @@ bool api_have_inbox(struct api_conn *self) {
   return api_need_more(self) && (self->more->inbox = inbox_new());
 }
 
+bool api_is_read(const struct api_conn *self) {
+  return self->more->inbox && api_wait_pending(&self->more->inbox->reader);
+}
+
 void api_need_inbox(lua_State *L, struct api_conn *self) {
   if (!api_have_inbox(self)) luaL_error(L, "not enough memory");
 }

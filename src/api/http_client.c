@@ -65,8 +65,7 @@ static int l_receive(lua_State *L) {
   luaL_checkstring(L, METHOD);
   lua_Integer max = luaL_optinteger(L, HEAD_MAX, HTTP_HEAD_BYTES_DEFAULT);
   luaL_argcheck(L, max > 0 && max <= UINT32_MAX, HEAD_MAX, "must be 1 to 4294967295 bytes");
-  if (self->is_served)
-    return luaL_error(L, "a connection of a service has requests, not responses");
+  if (self->cohort) return luaL_error(L, "a connection of a service has requests, not responses");
   if (self->more->http.incoming)
     return luaL_error(L, "the response before it is not read to its end");
   lua_settop(L, METHOD);

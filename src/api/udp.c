@@ -84,14 +84,8 @@ static const struct belonging_kind kind = {.name = "udp", .end = udp_end};
 
 /* --- What a script calls ------------------------------------------------------------------- */
 
-/* What luaL_checkudata() does, without looking the type up for each call of a method. No script writes into
- * a userdata, and nobody else has that address there. */
 static struct udp_object *udp_check(lua_State *L) {
-  if (lua_rawlen(L, 1) == sizeof(struct udp_object)) {
-    struct udp_object *object = lua_touserdata(L, 1);
-    if (object && object->type == type_name) return object;
-  }
-  return luaL_checkudata(L, 1, type_name); /* raises, in the usual words */
+  return api_check_known(L, 1, type_name, sizeof(struct udp_object), type_name);
 }
 
 /* The numeric address at `index`. Raises when it is none: names are for socket.resolve(). */

@@ -19,7 +19,7 @@
 enum { CAPACITY_FIRST = 1024 };
 
 static size_t message_bytes_max(const struct api_conn *self) {
-  const struct version *version = self->is_served ? self->cohort->version : self->runtime->current;
+  const struct version *version = self->cohort ? self->cohort->version : self->runtime->current;
   return version->service.message_bytes_max;
 }
 
