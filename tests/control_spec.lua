@@ -1,10 +1,12 @@
 -- control_spec.lua — the control socket by its protocol: commands in, lines of JSON out.
 
 local cjson = require "cjson"
+local client = require "tests.support.client"
 local control = require "tests.support.control"
 local loop = require "tests.support.loop"
 local rig = require "tests.support.rig"
 local supports = require "tests.support.supports"
+local uv = require "luv"
 
 local echo = [[
   return {
@@ -405,6 +407,32 @@ describe("shutdown", function()
     assert.same({ ok = true, phase = "draining" }, select(2, control.ask(peer, "shutdown")))
     assert.equal(0, (server:wait()))
   end)
+
+  -- They were let go without a word as soon as no connection of a script was left. Stopped, the process finds all
+  -- of it at once: who connects, what they ask, and the signal.
+  for _, options in ipairs { {}, { "--workers", "2" } } do
+    it(("comes after an answer to all who have asked before%s"):format(options[1] and ", in workers too" or ""), function()
+      local directory = moonport:directory()
+      directory:write("echo.lua", echo)
+      local server = moonport:serve({ directory.path, table.unpack(options) }, controlled)
+      local pids = { server.process.pid }
+      if options[1] then
+        for _, worker in ipairs(control.ask_once(server, "status")) do pids[#pids + 1] = worker.worker and worker.pid end
+        assert.equal(3, #pids)
+        server:allow_log("is stopped")
+      end
+      for index = #pids, 1, -1 do uv.kill(pids[index], "sigstop") end
+      local peers = {}
+      for index = 1, 20 do
+        peers[index] = client.connect("unix://" .. server.control)
+        peers[index]:offer("ping\n")
+      end
+      server:signal("sigterm")
+      for _, pid in ipairs(pids) do uv.kill(pid, "sigcont") end
+      for _, peer in ipairs(peers) do assert.is_true(cjson.decode(peer:receive_line()).ok) end
+      assert.equal(0, (server:wait()))
+    end)
+  end
 
   it("drains, and tells so until the end", function()
     local server = moonport:start(echo, controlled)

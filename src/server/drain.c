@@ -35,15 +35,18 @@ static size_t conn_burden(const struct server *server) {
 
 /* What scripts connected to themselves (a pool, an upstream) does not hold the end up. */
 void drain_check(struct server *server) {
+  if (server->phase <= LEAVING) return;
   size_t left = 0;
-  size_t awaited = server->phase == ENDING ? conn_count(server) : conn_burden(server);
-  if (server->phase <= LEAVING || awaited > 0) return;
+  if ((server->phase == ENDING ? conn_count(server) : conn_burden(server)) > 0) return;
   if (server->phase == DRAINING && copies_may_come(server)) return;
   for (size_t i = 0; i < server->script_count; i++) {
     left += script_drop_sequential(server->scripts[i]);
   }
   /* Last: until here somebody may want to see how far it is. */
   if (left == 0 && server->metrics) left = metrics_server_end(server->metrics);
+  if (left == 0 && server->control && server->phase != ENDING) {
+    left = server->drain_control(server->control);
+  }
   if (left == 0) net_loop_stop(server->loop);
 }
 

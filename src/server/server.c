@@ -203,6 +203,7 @@ static int server_load(const struct server_options *options, bool is_trial, stru
   server->options = *options;
   server->export_sockets = export_sockets;
   server->on_upgraded = server_on_upgraded;
+  server->drain_control = control_drain;
   if (server_starts_again(options->worker))
     server->options.keeps_going = true; /* the others serve, too */
   (void)descriptors_raise(0);

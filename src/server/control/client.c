@@ -201,6 +201,12 @@ void control_become_stream(struct control_client *client) {
   client_settle(client);
 }
 
+bool control_client_is_awaited(const struct control_client *client) {
+  if (conn_is_closing(client->conn) || control_client_streams(client)) return false;
+  return !client->has_asked || client->has_job || client->size > 0 ||
+         control_queue_bytes(client) > 0;
+}
+
 static bool is_waited_for(const struct control_client *client) {
   return client->has_job && client->job.answers_later;
 }
@@ -249,6 +255,7 @@ static void client_run_line(struct control_client *client, char *line, size_t si
   struct word words[WORDS_MAX];
   char fault[FAULT_BYTES_MAX];
   if (size > 0 && line[size - 1] == '\r') size--; /* of who types into telnet or nc -C */
+  client->has_asked = true;
   int count = words_split(line, size, words, WORDS_MAX, fault, sizeof fault);
   if (count < 0) {
     control_fail(client, "%s", fault);

@@ -8,6 +8,7 @@
 
 #include "base/control_address.h"
 #include "base/handover.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "base/platform.h"
 #include "base/worker.h"
@@ -87,6 +88,11 @@ static void accept_again(struct control *control) {
   if (control->listener) listener_pause(control->listener, false);
 }
 
+/* At the end of the server this one may be the last who was waited for. */
+static void note_answered(const struct control *control) {
+  if (!control->server->freeing) drain_check(control->server);
+}
+
 /* A process that runs scripts: this one, or another worker. */
 static bool is_own_process(const struct control *control, pid_t pid) {
   if (pid == getpid()) return true;
@@ -134,6 +140,7 @@ static void control_on_data(struct conn *conn, const char *bytes, size_t size) {
   struct control_client *client = conn_owner(conn);
   client->heard_ms = net_loop_now_ms(client->control->loop);
   control_client_received(client, bytes, size);
+  note_answered(client->control);
 }
 
 static bool peer_is_gone(const struct conn *conn) {
@@ -161,16 +168,20 @@ static void control_on_timeout(struct conn *conn, enum conn_timeout kind) {
   const struct control_client *client = conn_owner(conn);
   if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
   accept_again(control_of(conn)); /* this one may have been silent for long enough now */
+  note_answered(control_of(conn));
 }
 
 static void control_on_close(struct conn *conn, enum reason reason) {
   (void)reason;
   struct control_client *client = conn_owner(conn);
+  if (client) {
+    control_client_end_job(client);
+    conn_set_owner(conn, NULL);
+    free(client->input);
+    free(client);
+  }
   accept_again(control_of(conn));
-  if (!client) return;
-  control_client_end_job(client);
-  free(client->input);
-  free(client);
+  note_answered(control_of(conn));
 }
 
 static const struct conn_events client_events = {
@@ -192,6 +203,7 @@ static void control_on_turn(void *owner) {
   conn_group_each(&control->clients, control_go_on, NULL);
   conn_group_each(&control->relayed, control_go_on, NULL);
   net_loop_flush(control->loop);
+  note_answered(control);
 }
 
 static void control_on_accept(void *owner, struct incoming *incoming, const struct sockaddr *peer) {
@@ -319,6 +331,27 @@ static void control_let_go(struct conn *conn, void *context) {
 static void stop_listening(struct control *control) {
   if (control->listener) listener_close(control->listener);
   control->listener = NULL;
+}
+
+static size_t count_awaited(const struct control *control, const struct conn_group *group) {
+  const uint64_t now = net_loop_now_ms(control->loop);
+  struct conn *conn = NULL;
+  size_t count = 0;
+  while ((conn = conn_group_next(group, conn))) {
+    const struct control_client *client = conn_owner(conn);
+    if (client && control_queue_bytes(client) > 0) conn_flush(conn);
+    count += client && now - client->heard_ms < SILENT_MS && control_client_is_awaited(client);
+  }
+  return count;
+}
+
+size_t control_drain(struct control *control) {
+  struct home_visit visit;
+  home_enter(control->server->home, &visit); /* the path of its file may be relative */
+  if (control->listener) listener_accept_waiting(control->listener);
+  stop_listening(control);
+  home_leave(control->server->home, &visit);
+  return count_awaited(control, &control->clients) + count_awaited(control, &control->relayed);
 }
 
 void control_release(struct control *control) {

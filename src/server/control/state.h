@@ -39,6 +39,7 @@ struct control_client {
   size_t capacity;
   bool skipping; /* the rest of a line that is too long */
   bool finished; /* the peer sent FIN */
+  bool has_asked;
   bool has_job;
   struct control_job job;
 };
@@ -53,5 +54,7 @@ void control_client_finished(struct control_client *client);
 void control_client_go_on(struct control_client *client);
 /* Whether its job is one that ends when the client goes. */
 bool control_client_streams(const struct control_client *client);
+/* Whether it has asked something that is not answered yet, or nothing at all so far. */
+bool control_client_is_awaited(const struct control_client *client);
 /* Ends its job, if there is one. */
 void control_client_end_job(struct control_client *client);
