@@ -64,6 +64,7 @@ static int answer(struct master *master, unsigned number, const struct keep_requ
                   struct keep_answer *answer) {
   switch (request->kind) {
     case KEEP_OPEN: return keeper_open(master->keeper, number, request, answer);
+    case KEEP_ADOPT: return keeper_lend(master->keeper, number, request, answer);
     case KEEP_PASS_ON: keeper_pass_on(master->keeper, request); break;
     case KEEP_GIVE_UP: on_give_up(master, number, request); break;
     case KEEP_HOME:

@@ -206,6 +206,15 @@ int keeper_open(struct keeper *keeper, unsigned number, const struct keep_reques
   return kept->sockets[place].bound.fd;
 }
 
+int keeper_lend(struct keeper *keeper, unsigned number, const struct keep_request *request,
+                struct keep_answer *answer) {
+  const struct kept *kept = find_id(keeper, request->id);
+  const bool is_its =
+      kept && request->index < kept->count && kept->sockets[request->index].adopter == number;
+  if (!is_its) answer->rc = UV_ENOENT; /* it was given up, or is back, meanwhile */
+  return is_its ? kept->sockets[request->index].bound.fd : -1;
+}
+
 void keeper_serve(struct keeper *keeper, unsigned number, const struct keep_request *request) {
   struct kept *kept = find_id(keeper, request->id);
   if (!kept) return;

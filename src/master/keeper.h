@@ -20,6 +20,9 @@ void keeper_leave(struct keeper *keeper);
  * the keeper's. */
 int keeper_open(struct keeper *keeper, unsigned number, const struct keep_request *request,
                 struct keep_answer *answer);
+/* The same, of a socket that it was told to adopt. */
+int keeper_lend(struct keeper *keeper, unsigned number, const struct keep_request *request,
+                struct keep_answer *answer);
 void keeper_pass_on(struct keeper *keeper, const struct keep_request *request);
 void keeper_serve(struct keeper *keeper, unsigned number, const struct keep_request *request);
 void keeper_give_up(struct keeper *keeper, unsigned number, const struct keep_request *request);

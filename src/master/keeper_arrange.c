@@ -14,8 +14,7 @@ static bool send_order(const struct kept *kept, unsigned place, enum keep_order_
                        int orders_fd) {
   const struct keep_order order = {.kind = kind, .id = kept->id, .place = place};
   const struct iovec part = {(void *)(uintptr_t)&order, sizeof order};
-  int fd = kind == ORDER_ADOPT ? kept->sockets[place].bound.fd : -1;
-  return passing_send(orders_fd, &part, 1, fd, MSG_DONTWAIT) >= 0;
+  return passing_send(orders_fd, &part, 1, -1, MSG_DONTWAIT) >= 0;
 }
 
 /* Of those that could, one after the other: no worker is to have the sockets of all that are away. */

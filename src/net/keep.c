@@ -144,6 +144,13 @@ struct kept_socket *keep_share(struct kept_socket *kept, const char *script) {
   return kept;
 }
 
+int keep_adopt(const struct kept_socket *kept, uint32_t place, int *fd) {
+  struct keep_request request = {.kind = KEEP_ADOPT, .id = kept->id, .index = place};
+  struct keep_answer answer;
+  int rc = ask(kept->worker, &request, "", &answer, fd);
+  return rc == 0 && *fd < 0 ? UV_EMFILE : rc;
+}
+
 void keep_release(struct kept_socket *kept) {
   if (!kept || --kept->users > 0) return;
   int rc = give_up(kept->worker, kept->id);

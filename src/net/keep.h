@@ -32,6 +32,9 @@ int keep_open(const struct worker *worker, const struct keep_wish *wish, struct 
               int *fd, char *holder, size_t holder_size);
 /* One more has it, and it is now that script's. NULL: NULL. */
 struct kept_socket *keep_share(struct kept_socket *kept, const char *script);
+/* A descriptor of another worker's socket of that address, as the master has ordered. It is asked for, and does not come
+ * with the order: one that is not read yet would keep the port taken when all have given it up. UV_E*. */
+int keep_adopt(const struct kept_socket *kept, uint32_t place, int *fd);
 /* Who comes may come here from now on: the version that it was opened for is in force. NULL is nothing. */
 void keep_tell_serving(const struct kept_socket *kept);
 /* Closed in the master when nobody is left, in all workers. NULL is nothing. */

@@ -11,6 +11,7 @@
 enum keep_kind {
   KEEP_OPEN,    /* a socket */
   KEEP_PASS_ON, /* the socket `id` is another script's of the same worker now */
+  KEEP_ADOPT, /* the socket `index` of the address `id`, which is another worker's: it was told to */
   KEEP_GIVE_UP, /* nobody listens at the socket `id` any more, in this worker */
   KEEP_HOME,    /* in which worker a script lives */
   KEEP_FORGET,  /* that script is gone */
@@ -32,8 +33,9 @@ struct keep_request {
   int backlog;
   int interface;   /* of a group of IPv4; 0: as the routes say */
   unsigned copies; /* of the script, in so many workers */
-  unsigned index;  /* of several sockets at port 0 that one script has written the same */
-  bool is_beside;  /* others of this server have the port, at other addresses, and share it */
+  unsigned
+      index; /* of several sockets at port 0 that one script has written the same; or of one address */
+  bool is_beside; /* others of this server have the port, at other addresses, and share it */
   socklen_t address_bytes;
   struct sockaddr_storage address;
   char given[ADDRESS_TEXT_MAX]; /* the address as the script wrote it */
@@ -51,7 +53,7 @@ struct keep_answer {
 
 /* What a worker is told without having asked. */
 enum keep_order_kind {
-  ORDER_ADOPT,   /* serve one more socket of the address `id`, whose descriptor comes with it */
+  ORDER_ADOPT,   /* ask for one more socket of the address `id`, and serve it */
   ORDER_RETURN,  /* and stop that: whose it is serves it again */
   ORDER_UPGRADE, /* `id` is who took the server's place; or 0, and the page says why nobody did */
   ORDER_LEAVE,   /* for that one */

@@ -14,7 +14,7 @@
 struct orders {
   uv_poll_t poll;
   int fd;
-  void (*on_order)(void *context, const struct keep_order *order, int fd);
+  void (*on_order)(void *context, const struct keep_order *order);
   void *context;
 };
 
@@ -26,15 +26,14 @@ static void orders_on_poll(uv_poll_t *poll, int status, int events) {
   (void)events;
   ssize_t size = status < 0 ? -1 : passing_receive(orders->fd, &part, 1, &fd, MSG_DONTWAIT);
   if (size == sizeof order) {
-    orders->on_order(orders->context, &order, fd);
-    return;
+    orders->on_order(orders->context, &order);
   }
-  if (fd >= 0) close(fd);
+  if (fd >= 0) close(fd);            /* none comes */
   if (size == 0) uv_poll_stop(poll); /* the master is gone, and a signal tells that */
 }
 
 struct orders *orders_open(struct net_loop *loop, const struct worker *worker,
-                           void (*on_order)(void *context, const struct keep_order *order, int fd),
+                           void (*on_order)(void *context, const struct keep_order *order),
                            void *context) {
   struct orders *orders = calloc(1, sizeof *orders);
   if (!orders) return NULL;

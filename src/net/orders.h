@@ -7,9 +7,9 @@ struct net_loop;
 struct orders; /* opaque */
 struct worker;
 
-/* `fd` is -1, or a descriptor, which is the receiver's to close. NULL when memory is out. */
+/* NULL when memory is out. */
 struct orders *orders_open(struct net_loop *loop, const struct worker *worker,
-                           void (*on_order)(void *context, const struct keep_order *order, int fd),
+                           void (*on_order)(void *context, const struct keep_order *order),
                            void *context);
 /* Its memory goes when the loop has closed its handle. NULL is nothing. */
 void orders_close(struct orders *orders);

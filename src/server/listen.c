@@ -384,6 +384,13 @@ void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts 
   }
 }
 
+bool listen_set_serves(const struct listen_set *set, const char *name) {
+  for (size_t i = 0; i < set->count; i++) {
+    if (listen_entry_is_open(set->entries[i]) && strcmp(set->names[i], name) == 0) return true;
+  }
+  return false;
+}
+
 void listen_set_each(const struct listen_set *set, void (*visit)(void *context, const char *name),
                      void *context) {
   for (size_t i = 0; i < set->count; i++) {

@@ -62,12 +62,14 @@ void listen_set_commit(struct listen_set *set, const struct service *service);
 void listen_set_tell(struct listen_set *set);
 /* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */
 void listen_set_room(struct listen_set *set, const struct conn *gone);
+/* Whether a socket of that name is open. */
+bool listen_set_serves(const struct listen_set *set, const char *name);
 /* A connection that another worker accepted, at the listener of that name. False: there never was one. */
 bool listen_set_bring(struct listen_set *set, const char *name, int fd,
                       const struct sockaddr *peer);
-/* Serves one more socket of the address that the master calls `id`, in place of the worker that it is of;
- * `fd` is taken over. False: the address is none of these. */
-bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place, int fd);
+/* Serves one more socket of the address that the master calls `id`, in place of the worker that it is of. False: the
+ * address is none of these. */
+bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place);
 /* Not any more. */
 void listen_set_return(struct listen_set *set, uint32_t id, uint32_t place);
 /* Stops accepting, after those that already connected were accepted. */

@@ -63,12 +63,13 @@ static int open_adopted(struct listen_entry *entry, struct adopted *adopted, int
   return listener_listen(adopted->listener, listen_entry_backlog(entry));
 }
 
-bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place, int fd) {
+bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place) {
   struct listen_entry *entry = find_entry(set, id);
   if (!entry) return false;
   struct adopted *adopted = calloc(1, sizeof *adopted);
-  if (!adopted) {
-    close(fd);
+  int fd = -1;
+  if (!adopted || keep_adopt(entry->kept, place, &fd) < 0) {
+    free(adopted);
     return true;
   }
   adopted->place = place;

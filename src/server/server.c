@@ -68,7 +68,7 @@ static void server_on_upgraded(struct server *server, const char *cause) {
   drain_hand_over(server, cause);
 }
 
-static void server_on_order(void *context, const struct keep_order *order, int fd) {
+static void server_on_order(void *context, const struct keep_order *order) {
   struct server *server = context;
   bool is_taken = false;
   if (order->kind == ORDER_UPGRADE) upgrade_told(server, (pid_t)order->id);
@@ -76,10 +76,9 @@ static void server_on_order(void *context, const struct keep_order *order, int f
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (order->kind == ORDER_RETURN) listen_set_return(&script->listeners, order->id, order->place);
-    if (order->kind == ORDER_ADOPT && !is_taken && fd >= 0)
-      is_taken = listen_set_adopt(&script->listeners, order->id, order->place, fd);
+    if (order->kind == ORDER_ADOPT && !is_taken) /* if none does, it was given up meanwhile */
+      is_taken = listen_set_adopt(&script->listeners, order->id, order->place);
   }
-  if (fd >= 0 && !is_taken) close(fd); /* it was given up meanwhile, and the master knows */
 }
 
 static const struct copies_hooks copies_hooks = {

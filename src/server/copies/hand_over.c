@@ -97,16 +97,27 @@ bool copies_hand_over(struct server *server, const struct listen_entry *entry,
   return true;
 }
 
+/* Who serves that address by now: the file may have another name here already, or the script has given the
+ * address to another one. */
+static struct script *find_heir(const struct server *server, const char *name) {
+  for (size_t i = 0; i < server->script_count; i++) {
+    struct script *script = server->scripts[i];
+    if (script->runtime.current && listen_set_serves(&script->listeners, name)) return script;
+  }
+  return NULL;
+}
+
 /* The script that it is for; one that is leaving has it rather than nobody. */
-static struct script *find_script(const struct server *server, const char *path) {
-  struct script *found = NULL;
+static struct script *find_script(const struct server *server, const char *path, const char *name) {
+  struct script *leaving = NULL;
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
     if (strcmp(script->path, path) != 0 || !script->runtime.current) continue;
     if (!script->is_leaving) return script;
-    found = script;
+    leaving = script;
   }
-  return found;
+  struct script *heir = find_heir(server, name);
+  return heir ? heir : leaving;
 }
 
 /* A process that was killed may have read some, and not counted them: it begins with none, and never has
@@ -138,7 +149,7 @@ static void waiting_free(struct copies *copies, struct waiting *waiting) {
 }
 
 static bool take(struct copies *copies, struct waiting *waiting) {
-  struct script *script = find_script(copies->server, waiting->path);
+  struct script *script = find_script(copies->server, waiting->path, waiting->name);
   if (!script) return false;
   const struct sockaddr *peer = (const struct sockaddr *)&waiting->peer;
   if (!listen_set_bring(&script->listeners, waiting->name, waiting->fd, peer)) return false;
