@@ -216,7 +216,8 @@ describe("--metrics", function()
   end)
 
   it("answers while the server drains", function()
-    local server = moonport:start(echo, options())
+    local args = { "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--drain", "5m" }
+    local server = moonport:start(echo, options { args = args })
     local peer = server:connect()
     peer:send("x")
     assert.equal("x", peer:receive(1))

@@ -84,10 +84,10 @@ describe("settimeout", function()
   it("is no limit of two calls together, nor of one that has what it needs", function()
     assert.same({ "a\tb\tc\td" }, program.lines(moonport, [[
       local near, far = pair()
-      near:settimeout(0.2)
+      near:settimeout(1)
       task.spawn(function()
         for word in ("a b c d"):gmatch("%S") do
-          timer.sleep(0.08)
+          timer.sleep(0.35)
           far:send(word .. "\n")
         end
       end)

@@ -147,8 +147,8 @@ describe("the idle timeout", function()
 
   it("starts anew with each byte that comes", function()
     local server = moonport:start(telling([[
-      timeouts = { idle = 0.4 },
-      on_data = function(conn, data) timer.sleep(0.05) conn:send(data) end,
+      timeouts = { idle = 1.5 },
+      on_data = function(conn, data) timer.sleep(0.15) conn:send(data) end,
     ]]))
     local peer = server:connect()
     for _ = 1, 12 do
