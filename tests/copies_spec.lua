@@ -237,6 +237,26 @@ describe("scripts over several workers", function()
     assert_good_after(greeting("x", "require 'm' if worker.id == 3 then error('not here', 0) end"))
   end)
 
+  -- Who had connected to sockets that the first version of a script was to have was accepted at the end, without
+  -- one: the worker crashed.
+  it("end in peace while one of them is on its way, and somebody has connected to it", function()
+    local address = "tcp://127.0.0.1:" .. ports.free()
+    serve { ["x.lua"] = greeting("x", nil, "") }
+    local gate = moonport:directory():join("gate")
+    local slow = ("if worker.id == 3 then while not io.open(%q) do os.execute('sleep 0.02') end end"):format(gate)
+    folder:write("a.lua", (greeting("a", slow):gsub("listen = 0", ("listen = %q"):format(address))))
+    local peers = {}
+    loop.eventually("some to be connected to each that is ready", function()
+      local ok, peer = pcall(server.connect, server, { address = address })
+      if ok then peers[#peers + 1] = peer end
+      return #peers == 10 * WORKERS
+    end)
+    server:signal("sigterm")
+    for _, peer in ipairs(peers) do assert.equal("ECONNRESET", (peer:receive_end())) end
+    assert(io.open(gate, "w")):close()
+    assert.equal(0, (server:wait()))
+  end)
+
   it("lose no connection that waits for a worker which ends", function()
     serve { ["a.lua"] = greeting("a") }
     local pids = wait_in_force("a", WORKERS)

@@ -96,7 +96,7 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
     return;
   }
   struct version *version = set->runtime->current;
-  if (!version || !door_admits(&set->door, peer)) { /* without one its script is at its end */
+  if (!door_admits(&set->door, peer)) {
     net_refuse(incoming);
     return;
   }
@@ -359,9 +359,10 @@ void listen_set_close(struct listen_set *set) {
 
 void listen_set_drain(struct listen_set *set) {
   for (size_t i = 0; i < set->count; i++) {
-    struct listener *listener = set->entries[i]->listener;
-    if (listener && !set->full) listener_accept_waiting(listener);
-    if (!set->full) listen_entry_accept_adopted(set->entries[i]);
+    const struct listen_entry *entry = set->entries[i];
+    if (set->full || entry->fresh) continue; /* whose version is not in force, and never will be */
+    if (entry->listener) listener_accept_waiting(entry->listener);
+    listen_entry_accept_adopted(entry);
   }
   listen_set_close(set);
 }
