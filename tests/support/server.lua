@@ -156,7 +156,7 @@ function Server:told()
   return list
 end
 
---- Waits until the script told `what`, a line as it is or a number of lines; returns everything
+--- Waits until the script told `what`, a line as it is or so many lines at least; returns everything
 --- that it told so far.
 --- @param what string|integer
 function Server:wait_told(what)
@@ -164,7 +164,7 @@ function Server:wait_told(what)
     return ("the script to tell %q; the log is:\n%s"):format(what, log_tail(self))
   end, function()
     local told = self:told()
-    if #told == what then return true end
+    if math.type(what) and #told >= what then return true end
     for _, line in ipairs(told) do
       if line == what then return true end
     end
