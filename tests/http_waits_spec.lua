@@ -6,6 +6,7 @@ local loop = require "tests.support.loop"
 local reloading = require "tests.support.reloading"
 local rig = require "tests.support.rig"
 local shell = require "tests.support.shell"
+local uv = require "luv"
 
 -- A handler that waits for word from another connection: "/go" gives it.
 local gate = [[
@@ -596,4 +597,61 @@ describe("a reload", function()
     for _, peer in ipairs(server.clients) do peer:close() end
     assert.equal(0, server:wait())
   end)
+
+  -- Who had asked in that moment was closed without an answer: the first bytes of a connection were in hand while it
+  -- was looked for a request among those that are kept. Stopped, the process finds all of it at once.
+  for _, style in ipairs { "on_request", "main", "on_open and on_request" } do
+    it("answers who has asked by the end of the server: " .. style, function()
+      local server = moonport:start(([[
+        local handlers = {
+          main = function(conn) for _ in conn.recv_message, conn do conn:respond("x") end end,
+          on_request = function() return "x" end,
+          on_open = function(conn) conn.greeted = true end,
+        }
+        local service = { frame = "http" }
+        for name in (%q):gmatch("[%%l_]+") do service[name] = handlers[name] end
+        return service
+      ]]):format(style))
+      server:signal("sigstop")
+      local silent, peers = server:connect(), {}
+      for index = 1, 20 do
+        peers[index] = server:connect()
+        peers[index]:offer(http.request("GET", "/"))
+      end
+      server:signal("sigterm")
+      server:signal("sigcont")
+      for _, peer in ipairs(peers) do
+        local answer = http.read(peer)
+        assert.equal("x close", answer.body .. " " .. answer.headers.connection)
+        assert.equal("", peer:receive_all())
+      end
+      assert.equal("EOF", (silent:receive_end()))
+      for _, peer in ipairs(server.clients) do peer:close() end
+      assert.equal(0, server:wait())
+    end)
+  end
+
+  -- An upgrade under connections that each ask 2 ms after they were made left 7 of them without an answer.
+  for name, handlers in pairs {
+    on_request = "on_request = function() return 'x' end",
+    ["on_open and on_request"] = "on_open = print, on_request = function() return 'x' end",
+    main = "main = function(conn) for _ in conn.recv_message, conn do conn:respond('x') end end",
+  } do
+    it("has a second for who is connected and has not asked yet: " .. name, function()
+      local is_late, answer
+      repeat
+        local server = moonport:start(([[return { frame = "http", %s }]]):format(handlers))
+        local since = uv.hrtime()
+        local peer = server:connect()
+        server:signal("sigterm")
+        server:wait_for("no new connections")
+        peer:offer(http.request("GET", "/"))
+        is_late = uv.hrtime() - since > 0.9e9
+        if not is_late then answer = http.read(peer) end
+        server:close_clients()
+        assert.equal(0, server:wait())
+      until not is_late
+      assert.equal("x close", answer.body .. " " .. answer.headers.connection)
+    end)
+  end
 end)

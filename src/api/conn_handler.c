@@ -327,7 +327,9 @@ void api_receive_first(struct conn *conn, const char *bytes, size_t size) {
   const struct cohort *cohort = conn_group_of(conn)->owner;
   struct api_conn *self = api_conn_of(cohort->runtime, conn);
   if (!self) return;
+  cohort->runtime->in_hand = conn;
   api_conn_deliver(self);
+  cohort->runtime->in_hand = NULL;
   if (!conn_is_closing(conn)) conn_receive(conn, bytes, size);
 }
 

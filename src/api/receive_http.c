@@ -91,13 +91,16 @@ static void drop_received(struct inbox *inbox) {
   inbox_consume(inbox, inbox->fresh_size);
 }
 
-/* Nobody should ask here any more. */
+static bool has_asked(const struct api_conn *self) {
+  return self->more->http.incoming || (self->more->inbox && !inbox_empty(self->more->inbox)) ||
+         self->runtime->in_hand == self->conn || conn_unread_bytes(self->conn) > 0;
+}
+
+/* Nobody should ask here any more; who has asked already, so that it is only to be read, is answered. */
 static void end_if_draining(struct api_conn *self) {
-  bool has_begun =
-      self->more->http.incoming || (self->more->inbox && !inbox_empty(self->more->inbox));
-  if (has_begun) return;
-  if (self->runtime->draining) conn_close(self->conn, REASON_SHUTDOWN);
-  if (self->cohort->version->drain) conn_close(self->conn, REASON_RELOAD);
+  bool ends = self->runtime->draining || self->cohort->version->drain;
+  if (ends && !has_asked(self) && !version_spares(self->cohort->version, self->conn))
+    conn_close(self->conn, self->runtime->draining ? REASON_SHUTDOWN : REASON_RELOAD);
 }
 
 /* Whether there is another request to be handled: then it is in `next`. */

@@ -97,6 +97,7 @@ struct runtime {
   bool is_program; /* of moonport run: print writes to standard output */
   bool ending;     /* its last code runs: finalizers, to-be-closed variables */
   bool draining;
+  const struct conn *in_hand;      /* its first bytes wait until on_open was told; or NULL */
   struct deflate *deflate;         /* see api/deflate.h; NULL: nothing was deflated yet */
   struct stores *stores;           /* of moonport.shared; NULL: none are to be had */
   struct known_peers *known_peers; /* see api/permit.h; NULL: none yet */

@@ -121,6 +121,7 @@ void version_free(struct version *version) {
   end_all(version);
   if (version->drain) net_timer_close(version->drain);
   if (version->days) net_timer_close(version->days);
+  if (version->patience) net_timer_close(version->patience);
   measured_end(version);
   list_remove(&version->link);
   service_deinit(runtime, &version->service);
@@ -198,29 +199,6 @@ static void close_cohort(struct version *version) {
   net_loop_flush(version->runtime->loop);
 }
 
-/* Who waits for another request would wait until the deadline. */
-static void close_if_idle(struct conn *conn, void *context) {
-  const struct cohort *cohort = conn_group_of(conn)->owner;
-  const struct api_conn *self = conn_owner(conn);
-  const struct request_hooks *hooks =
-      self ? api_requests_of(self) : cohort->version->receiver->requests;
-  if (!hooks || conn_is_closing(conn) || conn_unread_bytes(conn) > 0) return;
-  if (!self || hooks->is_idle(self)) conn_close(conn, *(const enum reason *)context);
-}
-
-static void close_idle(struct version *version, enum reason reason) {
-  if (!version->receiver->requests) return;
-  conn_group_each(&version->cohort->group, close_if_idle, &reason);
-  net_loop_flush(version->runtime->loop);
-}
-
-void versions_close_idle(struct runtime *runtime) {
-  for (struct list *link = runtime->versions.next; link != &runtime->versions; link = link->next) {
-    struct version *version = LIST_ELEMENT(link, struct version, link);
-    if (version->cohort) close_idle(version, REASON_SHUTDOWN);
-  }
-}
-
 /* Closes the connections; handlers that still wait a while later will never end by themselves. */
 static void version_on_drain_deadline(void *owner) {
   struct version *version = owner;
@@ -239,7 +217,7 @@ static void let_drain(struct version *before, uint64_t drain_ms) {
   if (!before->drain) {
     close_cohort(before); /* no memory to wait with */
   } else {
-    close_idle(before, REASON_RELOAD);
+    version_close_idle(before, REASON_RELOAD);
   }
 }
 
