@@ -229,6 +229,30 @@ describe("--metrics", function()
     peer:close()
   end)
 
+  -- They were reset as soon as no connection of a script was left. Stopped, the process finds all of it at once: who
+  -- connects, what they ask, and the signal.
+  it("answers who has asked by the end, and waits for nobody else for more than a second", function()
+    local server = moonport:start(echo, options())
+    local _, url = metrics.where(server)
+    local address = { address = "tcp://" .. url:match("//(.-)/") }
+    server:signal("sigstop")
+    local silent, peers = server:connect(address), {}
+    for index = 1, 8 do
+      peers[index] = server:connect(address)
+      peers[index]:offer("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    end
+    server:signal("sigterm")
+    server:signal("sigcont")
+    for _, peer in ipairs(peers) do
+      local answer = peer:receive_all()
+      assert.matches("^HTTP/1.1 200 OK\r\n", answer)
+      local head, body = answer:match("^(.-)\r\n\r\n(.*)$")
+      assert.equal(tonumber(head:match("Content%-Length: (%d+)")), #body)
+    end
+    silent:receive_end()
+    assert.equal(0, (server:wait()))
+  end)
+
   it("is not held up by clients that never read, or never ask", function()
     local server = moonport:start(echo, options())
     local _, url = metrics.where(server)

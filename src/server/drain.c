@@ -43,7 +43,9 @@ void drain_check(struct server *server) {
     left += script_drop_sequential(server->scripts[i]);
   }
   /* Last: until here somebody may want to see how far it is. */
-  if (left == 0 && server->metrics) left = metrics_server_end(server->metrics);
+  if (left == 0 && server->metrics) {
+    left = metrics_server_end(server->metrics, server->phase != DRAINING);
+  }
   if (left == 0 && server->control && server->phase != ENDING) {
     left = server->drain_control(server->control);
   }

@@ -5,6 +5,7 @@
 #include "api/runtime.h"
 #include "base/platform.h"
 #include "net/connect.h"
+#include "net/timer.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { PATIENCE_MS = 1000 }; /* with those who have asked, or are about to, when the server ends */
 
 /* For messages, where it is the option that says the address; and as a file's name: there is no such file. */
 static const char path[] = "--metrics";
@@ -93,14 +96,29 @@ void metrics_server_serve(struct metrics_server *server) {
   listen_set_each(&server->script->listeners, tell_place, server->options.log);
 }
 
-size_t metrics_server_end(struct metrics_server *server) {
-  script_stop_listening(server->script);
+static void metrics_on_silence(void *owner) {
+  const struct metrics_server *server = owner;
   script_close_conns(server->script, true);
-  return runtime_conn_burden(&server->script->runtime) + script_drop_sequential(server->script);
+}
+
+size_t metrics_server_end(struct metrics_server *server, bool at_once) {
+  struct runtime *runtime = &server->script->runtime;
+  if (!runtime->draining) {
+    script_set_draining(server->script); /* first: who has connected by then may ask */
+    script_stop_listening(server->script);
+  }
+  const size_t open = runtime_conn_burden(runtime);
+  if (open > 0 && !at_once && !server->patience) {
+    server->patience = net_timer_open(runtime->loop, PATIENCE_MS, 0, metrics_on_silence, server);
+    at_once = !server->patience;
+  }
+  if (at_once) script_close_conns(server->script, true);
+  return open > 0 ? open : script_drop_sequential(server->script);
 }
 
 void metrics_server_free(struct metrics_server *server) {
   if (!server) return;
+  if (server->patience) net_timer_close(server->patience);
   if (server->script) script_free(server->script);
   free(server);
 }

@@ -14,6 +14,7 @@ struct metrics_server {
   struct script *script;
   struct control *control; /* NULL: none; else a client comes to it by `adopt` */
   void (*adopt)(struct control *control, int fd);
+  struct net_timer *patience; /* at its end; NULL before */
 };
 
 /* Loaded, and not listening yet, at `address`, with what all scripts have in common, which is copied. NULL after
@@ -22,6 +23,7 @@ struct metrics_server *metrics_server_load(const struct script_options *options,
                                            const char *address);
 /* Answers with what its control socket tells. Before the loop runs. */
 void metrics_server_serve(struct metrics_server *server);
-/* Listens no more, and drops its connections; how many are left, which take a turn of the loop to close. */
-size_t metrics_server_end(struct metrics_server *server);
+/* Listens no more, and lets its connections end: those that have asked are answered, within a second. How many are left,
+ * for which it is to be called again. */
+size_t metrics_server_end(struct metrics_server *server, bool at_once);
 void metrics_server_free(struct metrics_server *server);
