@@ -195,7 +195,10 @@ sys.exit(server.wait())
     assert.equal(3, changed:status().datagrams_waiting)
     server:connect():send("go")
     local seen = {}
-    for index = 1, 5 do seen[index] = peer:receive() end
+    while #seen < 5 do -- those that waited may come after what came behind them
+      local answer = assert(peer:receive())
+      if answer:find("^datagram") then seen[#seen + 1] = answer end
+    end
     table.sort(seen)
     assert.same({ "datagram 1", "datagram 2", "datagram 3", "datagram 4", "datagram 5" }, seen)
     loop.eventually("nobody to wait", function() return changed:status().datagrams_waiting == 0 end)

@@ -70,7 +70,8 @@ function server.start(args, options)
     return ("%d addresses to be listened on; the log is:\n%s"):format(wanted, log_tail(self))
   end, function() return #self:addresses() >= wanted or self.process:has_ended() end)
   if self.process:has_ended() then
-    error("moonport ended instead of listening; the log is:\n" .. log_tail(self), 2)
+    error(("moonport ended (exit code %d, signal %d) instead of listening; the log is:\n%s"):format(
+      self.process.code, self.process.signal, log_tail(self)), 2)
   end
   if options.control then
     self.control = options.control
