@@ -249,7 +249,7 @@ describe("scripts over several workers", function()
     loop.eventually("some to be connected to each that is ready", function()
       local ok, peer = pcall(server.connect, server, { address = address })
       if ok then peers[#peers + 1] = peer end
-      return #peers == 10 * WORKERS
+      return #peers == 4 * WORKERS
     end)
     server:signal("sigterm")
     for _, peer in ipairs(peers) do assert.equal("ECONNRESET", (peer:receive_end())) end

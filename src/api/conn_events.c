@@ -30,6 +30,8 @@ static void conn_on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   bool opens = has_event(conn, HANDLER_ON_OPEN);
   bool has_main = has_event(conn, HANDLER_MAIN);
+  struct version *version = ((const struct cohort *)conn_group_of(conn)->owner)->version;
+  if (runtime->draining && version->receiver->requests) (void)version_spares(version, conn);
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(runtime, conn);
   if (!self) return;

@@ -25,9 +25,7 @@ static void orders_on_poll(uv_poll_t *poll, int status, int events) {
   int fd = -1;
   (void)events;
   ssize_t size = status < 0 ? -1 : passing_receive(orders->fd, &part, 1, &fd, MSG_DONTWAIT);
-  if (size == sizeof order) {
-    orders->on_order(orders->context, &order);
-  }
+  if (size == sizeof order) orders->on_order(orders->context, &order);
   if (fd >= 0) close(fd);            /* none comes */
   if (size == 0) uv_poll_stop(poll); /* the master is gone, and a signal tells that */
 }

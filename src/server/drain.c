@@ -44,7 +44,7 @@ void drain_check(struct server *server) {
   }
   /* Last: until here somebody may want to see how far it is. */
   if (left == 0 && server->metrics) {
-    left = metrics_server_end(server->metrics, server->phase != DRAINING);
+    left = metrics_server_end(server->metrics, server->phase == ENDING);
   }
   if (left == 0 && server->control && server->phase != ENDING) {
     left = server->drain_control(server->control);

@@ -31,15 +31,18 @@ static void update_pauses(void *owner) {
   const struct listen_set *set = owner;
   const bool on = listen_set_is_paused(set);
   for (size_t i = 0; i < set->count; i++) {
-    if (set->entries[i]->listener) listener_pause(set->entries[i]->listener, on);
-    listen_entry_pause_adopted(set->entries[i], on);
+    const struct listen_entry *entry = set->entries[i];
+    const bool waits = on || entry->fresh; /* until its version is in force */
+    if (entry->listener) listener_pause(entry->listener, waits);
+    listen_entry_pause_adopted(entry, waits);
   }
 }
 
 void listen_set_go_on(struct listen_set *set) {
   update_pauses(set);
   for (size_t i = 0; i < set->count; i++) {
-    if (set->entries[i]->udp) api_udp_hold(set->entries[i]->udp, false);
+    const struct listen_entry *entry = set->entries[i];
+    if (entry->udp && !entry->fresh) api_udp_hold(entry->udp, false);
   }
 }
 
@@ -96,7 +99,7 @@ static void listen_on_accept(void *owner, struct incoming *incoming, const struc
     return;
   }
   struct version *version = set->runtime->current;
-  if (!door_admits(&set->door, peer)) {
+  if (!version || !door_admits(&set->door, peer)) { /* without one nothing of it is in force */
     net_refuse(incoming);
     return;
   }
@@ -387,7 +390,9 @@ void listen_set_count_datagrams(const struct listen_set *set, struct udp_counts 
 
 bool listen_set_serves(const struct listen_set *set, const char *name) {
   for (size_t i = 0; i < set->count; i++) {
-    if (listen_entry_is_open(set->entries[i]) && strcmp(set->names[i], name) == 0) return true;
+    const struct listen_entry *entry = set->entries[i];
+    if (listen_entry_is_open(entry) && !entry->fresh && strcmp(set->names[i], name) == 0)
+      return true;
   }
   return false;
 }

@@ -62,7 +62,7 @@ void listen_set_commit(struct listen_set *set, const struct service *service);
 void listen_set_tell(struct listen_set *set);
 /* `gone`, or with NULL something else, has ended: accepts again if that was the limit. */
 void listen_set_room(struct listen_set *set, const struct conn *gone);
-/* Whether a socket of that name is open. */
+/* Whether the version in force listens at a socket of that name. */
 bool listen_set_serves(const struct listen_set *set, const char *name);
 /* A connection that another worker accepted, at the listener of that name. False: there never was one. */
 bool listen_set_bring(struct listen_set *set, const char *name, int fd,

@@ -96,9 +96,14 @@ void metrics_server_serve(struct metrics_server *server) {
   listen_set_each(&server->script->listeners, tell_place, server->options.log);
 }
 
-static void metrics_on_silence(void *owner) {
-  const struct metrics_server *server = owner;
+/* With what its handlers wait for. */
+static void drop_all(const struct metrics_server *server) {
   script_close_conns(server->script, true);
+  (void)script_drop_sequential(server->script);
+}
+
+static void metrics_on_silence(void *owner) {
+  drop_all(owner);
 }
 
 size_t metrics_server_end(struct metrics_server *server, bool at_once) {
@@ -112,7 +117,7 @@ size_t metrics_server_end(struct metrics_server *server, bool at_once) {
     server->patience = net_timer_open(runtime->loop, PATIENCE_MS, 0, metrics_on_silence, server);
     at_once = !server->patience;
   }
-  if (at_once) script_close_conns(server->script, true);
+  if (at_once) drop_all(server);
   return open > 0 ? open : script_drop_sequential(server->script);
 }
 

@@ -202,7 +202,8 @@ void control_become_stream(struct control_client *client) {
 }
 
 bool control_client_is_awaited(const struct control_client *client) {
-  if (conn_is_closing(client->conn) || control_client_streams(client)) return false;
+  if (conn_is_closing(client->conn)) return control_queue_bytes(client) > 0;
+  if (control_client_streams(client)) return false;
   return !client->has_asked || client->has_job || client->size > 0 ||
          control_queue_bytes(client) > 0;
 }
@@ -328,6 +329,7 @@ void control_client_go_on(struct control_client *client) {
 void control_end(struct control_client *client) {
   control_client_end_job(client);
   client_settle(client);
+  if (client->control->defer) net_defer_ask(client->control->defer); /* it may be the last one */
 }
 
 void control_client_received(struct control_client *client, const char *bytes, size_t size) {

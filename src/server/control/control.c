@@ -17,6 +17,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/mesh.h"
+#include "net/timer.h"
 #include "server/control/ask.h"
 #include "server/control/commands.h"
 #include "server/control/place.h"
@@ -159,6 +160,7 @@ static void control_on_eof(struct conn *conn) {
 static void control_on_drain(struct conn *conn, bool crossed) {
   (void)crossed;
   control_client_go_on(conn_owner(conn));
+  note_answered(control_of(conn));
 }
 
 /* One that sent FIN may still read a stream; that it has gone since then shows only here, or when
@@ -168,7 +170,6 @@ static void control_on_timeout(struct conn *conn, enum conn_timeout kind) {
   const struct control_client *client = conn_owner(conn);
   if (client->finished && peer_is_gone(conn)) conn_reset(conn, REASON_EOF);
   accept_again(control_of(conn)); /* this one may have been silent for long enough now */
-  note_answered(control_of(conn));
 }
 
 static void control_on_close(struct conn *conn, enum reason reason) {
@@ -333,25 +334,40 @@ static void stop_listening(struct control *control) {
   control->listener = NULL;
 }
 
-static size_t count_awaited(const struct control *control, const struct conn_group *group) {
-  const uint64_t now = net_loop_now_ms(control->loop);
+static size_t count_awaited(const struct conn_group *group, bool is_patient) {
   struct conn *conn = NULL;
   size_t count = 0;
   while ((conn = conn_group_next(group, conn))) {
     const struct control_client *client = conn_owner(conn);
+    struct conn_counters counters;
+    conn_counters(conn, &counters);
     if (client && control_queue_bytes(client) > 0) conn_flush(conn);
-    count += client && now - client->heard_ms < SILENT_MS && control_client_is_awaited(client);
+    if (!client || (!is_patient && counters.age_ms >= SILENT_MS)) continue;
+    count += control_client_is_awaited(client);
   }
   return count;
 }
 
+static void control_on_patience(void *owner) {
+  note_answered(owner);
+}
+
+/* Each has a second from its beginning, or from that of the end. */
 size_t control_drain(struct control *control) {
+  const uint64_t now = net_loop_now_ms(control->loop);
   struct home_visit visit;
   home_enter(control->server->home, &visit); /* the path of its file may be relative */
   if (control->listener) listener_accept_waiting(control->listener);
   stop_listening(control);
   home_leave(control->server->home, &visit);
-  return count_awaited(control, &control->clients) + count_awaited(control, &control->relayed);
+  if (!control->patience) {
+    control->drains_ms = now;
+    control->patience =
+        net_timer_open(control->loop, SILENT_MS, SILENT_MS, control_on_patience, control);
+  }
+  const bool is_patient = control->patience && now - control->drains_ms < SILENT_MS;
+  return count_awaited(&control->clients, is_patient) +
+         count_awaited(&control->relayed, is_patient);
 }
 
 void control_release(struct control *control) {
@@ -384,6 +400,7 @@ void control_close(struct control *control) {
   if (control->mesh) mesh_on(control->mesh, MESH_CONTROL, NULL, NULL);
   conn_group_each(&control->clients, control_let_go, NULL);
   conn_group_each(&control->relayed, control_let_go, NULL);
+  if (control->patience) net_timer_close(control->patience);
   if (control->defer) net_defer_close(control->defer);
   control->defer = NULL;
 }

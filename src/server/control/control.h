@@ -26,8 +26,8 @@ void control_export(const struct control *control, handover_visit *visit, void *
 /* One more client, which is connected already, and is one of the server's own parts: it may do anything. The
  * descriptor is the control socket's from here on; also on failure, which closes it. */
 void control_adopt(struct control *control, int fd);
-/* Nobody is accepted any more, but who has connected already. How many have asked and are not answered yet, or came so lately that they are about to
- * ask; drain_check() when one of them may have gone. */
+/* Nobody is accepted any more, but who has connected already. How many have asked and are not answered yet, or came
+ * so lately that they are about to ask; drain_check() when one of them may have gone. */
 size_t control_drain(struct control *control);
 /* Lets every client go; from here on no command runs. */
 void control_close(struct control *control);

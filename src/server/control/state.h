@@ -26,6 +26,8 @@ struct control {
       relayed;            /* the same; what a worker, or this one, asks for a client of its own */
   struct conn_group legs; /* the other ends of those; their owners are in ask.c */
   uint64_t opened_ms;
+  struct net_timer *patience; /* at the end, with who has not asked yet; NULL before */
+  uint64_t drains_ms;         /* since when that is */
 };
 
 /* One peer, as long as its connection. */

@@ -97,8 +97,8 @@ bool copies_hand_over(struct server *server, const struct listen_entry *entry,
   return true;
 }
 
-/* Who serves that address by now: the file may have another name here already, or the script has given the
- * address to another one. */
+/* Who serves that address by now: the file has another name here already, or another script has taken the
+ * address over. */
 static struct script *find_heir(const struct server *server, const char *name) {
   for (size_t i = 0; i < server->script_count; i++) {
     struct script *script = server->scripts[i];
