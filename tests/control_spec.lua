@@ -408,16 +408,18 @@ describe("shutdown", function()
     assert.equal(0, (server:wait()))
   end)
 
-  -- They were let go without a word as soon as no connection of a script was left. Stopped, the process finds all
-  -- of it at once: who connects, what they ask, and the signal.
-  for _, options in ipairs { {}, { "--workers", "2" } } do
-    it(("comes after an answer to all who have asked before%s"):format(options[1] and ", in workers too" or ""), function()
+  -- They were let go without a word as soon as no connection of a script was left. Stopped, the
+  -- process finds all of it at once: who connects, what they ask, and the signal.
+  for name, options in pairs { ["one process"] = {}, ["two workers"] = { "--workers", "2" } } do
+    it("comes after an answer to all who have asked before: " .. name, function()
       local directory = moonport:directory()
       directory:write("echo.lua", echo)
       local server = moonport:serve({ directory.path, table.unpack(options) }, controlled)
       local pids = { server.process.pid }
       if options[1] then
-        for _, worker in ipairs(control.ask_once(server, "status")) do pids[#pids + 1] = worker.worker and worker.pid end
+        for _, line in ipairs(control.ask_once(server, "status")) do
+          pids[#pids + 1] = line.worker and line.pid
+        end
         assert.equal(3, #pids)
         server:allow_log("is stopped")
       end

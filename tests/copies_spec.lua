@@ -42,8 +42,8 @@ describe("scripts over several workers", function()
   end
 
   -- What `count` new connections, which stay, are greeted with: how many of each worker and name.
-  -- Who `asks` is reset rather than left without a word where the kernel has lost the server's end: when a socket that
-  -- listens is closed at the moment in which the handshake ends.
+  -- Who `asks` is reset rather than left without a word where the kernel has lost the server's end:
+  -- when a socket that listens is closed at the moment in which the handshake ends.
   local function connect(count, address, asks)
     local peers, ids, pids, names = {}, {}, {}, {}
     for index = 1, count do
@@ -237,13 +237,15 @@ describe("scripts over several workers", function()
     assert_good_after(greeting("x", "require 'm' if worker.id == 3 then error('not here', 0) end"))
   end)
 
-  -- Who had connected to sockets that the first version of a script was to have was accepted at the end, without
-  -- one: the worker crashed.
+  -- Who had connected to sockets that the first version of a script was to have was accepted at the
+  -- end, without one: the worker crashed.
   it("end in peace while one of them is on its way, and somebody has connected to it", function()
     local address = "tcp://127.0.0.1:" .. ports.free()
     serve { ["x.lua"] = greeting("x", nil, "") }
     local gate = moonport:directory():join("gate")
-    local slow = ("if worker.id == 3 then while not io.open(%q) do os.execute('sleep 0.02') end end"):format(gate)
+    local slow = ([[if worker.id == 3 then
+      while not io.open(%q) do os.execute('sleep 0.02') end
+    end]]):format(gate)
     folder:write("a.lua", (greeting("a", slow):gsub("listen = 0", ("listen = %q"):format(address))))
     local peers = {}
     loop.eventually("some to be connected to each that is ready", function()
@@ -322,8 +324,8 @@ describe("scripts over several workers", function()
     end)
   end)
 
-  -- What one worker had accepted under the name before, and handed to one that had let go of it already, waited
-  -- there for 10 s and was reset, with a warning in the log.
+  -- What one worker had accepted under the name before, and handed to one that had let go of it
+  -- already, waited there for 10 s and was reset, with a warning in the log.
   it("keep their address when their file has another name", function()
     -- Nobody else can have it by chance while it changes hands.
     local address = "tcp://127.0.0.1:" .. ports.free()

@@ -598,8 +598,9 @@ describe("a reload", function()
     assert.equal(0, server:wait())
   end)
 
-  -- Who had asked in that moment was closed without an answer: the first bytes of a connection were in hand while it
-  -- was looked for a request among those that are kept. Stopped, the process finds all of it at once.
+  -- Who had asked in that moment was closed without an answer: the first bytes of a connection were
+  -- in hand while it was looked for a request among those that are kept. Stopped, the process finds
+  -- all of it at once.
   for _, style in ipairs { "on_request", "main", "on_open and on_request" } do
     it("answers who has asked by the end of the server: " .. style, function()
       local server = moonport:start(([[
@@ -630,7 +631,8 @@ describe("a reload", function()
     end)
   end
 
-  -- An upgrade under connections that each ask 2 ms after they were made left 7 of them without an answer.
+  -- An upgrade under connections that each ask 2 ms after they were made left 7 of them without an
+  -- answer.
   for name, handlers in pairs {
     on_request = "on_request = function() return 'x' end",
     ["on_open and on_request"] = "on_open = print, on_request = function() return 'x' end",

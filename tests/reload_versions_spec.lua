@@ -351,9 +351,7 @@ describe("versions of a script", function()
       local peer = server:connect()
       ask(peer, "x", "x")
       reload(echoing("timeouts = { idle = 300 },"))
-      local over = false
-      uv.new_timer():start(1500, 0, function() over = true end)
-      loop.wait_until("1.5 s", function() return over end)
+      loop.pass(1500)
       ask(peer, "y", "y")
     end)
 

@@ -286,9 +286,7 @@ describe("a script that is watched", function()
       folder:write("test.lua", answering(("%03d"):format(save)))
       local lines = control.ask(asked, "status")
       most = math.max(most, lines[1].versions)
-      local over = false
-      uv.new_timer():start(8, 0, function() over = true end)
-      loop.wait_until("8 ms", function() return over end)
+      loop.pass(8)
       assert.matches("^%d%d%d$", ask(peer))
     end
     loop.eventually("the last content", function() return ask(peer) == "100" end)
@@ -480,9 +478,7 @@ describe("a script that is watched", function()
   it("is read again on request only, with --no-watch", function()
     serve_file(answering("one"), { control = true }, "--no-watch")
     folder:write("test.lua", answering("two"))
-    local over = false
-    uv.new_timer():start(1500, 0, function() over = true end) -- longer than every watch looks
-    loop.wait_until("1.5 s", function() return over end)
+    loop.pass(1500) -- longer than every watch looks
     assert.equal("one", ask(peer))
     server:signal("sighup")
     assert_reloaded(2, "two")

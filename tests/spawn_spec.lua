@@ -163,7 +163,8 @@ describe("moonport.process", function()
     local second = peer:receive_line()
     assert.is_true(lives(second))
     peer:close()
-    server:signal("sigterm") -- its pipes may be open until then: it is garbage that nobody has collected
+    -- Its pipes may be open until then: it is garbage that nobody has collected.
+    server:signal("sigterm")
     assert.equal(0, (server:wait()))
     loop.eventually("the program to end", function() return not lives(second) end)
   end)

@@ -51,6 +51,13 @@ function loop.eventually(what, condition)
   return loop.wait_until(what, condition, 10)
 end
 
+--- Lets that much time pass, and handles what comes meanwhile.
+function loop.pass(ms)
+  local till = uv.hrtime() + ms * 1e6
+  -- A timer that fires as uv.run("once") begins would be noticed with the next event only.
+  loop.wait_until(ms .. " ms", function() return uv.hrtime() >= till end, math.min(ms, 10))
+end
+
 --- Handles whatever is ready now, without waiting.
 function loop.turn()
   uv.run("nowait")

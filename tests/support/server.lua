@@ -157,8 +157,8 @@ function Server:told()
   return list
 end
 
---- Waits until the script told `what`, a line as it is or so many lines at least; returns everything
---- that it told so far.
+--- Waits until the script told `what`, a line as it is or so many lines at least; returns all that
+--- it told so far.
 --- @param what string|integer
 function Server:wait_told(what)
   loop.wait_until(function()
