@@ -229,8 +229,8 @@ describe("--metrics", function()
     peer:close()
   end)
 
-  -- They were reset as soon as no connection of a script was left. Stopped, the process finds all of
-  -- it at once: who connects, what they ask, and the signal.
+  -- They were reset as soon as no connection of a script was left. Stopped, the process finds all
+  -- of it at once: who connects, what they ask, and the signal.
   it("answers who has asked by the end, and does not wait for who only connects", function()
     local server = moonport:start(echo, options())
     local _, url = metrics.where(server)
