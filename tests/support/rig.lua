@@ -47,10 +47,9 @@ end
 function Rig:start_traced(calls, script, options)
   local path = self:directory():join("trace")
   local started = self:start(script, merge({
-    -- -D: moonport stays our own child. LeakSanitizer cannot work under ptrace. And what libuv asks
-    -- by io_uring is no call.
+    -- -D: moonport stays our own child. LeakSanitizer cannot work under ptrace.
     prefix = { "strace", "-D", "-o", path, "-e", "trace=" .. calls },
-    env = { ASAN_OPTIONS = "detect_leaks=0", UV_USE_IO_URING = "0" },
+    env = { ASAN_OPTIONS = "detect_leaks=0" },
   }, options))
   return started, function()
     return loop.eventually("the end of " .. path, function()
