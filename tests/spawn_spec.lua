@@ -68,7 +68,8 @@ describe("moonport.process", function()
       show(process.run { "sh", "-c", "sleep 4244 & exit 0", timeout = 0.2 })
       local left = process.run({ "sh", "-c", "ps -eo args | grep -c '^sleep 424[23]'" }).stdout
       print((left:gsub("\n", "")))
-      process.run { "sh", "-c", "kill $(ps -eo pid,args | awk '/sleep 424[4]/ { print $1 }')" }
+      process.run { "sh", "-c",
+        "kill $(ps -eo pid,args | awk '$2 == \"sleep\" && $3 == 4244 { print $1 }')" }
     ]]
     assert.same({ "nil | timeout | sh has not ended after 0.2 seconds",
       "nil | limit | yes said more than 100000 bytes",
