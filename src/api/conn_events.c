@@ -12,10 +12,14 @@ static struct runtime *runtime_for(const struct conn *conn) {
   return cohort->runtime;
 }
 
+static struct version *version_for(const struct conn *conn) {
+  const struct cohort *cohort = conn_group_of(conn)->owner;
+  return cohort->version;
+}
+
 /* The handlers that `conn` has now. */
 static const struct service *service_for(const struct conn *conn) {
-  const struct cohort *cohort = conn_group_of(conn)->owner;
-  return &cohort->version->service;
+  return &version_for(conn)->service;
 }
 
 /* The same of what is told of a WebSocket only, where they are, and `conn` is none yet. */
@@ -30,8 +34,7 @@ static void conn_on_open(struct conn *conn) {
   struct runtime *runtime = runtime_for(conn);
   bool opens = has_event(conn, HANDLER_ON_OPEN);
   bool has_main = has_event(conn, HANDLER_MAIN);
-  struct version *version = ((const struct cohort *)conn_group_of(conn)->owner)->version;
-  if (runtime->draining && version->receiver->requests) (void)version_spares(version, conn);
+  if (runtime->draining) (void)version_spares(version_for(conn), conn);
   if (!opens && !has_main) return;
   struct api_conn *self = api_conn_of(runtime, conn);
   if (!self) return;

@@ -83,11 +83,13 @@ bool version_load(struct version *version, const char *path);
 void version_put_in_force(struct version *version, uint64_t drain_ms);
 /* Every connection, of whichever version, has `drain_ms` to come to its end. */
 void versions_drain(struct runtime *runtime, uint64_t drain_ms);
-/* api/version_idle.c. The server is about to end: closes those that have requests, and none under way. */
+/* api/version_idle.c. The server is about to end: closes those that have requests, and none under
+ * way. */
 void versions_close_idle(struct runtime *runtime);
 /* The same of one version, which is to drain. */
 void version_close_idle(struct version *version, enum reason reason);
-/* Whether that one is about to ask, and is to be left alone for a moment. */
+/* Whether that one, where connections have requests, is about to ask, and is to be left alone for a
+ * moment; it is looked at again then. */
 bool version_spares(struct version *version, const struct conn *conn);
 /* Ends what it began for itself and frees it. No connection may be left in its cohort. */
 void version_free(struct version *version);

@@ -1,8 +1,8 @@
-/* api/version_idle.c — which connections a version that drains closes at once: those that have requests, and none
- * under way.
+/* api/version_idle.c — which connections a version that drains closes at once: those that have
+ * requests, and none under way.
  *
- * Who waits for another request would wait until the deadline. Who has just connected is about to ask, and is
- * closed when a second has passed without a byte. */
+ * Who waits for another request would wait until the deadline. Who has just connected is about to
+ * ask, and is closed when a second has passed without a byte. */
 #include "api/conn.h"
 #include "api/runtime.h"
 #include "api/version.h"
@@ -20,6 +20,7 @@ static void version_on_patience(void *owner) {
 
 bool version_spares(struct version *version, const struct conn *conn) {
   struct conn_counters counters;
+  if (!version->receiver->requests) return false;
   conn_counters(conn, &counters);
   if (counters.bytes_in > 0 || counters.age_ms >= PATIENCE_MS) return false;
   if (!version->patience) {

@@ -67,8 +67,8 @@ bool listen_set_serves(const struct listen_set *set, const char *name);
 /* A connection that another worker accepted, at the listener of that name. False: there never was one. */
 bool listen_set_bring(struct listen_set *set, const char *name, int fd,
                       const struct sockaddr *peer);
-/* Serves one more socket of the address that the master calls `id`, in place of the worker that it is of. False: the
- * address is none of these. */
+/* Serves one more socket of the address that the master calls `id`, in place of the worker that it
+ * is of. False: the address is none of these. */
 bool listen_set_adopt(struct listen_set *set, uint32_t id, uint32_t place);
 /* Not any more. */
 void listen_set_return(struct listen_set *set, uint32_t id, uint32_t place);

@@ -23,7 +23,7 @@ struct metrics_server *metrics_server_load(const struct script_options *options,
                                            const char *address);
 /* Answers with what its control socket tells. Before the loop runs. */
 void metrics_server_serve(struct metrics_server *server);
-/* Listens no more, and lets its connections end: those that have asked are answered, within a second. How many are left,
- * for which it is to be called again. */
+/* Listens no more, and lets its connections end: those that have asked are answered, within a
+ * second. How many are left, for which it is to be called again. */
 size_t metrics_server_end(struct metrics_server *server, bool at_once);
 void metrics_server_free(struct metrics_server *server);

@@ -47,8 +47,9 @@ struct server {
   /* Of upgrade.c: hands each listening socket to `visit`; another process has taken them over. */
   void (*export_sockets)(const struct server *server, handover_visit *visit, void *context);
   void (*on_upgraded)(struct server *server, const char *cause);
-  size_t (*drain_control)(struct control *control); /* control_drain(), which is above drain.c */
-  int successor_code;                               /* its exit code, if it has ended already */
+  /* control_drain(), which is above drain.c */
+  size_t (*drain_control)(struct control *control);
+  int successor_code;     /* its exit code, if it has ended already */
   pid_t successor;        /* who serves now; 0: this one does, as far as it is up to it */
   struct watch *watch;    /* NULL: none, or it could not be made */
   struct net_defer *turn; /* for what must not happen inside an event: server_on_turn() */
